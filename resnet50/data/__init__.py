@@ -1,0 +1,1 @@
+"""Pictures in, splits and batches out; no module here knows the network."""

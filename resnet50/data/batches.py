@@ -1,0 +1,73 @@
+"""Batches for training and evaluation: one data path that feeds every backend alike."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+
+from resnet50.data.augmentation import Augmentation
+from resnet50.data.split import Split
+
+
+class Batches(keras.utils.PyDataset):
+    """A split in batches of one size, the last of an epoch perhaps smaller.
+
+    What a batch holds depends on the seed, the epoch and its index alone: not on the order in which batches are asked
+    for, on threads or on any global generator. Pass ``shuffle=False`` to ``fit`` (which would else shuffle batches by
+    Python's global generator) and set `epoch` from a callback's ``on_epoch_begin`` (Keras calls a PyDataset's own
+    ``on_epoch_end`` before the first epoch too, and again for validation).
+
+    Args:
+        split: The pictures.
+        batch_size: Pictures in a batch.
+        shuffle: Whether each epoch has an order of its own; if not, batches keep the split's order.
+        augmentation: Random changes to each picture; None for none.
+        seed: Decides order and changes.
+
+    Attributes:
+        epoch: Epoch that batches are drawn for, counted from 0.
+
+    Raises:
+        ValueError: If the split is empty or the batch size is not positive.
+    """
+
+    def __init__(
+        self,
+        split: Split,
+        batch_size: int,
+        *,
+        shuffle: bool = False,
+        augmentation: Augmentation | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, got {batch_size!r}.")
+        if not len(split):
+            raise ValueError(f"{split.dataset}: there are no pictures to make batches of.")
+        self.split, self.batch_size, self.seed = split, batch_size, seed
+        self.shuffle, self.augmentation = shuffle, augmentation
+        self.epoch = 0
+        self._one_hot = np.eye(len(split.class_names), dtype=np.float32)
+
+    def __len__(self) -> int:
+        """Return the number of batches in an epoch."""
+        return -(-len(self.split) // self.batch_size)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return batch ``index`` of the epoch.
+
+        Returns:
+            Pictures, RGB uint8 ``(n, height, width, 3)``, 0..255, and classes, one-hot float32 ``(n, classes)``.
+        """
+        epoch = self.epoch
+        order = np.arange(len(self.split))
+        if self.shuffle:
+            order = np.random.default_rng((self.seed, epoch)).permutation(order)
+        chosen = order[index * self.batch_size : (index + 1) * self.batch_size]
+        images = self.split.images[chosen]
+        if self.augmentation is not None:
+            # a picture's change hangs on which picture it is, so that another batch size changes it alike
+            generators = [np.random.default_rng((self.seed, epoch, int(picture))) for picture in chosen]
+            images = self.augmentation.apply(images, generators)
+        return images, self._one_hot[self.split.labels[chosen]]

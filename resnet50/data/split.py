@@ -1,0 +1,72 @@
+"""The one form that every source of pictures takes: images, labels, class names and where each image came from."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Split:
+    """Labelled pictures of one size.
+
+    Attributes:
+        images: RGB, uint8, ``(n, height, width, 3)``, 0..255.
+        labels: Index into ``class_names`` for each picture, int64, ``(n,)``.
+        class_names: Name of each class, in the order of the model's outputs.
+        sources: Where each picture came from: a file, or a place in one; ``n`` strings.
+        dataset: Name of the data set, which stands in every figure and report.
+
+    Raises:
+        ValueError: If the parts do not have these types and fit each other.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    class_names: tuple[str, ...]
+    sources: tuple[str, ...]
+    dataset: str
+
+    def __post_init__(self) -> None:
+        if self.images.dtype != np.uint8 or self.images.ndim != 4 or self.images.shape[-1] != 3:
+            raise ValueError(
+                f"{self.dataset}: images must be uint8 (n, height, width, 3), "
+                f"got {self.images.dtype} {self.images.shape}."
+            )
+        if self.labels.dtype != np.int64 or self.labels.shape != (len(self.images),):
+            raise ValueError(
+                f"{self.dataset}: labels must be int64 ({len(self.images)},), "
+                f"got {self.labels.dtype} {self.labels.shape}."
+            )
+        if len(self.sources) != len(self.images):
+            raise ValueError(f"{self.dataset}: {len(self.images)} images, but {len(self.sources)} sources.")
+        if len(self.labels) and not 0 <= self.labels.min() <= self.labels.max() < len(self.class_names):
+            raise ValueError(
+                f"{self.dataset}: labels must be 0..{len(self.class_names) - 1}, "
+                f"got {self.labels.min()}..{self.labels.max()}."
+            )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def take(self, indices: Sequence[int] | np.ndarray) -> Split:
+        """Return the pictures at these indices, in this order."""
+        chosen = np.asarray(indices, dtype=np.int64)
+        return replace(
+            self,
+            images=self.images[chosen],
+            labels=self.labels[chosen],
+            sources=tuple(self.sources[i] for i in chosen),
+        )
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over sizes, pixels, labels and class names, in hexadecimal: equal exactly if the data are."""
+        digest = hashlib.sha256(repr((self.images.shape, self.class_names)).encode())
+        digest.update(np.ascontiguousarray(self.images))
+        digest.update(np.ascontiguousarray(self.labels))
+        return digest.hexdigest()

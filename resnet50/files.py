@@ -1,0 +1,101 @@
+"""Reading files that may not be what they claim, and writing files that are never half there."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import h5py
+
+_HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+
+
+@contextmanager
+def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a temporary name beside ``path`` to write to; it becomes ``path`` when the block ends without an error.
+
+    A crash at any moment leaves either the old file or the new one under ``path``, never a part of one.
+
+    Args:
+        path: Final name. Its folder is made if it is missing.
+
+    Yields:
+        Temporary path in the same folder, with the same suffix (Keras and others choose a format by it).
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # A suffix of two parts, such as .weights.h5, means something to Keras; everything after the first dot is kept.
+    suffix = path.name[path.name.index(".") :] if "." in path.name else ""
+    handle, name = tempfile.mkstemp(prefix=".partial-", suffix=suffix, dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with temporary.open("rb+") as written:
+            os.fsync(written.fileno())
+        temporary.chmod(0o666 & ~_umask())  # mkstemp made it private
+        temporary.replace(path)
+        _sync_folder(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def open_h5(path: str | os.PathLike[str], *, needed: str) -> Iterator[h5py.File]:
+    """Open an HDF5 file for reading.
+
+    Args:
+        path: The file.
+        needed: What the caller needs, for the error's text, such as ``"an HDF5 file of hand signs"``.
+
+    Yields:
+        The open file.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is not HDF5 (the text says what it is instead, as far as that shows), or is cut off.
+    """
+    path = Path(path)
+    if not path.is_file():
+        found = "a folder" if path.is_dir() else "nothing there"
+        raise FileNotFoundError(f"{path}: needed {needed}, found {found}.")
+    with path.open("rb") as raw:
+        start = raw.read(512)
+    if not start.startswith(_HDF5_SIGNATURE):
+        raise ValueError(f"{path}: needed {needed}, found {_what_it_is(start)}")
+    try:
+        file = h5py.File(path, "r")
+    except OSError as error:
+        raise ValueError(
+            f"{path}: needed {needed}, found an HDF5 file that is cut off or damaged ({error}); fetch it again."
+        ) from error
+    with file:
+        yield file
+
+
+def _what_it_is(start: bytes) -> str:
+    if not start:
+        return "an empty file; fetch it again."
+    if start.startswith(b"version https://git-lfs"):
+        return "a Git LFS pointer, not the file itself; run 'git lfs pull' where it came from."
+    if start.lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml", b"<head")):
+        return "an HTML page; download the raw file, not the page that shows it."
+    return f"a file that starts with {start[:8]!r}, not with HDF5's signature."
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the new name itself survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
