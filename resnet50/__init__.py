@@ -1,0 +1,60 @@
+"""ResNet-50, written layer by layer in Keras: learn it, train it, ship it."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from resnet50.blocks import V1 as V1
+    from resnet50.blocks import V1_5 as V1_5
+    from resnet50.blocks import convolutional_block as convolutional_block
+    from resnet50.blocks import identity_block as identity_block
+    from resnet50.classifier import Classifier as Classifier
+    from resnet50.data.augmentation import Augmentation as Augmentation
+    from resnet50.data.batches import Batches as Batches
+    from resnet50.data.cut import cut as cut
+    from resnet50.data.rendered_signs import rendered_signs as rendered_signs
+    from resnet50.data.signs import load_signs as load_signs
+    from resnet50.data.split import Split as Split
+    from resnet50.evaluation.report import score as score
+    from resnet50.model import ResNet50 as ResNet50
+    from resnet50.model import build_resnet50 as build_resnet50
+    from resnet50.training.fit import resume as resume
+    from resnet50.training.fit import train as train
+    from resnet50.training.recipe import Recipe as Recipe
+
+# A name is imported when it is first used, so that the command line starts without loading Keras.
+_HOMES = {
+    "V1": "blocks",
+    "V1_5": "blocks",
+    "identity_block": "blocks",
+    "convolutional_block": "blocks",
+    "ResNet50": "model",
+    "build_resnet50": "model",
+    "Classifier": "classifier",
+    "Split": "data.split",
+    "load_signs": "data.signs",
+    "rendered_signs": "data.rendered_signs",
+    "cut": "data.cut",
+    "Augmentation": "data.augmentation",
+    "Batches": "data.batches",
+    "Recipe": "training.recipe",
+    "train": "training.fit",
+    "resume": "training.fit",
+    "score": "evaluation.report",
+}
+
+__all__ = list(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'resnet50' has no attribute {name!r}")
+    value = getattr(import_module(f"resnet50.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

@@ -24,8 +24,13 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     Yields:
         Temporary path in the same folder, with the same suffix (Keras and others choose a format by it).
+
+    Raises:
+        ValueError: If ``path`` is a folder; before the block, so that no work is lost.
     """
     path = Path(path)
+    if path.is_dir():
+        raise ValueError(f"{path}: needed a file name to write to, found a folder.")
     path.parent.mkdir(parents=True, exist_ok=True)
     # A suffix of two parts, such as .weights.h5, means something to Keras; everything after the first dot is kept.
     suffix = path.name[path.name.index(".") :] if "." in path.name else ""
@@ -62,15 +67,23 @@ def open_h5(path: str | os.PathLike[str], *, needed: str) -> Iterator[h5py.File]
     if not path.is_file():
         found = "a folder" if path.is_dir() else "nothing there"
         raise FileNotFoundError(f"{path}: needed {needed}, found {found}.")
-    with path.open("rb") as raw:
-        start = raw.read(512)
+    try:
+        with path.open("rb") as raw:
+            start = raw.read(512)
+    except OSError as error:
+        raise ValueError(f"{path}: needed {needed}, found a file that cannot be read ({error.strerror}).") from error
     if not start.startswith(_HDF5_SIGNATURE):
         raise ValueError(f"{path}: needed {needed}, found {_what_it_is(start)}")
     try:
         file = h5py.File(path, "r")
-    except OSError as error:
+    except BlockingIOError as error:
         raise ValueError(
-            f"{path}: needed {needed}, found an HDF5 file that is cut off or damaged ({error}); fetch it again."
+            f"{path}: needed {needed}, found that another program is writing to it; try again when that has ended."
+        ) from error
+    except (OSError, RuntimeError) as error:
+        raise ValueError(
+            f"{path}: needed {needed}, found an HDF5 file that is cut off or damaged "
+            f"({' '.join(str(error).split())}); fetch it again."
         ) from error
     with file:
         yield file

@@ -115,8 +115,9 @@ def ResNet50(  # noqa: N802 - the name by which Keras, torchvision and the cours
     elif pooling == "max":
         x = layers.GlobalMaxPooling2D(name="max_pool")(x)
 
-    sources = inputs if input_tensor is None else keras.utils.get_source_inputs(input_tensor)
-    model = keras.Model(sources, x, name=name)
+    sources = [inputs] if input_tensor is None else keras.utils.get_source_inputs(input_tensor)
+    # A list of one would make Keras warn whenever the model is called on a picture and not on a list of one.
+    model = keras.Model(sources[0] if len(sources) == 1 else sources, x, name=name)
     if weights is not None:
         load_weights(model, weights)
     return model

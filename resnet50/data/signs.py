@@ -6,7 +6,10 @@ A file of one part holds ``{part}_set_x`` (uint8 pictures), ``{part}_set_y`` (la
 
 from __future__ import annotations
 
+import math
 import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import h5py
@@ -18,10 +21,11 @@ from resnet50.files import atomic_path, open_h5
 TRAIN_FILE = "train_signs.h5"
 TEST_FILE = "test_signs.h5"
 
+MOST_BYTES = 16 << 30
+"""Most bytes of one key, decompressed, that are read: pictures are held in memory, and a few KiB can declare TiB."""
 
-def load_signs(
-    train: str | os.PathLike[str], test: str | os.PathLike[str] | None = None
-) -> tuple[Split, Split]:
+
+def load_signs(train: str | os.PathLike[str], test: str | os.PathLike[str] | None = None) -> tuple[Split, Split]:
     """Read the two files of SIGNS, or of any data set in its schema.
 
     Args:
@@ -63,9 +67,9 @@ def read_signs(path: str | os.PathLike[str], part: str) -> Split:
         ValueError: If it is not HDF5, or its keys, shapes, types or values are not those of the schema.
     """
     path = Path(path)
-    with open_h5(path, needed="an HDF5 file in the schema of SIGNS") as file:
+    with open_h5(path, needed="an HDF5 file in the schema of SIGNS") as file, _damage_told(path):
         x, y, classes = (_dataset(file, key, path) for key in (f"{part}_set_x", f"{part}_set_y", "list_classes"))
-        if x.ndim != 4 or x.shape[1] != x.shape[2] or x.shape[3] != 3 or 0 in x.shape:
+        if not _is_square_rgb(x.shape):
             raise ValueError(f"{path}: needed {part}_set_x of shape (n, side, side, 3), found {x.shape}.")
         if x.dtype != np.uint8:
             raise ValueError(f"{path}: needed {part}_set_x of type uint8 (0..255), found {x.dtype}.")
@@ -75,15 +79,16 @@ def read_signs(path: str | os.PathLike[str], part: str) -> Split:
                 f"found {y.shape}."
             )
         class_names = _names(classes, path)
-        labels = _labels(y, len(class_names), f"{path}: needed {part}_set_y")
         images = _read(x, path)
+        labels = _labels(y, len(class_names), path)
         where = file.get("source_file")
-        if where is not None and where.shape == (len(x),):
+        if isinstance(where, h5py.Dataset) and where.shape == (len(x),) and _is_text(where):
             sources = tuple(_text(name) for name in _read(where, path))
         else:
             sources = tuple(f"{path.name}#{index}" for index in range(len(x)))
-        dataset = str(file.attrs.get("dataset", "SIGNS"))
-    return Split(images=images, labels=labels, class_names=class_names, sources=sources, dataset=dataset)
+        name = file.attrs.get("dataset")
+        dataset = " ".join(_text(name).split()) if isinstance(name, str | bytes) else ""
+    return Split(images=images, labels=labels, class_names=class_names, sources=sources, dataset=dataset or "SIGNS")
 
 
 def write_signs(split: Split, path: str | os.PathLike[str], part: str) -> None:
@@ -93,51 +98,115 @@ def write_signs(split: Split, path: str | os.PathLike[str], part: str) -> None:
         split: What to write.
         path: The file; one that exists is replaced once the new one is complete.
         part: ``"train"`` or ``"test"``: prefix of the keys.
+
+    Raises:
+        ValueError: If `read_signs` would refuse the file: there are no pictures, or they are not square, or the classes
+            are fewer than two, of the same name, or of a name that cannot be printed.
     """
+    if not _is_square_rgb(split.images.shape):
+        raise ValueError(f"{path}: needed pictures (n, side, side, 3) to write, got {split.images.shape}.")
+    _check_names(split.class_names, f"{path}: needed class names")
     with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
         file.create_dataset(f"{part}_set_x", data=split.images, compression="gzip", compression_opts=1)
         file[f"{part}_set_y"] = split.labels
         file["list_classes"] = np.array([name.encode() for name in split.class_names])
-        file["source_file"] = np.array([source.encode() for source in split.sources])
+        file["source_file"] = np.array(
+            # A source is often a file name, which need not be UTF-8 on Linux.
+            [source.encode("utf-8", "surrogateescape") for source in split.sources]
+        )
         file.attrs["dataset"] = split.dataset
+
+
+@contextmanager
+def _damage_told(path: Path) -> Iterator[None]:
+    """Turn the many kinds of error that h5py raises on a damaged or strange file into one."""
+    try:
+        yield
+    except (KeyError, MemoryError, OSError, RuntimeError, TypeError) as error:
+        raise ValueError(
+            f"{path} cannot be read, it is damaged or holds what h5py does not know ({_one_line(error)})."
+        ) from error
 
 
 def _dataset(file: h5py.File, key: str, path: Path) -> h5py.Dataset:
     value = file.get(key)
     if not isinstance(value, h5py.Dataset):
-        raise ValueError(f"{path}: needed the key {key}, found {', '.join(file) or 'no keys at all'}.")
+        keys = [str(name) for name in file]  # h5py gives bytes for a name that is not UTF-8
+        if key in keys:
+            found = "a group" if isinstance(value, h5py.Group) else "a link that leads to none"
+            raise ValueError(f"{path}: needed the data set {key}, found {found}.")
+        shown = ", ".join(name if name.isprintable() else repr(name) for name in keys[:10])
+        more = ", …" if len(keys) > 10 else ""
+        raise ValueError(f"{path}: needed the key {key}, found {shown or 'no keys at all'}{more}.")
     return value
 
 
 def _read(dataset: h5py.Dataset, path: Path) -> np.ndarray:
-    try:
-        return dataset[()]
-    except OSError as error:
-        raise ValueError(f"{path}: {dataset.name} cannot be read, the file is damaged ({error}).") from error
+    if dataset.nbytes > MOST_BYTES:
+        raise ValueError(
+            f"{path}: {dataset.name} declares {dataset.nbytes / 2**30:.1f} GiB, the most that is read is "
+            f"{MOST_BYTES / 2**30:g} GiB."
+        )
+    if dataset.is_virtual or dataset.external:
+        raise ValueError(f"{path}: needed {dataset.name} in the file itself, found that it lies in other files.")
+    # HDF5 gives zeros for what was never written, which would pass for black pictures and for class 0.
+    if dataset.chunks is None:
+        complete = dataset.id.get_storage_size() >= dataset.size * dataset.id.get_type().get_size()
+    else:
+        chunks = math.prod(-(-length // step) for length, step in zip(dataset.shape, dataset.chunks, strict=True))
+        complete = dataset.id.get_num_chunks() >= chunks
+    if not complete:
+        raise ValueError(f"{path}: {dataset.name} was never written to its end; make or fetch the file again.")
+    return dataset[()]
+
+
+def _is_square_rgb(shape: tuple[int, ...] | None) -> bool:
+    return shape is not None and len(shape) == 4 and shape[1] == shape[2] and shape[3] == 3 and 0 not in shape
 
 
 def _names(classes: h5py.Dataset, path: Path) -> tuple[str, ...]:
-    if classes.ndim != 1 or len(classes) < 2:
-        raise ValueError(f"{path}: needed list_classes of shape (classes,), at least 2, found {classes.shape}.")
+    if classes.ndim != 1:
+        raise ValueError(f"{path}: needed list_classes of shape (classes,), found {classes.shape}.")
+    if classes.dtype.kind not in "iu" and not _is_text(classes):
+        raise ValueError(f"{path}: needed list_classes of text or whole numbers, found {classes.dtype}.")
     names = tuple(_text(name) for name in _read(classes, path))
-    if len(set(names)) < len(names):
-        raise ValueError(f"{path}: needed different names in list_classes, found {', '.join(names)}.")
+    _check_names(names, f"{path}: needed list_classes")
     return names
 
 
-def _labels(y: h5py.Dataset, classes: int, needed: str) -> np.ndarray:
+def _check_names(names: Sequence[str], needed: str) -> None:
+    if len(names) < 2:
+        raise ValueError(f"{needed}, at least 2, found {len(names)}.")
+    for name in names:
+        if not name or not name.isprintable():
+            raise ValueError(f"{needed} that can be printed, found {name!r}.")
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"{needed} that differ, found {twice} more than once.")
+
+
+def _labels(y: h5py.Dataset, classes: int, path: Path) -> np.ndarray:
+    needed = f"{path}: needed {(y.name or '').removeprefix('/')}"
     if y.dtype.kind not in "iuf":
         raise ValueError(f"{needed} of whole numbers, found {y.dtype}.")
-    values = y[()].reshape(-1)
-    if not np.isfinite(values).all():
-        raise ValueError(f"{needed} of whole numbers, found NaN or infinity.")
-    labels = values.astype(np.int64)
-    if (labels != values).any():
-        raise ValueError(f"{needed} of whole numbers, found {values[labels != values][0]}.")
-    if labels.min() < 0 or labels.max() >= classes:
-        raise ValueError(f"{needed} within 0..{classes - 1}, found {labels.min()}..{labels.max()}.")
-    return labels
+    values = _read(y, path).reshape(-1)
+    if values.dtype.kind == "f":
+        if not np.isfinite(values).all():
+            raise ValueError(f"{needed} of whole numbers, found NaN or infinity.")
+        if (values != np.rint(values)).any():
+            raise ValueError(f"{needed} of whole numbers, found {values[values != np.rint(values)][0]}.")
+    if values.min() < 0 or values.max() >= classes:
+        raise ValueError(f"{needed} within 0..{classes - 1}, found {values.min()}..{values.max()}.")
+    return values.astype(np.int64)
+
+
+def _is_text(dataset: h5py.Dataset) -> bool:
+    return h5py.check_string_dtype(dataset.dtype) is not None
 
 
 def _text(value: object) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

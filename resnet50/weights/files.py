@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import h5py
@@ -14,12 +17,19 @@ from resnet50.files import open_h5
 
 _NEEDED = "a file of Keras weights (.h5, .weights.h5 or .keras)"
 
+# keras-applications 1.0.8, which published the ImageNet files that Keras still loads (by order), named its classifier so.
+_FORMER_NAMES = {"probs": "predictions"}
+
+# Keras' order of a layer's weights; batch norm's four have the same shape, so their names alone tell them apart.
+_ORDER = ("kernel", "gamma", "bias", "beta", "moving_mean", "moving_variance")
+
 
 def load_weights(model: keras.Model, path: str | os.PathLike[str]) -> None:
     """Load a whole network's weights. Either every weight fits, or the model stays as it was.
 
-    Legacy ``.h5`` files, such as those of keras.applications, are read by layer name; ``.weights.h5`` and ``.keras``
-    files by the structure that Keras wrote.
+    Weights go to the layer of their name, whatever the order in the file: in legacy ``.h5`` files, such as those of
+    keras.applications, and in ``.weights.h5`` and ``.keras`` files of flat models. Where a file of the latter two kinds
+    tells no names (nested models, early Keras 3), Keras goes by its structure.
 
     Args:
         model: Any Keras model; changed in place.
@@ -34,35 +44,87 @@ def load_weights(model: keras.Model, path: str | os.PathLike[str]) -> None:
         state = "such a file" if path.exists() else "nothing of that name"
         error = ValueError if path.exists() or not path.suffix else FileNotFoundError
         raise error(f"{path}: needed None or {_NEEDED}, found {state}.")
-    if path.suffix == ".keras":
-        if not path.is_file():
-            raise FileNotFoundError(f"{path}: needed {_NEEDED}, found nothing there.")
-        if not zipfile.is_zipfile(path):
-            raise ValueError(f"{path}: needed {_NEEDED}, found a file that is no Keras archive; fetch it again.")
-        _load_structural(model, path)
-        return
-    with open_h5(path, needed=_NEEDED) as file:
-        root = file.get("model_weights", file)
-        arrays = _read_legacy(root) if "layer_names" in root.attrs else None
+    arrays = _read_archive(path) if path.suffix == ".keras" else _read_h5(path)
     if arrays is None:
         _load_structural(model, path)
     else:
         _assign_by_name(model, arrays, path)
 
 
+def _read_archive(path: Path) -> dict[str, list[np.ndarray]] | None:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: needed {_NEEDED}, found nothing there.")
+    if not zipfile.is_zipfile(path):
+        raise ValueError(f"{path}: needed {_NEEDED}, found a file that is no Keras archive; fetch it again.")
+    with _reading(path), zipfile.ZipFile(path) as archive:
+        with h5py.File(io.BytesIO(archive.read("model.weights.h5"))) as file:
+            return _read_structural(file)
+
+
+def _read_h5(path: Path) -> dict[str, list[np.ndarray]] | None:
+    with open_h5(path, needed=_NEEDED) as file, _reading(path):
+        root = file.get("model_weights", file)
+        return _read_legacy(root) if "layer_names" in root.attrs else _read_structural(root)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turn what h5py, zipfile and NumPy raise on a damaged file into one error that names the file."""
+    try:
+        yield
+    except Exception as error:  # many kinds, and RuntimeError and zlib.error among them
+        raise ValueError(
+            f"{path}: needed {_NEEDED}, found one that is damaged or of another layout "
+            f"({type(error).__name__}: {error}); fetch it again."
+        ) from error
+
+
 def _read_legacy(root: h5py.Group) -> dict[str, list[np.ndarray]]:
-    """Return the arrays of every layer that has any, by layer name, in the order that Keras saved them in."""
+    """Return the arrays of every layer that has any, by layer name, in the order of a Keras layer's weights."""
     arrays = {}
-    for layer in root.attrs["layer_names"]:
+    layers = [_text(name) for name in root.attrs["layer_names"]]
+    for layer in layers:
         group = root[layer]
-        values = [group[name][()] for name in group.attrs["weight_names"]]
-        if values:
-            arrays[layer if isinstance(layer, str) else layer.decode()] = values
+        names = [_text(name) for name in group.attrs["weight_names"]]
+        for name in names:
+            owner = name.split("/")[-2] if "/" in name else layer
+            if owner != layer and owner in layers:
+                raise ValueError(f"layer {layer} holds a weight of another layer, {name}")
+        kinds = [name.rsplit("/", 1)[-1].split(":")[0] for name in names]
+        if len(set(kinds)) == len(kinds) and set(kinds) <= set(_ORDER):
+            names = [name for _, name in sorted(zip(map(_ORDER.index, kinds), names, strict=True))]
+        if names:
+            arrays[layer] = [np.asarray(group[name][()], dtype="float32") for name in names]
     return arrays
+
+
+def _read_structural(root: h5py.Group) -> dict[str, list[np.ndarray]] | None:
+    """Return the arrays of every layer that has any, by layer name, or None if the file does not tell the names."""
+    if "layers" not in root:
+        return None
+    arrays = {}
+    for group in root["layers"].values():
+        if "layers" in group:
+            return None
+        variables = group.get("vars", ())
+        if len(variables) == 0:
+            continue
+        if "name" not in variables.attrs or any("dtype" in value.attrs for value in variables.values()):
+            return None
+        values = [np.asarray(variables[str(i)][()], dtype="float32") for i in range(len(variables))]
+        arrays[_text(variables.attrs["name"])] = values
+    return arrays
+
+
+def _text(name: str | bytes) -> str:
+    return name.decode() if isinstance(name, bytes) else name
 
 
 def _assign_by_name(model: keras.Model, arrays: dict[str, list[np.ndarray]], path: Path) -> None:
     wanted = {layer.name: [tuple(w.shape) for w in layer.weights] for layer in model.layers if layer.weights}
+    for former, present in _FORMER_NAMES.items():
+        if former in arrays and former not in wanted and present not in arrays:
+            arrays = {present if name == former else name: values for name, values in arrays.items()}
     found = {name: [value.shape for value in values] for name, values in arrays.items()}
     if wanted != found:
         differing = [name for name in {**wanted, **found} if wanted.get(name) != found.get(name)]

@@ -1,0 +1,131 @@
+"""The classifier file: one ``.keras`` archive with the model and all that its labels mean.
+
+Plain ``keras.saving.load_model`` opens it without this package; this module also reads what it carries beside.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from resnet50.files import atomic_path
+
+MEMBER = "resnet50.json"
+"""Name of the extra member of the archive. Keras' own ``model.save`` drops it."""
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A trained model and what one must know to use it.
+
+    Attributes:
+        model: From RGB ``(batch, height, width, 3)``, 0..255, to probabilities ``(batch, classes)``; float32.
+        class_names: Name of each output.
+        dataset: Name of the data set that the model was trained on.
+        fingerprint: SHA-256 of the training pictures (`Split.fingerprint`).
+        recipe: Every number of the training.
+        metrics: What was measured on the test split, such as ``{"accuracy": 0.983}``.
+
+    Raises:
+        ValueError: If the model does not have as many outputs as there are names.
+    """
+
+    model: keras.Model = field(repr=False)
+    class_names: tuple[str, ...]
+    dataset: str
+    fingerprint: str
+    recipe: Mapping[str, Any] = field(repr=False)
+    metrics: Mapping[str, float]
+
+    def __post_init__(self) -> None:
+        if self.model.output_shape[-1] != len(self.class_names):
+            raise ValueError(
+                f"the model has {self.model.output_shape[-1]} outputs, but there are {len(self.class_names)} class "
+                f"names ({', '.join(self.class_names)})."
+            )
+
+    @property
+    def side(self) -> tuple[int, int]:
+        """Height and width in pixels of the pictures that the model was trained on."""
+        _, height, width, _ = self.model.input_shape
+        return height, width
+
+    def probabilities(self, images: np.ndarray, *, batch_size: int = 64) -> np.ndarray:
+        """Classify pictures of the model's size.
+
+        Args:
+            images: RGB ``(n, height, width, 3)``, 0..255, uint8 or float.
+            batch_size: Pictures in one forward pass.
+
+        Returns:
+            float32 ``(n, classes)``, 0..1, each row summing to 1.
+
+        Raises:
+            ValueError: If the pictures do not have the model's size.
+        """
+        if images.ndim != 4 or images.shape[1:] != (*self.side, 3):
+            raise ValueError(f"needed pictures (n, {self.side[0]}, {self.side[1]}, 3), got {images.shape}.")
+        return self.model.predict(images, batch_size=batch_size, verbose=0)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the classifier, atomically.
+
+        Args:
+            path: Name of the file, ending in ``.keras``.
+
+        Raises:
+            ValueError: If the name does not end so.
+        """
+        if Path(path).suffix != ".keras":
+            raise ValueError(f"{path}: the name of a classifier must end in .keras.")
+        carried = {name: getattr(self, name) for name in _CARRIED}
+        with atomic_path(path) as temporary:
+            self.model.save(temporary)
+            with zipfile.ZipFile(temporary, "a") as archive:
+                archive.writestr(MEMBER, json.dumps(carried, indent=2))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Classifier:
+        """Open a classifier that `save` wrote, on any backend.
+
+        Args:
+            path: The file.
+
+        Raises:
+            FileNotFoundError: If there is no such file.
+            ValueError: If it is no Keras archive, is damaged, or does not carry its class names.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise FileNotFoundError(f"{path}: needed a classifier (.keras), found nothing there; train one first.")
+        try:
+            with zipfile.ZipFile(path) as archive:
+                names = archive.namelist()
+                if MEMBER not in names:
+                    raise ValueError(
+                        f"{path}: needed a classifier with its class names, found a "
+                        f"{'plain Keras model' if 'config.json' in names else 'zip archive of something else'} "
+                        f"(no {MEMBER} inside); keras.saving.load_model opens a plain one."
+                    )
+                carried = json.loads(archive.read(MEMBER))
+                if set(carried) != set(_CARRIED):
+                    raise ValueError(f"{path}: needed {', '.join(_CARRIED)} in {MEMBER}, found {', '.join(carried)}.")
+        except zipfile.BadZipFile as error:
+            raise ValueError(f"{path}: needed a classifier (.keras), found a damaged or other file.") from error
+        try:
+            model = keras.saving.load_model(path, compile=False)
+        except Exception as error:  # Keras raises many kinds for a damaged archive
+            raise ValueError(f"{path}: Keras cannot open it ({' '.join(str(error).split())[:200]}).") from error
+        return cls(model=model, **{**carried, "class_names": tuple(carried["class_names"])})
+
+
+
+_CARRIED = tuple(field.name for field in fields(Classifier) if field.name != "model")

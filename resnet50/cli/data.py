@@ -1,0 +1,60 @@
+"""``resnet50 data fetch`` and ``resnet50 data show``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from resnet50.recipes import RECIPES, find_task
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    fetch = actions.add_parser("fetch", help="download a data set into the cache", allow_abbrev=False)
+    fetch.add_argument("name", choices=["signs"], help="signs: the two files of the course")
+    fetch.add_argument("--out", metavar="DIR", help="folder to put them in; else the user's cache")
+    show = actions.add_parser("show", help="tell what is in a data set", allow_abbrev=False)
+    show.add_argument("name", metavar="NAME", help=f"one of {', '.join(RECIPES)}")
+    show.add_argument("--data", metavar="DIR", help="folder with the files; else where they usually are")
+    show.add_argument("--out", metavar="PNG", help="also draw a sheet of its pictures into this file")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Fetch or show."""
+    return _fetch(options) if options.action == "fetch" else _show(options)
+
+
+def _fetch(options: argparse.Namespace) -> int:
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from resnet50.data.download import fetch_signs
+
+    console = Console()
+    columns = (TextColumn("SIGNS"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        bar = progress.add_task("", total=None)
+        folder = fetch_signs(
+            options.out, progress=lambda done, total: progress.update(bar, completed=done, total=total)
+        )
+    print(folder)
+    return 0
+
+
+def _show(options: argparse.Namespace) -> int:
+    training, test = find_task(options.name).load(options.data)
+    print(f"{training.dataset}: RGB, {training.images.shape[2]} x {training.images.shape[1]} pixels")
+    for part, split in (("train", training), ("test", test)):
+        counts = np.bincount(split.labels, minlength=len(split.class_names))
+        classes = "  ".join(f"{name}: {count}" for name, count in zip(split.class_names, counts, strict=True))
+        print(f"{part:6}{len(split):6} pictures   {classes}   SHA-256 {split.fingerprint[:16]}")
+    if options.out:
+        from resnet50.figures.save import save_figure
+        from resnet50.figures.pictures import draw_contact_sheet
+
+        save_figure(draw_contact_sheet(training), Path(options.out))
+        print(options.out)
+    return 0

@@ -1,0 +1,41 @@
+"""``resnet50 evaluate``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from resnet50.recipes import RECIPES
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("model", metavar="MODEL_OR_RUN", help="a .keras file, or the folder of a run")
+    parser.add_argument("--data", metavar="DIR", help="folder with the test pictures; else where the recipe has them")
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Score a classifier on the test split and print the report."""
+    from resnet50.classifier import Classifier
+    from resnet50.cli.progress import show_report
+    from resnet50.data.signs import TEST_FILE, read_signs
+    from resnet50.evaluation.report import score
+    from resnet50.training.run import RunFolder
+
+    path = Path(options.model)
+    classifier = Classifier.load(RunFolder(path).model if path.is_dir() else path)
+    if options.data:
+        test = read_signs(Path(options.data, TEST_FILE), "test")
+    elif classifier.recipe["name"] in RECIPES:
+        _, test = RECIPES[classifier.recipe["name"]].load(None)
+    else:
+        raise ValueError(f"{path}: its recipe {classifier.recipe['name']!r} is not known here; name the --data.")
+    if test.class_names != classifier.class_names:
+        raise ValueError(
+            f"needed pictures of the classes {', '.join(classifier.class_names)}, "
+            f"got {', '.join(test.class_names)}."
+        )
+    report = score(classifier.probabilities(test.images), test)
+    print(report.to_json()) if options.json else show_report(report)
+    return 0

@@ -1,0 +1,24 @@
+"""``resnet50 recipes``."""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+
+from resnet50.recipes import RECIPES, find_task
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("recipe", nargs="?", metavar="RECIPE", help="show this recipe whole: its text and every number")
+
+
+def run(options: argparse.Namespace) -> int:
+    """List the recipes, or print one."""
+    if options.recipe:
+        task = find_task(options.recipe)
+        print(inspect.getdoc(task), task.RECIPE.to_json(), sep="\n\n")
+    else:
+        for name, task in RECIPES.items():
+            print(f"{name:16}{(task.__doc__ or '').splitlines()[0]}")
+    return 0

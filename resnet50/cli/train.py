@@ -1,0 +1,86 @@
+"""``resnet50 train``."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from resnet50.recipes import RECIPES, find_task
+from resnet50.training.recipe import Recipe
+from resnet50.training.run import RunFolder
+
+RUNS = Path("runs")
+"""Folder below which runs are put, in the current folder."""
+
+OVERRIDES: dict[str, type] = {
+    "epochs": int,
+    "batch_size": int,
+    "learning_rate": float,
+    "warmup_epochs": float,
+    "weight_decay": float,
+    "label_smoothing": float,
+    "validation": float,
+    "keep": str,
+    "head": str,
+    "stem": str,
+    "precision": str,
+    "checkpoint_epochs": int,
+    "seed": int,
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments; a recipe's numbers are explained in the words of its docstring."""
+    parser.add_argument("recipe", nargs="?", metavar="RECIPE", help=f"one of {', '.join(RECIPES)}")
+    parser.add_argument("--data", metavar="DIR", help="folder with the pictures; else where the recipe has them")
+    parser.add_argument("--out", metavar="DIR", help=f"folder of the run; else a new one in {RUNS}/")
+    parser.add_argument("--resume", metavar="RUN", help="go on with the run in this folder, whatever stopped it")
+    numbers = parser.add_argument_group("numbers to use instead of the recipe's")
+    meanings = dict(re.findall(r"^ +(\w+): (.+)$", Recipe.__doc__ or "", re.MULTILINE))
+    for name, kind in OVERRIDES.items():
+        help_text = meanings.get(name, "").replace("``", "").replace("`", "").replace("%", "%%")
+        numbers.add_argument(f"--{name.replace('_', '-')}", type=kind, metavar=kind.__name__.upper(), help=help_text)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Train or resume, showing progress, and print where everything is."""
+    overrides = {name: value for name in OVERRIDES if (value := getattr(options, name)) is not None}
+    if options.resume:
+        _refuse_with_resume(options, overrides)
+        recipe, environment = RunFolder(Path(options.resume)).read()
+        task = find_task(recipe.name)
+        data = options.data or environment["data"]["path"]
+    elif options.recipe:
+        task = find_task(options.recipe)
+        recipe, data = replace(task.RECIPE, **overrides), options.data
+    else:
+        raise ValueError(f"needed a recipe, one of {', '.join(RECIPES)}, or --resume RUN, got neither.")
+    training, test = task.load(data)
+
+    from resnet50.cli.progress import EpochTable, show_run
+    from resnet50.training.fit import resume, train
+
+    table = EpochTable(recipe.epochs)
+    words = f"{training.dataset}: {len(training)} pictures to train with, {len(test)} to test, seed {recipe.seed}"
+    if options.resume:
+        print(f"Resuming {options.resume}. {words}")
+        finished = resume(options.resume, training, test, callbacks=[table])
+    else:
+        out = options.out or RUNS / f"{recipe.name}-{datetime.now():%Y%m%d-%H%M%S}"
+        print(f"Training in {out}. {words}")
+        sys.stdout.flush()
+        finished = train(recipe, training, test, out=out, callbacks=[table], data=data)
+    show_run(finished)
+    return 0
+
+
+def _refuse_with_resume(options: argparse.Namespace, overrides: dict[str, Any]) -> None:
+    given = [*(["RECIPE"] if options.recipe else []), *(["--out"] if options.out else [])]
+    given += [f"--{name.replace('_', '-')}" for name in overrides]
+    if given:
+        raise ValueError(f"a resumed run keeps its own recipe and folder: leave out {', '.join(given)}.")

@@ -1,0 +1,83 @@
+"""The colours, sizes and small helpers that make every figure look like the others."""
+
+from __future__ import annotations
+
+from matplotlib import colors
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import TextPath
+
+INK = "#1f2933"
+"""Text and lines."""
+
+MUTED = "#66727f"
+"""Text and lines of second rank."""
+
+FAINT = "#dde2e8"
+"""Grids and frames."""
+
+# Hues by Paul Tol and by Okabe and Ito, softened; told apart with any colour vision.
+TRAINING = "#3b6fa8"
+VALIDATION = "#d9731a"
+WRONG = "#b8371f"
+SHORTCUT = "#c2571a"
+
+CONVOLUTION = "#4a7fb5"
+NORMALIZATION = "#d9b44a"
+ACTIVATION = "#3f9c8f"
+OTHER = "#98a3af"
+FEATURES = "#8494a7"
+
+STAGES = ("#4a7fb5", "#3f9c8f", "#d0a02e", "#b5658c")
+"""Colours of the stages, in their order; a fifth stage starts over."""
+
+FONT = "DejaVu Sans"
+"""Comes with matplotlib, so that figures are the same on every machine."""
+
+SMALL, NORMAL, LARGE = 10.5, 12.0, 17.0
+"""Sizes of text in points: labels, what is read first, titles."""
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """Return an empty white figure of this size in inches."""
+    return Figure(figsize=(width, height), facecolor="white")
+
+
+def new_canvas(width: float, height: float) -> tuple[Figure, Axes]:
+    """Return a white figure and axes that fill it, in which a unit is an inch and text cannot outgrow its box."""
+    figure = new_figure(width, height)
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set(xlim=(0, width), ylim=(0, height))
+    axes.set_axis_off()
+    return figure, axes
+
+
+def write(axes: Axes, x: float, y: float, text: str, *, size: float = NORMAL, **options: object) -> None:
+    """Write a text, centred unless the options say otherwise; a dollar sign in a class name stays one."""
+    style: dict[str, object] = {"ha": "center", "va": "center", "color": INK, "family": FONT} | options
+    axes.text(x, y, text, fontsize=size, parse_math=False, **style)
+
+
+def text_width(text: str, size: float, weight: str = "normal") -> float:
+    """Return the width in inches of the widest line of a text."""
+    font = FontProperties(family=FONT, weight=weight)
+    points = max(TextPath((0, 0), line, size=size, prop=font).get_extents().width for line in text.split("\n"))
+    return float(points) / 72
+
+
+def shortened(text: str, length: int) -> str:
+    """Return the text, or its beginning and an ellipsis, in at most so many characters."""
+    return text if len(text) <= length else text[: length - 1].rstrip() + "…"
+
+
+def tint(color: str, share: float) -> tuple[float, float, float]:
+    """Mix a colour with white: a ``share`` of 0 is white, 1 is the colour itself."""
+    red, green, blue = (1 - share * (1 - part) for part in colors.to_rgb(color))
+    return red, green, blue
+
+
+def shade(color: str, share: float) -> tuple[float, float, float]:
+    """Mix a colour with black: a ``share`` of 0 is black, 1 is the colour itself."""
+    red, green, blue = (share * part for part in colors.to_rgb(color))
+    return red, green, blue

@@ -1,0 +1,29 @@
+"""Rendered signs: drawn hands that show 0 to 5, so that training needs no download. They are not SIGNS."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+from resnet50.data.rendered_signs import rendered_signs
+from resnet50.data.signs import load_signs
+from resnet50.data.split import Split
+from resnet50.recipes import signs
+
+RECIPE = replace(signs.RECIPE, name="rendered-signs")
+
+
+def load(data: str | os.PathLike[str] | None = None) -> tuple[Split, Split]:
+    """Draw the pictures, or read ones that were drawn before.
+
+    Args:
+        data: Folder that `resnet50.data.rendered_signs.write_rendered_signs` wrote; None to draw 1080 and 120 anew.
+
+    Returns:
+        Training and test split.
+
+    Raises:
+        FileNotFoundError: If a file is missing.
+        ValueError: If a file does not keep to the schema.
+    """
+    return rendered_signs() if data is None else load_signs(data)

@@ -1,0 +1,46 @@
+"""SIGNS: hands that show 0 to 5, 1080 photos to train with and 120 to test, 64 x 64 pixels."""
+
+from __future__ import annotations
+
+import os
+
+from resnet50.data.augmentation import Augmentation
+from resnet50.data.download import cache_folder
+from resnet50.data.signs import TEST_FILE, TRAIN_FILE, load_signs
+from resnet50.data.split import Split
+from resnet50.training.recipe import Recipe
+
+RECIPE = Recipe(
+    name="signs",
+    epochs=24,
+    batch_size=32,
+    learning_rate=1e-3,
+    warmup_epochs=3,
+    weight_decay=0.01,
+    label_smoothing=0.1,
+    augmentation=Augmentation(shift=0.1, rotation=22, zoom=0.15, brightness=0.15, flip=True),
+)
+
+
+def load(data: str | os.PathLike[str] | None = None) -> tuple[Split, Split]:
+    """Read SIGNS.
+
+    Args:
+        data: Folder with ``train_signs.h5`` and ``test_signs.h5``; None for where ``resnet50 data fetch signs`` puts
+            them.
+
+    Returns:
+        Training and test split.
+
+    Raises:
+        FileNotFoundError: If a file is missing.
+        ValueError: If a file does not keep to the schema.
+    """
+    if data is None:
+        data = cache_folder() / "signs"
+        if not (data / TRAIN_FILE).is_file() or not (data / TEST_FILE).is_file():
+            raise FileNotFoundError(
+                f"{data}: needed {TRAIN_FILE} and {TEST_FILE}, found neither or one; run 'resnet50 data fetch signs', "
+                "or name their folder with --data."
+            )
+    return load_signs(data)

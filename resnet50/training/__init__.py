@@ -1,0 +1,1 @@
+"""Training: a recipe and two splits in, a run folder out."""

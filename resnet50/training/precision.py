@@ -1,0 +1,78 @@
+"""A faster twin of a model to train with: the same graph and weights, bfloat16 inside, batch norm in one operation.
+
+The twin never reaches a file: after training its weights go back into the plain float32 model.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+from keras import layers
+
+from resnet50.training.recipe import PRECISIONS
+
+
+
+# What pixels pass before the first convolution; the last layer, which the loss sees, stays float32 by its name.
+_FLOAT32 = (layers.InputLayer, layers.Rescaling)
+
+
+def resolve_precision(precision: str) -> str:
+    """Turn ``"auto"`` into what this machine computes fastest: bfloat16 where the processor has it, else float32.
+
+    Args:
+        precision: One of `PRECISIONS`.
+
+    Returns:
+        ``"float32"`` or ``"bfloat16"``.
+
+    Raises:
+        ValueError: If the name is not one of these.
+    """
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}.")
+    if precision != "auto":
+        return precision
+    return "bfloat16" if keras.backend.backend() == "tensorflow" and _has_bfloat16() else "float32"
+
+
+def training_twin(model: keras.Model, precision: str) -> keras.Model:
+    """Copy a model into the form that trains fastest on this backend.
+
+    Args:
+        model: Flat functional float32 model; not changed.
+        precision: ``"float32"`` or ``"bfloat16"``: what the layers between the pixels' normalisation and the head
+            compute in. Weights are float32 either way.
+
+    Returns:
+        Model of the same layers, weights, trainable flags and output (float32); ``twin.get_weights()`` fits the
+        original.
+    """
+    replacements: dict[type, type] = {}
+    if precision == "bfloat16" and keras.backend.backend() == "tensorflow":
+        # in float32 the fused operation is hardly faster, so that the plain layer stays
+        from resnet50.training.fused_batch_norm import FusedBatchNormalization
+
+        replacements[layers.BatchNormalization] = FusedBatchNormalization
+
+    def convert(layer: keras.layers.Layer) -> keras.layers.Layer:
+        config = layer.get_config()
+        if precision == "bfloat16" and not isinstance(layer, _FLOAT32) and layer.name not in model.output_names:
+            config["dtype"] = "mixed_bfloat16"
+        copy = replacements.get(type(layer), type(layer)).from_config(config)
+        copy.trainable = layer.trainable
+        return copy
+
+    twin = keras.models.clone_model(model, clone_function=convert)
+    twin.set_weights(model.get_weights())
+    return twin
+
+
+def _has_bfloat16() -> bool:
+    """Tell whether the processor multiplies bfloat16 itself; emulated, it is slower than float32."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text()
+    except OSError:  # not Linux
+        return False
+    return "avx512_bf16" in flags or "amx_bf16" in flags

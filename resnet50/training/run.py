@@ -1,0 +1,158 @@
+"""The folder that a training leaves: what it was, what it gave, and what it takes to go on."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from resnet50.files import atomic_path
+from resnet50.training.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The names of everything in a run's folder."""
+
+    path: Path
+
+    @property
+    def model(self) -> Path:
+        """The trained classifier."""
+        return self.path / "model.keras"
+
+    @property
+    def best(self) -> Path:
+        """The classifier of the epoch that validated best, where pictures were held out."""
+        return self.path / "checkpoints" / "best.keras"
+
+    @property
+    def checkpoint(self) -> Path:
+        """The state to resume from."""
+        return self.path / "checkpoints" / "last.h5"
+
+    @property
+    def recipe(self) -> Path:
+        """Every number of the training."""
+        return self.path / "recipe.json"
+
+    @property
+    def environment(self) -> Path:
+        """Versions, machine, commit and data."""
+        return self.path / "environment.json"
+
+    @property
+    def history(self) -> Path:
+        """A row for each epoch."""
+        return self.path / "history.csv"
+
+    @property
+    def report(self) -> Path:
+        """Scores on the test split."""
+        return self.path / "report.json"
+
+    @property
+    def curves(self) -> Path:
+        """Figure of the history."""
+        return self.path / "curves.png"
+
+    @property
+    def confusion(self) -> Path:
+        """Figure of the confusion matrix."""
+        return self.path / "confusion.png"
+
+    def create(self, recipe: Recipe, environment: Mapping[str, Any]) -> None:
+        """Make the folder and write what the run will be.
+
+        Raises:
+            ValueError: If there is a run in the folder already.
+        """
+        if self.recipe.exists():
+            raise ValueError(f"{self.path}: there is a run here already; resume it, or choose another folder.")
+        write_text(self.environment, json.dumps(environment, indent=2))
+        write_text(self.recipe, recipe.to_json())
+
+    def read(self) -> tuple[Recipe, dict[str, Any]]:
+        """Return the recipe and the environment of the run that is here.
+
+        Raises:
+            FileNotFoundError: If there is none.
+            ValueError: If its files are damaged.
+        """
+        if not self.recipe.is_file() or not self.environment.is_file():
+            raise FileNotFoundError(f"{self.path}: needed the folder of a run, found no recipe.json in it.")
+        try:
+            environment = json.loads(self.environment.read_text())
+        except json.JSONDecodeError as error:
+            raise ValueError(f"{self.environment}: needed JSON, found something broken ({error}).") from error
+        return Recipe.from_json(self.recipe.read_text()), environment
+
+    def remove_leftovers(self) -> None:
+        """Remove what a killed process had begun to write."""
+        for leftover in self.path.rglob(".partial-*"):
+            leftover.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text + "\n")
+
+
+def write_history(path: Path, rows: Sequence[Mapping[str, float]]) -> None:
+    """Write the history as CSV, a row for each epoch, atomically."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    with atomic_path(path) as temporary, temporary.open("w", newline="") as file:
+        writer = csv.DictWriter(file, names)
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def describe_environment() -> dict[str, Any]:
+    """Return versions, machine, threads and the commit that the code stands at (None outside a checkout)."""
+    import keras  # here, so that reading a run's folder does not load a backend
+
+    return {
+        "backend": keras.backend.backend(),
+        "versions": {
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("resnet50", "keras", "numpy", keras.backend.backend())},
+        },
+        "machine": {"system": platform.platform(), "processor": _processor(), "threads": _threads()},
+        "commit": _commit(),
+    }
+
+
+def _threads() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:  # not Linux
+        return platform.processor()
+    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def _commit() -> str | None:
+    here = Path(__file__).parent
+    try:
+        found = subprocess.run(  # noqa: S603 - fixed words, no input of anyone
+            ["git", "log", "-1", "--format=%H", "--", "."],  # noqa: S607
+            cwd=here,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=10,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return found.stdout.strip() or None

@@ -1,0 +1,166 @@
+import fcntl
+import os
+from pathlib import Path
+
+import h5py
+import pytest
+
+from resnet50.files import atomic_path, open_h5
+
+
+def names(folder):
+    return sorted(entry.name for entry in folder.iterdir())
+
+
+def test_the_file_is_there_after_the_block(tmp_path):
+    target = tmp_path / "a.txt"
+    with atomic_path(target) as temporary:
+        temporary.write_text("new")
+        assert temporary.parent == tmp_path
+        assert not target.exists()
+    assert target.read_text() == "new"
+    assert names(tmp_path) == ["a.txt"]
+
+
+def test_replaces_only_at_the_end(tmp_path):
+    target = tmp_path / "a.txt"
+    target.write_text("old")
+    with atomic_path(str(target)) as temporary:
+        temporary.write_text("new")
+        assert target.read_text() == "old"
+    assert target.read_text() == "new"
+
+
+def test_a_writer_may_replace_the_temporary_file(tmp_path):
+    with atomic_path(tmp_path / "a.txt") as temporary:
+        (tmp_path / "own").write_text("new")
+        (tmp_path / "own").replace(temporary)
+    assert names(tmp_path) == ["a.txt"]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+@pytest.mark.parametrize("old", [None, "old"])
+def test_an_error_leaves_all_as_it_was(tmp_path, error, old):
+    target = tmp_path / "a.txt"
+    if old:
+        target.write_text(old)
+    with pytest.raises(error, match="stop"), atomic_path(target) as temporary:
+        temporary.write_text("half")
+        raise error("stop")
+    assert names(tmp_path) == (["a.txt"] if old else [])
+    if old:
+        assert target.read_text() == old
+
+
+def test_makes_the_folder(tmp_path):
+    with atomic_path(tmp_path / "b" / "c" / "a.txt") as temporary:
+        temporary.write_text("new")
+    assert (tmp_path / "b" / "c" / "a.txt").read_text() == "new"
+
+
+@pytest.mark.parametrize(
+    ("name", "suffix"),
+    [("a.weights.h5", ".weights.h5"), ("a.keras", ".keras"), ("a", ""), (".hidden", ".hidden"), ("a b.c.d", ".c.d")],
+)
+def test_keeps_the_whole_suffix(tmp_path, name, suffix):
+    with atomic_path(tmp_path / name) as temporary:
+        assert temporary.name.startswith(".partial-")
+        assert temporary.name.removeprefix(".partial-").partition(".")[2] == suffix.removeprefix(".")
+    assert names(tmp_path) == [name]
+
+
+@pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_permissions_follow_the_umask(tmp_path, mask, mode):
+    before = os.umask(mask)
+    try:
+        with atomic_path(tmp_path / "a.txt") as temporary:
+            temporary.write_text("new")
+        assert os.umask(mask) == mask
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a.txt").stat().st_mode & 0o777 == mode
+
+
+def test_a_folder_under_the_name_is_refused_before_the_work(tmp_path):
+    (tmp_path / "a.txt").mkdir()
+    refused = pytest.raises(ValueError, match=r"a\.txt: needed a file name to write to, found a folder\.$")
+    with refused, atomic_path(tmp_path / "a.txt"):
+        pytest.fail("the work was begun")
+    assert names(tmp_path) == ["a.txt"]
+
+
+def message(path, kind=ValueError):
+    with pytest.raises(kind) as raised, open_h5(path, needed="a file of fists"):
+        pass
+    assert raised.type is kind
+    assert "\n" not in str(raised.value)
+    return str(raised.value)
+
+
+@pytest.fixture
+def good(tmp_path):
+    with h5py.File(tmp_path / "good.h5", "w") as file:
+        file["x"] = list(range(1000))
+    return tmp_path / "good.h5"
+
+
+def test_opens_for_reading_and_closes(good):
+    with open_h5(str(good), needed="a file of fists") as file:
+        assert file["x"][999] == 999
+        assert file.mode == "r"
+    assert not file
+
+
+def test_closes_after_an_error(good):
+    with pytest.raises(KeyError), open_h5(good, needed="a file of fists") as file:
+        file["y"]
+    assert not file
+
+
+def test_no_such_file(tmp_path):
+    path = tmp_path / "none.h5"
+    assert message(path, FileNotFoundError) == f"{path}: needed a file of fists, found nothing there."
+    assert message(tmp_path, FileNotFoundError) == f"{tmp_path}: needed a file of fists, found a folder."
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (b"", "an empty file; fetch it again."),
+        (b"  \n<!doctype HTML>", "an HTML page; download the raw file, not the page that shows it."),
+        (b"<HTML>", "an HTML page; download the raw file, not the page that shows it."),
+        (
+            b"version https://git-lfs.github.com/spec/v1\n",
+            "a Git LFS pointer, not the file itself; run 'git lfs pull' where it came from.",
+        ),
+        (b"\x89PNG\r\n\x1a\n0000", r"a file that starts with b'\x89PNG\r\n\x1a\n', not with HDF5's signature."),
+        (b"\x89HDF\r\n", r"a file that starts with b'\x89HDF\r\n', not with HDF5's signature."),
+    ],
+)
+def test_not_hdf5(tmp_path, content, found):
+    (tmp_path / "a.h5").write_bytes(content)
+    assert message(tmp_path / "a.h5") == f"{tmp_path / 'a.h5'}: needed a file of fists, found {found}"
+
+
+@pytest.mark.parametrize("share", [0.01, 0.2, 0.5, 0.99])
+def test_cut_off(good, share):
+    content = good.read_bytes()
+    good.write_bytes(content[: int(len(content) * share)])
+    text = message(good)
+    assert text.startswith(f"{good}: needed a file of fists, found an HDF5 file that is cut off or damaged (")
+    assert text.endswith("); fetch it again.")
+
+
+def test_no_right_to_read(good, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    assert message(good) == f"{good}: needed a file of fists, found a file that cannot be read (Permission denied)."
+
+
+def test_another_program_writes_to_it(good):
+    with good.open("rb+") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)  # as HDF5 does in another process
+        text = message(good)
+    assert text.endswith("found that another program is writing to it; try again when that has ended.")

@@ -1,0 +1,594 @@
+"""The whole network: counted, named and measured from literals, and equal to keras.applications under random weights."""
+
+from __future__ import annotations
+
+import inspect
+import math
+
+import keras
+import numpy as np
+import pytest
+
+from resnet50.blocks import V1, V1_5
+from resnet50.model import STAGES, ResNet50, Stage, build_resnet50, resnet_features
+
+DEPTHS = {"conv2": 3, "conv3": 4, "conv4": 6, "conv5": 3}
+
+
+def expected_names(*, padded: bool = False) -> list[str]:
+    """Every layer after the input without top, from the rule alone: Keras sorts layers by their distance to the output."""
+    names = ["conv1_pad", "conv1_conv", "conv1_bn", "conv1_relu", "pool1_pad", "pool1_pool"]
+    for stage, depth in DEPTHS.items():
+        for block in range(1, depth + 1):
+            parts = ["1_conv", "1_bn", "1_relu", "2_conv", "2_bn", "2_relu", "3_conv", "3_bn", "add", "out"]
+            if block == 1:
+                parts[6:8] = ["0_conv", "3_conv", "0_bn", "3_bn"]
+                if padded and stage != "conv2":
+                    parts.insert(3, "2_pad")
+            names += [f"{stage}_block{block}_{part}" for part in parts]
+    return names
+
+
+def copy_by_name(source: keras.Model, target: keras.Model) -> None:
+    """Give every layer of ``target`` the weights of the layer of that name; neither may have one that the other lacks."""
+    weights = {layer.name: layer.get_weights() for layer in source.layers if layer.weights}
+    layers = {layer.name: layer for layer in target.layers if layer.weights}
+    assert weights.keys() == layers.keys()
+    for name, layer in layers.items():
+        layer.set_weights(weights[name])
+
+
+def names_after_input(model: keras.Model) -> list[str]:
+    return [layer.name for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
+
+
+def settings(layer: keras.Layer) -> dict:
+    config = layer.get_config()
+    if config.get("axis") == 3:  # of four, so the last
+        config["axis"] = -1
+    if config.get("kernel_size") == (1, 1):  # nothing to pad, with either word
+        del config["padding"]
+    return config
+
+
+def sizes(model: keras.Model, *names: str) -> list[tuple[int, int]]:
+    return [tuple(model.get_layer(name).output.shape[1:3]) for name in names]
+
+
+def count(weights) -> int:
+    return sum(math.prod(w.shape) for w in weights)
+
+
+def dim(model: keras.Model) -> None:
+    """Make the first kernel fit for inputs of some hundred, so that random weights do not saturate the softmax."""
+    layer = model.get_layer("conv1_conv")
+    kernel, bias = layer.get_weights()
+    layer.set_weights([kernel / 100, bias])
+
+
+def picture(*shape: int) -> np.ndarray:
+    return np.random.default_rng(11).normal(0, 1, shape).astype("float32")
+
+
+STAGE_ENDS = ("conv1_relu", "pool1_pool", "conv2_block3_out", "conv3_block4_out", "conv4_block6_out", "conv5_block3_out")
+
+
+@pytest.fixture(scope="module")
+def theirs() -> keras.Model:
+    return keras.applications.ResNet50(weights=None, input_shape=(75, 101, 3), classes=7)
+
+
+@pytest.fixture(scope="module")
+def ours() -> keras.Model:
+    return ResNet50((75, 101, 3), 7)
+
+
+@pytest.fixture(scope="module")
+def full() -> keras.Model:
+    return ResNet50((224, 224, 3), 1000)
+
+
+@pytest.fixture(scope="module")
+def open_ended() -> keras.Model:
+    """Without top, sides of any size."""
+    return ResNet50(None, include_top=False)
+
+
+@pytest.fixture(scope="module")
+def v1_5() -> keras.Model:
+    return ResNet50((64, 96, 3), 1000, conventions=V1_5)
+
+
+# -------------------------------------------------------------------------------------------------------------- counts
+
+
+def test_parameters_with_1000_classes(full):
+    assert full.count_params() == 25_636_712
+    assert count(full.trainable_weights) == 25_583_592
+    assert count(full.non_trainable_weights) == 53_120
+
+
+def test_parameters_without_top(open_ended):
+    assert open_ended.count_params() == 23_587_712
+
+
+def test_parameters_of_a_classifier_of_six(random_weights):
+    model = build_resnet50()
+    assert model.count_params() == 23_600_006
+    assert count(model.trainable_weights) == 23_546_886
+    assert count(model.non_trainable_weights) == 53_120
+    assert model.input_shape == (None, 64, 64, 3)
+    assert model.output_shape == (None, 6)
+
+
+def test_parameters_of_ten_classes_in_small_pictures():
+    model = ResNet50((32, 32, 3), 10)
+    assert model.count_params() == 23_608_202
+    assert model.output_shape == (None, 10)
+
+
+def test_parameters_of_v1_5(v1_5):
+    assert count(v1_5.trainable_weights) == 25_557_032
+    assert count(v1_5.non_trainable_weights) == 53_120
+    assert not [w.path for w in v1_5.weights if w.name == "bias" and "predictions" not in w.path]
+
+
+def test_numbers_of_layers(full, open_ended):
+    kinds = [type(layer).__name__ for layer in full.layers]
+    assert kinds.count("Conv2D") == 53
+    assert kinds.count("BatchNormalization") == 53
+    assert kinds.count("Add") == 16
+    assert kinds.count("Activation") == 49
+    assert len(kinds) == 177
+    assert len(open_ended.layers) == 175
+
+
+def test_the_table_of_stages_is_table_1_of_the_paper():
+    assert [(s.name, s.blocks, s.filters, s.stride) for s in STAGES] == [
+        ("conv2", 3, (64, 64, 256), 1),
+        ("conv3", 4, (128, 128, 512), 2),
+        ("conv4", 6, (256, 256, 1024), 2),
+        ("conv5", 3, (512, 512, 2048), 2),
+    ]
+
+
+# --------------------------------------------------------------------------------------------------------------- names
+
+
+def test_every_name_in_order(full, open_ended):
+    assert names_after_input(full) == [*expected_names(), "avg_pool", "predictions"]
+    assert names_after_input(open_ended) == expected_names()
+
+
+def test_names_are_those_of_keras_applications_in_order(theirs, ours):
+    assert names_after_input(ours) == names_after_input(theirs)
+
+
+def test_v1_5_adds_nothing_but_paddings(v1_5):
+    names = names_after_input(v1_5)
+    assert names == [*expected_names(padded=True), "avg_pool", "predictions"]
+    extra = {f"{stage}_block1_2_pad" for stage in ("conv3", "conv4", "conv5")}
+    assert [name for name in names if name not in extra] == [*expected_names(), "avg_pool", "predictions"]
+
+
+def test_layers_agree_with_keras_applications_in_kind_and_setting(theirs, ours):
+    for mine, other in zip(ours.layers[1:], theirs.layers[1:], strict=True):
+        assert type(mine) is type(other)
+        assert settings(mine) == settings(other), mine.name
+    assert ours.name == theirs.name == "resnet50"
+    assert ours.dtype == theirs.dtype
+
+
+def test_from_scratch_reaches_every_layer(tiny_stages):
+    """A fresh classifier: fast statistics, zero last gammas, He kernels, in each and every block."""
+    model = build_resnet50(3, input_shape=(40, 48, 3), stages=tiny_stages)
+    norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    assert len(norms) == 1 + 4 + 3 + 4 + 3
+    for layer in norms:
+        assert layer.momentum == 0.9
+        assert (layer.get_weights()[0] == (0 if layer.name.endswith("_3_bn") else 1)).all()
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Conv2D):
+            assert layer.kernel_initializer.__class__.__name__ == "HeNormal"
+    ready = build_resnet50(3, input_shape=(40, 48, 3), stages=tiny_stages, conventions=V1)
+    for layer in ready.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            assert layer.momentum == 0.99
+            assert (layer.get_weights()[0] == 1).all()
+
+
+def test_signature_is_compatible_with_keras_applications():
+    mine = inspect.signature(ResNet50).parameters
+    other = inspect.signature(keras.applications.ResNet50).parameters
+    assert set(other) <= set(mine)
+    assert [name for name, p in mine.items() if p.kind is p.POSITIONAL_OR_KEYWORD] == ["input_shape", "classes"]
+    assert mine["input_shape"].default == (64, 64, 3)
+    assert mine["classes"].default == 6
+    for name in set(other) - {"input_shape", "classes", "weights"}:
+        assert mine[name].default == other[name].default, name
+
+
+# --------------------------------------------------------------------------------------------------------------- sizes
+
+
+def test_sizes_at_224(full):
+    assert sizes(full, *STAGE_ENDS) == [(n, n) for n in (112, 56, 56, 28, 14, 7)]
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        ((64, 64), [(32, 32), (16, 16), (16, 16), (8, 8), (4, 4), (2, 2)]),
+        ((75, 101), [(38, 51), (19, 26), (19, 26), (10, 13), (5, 7), (3, 4)]),
+        ((33, 47), [(17, 24), (9, 12), (9, 12), (5, 6), (3, 3), (2, 2)]),
+    ],
+)
+def test_sizes_of_each_stage(open_ended, size, expected):
+    assert [tuple(math.ceil(n / by) for n in size) for by in (2, 4, 4, 8, 16, 32)] == expected
+    taps = keras.Model(open_ended.inputs, [open_ended.get_layer(name).output for name in STAGE_ENDS])
+    shapes = [tuple(spec.shape) for spec in taps.compute_output_spec(keras.KerasTensor((1, *size, 3)))]
+    assert [shape[1:3] for shape in shapes] == expected
+    assert [shape[3] for shape in shapes] == [64, 64, 256, 512, 1024, 2048]
+
+
+def test_every_shape_is_that_of_keras_applications(theirs, ours):
+    for mine, other in zip(ours.layers[1:], theirs.layers[1:], strict=True):
+        assert mine.output.shape == other.output.shape, mine.name
+
+
+def test_sizes_of_v1_5(v1_5):
+    expected = [(32, 48), (16, 24), (16, 24), (8, 12), (4, 6), (2, 3)]
+    assert sizes(v1_5, *STAGE_ENDS) == expected
+    # v1 strides on the first 1x1 convolution of a stage, v1.5 on the 3x3 after it
+    assert sizes(v1_5, "conv3_block1_1_relu", "conv3_block1_2_relu", "conv3_block1_0_bn") == [(16, 24), (8, 12), (8, 12)]
+
+
+def test_v1_strides_on_the_first_convolution_of_a_stage(full):
+    assert sizes(full, "conv3_block1_1_relu", "conv3_block1_2_relu", "conv3_block1_0_bn") == [(28, 28)] * 3
+
+
+@pytest.mark.parametrize("conventions", [V1, V1_5], ids=["v1", "v1.5"])
+@pytest.mark.parametrize("size", [(75, 101), (33, 47), (64, 96)])
+def test_ceil_arithmetic_in_both_conventions(conventions, size):
+    stages = [Stage(f"conv{n}", 1, (2, 3, 4 + n), 1 if n == 2 else 2) for n in range(2, 6)]
+    x = keras.Input((*size, 3))
+    model = keras.Model(x, resnet_features(x, conventions=conventions, stages=stages))
+    ends = [f"conv{n}_block1_out" for n in range(2, 6)]
+    assert sizes(model, *ends) == [tuple(math.ceil(n / by) for n in size) for by in (4, 8, 16, 32)]
+
+
+@pytest.mark.parametrize(("height", "width"), [(32, 32), (33, 45)])
+def test_small_stem_keeps_the_side_until_the_stages(height, width, tiny_stages):
+    model = build_resnet50(3, input_shape=(height, width, 3), stem="small", stages=tiny_stages)
+    names = names_after_input(model)
+    assert names[:5] == ["normalization", "conv1_conv", "conv1_bn", "conv1_relu", "conv2_block1_1_conv"]
+    assert model.get_layer("conv1_conv").kernel.shape == (3, 3, 3, 64)
+    ends = ("conv1_relu", "conv2_block1_out", "conv2_block2_out", "conv3_block2_out")
+    half = (math.ceil(height / 2), math.ceil(width / 2))
+    assert sizes(model, *ends) == [(height, width)] * 3 + [half]
+
+
+def test_none_sides_take_pictures_of_any_size(tiny_stages, random_weights):
+    model = random_weights(build_resnet50(3, input_shape=(None, None, 3), stages=tiny_stages))
+    assert model.input_shape == (None, None, None, 3)
+    for size in [(33, 47), (40, 32)]:
+        fixed = build_resnet50(3, input_shape=(*size, 3), stages=tiny_stages)
+        copy_by_name(model, fixed)
+        x = picture(2, *size, 3)
+        np.testing.assert_allclose(np.asarray(model(x)), np.asarray(fixed(x)), rtol=1e-5)
+
+
+# ------------------------------------------------------------------------------- equality with keras.applications' own
+
+
+def assert_equal_outputs(
+    mine: keras.Model, other: keras.Model, x: np.ndarray, for_other: np.ndarray | None = None
+) -> None:
+    for_other = x if for_other is None else for_other
+    alone = len(other.inputs) == 1 and not isinstance(other.input, list)
+    expected = np.asarray(other(for_other if alone else [for_other]))
+    assert np.isfinite(expected).all()
+    assert np.ptp(expected) > 0.01
+    np.testing.assert_allclose(np.asarray(mine(x)), expected, rtol=1e-5, atol=1e-6 * np.abs(expected).max())
+
+
+def test_outputs_under_their_weights(theirs, ours, random_weights):
+    random_weights(theirs, 1)
+    copy_by_name(theirs, ours)
+    assert_equal_outputs(ours, theirs, picture(2, 75, 101, 3))
+
+
+def test_outputs_under_our_weights(theirs, ours, random_weights):
+    random_weights(ours, 2)
+    copy_by_name(ours, theirs)
+    assert_equal_outputs(ours, theirs, picture(2, 75, 101, 3))
+
+
+def test_weights_pass_by_position_too(theirs, ours, random_weights):
+    """The order of every weight is the same, which is all that Keras' own loaders look at."""
+    random_weights(theirs, 3)
+    ours.set_weights(theirs.get_weights())
+    assert_equal_outputs(ours, theirs, picture(1, 75, 101, 3))
+
+
+@pytest.mark.parametrize(
+    ("options", "size"),
+    [
+        ({"include_top": False, "input_shape": (33, 47, 3)}, (33, 47)),
+        ({"include_top": False, "pooling": "avg", "input_shape": (None, None, 3)}, (40, 65)),
+        ({"include_top": False, "pooling": "max", "input_shape": None, "name": "features"}, (65, 40)),
+        ({"classifier_activation": None, "input_shape": (64, 48, 3), "classes": 5}, (64, 48)),
+        ({"classifier_activation": "sigmoid", "input_shape": (40, 56, 1), "classes": 2}, (40, 56)),
+    ],
+    ids=["no top", "avg", "max", "logits", "sigmoid"],
+)
+def test_outputs_with_every_keyword(options, size, random_weights):
+    other = random_weights(keras.applications.ResNet50(weights=None, **options), 4)
+    mine = ResNet50(weights=None, **options)
+    copy_by_name(other, mine)
+    assert names_after_input(mine) == names_after_input(other)
+    assert mine.name == other.name
+    assert mine.input_shape == other.input_shape
+    assert mine.output_shape == other.output_shape
+    x = picture(2, *size, mine.input_shape[-1])
+    assert_equal_outputs(mine, other, x)
+
+
+def test_outputs_on_an_input_tensor(random_weights):
+    models = []
+    for build in (keras.applications.ResNet50, ResNet50):
+        source = keras.Input((36, 50, 3), name="source")
+        halved = keras.layers.Rescaling(0.5, name="halved")(source)
+        models.append(build(include_top=False, weights=None, input_tensor=halved, pooling="avg", name="on_tensor"))
+    other, mine = models
+    random_weights(other, 5)
+    copy_by_name(other, mine)
+    assert [layer.name for layer in mine.layers] == [layer.name for layer in other.layers]
+    assert mine.name == other.name == "on_tensor"
+    assert_equal_outputs(mine, other, picture(2, 36, 50, 3))
+
+
+def test_an_input_tensor_may_be_the_input_itself():
+    source = keras.Input((33, 40, 3), name="source")
+    model = ResNet50(input_tensor=source, classes=3)
+    assert model.inputs[0] is source
+    assert model.output_shape == (None, 3)
+
+
+def test_shape_and_classes_by_position():
+    model = ResNet50((40, 72, 3), 5)
+    assert (model.input_shape, model.output_shape) == ((None, 40, 72, 3), (None, 5))
+
+
+def test_no_shape_with_top_means_224():
+    model = ResNet50(None, 4)
+    assert (model.input_shape, model.output_shape) == ((None, 224, 224, 3), (None, 4))
+
+
+def test_defaults_and_no_shape_without_top(open_ended):
+    assert open_ended.input_shape == (None, None, None, 3)
+    assert open_ended.output_shape == (None, None, None, 2048)
+    assert open_ended.name == "resnet50"
+
+
+# ----------------------------------------------------------------------- the whole graph against NumPy, v1.5 included
+
+
+def correlate(x: np.ndarray, kernel: np.ndarray, bias: np.ndarray | float, stride: int) -> np.ndarray:
+    """Correlation with half a kernel of zeros on all four sides, float64; an image of patches, then one product."""
+    side = kernel.shape[0]
+    pad = side // 2
+    x = np.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
+    patches = np.lib.stride_tricks.sliding_window_view(x, (side, side), axis=(1, 2))[:, ::stride, ::stride]
+    return np.einsum("nhwcij,ijco->nhwo", patches, kernel, optimize=True) + bias
+
+
+def network_oracle(
+    x: np.ndarray, weights: dict[str, list[np.ndarray]], table: list[tuple[str, int, int]], *, v15: bool, small: bool
+) -> np.ndarray:
+    """ResNet in NumPy: ``table`` holds each stage's name, number of blocks and stride."""
+
+    def unit(x: np.ndarray, name: str, stride: int = 1) -> np.ndarray:
+        kernel, *bias = (w.astype("float64") for w in weights[f"{name}_conv"])
+        gamma, beta, mean, variance = (w.astype("float64") for w in weights[f"{name}_bn"])
+        y = correlate(x, kernel, bias[0] if bias else 0.0, stride)
+        return gamma * (y - mean) / np.sqrt(variance + (1e-5 if v15 else 1.001e-5)) + beta
+
+    x = np.maximum(unit(x, "conv1", 1 if small else 2), 0)
+    if not small:  # no value is negative, so a border of zeros never wins against a pixel
+        x = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+        x = np.lib.stride_tricks.sliding_window_view(x, (3, 3), axis=(1, 2))[:, ::2, ::2].max(axis=(-2, -1))
+    for name, blocks, stage_stride in table:
+        for block in range(1, blocks + 1):
+            here = f"{name}_block{block}"
+            stride = stage_stride if block == 1 else 1
+            y = np.maximum(unit(x, f"{here}_1", 1 if v15 else stride), 0)
+            y = np.maximum(unit(y, f"{here}_2", stride if v15 else 1), 0)
+            x = np.maximum(unit(y, f"{here}_3") + (unit(x, f"{here}_0", stride) if block == 1 else x), 0)
+    return x
+
+
+@pytest.mark.parametrize("kind", ["v1", "v1.5"])
+@pytest.mark.parametrize("stem", ["imagenet", "small"])
+@pytest.mark.parametrize("size", [(33, 47), (36, 32)])
+def test_features_are_those_of_a_network_in_numpy(kind, stem, size, random_weights):
+    stages = (Stage("conv2", 3, (4, 6, 10), 1), Stage("conv3", 1, (5, 7, 12), 2), Stage("conv4", 2, (3, 8, 9), 3))
+    x = keras.Input((*size, 3))
+    features = resnet_features(x, stem=stem, conventions={"v1": V1, "v1.5": V1_5}[kind], stages=stages)
+    model = random_weights(keras.Model(x, features), 6)
+    weights = {layer.name: layer.get_weights() for layer in model.layers if layer.weights}
+    data = picture(2, *size, 3)
+    table = [("conv2", 3, 1), ("conv3", 1, 2), ("conv4", 2, 3)]
+    expected = network_oracle(data, weights, table, v15=kind == "v1.5", small=stem == "small")
+    actual = np.asarray(model(data))
+    assert actual.shape == expected.shape
+    np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-5 * expected.max())
+
+
+# ------------------------------------------------------------------------------------------------- the classifier's graph
+
+
+def test_classifier_is_one_flat_graph_without_lambdas(tiny_stages):
+    for normalization in ("symmetric", "caffe", "torch"):
+        model = build_resnet50(3, input_shape=(40, 48, 3), stages=tiny_stages, normalization=normalization)
+        assert not any(isinstance(layer, (keras.Model, keras.layers.Lambda)) for layer in model.layers)
+        names = names_after_input(model)
+        assert names[names.index("conv1_pad") - 1] == "normalization"
+        assert names[-2:] == ["avg_pool", "predictions"]
+        assert (model.name, model.inputs[0].name, len(model.inputs), len(model.outputs)) == ("resnet50", "image", 1, 1)
+    body = names_after_input(build_resnet50())
+    assert body == ["normalization", *expected_names(), "avg_pool", "predictions"]
+
+
+@pytest.mark.parametrize("normalization", ["symmetric", "caffe", "torch"])
+def test_bytes_and_floats_give_the_same_probabilities(normalization, tiny_stages, random_weights):
+    model = build_resnet50(4, input_shape=(40, 48, 3), stages=tiny_stages, normalization=normalization)
+    random_weights(model, 8)
+    if normalization == "caffe":
+        dim(model)
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 40, 48, 3), dtype="uint8")
+    pixels[0, :2] = 0
+    pixels[0, 2:4] = 255
+    bytes_, floats = model.predict_on_batch(pixels), model.predict_on_batch(pixels.astype("float32"))
+    np.testing.assert_array_equal(bytes_, floats)
+    np.testing.assert_array_equal(np.asarray(model(pixels)), np.asarray(model(pixels.astype("float32"))))
+    assert bytes_.dtype == np.float32
+    np.testing.assert_allclose(bytes_.sum(axis=1), 1, rtol=1e-5)
+    assert (bytes_ > 0).all()
+    assert np.ptp(bytes_, axis=0).max() > 1e-3
+
+
+def test_the_first_classifier_is_the_bare_network_on_normalised_pixels(random_weights):
+    classifier = random_weights(build_resnet50(5, input_shape=(40, 56, 3), normalization="caffe"), 9)
+    dim(classifier)
+    bare = ResNet50((40, 56, 3), 5)
+    copy_by_name(classifier, bare)
+    pixels = np.random.default_rng(1).integers(0, 256, (2, 40, 56, 3)).astype("float32")
+    normalised = pixels[..., ::-1] - np.array([103.939, 116.779, 123.68], "float32")
+    assert_equal_outputs(classifier, bare, pixels, normalised)
+
+
+@pytest.mark.parametrize("normalization", ["symmetric", "caffe", "torch"])
+def test_classifier_saves_and_loads_with_plain_keras(normalization, tiny_stages, random_weights, tmp_path):
+    model = build_resnet50(4, input_shape=(40, 48, 3), stages=tiny_stages, normalization=normalization)
+    random_weights(model, 10)
+    dim(model)
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    pixels = np.random.default_rng(2).integers(0, 256, (2, 40, 48, 3), dtype="uint8")
+    np.testing.assert_array_equal(np.asarray(again(pixels)), np.asarray(model(pixels)))
+    assert [layer.name for layer in again.layers] == [layer.name for layer in model.layers]
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="takes gradients with TensorFlow's tape")
+@pytest.mark.parametrize("conventions", [V1, V1_5], ids=["v1", "v1.5"])
+def test_a_gradient_reaches_every_weight_of_the_network(conventions, tiny_stages, random_weights):
+    """But for the biases before batch norm, which takes them off again: their gradient is zero up to rounding."""
+    import tensorflow as tf
+
+    model = build_resnet50(4, input_shape=(40, 48, 3), stages=tiny_stages, conventions=conventions)
+    random_weights(model, 12)
+    pixels = np.random.default_rng(3).integers(0, 256, (4, 40, 48, 3)).astype("float32")
+    with tf.GradientTape() as tape:
+        probabilities = model(pixels, training=True)
+        loss = -tf.reduce_mean(tf.math.log(tf.linalg.diag_part(probabilities)))
+    gradients = tape.gradient(loss, [variable.value for variable in model.trainable_variables])
+    for variable, gradient in zip(model.trainable_variables, gradients, strict=True):
+        largest = np.abs(gradient.numpy()).max()
+        if variable.name == "bias" and "predictions" not in variable.path:
+            assert largest < 1e-5, variable.path
+        else:
+            assert largest > 1e-3, variable.path
+
+
+def test_training_moves_every_statistic_and_a_frozen_layer_none(tiny_stages, random_weights):
+    model = random_weights(build_resnet50(3, input_shape=(40, 48, 3), stages=tiny_stages), 13)
+    frozen = {"conv1_bn", "conv3_block1_0_bn"}
+    for name in frozen:
+        model.get_layer(name).trainable = False
+    model.compile(keras.optimizers.SGD(0.0), "sparse_categorical_crossentropy")
+    norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    before = {layer.name: layer.get_weights() for layer in norms}
+    pixels, labels = picture(4, 40, 48, 3) * 50 + 120, np.array([0, 1, 2, 0])
+    model.predict_on_batch(pixels)
+    model.test_on_batch(pixels, labels)
+    for layer in norms:
+        assert all(map(np.array_equal, before[layer.name], layer.get_weights()))
+    model.train_on_batch(pixels, labels)
+    for layer in norms:
+        moved = [not np.array_equal(old, new) for old, new in zip(before[layer.name], layer.get_weights(), strict=True)]
+        assert moved == [False, False, layer.name not in frozen, layer.name not in frozen], layer.name
+
+
+# ------------------------------------------------------------------------------------------------------------ refusals
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"pooling": "mean"}, r"pooling must be None, 'avg' or 'max', got 'mean'"),
+        ({"include_top": False, "pooling": ""}, r"pooling must be None, 'avg' or 'max', got ''"),
+        ({"input_shape": (31, 64, 3)}, r"at least 32 x 32 pixels, got \(31, 64, 3\)"),
+        ({"input_shape": (64, 31, 3)}, r"at least 32 x 32 pixels, got \(64, 31, 3\)"),
+        ({"input_shape": (64, 64, None)}, r"must name the number of channels, got \(64, 64, None\)"),
+        ({"input_shape": (64, 64, 0)}, r"must name the number of channels, got \(64, 64, 0\)"),
+        ({"input_shape": (64, 64)}, r"must be \(height, width, channels\), got \(64, 64\)"),
+        ({"input_shape": (1, 64, 64, 3)}, r"must be \(height, width, channels\), got \(1, 64, 64, 3\)"),
+        ({"input_tensor": np.zeros((1, 64, 64, 3))}, r"input_tensor must be a Keras tensor.*numpy\.ndarray"),
+        ({"input_tensor": (64, 64, 3)}, r"input_tensor must be a Keras tensor.*tuple"),
+        ({"stem": "huge"}, r"stem must be one of imagenet, small, got 'huge'"),
+    ],
+)
+def test_the_network_refuses_in_words(options, message):
+    with pytest.raises(ValueError, match=message):
+        ResNet50(**options)
+
+
+@pytest.mark.parametrize("classes", [0, -3, True, 2.5, "6", None])
+def test_the_network_refuses_classes_that_are_no_positive_integer(classes):
+    with pytest.raises(ValueError, match=rf"classes must be a positive integer, got {classes!r}\."):
+        ResNet50((32, 40, 3), classes)
+
+
+def test_the_network_refuses_channels_first():
+    keras.config.set_image_data_format("channels_first")
+    try:
+        with pytest.raises(ValueError, match=r"conv1: .*channels last"):
+            ResNet50()
+    finally:
+        keras.config.set_image_data_format("channels_last")
+
+
+def test_the_network_refuses_an_unknown_name_of_weights():
+    with pytest.raises(ValueError, match=r"nonsense: needed None or .*\.keras\), found nothing of that name"):
+        ResNet50((32, 40, 3), include_top=False, weights="nonsense")
+
+
+@pytest.mark.parametrize("name", ["missing.h5", "missing.weights.h5", "missing.keras"])
+def test_a_missing_file_of_weights(name, tmp_path, tiny_stages):
+    with pytest.raises(FileNotFoundError, match=rf"{name}: needed a file of Keras weights .*found nothing there"):
+        ResNet50((32, 40, 3), include_top=False, weights=tmp_path / name)
+    with pytest.raises(FileNotFoundError, match=rf"{name}: needed a file of Keras weights .*found nothing there"):
+        build_resnet50(stages=tiny_stages, weights=str(tmp_path / name))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"classes": 0}, r"classes must be a positive integer, got 0"),
+        ({"classes": -1}, r"classes must be a positive integer, got -1"),
+        ({"classes": 1}, r"classes must be at least 2 to tell anything apart, got 1"),
+        ({"classes": True}, r"classes must be a positive integer, got True"),
+        ({"input_shape": (31, 64, 3)}, r"at least 32 x 32 pixels, got \(31, 64, 3\)"),
+        ({"input_shape": (64, 64, 1)}, r"must be \(height, width, 3\) for RGB pictures, got \(64, 64, 1\)"),
+        ({"input_shape": (3, 64, 64)}, r"must be \(height, width, 3\) for RGB pictures, got \(3, 64, 64\)"),
+        ({"input_shape": (64, 64)}, r"must be \(height, width, 3\) for RGB pictures, got \(64, 64\)"),
+        ({"weights": "nonsense"}, r"nonsense: needed None or a file of Keras weights .*found nothing of that name"),
+        ({"head": "deep"}, r"head must be one of linear, mlp, or a function, got 'deep'"),
+        ({"normalization": "zscore"}, r"normalization must be one of symmetric, caffe, torch, got 'zscore'"),
+        ({"stem": "tiny"}, r"stem must be one of imagenet, small, got 'tiny'"),
+    ],
+)
+def test_the_classifier_refuses_in_words(options, message, tiny_stages):
+    with pytest.raises(ValueError, match=message):
+        build_resnet50(**{"stages": tiny_stages, "input_shape": (40, 48, 3), **options})

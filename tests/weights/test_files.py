@@ -1,0 +1,536 @@
+"""Files of weights: each of Keras' layouts loads exactly; whatever does not fit is refused and changes nothing."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import warnings
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import keras
+import numpy as np
+import pytest
+
+from resnet50.model import ResNet50, Stage, build_resnet50
+from resnet50.weights import load_weights
+
+SHAPE = (40, 48, 3)
+TABLE = (Stage("conv2", 2, (4, 6, 10), 1), Stage("conv3", 1, (5, 7, 12), 2))
+# conv2_block1's 0_conv and 3_conv have the same shape here, as they have in ResNet-50 itself (stem: 64 channels)
+TWINS = (Stage("conv2", 1, (8, 64, 12), 1),)
+
+
+def network(classes: int = 3, *, stages=TABLE, **options) -> keras.Model:
+    return build_resnet50(classes, input_shape=SHAPE, stages=stages, **options)
+
+
+@pytest.fixture
+def source(random_weights) -> keras.Model:
+    return random_weights(network(), 1)
+
+
+@pytest.fixture
+def target(random_weights) -> keras.Model:
+    return random_weights(network(), 2)
+
+
+def weights_of(model: keras.Model) -> dict[str, list[np.ndarray]]:
+    return {layer.name: layer.get_weights() for layer in model.layers if layer.weights}
+
+
+def assert_same(model: keras.Model, expected: dict[str, list[np.ndarray]]) -> None:
+    actual = weights_of(model)
+    assert actual.keys() == expected.keys()
+    for name, arrays in expected.items():
+        assert all(map(np.array_equal, arrays, actual[name])), name
+
+
+def refused(model: keras.Model, path: Path, message: str, error: type[Exception] = ValueError) -> str:
+    """Loading fails with this message, which names the file, and not a bit of the model changes."""
+    before = weights_of(model)
+    with pytest.raises(error, match=message) as caught:
+        load_weights(model, path)
+    assert type(caught.value) is error
+    assert path.name in str(caught.value)
+    assert_same(model, before)
+    return str(caught.value)
+
+
+# ------------------------------------------------------------------------------------------------- writing each layout
+
+
+def write_legacy(
+    path: Path,
+    arrays: dict[str, list[np.ndarray]],
+    *,
+    empty: tuple[str, ...] = ("conv1_relu",),
+    text: type = bytes,
+    under: str | None = None,
+    spell: Callable[[str, str], str] = "{0}/{1}:0".format,
+    **storage,
+) -> Path:
+    """Write the layout of Keras 1 and 2 by hand: names in attributes, a group for a layer, a data set for a weight."""
+
+    def attribute(names: list[str]) -> np.ndarray | list[str]:
+        return np.array([n.encode() for n in names]) if text is bytes else list(names)
+
+    with h5py.File(path, "w") as file:
+        root = file.create_group(under) if under else file
+        root.attrs["layer_names"] = attribute([*empty, *arrays])
+        for name in empty:
+            root.create_group(name).attrs["weight_names"] = np.array([], "S1")
+        for name, values in arrays.items():
+            group = root.create_group(name)
+            kinds = ["gamma", "beta", "moving_mean", "moving_variance"] if len(values) == 4 else ["kernel", "bias"]
+            names = [spell(name, kind) for kind, _ in zip(kinds, values, strict=False)]
+            group.attrs["weight_names"] = attribute(names)
+            for weight_name, value in zip(names, values, strict=True):
+                group.create_dataset(weight_name, data=value, **storage)
+    return path
+
+
+def save(model: keras.Model, path: Path) -> Path:
+    """Let Keras write: ``.weights.h5`` and ``.keras`` as it does today, a plain ``.h5`` as the legacy model file."""
+    if path.name.endswith(".weights.h5"):
+        model.save_weights(path)
+    else:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="You are saving your model as an HDF5 file")
+            model.save(path)
+    return path
+
+
+def only_weights_legacy(model: keras.Model, path: Path) -> Path:
+    """What Keras 2's ``save_weights("x.h5")`` wrote, by Keras' own code."""
+    from keras.src.legacy.saving import legacy_h5_format
+
+    with h5py.File(path, "w") as file:
+        legacy_h5_format.save_weights_to_hdf5_group(file, model)
+    return path
+
+
+def edit(path: Path, change: Callable[[h5py.File], None]) -> Path:
+    """Change an HDF5 file, or the one inside a .keras archive, in place."""
+    if path.suffix != ".keras":
+        with h5py.File(path, "r+") as file:
+            change(file)
+        return path
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    store = io.BytesIO(members["model.weights.h5"])
+    with h5py.File(store, "r+") as file:
+        change(file)
+    members["model.weights.h5"] = store.getvalue()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return path
+
+
+def group_of(file: h5py.File, layer: str) -> h5py.Group:
+    """Find a layer's group in the structural layout by the name that Keras wrote on it."""
+    for group in file["layers"].values():
+        if group["vars"].attrs.get("name") == layer:
+            return group
+    raise AssertionError(f"no {layer} in the file")
+
+
+# ------------------------------------------------------------------------------------------------------- what is loaded
+
+
+@pytest.mark.parametrize("name", ["w.weights.h5", "w.keras", "w.h5"])
+def test_a_file_that_keras_writes_loads_exactly(name, source, target, tmp_path):
+    load_weights(target, save(source, tmp_path / name))
+    assert_same(target, weights_of(source))
+    x = np.random.default_rng(0).integers(0, 256, (2, *SHAPE), dtype="uint8")
+    np.testing.assert_array_equal(np.asarray(target(x)), np.asarray(source(x)))
+
+
+def test_weights_that_keras_writes_in_the_legacy_layout_load_exactly(source, target, tmp_path):
+    load_weights(target, only_weights_legacy(source, tmp_path / "w.h5"))
+    assert_same(target, weights_of(source))
+
+
+def test_the_path_may_be_text(source, target, tmp_path):
+    load_weights(target, str(save(source, tmp_path / "w.weights.h5")))
+    assert_same(target, weights_of(source))
+
+
+@pytest.mark.parametrize("text", [bytes, str])
+@pytest.mark.parametrize("under", [None, "model_weights"])
+@pytest.mark.parametrize("spelling", ["{0}/{1}:0", "{0}/{0}/{1}:0", "{0}/{1}", "{0}_1/{1}:0"])
+def test_legacy_files_of_every_age_load_exactly(text, under, spelling, source, target, tmp_path):
+    path = write_legacy(tmp_path / "w.h5", weights_of(source), text=text, under=under, spell=spelling.format)
+    load_weights(target, path)
+    assert_same(target, weights_of(source))
+
+
+def test_a_legacy_file_loads_by_name_whatever_the_order_of_layers(source, target, tmp_path):
+    backwards = dict(reversed(weights_of(source).items()))
+    load_weights(target, write_legacy(tmp_path / "w.h5", backwards))
+    assert_same(target, weights_of(source))
+
+
+def test_a_compressed_legacy_file_of_doubles_loads(source, target, tmp_path):
+    doubles = {name: [w.astype("float64") for w in ws] for name, ws in weights_of(source).items()}
+    load_weights(target, write_legacy(tmp_path / "w.h5", doubles, compression="gzip"))
+    assert_same(target, weights_of(source))
+
+
+def test_batch_norm_loads_by_name_whatever_the_order_of_its_four_weights(source, target, tmp_path):
+    """All four have the same shape; a file may list them in another order."""
+    path = write_legacy(tmp_path / "w.h5", weights_of(source))
+
+    def reorder(file):
+        attributes = file["conv1_bn"].attrs
+        attributes["weight_names"] = attributes["weight_names"][[2, 0, 3, 1]]
+
+    load_weights(target, edit(path, reorder))
+    assert_same(target, weights_of(source))
+
+
+@pytest.mark.parametrize("suffix", [".weights.h5", ".keras"])
+def test_layers_in_another_order_load_by_name(suffix, target, random_weights, tmp_path):
+    """A network that lists its shortcut after the residual: Keras itself would load 0_conv into 3_conv in silence."""
+    ours = random_weights(network(stages=TWINS), 3)
+    assert ours.get_layer("conv2_block1_0_conv").kernel.shape == ours.get_layer("conv2_block1_3_conv").kernel.shape
+    exchange = {"conv2_block1_0_conv": "conv2_block1_3_conv", "conv2_block1_3_conv": "conv2_block1_0_conv"}
+    other = keras.models.clone_model(ours, clone_function=lambda layer: _renamed(layer, exchange))
+    random_weights(other, 4)
+    load_weights(ours, save(other, tmp_path / f"w{suffix}"))
+    assert_same(ours, {layer.name: weights_of(other)[layer.name] for layer in ours.layers if layer.weights})
+
+
+def _renamed(layer: keras.Layer, names: dict[str, str]) -> keras.Layer:
+    config = layer.get_config()
+    return type(layer).from_config({**config, "name": names.get(layer.name, layer.name)})
+
+
+def test_files_of_keras_applications_load_into_the_network(random_weights, tmp_path):
+    theirs = random_weights(keras.applications.ResNet50(weights=None, include_top=False, input_shape=(32, 40, 3)), 5)
+    mine = ResNet50((32, 40, 3), include_top=False, weights=only_weights_legacy(theirs, tmp_path / "notop.h5"))
+    assert_same(mine, weights_of(theirs))
+    random_weights(mine, 6)
+    load_weights(mine, save(theirs, tmp_path / "theirs.keras"))
+    assert_same(mine, weights_of(theirs))
+    x = np.random.default_rng(1).normal(0, 1, (1, 32, 40, 3)).astype("float32")
+    np.testing.assert_allclose(np.asarray(mine(x)), np.asarray(theirs(x)), rtol=1e-5, atol=1e-5)
+
+
+def test_the_classifier_that_keras_applications_1_0_called_probs_loads(source, target, tmp_path):
+    """It published the ImageNet files; Keras has since renamed the layer, and loads them by order."""
+    arrays = {{"predictions": "probs"}.get(name, name): values for name, values in weights_of(source).items()}
+    load_weights(target, write_legacy(tmp_path / "w.h5", arrays))
+    assert_same(target, weights_of(source))
+
+
+def test_building_with_a_file_loads_it(source, tmp_path):
+    built = network(weights=save(source, tmp_path / "w.keras"))
+    assert_same(built, weights_of(source))
+
+
+@pytest.mark.parametrize("suffix", [".weights.h5", ".keras", ".h5"])
+def test_a_head_with_dropout_loads(suffix, random_weights, tmp_path):
+    source, target = (random_weights(network(head="mlp"), seed) for seed in (1, 2))
+    load_weights(target, save(source, tmp_path / f"w{suffix}"))
+    assert_same(target, weights_of(source))
+
+
+@pytest.mark.parametrize("suffix", [".weights.h5", ".keras", ".h5"])
+def test_a_compiled_and_trained_model_loads(suffix, source, target, tmp_path):
+    source.compile(keras.optimizers.Adam(1e-3), "sparse_categorical_crossentropy")
+    source.train_on_batch(np.random.default_rng(0).normal(100, 50, (3, *SHAPE)), np.array([0, 1, 2]))
+    load_weights(target, save(source, tmp_path / f"w{suffix}"))
+    assert_same(target, weights_of(source))
+
+
+@pytest.mark.parametrize("suffix", [".weights.h5", ".keras"])
+def test_files_that_tell_no_names_load_by_structure(suffix, source, target, tmp_path):
+    """Early Keras 3 wrote none."""
+    path = save(source, tmp_path / f"w{suffix}")
+
+    def forget(file):
+        for group in file["layers"].values():
+            del group["vars"].attrs["name"]
+
+    load_weights(target, edit(path, forget))
+    assert_same(target, weights_of(source))
+
+
+@pytest.mark.parametrize("suffix", [".weights.h5", ".keras"])
+def test_nested_models_load_by_structure(suffix, random_weights, tmp_path):
+    def nested() -> keras.Model:
+        inner = keras.Sequential([keras.Input((4,)), keras.layers.Dense(5, name="a")], name="inner")
+        x = keras.Input((4,))
+        return keras.Model(x, keras.layers.Dense(2, name="b")(inner(x)))
+
+    source, target = nested(), nested()
+    load_weights(target, save(source, tmp_path / f"w{suffix}"))
+    assert_same(target, weights_of(source))
+
+
+# --------------------------------------------------------------------------------------------- other networks' weights
+
+LAYOUTS = ["w.h5", "w.weights.h5", "w.keras"]
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_another_number_of_classes_is_refused(name, target, random_weights, tmp_path):
+    path = save(random_weights(network(4), 1), tmp_path / name)
+    text = refused(target, path, r"belongs to another network, 1 layers differ \(predictions: needed .* found .*\)")
+    assert "needed [(12, 3), (3,)], found [(12, 4), (4,)]" in text
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_another_width_is_refused(name, target, random_weights, tmp_path):
+    wider = (TABLE[0], Stage("conv3", 1, (5, 8, 12), 2))
+    path = save(random_weights(network(stages=wider), 1), tmp_path / name)
+    text = refused(target, path, r"belongs to another network, 3 layers differ")
+    assert "conv3_block1_2_conv: needed [(3, 3, 5, 7), (7,)], found [(3, 3, 5, 8), (8,)]" in text
+    assert "conv3_block1_2_bn: needed [(7,), (7,), (7,), (7,)], found [(8,), (8,), (8,), (8,)]" in text
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_a_file_with_a_layer_too_few_is_refused(name, target, random_weights, tmp_path):
+    headless = keras.Model(target.inputs, target.get_layer("avg_pool").output)
+    path = save(headless, tmp_path / name)
+    refused(target, path, r"1 layers differ \(predictions: needed \[\(12, 3\), \(3,\)\], found None\)")
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_a_file_with_a_layer_too_many_is_refused(name, source, target, tmp_path):
+    """Keras itself would load the layers that it finds and drop the rest in silence."""
+    headless = keras.Model(target.inputs, target.get_layer("avg_pool").output)
+    path = save(source, tmp_path / name)
+    refused(headless, path, r"1 layers differ \(predictions: needed None, found \[\(12, 3\), \(3,\)\]\)")
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_a_deeper_network_is_refused(name, target, random_weights, tmp_path):
+    deeper = (TABLE[0], Stage("conv3", 2, (5, 7, 12), 2))
+    path = save(random_weights(network(stages=deeper), 1), tmp_path / name)
+    refused(target, path, r"6 layers differ \(conv3_block2_1_conv: needed None, found")
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_weights_of_other_conventions_are_refused(name, target, random_weights, tmp_path):
+    from resnet50.blocks import V1_5
+
+    path = save(random_weights(network(conventions=V1_5), 1), tmp_path / name)
+    refused(target, path, r"11 layers differ \(conv1_conv: needed \[\(7, 7, 3, 64\), \(64,\)\], found \[\(7, 7, 3, 64\)\]")
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_a_network_of_other_names_is_refused(name, target, tmp_path):
+    x = keras.Input((4,))
+    path = save(keras.Model(x, keras.layers.Dense(2, name="other")(x)), tmp_path / name)
+    text = refused(target, path, r"belongs to another network, 24 layers differ")
+    assert text.count("needed") == 3  # a few examples, not all
+
+
+def test_old_names_of_layers_are_refused_by_both_names(target, source, tmp_path):
+    """keras 1 and 2.0 published files under the same file name with layers called res2a_branch2a and so on."""
+    names = {"conv2_block1_1_conv": "res2a_branch2a", "conv1_conv": "conv1"}
+    arrays = {names.get(name, name): values for name, values in weights_of(source).items()}
+    text = refused(target, write_legacy(tmp_path / "w.h5", arrays), "4 layers differ")
+    assert "conv1_conv: needed [(7, 7, 3, 64), (64,)], found None" in text
+
+
+def test_a_nested_file_is_refused_by_a_flat_network(target, source, tmp_path):
+    x = keras.Input(SHAPE)
+    nested = keras.Model(x, source(x))
+    for name in LAYOUTS:
+        refused(target, save(nested, tmp_path / name), "another network|does not hold weights of this network")
+
+
+# -------------------------------------------------------------------------------------------------- names that disagree
+
+
+def test_weights_under_another_layers_name_are_refused(random_weights, tmp_path):
+    """Two convolutions of the same shape whose groups were exchanged: the weights' own names give it away."""
+    model = random_weights(network(stages=TWINS), 1)
+    path = write_legacy(tmp_path / "w.h5", weights_of(random_weights(network(stages=TWINS), 2)))
+
+    def exchange(file):
+        file.move("conv2_block1_0_conv", "for_now")
+        file.move("conv2_block1_3_conv", "conv2_block1_0_conv")
+        file.move("for_now", "conv2_block1_3_conv")
+
+    text = refused(model, edit(path, exchange), "damaged or of another layout")
+    assert "holds a weight of another layer, conv2_block1_" in text
+
+
+def test_a_weight_name_that_leads_nowhere_is_refused(source, target, tmp_path):
+    path = write_legacy(tmp_path / "w.h5", weights_of(source))
+
+    def rename(file):
+        file["conv2_block1_2_conv"].attrs["weight_names"] = np.array([b"conv2_block1_2_conv/krnl:0", b"gone/bias:0"])
+
+    refused(target, edit(path, rename), "damaged or of another layout.*krnl")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda file: file.pop("conv1_conv"), "damaged or of another layout.*conv1_conv"),
+        (lambda file: file["conv1_conv"].attrs.pop("weight_names"), "damaged or of another layout.*weight_names"),
+        (lambda file: file["conv1_conv"].pop("conv1_conv/bias:0"), "damaged or of another layout.*bias"),
+        (lambda file: file.attrs.pop("layer_names"), "does not hold weights of this network"),
+        (lambda file: file.attrs.__setitem__("layer_names", np.array([], "S1")), "24 layers differ"),
+        (lambda file: file.attrs.__setitem__("layer_names", 7), "damaged or of another layout"),
+        (
+            lambda file: file["conv1_bn"].attrs.__setitem__("weight_names", [b"conv1_bn/gamma:0"] * 4),
+            "damaged or of another layout.*conv1_bn twice",
+        ),
+    ],
+    ids=["group", "weight_names", "weight", "layer_names", "no layers", "a number", "one weight four times"],
+)
+def test_a_legacy_file_with_a_piece_missing_is_refused(change, message, source, target, tmp_path):
+    refused(target, edit(write_legacy(tmp_path / "w.h5", weights_of(source)), change), message)
+
+
+def test_words_in_place_of_numbers_are_refused(source, target, tmp_path):
+    """Of the right shape, in the last layer: those before it must not have been loaded."""
+    path = write_legacy(tmp_path / "w.h5", weights_of(source))
+
+    def scribble(file):
+        group = file["predictions/predictions"]
+        del group["bias:0"]
+        group["bias:0"] = [b"one", b"two", b"three"]
+
+    refused(target, edit(path, scribble), "damaged or of another layout")
+
+
+@pytest.mark.parametrize("suffix", [".weights.h5", ".keras"])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda file: group_of(file, "predictions")["vars"].pop("1"), r"1 layers differ \(predictions"),
+        (lambda file: group_of(file, "predictions")["vars"].move("1", "7"), "damaged or of another layout"),
+        (lambda file: group_of(file, "predictions").pop("vars"), r"1 layers differ \(predictions: .* found None"),
+        (lambda file: file.pop("layers"), "does not hold weights of this network"),
+        (
+            lambda file: group_of(file, "conv1_conv")["vars"].attrs.__setitem__("name", "conv0_conv"),
+            r"2 layers differ \(conv1_conv: .* found None; conv0_conv: needed None",
+        ),
+        (
+            lambda file: group_of(file, "conv1_conv")["vars"].attrs.__setitem__("name", "conv2_block1_1_conv"),
+            "damaged or of another layout.*twice",
+        ),
+    ],
+    ids=["weight", "number", "vars", "layers", "renamed", "name taken twice"],
+)
+def test_a_structural_file_with_a_piece_missing_is_refused(suffix, change, message, source, target, tmp_path):
+    refused(target, edit(save(source, tmp_path / f"w{suffix}"), change), message)
+
+
+@pytest.mark.parametrize("suffix", [".weights.h5", ".keras"])
+def test_a_nameless_file_of_another_network_leaves_no_trace(suffix, target, random_weights, tmp_path):
+    """Keras loads layer after layer and fails at the last; the first must be as before."""
+    path = save(random_weights(network(4), 1), tmp_path / f"w{suffix}")
+
+    def forget(file):
+        for group in file["layers"].values():
+            del group["vars"].attrs["name"]
+
+    refused(target, edit(path, forget), "does not hold weights of this network")
+
+
+# ------------------------------------------------------------------------------------------ files that are not weights
+
+PAGE = b"\n<!DOCTYPE html><html><head><title>Not Found</title></head></html>"
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 102967424\n"
+
+
+@pytest.mark.parametrize("name", ["w.h5", "w.weights.h5"])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (PAGE, "found an HTML page"),
+        (POINTER, "found a Git LFS pointer"),
+        (b"", "found an empty file"),
+        (b"PK\x03\x04 no weights", r"found a file that starts with b'PK"),
+    ],
+    ids=["page", "pointer", "empty", "other"],
+)
+def test_a_file_that_is_something_else_is_named(name, content, message, target, tmp_path):
+    path = tmp_path / name
+    path.write_bytes(content)
+    refused(target, path, rf"needed a file of Keras weights \(.h5, .weights.h5 or .keras\), {message}")
+
+
+@pytest.mark.parametrize("content", [PAGE, POINTER, b"", b"\x89HDF\r\n\x1a\n"], ids=["page", "pointer", "empty", "hdf5"])
+def test_a_keras_file_that_is_no_archive_is_refused(content, target, tmp_path):
+    path = tmp_path / "w.keras"
+    path.write_bytes(content)
+    refused(target, path, r"needed a file of Keras weights .*; fetch it again|needed a file of Keras weights .*, found")
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+@pytest.mark.parametrize("share", [0.02, 0.5, 0.99])
+def test_a_truncated_file_is_refused(name, share, source, target, tmp_path):
+    path = save(source, tmp_path / name)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(len(whole) * share)])
+    refused(target, path, "fetch it again")
+
+
+def test_a_damaged_chunk_is_refused(source, target, tmp_path):
+    """The file opens and tells its names; only reading the numbers shows it, here in the last layer."""
+    path = write_legacy(tmp_path / "w.h5", weights_of(source), fletcher32=True, chunks=True)
+    with h5py.File(path) as file:
+        where = file["predictions/predictions/kernel:0"].id.get_chunk_info(0).byte_offset
+    with path.open("r+b") as raw:
+        raw.seek(where + 5)
+        raw.write(b"\xff\x00\xff")
+    refused(target, path, "damaged or of another layout .*fetch it again")
+
+
+def test_a_damaged_archive_is_refused(source, target, tmp_path):
+    """The directory at the end of the archive is whole, the weights before it are not: the checksum tells."""
+    path = save(source, tmp_path / "w.keras")
+    with zipfile.ZipFile(path) as archive:
+        member = archive.getinfo("model.weights.h5")
+    data = bytearray(path.read_bytes())
+    middle = member.header_offset + member.compress_size // 2
+    data[middle : middle + 4] = bytes(255 - b for b in data[middle : middle + 4])
+    path.write_bytes(data)
+    refused(target, path, "damaged or of another layout .*fetch it again")
+
+
+def test_an_archive_of_something_else_is_refused(target, tmp_path):
+    path = tmp_path / "w.keras"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("readme.txt", "no weights here")
+    refused(target, path, r"damaged or of another layout .*model\.weights\.h5")
+
+
+def test_an_hdf5_file_of_something_else_is_refused(target, tmp_path):
+    for name in ("w.h5", "w.weights.h5"):
+        path = tmp_path / name
+        with h5py.File(path, "w") as file:
+            file["images"] = np.zeros((2, 3))
+        refused(target, path, "does not hold weights of this network")
+
+
+@pytest.mark.parametrize("name", ["missing.h5", "missing.weights.h5", "missing.keras", "missing.pth"])
+def test_a_missing_file_is_named(name, target, tmp_path):
+    refused(target, tmp_path / name, r"needed .*\.keras\), found nothing", FileNotFoundError)
+
+
+@pytest.mark.parametrize("name", ["folder.h5", "folder.keras"])
+def test_a_folder_is_refused(name, target, tmp_path):
+    (tmp_path / name).mkdir()
+    refused(target, tmp_path / name, "needed a file of Keras weights", FileNotFoundError)
+
+
+def test_another_suffix_is_refused(source, target, tmp_path):
+    path = shutil.copy(save(source, tmp_path / "w.weights.h5"), tmp_path / "w.ckpt")
+    refused(target, Path(path), r"needed None or a file of Keras weights \(.h5, .weights.h5 or .keras\)")
+
+
+def test_a_bare_name_is_told_what_weights_may_be(target):
+    refused(target, Path("imagenet21k"), r"needed None or a file of Keras weights .*found nothing of that name")
