@@ -22,7 +22,7 @@ class Conventions:
         name: Name under which files and messages speak of these conventions.
         use_bias: Whether convolutions have a bias (batch norm, which follows each, makes it redundant).
         epsilon: Added to the variance in every batch norm.
-        stride_on_kernel: Whether a convolutional block strides on its k x k convolution (v1.5) or on its first 1x1 (v1).
+        stride_on_kernel: Whether a convolutional block strides on its k x k convolution (v1.5) or its first 1x1 (v1).
         momentum: Share of the old moving statistics that a training step keeps, 0..1.
         last_gamma: Initialiser of the scale in each block's last batch norm. ``"zeros"`` makes every residual zero at
             the start, so that a fresh block passes its shortcut on (Goyal et al. 2017, arXiv:1706.02677, section 5.1).
@@ -175,9 +175,12 @@ def conv_norm(
     )(x)
 
 
-def conv_norm_relu(x: KerasTensor, filters: int, kernel_size: int, *, name: str, **options) -> KerasTensor:
-    """Convolve, normalise and rectify: `conv_norm` (which see for the arguments), then ``max(x, 0)``."""
-    return _relu(conv_norm(x, filters, kernel_size, name=name, **options), name=f"{name}_relu")
+def conv_norm_relu(
+    x: KerasTensor, filters: int, kernel_size: int, *, stride: int = 1, conventions: Conventions = V1, name: str
+) -> KerasTensor:
+    """Convolve, normalise and rectify: `conv_norm`, which explains the arguments, then ``max(x, 0)``."""
+    x = conv_norm(x, filters, kernel_size, stride=stride, conventions=conventions, name=name)
+    return _relu(x, name=f"{name}_relu")
 
 
 def _bottleneck(
@@ -188,9 +191,7 @@ def _bottleneck(
     first, second = (1, stride) if conventions.stride_on_kernel else (stride, 1)
     x = conv_norm_relu(x, narrow, 1, stride=first, conventions=conventions, name=f"{name}_1")
     x = conv_norm_relu(x, middle, kernel_size, stride=second, conventions=conventions, name=f"{name}_2")
-    return conv_norm(
-        x, wide, 1, gamma_initializer=conventions.last_gamma, conventions=conventions, name=f"{name}_3"
-    )
+    return conv_norm(x, wide, 1, gamma_initializer=conventions.last_gamma, conventions=conventions, name=f"{name}_3")
 
 
 def _relu(x: KerasTensor, *, name: str) -> KerasTensor:

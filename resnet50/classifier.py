@@ -35,7 +35,7 @@ class Classifier:
         metrics: What was measured on the test split, such as ``{"accuracy": 0.983}``.
 
     Raises:
-        ValueError: If the model does not have as many outputs as there are names.
+        ValueError: If the model does not take pictures of one size, or has not as many outputs as there are names.
     """
 
     model: keras.Model = field(repr=False)
@@ -46,6 +46,9 @@ class Classifier:
     metrics: Mapping[str, float]
 
     def __post_init__(self) -> None:
+        shape = self.model.input_shape
+        if len(shape) != 4 or None in shape[1:]:
+            raise ValueError(f"needed a model of pictures of one size, (None, height, width, 3), got {shape}.")
         if self.model.output_shape[-1] != len(self.class_names):
             raise ValueError(
                 f"the model has {self.model.output_shape[-1]} outputs, but there are {len(self.class_names)} class "
@@ -76,7 +79,7 @@ class Classifier:
         return self.model.predict(images, batch_size=batch_size, verbose=0)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the classifier, atomically.
+        """Write the classifier, atomically and uncompiled (a compiled file opens on few backends but its own).
 
         Args:
             path: Name of the file, ending in ``.keras``.
@@ -87,8 +90,9 @@ class Classifier:
         if Path(path).suffix != ".keras":
             raise ValueError(f"{path}: the name of a classifier must end in .keras.")
         carried = {name: getattr(self, name) for name in _CARRIED}
+        uncompiled = keras.Model(self.model.input, self.model.output, name=self.model.name)  # of the very same layers
         with atomic_path(path) as temporary:
-            self.model.save(temporary)
+            uncompiled.save(temporary)
             with zipfile.ZipFile(temporary, "a") as archive:
                 archive.writestr(MEMBER, json.dumps(carried, indent=2))
 
@@ -105,27 +109,49 @@ class Classifier:
         """
         path = Path(path)
         if not path.is_file():
-            raise FileNotFoundError(f"{path}: needed a classifier (.keras), found nothing there; train one first.")
-        try:
-            with zipfile.ZipFile(path) as archive:
-                names = archive.namelist()
-                if MEMBER not in names:
-                    raise ValueError(
-                        f"{path}: needed a classifier with its class names, found a "
-                        f"{'plain Keras model' if 'config.json' in names else 'zip archive of something else'} "
-                        f"(no {MEMBER} inside); keras.saving.load_model opens a plain one."
-                    )
-                carried = json.loads(archive.read(MEMBER))
-                if set(carried) != set(_CARRIED):
-                    raise ValueError(f"{path}: needed {', '.join(_CARRIED)} in {MEMBER}, found {', '.join(carried)}.")
-        except zipfile.BadZipFile as error:
-            raise ValueError(f"{path}: needed a classifier (.keras), found a damaged or other file.") from error
+            found = "a folder" if path.is_dir() else "nothing there"
+            raise FileNotFoundError(f"{path}: needed a classifier (.keras), found {found}; train one first.")
+        carried = _read_member(path)
         try:
             model = keras.saving.load_model(path, compile=False)
         except Exception as error:  # Keras raises many kinds for a damaged archive
             raise ValueError(f"{path}: Keras cannot open it ({' '.join(str(error).split())[:200]}).") from error
-        return cls(model=model, **{**carried, "class_names": tuple(carried["class_names"])})
-
+        try:
+            return cls(model=model, **{**carried, "class_names": tuple(carried["class_names"])})
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
 
 
 _CARRIED = tuple(field.name for field in fields(Classifier) if field.name != "model")
+
+
+def _read_member(path: Path) -> dict[str, Any]:
+    """Return what the archive carries beside the model.
+
+    Raises:
+        ValueError: If it is no archive, or does not carry just that.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+            text = archive.read(MEMBER) if MEMBER in names else None
+    except Exception as error:  # zipfile raises many kinds for a damaged archive
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{path}: needed a classifier (.keras), found a damaged or other file ({reason}).") from error
+    if text is None:
+        kind = "plain Keras model" if "config.json" in names else "zip archive of something else"
+        raise ValueError(
+            f"{path}: needed a classifier with its class names, found a {kind} (no {MEMBER} inside); "
+            "keras.saving.load_model opens a plain one."
+        )
+    try:
+        carried = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: needed JSON in {MEMBER}, found other text ({error}).") from error
+    if not isinstance(carried, dict) or set(carried) != set(_CARRIED):
+        found = ", ".join(carried) if isinstance(carried, dict) else type(carried).__name__
+        raise ValueError(f"{path}: needed {', '.join(_CARRIED)} in {MEMBER}, found {found}.")
+    class_names = carried["class_names"]
+    if not isinstance(class_names, list) or not all(isinstance(name, str) for name in class_names):
+        raise ValueError(f"{path}: needed class_names in {MEMBER} to be a list of text, found {class_names!r}.")
+    return carried

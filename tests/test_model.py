@@ -1,4 +1,4 @@
-"""The whole network: counted, named and measured from literals, and equal to keras.applications under random weights."""
+"""The whole network: counted, named and measured from literals; equal to keras.applications under random weights."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DEPTHS = {"conv2": 3, "conv3": 4, "conv4": 6, "conv5": 3}
 
 
 def expected_names(*, padded: bool = False) -> list[str]:
-    """Every layer after the input without top, from the rule alone: Keras sorts layers by their distance to the output."""
+    """Every layer between input and top, from the rule alone; Keras sorts layers by their distance to the output."""
     names = ["conv1_pad", "conv1_conv", "conv1_bn", "conv1_relu", "pool1_pad", "pool1_pool"]
     for stage, depth in DEPTHS.items():
         for block in range(1, depth + 1):
@@ -30,7 +30,7 @@ def expected_names(*, padded: bool = False) -> list[str]:
 
 
 def copy_by_name(source: keras.Model, target: keras.Model) -> None:
-    """Give every layer of ``target`` the weights of the layer of that name; neither may have one that the other lacks."""
+    """Give every layer of ``target`` the weights of the layer of that name; both must have the same names."""
     weights = {layer.name: layer.get_weights() for layer in source.layers if layer.weights}
     layers = {layer.name: layer for layer in target.layers if layer.weights}
     assert weights.keys() == layers.keys()
@@ -70,7 +70,7 @@ def picture(*shape: int) -> np.ndarray:
     return np.random.default_rng(11).normal(0, 1, shape).astype("float32")
 
 
-STAGE_ENDS = ("conv1_relu", "pool1_pool", "conv2_block3_out", "conv3_block4_out", "conv4_block6_out", "conv5_block3_out")
+STAGE_ENDS = ("conv1_relu", "pool1_pool", *(f"{stage}_block{depth}_out" for stage, depth in DEPTHS.items()))
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +112,7 @@ def test_parameters_without_top(open_ended):
     assert open_ended.count_params() == 23_587_712
 
 
-def test_parameters_of_a_classifier_of_six(random_weights):
+def test_parameters_of_a_classifier_of_six():
     model = build_resnet50()
     assert model.count_params() == 23_600_006
     assert count(model.trainable_weights) == 23_546_886
@@ -240,7 +240,8 @@ def test_sizes_of_v1_5(v1_5):
     expected = [(32, 48), (16, 24), (16, 24), (8, 12), (4, 6), (2, 3)]
     assert sizes(v1_5, *STAGE_ENDS) == expected
     # v1 strides on the first 1x1 convolution of a stage, v1.5 on the 3x3 after it
-    assert sizes(v1_5, "conv3_block1_1_relu", "conv3_block1_2_relu", "conv3_block1_0_bn") == [(16, 24), (8, 12), (8, 12)]
+    inside = ("conv3_block1_1_relu", "conv3_block1_2_relu", "conv3_block1_0_bn")
+    assert sizes(v1_5, *inside) == [(16, 24), (8, 12), (8, 12)]
 
 
 def test_v1_strides_on_the_first_convolution_of_a_stage(full):
@@ -425,7 +426,7 @@ def test_features_are_those_of_a_network_in_numpy(kind, stem, size, random_weigh
     np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-5 * expected.max())
 
 
-# ------------------------------------------------------------------------------------------------- the classifier's graph
+# ----------------------------------------------------------------------------------------------- the classifier's graph
 
 
 def test_classifier_is_one_flat_graph_without_lambdas(tiny_stages):

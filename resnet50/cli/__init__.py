@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -51,8 +50,6 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     if options.command is None:
         parser.print_help()
         sys.exit(0)
-    # TensorFlow tells of its build and of missing GPUs on every start; errors still come through
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
         sys.exit(options.run(options))
     except (ValueError, OSError) as error:

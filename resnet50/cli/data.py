@@ -52,8 +52,8 @@ def _show(options: argparse.Namespace) -> int:
         classes = "  ".join(f"{name}: {count}" for name, count in zip(split.class_names, counts, strict=True))
         print(f"{part:6}{len(split):6} pictures   {classes}   SHA-256 {split.fingerprint[:16]}")
     if options.out:
-        from resnet50.figures.save import save_figure
         from resnet50.figures.pictures import draw_contact_sheet
+        from resnet50.figures.save import save_figure
 
         save_figure(draw_contact_sheet(training), Path(options.out))
         print(options.out)

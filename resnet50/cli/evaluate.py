@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from resnet50.cli.quiet import import_keras
 from resnet50.recipes import RECIPES
 
 
@@ -17,6 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Score a classifier on the test split and print the report."""
+    import_keras()
     from resnet50.classifier import Classifier
     from resnet50.cli.progress import show_report
     from resnet50.data.signs import TEST_FILE, read_signs
@@ -33,8 +35,7 @@ def run(options: argparse.Namespace) -> int:
         raise ValueError(f"{path}: its recipe {classifier.recipe['name']!r} is not known here; name the --data.")
     if test.class_names != classifier.class_names:
         raise ValueError(
-            f"needed pictures of the classes {', '.join(classifier.class_names)}, "
-            f"got {', '.join(test.class_names)}."
+            f"needed pictures of the classes {', '.join(classifier.class_names)}, got {', '.join(test.class_names)}."
         )
     report = score(classifier.probabilities(test.images), test)
     print(report.to_json()) if options.json else show_report(report)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
+from resnet50.cli.quiet import import_keras
 from resnet50.cli.train import RUNS
 
 
@@ -19,13 +21,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Classify every picture; 2 if one could not be read, after the others are done."""
+    path = find_model(options.model)
+
+    import_keras()
+    from resnet50.classifier import Classifier
     from resnet50.inference.predict import find_pictures, predict
 
     pictures = find_pictures(options.images)
-    path = find_model(options.model)
-
-    from resnet50.classifier import Classifier
-
     classifier = Classifier.load(path)
     failed = 0
     width = max(len(str(picture)) for picture in pictures)
@@ -34,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
         if options.json:
             print(json.dumps({"path": str(prediction.path), "top": dict(prediction.top), "error": prediction.error}))
         elif prediction.error is not None:
-            print(prediction.error)
+            print(prediction.error, file=sys.stderr)
         else:
             print(f"{prediction.path!s:{width}}", *(f"{name} {share:6.1%}" for name, share in prediction.top), sep="  ")
     return 2 if failed else 0

@@ -34,12 +34,12 @@ class EpochTable(keras.callbacks.Callback):
         )
         self._epochs = epochs
 
-    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         """Draw the empty bar."""
         self._bar = self._progress.add_task("", total=None, epoch=0, now="")
         self._progress.start()
 
-    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Count the epoch; the total is known from the first, so that a resumed run's time left is right."""
         self._began = time.perf_counter()
         steps = self.params["steps"]
@@ -48,7 +48,7 @@ class EpochTable(keras.callbacks.Callback):
             self._progress.update(self._bar, total=(self._epochs - epoch) * steps)
         self._progress.update(self._bar, epoch=epoch + 1, completed=(epoch - self._first) * steps)
 
-    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         """Move the bar."""
         logs = logs or {}
         now = f"loss {logs.get('loss', 0):.3f}  accuracy {logs.get('accuracy', 0):.1%}"
@@ -64,7 +64,7 @@ class EpochTable(keras.callbacks.Callback):
             line += f"  │  validation: loss {logs['val_loss']:6.3f}  accuracy {logs['val_accuracy']:6.1%}"
         self._progress.console.print(f"{line}  [dim]{time.perf_counter() - self._began:.1f} s[/dim]", highlight=False)
 
-    def on_train_end(self, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
+    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
         """Take the bar away."""
         self._progress.stop()
 
@@ -82,9 +82,7 @@ def show_report(report: Report) -> None:
     for name in ("precision", "recall", "F1", "pictures"):
         table.add_column(name, justify="right")
     for name, scores in report.classes.items():
-        table.add_row(
-            name, f"{scores.precision:.1%}", f"{scores.recall:.1%}", f"{scores.f1:.1%}", str(scores.support)
-        )
+        table.add_row(name, f"{scores.precision:.1%}", f"{scores.recall:.1%}", f"{scores.f1:.1%}", str(scores.support))
     console.print(table, highlight=False)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from resnet50.cli.quiet import import_keras
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
@@ -16,6 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print a row for each stage."""
+    import_keras()
     from rich.console import Console
     from rich.table import Table
 
@@ -47,8 +50,8 @@ _TOTALS = ("parameters", "macs")
 
 
 def _draw(model: object, folder: Path) -> None:
-    from resnet50.figures.save import save_figure
     from resnet50.figures.architecture import draw_block, draw_network
+    from resnet50.figures.save import save_figure
 
     for name, figure in (
         ("resnet50", draw_network(model)),

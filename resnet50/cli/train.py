@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from resnet50.cli.quiet import import_keras
 from resnet50.recipes import RECIPES, find_task
 from resnet50.training.recipe import Recipe
 from resnet50.training.run import RunFolder
@@ -23,7 +24,9 @@ OVERRIDES: dict[str, type] = {
     "learning_rate": float,
     "warmup_epochs": float,
     "weight_decay": float,
+    "beta_2": float,
     "label_smoothing": float,
+    "average_epochs": int,
     "validation": float,
     "keep": str,
     "head": str,
@@ -62,6 +65,7 @@ def run(options: argparse.Namespace) -> int:
         raise ValueError(f"needed a recipe, one of {', '.join(RECIPES)}, or --resume RUN, got neither.")
     training, test = task.load(data)
 
+    import_keras()
     from resnet50.cli.progress import EpochTable, show_run
     from resnet50.training.fit import resume, train
 

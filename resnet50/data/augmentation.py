@@ -49,35 +49,36 @@ class Augmentation:
 
         Returns:
             uint8 ``(n, height, width, 3)``. What a warp brings in from outside continues the border.
+
+        Raises:
+            ValueError: If the pictures are not of this form, or there is not one generator for each.
         """
+        if images.dtype != np.uint8 or images.ndim != 4 or len(generators) != len(images):
+            raise ValueError(
+                "needed uint8 pictures (n, height, width, 3) and a generator for each, "
+                f"got {images.dtype} {images.shape} and {len(generators)} generators."
+            )
         if not any(getattr(self, field.name) for field in fields(self)):
             return images
-        height, width = images.shape[1:3]
-        top, left = height // 2, width // 2
-        padded = np.pad(images, ((0, 0), (top, top), (left, left), (0, 0)), mode="edge")
         changed = np.empty_like(images)
         for index, generator in enumerate(generators):
             draw = generator.uniform(-1, 1, 8)
-            warp = self._warp(draw, height, width, top, left)
-            warped = Image.fromarray(padded[index]).transform(
-                (width, height), Image.Transform.AFFINE, warp, Image.Resampling.BILINEAR
-            )
-            changed[index] = self._light(np.asarray(warped), draw)
+            changed[index] = self._light(_sample(images[index], self._warp(draw, *images.shape[1:3])), draw)
         return changed
 
-    def _warp(self, draw: np.ndarray, height: int, width: int, top: int, left: int) -> tuple[float, ...]:
-        """Return the affine map from a pixel of the result to a place in the padded picture, as Pillow takes it."""
+    def _warp(self, draw: np.ndarray, height: int, width: int) -> tuple[float, ...]:
+        """Return the affine map from a place in the result to one in the picture: (a, b, c, d, e, f) as Pillow has it.
+
+        The picture is mirrored, then turned and zoomed, then sheared, each about its centre, and shifted at last.
+        """
         angle, shear = math.radians(self.rotation * draw[0]), math.radians(self.shear * draw[1])
         scale = 1 / (1 + self.zoom * draw[2])
         mirror = -1.0 if self.flip and draw[3] < 0 else 1.0
         cos, sin, slope = math.cos(angle) * scale, math.sin(angle) * scale, math.tan(shear)
-        # rotation and zoom, after a shear along x, after the mirror
         a, b = mirror * cos, mirror * (cos * slope - sin)
         d, e = sin, sin * slope + cos
-        centre_x, centre_y = width / 2, height / 2
-        to_x = left + centre_x + self.shift * draw[4] * width
-        to_y = top + centre_y + self.shift * draw[5] * height
-        return a, b, to_x - a * centre_x - b * centre_y, d, e, to_y - d * centre_x - e * centre_y
+        x, y = width * (0.5 + self.shift * draw[4]), height * (0.5 + self.shift * draw[5])  # where the centre lands
+        return a, b, width / 2 - a * x - b * y, d, e, height / 2 - d * x - e * y
 
     def _light(self, image: np.ndarray, draw: np.ndarray) -> np.ndarray:
         if not (self.brightness or self.contrast):
@@ -86,3 +87,18 @@ class Augmentation:
         factor, offset = 1 + self.contrast * draw[6], 255 * self.brightness * draw[7]
         table = np.clip(np.rint((np.arange(256) - mean) * factor + mean + offset), 0, 255).astype(np.uint8)
         return table[image]
+
+
+def _sample(image: np.ndarray, warp: tuple[float, ...]) -> np.ndarray:
+    """Look at the places that an affine map names, between pixels linearly, in a picture whose border never ends."""
+    height, width = image.shape[:2]
+    a, b, c, d, e, f = warp
+    corners = np.array([(a * x + b * y + c, d * x + e * y + f) for x in (0, width) for y in (0, height)])
+    # the part of the endless picture that is looked at, and a pixel more on each side to draw lines to
+    (left, top), (right, bottom) = np.floor(corners.min(axis=0)) - 1, np.ceil(corners.max(axis=0)) + 1
+    part = image.take(np.arange(top, bottom, dtype=int), axis=0, mode="clip")
+    part = part.take(np.arange(left, right, dtype=int), axis=1, mode="clip")
+    moved = (a, b, c - left, d, e, f - top)
+    return np.asarray(
+        Image.fromarray(part).transform((width, height), Image.Transform.AFFINE, moved, Image.Resampling.BILINEAR)
+    )

@@ -28,7 +28,7 @@ class Batches(keras.utils.PyDataset):
         epoch: Epoch that batches are drawn for, counted from 0.
 
     Raises:
-        ValueError: If the split is empty or the batch size is not positive.
+        ValueError: If the split is empty, the batch size is not positive or the seed is negative.
     """
 
     def __init__(
@@ -43,6 +43,8 @@ class Batches(keras.utils.PyDataset):
         super().__init__()
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {batch_size!r}.")
+        if seed < 0:
+            raise ValueError(f"seed must be 0 or more, got {seed!r}.")
         if not len(split):
             raise ValueError(f"{split.dataset}: there are no pictures to make batches of.")
         self.split, self.batch_size, self.seed = split, batch_size, seed
@@ -59,7 +61,12 @@ class Batches(keras.utils.PyDataset):
 
         Returns:
             Pictures, RGB uint8 ``(n, height, width, 3)``, 0..255, and classes, one-hot float32 ``(n, classes)``.
+
+        Raises:
+            IndexError: If an epoch has no such batch.
         """
+        if not 0 <= index < len(self):
+            raise IndexError(f"batch must be 0..{len(self) - 1}, got {index}.")
         epoch = self.epoch
         order = np.arange(len(self.split))
         if self.shuffle:

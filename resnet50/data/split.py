@@ -10,13 +10,13 @@ from functools import cached_property
 import numpy as np
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Split:
-    """Labelled pictures of one size.
+    """Labelled pictures of one size, read-only. Two splits hold the same data if their fingerprints are equal.
 
     Attributes:
-        images: RGB, uint8, ``(n, height, width, 3)``, 0..255.
-        labels: Index into ``class_names`` for each picture, int64, ``(n,)``.
+        images: RGB, uint8, ``(n, height, width, 3)``, 0..255; a view that cannot be written to.
+        labels: Index into ``class_names`` for each picture, int64, ``(n,)``; a view that cannot be written to.
         class_names: Name of each class, in the order of the model's outputs.
         sources: Where each picture came from: a file, or a place in one; ``n`` strings.
         dataset: Name of the data set, which stands in every figure and report.
@@ -49,13 +49,24 @@ class Split:
                 f"{self.dataset}: labels must be 0..{len(self.class_names) - 1}, "
                 f"got {self.labels.min()}..{self.labels.max()}."
             )
+        for name in ("images", "labels"):
+            view = getattr(self, name).view()
+            view.flags.writeable = False  # what is changed after its fingerprint was taken would pass for the original
+            object.__setattr__(self, name, view)
 
     def __len__(self) -> int:
         return len(self.images)
 
     def take(self, indices: Sequence[int] | np.ndarray) -> Split:
-        """Return the pictures at these indices, in this order."""
-        chosen = np.asarray(indices, dtype=np.int64)
+        """Return the pictures at these indices, in this order.
+
+        Raises:
+            ValueError: If the indices are not whole numbers; a mask of truth values would be taken for 0 and 1.
+        """
+        chosen = np.asarray(indices)
+        if chosen.size and chosen.dtype.kind not in "iu":
+            raise ValueError(f"{self.dataset}: indices must be whole numbers, got {chosen.dtype}.")
+        chosen = chosen.astype(np.int64)
         return replace(
             self,
             images=self.images[chosen],
@@ -67,6 +78,6 @@ class Split:
     def fingerprint(self) -> str:
         """SHA-256 over sizes, pixels, labels and class names, in hexadecimal: equal exactly if the data are."""
         digest = hashlib.sha256(repr((self.images.shape, self.class_names)).encode())
-        digest.update(np.ascontiguousarray(self.images))
-        digest.update(np.ascontiguousarray(self.labels))
+        digest.update(np.ascontiguousarray(self.images).data)
+        digest.update(np.ascontiguousarray(self.labels).data)
         return digest.hexdigest()

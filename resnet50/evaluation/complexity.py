@@ -47,7 +47,7 @@ def stage_costs(model: keras.Model) -> list[StageCost]:
             name=name,
             layers=len(members),
             output=tuple(members[-1].output.shape[1:]),
-            parameters=sum(layer.count_params() for layer in members if isinstance(layer, layers.Layer)),
+            parameters=sum(layer.count_params() for layer in members),
             macs=sum(_macs(layer) for layer in members),
         )
         for name, members in stages.items()

@@ -10,10 +10,12 @@ import numpy as np
 
 from resnet50.data.split import Split
 
+_ROUNDING = 1e-3  # a softmax in half precision may sum to a little more than 1
+
 
 @dataclass(frozen=True)
 class ClassScores:
-    """One class: of the pictures called so, the share that are (precision); of those that are, the share found (recall).
+    """One class: of the pictures called so the share that are (precision), of those that are the share found (recall).
 
     ``f1`` is the harmonic mean of the two; ``support`` the number of pictures of the class. A share of nothing is 0.
     """
@@ -62,7 +64,8 @@ def score(probabilities: np.ndarray, split: Split) -> Report:
         The scores.
 
     Raises:
-        ValueError: If there is not one row for each picture and one column for each class.
+        ValueError: If there is not one row for each picture and one column for each class, a number is none or not
+            0..1 (logits are not), or two classes have the same name.
     """
     classes = len(split.class_names)
     if not len(split) or probabilities.shape != (len(split), classes):
@@ -70,6 +73,11 @@ def score(probabilities: np.ndarray, split: Split) -> Report:
             f"{split.dataset}: needed predictions of shape ({len(split)}, {classes}) for at least one picture, "
             f"got {probabilities.shape}."
         )
+    lowest, highest = probabilities.min(), probabilities.max()
+    if not (lowest >= 0 and highest <= 1 + _ROUNDING):
+        raise ValueError(f"{split.dataset}: probabilities must be 0..1, got {lowest:g}..{highest:g}.")
+    if len(set(split.class_names)) < classes:
+        raise ValueError(f"{split.dataset}: class names must differ, got {', '.join(split.class_names)}.")
     predicted = probabilities.argmax(axis=1)
     confusion = np.zeros((classes, classes), dtype=np.int64)
     np.add.at(confusion, (split.labels, predicted), 1)

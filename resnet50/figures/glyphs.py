@@ -61,7 +61,9 @@ class Scale:
         return rows, columns * self.depth, max(0.07, self.thickness * (shape.channels / self.channels) ** self.power)
 
 
-def draw_slab(axes: Axes, left: float, middle: float, size: tuple[float, float, float], color: str) -> float:
+def draw_slab(
+    axes: Axes, left: float, middle: float, size: tuple[float, float, float], color: str, *, strength: float = 0.62
+) -> float:
     """Draw a feature map as a slab seen from the side.
 
     Args:
@@ -69,7 +71,8 @@ def draw_slab(axes: Axes, left: float, middle: float, size: tuple[float, float, 
         left: Where the slab begins.
         middle: Height at which the path enters and leaves.
         size: Height, depth (for the map's width) and thickness (for its channels).
-        color: Of its front.
+        color: Of its faces.
+        strength: Share of that colour in the front, the rest being white, 0..1.
 
     Returns:
         Where the slab ends.
@@ -80,7 +83,7 @@ def draw_slab(axes: Axes, left: float, middle: float, size: tuple[float, float, 
     front = [(left, bottom), (left + thickness, bottom), (left + thickness, bottom + height), (left, bottom + height)]
     top = [front[3], front[2], (front[2][0] + run, front[2][1] + run), (front[3][0] + run, front[3][1] + run)]
     side = [front[1], front[2], top[2], (front[1][0] + run, front[1][1] + run)]
-    for corners, share in ((front, 0.62), (top, 0.36), (side, 0.85)):
+    for corners, share in ((front, strength), (top, strength * 0.6), (side, min(1, strength * 1.35))):
         axes.add_patch(
             Polygon(
                 corners,
@@ -92,6 +95,11 @@ def draw_slab(axes: Axes, left: float, middle: float, size: tuple[float, float, 
             )
         )
     return left + thickness + run
+
+
+def slab_width(size: tuple[float, float, float]) -> float:
+    """Return how far a slab of this height, depth and thickness reaches to the right."""
+    return size[2] + size[1] * SLANT
 
 
 def draw_operations(axes: Axes, left: float, middle: float, operations: Sequence[Operation]) -> float:
@@ -127,7 +135,8 @@ def draw_operations(axes: Axes, left: float, middle: float, operations: Sequence
         axes.add_patch(cell)
         cell.set_clip_path(outline)
         if operation is not operations[0]:
-            axes.plot([left, left], [middle - HEIGHT / 2, middle + HEIGHT / 2], color=theme.INK, linewidth=0.6, zorder=4)
+            ends = [middle - HEIGHT / 2, middle + HEIGHT / 2]
+            axes.plot([left, left], ends, color=theme.INK, linewidth=0.6, zorder=4)
         if is_a(operation, "Conv2D"):
             theme.write(axes, left + width / 2, middle + 0.16, "conv", size=theme.SMALL, color=theme.MUTED, zorder=6)
             theme.write(axes, left + width / 2, middle - 0.11, describe(operation), weight="bold", zorder=6)
@@ -184,7 +193,7 @@ def draw_line(
     *,
     color: str,
     radius: float = 0.0,
-    width: float = 1.4,
+    width: float = 1.8,
     head: bool = True,
 ) -> None:
     """Draw a line of horizontal and vertical parts, whose bends are rounded and whose end may have a head."""
@@ -201,6 +210,68 @@ def draw_line(
         back = (x - HEAD * along[0], y - HEAD * along[1])
         corners = [(back[0] + sign * HEAD / 2 * across[0], back[1] + sign * HEAD / 2 * across[1]) for sign in (1, -1)]
         axes.add_patch(Polygon([points[-1], *corners], facecolor=color, edgecolor="none", zorder=2))
+
+
+def draw_vector(axes: Axes, left: float, middle: float, height: float, color: str) -> float:
+    """Draw a vector as a thin upright bar.
+
+    Returns:
+        Where it ends.
+    """
+    width = 0.09
+    axes.add_patch(
+        FancyBboxPatch(
+            (left, middle - height / 2),
+            width,
+            height,
+            boxstyle="round,pad=0,rounding_size=0.04",
+            facecolor=theme.tint(color, 0.62),
+            edgecolor=theme.shade(color, 0.6),
+            linewidth=0.8,
+            zorder=3,
+        )
+    )
+    return left + width
+
+
+def draw_classes(axes: Axes, left: float, middle: float, count: int, color: str) -> float:
+    """Draw a column of circles, one for a class, and three dots where there are more than seven.
+
+    Returns:
+        Where the column ends.
+    """
+    radius, pitch = 0.075, 0.21
+    rows = min(count, 7)
+    for row in range(rows):
+        centre = (left + radius, middle + ((rows - 1) / 2 - row) * pitch)
+        if count > rows and row == rows - 2:
+            for step in (-0.055, 0, 0.055):
+                axes.add_patch(Circle((centre[0], centre[1] + step), 0.014, facecolor=theme.INK, edgecolor="none"))
+            continue
+        face, edge = theme.tint(color, 0.62), theme.shade(color, 0.6)
+        axes.add_patch(Circle(centre, radius, facecolor=face, edgecolor=edge, linewidth=0.8, zorder=3))
+    return left + 2 * radius
+
+
+def draw_hop(axes: Axes, span: tuple[float, float], rise: tuple[float, float], *, projected: bool) -> None:
+    """Draw a shortcut that leaves the path, passes over a block and comes back; a square on it is a convolution."""
+    (left, right), (bottom, top) = span, rise
+    line = [(left, bottom), (left, top), (right, top), (right, bottom)]
+    draw_line(axes, line, color=theme.SHORTCUT, radius=0.12, width=1.4, head=False)
+    if projected:
+        draw_projection(axes, (left + right) / 2, top)
+
+
+def draw_projection(axes: Axes, x: float, y: float) -> None:
+    """Draw the square that stands for the convolution of a shortcut."""
+    half = 0.065
+    corners = [(x - half, y - half), (x + half, y - half), (x + half, y + half), (x - half, y + half)]
+    axes.add_patch(Polygon(corners, facecolor="white", edgecolor=theme.SHORTCUT, linewidth=1.6, zorder=4))
+
+
+def draw_joint(axes: Axes, x: float, y: float) -> None:
+    """Draw the dot at which shortcuts leave the path and come back to it."""
+    axes.add_patch(Circle((x, y), 0.042, facecolor=theme.SHORTCUT, edgecolor="white", linewidth=0.8, zorder=4))
 
 
 def _towards(start: tuple[float, float], end: tuple[float, float], distance: float) -> tuple[float, float]:

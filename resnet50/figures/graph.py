@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import keras
 
+TIMES = "\N{MULTIPLICATION SIGN}"
+
 Operation = Any
 """A layer or another operation of a Keras graph."""
 
@@ -31,7 +33,7 @@ class Shape:
         letters = ("H", "W")
         unknown = "" if self.reduction == 1 else f"/{self.reduction}"
         sides = [f"{letter}{unknown}" if n is None else str(n) for n, letter in zip(self.sides, letters, strict=False)]
-        return " × ".join([*sides, str(self.channels)])
+        return f" {TIMES} ".join([*sides, str(self.channels)])
 
     @property
     def extent(self) -> tuple[float, ...]:
@@ -88,16 +90,16 @@ class Network:
 
     @property
     def depth(self) -> int:
-        """Convolutions in a row, plus the classifier: the 50 in ResNet-50."""
+        """Convolutions in a row, plus the classifier, there or not: the 50 in ResNet-50."""
         path = [*self.stem, *(layer for block in self.blocks for layer in block.residual)]
-        return sum(is_a(layer, "Conv2D") for layer in path) + any(is_a(layer, "Dense") for layer in self.head)
+        return sum(is_a(layer, "Conv2D") for layer in path) + 1
 
 
 def read_network(model: keras.Model) -> Network:
     """Find the blocks of a residual network and what stands before and after them.
 
     Args:
-        model: Functional model with at least one addition of two paths.
+        model: Functional model with at least one addition of a path of convolutions to a shorter path.
 
     Returns:
         The network's parts in the order in which a picture passes them.
@@ -110,9 +112,14 @@ def read_network(model: keras.Model) -> Network:
     for operation, above in parents.items():
         for parent in above:
             children[parent].append(operation)
-    blocks = tuple(_block(operation, parents, children) for operation in parents if _joins_two(operation, parents))
+    joins = [one for one, above in parents.items() if is_a(one, "Add") and len(above) == 2]
+    found = [_block(addition, parents, children) for addition in joins]
+    blocks = tuple(block for block in found if any(is_a(layer, "Conv2D") for layer in block.residual))
     if not blocks:
-        raise ValueError(f"{model.name}: needed a model with residual blocks, found no addition of two paths in it.")
+        raise ValueError(
+            f"{model.name}: needed a model with residual blocks, "
+            "found no addition that joins a path of convolutions to a shorter one."
+        )
     head = []
     last = blocks[-1].output
     while len(children[last]) == 1:
@@ -135,7 +142,7 @@ def is_relu(operation: Operation) -> bool:
 
 
 def describe(operation: Operation) -> str:
-    """Return what a diagram says of an operation: ``"3×3, 64, /2"`` for a convolution, else its kind in a word or two.
+    """Return what a diagram says of an operation: ``"3x3, 64, /2"`` for a convolution, else its kind in a word or two.
 
     Args:
         operation: Layer or other operation of a Keras graph.
@@ -161,14 +168,14 @@ def describe(operation: Operation) -> str:
 
 
 def _by(size: tuple[int, int]) -> str:
-    return f"{size[0]}×{size[1]}"
+    return f"{size[0]}{TIMES}{size[1]}"
 
 
 def _stride(operation: Operation) -> str:
     rows, columns = operation.strides
     if rows == columns:
         return "" if rows == 1 else f", /{rows}"
-    return f", /{rows}×{columns}"
+    return f", /{rows}{TIMES}{columns}"
 
 
 def _parents(model: keras.Model) -> dict[Operation, list[Operation]]:
@@ -181,10 +188,6 @@ def _parents(model: keras.Model) -> dict[Operation, list[Operation]]:
         for node in nodes:
             above[node.operation] += [parent.operation for parent in node.parent_nodes]
     return above
-
-
-def _joins_two(operation: Operation, parents: Mapping[Operation, list[Operation]]) -> bool:
-    return is_a(operation, "Add") and len(parents[operation]) == 2
 
 
 def _block(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from matplotlib import colors
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -53,17 +55,19 @@ def new_canvas(width: float, height: float) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def write(axes: Axes, x: float, y: float, text: str, *, size: float = NORMAL, **options: object) -> None:
+def write(axes: Axes, x: float, y: float, text: str, *, size: float = NORMAL, **options: Any) -> None:
     """Write a text, centred unless the options say otherwise; a dollar sign in a class name stays one."""
-    style: dict[str, object] = {"ha": "center", "va": "center", "color": INK, "family": FONT} | options
+    style: dict[str, Any] = {"ha": "center", "va": "center", "color": INK, "family": FONT} | options
     axes.text(x, y, text, fontsize=size, parse_math=False, **style)
 
 
 def text_width(text: str, size: float, weight: str = "normal") -> float:
     """Return the width in inches of the widest line of a text."""
+    if not text.strip():
+        return 0.0
     font = FontProperties(family=FONT, weight=weight)
     points = max(TextPath((0, 0), line, size=size, prop=font).get_extents().width for line in text.split("\n"))
-    return float(points) / 72
+    return float(points) / 72 * 1.03  # small pixels make letters wider
 
 
 def shortened(text: str, length: int) -> str:

@@ -61,10 +61,12 @@ def predict(
         A prediction for each file, in order.
 
     Raises:
-        ValueError: If ``top`` is not positive.
+        ValueError: If ``top`` or the batch size is not positive.
     """
     if top < 1:
         raise ValueError(f"top must be at least 1, got {top}.")
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, got {batch_size}.")
     height, width = classifier.side
     for start in range(0, len(paths), batch_size):
         some = paths[start : start + batch_size]
@@ -75,11 +77,11 @@ def predict(
                 images.append(read_image(path, height=height, width=width))
             except (ValueError, FileNotFoundError) as error:
                 errors[path] = str(error)
-        rows = iter(classifier.probabilities(np.stack(images)) if images else ())
+        rows = iter(classifier.probabilities(np.stack(images), batch_size=batch_size) if images else ())
         for path in some:
             if path in errors:
                 yield Prediction(path, (), errors[path])
             else:
                 row = next(rows)
-                best = row.argsort()[::-1][:top]
+                best = np.argsort(-row, kind="stable")[:top]  # of equals the first, as argmax has it
                 yield Prediction(path, tuple((classifier.class_names[k], float(row[k])) for k in best))

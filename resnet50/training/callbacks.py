@@ -8,12 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from resnet50.data.batches import Batches
 from resnet50.training.run import write_history
 
 
-class Diverged(ValueError):
+class DivergenceError(ValueError):
     """The loss became NaN, infinite or absurdly large; the text says when and what to do."""
 
 
@@ -28,7 +29,7 @@ class DrawEpoch(keras.callbacks.Callback):
         super().__init__()
         self._batches = batches
 
-    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Pass the epoch on."""
         self._batches.epoch = epoch
 
@@ -47,7 +48,7 @@ class StopDivergence(keras.callbacks.Callback):
         self._advice = advice
         self._epoch = 0
 
-    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Remember the epoch, for the error's text."""
         self._epoch = epoch + 1
 
@@ -55,13 +56,13 @@ class StopDivergence(keras.callbacks.Callback):
         """Raise if the loss is not a number."""
         loss = (logs or {}).get("loss", 0.0)
         if not math.isfinite(loss):
-            raise Diverged(f"the loss became {loss} in epoch {self._epoch}, step {batch + 1}. {self._advice}")
+            raise DivergenceError(f"the loss became {loss} in epoch {self._epoch}, step {batch + 1}. {self._advice}")
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Raise if the loss of a whole epoch is absurd."""
         loss = (logs or {}).get("loss", 0.0)
         if loss > self._limit:
-            raise Diverged(f"the loss rose to {loss:.3g} nats in epoch {epoch + 1}. {self._advice}")
+            raise DivergenceError(f"the loss rose to {loss:.3g} nats in epoch {epoch + 1}. {self._advice}")
 
 
 class KeepBest(keras.callbacks.Callback):
@@ -77,13 +78,46 @@ class KeepBest(keras.callbacks.Callback):
         self.best_accuracy = -math.inf
         self.best_loss = math.inf
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Compare and save."""
         logs = logs or {}
         accuracy, loss = logs["val_accuracy"], logs["val_loss"]
         if (accuracy, -loss) > (self.best_accuracy, -self.best_loss):
             self.best_accuracy, self.best_loss = float(accuracy), float(loss)
             self._save(logs)
+
+
+class AverageEpochs(keras.callbacks.Callback):
+    """Give the model, at the end, the mean of its weights and moving statistics after each of the last epochs.
+
+    Args:
+        last: How many epochs.
+        epochs: Epochs of the whole run.
+
+    Attributes:
+        total: Sum of the weights so far.
+        count: Number of epochs in it.
+
+    Source: Izmailov et al. 2018, arXiv:1803.05407.
+    """
+
+    def __init__(self, last: int, epochs: int) -> None:
+        super().__init__()
+        self._first = epochs - last
+        self.total: list[np.ndarray] = []
+        self.count = 0
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Add the epoch's weights."""
+        if epoch >= self._first:
+            weights = self.model.get_weights()
+            self.total = [old + new for old, new in zip(self.total, weights, strict=True)] if self.total else weights
+            self.count += 1
+
+    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
+        """Put the mean in."""
+        if self.count > 1:
+            self.model.set_weights([total / self.count for total in self.total])
 
 
 class WriteHistory(keras.callbacks.Callback):
@@ -102,7 +136,7 @@ class WriteHistory(keras.callbacks.Callback):
         self._path = path
         self.rows: list[dict[str, float]] = []
 
-    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Start the clock."""
         self._began = time.perf_counter()
 

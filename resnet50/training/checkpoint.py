@@ -28,9 +28,7 @@ class Checkpoint(keras.callbacks.Callback):
         others: The callbacks whose memory is kept.
     """
 
-    def __init__(
-        self, path: Path, *, every: int, epochs: int, others: Sequence[keras.callbacks.Callback]
-    ) -> None:
+    def __init__(self, path: Path, *, every: int, epochs: int, others: Sequence[keras.callbacks.Callback]) -> None:
         super().__init__()
         self._path, self._every, self._epochs, self._others = path, every, epochs, others
         self._memories: list[dict[str, Any]] = []
@@ -68,12 +66,12 @@ class Checkpoint(keras.callbacks.Callback):
             self._memories = [_recall(file, k, memory) for k, memory in enumerate(state["memories"])]
         return self._epochs if state["stopped"] else state["epoch"]
 
-    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002 - Keras' signature
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         """Give the other callbacks back what they knew."""
         for callback, memory in zip(self._others, self._memories, strict=False):  # no memories in a fresh run
             vars(callback).update(memory)
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Write the state if it is time."""
         finished, stopped = epoch + 1, self.model.stop_training
         if finished % self._every == 0 or finished == self._epochs or stopped:

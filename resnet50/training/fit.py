@@ -6,7 +6,6 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -19,7 +18,7 @@ from resnet50.evaluation.report import Report, score
 from resnet50.figures.save import save_figure
 from resnet50.figures.training import draw_confusion, draw_curves
 from resnet50.model import STAGES, Stage, build_resnet50
-from resnet50.training.callbacks import DrawEpoch, KeepBest, StopDivergence, WriteHistory
+from resnet50.training.callbacks import AverageEpochs, DrawEpoch, KeepBest, StopDivergence, WriteHistory
 from resnet50.training.checkpoint import Checkpoint
 from resnet50.training.precision import resolve_precision, training_twin
 from resnet50.training.recipe import Recipe
@@ -67,10 +66,11 @@ def train(
 
     Raises:
         ValueError: If there is a run in the folder already, or the pictures do not fit the recipe.
-        resnet50.training.Diverged: If the loss is lost; the last good checkpoint stays.
+        resnet50.training.callbacks.DivergenceError: If the loss is lost; the last good checkpoint stays.
     """
     folder = RunFolder(Path(out))
     _check_fit(recipe, training, test)
+    model = _build(recipe, len(training.class_names))
     environment = {
         **describe_environment(),
         "precision": resolve_precision(recipe.precision),
@@ -81,7 +81,7 @@ def train(
         },
     }
     folder.create(recipe, environment)
-    return _run(recipe, environment, training, test, folder, callbacks)
+    return _run(model, recipe, environment["precision"], training, test, folder, callbacks)
 
 
 def resume(
@@ -122,32 +122,33 @@ def resume(
             f"{keras.backend.backend()}; set KERAS_BACKEND={environment['backend']}."
         )
     folder.remove_leftovers()
-    return _run(recipe, environment, training, test, folder, callbacks)
+    model = _build(recipe, len(training.class_names))
+    return _run(model, recipe, environment["precision"], training, test, folder, callbacks)
 
 
-def _run(
-    recipe: Recipe,
-    environment: dict[str, Any],
-    training: Split,
-    test: Split,
-    folder: RunFolder,
-    callbacks: Sequence[keras.callbacks.Callback],
-) -> Run:
+def _build(recipe: Recipe, classes: int) -> keras.Model:
     keras.utils.set_random_seed(recipe.seed)
-    model = build_resnet50(
-        len(training.class_names),
+    return build_resnet50(
+        classes,
         input_shape=(recipe.side, recipe.side, 3),
         head=recipe.head,
         stem=recipe.stem,
         stages=[Stage(*row) for row in recipe.stages] if recipe.stages else STAGES,
     )
-    twin = training_twin(model, environment["precision"])
-    learning, held_out = (
-        cut(training, recipe.validation, seed=recipe.seed) if recipe.validation else (training, None)
-    )
-    batches = Batches(
-        learning, recipe.batch_size, shuffle=True, augmentation=recipe.augmentation, seed=recipe.seed
-    )
+
+
+def _run(
+    model: keras.Model,
+    recipe: Recipe,
+    precision: str,
+    training: Split,
+    test: Split,
+    folder: RunFolder,
+    callbacks: Sequence[keras.callbacks.Callback],
+) -> Run:
+    twin = training_twin(model, precision)
+    learning, held_out = cut(training, recipe.validation, seed=recipe.seed) if recipe.validation else (training, None)
+    batches = Batches(learning, recipe.batch_size, shuffle=True, augmentation=recipe.augmentation, seed=recipe.seed)
     twin.compile(
         optimizer=_optimizer(recipe, len(batches)),
         loss=keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing),
@@ -168,12 +169,8 @@ def _run(
 
     history = WriteHistory(folder.history)
     best = [KeepBest(lambda logs: classifier(_floats(logs)).save(folder.best))] if held_out else []
-    checkpoint = Checkpoint(
-        folder.checkpoint,
-        every=recipe.checkpoint_epochs,
-        epochs=recipe.epochs,
-        others=[history, *best, *callbacks],
-    )
+    keeping = [history, AverageEpochs(recipe.average_epochs, recipe.epochs), *best, *callbacks]
+    checkpoint = Checkpoint(folder.checkpoint, every=recipe.checkpoint_epochs, epochs=recipe.epochs, others=keeping)
     twin.fit(
         batches,
         validation_data=Batches(held_out, recipe.batch_size) if held_out else None,
@@ -184,9 +181,7 @@ def _run(
         callbacks=[
             DrawEpoch(batches),
             StopDivergence(len(training.class_names), advice=_advice(recipe, folder)),
-            history,
-            *best,
-            *callbacks,
+            *keeping,
             checkpoint,
         ],
     )
@@ -210,7 +205,7 @@ def _optimizer(recipe: Recipe, steps_per_epoch: int) -> keras.optimizers.Optimiz
         warmup_target=recipe.learning_rate if warmup else None,
         warmup_steps=warmup,
     )
-    optimizer = keras.optimizers.AdamW(schedule, weight_decay=recipe.weight_decay)
+    optimizer = keras.optimizers.AdamW(schedule, weight_decay=recipe.weight_decay, beta_2=recipe.beta_2)
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return optimizer
 

@@ -6,13 +6,12 @@ The twin never reaches a file: after training its weights go back into the plain
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import keras
 from keras import layers
 
 from resnet50.training.recipe import PRECISIONS
-
-
 
 # What pixels pass before the first convolution; the last layer, which the loss sees, stays float32 by its name.
 _FLOAT32 = (layers.InputLayer, layers.Rescaling)
@@ -49,7 +48,7 @@ def training_twin(model: keras.Model, precision: str) -> keras.Model:
         Model of the same layers, weights, trainable flags and output (float32); ``twin.get_weights()`` fits the
         original.
     """
-    replacements: dict[type, type] = {}
+    replacements: dict[type, Any] = {}
     if precision == "bfloat16" and keras.backend.backend() == "tensorflow":
         # in float32 the fused operation is hardly faster, so that the plain layer stays
         from resnet50.training.fused_batch_norm import FusedBatchNormalization
@@ -58,6 +57,10 @@ def training_twin(model: keras.Model, precision: str) -> keras.Model:
 
     def convert(layer: keras.layers.Layer) -> keras.layers.Layer:
         config = layer.get_config()
+        if not isinstance(
+            layer, layers.Layer
+        ):  # a bare operation, such as the flip to BGR, has neither type nor weights
+            return type(layer).from_config(config)
         if precision == "bfloat16" and not isinstance(layer, _FLOAT32) and layer.name not in model.output_names:
             config["dtype"] = "mixed_bfloat16"
         copy = replacements.get(type(layer), type(layer)).from_config(config)

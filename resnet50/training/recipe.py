@@ -26,15 +26,17 @@ class Recipe:
         learning_rate: Highest rate of the schedule.
         warmup_epochs: Epochs in which the rate rises; may be a fraction.
         weight_decay: Share of a weight, times the rate, that a step takes away.
+        beta_2: Momentum of the squared gradients, 0..1.
         label_smoothing: Share of the target that is spread over all classes, 0..1.
         augmentation: Random changes to training pictures.
         validation: Share of the training pictures held out and scored after every epoch; 0 trains on all of them.
-        keep: Which weights become the trained model: ``"last"`` epoch's, or those of the epoch that validated ``"best"``.
+        keep: Which weights become the trained model: the ``"last"`` or the ones that validated ``"best"``.
         side: Height and width of the pictures in pixels.
         head: Row of `resnet50.heads.HEADS`.
         stem: Row of `resnet50.model.STEMS`.
         stages: The table of stages as rows of `resnet50.model.Stage`'s fields; None for the paper's.
-        ema: Momentum of the running average of the weights that becomes the trained model, 0..1; None for none.
+        average_epochs: How many last epochs' weights are averaged into the trained model (Izmailov et al. 2018,
+            arXiv:1803.05407); 1 takes the last epoch's alone.
         precision: ``"float32"``, ``"bfloat16"``, or ``"auto"`` for what the machine computes fastest.
         checkpoint_epochs: Epochs between checkpoints, from which a run can be resumed.
         seed: Decides the first weights, the order of pictures, their changes and the held-out share.
@@ -49,6 +51,7 @@ class Recipe:
     learning_rate: float = 1e-3
     warmup_epochs: float = 3.0
     weight_decay: float = 0.01
+    beta_2: float = 0.999
     label_smoothing: float = 0.1
     augmentation: Augmentation = field(default_factory=Augmentation)
     validation: float = 0.0
@@ -57,7 +60,7 @@ class Recipe:
     head: str = "linear"
     stem: str = "imagenet"
     stages: tuple[tuple[str, int, tuple[int, int, int], int], ...] | None = None
-    ema: float | None = None
+    average_epochs: int = 1
     precision: str = "auto"
     checkpoint_epochs: int = 5
     seed: int = 0
@@ -69,6 +72,7 @@ class Recipe:
             "learning_rate": (0 < self.learning_rate < float("inf"), "above 0"),
             "warmup_epochs": (0 <= self.warmup_epochs < self.epochs, f"0 or more and less than {self.epochs} epochs"),
             "weight_decay": (0 <= self.weight_decay < float("inf"), "0 or more"),
+            "beta_2": (0 <= self.beta_2 < 1, "0 or more and less than 1"),
             "label_smoothing": (0 <= self.label_smoothing < 1, "0 or more and less than 1"),
             "validation": (0 <= self.validation < 1, "0 or more and less than 1"),
             "keep": (
@@ -76,7 +80,10 @@ class Recipe:
                 "'last', or 'best' where validation is above 0",
             ),
             "side": (self.side >= 32, "at least 32 pixels"),
-            "ema": (self.ema is None or 0 < self.ema < 1, "between 0 and 1"),
+            "average_epochs": (
+                self.average_epochs == 1 or (1 < self.average_epochs <= self.epochs and self.keep == "last"),
+                f"1, or up to {self.epochs} epochs where keep is 'last'",
+            ),
             "precision": (self.precision in PRECISIONS, f"one of {', '.join(PRECISIONS)}"),
             "checkpoint_epochs": (self.checkpoint_epochs >= 1, "at least 1"),
             "seed": (0 <= self.seed < 2**32, "0 or more and less than 2**32"),

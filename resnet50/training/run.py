@@ -92,7 +92,11 @@ class RunFolder:
             environment = json.loads(self.environment.read_text())
         except json.JSONDecodeError as error:
             raise ValueError(f"{self.environment}: needed JSON, found something broken ({error}).") from error
-        return Recipe.from_json(self.recipe.read_text()), environment
+        try:
+            recipe = Recipe.from_json(self.recipe.read_text())
+        except ValueError as error:
+            raise ValueError(f"{self.recipe}: {error}") from error
+        return recipe, environment
 
     def remove_leftovers(self) -> None:
         """Remove what a killed process had begun to write."""
@@ -145,8 +149,8 @@ def _processor() -> str:
 def _commit() -> str | None:
     here = Path(__file__).parent
     try:
-        found = subprocess.run(  # noqa: S603 - fixed words, no input of anyone
-            ["git", "log", "-1", "--format=%H", "--", "."],  # noqa: S607
+        found = subprocess.run(
+            ["git", "log", "-1", "--format=%H", "--", "."],
             cwd=here,
             capture_output=True,
             text=True,

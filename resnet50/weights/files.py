@@ -17,7 +17,7 @@ from resnet50.files import open_h5
 
 _NEEDED = "a file of Keras weights (.h5, .weights.h5 or .keras)"
 
-# keras-applications 1.0.8, which published the ImageNet files that Keras still loads (by order), named its classifier so.
+# So keras-applications 1.0 called its classifier when it published the ImageNet files; Keras loads them by order.
 _FORMER_NAMES = {"probs": "predictions"}
 
 # Keras' order of a layer's weights; batch norm's four have the same shape, so their names alone tell them apart.
@@ -53,11 +53,14 @@ def load_weights(model: keras.Model, path: str | os.PathLike[str]) -> None:
 
 def _read_archive(path: Path) -> dict[str, list[np.ndarray]] | None:
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: needed {_NEEDED}, found nothing there.")
+        found = "a folder" if path.is_dir() else "nothing there"
+        raise FileNotFoundError(f"{path}: needed {_NEEDED}, found {found}.")
     if not zipfile.is_zipfile(path):
         raise ValueError(f"{path}: needed {_NEEDED}, found a file that is no Keras archive; fetch it again.")
-    with _reading(path), zipfile.ZipFile(path) as archive:
-        with h5py.File(io.BytesIO(archive.read("model.weights.h5"))) as file:
+    with _reading(path):
+        with zipfile.ZipFile(path) as archive:
+            store = io.BytesIO(archive.read("model.weights.h5"))  # checks the member's sum, too
+        with h5py.File(store) as file:
             return _read_structural(file)
 
 
@@ -90,6 +93,8 @@ def _read_legacy(root: h5py.Group) -> dict[str, list[np.ndarray]]:
             owner = name.split("/")[-2] if "/" in name else layer
             if owner != layer and owner in layers:
                 raise ValueError(f"layer {layer} holds a weight of another layer, {name}")
+        if len(set(names)) < len(names):
+            raise ValueError(f"it names a weight of layer {layer} twice")
         kinds = [name.rsplit("/", 1)[-1].split(":")[0] for name in names]
         if len(set(kinds)) == len(kinds) and set(kinds) <= set(_ORDER):
             names = [name for _, name in sorted(zip(map(_ORDER.index, kinds), names, strict=True))]
@@ -111,8 +116,10 @@ def _read_structural(root: h5py.Group) -> dict[str, list[np.ndarray]] | None:
             continue
         if "name" not in variables.attrs or any("dtype" in value.attrs for value in variables.values()):
             return None
-        values = [np.asarray(variables[str(i)][()], dtype="float32") for i in range(len(variables))]
-        arrays[_text(variables.attrs["name"])] = values
+        name = _text(variables.attrs["name"])
+        if name in arrays:
+            raise ValueError(f"it holds layer {name} twice")
+        arrays[name] = [np.asarray(variables[str(i)][()], dtype="float32") for i in range(len(variables))]
     return arrays
 
 

@@ -23,9 +23,7 @@ NORMALIZATIONS = {
     # keras.applications: BGR as Caffe had it, not scaled
     "caffe": Normalization(mean=(103.939, 116.779, 123.68), std=(1.0, 1.0, 1.0), flip_to_bgr=True),
     # torchvision, timm, Hugging Face: mean and deviation of ImageNet in 0..1
-    "torch": Normalization(
-        mean=(0.485 * 255, 0.456 * 255, 0.406 * 255), std=(0.229 * 255, 0.224 * 255, 0.225 * 255)
-    ),
+    "torch": Normalization(mean=(0.485 * 255, 0.456 * 255, 0.406 * 255), std=(0.229 * 255, 0.224 * 255, 0.225 * 255)),
 }
 
 

@@ -1,0 +1,37 @@
+# make train: environment, install, and a ResNet-50 trained on the built-in rendered signs, in runs/
+# make test:  environment, install, and every check
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: train test figures clean
+
+train: $(VENV)/for-train
+	$(BIN)/resnet50 train rendered-signs
+
+test: $(VENV)/for-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest
+
+# every picture in images/
+figures: $(VENV)/for-train
+	$(BIN)/resnet50 summary --draw images
+	$(BIN)/resnet50 data show rendered-signs --out images/rendered_signs.png
+
+clean:
+	rm -rf $(VENV) build *.egg-info
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit(f"needed Python 3.11 or newer, found {sys.version.split()[0]}: make PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/for-train: $(VENV)/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	touch $@
+
+$(VENV)/for-test: $(VENV)/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	touch $@

@@ -1,0 +1,130 @@
+"""How fast `Batches` makes pictures, beside what a training step consumes and what Keras' own layers make.
+
+Run ``python benchmarks/batches.py``; it takes under a minute and writes ``benchmarks/results/batches.json``. All three
+are measured in turn in each repeat, so that whatever else the machine does falls on all of them alike.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import keras
+import tensorflow as tf
+from keras import layers
+
+from resnet50.data.batches import Batches
+from resnet50.data.rendered_signs import rendered_signs
+from resnet50.files import atomic_path
+from resnet50.model import build_resnet50
+from resnet50.recipes.signs import RECIPE
+from resnet50.training.precision import resolve_precision, training_twin
+
+RESULTS = Path(__file__).parent / "results" / "batches.json"
+BATCH, REPEATS, STEPS = 32, 5, 15
+PICTURES = 480  # 15 batches
+
+
+def make_batches(batches: Batches) -> Callable[[], int]:
+    """One epoch of ours, a new one each time."""
+
+    def epoch() -> int:
+        batches.epoch += 1
+        return sum(len(images) for images, _ in batches)
+
+    return epoch
+
+
+def make_keras_layers(batches: Batches) -> Callable[[], int]:
+    """One epoch of the same changes by Keras' preprocessing layers in a tf.data map."""
+    limits = RECIPE.augmentation
+    changes = [
+        layers.RandomFlip("horizontal"),
+        layers.RandomRotation(limits.rotation / 360, fill_mode="nearest"),
+        layers.RandomZoom(limits.zoom, limits.zoom, fill_mode="nearest"),
+        layers.RandomTranslation(limits.shift, limits.shift, fill_mode="nearest"),
+        layers.RandomBrightness(limits.brightness),
+    ]
+
+    def change(images: tf.Tensor, classes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        for layer in changes:
+            images = layer(images, training=True)
+        return images, classes
+
+    split = batches.split
+    data = tf.data.Dataset.from_tensor_slices((split.images, split.labels)).shuffle(len(split))
+    data = data.batch(BATCH).map(change, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+    return lambda: sum(len(images) for images, _ in data)
+
+
+def make_training(batches: Batches) -> Callable[[], int]:
+    """Training steps of the default network, as the recipe runs them, on a batch that is there already."""
+    model = build_resnet50(len(batches.split.class_names), input_shape=(RECIPE.side, RECIPE.side, 3))
+    twin = training_twin(model, resolve_precision(RECIPE.precision))
+    twin.compile(keras.optimizers.AdamW(RECIPE.learning_rate), keras.losses.CategoricalCrossentropy())
+    images, classes = batches[0]
+
+    def steps() -> int:
+        for _ in range(STEPS // REPEATS):
+            twin.train_on_batch(images, classes)
+        return BATCH * (STEPS // REPEATS)
+
+    return steps
+
+
+def main() -> None:
+    """Measure, print and write."""
+    split, _ = rendered_signs(train=PICTURES, test=6, side=RECIPE.side)
+    batches = Batches(split, BATCH, shuffle=True, augmentation=RECIPE.augmentation, seed=RECIPE.seed)
+    kinds = {
+        "batches": make_batches(batches),
+        "keras_layers": make_keras_layers(batches),
+        "training_step": make_training(batches),
+    }
+    rates: dict[str, list[float]] = {name: [] for name in kinds}
+    for repeat in range(-1, REPEATS):  # the first warms up
+        for name, work in kinds.items():
+            started = time.perf_counter()
+            pictures = work()
+            if repeat >= 0:
+                rates[name].append(pictures / (time.perf_counter() - started))
+    median = {name: statistics.median(values) for name, values in rates.items()}
+    results = {
+        "what": f"pictures a second, {RECIPE.side} x {RECIPE.side}, batch {BATCH}, augmentation of the recipe signs",
+        "machine": {"processor": processor(), "cores": os.cpu_count(), "system": platform.platform()},
+        "versions": {name: version(name) for name in ("keras", "tensorflow", "numpy", "pillow")},
+        "python": platform.python_version(),
+        "precision": resolve_precision(RECIPE.precision),
+        "load": os.getloadavg()[0],
+        "pictures_per_second": {
+            name: {"median": median[name], "min": min(values), "max": max(values), "n": len(values)}
+            for name, values in rates.items()
+        },
+        "batches_over_training_step": median["batches"] / median["training_step"],
+        "batches_over_keras_layers": median["batches"] / median["keras_layers"],
+    }
+    text = json.dumps(results, indent=2) + "\n"
+    with atomic_path(RESULTS) as temporary:
+        temporary.write_text(text)
+    print(text, end="")
+
+
+def processor() -> str:
+    """Name of the processor, as far as the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:  # not Linux
+        return platform.processor()
+    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,24 @@
+"""Loading Keras without what TensorFlow says on every start."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def import_keras() -> None:
+    """Import Keras and its backend; what their C++ says of builds and missing GPUs is dropped, exceptions are not.
+
+    TensorFlow 2.21 writes these lines to the file descriptor before it has read TF_CPP_MIN_LOG_LEVEL.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # for what it says later, such as that there is no GPU
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        import keras  # noqa: F401 - imported for its effect
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)

@@ -1,0 +1,148 @@
+"""Sheets of pictures: what a data set holds, and what a model says of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from resnet50.data.split import Split
+from resnet50.figures import theme
+
+# Inches, all of them.
+NARROW, WIDE = 1.05, 1.8  # a picture is as wide as its text needs, between these
+SHEET = 9.7
+CAPTION = 0.58
+GAP = 0.12
+MARGIN = 0.22
+HEAD = 0.75
+
+TEXT = theme.SMALL
+
+
+def draw_contact_sheet(split: Split, *, rows: int = 4, title: str | None = None) -> Figure:
+    """Draw the first pictures of each class, a column for a class.
+
+    Args:
+        split: Pictures, uint8 ``(n, height, width, 3)``, 0..255.
+        rows: Pictures of each class; a class that has fewer leaves gaps.
+        title: Title; None for the data set's name and how many pictures and classes it has.
+
+    Returns:
+        Figure of 1.2 inches or a little more per class.
+
+    Raises:
+        ValueError: If ``rows`` is not positive.
+    """
+    if rows < 1:
+        raise ValueError(f"rows must be at least 1, got {rows}.")
+    names = split.class_names
+    title = f"{split.dataset}: {len(split):,} pictures, {len(names)} classes" if title is None else title
+    wide, high = size = _size(split, max(theme.text_width(name, theme.NORMAL, "bold") for name in names))
+    width = max(2 * MARGIN + len(names) * (wide + GAP) - GAP, _title_width(title))
+    top = MARGIN + rows * (high + GAP) - GAP
+    figure, axes = theme.new_canvas(width, top + 0.26 + HEAD)
+    _write_title(axes, title)
+    for column, name in enumerate(names):
+        x = MARGIN + column * (wide + GAP)
+        label = _fitting(name, wide, theme.NORMAL, "bold")
+        theme.write(axes, x + wide / 2, top + 0.13, label, weight="bold")
+        chosen = np.flatnonzero(split.labels == column)[:rows]
+        for row in range(rows):
+            corner = (x, top - high - row * (high + GAP))
+            if row < len(chosen):
+                _draw_picture(axes, split.images[chosen[row]], corner, size)
+            else:
+                _draw_frame(axes, corner, size, theme.FAINT, linestyle=":")
+    return figure
+
+
+def draw_predictions(split: Split, probabilities: np.ndarray, *, title: str, limit: int = 24) -> Figure:
+    """Draw pictures with their true class and what the model says; a wrong answer is framed and crossed.
+
+    Args:
+        split: Pictures, uint8 ``(n, height, width, 3)``, 0..255; pass ``split.take(...)`` for a selection.
+        probabilities: What the model says of each, ``(n, classes)``, 0..1.
+        title: What the selection is, such as ``"SIGNS: the mistakes"``.
+        limit: Most pictures to draw; the first ones are.
+
+    Returns:
+        Figure with up to eight pictures in a row; says so if there are none.
+
+    Raises:
+        ValueError: If the probabilities do not fit the split, or ``limit`` is not positive.
+    """
+    probabilities = np.asarray(probabilities)
+    if probabilities.shape != (len(split), len(split.class_names)):
+        raise ValueError(
+            f"{split.dataset}: needed probabilities of shape ({len(split)}, {len(split.class_names)}), "
+            f"got {probabilities.shape}."
+        )
+    if limit < 1:
+        raise ValueError(f"limit must be at least 1, got {limit}.")
+    shown = min(len(split), limit)
+    title = title if shown == len(split) else f"{title} (the first {shown} of {len(split):,})"
+    if not shown:
+        figure, axes = theme.new_canvas(_title_width(title), HEAD + 0.4)
+        _write_title(axes, title)
+        theme.write(axes, MARGIN, 0.35, "no pictures", ha="left", color=theme.MUTED)
+        return figure
+    wide, high = size = _size(split, max(theme.text_width(f"✗ {name}, 100%", TEXT) for name in split.class_names))
+    columns = min(shown, int(SHEET / (wide + GAP)))
+    rows = -(-shown // columns)
+    width = max(2 * MARGIN + columns * (wide + GAP) - GAP, _title_width(title))
+    figure, axes = theme.new_canvas(width, rows * (high + CAPTION) + HEAD)
+    _write_title(axes, title)
+    for index in range(shown):
+        row, column = divmod(index, columns)
+        x, y = corner = (MARGIN + column * (wide + GAP), (rows - row) * (high + CAPTION) - high)
+        said, true = int(probabilities[index].argmax()), int(split.labels[index])
+        color = theme.ACTIVATION if said == true else theme.WRONG
+        _draw_picture(axes, split.images[index], corner, size)
+        if said != true:
+            _draw_frame(axes, corner, size, color, linewidth=2.5)
+            truth = _fitting(f"true: {split.class_names[true]}", wide, TEXT)
+            theme.write(axes, x, y - 0.32, truth, size=TEXT, ha="left", color=theme.MUTED)
+        mark, share = "✓" if said == true else "✗", f", {probabilities[index, said]:.0%}"
+        answer = _fitting(f"{mark} {split.class_names[said]}", wide - theme.text_width(share, TEXT) - 0.05, TEXT)
+        theme.write(axes, x, y - 0.14, answer + share, size=TEXT, ha="left", color=theme.shade(color, 0.85))
+    return figure
+
+
+def _size(split: Split, text: float) -> tuple[float, float]:
+    """Return width and height of a picture under which a text of this width shall fit."""
+    wide = min(max(NARROW, text), WIDE)
+    rows, columns = split.images.shape[1:3]
+    return wide, wide * rows / columns
+
+
+def _draw_picture(axes: Axes, image: np.ndarray, corner: tuple[float, float], size: tuple[float, float]) -> None:
+    limits = axes.get_xlim(), axes.get_ylim()
+    axes.imshow(image, extent=(corner[0], corner[0] + size[0], corner[1], corner[1] + size[1]), aspect="auto")
+    axes.set(xlim=limits[0], ylim=limits[1])  # imshow moves them to the picture
+
+
+def _draw_frame(axes: Axes, corner: tuple[float, float], size: tuple[float, float], color: str, **options: Any) -> None:
+    axes.add_patch(Rectangle(corner, *size, facecolor="none", edgecolor=color, **options))
+
+
+def _write_title(axes: Axes, title: str) -> None:
+    theme.write(axes, MARGIN, axes.get_ylim()[1] - 0.34, title, size=theme.LARGE, ha="left", weight="bold")
+
+
+def _title_width(title: str) -> float:
+    return 2 * MARGIN + theme.text_width(title, theme.LARGE, "bold")
+
+
+def _fitting(text: str, width: float, size: float, weight: str = "normal") -> str:
+    """Return the text, or its beginning and an ellipsis, at most so many inches wide."""
+    full = theme.text_width(text, size, weight)
+    if full <= width:
+        return text
+    length = min(len(text), int(len(text) * width / full) + 3)
+    while length > 1 and theme.text_width(theme.shortened(text, length), size, weight) > width:
+        length -= 1
+    return theme.shortened(text, length)

@@ -1,0 +1,224 @@
+"""What a training did: its curves, and which classes the model takes for which."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from resnet50.figures import theme
+
+SPARSE = 12
+"""From one class more on, zeros beside the diagonal stay blank, for the eye to find what is not zero."""
+
+_SHADES = LinearSegmentedColormap.from_list("rows", ["white", theme.TRAINING])
+
+
+def draw_curves(history: Mapping[str, Sequence[float]], *, title: str) -> Figure:
+    """Draw loss and accuracy against the epoch, and the learning rate if it was recorded.
+
+    Args:
+        history: A value per epoch under ``loss`` and ``accuracy`` (0..1), and, where there are, under ``val_loss``,
+            ``val_accuracy`` and ``learning_rate``. NaN stands for an epoch without that value.
+        title: What was trained on what.
+
+    Returns:
+        Figure with a panel for each; curves end in their last value.
+
+    Raises:
+        ValueError: If loss or accuracy is missing, there is no epoch, or the lengths differ.
+    """
+    kept = _checked_history(history)
+    rate = kept.pop("learning_rate", None)
+    epochs = np.arange(1, len(kept["loss"]) + 1)
+    height = 4.2 if rate is None else 5.4
+    rows = [2.65] if rate is None else [2.65, 0.5]
+    figure = theme.new_figure(11, height)
+    grid = figure.add_gridspec(
+        len(rows), 2, height_ratios=rows, left=0.065, right=0.865, top=1 - 0.92 / height, bottom=0.62 / height,
+        wspace=0.6, hspace=0.42,
+    )  # fmt: skip
+    _write(figure, 0.065, 1 - 0.3 / height, title, size=theme.LARGE, weight="bold")
+    for column, key in enumerate(("loss", "accuracy")):
+        axes = figure.add_subplot(grid[0, column])
+        _style(axes, key.capitalize(), epochs)
+        curves = [("training", kept[key], theme.TRAINING), ("validation", kept.get(f"val_{key}"), theme.VALIDATION)]
+        ends = []
+        for label, values, color in curves:
+            last = None if values is None else _draw_curve(axes, epochs, values, color)
+            if last is not None:
+                ends.append((last, f"{label} {_format(last, key)}", color))
+        _limit(axes, key)
+        _write_ends(axes, ends)
+        if rate is None:
+            _write_epoch(axes)
+    if rate is not None:
+        axes = figure.add_subplot(grid[1, :])
+        _style(axes, "Learning rate", epochs)
+        _draw_curve(axes, epochs, rate, theme.ACTIVATION)
+        top = np.nanmax(rate, initial=0) or 1.0
+        axes.set_ylim(0, top * 1.1)
+        axes.set_yticks([0, top], ["0", f"{top:.2g}"])
+        _write_epoch(axes)
+    return figure
+
+
+def draw_confusion(confusion: np.ndarray, class_names: Sequence[str], *, title: str) -> Figure:
+    """Draw how many pictures of each class the model takes for each class.
+
+    Args:
+        confusion: Counts, ``(classes, classes)``: rows are the true classes, columns the predicted ones.
+        class_names: Name of each class.
+        title: What was predicted on what.
+
+    Returns:
+        Figure with the count in each cell, shaded by its share of the row, 0..1.
+
+    Raises:
+        ValueError: If the counts are not square, are negative, or do not fit the names.
+    """
+    counts = np.asarray(confusion)
+    if counts.ndim != 2 or counts.shape != (len(class_names), len(class_names)) or not len(class_names):
+        raise ValueError(
+            f"confusion must be a row and a column for each of {len(class_names)} classes, got shape {counts.shape}."
+        )
+    if not np.isfinite(counts).all() or (counts < 0).any():
+        raise ValueError(f"confusion must hold counts, got {counts[~(counts >= 0) | ~np.isfinite(counts)][0]}.")
+    classes = len(class_names)
+    cell = float(np.clip(6.5 / classes, 0.36, 0.85))
+    size = theme.NORMAL if classes <= 10 else theme.SMALL - 2.5
+    names = [theme.shortened(str(name), 22) for name in class_names]
+    longest = max(theme.text_width(name, min(size, theme.SMALL)) for name in names)
+    upright = longest > cell * 0.92
+    left, right, top = 0.62 + longest, 0.35, 0.72
+    bottom = 0.5 + (longest if upright else 0.25)
+    side = cell * classes
+    width = max(left + side + right, 0.5 + theme.text_width(title, theme.LARGE, "bold"))
+    figure, axes = theme.new_canvas(width, bottom + side + top)
+    totals = counts.sum(axis=1, keepdims=True)
+    shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
+    axes.imshow(
+        shares, cmap=_SHADES, vmin=0, vmax=1, extent=(left, left + side, bottom, bottom + side), aspect="auto",
+        interpolation="nearest",
+    )  # fmt: skip
+    axes.set(xlim=(0, width), ylim=(0, bottom + side + top))
+    for step in range(classes + 1):
+        across, up = left + step * cell, bottom + step * cell
+        axes.plot([across, across], [bottom, bottom + side], color=theme.FAINT, linewidth=0.8)
+        axes.plot([left, left + side], [up, up], color=theme.FAINT, linewidth=0.8)
+    for true in range(classes):
+        y = bottom + side - (true + 0.5) * cell
+        theme.write(axes, left - 0.1, y, names[true], size=min(size, theme.SMALL), ha="right")
+        x = left + (true + 0.5) * cell
+        theme.write(
+            axes, x, bottom - 0.1, names[true], size=min(size, theme.SMALL), va="top", rotation=90 if upright else 0
+        )
+        for predicted in range(classes):
+            count = counts[true, predicted]
+            if not count and true != predicted and classes > SPARSE:
+                continue
+            x = left + (predicted + 0.5) * cell
+            color = "white" if shares[true, predicted] > 0.55 else theme.INK if count else theme.OTHER
+            weight = "bold" if true == predicted else "normal"
+            theme.write(axes, x, y, f"{count:g}", size=_fitting(f"{count:g}", size, cell), color=color, weight=weight)
+    theme.write(axes, left + side / 2, 0.22, "predicted", size=theme.SMALL, color=theme.MUTED)
+    theme.write(axes, 0.34, bottom + side / 2, "true", size=theme.SMALL, color=theme.MUTED, rotation=90)
+    theme.write(axes, 0.25, bottom + side + top / 2 + 0.03, title, size=theme.LARGE, ha="left", weight="bold")
+    return figure
+
+
+def _checked_history(history: Mapping[str, Sequence[float]]) -> dict[str, np.ndarray]:
+    known = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate")
+    missing = [key for key in known[:2] if key not in history]
+    if missing:
+        raise ValueError(f"history: needed loss and accuracy, found {', '.join(history) or 'nothing'}.")
+    kept = {key: np.asarray(history[key], dtype=float).reshape(-1) for key in known if key in history}
+    lengths = {len(values) for values in kept.values()}
+    if lengths == {0}:
+        raise ValueError("history: needed at least one epoch, found none.")
+    if len(lengths) > 1:
+        found = ", ".join(f"{key} {len(values)}" for key, values in kept.items())
+        raise ValueError(f"history: needed as many values under each key, found {found}.")
+    return kept
+
+
+def _write(figure: Figure, x: float, y: float, text: str, *, size: float, weight: str) -> None:
+    figure.text(
+        x, y, text, fontsize=size, weight=weight, color=theme.INK, family=theme.FONT, va="center", parse_math=False
+    )
+
+
+def _style(axes: Axes, title: str, epochs: np.ndarray) -> None:
+    axes.set_title(title, fontsize=theme.NORMAL, color=theme.INK, family=theme.FONT, loc="left")
+    axes.set_facecolor("white")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(theme.OTHER)
+    axes.grid(axis="y", color=theme.FAINT, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.tick_params(labelsize=theme.SMALL, colors=theme.MUTED, labelfontfamily=theme.FONT)
+    last = len(epochs)
+    axes.set_xlim((0.5, 1.5) if last == 1 else (1, last))
+    steps = MaxNLocator(6, integer=True, steps=[1, 2, 5, 10]).tick_values(1, last)
+    axes.set_xticks([1, *(int(step) for step in steps if 1 + last / 12 < step <= last)])
+
+
+def _write_epoch(axes: Axes) -> None:
+    axes.set_xlabel("epoch", fontsize=theme.SMALL, color=theme.MUTED, family=theme.FONT)
+
+
+def _limit(axes: Axes, key: str) -> None:
+    """Begin the loss at zero; show tenths of accuracy, so that noise does not fill the panel."""
+    low, high = axes.dataLim.intervaly
+    if not np.isfinite([low, high]).all():
+        low, high = 0.0, 1.0
+    if key == "accuracy":
+        axes.set_ylim(max(0, np.floor(10 * low - 0.2) / 10), min(1, np.ceil(10 * high + 0.05) / 10))
+        axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    else:
+        axes.set_ylim(min(0, low), high * 1.05 if high > 0 else 1)
+        axes.yaxis.set_major_locator(MaxNLocator(6))
+
+
+def _draw_curve(axes: Axes, epochs: np.ndarray, values: np.ndarray, color: str) -> float | None:
+    """Draw the finite values; return the last of them."""
+    seen = np.isfinite(values)
+    if not seen.any():
+        return None
+    # A validation every few epochs is a line too, with a mark where there was one.
+    marker = "o" if seen.sum() < min(len(values), 40) or len(values) == 1 else None
+    axes.plot(
+        epochs[seen], values[seen], color=color, linewidth=2, marker=marker, markersize=4.5, clip_on=False,
+        solid_capstyle="round",
+    )  # fmt: skip
+    return float(values[seen][-1])
+
+
+def _write_ends(axes: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
+    """Write the last values to the right of their curves, moved apart where they would touch."""
+    low, high = axes.get_ylim()
+    places = [(value - low) / (high - low) for value, *_ in ends]
+    least = 0.085
+    if len(places) == 2 and abs(places[0] - places[1]) < least:
+        centre = min(max(sum(places) / 2, least / 2), 1 - least / 2)
+        order = 1 if places[0] >= places[1] else -1
+        places = [centre + order * least / 2, centre - order * least / 2]
+    for place, (_, label, color) in zip(places, ends, strict=True):
+        axes.text(
+            1.025, place, label, transform=axes.transAxes, fontsize=theme.SMALL, color=theme.shade(color, 0.85),
+            family=theme.FONT, weight="bold", ha="left", va="center",
+        )  # fmt: skip
+
+
+def _format(value: float, key: str) -> str:
+    return f"{value:.1%}" if key == "accuracy" else f"{value:.3g}"
+
+
+def _fitting(text: str, size: float, width: float) -> float:
+    """Return the size, or a smaller one at which the text fits into so many inches."""
+    needed = theme.text_width(text, size, "bold")
+    return size * min(1.0, 0.86 * width / needed)

@@ -1,0 +1,61 @@
+"""The command in this process, on a recipe of seconds."""
+
+from __future__ import annotations
+
+import types
+
+import pytest
+
+from resnet50 import recipes
+from resnet50.cli import main
+from resnet50.data.rendered_signs import rendered_signs, write_rendered_signs
+from resnet50.training.recipe import Recipe
+
+
+@pytest.fixture(scope="session")
+def tiny_task():
+    pictures = rendered_signs(train=24, test=6, side=32)
+    recipe = Recipe(
+        name="tiny",
+        epochs=2,
+        warmup_epochs=0,
+        batch_size=8,
+        side=32,
+        stages=(("conv2", 2, (4, 6, 16), 1), ("conv3", 1, (5, 7, 24), 2)),
+        precision="float32",
+        checkpoint_epochs=1,
+    )
+    return types.SimpleNamespace(__doc__="Tiny: a network of seconds.", RECIPE=recipe, load=lambda data: pictures)
+
+
+@pytest.fixture
+def command(tiny_task, tmp_path, monkeypatch, capsys):
+    """Run ``resnet50`` with these words in an empty folder; give back status, output and errors."""
+    monkeypatch.setitem(recipes.RECIPES, "tiny", tiny_task)
+    monkeypatch.setenv("RESNET50_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: object) -> tuple[int, str, str]:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as stop:
+            main([str(word) for word in words])
+        printed = capsys.readouterr()
+        return stop.value.code, printed.out, printed.err
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def trained(tiny_task, tmp_path_factory):
+    """The folder of a finished run of the tiny recipe."""
+    from resnet50.training.fit import train
+
+    return train(tiny_task.RECIPE, *tiny_task.load(None), out=tmp_path_factory.mktemp("trained") / "run").folder.path
+
+
+@pytest.fixture(scope="session")
+def files(tmp_path_factory):
+    """A folder with the tiny task's pictures in two h5 files."""
+    folder = tmp_path_factory.mktemp("files")
+    write_rendered_signs(folder, train=24, test=6, side=32)
+    return folder

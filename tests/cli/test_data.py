@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+from resnet50.data import download
+
+
+def test_a_data_set_is_told_and_drawn(command, files, tmp_path):
+    status, out, err = command("data", "show", "rendered-signs", "--data", files, "--out", "sheet.png")
+    assert (status, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[0] == "rendered signs: RGB, 32 x 32 pixels"
+    assert lines[1].split()[:2] == ["train", "24"]
+    assert "0: 4  1: 4  2: 4  3: 4  4: 4  5: 4" in lines[1]
+    assert lines[2].split()[:2] == ["test", "6"]
+    assert (tmp_path / "sheet.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_fetching_says_where_the_files_are(command, monkeypatch, tmp_path):
+    asked = []
+
+    def fetch(folder, *, progress):
+        progress(1, 2)
+        asked.append(folder)
+        return tmp_path / "there"
+
+    monkeypatch.setattr(download, "fetch_signs", fetch)
+    assert command("data", "fetch", "signs", "--out", "there") == (0, f"{tmp_path}/there\n", "")
+    assert asked == ["there"]
+
+
+def test_a_failed_download_is_one_line(command, monkeypatch):
+    def fetch(folder, *, progress):
+        raise download.DownloadError("train_signs.h5: no address gave it.\nAddress: x")
+
+    monkeypatch.setattr(download, "fetch_signs", fetch)
+    assert command("data", "fetch", "signs") == (
+        2,
+        "",
+        "resnet50 data: train_signs.h5: no address gave it. Address: x\n",
+    )

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.metadata import version
+
+import pytest
+
+from resnet50.cli import COMMANDS
+
+HEAVY = ("keras", "tensorflow", "jax", "torch", "matplotlib", "h5py", "numpy", "PIL")
+
+
+def test_help_names_every_command(command):
+    status, out, _ = command("--help")
+    assert status == 0
+    for name in ("train", "evaluate", "predict", "summary", "data", "recipes"):
+        assert f"\n    {name} " in out
+
+
+def test_no_words_give_help(command):
+    assert command() == (0, command("--help")[1], "")
+
+
+def test_the_version_is_the_packages(command):
+    assert command("--version") == (0, f"resnet50 {version('resnet50')}\n", "")
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"]])
+def test_the_first_words_load_nothing_heavy(words):
+    script = f"""
+import sys
+from resnet50.cli import main
+try:
+    main({words!r})
+except SystemExit:
+    loaded = [name for name in {HEAVY!r} if name in sys.modules]
+    sys.exit(f"loaded {{loaded}}" if loaded else 0)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_commands_help_loads_no_keras(name):
+    script = f"""
+import sys
+from resnet50.cli import main
+try:
+    main([{name!r}, "--help"])
+except SystemExit:
+    sys.exit(any(heavy in sys.modules for heavy in ("keras", "tensorflow", "matplotlib")))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"usage: resnet50 {name} ")
+
+
+def test_the_module_is_the_command():
+    done = subprocess.run([sys.executable, "-m", "resnet50", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"resnet50 {version('resnet50')}\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["tran"], "resnet50: argument COMMAND: invalid choice: 'tran'"),
+        (["--unknown"], "resnet50: unrecognized arguments: --unknown"),
+        (["train", "--epochs", "many", "signs"], "resnet50 train: argument --epochs: invalid int value: 'many'"),
+        (["train", "--momentum", "1", "signs"], "resnet50: unrecognized arguments: --momentum 1"),
+        (["data"], "resnet50 data: the following arguments are required: ACTION"),
+        (["data", "fetch", "imagenet"], "resnet50 data fetch: argument name: invalid choice: 'imagenet'"),
+        (["predict"], "resnet50 predict: the following arguments are required: IMAGE"),
+    ],
+)
+def test_wrong_words_get_one_line_and_status_2(command, words, message):
+    status, out, err = command(*words)
+    assert (status, out) == (2, "")
+    assert err.startswith(message)
+    assert err.count("\n") == 1

@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+import json
+
+
+def test_recipes_are_listed_with_a_line_each(command):
+    status, out, _ = command("recipes")
+    assert status == 0
+    assert [line.split()[0] for line in out.splitlines()] == ["signs", "rendered-signs", "tiny"]
+
+
+def test_a_recipe_is_shown_with_every_number(command):
+    status, out, _ = command("recipes", "signs")
+    assert status == 0
+    assert json.loads(out[out.index("{") :])["name"] == "signs"
+
+
+def test_an_unknown_recipe_is_refused(command):
+    assert command("recipes", "x") == (
+        2,
+        "",
+        "resnet50 recipes: needed a recipe's name, one of signs, rendered-signs, tiny, got 'x'.\n",
+    )

@@ -1,0 +1,394 @@
+import json
+import os
+import subprocess
+import sys
+import time
+import warnings
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
+from resnet50.data import images
+from resnet50.data.images import SUFFIXES, read_image
+
+RNG = np.random.default_rng(0)
+RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
+UNREADABLE = "cannot be read as a picture"
+NO_PICTURE = f"{UNREADABLE} (no picture in a format that is read here)."
+
+
+def quarters(height=40, width=60):
+    """A picture whose four quarters differ: which way up it lies shows."""
+    pixels = np.zeros((height, width, 3), np.uint8)
+    pixels[: height // 2, : width // 2] = RED
+    pixels[: height // 2, width // 2 :] = GREEN
+    pixels[height // 2 :, : width // 2] = BLUE
+    pixels[height // 2 :, width // 2 :] = WHITE
+    return Image.fromarray(pixels)
+
+
+def corners(pixels):
+    """The colours of the four quarters, each from its middle."""
+    height, width = pixels.shape[:2]
+    return [
+        tuple(int(round(v / 255) * 255) for v in pixels[y, x])
+        for y in (height // 4, height * 3 // 4)
+        for x in (width // 4, width * 3 // 4)
+    ]
+
+
+def refusal(path, kind=ValueError):
+    with pytest.raises(kind) as raised:
+        read_image(path, height=8, width=8)
+    assert raised.type is kind
+    text = str(raised.value)
+    assert "\n" not in text
+    assert text.startswith(f"{path}: ")
+    return text.removeprefix(f"{path}: ")
+
+
+@pytest.mark.parametrize("suffix", [*SUFFIXES, ".JPG", ".mpo"])
+def test_reads_every_format(tmp_path, suffix):
+    path = tmp_path / f"a{suffix}"
+    options = {"save_all": True, "append_images": [quarters().rotate(180)]} if suffix == ".mpo" else {}
+    quarters().save(path, **options)
+    pixels = read_image(str(path), height=20, width=30)
+    assert (pixels.shape, pixels.dtype) == ((20, 30, 3), np.uint8)
+    assert corners(pixels) == [RED, GREEN, BLUE, WHITE]
+
+
+@pytest.mark.parametrize(
+    ("orientation", "stored"),
+    [
+        (1, lambda image: image),
+        (2, lambda image: image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)),
+        (3, lambda image: image.transpose(Image.Transpose.ROTATE_180)),
+        (4, lambda image: image.transpose(Image.Transpose.FLIP_TOP_BOTTOM)),
+        (5, lambda image: image.transpose(Image.Transpose.TRANSPOSE)),
+        (6, lambda image: image.transpose(Image.Transpose.ROTATE_90)),
+        (7, lambda image: image.transpose(Image.Transpose.TRANSVERSE)),
+        (8, lambda image: image.transpose(Image.Transpose.ROTATE_270)),
+    ],
+)
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif"])
+def test_turns_a_picture_as_its_exif_says(tmp_path, orientation, stored, suffix):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored(quarters()).save(tmp_path / f"a{suffix}", exif=exif)
+    assert corners(read_image(tmp_path / f"a{suffix}", height=40, width=60)) == [RED, GREEN, BLUE, WHITE]
+
+
+def test_a_picture_on_its_side_keeps_its_detail(tmp_path):
+    """A JPEG is decoded at a fraction of its size; which must not be chosen by the sides before it is turned."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    lines = np.zeros((400, 3200, 3), np.uint8)  # as stored: rows of light and dark, columns once it is turned
+    lines[::2] = 255
+    Image.fromarray(lines).save(tmp_path / "a.jpg", exif=exif, quality=95)
+    turned = read_image(tmp_path / "a.jpg", height=80, width=400)
+    assert turned.std() > 100  # decoded at half its size, the lines would be grey
+
+
+@pytest.mark.parametrize("orientation", [3, 5, 7])
+def test_turns_the_real_ones(shared_data, orientation):
+    upright = read_image(shared_data / "bad_images" / "hopper.webp", height=64, width=64).astype(float)
+    path = shared_data / "bad_images" / f"hopper_orientation_{orientation}.jpg"
+    pixels = read_image(path, height=64, width=64)
+    likeness = [
+        np.corrcoef(upright.ravel(), turned.ravel())[0, 1] for turned in (pixels, pixels[::-1], pixels[:, ::-1])
+    ]
+    assert likeness[0] > 0.95
+    assert max(likeness[1:]) < 0.9
+
+
+@pytest.mark.parametrize(
+    ("size", "kept"), [((400, 100), (slice(None), slice(150, 250))), ((100, 300), (slice(100, 200), slice(None)))]
+)
+def test_cuts_the_middle_out(tmp_path, size, kept):
+    pixels = np.full((size[1], size[0], 3), (255, 0, 0), np.uint8)
+    pixels[kept] = (0, 0, 255)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    assert (read_image(tmp_path / "a.png", height=50, width=50) == (0, 0, 255)).all(axis=-1).mean() > 0.95
+
+
+def test_a_picture_of_the_wanted_size_is_not_touched(tmp_path):
+    pixels = RNG.integers(0, 256, (17, 23, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png", height=17, width=23), pixels)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 500), (500, 1)])
+def test_reads_the_smallest(tmp_path, size):
+    Image.new("RGB", size, (10, 200, 30)).save(tmp_path / "a.png")
+    pixels = read_image(tmp_path / "a.png", height=16, width=9)
+    assert pixels.shape == (16, 9, 3)
+    assert (pixels == (10, 200, 30)).all()
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "PA"])
+def test_lays_what_is_transparent_on_white(tmp_path, mode):
+    image = Image.new("RGBA", (40, 40), (90, 90, 90, 255))
+    image.paste((0, 0, 0, 0), (0, 0, 20, 40))
+    image.paste((0, 0, 0, 128), (0, 20, 20, 40))
+    image.convert(mode).save(tmp_path / "a.tif" if mode == "PA" else tmp_path / "a.png")
+    path = next(tmp_path.iterdir())
+    pixels = read_image(path, height=40, width=40)
+    assert (pixels[2:18, 2:18] == 255).all()
+    assert np.abs(pixels[22:38, 2:18].astype(int) - 127).max() <= 2
+    assert (pixels[:, 22:] == 90).all()
+
+
+def test_what_is_transparent_has_no_colour_that_spreads(tmp_path):
+    image = Image.new("RGBA", (64, 64), (255, 0, 0, 0))  # a red that nobody sees
+    image.paste((0, 0, 255, 255), (32, 0, 64, 64))
+    image.save(tmp_path / "a.png")
+    pixels = read_image(tmp_path / "a.png", height=9, width=9).astype(int)
+    assert (pixels[..., 0] >= pixels[..., 1] - 1).all()
+    assert (np.abs(pixels[..., 0] - pixels[..., 1]) <= 2).all()  # white and blue alone mix
+
+
+@pytest.mark.parametrize("suffix", [".png", ".gif"])
+def test_knows_the_transparent_colour_of_a_palette(tmp_path, suffix):
+    image = Image.new("P", (20, 20), 1)
+    image.putpalette([0, 0, 0, 10, 200, 30, 255, 0, 0])
+    image.paste(2, (0, 0, 10, 20))
+    image.save(tmp_path / f"a{suffix}", transparency=2)
+    pixels = read_image(tmp_path / f"a{suffix}", height=20, width=20)
+    assert (pixels[:, 1:9] == 255).all()
+    assert (pixels[:, 11:] == (10, 200, 30)).all()
+
+
+@pytest.mark.parametrize(("mode", "transparency"), [("L", 77), ("RGB", (77, 77, 77))])
+def test_knows_a_transparent_colour_without_a_palette(tmp_path, mode, transparency):
+    image = Image.new(mode, (20, 20), transparency)
+    image.paste(ImageOps.grayscale(quarters(20, 10)).convert(mode), (10, 0))
+    image.save(tmp_path / "a.png", transparency=transparency)
+    assert (read_image(tmp_path / "a.png", height=20, width=20)[:, 1:9] == 255).all()
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+@pytest.mark.parametrize("top", [65535, 40000])
+def test_reads_sixteen_bits_of_grey(tmp_path, suffix, top):
+    deep = np.linspace(0, top, 32 * 48).reshape(32, 48).astype(np.uint16)
+    Image.fromarray(deep).save(tmp_path / f"a{suffix}")
+    pixels = read_image(tmp_path / f"a{suffix}", height=32, width=48)
+    assert np.abs(pixels - (deep / 65535 * 255)[..., None]).max() <= 1
+
+
+def test_reads_sixteen_bits_of_colour(shared_data):
+    path = shared_data / "bad_images" / "tiff_16bit_RGB.tiff"
+    pixels = read_image(path, height=128, width=128)
+    with Image.open(path) as image:
+        expected = np.asarray(ImageOps.fit(image.convert("RGB"), (128, 128)), dtype=float)
+    assert np.abs(pixels - expected).mean() < 3
+    assert pixels.std() > 5
+
+
+@pytest.mark.parametrize("mode", ["I", "F"])
+def test_reads_thirty_two_bits(tmp_path, mode):
+    deep = np.linspace(0, 2_000_000, 32 * 48).reshape(32, 48)
+    Image.fromarray(deep.astype({"I": np.int32, "F": np.float32}[mode])).save(tmp_path / "a.tif")
+    pixels = read_image(tmp_path / "a.tif", height=32, width=48)
+    assert np.abs(pixels - (deep / 2_000_000 * 255)[..., None]).max() <= 1
+
+
+def test_numbers_that_are_none_do_not_warn(tmp_path):
+    Image.fromarray(np.full((8, 8), np.nan, np.float32)).save(tmp_path / "a.tif")
+    assert read_image(tmp_path / "a.tif", height=8, width=8).shape == (8, 8, 3)
+
+
+@pytest.mark.parametrize(("mode", "suffix"), [("CMYK", ".jpg"), ("CMYK", ".tif"), ("YCbCr", ".jpg")])
+def test_reads_print_and_video_colours(tmp_path, mode, suffix):
+    quarters().convert(mode).save(tmp_path / f"a{suffix}")
+    assert corners(read_image(tmp_path / f"a{suffix}", height=40, width=60)) == [RED, GREEN, BLUE, WHITE]
+
+
+@pytest.mark.parametrize(
+    ("mode", "suffix"), [("L", ".jpg"), ("L", ".png"), ("1", ".png"), ("P", ".gif"), ("P", ".bmp")]
+)
+def test_reads_grey_black_and_white_and_palettes(tmp_path, mode, suffix):
+    Image.fromarray(np.repeat([[0, 255]], 20, axis=0).repeat(20, axis=1).astype(np.uint8)).convert(mode).save(
+        tmp_path / f"a{suffix}"
+    )
+    pixels = read_image(tmp_path / f"a{suffix}", height=20, width=40)
+    assert (pixels[:, :17] < 5).all()
+    assert (pixels[:, 23:] > 250).all()
+
+
+def test_black_and_white_is_shrunk_to_greys(tmp_path):
+    board = Image.fromarray((np.indices((64, 64)).sum(axis=0) % 2 * 255).astype(np.uint8))
+    board.convert("1").save(tmp_path / "a.png")
+    assert np.abs(read_image(tmp_path / "a.png", height=8, width=8).astype(int) - 127).max() < 10
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".webp", ".png"])
+def test_takes_the_first_frame(tmp_path, suffix):
+    first, second = Image.new("RGB", (20, 20), BLUE), Image.new("RGB", (20, 20), RED)
+    first.save(tmp_path / f"a{suffix}", save_all=True, append_images=[second])
+    assert np.abs(read_image(tmp_path / f"a{suffix}", height=20, width=20).astype(int) - BLUE).max() < 5
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"some text\n", b"<html><body>not found</body></html>", b"\xff\xd8", b"GIF89a"]
+)
+def test_refuses_what_is_no_picture(tmp_path, content):
+    path = tmp_path / "a.jpg"
+    path.write_bytes(content)
+    assert refusal(path) == NO_PICTURE
+
+
+@pytest.mark.parametrize("name", ["a.ico", "a.ppm", "a.tga", "a.eps", "a.jp2"])
+def test_refuses_formats_that_are_not_named(tmp_path, name):
+    quarters().save(tmp_path / name)
+    assert refusal(tmp_path / name) == NO_PICTURE
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".bmp", ".gif", ".tif"])
+def test_refuses_a_file_cut_off(tmp_path, suffix):
+    whole = tmp_path / f"whole{suffix}"
+    Image.fromarray(RNG.integers(0, 256, (80, 80, 3), dtype=np.uint8)).save(whole)
+    content = whole.read_bytes()
+    path = tmp_path / f"cut{suffix}"
+    for share in (0.1, 0.5, 0.9):
+        path.write_bytes(content[: int(len(content) * share)])
+        assert refusal(path).startswith(UNREADABLE)
+
+
+def test_random_damage_gives_no_other_error(tmp_path):
+    rng = np.random.default_rng(1)
+    for suffix in (".jpg", ".png", ".bmp", ".gif", ".webp"):
+        path = tmp_path / f"a{suffix}"
+        quarters().save(path)
+        content = path.read_bytes()
+        for _ in range(40):
+            damaged = bytearray(content)
+            for at in rng.integers(0, min(len(content), 400), 6):
+                damaged[at] = rng.integers(256)
+            path.write_bytes(damaged)
+            try:
+                assert read_image(path, height=8, width=8).shape == (8, 8, 3)
+            except ValueError as error:
+                assert str(error).startswith(f"{path}: {UNREADABLE}")
+                assert "\n" not in str(error)
+
+
+def test_refuses_what_is_no_file(tmp_path):
+    assert refusal(tmp_path / "a.jpg", FileNotFoundError) == "needed a picture, found nothing there."
+    assert refusal(tmp_path, FileNotFoundError) == "needed a picture, found a folder."
+    (tmp_path / "b.jpg").symlink_to(tmp_path / "gone.jpg")
+    assert refusal(tmp_path / "b.jpg", FileNotFoundError) == "needed a picture, found nothing there."
+    assert "File name too long" in refusal(tmp_path / ("a" * 300))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_does_not_wait_for_a_pipe_or_a_device(tmp_path):
+    os.mkfifo(tmp_path / "a.jpg")
+    assert refusal(tmp_path / "a.jpg", FileNotFoundError) == "needed a picture, found no ordinary file."
+    assert refusal("/dev/zero", FileNotFoundError) == "needed a picture, found no ordinary file."
+
+
+def test_refuses_more_pixels_than_memory_should_hold(tmp_path, monkeypatch):
+    quarters().save(tmp_path / "a.png")
+    monkeypatch.setattr(images, "_MAX_PIXELS", 2000)
+    assert refusal(tmp_path / "a.png") == f"{UNREADABLE} (it has 60 x 40 pixels, more than 2,000)."
+
+
+def test_names_an_error_without_words(tmp_path, monkeypatch):
+    quarters().save(tmp_path / "a.png")
+
+    def no_memory(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr(images.ImageOps, "fit", no_memory)
+    assert refusal(tmp_path / "a.png") == f"{UNREADABLE} (MemoryError)."
+
+
+PROBE = """
+import json, resource, sys, time, warnings
+import numpy
+from resnet50.data.images import read_image
+resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
+resource.setrlimit(resource.RLIMIT_CPU, (60, 60))
+warnings.simplefilter("error")
+for path in sys.argv[1:]:
+    started = time.process_time()
+    try:
+        pixels = read_image(path, height=48, width=64)
+        found = [list(pixels.shape), str(pixels.dtype)]
+    except (ValueError, FileNotFoundError) as error:
+        found = str(error)
+    with open("/proc/self/status") as status:  # what getrusage gives begins with the parent's
+        used = next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
+    print(json.dumps([path, found, time.process_time() - started, used]))
+"""
+
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="reads the memory of a process from /proc")
+
+
+def probe(paths):
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE, *map(str, paths)], capture_output=True, text=True, timeout=60, check=True
+    )
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@linux
+def test_every_bad_file_is_read_or_refused_in_a_line(shared_data):
+    """In a process of its own, so that none leans on what another has loaded, with little time and memory."""
+    results = probe(sorted((shared_data / "bad_images").iterdir()))
+    assert len(results) == 35
+    refused = set()
+    for path, found, seconds, kilobytes in results:
+        assert seconds < 2, path
+        assert kilobytes < 1_000_000, path
+        if isinstance(found, str):
+            assert found.startswith(f"{path}: cannot be read as a picture (")
+            assert "\n" not in found
+            refused.add(os.path.basename(path))  # noqa: PTH119
+        else:
+            assert found == [[48, 64, 3], "uint8"], path
+    assert refused == {
+        "badwidth.bmp",
+        "broken_data_stream.png",
+        "crash-2020-10-test.tif",
+        "decompression_bomb.ico",
+        "empty_zero_bytes.jpg",
+        "html_named.png",
+        "oom-225817ca0f8c663be7ab4b9e717b02c661e66834.tif",
+        "reallybig.bmp",
+        "shortfile.bmp",
+        "truncated_jpeg.jpg",
+        "zero_width.gif",
+    }
+
+
+@linux
+def test_a_fresh_process_gives_the_true_reason(tmp_path):
+    """Pillow loads its readers one by one, and a reader not yet there must not become the reason."""
+    path = tmp_path / "a.jpg"
+    path.write_bytes(b"text")
+    assert probe([path])[0][1] == f"{path}: {NO_PICTURE}"
+
+
+@linux
+def test_a_large_picture_takes_little_more_than_its_pixels(tmp_path):
+    size = (7000, 6000)  # 42 million pixels: 168 MB with four channels
+    Image.new("LA", size, (90, 255)).save(tmp_path / "a.png", compress_level=1)
+    ((_, found, _, kilobytes),) = probe([tmp_path / "a.png"])
+    assert found == [[48, 64, 3], "uint8"]
+    assert kilobytes < 650_000
+
+
+def test_reads_a_photo_right_way_up_in_no_time(shared_data):
+    path = shared_data / "photos" / "my_image_coursera.jpg"
+    started = time.process_time()
+    pixels = read_image(path, height=64, width=64)
+    assert time.process_time() - started < 1
+    with warnings.catch_warnings(), Image.open(path) as image:
+        warnings.simplefilter("ignore")
+        plain = image.convert("RGB").reduce(8)  # every pixel has a say
+        turn = {1: 0, 3: 180, 6: 270, 8: 90}[image.getexif().get(0x0112, 1)]
+    expected = np.asarray(plain.rotate(turn, expand=True).resize((64, 64), Image.Resampling.BOX), dtype=float)
+    assert np.abs(pixels - expected).mean() < 3

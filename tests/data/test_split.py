@@ -1,0 +1,111 @@
+import dataclasses
+import hashlib
+
+import numpy as np
+import pytest
+
+from resnet50.data.split import Split
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (4, 6, 5, 3), dtype=np.uint8)
+LABELS = np.array([2, 0, 1, 0])
+
+
+def made(**changes):
+    parts = {
+        "images": IMAGES.copy(),
+        "labels": LABELS.copy(),
+        "class_names": ("one", "two", "three"),
+        "sources": ("a", "b", "c", "d"),
+        "dataset": "hands",
+    }
+    return Split(**parts | changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"images": IMAGES / 255}, "hands: images must be uint8 (n, height, width, 3), got float64 (4, 6, 5, 3)."),
+        ({"images": IMAGES[0]}, "hands: images must be uint8 (n, height, width, 3), got uint8 (6, 5, 3)."),
+        ({"images": IMAGES[..., :1]}, "hands: images must be uint8 (n, height, width, 3), got uint8 (4, 6, 5, 1)."),
+        ({"labels": LABELS.astype("i4")}, "hands: labels must be int64 (4,), got int32 (4,)."),
+        ({"labels": LABELS.astype(">i8")}, "hands: labels must be int64 (4,), got >i8 (4,)."),
+        ({"labels": LABELS[:3]}, "hands: labels must be int64 (4,), got int64 (3,)."),
+        ({"labels": LABELS[None]}, "hands: labels must be int64 (4,), got int64 (1, 4)."),
+        ({"sources": ("a", "b")}, "hands: 4 images, but 2 sources."),
+        ({"labels": LABELS + 1}, "hands: labels must be 0..2, got 1..3."),
+        ({"labels": LABELS - 1}, "hands: labels must be 0..2, got -1..1."),
+        ({"class_names": ()}, "hands: labels must be 0..-1, got 0..2."),
+    ],
+)
+def test_refuses_parts_that_do_not_fit(changes, text):
+    with pytest.raises(ValueError) as raised:
+        made(**changes)
+    assert str(raised.value) == text
+
+
+def test_takes_pictures_in_the_order_asked_for():
+    part = made().take([3, 0, 3])
+    np.testing.assert_array_equal(part.images, IMAGES[[3, 0, 3]])
+    assert part.labels.tolist() == [0, 2, 0]
+    assert part.sources == ("d", "a", "d")
+    assert (part.class_names, part.dataset) == (("one", "two", "three"), "hands")
+    assert len(part) == 3
+
+
+@pytest.mark.parametrize("none", [[], np.array([], dtype=np.int64), range(0)])
+def test_takes_nothing(none):
+    part = made().take(none)
+    assert len(part) == 0
+    assert part.images.shape == (0, 6, 5, 3)
+    assert part.labels.dtype == np.int64
+
+
+@pytest.mark.parametrize(("indices", "kind"), [([True, False, True, False], "bool"), ([0.0, 1.5], "float64")])
+def test_take_refuses_what_is_no_index(indices, kind):
+    with pytest.raises(ValueError, match=rf"^hands: indices must be whole numbers, got {kind}\.$"):
+        made().take(indices)
+
+
+def test_fingerprint_is_that_of_the_data():
+    names = repr(((4, 6, 5, 3), ("one", "two", "three"))).encode()
+    assert made().fingerprint == hashlib.sha256(names + IMAGES.tobytes() + LABELS.tobytes()).hexdigest()
+    assert made(sources=("other",) * 4, dataset="another").fingerprint == made().fingerprint
+    strided = np.repeat(IMAGES, 2, axis=2)[:, :, ::2]
+    assert not strided.flags.c_contiguous
+    assert made(images=strided).fingerprint == made().fingerprint
+
+
+def test_every_change_of_the_data_changes_the_fingerprint():
+    pixel, label = IMAGES.copy(), LABELS.copy()
+    pixel[3, 5, 4, 2] ^= 1
+    label[3] = 1
+    others = [
+        made(),
+        made(images=pixel),
+        made(labels=label),
+        made(class_names=("one", "two", "Three")),
+        made(class_names=("two", "one", "three")),
+        made(images=IMAGES.reshape(4, 5, 6, 3)),
+        made(images=IMAGES[::-1]),
+        made().take([0, 1, 3, 2]),
+        made().take([0, 1, 2]),
+    ]
+    assert len({split.fingerprint for split in others}) == len(others)
+
+
+def test_cannot_be_changed_behind_its_fingerprint():
+    images = IMAGES.copy()
+    split = made(images=images)
+    for array in (split.images, split.labels, split.take([0, 1]).images):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 0
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        split.labels = LABELS
+    images[0] = 0  # the caller's own array stays writable
+
+
+def test_compares_as_an_object():
+    split = made()
+    assert split == split
+    assert split != made()
+    assert len({split, made()}) == 2

@@ -1,0 +1,94 @@
+"""Sheets of pictures: which picture stands where, under which words."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from resnet50.data.split import Split
+from resnet50.figures.pictures import draw_contact_sheet, draw_predictions
+
+
+def texts(figure: Figure) -> list[str]:
+    return [text.get_text() for axes in figure.axes for text in axes.texts]
+
+
+def png(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, dpi=50, bbox_inches="tight")
+    return buffer.getvalue()
+
+
+def split(labels: list[int], names: tuple[str, ...] = ("cat", "$dog", "cow")) -> Split:
+    """Pictures of one colour, which is ten times their index."""
+    images = np.stack([np.full((4, 6, 3), 10 * index, "uint8") for index in range(len(labels))] or [()])
+    return Split(
+        images=images if labels else np.zeros((0, 4, 6, 3), "uint8"),
+        labels=np.array(labels, "int64"),
+        class_names=names,
+        sources=tuple(f"p{index}" for index in range(len(labels))),
+        dataset="Farm",
+    )
+
+
+def columns(figure: Figure) -> list[list[int]]:
+    """Colours of the pictures, a list for a column from the left, each from the top."""
+    found: dict[float, list[tuple[float, int]]] = {}
+    for image in figure.axes[0].images:
+        left, _, _, top = image.get_extent()
+        found.setdefault(round(left, 3), []).append((-top, int(image.get_array()[0, 0, 0])))
+    return [[colour for _, colour in sorted(found[left])] for left in sorted(found)]
+
+
+def test_a_contact_sheet_has_a_column_per_class_in_the_order_of_the_split():
+    figure = draw_contact_sheet(split([2, 0, 2, 1, 0, 2]), rows=2)
+    assert columns(figure) == [[10, 40], [30], [0, 20]]
+    assert texts(figure) == ["Farm: 6 pictures, 3 classes", "cat", "$dog", "cow"]
+    left, right, bottom, top = figure.axes[0].images[0].get_extent()
+    assert (right - left) / (top - bottom) == pytest.approx(6 / 4)
+    assert png(figure).startswith(b"\x89PNG")
+
+
+def test_a_contact_sheet_takes_a_title_and_a_split_without_pictures():
+    figure = draw_contact_sheet(split([]), title="Nothing")
+    assert texts(figure)[0] == "Nothing"
+    assert columns(figure) == []
+    png(figure)
+
+
+def test_long_class_names_are_cut_to_their_column():
+    figure = draw_contact_sheet(split([0], ("n" * 60, "b")), rows=1)
+    assert texts(figure)[1].endswith("…")
+    png(figure)
+
+
+def test_predictions_mark_what_is_wrong():
+    probabilities = np.array([[0.9, 0.1, 0.0], [0.2, 0.2, 0.6]])
+    figure = draw_predictions(split([0, 1]), probabilities, title="Some")
+    assert texts(figure) == ["Some", "✓ cat, 90%", "true: $dog", "✗ cow, 60%"]
+    assert len(figure.axes[0].patches) == 1
+    assert png(figure).startswith(b"\x89PNG")
+
+
+def test_predictions_show_the_first_and_say_how_many_there_are():
+    figure = draw_predictions(split([0] * 20), np.tile([1.0, 0, 0], (20, 1)), title="All", limit=11)
+    assert sorted(colour for column in columns(figure) for colour in column) == [10 * index for index in range(11)]
+    assert texts(figure)[0] == "All (the first 11 of 20)"
+
+
+def test_no_predictions_say_so():
+    figure = draw_predictions(split([]), np.zeros((0, 3)), title="The mistakes")
+    assert texts(figure) == ["The mistakes", "no pictures"]
+    assert png(figure).startswith(b"\x89PNG")
+
+
+def test_what_does_not_fit_is_refused():
+    with pytest.raises(ValueError, match="rows must be at least 1, got 0"):
+        draw_contact_sheet(split([0]), rows=0)
+    with pytest.raises(ValueError, match=r"Farm: needed probabilities of shape \(1, 3\), got \(2, 3\)"):
+        draw_predictions(split([0]), np.zeros((2, 3)), title="T")
+    with pytest.raises(ValueError, match="limit must be at least 1, got 0"):
+        draw_predictions(split([0]), np.zeros((1, 3)), title="T", limit=0)

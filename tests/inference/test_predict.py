@@ -1,0 +1,159 @@
+import os
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from resnet50.classifier import Classifier
+from resnet50.data.images import read_image
+from resnet50.inference.predict import find_pictures, predict
+
+COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}
+
+
+class ByColour:
+    """Stands in for a classifier: the mean of each channel is the probability of its colour."""
+
+    side = (16, 24)
+    class_names = ("red", "green", "blue")
+
+    def __init__(self):
+        self.batches = []
+
+    def probabilities(self, images, *, batch_size):
+        assert images.shape[1:] == (16, 24, 3)
+        assert len(images) <= batch_size
+        self.batches.append(len(images))
+        return (images.mean(axis=(1, 2)) / 255).astype(np.float32)
+
+
+def picture(path, colour="red"):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (30, 20), COLOURS.get(colour, colour)).save(path, format="PNG")
+    return path
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    return [picture(tmp_path / f"{k}.png", colour) for k, colour in enumerate(["red", "blue", "green", "blue", "red"])]
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 5, 32])
+def test_keeps_the_order_whatever_the_batch(pictures, batch_size):
+    classifier = ByColour()
+    found = list(predict(classifier, pictures, top=1, batch_size=batch_size))
+    assert [prediction.path for prediction in found] == pictures
+    assert [prediction.top for prediction in found] == [
+        ((name, 1.0),) for name in ("red", "blue", "green", "blue", "red")
+    ]
+    assert all(prediction.error is None for prediction in found)
+    assert classifier.batches == {1: [1] * 5, 2: [2, 2, 1], 5: [5], 32: [5]}[batch_size]
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 32])
+def test_a_bad_file_stops_nothing(pictures, tmp_path, batch_size):
+    bad, gone = tmp_path / "bad.jpg", tmp_path / "gone.jpg"
+    bad.write_text("text")
+    paths = [bad, pictures[0], bad, tmp_path, gone, pictures[1], pictures[0]]
+    found = list(predict(ByColour(), paths, top=1, batch_size=batch_size))
+    assert [prediction.path for prediction in found] == paths
+    unread = f"{bad}: cannot be read as a picture (no picture in a format that is read here)."
+    folder = f"{tmp_path}: needed a picture, found a folder."
+    missing = f"{gone}: needed a picture, found nothing there."
+    assert [prediction.error for prediction in found] == [unread, None, unread, folder, missing, None, None]
+    names = [[name for name, _ in prediction.top] for prediction in found]
+    assert names == [[], ["red"], [], [], [], ["blue"], ["red"]]
+
+
+def test_only_bad_files_and_none_at_all(tmp_path):
+    classifier = ByColour()
+    assert [p.top for p in predict(classifier, [tmp_path / "a.jpg", tmp_path / "b.jpg"])] == [(), ()]
+    assert list(predict(classifier, [])) == []
+    assert classifier.batches == []
+
+
+def test_names_the_most_probable_first_and_no_more_than_there_are(tmp_path):
+    path = picture(tmp_path / "a.png", (51, 204, 102))
+    for top, names in (
+        (1, ["green"]),
+        (2, ["green", "blue"]),
+        (3, ["green", "blue", "red"]),
+        (9, ["green", "blue", "red"]),
+    ):
+        (prediction,) = predict(ByColour(), [path], top=top)
+        assert [name for name, _ in prediction.top] == names
+    assert [share for _, share in prediction.top] == pytest.approx([0.8, 0.4, 0.2], abs=1e-6)
+    assert all(type(share) is float for _, share in prediction.top)
+
+
+def test_of_equals_the_first_class_is_named_first(tmp_path):
+    (prediction,) = predict(ByColour(), [picture(tmp_path / "a.png", (90, 90, 90))])
+    assert [name for name, _ in prediction.top] == ["red", "green", "blue"]
+
+
+@pytest.mark.parametrize("name", ["top", "batch_size"])
+@pytest.mark.parametrize("value", [0, -3])
+def test_refuses_numbers_that_are_not_positive(pictures, name, value):
+    with pytest.raises(ValueError, match=f"^{name} must be at least 1, got {value}.$"):
+        list(predict(ByColour(), pictures, **{name: value}))
+
+
+def test_works_in_batches_and_not_all_at_once(pictures):
+    classifier = ByColour()
+    found = predict(classifier, pictures, batch_size=2)
+    next(found)
+    assert classifier.batches == [2]
+
+
+def test_agrees_with_the_classifier(pictures):
+    inputs = keras.Input((16, 24, 3))
+    x = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1 / 255)(inputs))
+    model = keras.Model(inputs, keras.layers.Dense(3, activation="softmax")(x))
+    classifier = Classifier(model, ("a", "b", "c"), "d", "f", {}, {})
+    images = np.stack([read_image(path, height=16, width=24) for path in pictures])
+    expected = classifier.probabilities(images)
+    found = list(predict(classifier, pictures, batch_size=2))
+    for prediction, row in zip(found, expected, strict=True):
+        assert dict(prediction.top) == pytest.approx(dict(zip("abc", row.tolist(), strict=True)), abs=1e-6)
+
+
+def test_finds_pictures_in_a_folder_and_below_in_sorted_order(tmp_path):
+    kept = ["a/2.png", "a/10.JPG", "b.Jpeg", "c/d/e.TIFF", "c/f.webp", "z.bmp", "z.gif"]
+    for name in reversed([*kept, "c/notes.txt", "model.keras", "a/png", ".DS_Store"]):
+        picture(tmp_path / name)
+    (tmp_path / "folder.png").mkdir()
+    found = find_pictures([str(tmp_path)])
+    assert found == sorted(tmp_path / name for name in kept)
+    assert all(isinstance(path, Path) for path in found)
+
+
+def test_keeps_files_as_they_are_named(tmp_path):
+    folder = tmp_path / "folder"
+    inside = picture(folder / "a.png")
+    odd, gone = picture(tmp_path / "odd.txt"), tmp_path / "gone.png"
+    assert find_pictures([odd, folder, gone, inside, odd]) == [odd, inside, gone, inside, odd]
+    assert find_pictures([]) == []
+
+
+@pytest.mark.parametrize("names", [[], ["notes.txt", "below/model.keras"]])
+def test_refuses_a_folder_without_pictures(tmp_path, names):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for name in names:
+        picture(folder / name)
+    with pytest.raises(ValueError) as raised:
+        find_pictures([picture(tmp_path / "a.png"), folder])
+    assert str(raised.value) == (
+        f"{folder}: needed a folder with pictures (.jpg, .jpeg, .png, .webp, .bmp, .gif, .tif, .tiff), "
+        "found none in it."
+    )
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_does_not_wait_for_a_pipe_in_a_folder(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    assert find_pictures([picture(tmp_path / "a.png"), tmp_path]) == [tmp_path / "a.png"] * 2
+    (prediction,) = predict(ByColour(), [tmp_path / "pipe.jpg"])
+    assert prediction.error.endswith("found no ordinary file.")

@@ -1,0 +1,166 @@
+"""A run that is killed and resumed ends as one that was never stopped, bit for bit."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import h5py
+import keras
+import numpy as np
+import pytest
+
+from resnet50.classifier import Classifier
+from resnet50.data.batches import Batches
+from resnet50.training.checkpoint import Checkpoint
+from resnet50.training.fit import resume, train
+
+# A run in a process of its own, begun or resumed; dropout, averaging, the best epoch and a callback with a memory.
+SCRIPT = """
+import sys
+from pathlib import Path
+import keras
+from resnet50 import Recipe, rendered_signs, resume, train
+folder, out = Path(sys.argv[1]), Path(sys.argv[2])
+recipe = Recipe.from_json((folder / "recipe.json").read_text())
+pictures = rendered_signs(train=48, test=12, side=32)
+callbacks = [keras.callbacks.EarlyStopping("val_loss", patience=10**6, restore_best_weights=False)]
+if (out / "recipe.json").exists():
+    resume(out, *pictures, callbacks=callbacks)
+else:
+    train(recipe, *pictures, out=out, callbacks=callbacks)
+"""
+
+
+def start(folder, out):
+    return subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, str(folder), str(out)],
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("kept", [{"validation": 0.25}, {"average_epochs": 20, "precision": "bfloat16"}])
+def test_a_killed_run_ends_as_one_that_was_never_stopped(kept, tiny_recipe, tmp_path):
+    recipe = replace(tiny_recipe, epochs=30, head="mlp", checkpoint_epochs=2, **kept)
+    if "validation" not in kept:
+        recipe = replace(recipe, validation=0.2)  # EarlyStopping watches it
+    (tmp_path / "recipe.json").write_text(recipe.to_json())
+    whole = start(tmp_path, tmp_path / "whole")
+    assert whole.wait() == 0, whole.stderr.read()[-3000:]
+
+    killed = 0
+    chance = random.Random(0)
+    while True:
+        process = start(tmp_path, tmp_path / "killed")
+        history = tmp_path / "killed" / "history.csv"
+        changed = history.stat().st_mtime_ns if history.exists() else 0
+        if killed < 3:
+            # wait for the first new epoch, since before it a process only loads libraries; then strike anywhere
+            while process.poll() is None and (not history.exists() or history.stat().st_mtime_ns == changed):
+                time.sleep(0.01)
+            time.sleep(chance.uniform(0, 0.7))
+            process.kill()
+            process.wait()
+            killed += 1
+            for name in ("model.keras", "checkpoints/best.keras"):
+                if (tmp_path / "killed" / name).exists():
+                    Classifier.load(tmp_path / "killed" / name)  # whole, or not there
+            if (tmp_path / "killed" / "checkpoints" / "last.h5").exists():
+                with h5py.File(tmp_path / "killed" / "checkpoints" / "last.h5") as file:
+                    assert file["state"][()]
+        else:
+            assert process.wait() == 0, process.stderr.read()[-3000:]
+            break
+
+    for name in ("model.keras", "checkpoints/best.keras"):
+        expected, found = (Classifier.load(tmp_path / run / name) for run in ("whole", "killed"))
+        assert found.metrics == expected.metrics
+        for a, b in zip(expected.model.get_weights(), found.model.get_weights(), strict=True):
+            np.testing.assert_array_equal(a, b)
+    assert rows(tmp_path / "whole") == rows(tmp_path / "killed")
+    assert not list((tmp_path / "killed").rglob(".partial-*"))
+
+
+def rows(run):
+    """Every row of the history without its time."""
+    return [line.rsplit(",", 1)[0] for line in (run / "history.csv").read_text().splitlines()]
+
+
+class Remembers(keras.callbacks.Callback):
+    """A callback that forgets when training begins, as Keras' own do."""
+
+    def on_train_begin(self, logs=None):
+        self.count, self.best, self.names, self.weights = 0, np.float32(9), {}, []
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.count += 1
+        self.best = np.float32(min(self.best, logs["loss"]))
+        self.names[f"epoch {epoch}"] = [True, None, 0.5]
+        self.weights = self.model.get_weights()[:2]
+
+
+def test_what_callbacks_remember_comes_back(tiny_recipe, pictures, tmp_path):
+    first = Remembers()
+    train(tiny_recipe, *pictures, out=tmp_path / "run", callbacks=[first])
+    second = Remembers()
+    resume(tmp_path / "run", *pictures, callbacks=[second])
+    assert second.count == 4
+    assert second.best == first.best
+    assert second.names == first.names
+    assert set(second.names) == {"epoch 0", "epoch 1", "epoch 2", "epoch 3"}
+    for a, b in zip(first.weights, second.weights, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_other_callbacks_are_refused(tiny_recipe, pictures, tmp_path):
+    train(replace(tiny_recipe, epochs=1, warmup_epochs=0), *pictures, out=tmp_path / "run", callbacks=[Remembers()])
+    message = r"last\.h5: needed a checkpoint of this network with the callbacks .*, found .*'Remembers'"
+    with pytest.raises(ValueError, match=message):
+        resume(tmp_path / "run", *pictures)
+
+
+def test_a_checkpoint_of_another_network_is_refused(tiny_recipe, pictures, tmp_path):
+    recipe = replace(tiny_recipe, epochs=1, warmup_epochs=0)
+    run = train(recipe, *pictures, out=tmp_path / "run")
+    run.folder.recipe.write_text(replace(recipe, head="mlp").to_json())
+    with pytest.raises(ValueError, match=r"last\.h5: needed a checkpoint of this network .* found one of another"):
+        resume(tmp_path / "run", *pictures)
+
+
+@pytest.mark.parametrize("keep", [0.0, 0.5])
+def test_a_cut_off_checkpoint_is_refused(keep, tiny_recipe, pictures, tmp_path):
+    run = train(replace(tiny_recipe, epochs=1, warmup_epochs=0), *pictures, out=tmp_path / "run")
+    content = run.folder.checkpoint.read_bytes()
+    run.folder.checkpoint.write_bytes(content[: int(len(content) * keep)])
+    with pytest.raises(ValueError, match=re.escape(f"{run.folder.checkpoint}: needed a checkpoint, found")):
+        resume(tmp_path / "run", *pictures)
+
+
+def test_a_disk_that_fills_up_leaves_the_last_checkpoint(pictures, tmp_path, monkeypatch):
+    training, _ = pictures
+    model = keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Flatten(), keras.layers.Dense(6, "softmax")])
+    model.compile("sgd", "categorical_crossentropy")
+    path = tmp_path / "last.h5"
+
+    class DiskFull(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 1:
+                monkeypatch.setattr(h5py.Group, "__setitem__", full)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left on device"):
+        checkpoint = Checkpoint(path, every=1, epochs=3, others=[])
+        model.fit(Batches(training, 8), epochs=3, shuffle=False, verbose=0, callbacks=[DiskFull(), checkpoint])
+    monkeypatch.undo()
+    assert Checkpoint(path, every=1, epochs=3, others=[]).restore(model) == 1
+    assert [file.name for file in tmp_path.iterdir()] == ["last.h5"]

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+
+from resnet50.model import build_resnet50
+from resnet50.training import precision
+from resnet50.training.precision import resolve_precision, training_twin
+
+
+@pytest.fixture
+def model(tiny_stages, random_weights):
+    return random_weights(build_resnet50(5, input_shape=(40, 32, 3), stages=tiny_stages, normalization="caffe"), 1)
+
+
+def batch(n=16):
+    rng = np.random.default_rng(0)
+    return rng.integers(0, 256, (n, 40, 32, 3)).astype("uint8"), np.eye(5, dtype="float32")[rng.integers(0, 5, n)]
+
+
+def one_step(model):
+    model.compile(keras.optimizers.SGD(0.01), keras.losses.CategoricalCrossentropy())
+    images, targets = batch()
+    return model.train_on_batch(images, targets)
+
+
+@pytest.mark.parametrize("kind", ["float32", "bfloat16"])
+def test_a_twin_has_the_weights_and_answers_of_its_model_and_leaves_it_alone(model, kind):
+    before = model.get_weights()
+    twin = training_twin(model, kind)
+    images, _ = batch()
+    expected, found = model.predict(images, verbose=0), twin.predict(images, verbose=0)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, atol={"float32": 1e-6, "bfloat16": 0.05}[kind])
+    one_step(twin)
+    assert any((old != new).any() for old, new in zip(before, twin.get_weights(), strict=True))
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_a_bfloat16_twin_keeps_pixels_head_and_weights_in_float32(model):
+    twin = training_twin(model, "bfloat16")
+    assert twin.get_layer("conv2_block1_1_conv").compute_dtype == "bfloat16"
+    assert twin.get_layer("normalization").compute_dtype == "float32"
+    assert twin.get_layer("predictions").compute_dtype == "float32"
+    assert {weight.dtype for weight in twin.weights} == {"float32"}
+
+
+def test_a_twin_keeps_frozen_layers_frozen(model):
+    model.get_layer("conv1_bn").trainable = False
+    twin = training_twin(model, "bfloat16")
+    assert not twin.get_layer("conv1_bn").trainable
+    one_step(twin)
+    for old, new in zip(
+        model.get_layer("conv1_bn").get_weights(), twin.get_layer("conv1_bn").get_weights(), strict=True
+    ):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_a_bfloat16_step_lands_where_a_float32_step_does(model):
+    plain, fast = training_twin(model, "float32"), training_twin(model, "bfloat16")
+    assert one_step(plain) == pytest.approx(one_step(fast), rel=0.02)
+    for weight, expected, found in zip(model.weights, plain.get_weights(), fast.get_weights(), strict=True):
+        if weight.name.startswith("moving"):
+            np.testing.assert_allclose(found, expected, rtol=0.05, atol=0.02, err_msg=weight.path)
+
+
+def test_auto_follows_the_processor(monkeypatch):
+    monkeypatch.setattr(precision, "_has_bfloat16", lambda: True)
+    assert resolve_precision("auto") == ("bfloat16" if keras.backend.backend() == "tensorflow" else "float32")
+    monkeypatch.setattr(precision, "_has_bfloat16", lambda: False)
+    assert resolve_precision("auto") == "float32"
+    assert resolve_precision("bfloat16") == "bfloat16"
+
+
+def test_an_unknown_precision_is_refused():
+    with pytest.raises(ValueError, match="precision must be one of auto, float32, bfloat16, got 'half'"):
+        resolve_precision("half")

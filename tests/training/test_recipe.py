@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import json
+from dataclasses import FrozenInstanceError, replace
+
+import pytest
+
+from resnet50.data.augmentation import Augmentation
+from resnet50.training.recipe import Recipe
+
+
+def test_json_gives_the_recipe_back_with_every_number(tiny_recipe):
+    text = tiny_recipe.to_json()
+    assert Recipe.from_json(text) == tiny_recipe
+    assert json.loads(text)["augmentation"]["rotation"] == 10
+    assert json.loads(text)["stages"][1] == ["conv3", 2, [5, 7, 24], 2]
+
+
+def test_a_recipe_is_frozen(tiny_recipe):
+    with pytest.raises(FrozenInstanceError):
+        tiny_recipe.epochs = 5
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "needed"),
+    [
+        ("epochs", 0, "epochs must be at least 1, got 0"),
+        ("batch_size", 0, "batch_size must be at least 1, got 0"),
+        ("learning_rate", 0.0, "learning_rate must be above 0, got 0.0"),
+        ("learning_rate", float("nan"), "learning_rate must be above 0, got nan"),
+        ("learning_rate", float("inf"), "learning_rate must be above 0, got inf"),
+        ("warmup_epochs", 4, "warmup_epochs must be 0 or more and less than 4 epochs, got 4"),
+        ("weight_decay", -1.0, "weight_decay must be 0 or more, got -1.0"),
+        ("beta_2", 1.0, "beta_2 must be 0 or more and less than 1, got 1.0"),
+        ("label_smoothing", 1.0, "label_smoothing must be 0 or more and less than 1, got 1.0"),
+        ("validation", 1.0, "validation must be 0 or more and less than 1, got 1.0"),
+        ("average_epochs", 0, "average_epochs must be 1, or up to 4 epochs where keep is 'last', got 0"),
+        ("average_epochs", 5, "average_epochs must be 1, or up to 4 epochs where keep is 'last', got 5"),
+        ("keep", "best", "keep must be 'last', or 'best' where validation is above 0, got 'best'"),
+        ("keep", "first", "keep must be 'last', or 'best' where validation is above 0, got 'first'"),
+        ("side", 31, "side must be at least 32 pixels, got 31"),
+        ("precision", "float16", "precision must be one of auto, float32, bfloat16, got 'float16'"),
+        ("checkpoint_epochs", 0, "checkpoint_epochs must be at least 1, got 0"),
+        ("seed", -1, "seed must be 0 or more and less than 2\\*\\*32, got -1"),
+    ],
+)
+def test_impossible_numbers_are_refused(tiny_recipe, name, value, needed):
+    with pytest.raises(ValueError, match=needed):
+        replace(tiny_recipe, **{name: value})
+
+
+def test_averaging_does_not_go_with_the_best_epoch(tiny_recipe):
+    with pytest.raises(ValueError, match="average_epochs must be 1, or up to 4 epochs where keep is 'last', got 2"):
+        replace(tiny_recipe, validation=0.2, keep="best", average_epochs=2)
+
+
+def test_an_unknown_number_is_refused(tiny_recipe):
+    with pytest.raises(TypeError, match="momentum"):
+        replace(tiny_recipe, momentum=0.9)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [("{", "broken JSON"), ("[]", "needed a recipe with"), ('{"name": "x"}', "found \\['name'\\]")]
+)
+def test_other_json_is_refused(text, message):
+    with pytest.raises(ValueError, match=message):
+        Recipe.from_json(text)
+
+
+def test_an_augmentation_out_of_range_is_refused():
+    with pytest.raises(ValueError, match=r"augmentation shift must be 0\.\.0\.5, got 0\.6"):
+        Augmentation(shift=0.6)
