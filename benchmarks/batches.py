@@ -30,7 +30,7 @@ from resnet50.training.precision import resolve_precision, training_twin
 
 RESULTS = Path(__file__).parent / "results" / "batches.json"
 BATCH, REPEATS, STEPS = 32, 5, 15
-PICTURES = 480  # 15 batches
+PICTURES = 256  # 8 batches
 
 
 def make_batches(batches: Batches) -> Callable[[], int]:

@@ -73,12 +73,12 @@ def run(options: argparse.Namespace) -> int:
     words = f"{training.dataset}: {len(training)} pictures to train with, {len(test)} to test, seed {recipe.seed}"
     if options.resume:
         print(f"Resuming {options.resume}. {words}")
-        finished = resume(options.resume, training, test, callbacks=[table])
+        finished = resume(options.resume, training, test, progress=table)
     else:
         out = options.out or RUNS / f"{recipe.name}-{datetime.now():%Y%m%d-%H%M%S}"
         print(f"Training in {out}. {words}")
         sys.stdout.flush()
-        finished = train(recipe, training, test, out=out, callbacks=[table], data=data)
+        finished = train(recipe, training, test, out=out, progress=table, data=data)
     show_run(finished)
     return 0
 

@@ -45,7 +45,7 @@ def read_image(path: str | os.PathLike[str], *, height: int, width: int) -> np.n
                 enough = 2 * max(width, height)  # for both sides, since EXIF may exchange them
                 image.draft("RGB", (enough, enough))
                 ImageOps.exif_transpose(image, in_place=True)
-                return np.asarray(_rgb(image, (width, height)))
+                return np.array(_rgb(image, (width, height)))  # a copy of its own, that can be written to
     except FileNotFoundError:
         raise
     except Image.UnidentifiedImageError as error:

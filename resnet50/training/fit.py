@@ -49,6 +49,7 @@ def train(
     *,
     out: str | os.PathLike[str],
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    progress: keras.callbacks.Callback | None = None,
     data: str | os.PathLike[str] | None = None,
 ) -> Run:
     """Train a classifier by a recipe, and score it once on the test split.
@@ -59,6 +60,7 @@ def train(
         test: Pictures that are looked at once, at the end.
         out: Folder of the run; made here.
         callbacks: Callbacks of your own or Keras'; what they remember survives a resume.
+        progress: A callback that only shows how it goes; nothing of it is kept.
         data: Where the pictures came from, noted in the run so that the command line can resume it.
 
     Returns:
@@ -81,7 +83,7 @@ def train(
         },
     }
     folder.create(recipe, environment)
-    return _run(model, recipe, environment["precision"], training, test, folder, callbacks)
+    return _run(model, recipe, environment["precision"], training, test, folder, callbacks, progress)
 
 
 def resume(
@@ -90,6 +92,7 @@ def resume(
     test: Split,
     *,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    progress: keras.callbacks.Callback | None = None,
 ) -> Run:
     """Go on with a run that was stopped, however it was stopped.
 
@@ -101,6 +104,7 @@ def resume(
         training: The same training pictures.
         test: The same test pictures.
         callbacks: The same callbacks, in the same order.
+        progress: A callback that only shows how it goes.
 
     Returns:
         The finished run.
@@ -123,7 +127,7 @@ def resume(
         )
     folder.remove_leftovers()
     model = _build(recipe, len(training.class_names))
-    return _run(model, recipe, environment["precision"], training, test, folder, callbacks)
+    return _run(model, recipe, environment["precision"], training, test, folder, callbacks, progress)
 
 
 def _build(recipe: Recipe, classes: int) -> keras.Model:
@@ -145,6 +149,7 @@ def _run(
     test: Split,
     folder: RunFolder,
     callbacks: Sequence[keras.callbacks.Callback],
+    progress: keras.callbacks.Callback | None,
 ) -> Run:
     twin = training_twin(model, precision)
     learning, held_out = cut(training, recipe.validation, seed=recipe.seed) if recipe.validation else (training, None)
@@ -182,6 +187,7 @@ def _run(
             DrawEpoch(batches),
             StopDivergence(len(training.class_names), advice=_advice(recipe, folder)),
             *keeping,
+            *([progress] if progress else []),
             checkpoint,
         ],
     )

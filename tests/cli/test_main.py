@@ -67,7 +67,7 @@ def test_the_module_is_the_command():
         (["tran"], "resnet50: argument COMMAND: invalid choice: 'tran'"),
         (["--unknown"], "resnet50: unrecognized arguments: --unknown"),
         (["train", "--epochs", "many", "signs"], "resnet50 train: argument --epochs: invalid int value: 'many'"),
-        (["train", "--momentum", "1", "signs"], "resnet50: unrecognized arguments: --momentum 1"),
+        (["train", "signs", "--momentum=1"], "resnet50: unrecognized arguments: --momentum=1"),
         (["data"], "resnet50 data: the following arguments are required: ACTION"),
         (["data", "fetch", "imagenet"], "resnet50 data fetch: argument name: invalid choice: 'imagenet'"),
         (["predict"], "resnet50 predict: the following arguments are required: IMAGE"),

@@ -143,7 +143,7 @@ class SetEpoch(keras.callbacks.Callback):
         super().__init__()
         self.batches = batches
 
-    def on_epoch_begin(self, epoch, logs=None):  # noqa: ARG002
+    def on_epoch_begin(self, epoch, logs=None):
         self.batches.epoch = epoch
 
 
