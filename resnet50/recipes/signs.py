@@ -12,13 +12,15 @@ from resnet50.training.recipe import Recipe
 
 RECIPE = Recipe(
     name="signs",
-    epochs=24,
-    batch_size=32,
-    learning_rate=1e-3,
-    warmup_epochs=3,
-    weight_decay=0.01,
+    epochs=18,
+    batch_size=64,
+    learning_rate=6e-3,
+    warmup_epochs=2,
+    beta_2=0.99,
+    weight_decay=0.0,
     label_smoothing=0.1,
-    augmentation=Augmentation(shift=0.1, rotation=22, zoom=0.15, brightness=0.15, flip=True),
+    average_epochs=5,
+    augmentation=Augmentation(shift=0.1, rotation=22, zoom=0.15, brightness=0.15),
 )
 
 

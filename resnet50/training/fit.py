@@ -211,7 +211,8 @@ def _optimizer(recipe: Recipe, steps_per_epoch: int) -> keras.optimizers.Optimiz
         warmup_target=recipe.learning_rate if warmup else None,
         warmup_steps=warmup,
     )
-    optimizer = keras.optimizers.AdamW(schedule, weight_decay=recipe.weight_decay, beta_2=recipe.beta_2)
+    # Keras' Adam decouples its decay as AdamW does; None spares a pass over the weights that a decay of 0 would cost
+    optimizer = keras.optimizers.Adam(schedule, beta_2=recipe.beta_2, weight_decay=recipe.weight_decay or None)
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return optimizer
 

@@ -42,4 +42,3 @@ def test_rendered_signs_are_drawn_or_read(tmp_path):
     write_rendered_signs(tmp_path, train=12, test=6)
     training, test = rendered_signs.load(tmp_path)
     assert (len(training), len(test), training.dataset) == (12, 6, "rendered signs")
-

@@ -1,0 +1,85 @@
+"""Accuracy and time of a recipe over seeds, each run by the command that a user types; beside it a linear classifier.
+
+Run: ``python benchmarks/accuracy.py signs --data DIR`` or ``python benchmarks/accuracy.py rendered-signs``; writes
+``benchmarks/results/accuracy-RECIPE.json`` anew after every run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from resnet50 import Split
+from resnet50.recipes import find_task
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("recipe")
+    parser.add_argument("--data", help="folder with train_signs.h5 and test_signs.h5")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    options = parser.parse_args()
+    training, test = find_task(options.recipe).load(options.data)
+    linear = linear_accuracy(training, test)
+    where = ["--data", options.data] if options.data else []
+    runs: list[dict[str, float]] = []
+    for seed in options.seeds:
+        with tempfile.TemporaryDirectory() as folder:
+            words = ["train", options.recipe, *where, "--seed", str(seed), "--out", f"{folder}/run"]
+            began = time.perf_counter()
+            subprocess.run([sys.executable, "-m", "resnet50", *words], check=True, stdout=subprocess.DEVNULL)
+            seconds = round(time.perf_counter() - began, 1)  # from the command to the last file
+            report, environment, recipe = (
+                json.loads(Path(folder, "run", f"{name}.json").read_text())
+                for name in ("report", "environment", "recipe")
+            )
+        runs.append({"seed": seed, "accuracy": report["accuracy"], "loss": report["loss"], "seconds": seconds})
+        print(runs[-1], flush=True)
+        accuracies = [run["accuracy"] for run in runs]
+        result = {
+            "what": f"accuracy on the {len(test)} test pictures of {test.dataset}, trained on {len(training)}",
+            "command": f"python benchmarks/accuracy.py {options.recipe}" + (" --data DIR" if options.data else ""),
+            "n": len(runs),
+            "mean": statistics.mean(accuracies),
+            "sd": statistics.stdev(accuracies) if len(runs) > 1 else None,
+            "worst": min(accuracies),
+            "slowest_seconds": max(run["seconds"] for run in runs),
+            "linear_classifier": linear,
+            "runs": runs,
+            "recipe": recipe,
+            "fingerprint": {"training": training.fingerprint, "test": test.fingerprint},
+            **{name: environment[name] for name in ("backend", "versions", "machine", "commit", "precision")},
+        }
+        path = Path(__file__).parent / "results" / f"accuracy-{options.recipe}.json"
+        path.write_text(json.dumps(result, indent=2) + "\n")
+
+
+def linear_accuracy(training: Split, test: Split) -> float:
+    """Test accuracy of ridge regression from pixels to classes, its strength chosen on a fifth of the training data."""
+    x, probe = (split.images.reshape(len(split), -1) / 127.5 - 1 for split in (training, test))
+    y = np.eye(len(training.class_names))[training.labels]
+    held_out = np.random.default_rng(0).permutation(len(x)) < len(x) // 5
+    best = max(
+        (10.0**power for power in range(7)),
+        key=lambda strength: _hits(x[~held_out], y[~held_out], x[held_out], y[held_out].argmax(axis=1), strength),
+    )
+    return _hits(x, y, probe, test.labels, best)
+
+
+def _hits(x: np.ndarray, y: np.ndarray, probe: np.ndarray, labels: np.ndarray, strength: float) -> float:
+    mean = x.mean(axis=0)
+    x, probe = x - mean, probe - mean
+    dual = np.linalg.solve(x @ x.T + strength * np.eye(len(x)), y - y.mean(axis=0))
+    return float(((probe @ x.T @ dual + y.mean(axis=0)).argmax(axis=1) == labels).mean())
+
+
+if __name__ == "__main__":
+    main()
