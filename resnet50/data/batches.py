@@ -40,7 +40,9 @@ class Batches(keras.utils.PyDataset):
         augmentation: Augmentation | None = None,
         seed: int = 0,
     ) -> None:
-        super().__init__()
+        # Two threads rather than one: Keras then leaves tf.data's autotuner out, which can idle for ten seconds at the end
+        # of an epoch (TensorFlow 2.21), and batches are made while the model computes on every backend.
+        super().__init__(workers=2)
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {batch_size!r}.")
         if seed < 0:
