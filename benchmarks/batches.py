@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import statistics
 import time
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -27,10 +25,11 @@ from resnet50.files import atomic_path
 from resnet50.model import build_resnet50
 from resnet50.recipes.signs import RECIPE
 from resnet50.training.precision import resolve_precision, training_twin
+from resnet50.training.run import describe_environment
 
 RESULTS = Path(__file__).parent / "results" / "batches.json"
-BATCH, REPEATS, STEPS = 32, 5, 15
-PICTURES = 256  # 8 batches
+BATCH, REPEATS, STEPS = RECIPE.batch_size, 5, 15
+PICTURES = 256  # 4 batches
 
 
 def make_batches(batches: Batches) -> Callable[[], int]:
@@ -47,7 +46,6 @@ def make_keras_layers(batches: Batches) -> Callable[[], int]:
     """One epoch of the same changes by Keras' preprocessing layers in a tf.data map."""
     limits = RECIPE.augmentation
     changes = [
-        layers.RandomFlip("horizontal"),
         layers.RandomRotation(limits.rotation / 360, fill_mode="nearest"),
         layers.RandomZoom(limits.zoom, limits.zoom, fill_mode="nearest"),
         layers.RandomTranslation(limits.shift, limits.shift, fill_mode="nearest"),
@@ -99,9 +97,7 @@ def main() -> None:
     median = {name: statistics.median(values) for name, values in rates.items()}
     results = {
         "what": f"pictures a second, {RECIPE.side} x {RECIPE.side}, batch {BATCH}, augmentation of the recipe signs",
-        "machine": {"processor": processor(), "cores": os.cpu_count(), "system": platform.platform()},
-        "versions": {name: version(name) for name in ("keras", "tensorflow", "numpy", "pillow")},
-        "python": platform.python_version(),
+        **describe_environment(),
         "precision": resolve_precision(RECIPE.precision),
         "load": os.getloadavg()[0],
         "pictures_per_second": {
@@ -115,15 +111,6 @@ def main() -> None:
     with atomic_path(RESULTS) as temporary:
         temporary.write_text(text)
     print(text, end="")
-
-
-def processor() -> str:
-    """Name of the processor, as far as the system tells it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:  # not Linux
-        return platform.processor()
-    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
 if __name__ == "__main__":

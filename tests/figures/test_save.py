@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+import pytest
+from matplotlib.figure import Figure
+
+from resnet50.figures.save import save_figure
+
+
+def test_a_figure_is_written_in_the_format_of_its_name(tmp_path):
+    save_figure(Figure(), tmp_path / "new" / "a.png")
+    save_figure(Figure(), tmp_path / "a.svg")
+    assert (tmp_path / "new" / "a.png").read_bytes().startswith(b"\x89PNG")
+    assert b"<svg" in (tmp_path / "a.svg").read_bytes()
+
+
+def test_a_failed_figure_leaves_the_old_one(tmp_path):
+    path = tmp_path / "a.nosuchformat"
+    path.write_text("old")
+    with pytest.raises(ValueError, match="nosuchformat"):
+        save_figure(Figure(), path)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
