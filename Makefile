@@ -25,7 +25,7 @@ clean:
 	rm -rf $(VENV) build *.egg-info
 
 $(VENV)/bin/python:
-	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit(f"needed Python 3.11 or newer, found {sys.version.split()[0]}: make PYTHON=...")'
+	@$(PYTHON) -c 'import sys; (3, 11) <= sys.version_info < (3, 14) or sys.exit(f"needed Python 3.11 to 3.13, found {sys.version.split()[0]}: make PYTHON=...")'
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/for-train: $(VENV)/bin/python pyproject.toml

@@ -13,7 +13,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from resnet50 import cut, train
+from resnet50 import train, train_validation_split
 from resnet50.recipes import signs
 
 AUGMENTATION = signs.RECIPE.augmentation
@@ -34,7 +34,7 @@ def main() -> None:
     training, _ = signs.load(options.data)
     rows: list[dict] = []
     for seed in options.seeds:
-        learning, held_out = cut(training, 0.2, seed=seed)
+        learning, held_out = train_validation_split(training, 0.2, seed=seed)
         for name, change in ROWS.items():
             recipe = replace(signs.RECIPE, seed=seed, checkpoint_epochs=signs.RECIPE.epochs, **change)
             began = time.perf_counter()

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from resnet50.classifier import Classifier as Classifier
     from resnet50.data.augmentation import Augmentation as Augmentation
     from resnet50.data.batches import Batches as Batches
-    from resnet50.data.cut import cut as cut
     from resnet50.data.rendered_signs import rendered_signs as rendered_signs
     from resnet50.data.signs import load_signs as load_signs
     from resnet50.data.split import Split as Split
+    from resnet50.data.validation import train_validation_split as train_validation_split
     from resnet50.evaluation.report import score as score
     from resnet50.model import ResNet50 as ResNet50
     from resnet50.model import build_resnet50 as build_resnet50
@@ -36,7 +36,7 @@ _HOMES = {
     "Split": "data.split",
     "load_signs": "data.signs",
     "rendered_signs": "data.rendered_signs",
-    "cut": "data.cut",
+    "train_validation_split": "data.validation",
     "Augmentation": "data.augmentation",
     "Batches": "data.batches",
     "Recipe": "training.recipe",

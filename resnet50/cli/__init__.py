@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         sys.exit(0)
     try:
         sys.exit(options.run(options))
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ImportError) as error:  # ImportError: KERAS_BACKEND names what is not installed
         sys.exit(_say(error, options.command))
     except KeyboardInterrupt:
         sys.exit(130)

@@ -12,7 +12,9 @@ from resnet50.recipes import RECIPES
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("model", metavar="MODEL_OR_RUN", help="a .keras file, or the folder of a run")
-    parser.add_argument("--data", metavar="DIR", help="folder with the test pictures; else where the recipe has them")
+    parser.add_argument(
+        "--data", metavar="DIR", help="folder with the test pictures; else where the run or its recipe had them"
+    )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
 
 
@@ -25,14 +27,18 @@ def run(options: argparse.Namespace) -> int:
     from resnet50.evaluation.report import score
     from resnet50.training.run import RunFolder
 
-    path = Path(options.model)
-    classifier = Classifier.load(RunFolder(path).model if path.is_dir() else path)
-    if options.data:
-        test = read_signs(Path(options.data, TEST_FILE), "test")
-    elif classifier.recipe["name"] in RECIPES:
-        _, test = RECIPES[classifier.recipe["name"]].load(None)
+    path, data = Path(options.model), options.data
+    if path.is_dir():
+        _, environment = RunFolder(path).read()
+        path, data = RunFolder(path).model, data or environment["data"]["path"]
+    classifier = Classifier.load(path)
+    name = classifier.recipe.get("name")
+    if data:
+        test = read_signs(Path(data, TEST_FILE), "test")
+    elif name in RECIPES:
+        _, test = RECIPES[name].load(None)
     else:
-        raise ValueError(f"{path}: its recipe {classifier.recipe['name']!r} is not known here; name the --data.")
+        raise ValueError(f"{path}: its recipe {name!r} is not known here; name the --data.")
     if test.class_names != classifier.class_names:
         raise ValueError(
             f"needed pictures of the classes {', '.join(classifier.class_names)}, got {', '.join(test.class_names)}."

@@ -29,12 +29,15 @@ def run(options: argparse.Namespace) -> int:
 
     pictures = find_pictures(options.images)
     classifier = Classifier.load(path)
+    if not options.json:
+        print(f"model: {path}, trained on {classifier.dataset}", file=sys.stderr)
     failed = 0
     width = max(len(str(picture)) for picture in pictures)
     for prediction in predict(classifier, pictures, top=options.top):
         failed += prediction.error is not None
         if options.json:
-            print(json.dumps({"path": str(prediction.path), "top": dict(prediction.top), "error": prediction.error}))
+            told = {"path": str(prediction.path), "top": dict(prediction.top), "error": prediction.error}
+            print(json.dumps({**told, "model": str(path), "dataset": classifier.dataset}))
         elif prediction.error is not None:
             print(prediction.error, file=sys.stderr)
         else:

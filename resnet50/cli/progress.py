@@ -64,8 +64,8 @@ class EpochTable(keras.callbacks.Callback):
             line += f"  │  validation: loss {logs['val_loss']:6.3f}  accuracy {logs['val_accuracy']:6.1%}"
         self._progress.console.print(f"{line}  [dim]{time.perf_counter() - self._began:.1f} s[/dim]", highlight=False)
 
-    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
-        """Take the bar away."""
+    def close(self) -> None:
+        """Take the bar away, however the training ended, and give the terminal its cursor back."""
         self._progress.stop()
 
 

@@ -29,6 +29,7 @@ OVERRIDES: dict[str, type] = {
     "average_epochs": int,
     "validation": float,
     "keep": str,
+    "side": int,
     "head": str,
     "stem": str,
     "precision": str,
@@ -60,7 +61,8 @@ def run(options: argparse.Namespace) -> int:
         data = options.data or environment["data"]["path"]
     elif options.recipe:
         task = find_task(options.recipe)
-        recipe, data = replace(task.RECIPE, **overrides), options.data
+        recipe = task.RECIPE.lasting(overrides.pop("epochs", task.RECIPE.epochs))
+        recipe, data = replace(recipe, **overrides), options.data
     else:
         raise ValueError(f"needed a recipe, one of {', '.join(RECIPES)}, or --resume RUN, got neither.")
     training, test = task.load(data)
@@ -71,14 +73,18 @@ def run(options: argparse.Namespace) -> int:
 
     table = EpochTable(recipe.epochs)
     words = f"{training.dataset}: {len(training)} pictures to train with, {len(test)} to test, seed {recipe.seed}"
-    if options.resume:
-        print(f"Resuming {options.resume}. {words}")
-        finished = resume(options.resume, training, test, progress=table)
-    else:
-        out = options.out or RUNS / f"{recipe.name}-{datetime.now():%Y%m%d-%H%M%S}"
-        print(f"Training in {out}. {words}")
-        sys.stdout.flush()
-        finished = train(recipe, training, test, out=out, progress=table, data=data)
+    out = options.resume or options.out or RUNS / f"{recipe.name}-{datetime.now():%Y%m%d-%H%M%S}"
+    print(f"{'Resuming' if options.resume else 'Training in'} {out}. {words}", flush=True)
+    try:
+        if options.resume:
+            finished = resume(out, training, test, progress=table)
+        else:
+            finished = train(recipe, training, test, out=out, progress=table, data=data)
+    except KeyboardInterrupt:
+        print(f"Stopped. To go on: resnet50 train --resume {out}", file=sys.stderr)
+        raise
+    finally:
+        table.close()
     show_run(finished)
     return 0
 

@@ -40,9 +40,10 @@ class Batches(keras.utils.PyDataset):
         augmentation: Augmentation | None = None,
         seed: int = 0,
     ) -> None:
-        # Two threads rather than one: Keras then leaves tf.data's autotuner out, which can idle for ten seconds at the end
-        # of an epoch (TensorFlow 2.21), and batches are made while the model computes on every backend.
-        super().__init__(workers=2)
+        # On TensorFlow two threads, since Keras then leaves tf.data's autotuner out, which can idle for ten seconds at
+        # the end of an epoch (TensorFlow 2.21). On JAX and PyTorch none: there fit looks at a batch before the first
+        # epoch begins (Keras 3.15), and what threads had made by then would be served as that epoch's.
+        super().__init__(workers=2 if keras.backend.backend() == "tensorflow" else 1)
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {batch_size!r}.")
         if seed < 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from matplotlib.figure import Figure
 
@@ -15,6 +16,11 @@ def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
     Args:
         figure: Any matplotlib figure.
         path: The file.
+
+    Raises:
+        ValueError: If the name does not end in a format that matplotlib writes.
     """
+    if not Path(path).suffix:
+        raise ValueError(f"{path}: needed a name that ends in a format, such as .png, got none.")
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=160, bbox_inches="tight")

@@ -12,7 +12,7 @@ from resnet50.training.recipe import Recipe
 
 RECIPE = Recipe(
     name="signs",
-    epochs=18,
+    epochs=20,
     batch_size=64,
     learning_rate=6e-3,
     warmup_epochs=2,

@@ -59,10 +59,14 @@ class StopDivergence(keras.callbacks.Callback):
             raise DivergenceError(f"the loss became {loss} in epoch {self._epoch}, step {batch + 1}. {self._advice}")
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Raise if the loss of a whole epoch is absurd."""
+        """Raise if the loss of a whole epoch is absurd, or a weight is no number."""
         loss = (logs or {}).get("loss", 0.0)
         if loss > self._limit:
             raise DivergenceError(f"the loss rose to {loss:.3g} nats in epoch {epoch + 1}. {self._advice}")
+        # the last step's loss was computed before its update, which may be what went wrong
+        for weight in self.model.weights:
+            if not np.isfinite(keras.ops.convert_to_numpy(weight)).all():
+                raise DivergenceError(f"{weight.path} became NaN or infinite in epoch {epoch + 1}. {self._advice}")
 
 
 class KeepBest(keras.callbacks.Callback):
@@ -88,7 +92,7 @@ class KeepBest(keras.callbacks.Callback):
 
 
 class AverageEpochs(keras.callbacks.Callback):
-    """Give the model, at the end, the mean of its weights and moving statistics after each of the last epochs.
+    """Stochastic weight averaging: the mean of weights and moving statistics after the last epochs becomes the model.
 
     Args:
         last: How many epochs.

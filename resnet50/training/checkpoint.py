@@ -50,10 +50,12 @@ class Checkpoint(keras.callbacks.Callback):
             return 0
         model.optimizer.build(model.trainable_variables)
         with open_h5(self._path, needed="a checkpoint") as file:
+            if "state" not in file:
+                raise ValueError(f"{self._path}: needed a checkpoint, found another HDF5 file.")
             state = json.loads(file["state"][()])
             groups = _groups(model)
             shapes = {name: [tuple(v.shape) for v in variables] for name, variables in groups.items()}
-            found = {name: [file[f"{name}/{k}"].shape for k in range(len(file[name]))] for name in groups}
+            found = {name: [file[f"{name}/{k}"].shape for k in range(len(file.get(name, ())))] for name in groups}
             kinds = [type(callback).__name__ for callback in self._others]
             if found != shapes or state["kinds"] != kinds:
                 raise ValueError(
@@ -63,7 +65,8 @@ class Checkpoint(keras.callbacks.Callback):
             for name, variables in groups.items():
                 for k, variable in enumerate(variables):
                     variable.assign(file[f"{name}/{k}"][()])
-            self._memories = [_recall(file, k, memory) for k, memory in enumerate(state["memories"])]
+            arrays = [file[f"callbacks/{k}"][()] for k in range(len(file.get("callbacks", ())))]
+            self._memories = _decode(state["memories"], arrays)
         return self._epochs if state["stopped"] else state["epoch"]
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
@@ -82,12 +85,15 @@ class Checkpoint(keras.callbacks.Callback):
             for name, variables in _groups(self.model).items():
                 for k, variable in enumerate(variables):
                     file[f"{name}/{k}"] = keras.ops.convert_to_numpy(variable.value)
+            arrays: list[np.ndarray] = []
             state = {
                 "epoch": epoch,
                 "stopped": stopped,
                 "kinds": [type(callback).__name__ for callback in self._others],
-                "memories": [_remember(file, k, vars(callback)) for k, callback in enumerate(self._others)],
+                "memories": _encode([vars(callback) for callback in self._others], arrays),
             }
+            for k, array in enumerate(arrays):
+                file[f"callbacks/{k}"] = array
             file["state"] = json.dumps(state)  # a data set, since an attribute holds 64 KiB at most
 
 
@@ -98,38 +104,40 @@ def _groups(model: keras.Model) -> dict[str, list[keras.Variable]]:
     }
 
 
-def _remember(file: h5py.File, callback: int, memory: dict[str, Any]) -> dict[str, Any]:
-    """Return what can be written as JSON and write lists of arrays (such as best weights) into the file.
+def _encode(value: Any, arrays: list[np.ndarray]) -> Any:
+    """Turn data into what JSON can hold, its arrays moved to a list.
 
-    Anything else that a callback holds, models and functions, it is given anew.
+    What is no data (models, functions, paths), a callback is given anew; such members of a dict or a list are left out.
     """
-    plain = {}
-    for name, value in memory.items():
-        value = value.item() if isinstance(value, np.generic) else value
-        if isinstance(value, list) and value and all(isinstance(item, np.ndarray) for item in value):
-            for k, array in enumerate(value):
-                file[f"callbacks/{callback}/{name}/{k}"] = array
-            plain[name] = {_ARRAYS: len(value)}
-        elif _is_json(value):
-            plain[name] = value
-    return plain
-
-
-def _recall(file: h5py.File, callback: int, memory: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: [file[f"callbacks/{callback}/{name}/{k}"][()] for k in range(value[_ARRAYS])]
-        if isinstance(value, dict) and _ARRAYS in value
-        else value
-        for name, value in memory.items()
-    }
-
-
-_ARRAYS = "number of arrays"
-
-
-def _is_json(value: Any) -> bool:
-    if isinstance(value, list):
-        return all(map(_is_json, value))
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        arrays.append(value)
+        return {"array": len(arrays) - 1}
+    if isinstance(value, list | tuple):
+        items = [_encode(item, arrays) for item in value]
+        kept = [item for item in items if item is not _NO_DATA]
+        return kept if isinstance(value, list) else {"tuple": kept}
     if isinstance(value, dict):
-        return all(isinstance(name, str) for name in value) and all(map(_is_json, value.values()))
-    return value is None or isinstance(value, bool | int | float | str)
+        pairs = [[_encode(key, arrays), _encode(item, arrays)] for key, item in value.items()]
+        return {"dict": [pair for pair in pairs if _NO_DATA not in pair]}
+    return _NO_DATA
+
+
+def _decode(value: Any, arrays: list[np.ndarray]) -> Any:
+    """Undo `_encode`."""
+    if isinstance(value, list):
+        return [_decode(item, arrays) for item in value]
+    if not isinstance(value, dict):
+        return value
+    ((kind, content),) = value.items()
+    if kind == "array":
+        return arrays[content]
+    if kind == "tuple":
+        return tuple(_decode(content, arrays))
+    return {_decode(key, arrays): _decode(item, arrays) for key, item in content}
+
+
+_NO_DATA = object()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -12,8 +13,8 @@ import numpy as np
 
 from resnet50.classifier import Classifier
 from resnet50.data.batches import Batches
-from resnet50.data.cut import cut
 from resnet50.data.split import Split
+from resnet50.data.validation import train_validation_split
 from resnet50.evaluation.report import Report, score
 from resnet50.figures.save import save_figure
 from resnet50.figures.training import draw_confusion, draw_curves
@@ -80,6 +81,7 @@ def train(
             "dataset": training.dataset,
             "path": None if data is None else str(Path(data).absolute()),
             "fingerprint": training.fingerprint,
+            "test_fingerprint": test.fingerprint,
         },
     }
     folder.create(recipe, environment)
@@ -115,7 +117,8 @@ def resume(
     """
     folder = RunFolder(Path(out))
     recipe, environment = folder.read()
-    if training.fingerprint != environment["data"]["fingerprint"]:
+    begun_with = (environment["data"]["fingerprint"], environment["data"]["test_fingerprint"])
+    if (training.fingerprint, test.fingerprint) != begun_with:
         raise ValueError(
             f"{folder.path}: needed the pictures that the run began with, found others (their SHA-256 differs); "
             "resume with the same data."
@@ -124,6 +127,14 @@ def resume(
         raise ValueError(
             f"{folder.path}: the run began on the backend {environment['backend']}, this process has "
             f"{keras.backend.backend()}; set KERAS_BACKEND={environment['backend']}."
+        )
+    here = describe_environment()
+    changed = [name for name in ("versions", "machine") if here[name] != environment[name]]
+    if changed:
+        warnings.warn(
+            f"{folder.path}: {' and '.join(changed)} are no longer those that the run began with, so that its weights "
+            "may differ from those of a run that was never stopped.",
+            stacklevel=2,
         )
     folder.remove_leftovers()
     model = _build(recipe, len(training.class_names))
@@ -152,7 +163,9 @@ def _run(
     progress: keras.callbacks.Callback | None,
 ) -> Run:
     twin = training_twin(model, precision)
-    learning, held_out = cut(training, recipe.validation, seed=recipe.seed) if recipe.validation else (training, None)
+    learning, held_out = (
+        train_validation_split(training, recipe.validation, seed=recipe.seed) if recipe.validation else (training, None)
+    )
     batches = Batches(learning, recipe.batch_size, shuffle=True, augmentation=recipe.augmentation, seed=recipe.seed)
     twin.compile(
         optimizer=_optimizer(recipe, len(batches)),
@@ -196,7 +209,7 @@ def _run(
     trained = replace(trained, metrics={"accuracy": report.accuracy, "loss": report.loss})
     trained.save(folder.model)
     write_text(folder.report, report.to_json())
-    title = f"{recipe.name}, seed {recipe.seed}"
+    title = f"{training.dataset}, seed {recipe.seed}"
     save_figure(draw_curves(_columns(history.rows), title=title), folder.curves)
     heading = f"{report.dataset}, {report.pictures} test pictures: {report.accuracy:.1%} right"
     save_figure(draw_confusion(np.array(report.confusion), training.class_names, title=heading), folder.confusion)
@@ -204,10 +217,11 @@ def _run(
 
 
 def _optimizer(recipe: Recipe, steps_per_epoch: int) -> keras.optimizers.Optimizer:
-    warmup = round(recipe.warmup_epochs * steps_per_epoch)
+    steps = recipe.epochs * steps_per_epoch
+    warmup = min(round(recipe.warmup_epochs * steps_per_epoch), steps - 1)
     schedule = keras.optimizers.schedules.CosineDecay(
-        0.0 if warmup else recipe.learning_rate,
-        decay_steps=recipe.epochs * steps_per_epoch - warmup,
+        recipe.learning_rate / max(warmup, 1),  # not 0, with which the first step would learn nothing
+        decay_steps=steps - warmup,
         warmup_target=recipe.learning_rate if warmup else None,
         warmup_steps=warmup,
     )

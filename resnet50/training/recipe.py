@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from resnet50.data.augmentation import Augmentation
@@ -14,7 +14,9 @@ PRECISIONS = ("auto", "float32", "bfloat16")
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """Every number of a training run. Two runs of one recipe on one machine and data give the same weights.
+    """Every number of a training run; the network's own are those of `build_resnet50`.
+
+    Two runs of one recipe on one machine and data give the same weights.
 
     The optimiser is AdamW (Loshchilov and Hutter 2017, arXiv:1711.05101); its rate rises linearly to ``learning_rate``
     and falls along half a cosine to zero. Weight decay spares biases and batch norm.
@@ -35,8 +37,7 @@ class Recipe:
         head: Row of `resnet50.heads.HEADS`.
         stem: Row of `resnet50.model.STEMS`.
         stages: The table of stages as rows of `resnet50.model.Stage`'s fields; None for the paper's.
-        average_epochs: How many last epochs' weights are averaged into the trained model (Izmailov et al. 2018,
-            arXiv:1803.05407); 1 takes the last epoch's alone.
+        average_epochs: Number of last epochs whose weights are averaged into the trained model; 1 for none.
         precision: ``"float32"``, ``"bfloat16"``, or ``"auto"`` for what the machine computes fastest.
         checkpoint_epochs: Epochs between checkpoints, from which a run can be resumed.
         seed: Decides the first weights, the order of pictures, their changes and the held-out share.
@@ -92,6 +93,12 @@ class Recipe:
             if not holds:
                 raise ValueError(f"{name} must be {needed}, got {getattr(self, name)!r}.")
 
+    def lasting(self, epochs: int) -> Recipe:
+        """Return the recipe stretched or shrunk to so many epochs, its warm-up and averaging in proportion."""
+        share = epochs / self.epochs
+        averaged = 1 if self.average_epochs == 1 else max(1, round(self.average_epochs * share))
+        return replace(self, epochs=epochs, warmup_epochs=self.warmup_epochs * share, average_epochs=averaged)
+
     def to_json(self) -> str:
         """Return the recipe as JSON text, every number in it."""
         return json.dumps(asdict(self), indent=2)
@@ -110,5 +117,8 @@ class Recipe:
         names = {field.name for field in fields(cls)}
         if not isinstance(values, Mapping) or set(values) != names:
             raise ValueError(f"needed a recipe with {', '.join(sorted(names))}, found {sorted(values)}.")
-        stages = values["stages"] and tuple((n, b, tuple(f), s) for n, b, f, s in values["stages"])
-        return cls(**{**values, "augmentation": Augmentation(**values["augmentation"]), "stages": stages})
+        try:
+            stages = values["stages"] and tuple((n, b, tuple(f), s) for n, b, f, s in values["stages"])
+            return cls(**{**values, "augmentation": Augmentation(**values["augmentation"]), "stages": stages})
+        except TypeError as error:  # a text where a number should be, say
+            raise ValueError(f"needed a recipe with numbers of the right type, found others ({error}).") from error

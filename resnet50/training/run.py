@@ -9,7 +9,8 @@ import platform
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -90,8 +91,10 @@ class RunFolder:
             raise FileNotFoundError(f"{self.path}: needed the folder of a run, found no recipe.json in it.")
         try:
             environment = json.loads(self.environment.read_text())
-        except json.JSONDecodeError as error:
+        except ValueError as error:
             raise ValueError(f"{self.environment}: needed JSON, found something broken ({error}).") from error
+        if not isinstance(environment, dict) or not set(environment) >= _KEYS:
+            raise ValueError(f"{self.environment}: needed {', '.join(sorted(_KEYS))} in it, found less.")
         try:
             recipe = Recipe.from_json(self.recipe.read_text())
         except ValueError as error:
@@ -102,6 +105,9 @@ class RunFolder:
         """Remove what a killed process had begun to write."""
         for leftover in self.path.rglob(".partial-*"):
             leftover.unlink(missing_ok=True)
+
+
+_KEYS = {"backend", "versions", "machine", "precision", "data"}
 
 
 def write_text(path: Path, text: str) -> None:
@@ -127,11 +133,20 @@ def describe_environment() -> dict[str, Any]:
         "backend": keras.backend.backend(),
         "versions": {
             "python": platform.python_version(),
-            **{name: version(name) for name in ("resnet50", "keras", "numpy", keras.backend.backend())},
+            "resnet50": resnet50_version(),
+            **{name: import_module(name).__version__ for name in ("keras", "numpy", keras.backend.backend())},
         },
         "machine": {"system": platform.platform(), "processor": _processor(), "threads": _threads()},
         "commit": _commit(),
     }
+
+
+def resnet50_version() -> str | None:
+    """Return the version of this package, or None where it runs from a checkout that was never installed."""
+    try:
+        return version("resnet50")
+    except PackageNotFoundError:
+        return None
 
 
 def _threads() -> int:
@@ -147,16 +162,16 @@ def _processor() -> str:
 
 
 def _commit() -> str | None:
-    here = Path(__file__).parent
+    """Return the commit of the checkout that the package is part of, with ``-dirty`` if the package differs from it."""
+    package = Path(__file__).parents[1]
+
+    def git(*words: str) -> str:
+        done = subprocess.run(["git", *words], cwd=package, capture_output=True, text=True, check=True, timeout=10)
+        return done.stdout.strip()
+
     try:
-        found = subprocess.run(
-            ["git", "log", "-1", "--format=%H", "--", "."],
-            cwd=here,
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=10,
-        )
+        if not git("ls-files", "__init__.py"):  # installed into somebody else's checkout
+            return None
+        return git("rev-parse", "HEAD") + ("-dirty" if git("status", "--porcelain", "--", ".") else "")
     except (OSError, subprocess.SubprocessError):
         return None
-    return found.stdout.strip() or None

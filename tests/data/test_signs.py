@@ -64,7 +64,7 @@ def test_reads_the_course_schema(tmp_path, labels):
     assert split.labels.dtype == np.int64
     assert split.class_names == ("0", "1", "2")
     assert split.sources == ("some.h5#0", "some.h5#1", "some.h5#2", "some.h5#3", "some.h5#4")
-    assert split.dataset == "SIGNS"
+    assert split.dataset == "some"
 
 
 @pytest.mark.parametrize(
@@ -103,14 +103,19 @@ def test_sources(tmp_path, sources, expected):
     assert read_signs(write(tmp_path / "a.h5", source_file=sources), "train").sources[2] == expected
 
 
+def test_a_file_that_tells_no_name_is_signs_only_with_the_classes_of_signs(tmp_path):
+    assert read_signs(write(tmp_path / "a.h5", list_classes=np.arange(6)), "train").dataset == "SIGNS"
+    assert read_signs(write(tmp_path / "cats.h5", list_classes=[b"non-cat", b"cat", b"dog"]), "train").dataset == "cats"
+
+
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
         ("Fists", "Fists"),
         (np.bytes_(b"Fists"), "Fists"),
         ("two\n lines", "two lines"),
-        ("", "SIGNS"),
-        (np.arange(9), "SIGNS"),
+        ("", "a"),
+        (np.arange(9), "a"),
     ],
 )
 def test_dataset_name(tmp_path, name, expected):

@@ -13,6 +13,12 @@ def test_a_figure_is_written_in_the_format_of_its_name(tmp_path):
     assert b"<svg" in (tmp_path / "a.svg").read_bytes()
 
 
+def test_a_name_without_a_format_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"sheet: needed a name that ends in a format, such as \.png, got none"):
+        save_figure(Figure(), tmp_path / "sheet")
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_failed_figure_leaves_the_old_one(tmp_path):
     path = tmp_path / "a.nosuchformat"
     path.write_text("old")

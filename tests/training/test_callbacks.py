@@ -38,6 +38,14 @@ def test_one_epoch_is_left_as_it_is(model):
     np.testing.assert_array_equal(model.get_weights()[0], seen[-1][0])
 
 
+def test_a_weight_that_is_no_number_stops_at_the_end_of_the_epoch(model):
+    guard = StopDivergence(6, advice="Do this.")
+    guard.set_model(model)
+    model.set_weights([np.ones((2, 1)), np.array([np.inf])])
+    with pytest.raises(DivergenceError, match=r"bias became NaN or infinite in epoch 4\. Do this\."):
+        guard.on_epoch_end(3, {"loss": 0.5})
+
+
 @pytest.mark.parametrize("loss", [math.nan, math.inf])
 def test_a_loss_that_is_no_number_stops_at_once(loss):
     guard = StopDivergence(6, advice="Do this.")
@@ -46,8 +54,9 @@ def test_a_loss_that_is_no_number_stops_at_once(loss):
         guard.on_train_batch_end(7, {"loss": loss})
 
 
-def test_an_absurd_loss_stops_at_the_end_of_the_epoch():
+def test_an_absurd_loss_stops_at_the_end_of_the_epoch(model):
     guard = StopDivergence(6, advice="Do this.")
+    guard.set_model(model)
     guard.on_epoch_end(0, {"loss": 8.9})  # five times log(6) is 8.96
     with pytest.raises(DivergenceError, match=r"the loss rose to 9 nats in epoch 2\. Do this\."):
         guard.on_epoch_end(1, {"loss": 9.0})

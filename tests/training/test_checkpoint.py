@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import re
 import subprocess
@@ -38,13 +37,8 @@ else:
 
 
 def start(folder, out):
-    return subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, str(folder), str(out)],
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    with (folder / "errors").open("w") as errors:
+        return subprocess.Popen([sys.executable, "-c", SCRIPT, str(folder), str(out)], stderr=errors)
 
 
 @pytest.mark.parametrize("kept", [{"validation": 0.25}, {"average_epochs": 20, "precision": "bfloat16"}])
@@ -54,7 +48,7 @@ def test_a_killed_run_ends_as_one_that_was_never_stopped(kept, tiny_recipe, tmp_
         recipe = replace(recipe, validation=0.2)  # EarlyStopping watches it
     (tmp_path / "recipe.json").write_text(recipe.to_json())
     whole = start(tmp_path, tmp_path / "whole")
-    assert whole.wait() == 0, whole.stderr.read()[-3000:]
+    assert whole.wait() == 0, (tmp_path / "errors").read_text()[-3000:]
 
     killed = 0
     chance = random.Random(0)
@@ -77,7 +71,7 @@ def test_a_killed_run_ends_as_one_that_was_never_stopped(kept, tiny_recipe, tmp_
                 with h5py.File(tmp_path / "killed" / "checkpoints" / "last.h5") as file:
                     assert file["state"][()]
         else:
-            assert process.wait() == 0, process.stderr.read()[-3000:]
+            assert process.wait() == 0, (tmp_path / "errors").read_text()[-3000:]
             break
 
     for name in ("model.keras", "checkpoints/best.keras"):
@@ -104,6 +98,7 @@ class Remembers(keras.callbacks.Callback):
         self.count += 1
         self.best = np.float32(min(self.best, logs["loss"]))
         self.names[f"epoch {epoch}"] = [True, None, 0.5]
+        self.names[epoch] = (np.arange(3.0) * epoch, self)
         self.weights = self.model.get_weights()[:2]
 
 
@@ -114,8 +109,10 @@ def test_what_callbacks_remember_comes_back(tiny_recipe, pictures, tmp_path):
     resume(tmp_path / "run", *pictures, callbacks=[second])
     assert second.count == 4
     assert second.best == first.best
-    assert second.names == first.names
-    assert set(second.names) == {"epoch 0", "epoch 1", "epoch 2", "epoch 3"}
+    assert set(second.names) == {0, 1, 2, 3, "epoch 0", "epoch 1", "epoch 2", "epoch 3"}
+    assert second.names["epoch 3"] == [True, None, 0.5]
+    np.testing.assert_array_equal(second.names[3][0], [0, 3, 6])
+    assert len(second.names[3]) == 1  # the callback itself is no data
     for a, b in zip(first.weights, second.weights, strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -132,6 +129,14 @@ def test_a_checkpoint_of_another_network_is_refused(tiny_recipe, pictures, tmp_p
     run = train(recipe, *pictures, out=tmp_path / "run")
     run.folder.recipe.write_text(replace(recipe, head="mlp").to_json())
     with pytest.raises(ValueError, match=r"last\.h5: needed a checkpoint of this network .* found one of another"):
+        resume(tmp_path / "run", *pictures)
+
+
+def test_another_hdf5_file_is_no_checkpoint(tiny_recipe, pictures, tmp_path):
+    run = train(tiny_recipe.lasting(1), *pictures, out=tmp_path / "run")
+    with h5py.File(run.folder.checkpoint, "w") as file:
+        file["x"] = 1
+    with pytest.raises(ValueError, match=r"last\.h5: needed a checkpoint, found another HDF5 file"):
         resume(tmp_path / "run", *pictures)
 
 

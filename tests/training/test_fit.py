@@ -152,6 +152,23 @@ def test_resuming_with_other_pictures_is_refused(finished, pictures):
         resume(finished.folder.path, training.take(range(47)), test)
 
 
+def test_resuming_with_other_test_pictures_is_refused(finished, pictures):
+    training, test = pictures
+    with pytest.raises(ValueError, match="needed the pictures that the run began with, found others"):
+        resume(finished.folder.path, training, test.take(range(11)))
+
+
+def test_resuming_on_another_machine_warns(finished, pictures):
+    path = finished.folder.environment
+    text = path.read_text()
+    environment = json.loads(text)
+    environment["machine"]["threads"] = 99
+    path.write_text(json.dumps(environment))
+    with pytest.warns(UserWarning, match="machine are no longer those that the run began with"):
+        resume(finished.folder.path, *pictures)
+    path.write_text(text)
+
+
 def test_resuming_on_another_backend_is_refused(finished, pictures):
     path = finished.folder.environment
     text = path.read_text()
@@ -213,13 +230,24 @@ class NoTensorFlow:
             raise ModuleNotFoundError(name)
 
 sys.meta_path.insert(0, NoTensorFlow())
+import keras
 from resnet50 import Recipe, rendered_signs, resume, train
 recipe = Recipe.from_json(Path(sys.argv[1], "recipe.json").read_text())
-pictures = rendered_signs(train=16, test=6, side=32)
-first = train(recipe, *pictures, out=Path(sys.argv[1], "run"))
-assert len(first.history) == 2 and first.history[1]["loss"] == first.history[1]["loss"]
-again = resume(Path(sys.argv[1], "run"), *pictures)
-assert all((a == b).all() for a, b in zip(first.classifier.model.get_weights(), again.classifier.model.get_weights()))
+pictures = rendered_signs(train=32, test=6, side=32)
+
+class Stop(keras.callbacks.Callback):
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 1:
+            raise KeyboardInterrupt
+
+whole = train(recipe, *pictures, out=Path(sys.argv[1], "whole"))
+assert len(whole.history) == 2 and whole.history[1]["loss"] == whole.history[1]["loss"]
+try:
+    train(recipe, *pictures, out=Path(sys.argv[1], "stopped"), progress=Stop())
+except KeyboardInterrupt:
+    resumed = resume(Path(sys.argv[1], "stopped"), *pictures)
+weights = whole.classifier.model.get_weights(), resumed.classifier.model.get_weights()
+assert all((a == b).all() for a, b in zip(*weights))
 """
     (tmp_path / "recipe.json").write_text(replace(tiny_recipe, epochs=2, warmup_epochs=0, validation=0.25).to_json())
     done = subprocess.run(

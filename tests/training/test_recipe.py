@@ -60,11 +60,25 @@ def test_an_unknown_number_is_refused(tiny_recipe):
 
 
 @pytest.mark.parametrize(
-    ("text", "message"), [("{", "broken JSON"), ("[]", "needed a recipe with"), ('{"name": "x"}', "found \\['name'\\]")]
+    ("text", "message"), [("{", "broken JSON"), ("[]", "needed a recipe with"), ('{"name": "x"}', r"found \['name'\]")]
 )
 def test_other_json_is_refused(text, message):
     with pytest.raises(ValueError, match=message):
         Recipe.from_json(text)
+
+
+@pytest.mark.parametrize(("name", "value"), [("epochs", "4"), ("augmentation", {"shake": 1}), ("stages", [1])])
+def test_json_of_other_types_is_refused(tiny_recipe, name, value):
+    values = json.loads(tiny_recipe.to_json())
+    with pytest.raises(ValueError, match="needed a recipe with numbers of the right type, found others"):
+        Recipe.from_json(json.dumps({**values, name: value}))
+
+
+def test_another_number_of_epochs_stretches_warm_up_and_averaging(tiny_recipe):
+    recipe = replace(tiny_recipe, epochs=20, warmup_epochs=2, average_epochs=5)
+    assert (recipe.lasting(40).warmup_epochs, recipe.lasting(40).average_epochs) == (4, 10)
+    assert (recipe.lasting(1).epochs, recipe.lasting(1).warmup_epochs, recipe.lasting(1).average_epochs) == (1, 0.1, 1)
+    assert replace(recipe, average_epochs=1).lasting(200).average_epochs == 1
 
 
 def test_an_augmentation_out_of_range_is_refused():

@@ -9,8 +9,9 @@ from resnet50.training.run import RunFolder, describe_environment, write_history
 
 def test_a_new_folder_holds_recipe_and_environment(tiny_recipe, tmp_path):
     folder = RunFolder(tmp_path / "a" / "run")
-    folder.create(tiny_recipe, {"backend": "b"})
-    assert folder.read() == (tiny_recipe, {"backend": "b"})
+    environment = {"backend": "b", "versions": {}, "machine": {}, "precision": "float32", "data": {}}
+    folder.create(tiny_recipe, environment)
+    assert folder.read() == (tiny_recipe, environment)
 
 
 def test_a_folder_with_a_run_is_not_overwritten(tiny_recipe, tmp_path):
@@ -35,6 +36,9 @@ def test_damaged_files_are_named(tiny_recipe, tmp_path):
     with pytest.raises(ValueError, match=r"environment\.json: needed JSON, found something broken"):
         folder.read()
     folder.environment.write_text("{}")
+    with pytest.raises(ValueError, match=r"environment\.json: needed backend, data, machine, precision, "):
+        folder.read()
+    folder.environment.write_text('{"backend": "", "versions": {}, "machine": {}, "precision": "", "data": {}}')
     folder.recipe.write_text("{")
     with pytest.raises(ValueError, match=r"recipe\.json: needed a recipe in JSON, found broken JSON"):
         folder.read()
@@ -49,4 +53,4 @@ def test_the_environment_names_versions_and_machine():
     environment = describe_environment()
     assert {"python", "resnet50", "keras", "numpy", environment["backend"]} <= set(environment["versions"])
     assert environment["machine"]["threads"] >= 1
-    assert environment["commit"] is None or re.fullmatch("[0-9a-f]{40}", environment["commit"])
+    assert environment["commit"] is None or re.fullmatch("[0-9a-f]{40}(-dirty)?", environment["commit"])

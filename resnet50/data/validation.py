@@ -16,7 +16,7 @@ In SIGNS the distance between a photo and its nearest other one falls into two h
 _ROWS = 512  # pictures compared with all others at a time: 4 kB of memory for each picture of the split
 
 
-def cut(split: Split, fraction: float, *, seed: int) -> tuple[Split, Split]:
+def train_validation_split(split: Split, fraction: float, *, seed: int) -> tuple[Split, Split]:
     """Cut a split in two: near-duplicates always on the same side, classes in proportion as far as that allows.
 
     Args:

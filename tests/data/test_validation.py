@@ -3,9 +3,9 @@ import time
 import numpy as np
 import pytest
 
-from resnet50.data.cut import cut, twin_groups
 from resnet50.data.signs import load_signs
 from resnet50.data.split import Split
+from resnet50.data.validation import train_validation_split, twin_groups
 
 
 def made(images, labels, classes=3):
@@ -32,7 +32,7 @@ def twin_of(image, rng, strength=3):
 def test_cuts_every_class_to_the_exact_count_and_keeps_the_order():
     labels = np.random.default_rng(1).permutation([0] * 50 + [1] * 20 + [2] * 110)
     split = made(noise(180), labels)
-    rest, held_out = cut(split, 0.1, seed=4)
+    rest, held_out = train_validation_split(split, 0.1, seed=4)
     assert np.bincount(held_out.labels).tolist() == [5, 2, 11]
     assert np.bincount(rest.labels).tolist() == [45, 18, 99]
     for part in (rest, held_out):
@@ -46,7 +46,7 @@ def test_cuts_every_class_to_the_exact_count_and_keeps_the_order():
 
 def test_the_seed_alone_decides():
     split = made(noise(90), [0, 1, 2] * 30)
-    chosen = [cut(split, 0.2, seed=seed)[1].sources for seed in (7, 7, 8, 9)]
+    chosen = [train_validation_split(split, 0.2, seed=seed)[1].sources for seed in (7, 7, 8, 9)]
     assert chosen[0] == chosen[1]
     assert len(set(chosen)) == 3
 
@@ -60,7 +60,7 @@ def test_twins_stay_together(seed):
     family = np.concatenate([np.arange(60), *[np.arange(60, 80)] * 3])
     order = rng.permutation(len(images))
     images, family = images[order], family[order]
-    rest, held_out = cut(made(images, family % 3), 0.25, seed=seed)
+    rest, held_out = train_validation_split(made(images, family % 3), 0.25, seed=seed)
     sides = [{family[int(source.removeprefix("file "))] for source in part.sources} for part in (rest, held_out)]
     assert not sides[0] & sides[1]
     assert np.bincount(held_out.labels).tolist() == [10, 10, 10]
@@ -103,7 +103,7 @@ def test_groups_are_those_of_a_plain_loop_over_pairs():
 @pytest.mark.parametrize("fraction", [0, 1, -0.1, 1.5, float("nan")])
 def test_refuses_a_share_that_is_none(fraction):
     with pytest.raises(ValueError, match=rf"^fraction must lie between 0 and 1, got {fraction}\.$"):
-        cut(made(noise(6), [0, 1] * 3), fraction, seed=0)
+        train_validation_split(made(noise(6), [0, 1] * 3), fraction, seed=0)
 
 
 @pytest.mark.parametrize(
@@ -113,13 +113,13 @@ def test_refuses_a_share_that_is_none(fraction):
 def test_refuses_to_leave_a_side_empty(images, fraction):
     text = f"^a cut of {fraction:g} of {len(images)} pictures leaves one side empty; add pictures.$"
     with pytest.raises(ValueError, match=text):
-        cut(made(images, [0] * len(images)), fraction, seed=0)
+        train_validation_split(made(images, [0] * len(images)), fraction, seed=0)
 
 
 def test_five_thousand_pictures_take_seconds():
     images = np.random.default_rng(0).integers(0, 256, (5000, 16, 16, 3), dtype=np.uint8)
     started = time.process_time()
-    cut(made(images, np.arange(5000) % 3), 0.1, seed=0)
+    train_validation_split(made(images, np.arange(5000) % 3), 0.1, seed=0)
     assert time.process_time() - started < 20  # 2 s on two cores; a loop over pairs took 30
 
 
@@ -127,7 +127,7 @@ def test_no_real_sign_has_a_twin_on_the_other_side(shared_data):
     if not (shared_data / "signs").is_dir():
         pytest.skip(f"no signs in {shared_data}; set RESNET50_DATA to the folder with the real data")
     train, _ = load_signs(shared_data / "signs")
-    rest, held_out = cut(train, 0.1, seed=0)
+    rest, held_out = train_validation_split(train, 0.1, seed=0)
     assert np.bincount(held_out.labels).tolist() == [18] * 6
 
     def contrasts(split):
