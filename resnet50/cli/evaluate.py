@@ -32,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
         _, environment = RunFolder(path).read()
         path, data = RunFolder(path).model, data or environment["data"]["path"]
     classifier = Classifier.load(path)
-    name = classifier.recipe.get("name")
+    name = str(classifier.recipe.get("name"))
     if data:
         test = read_signs(Path(data, TEST_FILE), "test")
     elif name in RECIPES:
