@@ -1,9 +1,9 @@
 """SIGNS: hands that show 0 to 5, 1080 photos to train with and 120 to test, 64 x 64 pixels.
 
-Command: ``resnet50 train signs --data DIR``. On two cores with AVX512-BF16 it takes 233 to 246 s and reaches, on the test
-photos, 98.5 % on average over seeds 0 to 4, from 98.3 to 99.2 %, sd 0.4 (``benchmarks/results/accuracy-signs.json``). Its
-numbers were chosen on photos held out of the 1080. Mirroring the photos was worse there: at this length the network
-is still short of epochs, and mirroring asks for more.
+Command: ``resnet50 train signs --data DIR``. On two cores with AVX512-BF16 it takes 233 to 246 s and reaches, on the
+test photos, 98.5 % on average over seeds 0 to 4, from 98.3 to 99.2 %, sd 0.4
+(``benchmarks/results/accuracy-signs.json``). Its numbers were chosen on photos held out of the 1080. Mirroring the photos
+was worse there: at this length the network is still short of epochs, and mirroring asks for more.
 """
 
 from __future__ import annotations
