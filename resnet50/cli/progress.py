@@ -61,7 +61,7 @@ class EpochTable(keras.callbacks.Callback):
         logs = logs or {}
         line = f"{epoch + 1:4}  loss {logs['loss']:6.3f}  accuracy {logs['accuracy']:6.1%}"
         if "val_loss" in logs:
-            line += f"  │  validation: loss {logs['val_loss']:6.3f}  accuracy {logs['val_accuracy']:6.1%}"
+            line += f"  │ val loss {logs['val_loss']:6.3f}  accuracy {logs['val_accuracy']:6.1%}"
         self._progress.console.print(f"{line}  [dim]{time.perf_counter() - self._began:.1f} s[/dim]", highlight=False)
 
     def close(self) -> None:
@@ -77,6 +77,7 @@ def show_report(report: Report) -> None:
         f"{report.dataset}, {report.pictures} pictures: accuracy {report.accuracy:.2%} "
         f"(95 % interval {low:.1%} to {high:.1%}), loss {report.loss:.3f}",
         highlight=False,
+        soft_wrap=True,
     )
     table = Table("class", box=None)
     for name in ("precision", "recall", "F1", "pictures"):

@@ -24,7 +24,7 @@ def test_a_terminal_sees_every_epoch_and_a_file_nothing(monkeypatch, terminal):
     if terminal:
         assert "   2  loss  0.693  accuracy" in shown
         assert "   3  loss" in shown
-        assert "validation: loss" in shown
+        assert "│ val loss" in shown
         assert "epoch 3/3" in shown
     else:
         assert shown == ""
