@@ -24,13 +24,20 @@ SCRIPT = """
 import importlib, pkgutil, sys
 
 
-class NoTensorFlow:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] == "tensorflow":
-            raise ModuleNotFoundError("TensorFlow is not installed here", name="tensorflow")
+class Without:
+    # A finder that does not find TensorFlow; asking whether it is there is answered with no.
+
+    def __init__(self, finder):
+        self.finder = finder
+
+    def find_spec(self, name, *rest):
+        return None if name.split(".")[0] == "tensorflow" else self.finder.find_spec(name, *rest)
+
+    def __getattr__(self, name):
+        return getattr(self.finder, name)
 
 
-sys.meta_path.insert(0, NoTensorFlow())
+sys.meta_path[:] = [Without(finder) for finder in sys.meta_path]
 
 from pathlib import Path
 
