@@ -46,7 +46,9 @@ def main() -> None:
         accuracies = [run["accuracy"] for run in runs]
         result = {
             "what": f"accuracy on the {len(test)} test pictures of {test.dataset}, trained on {len(training)}",
-            "command": f"python benchmarks/accuracy.py {options.recipe}" + (" --data DIR" if options.data else ""),
+            "command": f"python benchmarks/accuracy.py {options.recipe}"
+            + (" --data DIR" if options.data else "")
+            + ("" if options.seeds == [0, 1, 2, 3, 4] else f" --seeds {' '.join(map(str, options.seeds))}"),
             "n": len(runs),
             "mean": statistics.mean(accuracies),
             "sd": statistics.stdev(accuracies) if len(runs) > 1 else None,
