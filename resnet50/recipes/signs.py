@@ -26,6 +26,7 @@ RECIPE = Recipe(
     weight_decay=0.0,
     label_smoothing=0.1,
     average_epochs=5,
+    checkpoint_epochs=10,
     augmentation=Augmentation(shift=0.1, rotation=22, zoom=0.15, brightness=0.15),
 )
 

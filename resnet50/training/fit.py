@@ -225,8 +225,13 @@ def _optimizer(recipe: Recipe, steps_per_epoch: int) -> keras.optimizers.Optimiz
         warmup_target=recipe.learning_rate if warmup else None,
         warmup_steps=warmup,
     )
+    kind = keras.optimizers.Adam
+    if keras.backend.backend() == "tensorflow":
+        from resnet50.training.fused import FusedAdam
+
+        kind = FusedAdam
     # Keras' Adam decouples its decay as AdamW does; None spares a pass over the weights that a decay of 0 would cost
-    optimizer = keras.optimizers.Adam(schedule, beta_2=recipe.beta_2, weight_decay=recipe.weight_decay or None)
+    optimizer = kind(schedule, beta_2=recipe.beta_2, weight_decay=recipe.weight_decay or None)
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return optimizer
 

@@ -51,7 +51,7 @@ def training_twin(model: keras.Model, precision: str) -> keras.Model:
     replacements: dict[type, Any] = {}
     if precision == "bfloat16" and keras.backend.backend() == "tensorflow":
         # in float32 the fused operation is hardly faster, so that the plain layer stays
-        from resnet50.training.fused_batch_norm import FusedBatchNormalization
+        from resnet50.training.fused import FusedBatchNormalization
 
         replacements[layers.BatchNormalization] = FusedBatchNormalization
 

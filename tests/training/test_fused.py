@@ -1,4 +1,4 @@
-"""TensorFlow's fused operation against Keras' own layer, in float32 where both must agree to rounding."""
+"""TensorFlow's fused operations against Keras' own, in float32 where both must agree to rounding."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import keras
 import numpy as np
 import pytest
 
-tf = pytest.importorskip("tensorflow", reason="the fused layer is TensorFlow's")
+tf = pytest.importorskip("tensorflow", reason="the fused operations are TensorFlow's")
 
-from resnet50.training.fused_batch_norm import FusedBatchNormalization  # noqa: E402
+from resnet50.training.fused import FusedAdam, FusedBatchNormalization  # noqa: E402
 
 
 def both():
@@ -65,3 +65,25 @@ def test_bfloat16_stays_bfloat16_outside_and_float32_inside():
     assert y.dtype == tf.bfloat16
     assert {weight.dtype for weight in half.weights} == {"float32"}
     np.testing.assert_allclose(tf.cast(y, "float32"), fused(x, training=True), atol=0.05)
+
+
+def adam_fit(kind, weight_decay):
+    """Seven steps over two epochs, with a rate that changes, on weights of several shapes and one that is spared."""
+    rng = np.random.default_rng(1)
+    model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(4, activation="tanh"), keras.layers.Dense(3)])
+    model.set_weights([rng.normal(size=w.shape) for w in model.get_weights()])
+    schedule = keras.optimizers.schedules.CosineDecay(0.05, 7)
+    optimizer = kind(schedule, beta_1=0.8, beta_2=0.95, epsilon=1e-4, weight_decay=weight_decay)
+    optimizer.exclude_from_weight_decay(var_names=["bias"])
+    model.compile(optimizer, "mse")
+    model.fit(rng.normal(size=(7, 5)), rng.normal(size=(7, 3)), batch_size=2, epochs=2, shuffle=False, verbose=0)
+    return model
+
+
+@pytest.mark.parametrize("weight_decay", [None, 0.3])
+def test_adam_moves_weights_and_moments_as_keras_does(weight_decay):
+    plain, fused = (adam_fit(kind, weight_decay) for kind in (keras.optimizers.Adam, FusedAdam))
+    for expected, found in zip(plain.weights, fused.weights, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    for expected, found in zip(plain.optimizer.variables, fused.optimizer.variables, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
