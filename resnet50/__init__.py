@@ -22,7 +22,12 @@ if TYPE_CHECKING:
     from resnet50.model import build_resnet50 as build_resnet50
     from resnet50.training.fit import resume as resume
     from resnet50.training.fit import train as train
+    from resnet50.training.rate_finder import find_learning_rate as find_learning_rate
+    from resnet50.training.recipe import Phase as Phase
     from resnet50.training.recipe import Recipe as Recipe
+    from resnet50.weights.read import read_weights as read_weights
+    from resnet50.weights.save import save_weights as save_weights
+    from resnet50.weights.transfer import load_weights as load_weights
 
 # A name is imported when it is first used, so that the command line starts without loading Keras.
 _HOMES = {
@@ -39,10 +44,15 @@ _HOMES = {
     "train_validation_split": "data.validation",
     "Augmentation": "data.augmentation",
     "Batches": "data.batches",
+    "Phase": "training.recipe",
     "Recipe": "training.recipe",
     "train": "training.fit",
     "resume": "training.fit",
+    "find_learning_rate": "training.rate_finder",
     "score": "evaluation.report",
+    "read_weights": "weights.read",
+    "load_weights": "weights.transfer",
+    "save_weights": "weights.save",
 }
 
 __all__ = list(_HOMES)

@@ -31,6 +31,24 @@ def linear(features: KerasTensor, classes: int, activation: Any = "softmax") -> 
     return _predictions(x, classes, activation)
 
 
+def norm(features: KerasTensor, classes: int) -> KerasTensor:
+    """Average each channel, bring all of them to one scale over the batch, then one dense layer.
+
+    Args:
+        features: Last feature map, ``(batch, height, width, channels)``, float.
+        classes: Number of classes.
+
+    Returns:
+        ``(batch, classes)``, float32.
+
+    Source: Ioffe and Szegedy 2015, arXiv:1502.03167, algorithms 1 and 2.
+    """
+    x = layers.GlobalAveragePooling2D(name="avg_pool")(features)  # (batch, channels)
+    # the moving statistics follow within some ten steps, as in `Conventions.from_scratch`
+    x = layers.BatchNormalization(momentum=0.9, name="head_bn")(x)
+    return _predictions(x, classes, "softmax")
+
+
 def mlp(features: KerasTensor, classes: int) -> KerasTensor:
     """Average each channel, then dense layers of 512 and 128 units with dropout before the classifier.
 
@@ -48,7 +66,30 @@ def mlp(features: KerasTensor, classes: int) -> KerasTensor:
     return _predictions(x, classes, "softmax")
 
 
-HEADS: Mapping[str, Head] = MappingProxyType({"linear": linear, "mlp": mlp})
+def flatten(features: KerasTensor, classes: int) -> KerasTensor:
+    """Keep where on the picture a feature is: every value of the map goes into a dense layer of 384 units.
+
+    Args:
+        features: Last feature map, ``(batch, height, width, channels)``, float; height and width known.
+        classes: Number of classes.
+
+    Returns:
+        ``(batch, classes)``, float32.
+
+    Raises:
+        ValueError: If the map has no fixed height and width.
+    """
+    if None in features.shape[1:]:
+        raise ValueError(
+            f"the head 'flatten' needs pictures of one size, got a feature map of {tuple(features.shape)}; "
+            "name both sides in input_shape, or take another head."
+        )
+    x = layers.Flatten(name="head_flatten")(features)  # (batch, height * width * channels)
+    x = layers.Dense(384, activation="relu", name="head_dense_384")(x)
+    return _predictions(x, classes, "softmax")
+
+
+HEADS: Mapping[str, Head] = MappingProxyType({"linear": linear, "norm": norm, "mlp": mlp, "flatten": flatten})
 
 
 def find_head(head: str | Head) -> Head:

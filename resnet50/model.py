@@ -14,7 +14,10 @@ from keras import KerasTensor, layers
 
 from resnet50 import heads
 from resnet50.blocks import V1, Conventions, conv_norm_relu, convolutional_block, identity_block
-from resnet50.weights import load_weights, normalize
+from resnet50.weights.normalization import NORMALIZATIONS, UNKNOWN, normalize
+from resnet50.weights.read import WeightsFile, read_weights
+from resnet50.weights.sources import SOURCES
+from resnet50.weights.transfer import load_weights
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,9 @@ def ResNet50(  # noqa: N802 - the name by which Keras, torchvision and the cours
             and (None, None, 3) without.
         classes: Number of classes; without top it is not used.
         include_top: Whether the average pooling and the classifier are part of the network.
-        weights: None for a fresh network, or a file of Keras weights (``.h5``, ``.weights.h5`` or ``.keras``).
+        weights: None for a fresh network; ``"imagenet"`` or another name in `resnet50.weights.SOURCES`, fetched if it
+            is not in the cache; or a file that `resnet50.weights.read_weights` can read. With top, its classes must
+            be the network's.
         input_tensor: Keras tensor to build on instead of a new input.
         pooling: Without top: None gives the last feature map, ``"avg"`` and ``"max"`` pool it over the picture.
         classifier_activation: Activation of the classifier; None gives logits.
@@ -98,6 +103,11 @@ def ResNet50(  # noqa: N802 - the name by which Keras, torchvision and the cours
     """
     if pooling not in (None, "avg", "max"):
         raise ValueError(f"pooling must be None, 'avg' or 'max', got {pooling!r}.")
+    if include_top and isinstance(weights, str) and weights in SOURCES and SOURCES[weights].classes != classes:
+        raise ValueError(
+            f"weights={weights!r} come with a top for {SOURCES[weights].classes or 'no'} classes, the network has "
+            f"{classes!r}; include_top=False takes them without it, build_resnet50 with a new one."
+        )
     if input_tensor is None:
         if input_shape is None:
             input_shape = (224, 224, 3) if include_top else (None, None, 3)
@@ -119,7 +129,10 @@ def ResNet50(  # noqa: N802 - the name by which Keras, torchvision and the cours
     # A list of one would make Keras warn whenever the model is called on a picture and not on a list of one.
     model = keras.Model(sources[0] if len(sources) == 1 else sources, x, name=name)
     if weights is not None:
-        load_weights(model, weights)
+        # as keras.applications does: what has no top need not be fetched with one
+        report = load_weights(model, "imagenet-notop" if weights == "imagenet" and not include_top else weights)
+        for layer, reason in report.kept.items():
+            raise ValueError(f"{weights}: does not fit the top of this network ({layer}: {reason}).")
     return model
 
 
@@ -127,24 +140,34 @@ def build_resnet50(
     classes: int = 6,
     *,
     input_shape: tuple[int | None, int | None, int] = (64, 64, 3),
-    weights: str | os.PathLike[str] | None = None,
-    normalization: str = "symmetric",
+    weights: str | os.PathLike[str] | WeightsFile | None = None,
+    normalization: str | None = None,
     head: str | heads.Head = "linear",
     stem: str = "imagenet",
     conventions: Conventions | None = None,
     stages: Sequence[Stage] = STAGES,
+    adapt_stem: bool = False,
 ) -> keras.Model:
     """Build a complete classifier: raw pictures in, class probabilities out, as one flat functional model.
+
+    Pretrained weights bring their conventions and normalisation with them. A head that does not fit them, as for other
+    classes, starts afresh; load them with `resnet50.weights.load_weights` to get a report of what came.
 
     Args:
         classes: Number of classes, at least 2.
         input_shape: ``(height, width, 3)``, each side at least 32 pixels, or None for any.
-        weights: None to train from scratch, or a file of Keras weights for this very network.
-        normalization: Row of `resnet50.weights.NORMALIZATIONS`: what the weights expect pixels to be turned into.
+        weights: None to train from scratch; a name in `resnet50.weights.SOURCES`, such as ``"imagenet"`` or
+            ``"timm/a1_in1k"``, fetched if it is not in the cache; or a file that `resnet50.weights.read_weights` can
+            read, or what it returned.
+        normalization: Row of `resnet50.weights.NORMALIZATIONS`: what the weights expect pixels to be turned into. None
+            for what belongs to the weights, and ``"symmetric"`` from scratch.
         head: Row of `resnet50.heads.HEADS`, or a function ``(features, classes) -> probabilities``.
         stem: Row of `STEMS`.
-        conventions: None for `V1` initialised to train from scratch (`Conventions.from_scratch`).
+        conventions: None for those of the weights, and for `V1` from scratch, in both cases made to train on
+            (`Conventions.from_scratch`).
         stages: The table of stages. A smaller one makes a smaller network, for tests and teaching.
+        adapt_stem: Whether pictures may have one channel, or more than three. The first kernel of weights for RGB is
+            then summed or repeated (`resnet50.weights.transfer.adapt_kernel`), the normalisation averaged.
 
     Returns:
         Model from RGB ``(batch, height, width, 3)``, 0..255 (uint8 or float), to float32 ``(batch, classes)``,
@@ -156,15 +179,28 @@ def build_resnet50(
     """
     if _checked_classes(classes) < 2:
         raise ValueError(f"classes must be at least 2 to tell anything apart, got {classes}.")
-    if len(input_shape) != 3 or input_shape[-1] != 3:
-        raise ValueError(f"input_shape must be (height, width, 3) for RGB pictures, got {input_shape!r}.")
+    if len(input_shape) != 3 or (input_shape[-1] != 3 and not adapt_stem):
+        raise ValueError(
+            f"input_shape must be (height, width, 3) for RGB pictures, got {input_shape!r}; "
+            "adapt_stem=True allows other channels."
+        )
     inputs = keras.Input(_checked_shape(input_shape), name="image")
+    file = None if weights is None else read_weights(weights)
+    if normalization is None:
+        normalization = "symmetric" if file is None else file.normalization
+        if normalization == UNKNOWN:
+            raise ValueError(
+                f"{weights}: does not tell how its network normalises pixels; say it by normalization, one of "
+                f"{', '.join(NORMALIZATIONS)}."
+            )
+    if conventions is None:
+        conventions = V1.from_scratch() if file is None else file.conventions
     x = normalize(inputs, normalization)
-    x = resnet_features(x, stem=stem, conventions=conventions or V1.from_scratch(), stages=stages)
+    x = resnet_features(x, stem=stem, conventions=conventions, stages=stages)
     outputs = heads.find_head(head)(x, classes)
     model = keras.Model(inputs, outputs, name="resnet50")
-    if weights is not None:
-        load_weights(model, weights)
+    if file is not None:
+        load_weights(model, file, adapt_stem=adapt_stem)
     return model
 
 

@@ -62,14 +62,53 @@ def test_mlp_head_is_two_dense_layers_before_the_classifier(random_weights):
     assert not np.allclose(np.asarray(model(x, training=True)), expected, rtol=1e-3)
 
 
-@pytest.mark.parametrize("head", [heads.linear, heads.mlp])
+def test_norm_head_normalises_the_averages_before_the_classifier(random_weights):
+    model = random_weights(head_model(heads.norm, 4))
+    assert [layer.name for layer in model.layers[1:]] == ["avg_pool", "head_bn", "predictions"]
+    assert model.count_params() == 4 * 9 + (9 * 4 + 4)
+    gamma, beta, mean, variance, kernel, bias = (w.astype("float64") for w in model.get_weights())
+    x = features(6, 5, 3, 9)
+    pooled = x.mean(axis=(1, 2), dtype="float64")
+    y = (pooled - mean) / np.sqrt(variance + 1e-3) * gamma + beta
+    np.testing.assert_allclose(np.asarray(model(x)), softmax(y @ kernel + bias), rtol=1e-4)
+    y = (pooled - pooled.mean(axis=0)) / np.sqrt(pooled.var(axis=0) + 1e-3) * gamma + beta
+    np.testing.assert_allclose(np.asarray(model(x, training=True)), softmax(y @ kernel + bias), rtol=1e-4)
+    moved = model.get_layer("head_bn").get_weights()
+    np.testing.assert_allclose(moved[2], 0.9 * mean + 0.1 * pooled.mean(axis=0), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(moved[3], 0.9 * variance + 0.1 * pooled.var(axis=0), rtol=1e-4)
+
+
+def test_flatten_head_sees_every_place_of_the_map(random_weights):
+    model = random_weights(head_model(heads.flatten, 4))
+    assert [layer.name for layer in model.layers[1:]] == ["head_flatten", "head_dense_384", "predictions"]
+    assert model.count_params() == (5 * 3 * 9 * 384 + 384) + (384 * 4 + 4)
+    k1, b1, k2, b2 = (w.astype("float64") for w in model.get_weights())
+    x = features(6, 5, 3, 9)
+    expected = softmax(np.maximum(x.reshape(6, 135) @ k1 + b1, 0) @ k2 + b2)
+    np.testing.assert_allclose(np.asarray(model(x)), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("sides", [(None, None), (None, 48), (40, None)])
+def test_flatten_head_needs_fixed_sides(tiny_stages, sides):
+    with pytest.raises(ValueError, match=r"^the head 'flatten' needs pictures of one size, got a .* of \(None, .*None"):
+        build_resnet50(5, input_shape=(*sides, 3), stages=tiny_stages, head="flatten")
+
+
+@pytest.mark.parametrize("name", ["linear", "norm", "mlp"])
+def test_heads_that_average_take_pictures_of_any_size(tiny_stages, name):
+    model = build_resnet50(5, input_shape=(None, None, 3), stages=tiny_stages, head=name)
+    for shape in ((2, 40, 48, 3), (1, 33, 64, 3)):
+        assert tuple(model(features(*shape)).shape) == (shape[0], 5)
+
+
+@pytest.mark.parametrize("head", [heads.linear, heads.norm, heads.mlp, heads.flatten])
 def test_probabilities_are_float32_under_any_policy(head):
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
         model = head_model(head, 4)
     finally:
         keras.config.set_dtype_policy("float32")
-    assert model.get_layer("avg_pool").compute_dtype == "bfloat16"
+    assert model.layers[1].compute_dtype == "bfloat16"
     assert model.get_layer("predictions").compute_dtype == "float32"
     assert model.outputs[0].dtype == "float32"
 
@@ -79,14 +118,17 @@ def test_a_head_is_found_by_name_or_is_the_function_itself():
         return x[:, :classes]
 
     assert heads.find_head("linear") is heads.linear
+    assert heads.find_head("norm") is heads.norm
     assert heads.find_head("mlp") is heads.mlp
+    assert heads.find_head("flatten") is heads.flatten
     assert heads.find_head(own) is own
-    assert set(heads.HEADS) == {"linear", "mlp"}
+    assert set(heads.HEADS) == {"linear", "norm", "mlp", "flatten"}
 
 
 @pytest.mark.parametrize("head", ["deep", "", None, 3])
 def test_an_unknown_head_is_refused_with_the_names_of_those_there_are(head):
-    with pytest.raises(ValueError, match=rf"head must be one of linear, mlp, or a function, got {head!r}\."):
+    names = "linear, norm, mlp, flatten"
+    with pytest.raises(ValueError, match=rf"head must be one of {names}, or a function, got {head!r}\."):
         heads.find_head(head)
 
 
@@ -95,13 +137,15 @@ def test_the_table_of_heads_cannot_be_changed():
         heads.HEADS["linear"] = heads.mlp
 
 
-def test_classifier_with_the_mlp_head(tiny_stages, random_weights, tmp_path):
-    model = random_weights(build_resnet50(5, input_shape=(40, 48, 3), stages=tiny_stages, head="mlp"))
+@pytest.mark.parametrize("name", ["norm", "mlp", "flatten"])
+def test_classifier_with_a_head_by_name(tiny_stages, random_weights, tmp_path, name):
+    model = random_weights(build_resnet50(5, input_shape=(40, 48, 3), stages=tiny_stages, head=name))
     pixels = np.random.default_rng(0).integers(0, 256, (3, 40, 48, 3), dtype="uint8")
     probabilities = np.asarray(model(pixels))
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
-    model.save(tmp_path / "mlp.keras")
-    np.testing.assert_array_equal(np.asarray(keras.saving.load_model(tmp_path / "mlp.keras")(pixels)), probabilities)
+    assert model.output_names == ["predictions"]
+    model.save(tmp_path / "one.keras")
+    np.testing.assert_array_equal(np.asarray(keras.saving.load_model(tmp_path / "one.keras")(pixels)), probabilities)
 
 
 def test_classifier_with_a_head_of_ones_own(tiny_stages, random_weights):

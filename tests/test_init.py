@@ -6,6 +6,7 @@ import sys
 import pytest
 
 import resnet50
+import resnet50.weights
 
 
 def test_every_public_name_is_there():
@@ -14,11 +15,21 @@ def test_every_public_name_is_there():
         assert name in dir(resnet50)
 
 
+def test_every_public_name_of_the_weights_is_there():
+    for name in resnet50.weights.__all__:
+        assert getattr(resnet50.weights, name) is not None
+        assert name in dir(resnet50.weights)
+    assert resnet50.load_weights is resnet50.weights.load_weights
+
+
 def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match=r"module 'resnet50\.weights' has no attribute 'unload'"):
+        resnet50.weights.unload  # noqa: B018 - the access is the test
     with pytest.raises(AttributeError, match="module 'resnet50' has no attribute 'ResNet51'"):
         resnet50.ResNet51  # noqa: B018 - the access is the test
 
 
-def test_importing_loads_no_backend():
-    script = "import sys, resnet50; sys.exit(any(m in sys.modules for m in ('keras', 'tensorflow', 'numpy')))"
+@pytest.mark.parametrize("module", ["resnet50", "resnet50.weights", "resnet50.weights.sources"])
+def test_importing_loads_no_backend(module):
+    script = f"import sys, {module}; sys.exit(any(m in sys.modules for m in ('keras', 'tensorflow', 'numpy')))"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

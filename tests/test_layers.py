@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "resnet50"
 # Lowest first; what stands on one line may not import its neighbours.
 LAYERS = [
-    {"files", "blocks"},
+    {"files", "download", "blocks"},
     {"heads", "weights", "data"},
     {"model"},
     {"classifier"},
@@ -72,3 +72,5 @@ def test_only_the_command_line_prints_and_nothing_asserts(path):
         if isinstance(node, ast.Import | ast.ImportFrom):
             names = {alias.name for alias in node.names} | {getattr(node, "module", None)}
             assert not names & {"pickle", "marshal", "shelve", "dill"}
+            # it takes instructions apart; the one that reads PyTorch's files runs a few harmless ones itself
+            assert path.name == "torch_pickle.py" or "pickletools" not in names

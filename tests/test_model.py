@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import math
 
@@ -9,8 +10,11 @@ import keras
 import numpy as np
 import pytest
 
+import resnet50.weights.read
 from resnet50.blocks import V1, V1_5
 from resnet50.model import STAGES, ResNet50, Stage, build_resnet50, resnet_features
+from resnet50.weights import WeightsFile
+from resnet50.weights.normalization import model_normalization
 
 DEPTHS = {"conv2": 3, "conv3": 4, "conv4": 6, "conv5": 3}
 
@@ -521,6 +525,154 @@ def test_training_moves_every_statistic_and_a_frozen_layer_none(tiny_stages, ran
         assert moved == [False, False, layer.name not in frozen, layer.name not in frozen], layer.name
 
 
+# --------------------------------------------------------------------------------------------------- pretrained weights
+
+
+def of_file(model: keras.Model, **changes) -> WeightsFile:
+    """What a file with this model's weights would be read as."""
+    arrays = {layer.name: tuple(layer.get_weights()) for layer in model.layers if layer.weights}
+    conventions = V1 if len(arrays["conv1_conv"]) == 2 else V1_5
+    file = WeightsFile("some file", "keras", conventions.from_scratch(), "caffe", arrays, {})
+    return dataclasses.replace(file, **changes)
+
+
+def same_by_name(mine: keras.Model, other: keras.Model, *, but: tuple[str, ...] = ()) -> bool:
+    ours, theirs = ({layer.name: layer.get_weights() for layer in m.layers if layer.weights} for m in (mine, other))
+    return ours.keys() == theirs.keys() and all(
+        all(map(np.array_equal, values, theirs[name])) for name, values in ours.items() if name not in but
+    )
+
+
+@pytest.mark.parametrize(("conventions", "stride_of"), [(V1, "1_conv"), (V1_5, "2_conv")], ids=["v1", "v1.5"])
+@pytest.mark.parametrize("normalization", ["symmetric", "caffe", "torch"])
+def test_weights_bring_their_conventions_and_normalisation(
+    conventions, stride_of, normalization, tiny_stages, random_weights
+):
+    options = {"input_shape": (40, 48, 3), "stages": tiny_stages}
+    source = random_weights(build_resnet50(3, conventions=conventions, normalization=normalization, **options), 1)
+    model = build_resnet50(3, weights=of_file(source, normalization=normalization), **options)
+    assert same_by_name(model, source)
+    assert model.get_layer("conv1_conv").use_bias == conventions.use_bias
+    assert model.get_layer(f"conv3_block1_{stride_of}").strides == (2, 2)
+    assert model.get_layer("conv1_bn").momentum == 0.9
+    assert model.get_layer("conv1_bn").epsilon == conventions.epsilon
+    assert model_normalization(model) == normalization
+
+
+def test_explicit_arguments_win_over_the_weights(tiny_stages, random_weights):
+    options = {"input_shape": (40, 48, 3), "stages": tiny_stages}
+    source = random_weights(build_resnet50(3, **options), 1)
+    model = build_resnet50(3, weights=of_file(source), normalization="torch", conventions=V1, **options)
+    assert same_by_name(model, source)
+    assert model_normalization(model) == "torch"
+    assert model.get_layer("conv1_bn").momentum == 0.99
+    with pytest.raises(ValueError, match=r"some file: belongs to another network, 15 layers differ"):
+        build_resnet50(3, weights=of_file(source), conventions=V1_5, **options)
+
+
+def test_a_head_for_other_classes_starts_afresh(tiny_stages, random_weights):
+    options = {"input_shape": (40, 48, 3), "stages": tiny_stages}
+    source = random_weights(build_resnet50(3, **options), 1)
+    for changes in ({"classes": 5}, {"classes": 3, "head": "mlp"}):
+        model = build_resnet50(**changes, weights=of_file(source), **options)
+        head = {"predictions", "head_dense_512", "head_dense_128"}
+        assert same_by_name(
+            keras.Model(model.inputs, model.get_layer("avg_pool").output),
+            keras.Model(source.inputs, source.get_layer("avg_pool").output),
+        )
+        for layer in model.layers:
+            if layer.name in head:
+                kernel, bias = layer.get_weights()
+                assert kernel.std() > 0
+                assert (bias == 0).all()
+
+
+def test_a_file_that_does_not_tell_its_normalisation_wants_it_told(tiny_stages, random_weights):
+    options = {"input_shape": (40, 48, 3), "stages": tiny_stages}
+    source = random_weights(build_resnet50(3, **options), 1)
+    file = of_file(source, normalization="unknown")
+    message = (
+        r"some file.* does not tell how its network normalises pixels; say it by normalization, one of symmetric, c"
+    )
+    with pytest.raises(ValueError, match=message):
+        build_resnet50(3, weights=file, **options)
+    assert model_normalization(build_resnet50(3, weights=file, normalization="caffe", **options)) == "caffe"
+
+
+def test_raw_pictures_give_what_keras_preprocessing_and_network_give(random_weights):
+    theirs = random_weights(keras.applications.ResNet50(weights=None, input_shape=(40, 56, 3), classes=5), 3)
+    dim(theirs)
+    mine = build_resnet50(5, input_shape=(40, 56, 3), weights=of_file(theirs))
+    pixels = np.random.default_rng(5).integers(0, 256, (2, 40, 56, 3), dtype="uint8")
+    preprocessed = keras.applications.resnet.preprocess_input(pixels.astype("float32"))  # a copy: it works in place
+    assert_equal_outputs(mine, theirs, pixels, preprocessed)
+
+
+def test_raw_pictures_give_what_torchs_preprocessing_and_network_give(tiny_stages, random_weights):
+    """Torchvision's ToTensor and Normalize, written out, before the network in NumPy that strides on the 3x3."""
+    source = random_weights(build_resnet50(5, input_shape=(40, 56, 3), stages=tiny_stages, conventions=V1_5), 3)
+    file = of_file(source, layout="torchvision", normalization="torch")
+    mine = build_resnet50(5, input_shape=(40, 56, 3), stages=tiny_stages, weights=file)
+    pixels = np.random.default_rng(5).integers(0, 256, (2, 40, 56, 3), dtype="uint8")
+    unit = pixels.astype("float64") / 255
+    x = (unit - np.array([0.485, 0.456, 0.406])) / np.array([0.229, 0.224, 0.225])
+    features = network_oracle(x, dict(file.arrays), [("conv2", 2, 1), ("conv3", 2, 2)], v15=True, small=False)
+    kernel, bias = file.arrays["predictions"]
+    logits = features.mean(axis=(1, 2)) @ kernel + bias
+    expected = np.exp(logits - logits.max(axis=1, keepdims=True))
+    expected /= expected.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(np.asarray(mine(pixels)), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 4])
+def test_other_channels_when_asked_with_weights_and_without(channels, tiny_stages, random_weights):
+    options = {"stages": tiny_stages, "adapt_stem": True}
+    source = random_weights(build_resnet50(3, input_shape=(40, 48, 3), stages=tiny_stages), 1)
+    pixels = np.random.default_rng(5).integers(0, 256, (2, 33, 47, channels), dtype="uint8")
+    fresh = build_resnet50(3, input_shape=(33, 47, channels), **options)
+    assert fresh(pixels).shape == (2, 3)
+    model = build_resnet50(3, input_shape=(None, None, channels), weights=of_file(source), **options)
+    assert same_by_name(model, source, but=("conv1_conv",))
+    kernel, rgb = (m.get_layer("conv1_conv").get_weights()[0] for m in (model, source))
+    if channels == 1:
+        np.testing.assert_allclose(kernel[:, :, 0], rgb.sum(axis=2), rtol=1e-5, atol=1e-6)
+    else:
+        np.testing.assert_allclose(kernel[:, :, -1], rgb[:, :, (channels - 1) % 3] * 3 / channels, rtol=1e-5)
+    assert model(pixels).shape == (2, 3)
+    assert model_normalization(model) == "caffe"
+
+
+@pytest.mark.parametrize(
+    ("options", "name"), [({"classes": 1000}, "imagenet"), ({"include_top": False}, "imagenet-notop")]
+)
+def test_imagenet_is_asked_for_as_in_keras_applications(options, name, monkeypatch):
+    asked = []
+    monkeypatch.setattr(resnet50.weights.read, "fetch_weights", lambda name: asked.append(name) or "gone.h5")
+    monkeypatch.setattr(resnet50.weights.read, "_read_file", lambda path: of_file(ResNet50((32, 40, 3), **options)))
+    model = ResNet50((32, 40, 3), weights="imagenet", **options)
+    assert asked == [name]
+    assert model.get_layer("conv1_bn").momentum == 0.99  # of V1, which the network is built with
+
+
+def test_a_top_that_does_not_fit_is_refused_before_a_download(monkeypatch):
+    monkeypatch.setattr(resnet50.weights.read, "fetch_weights", None)
+    message = r"weights='timm/a1_in1k' come with a top for 1000 classes, the network has 6; include_top=False takes"
+    with pytest.raises(ValueError, match=message):
+        ResNet50((32, 40, 3), weights="timm/a1_in1k")
+    with pytest.raises(ValueError, match=r"weights='imagenet-notop' come with a top for no classes, the network has 6"):
+        ResNet50((32, 40, 3), weights="imagenet-notop")
+
+
+def test_the_bare_network_refuses_a_file_with_another_top(tmp_path):
+    ResNet50((32, 40, 3), 4).save(tmp_path / "w.keras")
+    message = r"w\.keras: does not fit the top of this network \(predictions: 4 classes in the file, 6 in the model\)"
+    with pytest.raises(ValueError, match=message):
+        ResNet50((32, 40, 3), weights=tmp_path / "w.keras")
+    assert ResNet50((32, 40, 3), include_top=False, weights=tmp_path / "w.keras").output_shape == (None, 1, 2, 2048)
+    with pytest.raises(ValueError, match=r"the file's conventions are v1 \(biases\), the model's are not"):
+        ResNet50((32, 40, 3), 4, weights=tmp_path / "w.keras", conventions=V1_5)
+
+
 # ------------------------------------------------------------------------------------------------------------ refusals
 
 
@@ -561,15 +713,15 @@ def test_the_network_refuses_channels_first():
 
 
 def test_the_network_refuses_an_unknown_name_of_weights():
-    with pytest.raises(ValueError, match=r"nonsense: needed None or .*\.keras\), found nothing of that name"):
+    with pytest.raises(ValueError, match=r"nonsense: needed a file of ResNet-50 weights .* or a published name"):
         ResNet50((32, 40, 3), include_top=False, weights="nonsense")
 
 
 @pytest.mark.parametrize("name", ["missing.h5", "missing.weights.h5", "missing.keras"])
 def test_a_missing_file_of_weights(name, tmp_path, tiny_stages):
-    with pytest.raises(FileNotFoundError, match=rf"{name}: needed a file of Keras weights .*found nothing there"):
+    with pytest.raises(FileNotFoundError, match=rf"{name}: needed a file of ResNet-50 weights .*found nothing there"):
         ResNet50((32, 40, 3), include_top=False, weights=tmp_path / name)
-    with pytest.raises(FileNotFoundError, match=rf"{name}: needed a file of Keras weights .*found nothing there"):
+    with pytest.raises(FileNotFoundError, match=rf"{name}: needed a file of ResNet-50 weights .*found nothing there"):
         build_resnet50(stages=tiny_stages, weights=str(tmp_path / name))
 
 
@@ -581,11 +733,15 @@ def test_a_missing_file_of_weights(name, tmp_path, tiny_stages):
         ({"classes": 1}, r"classes must be at least 2 to tell anything apart, got 1"),
         ({"classes": True}, r"classes must be a positive integer, got True"),
         ({"input_shape": (31, 64, 3)}, r"at least 32 x 32 pixels, got \(31, 64, 3\)"),
-        ({"input_shape": (64, 64, 1)}, r"must be \(height, width, 3\) for RGB pictures, got \(64, 64, 1\)"),
+        ({"input_shape": (64, 64, 1)}, r"RGB pictures, got \(64, 64, 1\); adapt_stem=True allows other channels\."),
+        ({"input_shape": (64, 64, 0), "adapt_stem": True}, r"must name the number of channels, got \(64, 64, 0\)"),
         ({"input_shape": (3, 64, 64)}, r"must be \(height, width, 3\) for RGB pictures, got \(3, 64, 64\)"),
         ({"input_shape": (64, 64)}, r"must be \(height, width, 3\) for RGB pictures, got \(64, 64\)"),
-        ({"weights": "nonsense"}, r"nonsense: needed None or a file of Keras weights .*found nothing of that name"),
-        ({"head": "deep"}, r"head must be one of linear, mlp, or a function, got 'deep'"),
+        (
+            {"weights": "nonsense"},
+            r"nonsense: needed a file of ResNet-50 weights .* or a published name, found neither",
+        ),
+        ({"head": "deep"}, r"head must be one of .*, or a function, got 'deep'"),
         ({"normalization": "zscore"}, r"normalization must be one of symmetric, caffe, torch, got 'zscore'"),
         ({"stem": "tiny"}, r"stem must be one of imagenet, small, got 'tiny'"),
     ],

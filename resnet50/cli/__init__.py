@@ -10,10 +10,12 @@ from typing import NoReturn
 
 COMMANDS = {
     "train": "train a classifier by a recipe, or resume a run",
+    "rates": "find a learning rate: let it rise for some steps and draw what the loss does",
     "evaluate": "score a trained classifier on a test split",
     "predict": "say what is on pictures",
     "summary": "show the network stage by stage, or draw it",
     "data": "fetch or show a data set",
+    "weights": "list, show, fetch or verify published weights",
     "recipes": "list the recipes, or show one",
 }
 

@@ -31,7 +31,7 @@ def _fetch(options: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from resnet50.data.download import fetch_signs
+    from resnet50.data.signs import fetch_signs
 
     console = Console()
     columns = (TextColumn("SIGNS"), BarColumn(), DownloadColumn(), TimeRemainingColumn())

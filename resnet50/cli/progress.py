@@ -3,70 +3,89 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
-import keras
+from rich import progress as bars
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from resnet50.evaluation.report import Report
+from resnet50.training.callbacks import Progress
 from resnet50.training.fit import Run
+from resnet50.training.recipe import Phase
+from resnet50.weights.transfer import TransferReport
 
 
-class EpochTable(keras.callbacks.Callback):
-    """A bar for the epochs with the time left, and a line for each finished epoch; silent where no terminal is.
+class EpochTable(Progress):
+    """A bar for the epochs with the time left, a line for each finished epoch, and one for each of several phases.
+
+    Where no terminal is, only what pretrained weights gave the network is said.
 
     Args:
-        epochs: Epochs of the whole run.
+        phases: Phases of the run.
     """
 
-    def __init__(self, epochs: int) -> None:
+    def __init__(self, phases: Sequence[Phase]) -> None:
         super().__init__()
         self._console = Console()
-        self._progress = Progress(
-            TextColumn("epoch {task.fields[epoch]}/" + str(epochs)),
-            BarColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[now]}"),
+        self._bars = bars.Progress(
+            bars.TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
+            bars.BarColumn(),
+            bars.TimeRemainingColumn(),
+            bars.TextColumn("{task.fields[now]}"),
             console=self._console,
             transient=True,
             disable=not self._console.is_terminal,
         )
-        self._epochs = epochs
+        self._phases = phases
+        self._epochs = sum(phase.epochs for phase in phases)
+        self._first: int | None = None
+        self._bar = self._bars.add_task("", total=None, epoch=0, epochs=self._epochs, now="")
+
+    def begin_run(self, transfer: TransferReport | None) -> None:
+        """Print what the weights gave the network."""
+        if transfer:
+            self._console.print(str(transfer), highlight=False, markup=False, soft_wrap=True)
+
+    def begin_phase(self, phase: int, epoch: int) -> None:
+        """Count the epochs that are left, since an earlier phase may have ended early, and name the phase."""
+        self._epochs = epoch + sum(one.epochs for one in self._phases[phase:])
+        if len(self._phases) > 1 and not self._bars.disable:
+            trained = self._phases[phase].trains
+            words = f"phase {phase + 1} of {len(self._phases)}: {'all layers' if trained == 'all' else trained}"
+            self._console.print(words, style="bold", highlight=False)
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
-        """Draw the empty bar."""
-        self._bar = self._progress.add_task("", total=None, epoch=0, now="")
-        self._progress.start()
+        """Draw the bar."""
+        self._bars.start()
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Count the epoch; the total is known from the first, so that a resumed run's time left is right."""
+        """Count the epoch; what is done is counted from this process's first, so that a resumed run's time is right."""
         self._began = time.perf_counter()
         steps = self.params["steps"]
-        if self._progress.tasks[0].total is None:
-            self._first = epoch
-            self._progress.update(self._bar, total=(self._epochs - epoch) * steps)
-        self._progress.update(self._bar, epoch=epoch + 1, completed=(epoch - self._first) * steps)
+        self._first = epoch if self._first is None else self._first
+        total, done = (self._epochs - self._first) * steps, (epoch - self._first) * steps
+        self._bars.update(self._bar, epoch=epoch + 1, epochs=self._epochs, total=total, completed=done)
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         """Move the bar."""
         logs = logs or {}
         now = f"loss {logs.get('loss', 0):.3f}  accuracy {logs.get('accuracy', 0):.1%}"
-        self._progress.update(self._bar, advance=1, now=now)
+        self._bars.update(self._bar, advance=1, now=now)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Print the epoch's line above the bar."""
-        if self._progress.disable:
+        if self._bars.disable:
             return
         logs = logs or {}
         line = f"{epoch + 1:4}  loss {logs['loss']:6.3f}  accuracy {logs['accuracy']:6.1%}"
         if "val_loss" in logs:
             line += f"  │ val loss {logs['val_loss']:6.3f}  accuracy {logs['val_accuracy']:6.1%}"
-        self._progress.console.print(f"{line}  [dim]{time.perf_counter() - self._began:.1f} s[/dim]", highlight=False)
+        self._bars.console.print(f"{line}  [dim]{time.perf_counter() - self._began:.1f} s[/dim]", highlight=False)
 
     def close(self) -> None:
         """Take the bar away, however the training ended, and give the terminal its cursor back."""
-        self._progress.stop()
+        self._bars.stop()
 
 
 def show_report(report: Report) -> None:
@@ -91,5 +110,6 @@ def show_run(run: Run) -> None:
     """Print what came of a training, and where it is."""
     show_report(run.report)
     folder = run.folder
-    for path in (folder.model, folder.report, folder.history, folder.curves, folder.confusion):
-        print(path)
+    for path in (folder.model, folder.report, folder.history, folder.curves, folder.confusion, folder.transfer):
+        if path.exists():
+            print(path)

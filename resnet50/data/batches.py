@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from resnet50.data.augmentation import Augmentation
+from resnet50.data.mixing import Mixing
 from resnet50.data.split import Split
 
 
@@ -22,7 +23,11 @@ class Batches(keras.utils.PyDataset):
         batch_size: Pictures in a batch.
         shuffle: Whether each epoch has an order of its own; if not, batches keep the split's order.
         augmentation: Random changes to each picture; None for none.
-        seed: Decides order and changes.
+        mixing: Random mixture of the pictures of a batch, after their changes; None for none.
+        balance: Whether a batch also holds weights, under which every class counts as much as any other: a picture's
+            class that has ``count`` of the ``n`` pictures weighs ``n / (classes * count)``, which is 1 on average over
+            the pictures. Classes without pictures are not counted.
+        seed: Decides order, changes and mixtures.
 
     Attributes:
         epoch: Epoch that batches are drawn for, counted from 0.
@@ -38,6 +43,8 @@ class Batches(keras.utils.PyDataset):
         *,
         shuffle: bool = False,
         augmentation: Augmentation | None = None,
+        mixing: Mixing | None = None,
+        balance: bool = False,
         seed: int = 0,
     ) -> None:
         # On TensorFlow two threads, since Keras then leaves tf.data's autotuner out, which can idle for ten seconds at
@@ -51,19 +58,22 @@ class Batches(keras.utils.PyDataset):
         if not len(split):
             raise ValueError(f"{split.dataset}: there are no pictures to make batches of.")
         self.split, self.batch_size, self.seed = split, batch_size, seed
-        self.shuffle, self.augmentation = shuffle, augmentation
+        self.shuffle, self.augmentation, self.mixing, self.balance = shuffle, augmentation, mixing, balance
         self.epoch = 0
         self._one_hot = np.eye(len(split.class_names), dtype=np.float32)
+        self._class_weights = _balancing_weights(split)
 
     def __len__(self) -> int:
         """Return the number of batches in an epoch."""
         return -(-len(self.split) // self.batch_size)
 
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+    def __getitem__(self, index: int) -> tuple[np.ndarray, ...]:
         """Return batch ``index`` of the epoch.
 
         Returns:
-            Pictures, RGB uint8 ``(n, height, width, 3)``, 0..255, and classes, one-hot float32 ``(n, classes)``.
+            Pictures, RGB uint8 ``(n, height, width, 3)``, 0..255, and targets, float32 ``(n, classes)``, one-hot where
+            nothing is mixed; if balanced also weights, float32 ``(n,)``, those of a mixed picture's classes in its
+            proportions.
 
         Raises:
             IndexError: If an epoch has no such batch.
@@ -80,4 +90,15 @@ class Batches(keras.utils.PyDataset):
             # a picture's change hangs on which picture it is, so that another batch size changes it alike
             generators = [np.random.default_rng((self.seed, epoch, int(picture))) for picture in chosen]
             images = self.augmentation.apply(images, generators)
-        return images, self._one_hot[self.split.labels[chosen]]
+        targets = self._one_hot[self.split.labels[chosen]]
+        if self.mixing is not None:
+            # the last number keeps this generator apart from that of the picture which has the batch's index
+            images, targets = self.mixing.apply(images, targets, np.random.default_rng((self.seed, epoch, index, 1)))
+        return (images, targets, targets @ self._class_weights) if self.balance else (images, targets)
+
+
+def _balancing_weights(split: Split) -> np.ndarray:
+    """Return the weight of each class, float32 ``(classes,)``; 0 for one without pictures."""
+    counts = np.bincount(split.labels, minlength=len(split.class_names))
+    classes = np.count_nonzero(counts)
+    return np.divide(len(split), classes * counts, out=np.zeros(len(counts), np.float32), where=counts > 0)

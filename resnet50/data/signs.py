@@ -16,13 +16,58 @@ import h5py
 import numpy as np
 
 from resnet50.data.split import Split
+from resnet50.download import Download, Progress, cache_folder, fetch
 from resnet50.files import atomic_path, open_h5
 
 TRAIN_FILE = "train_signs.h5"
 TEST_FILE = "test_signs.h5"
 
+_COURSE = "https://raw.githubusercontent.com/shivanshuman021/HandSigns-Indentifier/86467f48a34c39a79cc7f933ec8753e73b384478/datasets"
+
+SIGNS = (
+    Download(
+        name=TRAIN_FILE,
+        urls=(
+            f"{_COURSE}/train_signs.h5",
+            "https://raw.githubusercontent.com/LoqmanSamani/deep-learning/020451f693ccf6ecde606b70589bce43f7ee1fe0/data/train_signs.h5",
+        ),
+        limit=16 << 20,
+        git_blob="15904fbeb148848aea50d42c96a539b7bd11c4e5",
+    ),
+    Download(
+        name=TEST_FILE,
+        urls=(
+            f"{_COURSE}/test_signs.h5",
+            "https://raw.githubusercontent.com/rohitbv998/Retinal-Vessel-Segmentation-using-Deep-Learning/2a8d6ded7da00e8679ea27b6b9d7f9550e5d5fa1/datasets/test_signs.h5",
+        ),
+        limit=2 << 20,
+        git_blob="ac34131b87c829b90f5c0913f90d509f1c1f8ed0",
+        sha256_start="539fb746ed9e947e",
+    ),
+)
+"""The course's two files of hand signs."""
+
 MOST_BYTES = 16 << 30
 """Most bytes of one key, decompressed, that are read: pictures are held in memory, and a few KiB can declare TiB."""
+
+
+def fetch_signs(folder: str | os.PathLike[str] | None = None, *, progress: Progress | None = None) -> Path:
+    """Fetch the course's two files of hand signs, as far as they are not there yet.
+
+    Args:
+        folder: Where to put them; ``signs`` in `cache_folder` by default.
+        progress: Called as a file grows, first for the training file, then for the test file.
+
+    Returns:
+        The folder, which holds ``train_signs.h5`` and ``test_signs.h5``: what `load_signs` takes.
+
+    Raises:
+        DownloadError: If a file can be had from none of its addresses, or cannot be written.
+    """
+    folder = cache_folder() / "signs" if folder is None else Path(folder)
+    for download in SIGNS:
+        fetch(download, folder, progress=progress)
+    return folder
 
 
 def load_signs(train: str | os.PathLike[str], test: str | os.PathLike[str] | None = None) -> tuple[Split, Split]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,6 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from resnet50.figures import theme
+
+if TYPE_CHECKING:
+    from resnet50.training.rate_finder import RateCurve
 
 SPARSE = 12
 """From one class more on, zeros beside the diagonal stay blank, for the eye to find what is not zero."""
@@ -23,17 +27,19 @@ def draw_curves(history: Mapping[str, Sequence[float]], *, title: str) -> Figure
 
     Args:
         history: A value per epoch under ``loss`` and ``accuracy`` (0..1), and, where there are, under ``val_loss``,
-            ``val_accuracy`` and ``learning_rate``. NaN stands for an epoch without that value.
+            ``val_accuracy``, ``learning_rate`` and ``phase`` (its number). NaN stands for an epoch without that value.
         title: What was trained on what.
 
     Returns:
-        Figure with a panel for each; curves end in their last value.
+        Figure with a panel for each; curves end in their last value, and a dashed line stands where a phase ends.
 
     Raises:
         ValueError: If loss or accuracy is missing, there is no epoch, or the lengths differ.
     """
     kept = _checked_history(history)
     rate = kept.pop("learning_rate", None)
+    phases = kept.pop("phase", np.zeros(1))
+    boundaries = np.flatnonzero(np.diff(phases)) + 1.5  # between the last epoch of one and the first of the next
     epochs = np.arange(1, len(kept["loss"]) + 1)
     height = 4.2 if rate is None else 5.4
     rows = [2.65] if rate is None else [2.65, 0.5]
@@ -46,6 +52,7 @@ def draw_curves(history: Mapping[str, Sequence[float]], *, title: str) -> Figure
     for column, key in enumerate(("loss", "accuracy")):
         axes = figure.add_subplot(grid[0, column])
         _style(axes, key.capitalize(), epochs)
+        _draw_boundaries(axes, boundaries)
         curves = [("training", kept[key], theme.TRAINING), ("validation", kept.get(f"val_{key}"), theme.VALIDATION)]
         ends = []
         for label, values, color in curves:
@@ -59,6 +66,7 @@ def draw_curves(history: Mapping[str, Sequence[float]], *, title: str) -> Figure
     if rate is not None:
         axes = figure.add_subplot(grid[1, :])
         _style(axes, "Learning rate", epochs)
+        _draw_boundaries(axes, boundaries)
         _draw_curve(axes, epochs, rate, theme.ACTIVATION)
         top = np.nanmax(rate, initial=0) or 1.0
         axes.set_ylim(0, top * 1.1)
@@ -131,8 +139,44 @@ def draw_confusion(confusion: np.ndarray, class_names: Sequence[str], *, title: 
     return figure
 
 
+def draw_rates(curve: RateCurve, *, title: str = "Learning rate range test") -> Figure:
+    """Draw the loss against the learning rate of a range test, with the suggested rate marked.
+
+    Args:
+        curve: Rates and losses of a test that `resnet50.training.rate_finder.find_learning_rate` made.
+        title: What was tested.
+
+    Returns:
+        Figure with the rate on a logarithmic axis; a loss far above the first is cut off, for the eye to see where it
+        fell.
+    """
+    rates, losses = np.array(curve.rates), np.array(curve.losses)
+    figure = theme.new_figure(7.5, 4.2)
+    _write(figure, 0.1, 0.93, title, size=theme.LARGE, weight="bold")
+    axes = figure.add_axes((0.1, 0.15, 0.86, 0.63))
+    _style(axes, "Loss, smoothed", rates)
+    axes.set_xscale("log")
+    axes.tick_params(which="minor", colors=theme.MUTED)
+    axes.set_xlim(rates[0], rates[-1])
+    axes.set_xlabel("learning rate", fontsize=theme.SMALL, color=theme.MUTED, family=theme.FONT)
+    low, begin = losses.min(), losses[0]
+    margin = 0.5 * (begin - low) or 0.5
+    axes.set_ylim(low - margin / 4, begin + margin)
+    axes.plot(rates, losses, color=theme.TRAINING, linewidth=2)
+    there = float(np.interp(curve.suggestion, rates, losses))
+    axes.axvline(curve.suggestion, color=theme.VALIDATION, linewidth=1.2, linestyle="--")
+    axes.plot([curve.suggestion], [there], color=theme.VALIDATION, marker="o", markersize=7)
+    side = -1 if curve.suggestion > np.sqrt(rates[0] * rates[-1]) else 1  # where there is more room for words
+    axes.annotate(
+        f"suggested {curve.suggestion:.2g}", (curve.suggestion, begin + margin), (6 * side, -8),
+        textcoords="offset points", fontsize=theme.SMALL, color=theme.shade(theme.VALIDATION, 0.85), family=theme.FONT,
+        weight="bold", ha="right" if side < 0 else "left", va="top",
+    )  # fmt: skip
+    return figure
+
+
 def _checked_history(history: Mapping[str, Sequence[float]]) -> dict[str, np.ndarray]:
-    known = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate")
+    known = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "phase")
     missing = [key for key in known[:2] if key not in history]
     if missing:
         raise ValueError(f"history: needed loss and accuracy, found {', '.join(history) or 'nothing'}.")
@@ -168,6 +212,12 @@ def _style(axes: Axes, title: str, epochs: np.ndarray) -> None:
 
 def _write_epoch(axes: Axes) -> None:
     axes.set_xlabel("epoch", fontsize=theme.SMALL, color=theme.MUTED, family=theme.FONT)
+
+
+def _draw_boundaries(axes: Axes, boundaries: np.ndarray) -> None:
+    """Draw a line where each phase but the last ends; it has no part in the panel's limits."""
+    for boundary in boundaries:
+        axes.axvline(boundary, color=theme.OTHER, linewidth=1.2, linestyle="--", zorder=1)
 
 
 def _limit(axes: Axes, key: str) -> None:

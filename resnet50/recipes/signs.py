@@ -11,9 +11,9 @@ from __future__ import annotations
 import os
 
 from resnet50.data.augmentation import Augmentation
-from resnet50.data.download import cache_folder
 from resnet50.data.signs import TEST_FILE, TRAIN_FILE, load_signs
 from resnet50.data.split import Split
+from resnet50.download import cache_folder
 from resnet50.training.recipe import Recipe
 
 RECIPE = Recipe(

@@ -4,18 +4,41 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 import keras
 import numpy as np
 
 from resnet50.data.batches import Batches
+from resnet50.training.recipe import Phase, Recipe
 from resnet50.training.run import write_history
+from resnet50.weights.transfer import TransferReport
 
 
 class DivergenceError(ValueError):
     """The loss became NaN, infinite or absurdly large; the text says when and what to do."""
+
+
+class Progress(keras.callbacks.Callback):
+    """A callback that shows a training, and is told what Keras' callbacks are not."""
+
+    def begin_run(self, transfer: TransferReport | None) -> None:
+        """Show what pretrained weights gave the network.
+
+        Args:
+            transfer: The report; None from scratch, or where a checkpoint holds all weights.
+        """
+
+    def begin_phase(self, phase: int, epoch: int) -> None:
+        """Show that a phase begins or goes on.
+
+        Args:
+            phase: Which, counted from 0.
+            epoch: Epoch of the run at which the phase began, counted from 0.
+        """
 
 
 class DrawEpoch(keras.callbacks.Callback):
@@ -124,6 +147,44 @@ class AverageEpochs(keras.callbacks.Callback):
             self.model.set_weights([total / self.count for total in self.total])
 
 
+class ValidateAverage(keras.callbacks.Callback):
+    """Validate the running average of the weights, which is what becomes the trained model.
+
+    Keras' `SwapEMAWeights` swaps the two by adding and subtracting them on TensorFlow, which rounds both; this puts the
+    very same weights back.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._swapped = ExitStack()
+
+    def on_test_begin(self, logs: dict[str, float] | None = None) -> None:
+        """Put the average in."""
+        self._swapped.enter_context(averaged(self.model))
+
+    def on_test_end(self, logs: dict[str, float] | None = None) -> None:
+        """Put the weights back."""
+        self._swapped.close()
+
+
+@contextmanager
+def averaged(model: keras.Model) -> Iterator[None]:
+    """Give a model the running average of its weights for a block, if its optimiser keeps one."""
+    if not model.optimizer.use_ema:
+        yield
+        return
+    weights = [np.array(keras.ops.convert_to_numpy(weight)) for weight in model.trainable_weights]
+    model.optimizer.finalize_variable_values(model.trainable_weights)
+    for weight in model.trainable_weights:
+        # JAX would else give away the average's own memory with the weight's when it validates
+        weight.assign(keras.ops.copy(weight.value))
+    try:
+        yield
+    finally:
+        for weight, value in zip(model.trainable_weights, weights, strict=True):
+            weight.assign(value)
+
+
 class WriteHistory(keras.callbacks.Callback):
     """Keep a row for each epoch, and the file of them up to date.
 
@@ -131,13 +192,15 @@ class WriteHistory(keras.callbacks.Callback):
         path: The CSV file.
 
     Attributes:
-        rows: ``epoch`` counted from 1, ``loss``, ``accuracy``, their ``val_`` twins where pictures are held out,
-            ``learning_rate`` at the epoch's end and ``seconds``.
+        phase: Number of the phase, counted from 1, for the rows of a run of several; None for no such column.
+        rows: ``epoch`` counted from 1, ``phase``, ``loss``, ``accuracy``, their ``val_`` twins where pictures are held
+            out, ``learning_rate`` at the epoch's end and ``seconds``.
     """
 
     def __init__(self, path: Path) -> None:
         super().__init__()
         self._path = path
+        self.phase: int | None = None
         self.rows: list[dict[str, float]] = []
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
@@ -146,9 +209,46 @@ class WriteHistory(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Add the row and write the file."""
-        row: dict[str, float] = {"epoch": epoch + 1}
+        row: dict[str, float] = {"epoch": epoch + 1, **({"phase": self.phase} if self.phase else {})}
         row.update({name: float(value) for name, value in (logs or {}).items()})
         row["learning_rate"] = float(self.model.optimizer.learning_rate)
         row["seconds"] = round(time.perf_counter() - self._began, 2)
         self.rows.append(row)
         write_history(self._path, self.rows)
+
+
+def phase_callbacks(phase: Phase) -> list[keras.callbacks.Callback]:
+    """Return Keras' callbacks that end a phase early or lower its rate, by its validation loss."""
+    made: list[keras.callbacks.Callback] = []
+    if phase.schedule == "plateau":
+        made.append(keras.callbacks.ReduceLROnPlateau(factor=phase.rate_factor, patience=phase.rate_patience))
+    if phase.patience:
+        made.append(keras.callbacks.EarlyStopping(patience=phase.patience))
+    return made
+
+
+def check_callbacks(recipe: Recipe, callbacks: Sequence[keras.callbacks.Callback]) -> None:
+    """Refuse callbacks that cannot do what they are for in a training by this recipe.
+
+    Raises:
+        ValueError: If one sets a rate that a schedule sets, watches a validation that there is none of, or is a
+            TensorBoard without the packages that it writes with.
+    """
+    scheduled = [phase.schedule for phase in recipe.phases if phase.schedule != "constant"]
+    for callback in callbacks:
+        name = type(callback).__name__
+        setters = (keras.callbacks.ReduceLROnPlateau, keras.callbacks.LearningRateScheduler)
+        if isinstance(callback, setters) and scheduled:
+            raise ValueError(
+                f"{name} sets the learning rate, which the schedule {scheduled[0]!r} sets too; "
+                "use the schedule 'constant', or leave the callback out."
+            )
+        if str(getattr(callback, "monitor", "")).startswith("val_") and not recipe.validation:
+            raise ValueError(f"{name} watches {callback.monitor}, but validation is 0; hold pictures out.")
+        if isinstance(callback, keras.callbacks.TensorBoard):
+            missing = [package for package in ("tensorflow", "tensorboard") if find_spec(package) is None]
+            if missing:
+                raise ValueError(
+                    f"TensorBoard needs the packages tensorflow and tensorboard, found no {' and no '.join(missing)}; "
+                    "install resnet50[tensorboard]."
+                )

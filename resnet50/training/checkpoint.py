@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,34 @@ import numpy as np
 from resnet50.files import atomic_path, open_h5
 
 
+@dataclass(frozen=True)
+class Position:
+    """Where in its phases a run stands.
+
+    Attributes:
+        phase: Which phase, counted from 0.
+        began: Epoch of the run at which it began, counted from 0; earlier phases may have ended early.
+    """
+
+    phase: int = 0
+    began: int = 0
+
+
+def read_position(path: Path) -> Position:
+    """Return the phase in which a checkpoint was written; the first one's beginning if there is no checkpoint.
+
+    Raises:
+        ValueError: If the file is damaged, or no checkpoint.
+    """
+    if not path.exists():
+        return Position()
+    with open_h5(path, needed="a checkpoint") as file:
+        if "state" not in file:
+            raise ValueError(f"{path}: needed a checkpoint, found another HDF5 file.")
+        state = json.loads(file["state"][()])
+    return Position(phase=state["phase"], began=state["began"])
+
+
 class Checkpoint(keras.callbacks.Callback):
     """Write the state of a run every few epochs; put it back when the run is resumed.
 
@@ -21,37 +50,47 @@ class Checkpoint(keras.callbacks.Callback):
     (moments, running average, step) and what the other callbacks remember. Put this callback last: callbacks forget in
     ``on_train_begin``, and what they forgot is put back in this one's.
 
+    A finished phase is resumed too: Keras trains no epoch then, but ends the phase as it would have ended, which may
+    change the weights (averages are put in at a phase's end).
+
     Args:
         path: The file.
+        position: The phase, and the epoch at which it began.
         every: Epochs between writings; the last epoch is always written.
-        epochs: Epochs of the whole run.
+        epochs: Epoch of the run at which the phase ends, if nothing stops it.
         others: The callbacks whose memory is kept.
     """
 
-    def __init__(self, path: Path, *, every: int, epochs: int, others: Sequence[keras.callbacks.Callback]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        position: Position,
+        every: int,
+        epochs: int,
+        others: Sequence[keras.callbacks.Callback],
+    ) -> None:
         super().__init__()
-        self._path, self._every, self._epochs, self._others = path, every, epochs, others
+        self._path, self._position, self._every, self._epochs, self._others = path, position, every, epochs, others
         self._memories: list[dict[str, Any]] = []
 
     def restore(self, model: keras.Model) -> int:
         """Put model and optimizer back as they were; the callbacks follow when training begins.
 
         Args:
-            model: Compiled model, built from the same recipe.
+            model: Model built from the same recipe, compiled for the phase.
 
         Returns:
-            Epoch to go on from, counted from 0: 0 if there is no checkpoint yet, the last if a callback had stopped
-            the run.
+            Epoch of the run to go on from, counted from 0: the phase's first if there is no checkpoint of it yet, the
+            one after its last if a callback had stopped the phase.
 
         Raises:
             ValueError: If the file is damaged, or was written with another network or other callbacks.
         """
-        if not self._path.exists():
-            return 0
+        if not self._path.exists() or read_position(self._path) != self._position:
+            return self._position.began
         model.optimizer.build(model.trainable_variables)
         with open_h5(self._path, needed="a checkpoint") as file:
-            if "state" not in file:
-                raise ValueError(f"{self._path}: needed a checkpoint, found another HDF5 file.")
             state = json.loads(file["state"][()])
             groups = _groups(model)
             shapes = {name: [tuple(v.shape) for v in variables] for name, variables in groups.items()}
@@ -71,7 +110,10 @@ class Checkpoint(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         """Give the other callbacks back what they knew."""
-        for callback, memory in zip(self._others, self._memories, strict=False):  # no memories in a fresh run
+        for callback, memory in zip(self._others, self._memories, strict=False):  # no memories in a fresh phase
+            if "monitor_op" in vars(callback) and callback.monitor_op is None:
+                # Keras turns min_delta's sign when it chooses monitor_op, which as a function is not remembered
+                memory.pop("min_delta", None)
             vars(callback).update(memory)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
@@ -87,6 +129,7 @@ class Checkpoint(keras.callbacks.Callback):
                     file[f"{name}/{k}"] = keras.ops.convert_to_numpy(variable.value)
             arrays: list[np.ndarray] = []
             state = {
+                **asdict(self._position),
                 "epoch": epoch,
                 "stopped": stopped,
                 "kinds": [type(callback).__name__ for callback in self._others],

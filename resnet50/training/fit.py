@@ -2,28 +2,48 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 
+from resnet50.blocks import Conventions
 from resnet50.classifier import Classifier
 from resnet50.data.batches import Batches
+from resnet50.data.mixing import Mixing
 from resnet50.data.split import Split
 from resnet50.data.validation import train_validation_split
 from resnet50.evaluation.report import Report, score
 from resnet50.figures.save import save_figure
 from resnet50.figures.training import draw_confusion, draw_curves
 from resnet50.model import STAGES, Stage, build_resnet50
-from resnet50.training.callbacks import AverageEpochs, DrawEpoch, KeepBest, StopDivergence, WriteHistory
-from resnet50.training.checkpoint import Checkpoint
+from resnet50.training.callbacks import (
+    AverageEpochs,
+    DrawEpoch,
+    KeepBest,
+    Progress,
+    StopDivergence,
+    ValidateAverage,
+    WriteHistory,
+    averaged,
+    check_callbacks,
+    phase_callbacks,
+)
+from resnet50.training.checkpoint import Checkpoint, Position, read_position
+from resnet50.training.optimizer import build_optimizer
+from resnet50.training.phases import freeze
 from resnet50.training.precision import resolve_precision, training_twin
-from resnet50.training.recipe import Recipe
+from resnet50.training.recipe import Phase, Recipe
 from resnet50.training.run import RunFolder, describe_environment, write_text
+from resnet50.weights.normalization import NORMALIZATIONS
+from resnet50.weights.read import WeightsFile, read_weights
+from resnet50.weights.transfer import TransferReport, load_weights
 
 
 @dataclass(frozen=True)
@@ -35,12 +55,15 @@ class Run:
         classifier: The trained classifier.
         history: A row for each epoch, as in ``history.csv``.
         report: Scores on the test split.
+        transfer: What pretrained weights gave the network, as in ``transfer.json``; None from scratch, and for a run
+            that was resumed from a checkpoint.
     """
 
     folder: RunFolder
     classifier: Classifier
     history: list[dict[str, float]]
     report: Report
+    transfer: TransferReport | None = None
 
 
 def train(
@@ -60,20 +83,28 @@ def train(
         training: Pictures to learn from, RGB uint8 ``(n, side, side, 3)``; a share is held out if the recipe says so.
         test: Pictures that are looked at once, at the end.
         out: Folder of the run; made here.
-        callbacks: Callbacks of your own or Keras'; what they remember survives a resume.
-        progress: A callback that only shows how it goes; nothing of it is kept.
+        callbacks: Callbacks of your own or Keras'; what they remember survives a resume. Each phase is a ``fit`` of its
+            own: training begins and ends for them in each, and one that stops it ends the phase. A TensorBoard only
+            shows: nothing of it is kept.
+        progress: A callback that only shows how it goes; nothing of it is kept. A `Progress` is told of phases too.
         data: Where the pictures came from, noted in the run so that the command line can resume it.
 
     Returns:
         The finished run.
 
     Raises:
-        ValueError: If there is a run in the folder already, or the pictures do not fit the recipe.
+        ValueError: If there is a run in the folder already, the pictures or the pretrained weights do not fit the
+            recipe, or a callback does not go with it; nothing is written then.
+        FileNotFoundError: If there is no file of the pretrained weights.
         resnet50.training.callbacks.DivergenceError: If the loss is lost; the last good checkpoint stays.
     """
     folder = RunFolder(Path(out))
     _check_fit(recipe, training, test)
-    model = _build(recipe, len(training.class_names))
+    check_callbacks(recipe, callbacks)
+    weights = read_weights(recipe.weights) if recipe.weights else None
+    noted = _describe_weights(weights, recipe) if weights else None
+    model = _build(recipe, len(training.class_names), noted)
+    transfer = load_weights(model, weights) if weights else None
     environment = {
         **describe_environment(),
         "precision": resolve_precision(recipe.precision),
@@ -83,9 +114,11 @@ def train(
             "fingerprint": training.fingerprint,
             "test_fingerprint": test.fingerprint,
         },
+        "weights": noted,
     }
     folder.create(recipe, environment)
-    return _run(model, recipe, environment["precision"], training, test, folder, callbacks, progress)
+    begun = _Begun(folder, recipe, environment["precision"], training, test, model, transfer)
+    return _run(begun, callbacks, progress)
 
 
 def resume(
@@ -113,10 +146,12 @@ def resume(
 
     Raises:
         FileNotFoundError: If there is no run in the folder.
-        ValueError: If the pictures or the backend are not those of the run.
+        ValueError: If the pictures, the backend or, before the first checkpoint, the pretrained weights are not those
+            of the run, or a callback does not go with its recipe.
     """
     folder = RunFolder(Path(out))
     recipe, environment = folder.read()
+    check_callbacks(recipe, callbacks)
     begun_with = (environment["data"]["fingerprint"], environment["data"]["test_fingerprint"])
     if (training.fingerprint, test.fingerprint) != begun_with:
         raise ValueError(
@@ -137,45 +172,86 @@ def resume(
             stacklevel=2,
         )
     folder.remove_leftovers()
-    model = _build(recipe, len(training.class_names))
-    return _run(model, recipe, environment["precision"], training, test, folder, callbacks, progress)
+    noted, transfer = environment["weights"], None
+    model = _build(recipe, len(training.class_names), noted)
+    if recipe.weights and not folder.checkpoint.exists():
+        weights = read_weights(recipe.weights)
+        if _describe_weights(weights, recipe) != noted:
+            raise ValueError(
+                f"{recipe.weights}: needed the pretrained weights that the run began with, found others (their SHA-256 "
+                "differs); put the same file there, or begin a new run."
+            )
+        transfer = load_weights(model, weights)
+    begun = _Begun(folder, recipe, environment["precision"], training, test, model, transfer)
+    return _run(begun, callbacks, progress)
 
 
-def _build(recipe: Recipe, classes: int) -> keras.Model:
+@dataclass(frozen=True)
+class _Begun:
+    """A run about to train, new or resumed."""
+
+    folder: RunFolder
+    recipe: Recipe
+    precision: str
+    training: Split
+    test: Split
+    model: keras.Model
+    transfer: TransferReport | None
+
+
+def _build(recipe: Recipe, classes: int, weights: Mapping[str, Any] | None) -> keras.Model:
+    """Build the network, in the variant that pretrained weights need, if any."""
     keras.utils.set_random_seed(recipe.seed)
     return build_resnet50(
         classes,
         input_shape=(recipe.side, recipe.side, 3),
+        normalization=weights["normalization"] if weights else recipe.normalization,
         head=recipe.head,
         stem=recipe.stem,
+        conventions=Conventions(**weights["conventions"]) if weights else None,
         stages=[Stage(*row) for row in recipe.stages] if recipe.stages else STAGES,
     )
 
 
+def _describe_weights(weights: WeightsFile, recipe: Recipe) -> dict[str, Any]:
+    """Return what a run notes of its pretrained weights: enough to build their network, and to know them again.
+
+    Raises:
+        ValueError: If neither the file nor the recipe tells how pixels are normalised.
+    """
+    normalization = recipe.normalization or weights.normalization
+    if normalization not in NORMALIZATIONS:
+        raise ValueError(
+            f"{weights.origin}: does not tell how its network normalises pixels; set normalization to one of "
+            f"{', '.join(NORMALIZATIONS)}."
+        )
+    sha256 = hashlib.sha256()
+    for name in sorted(weights.arrays):
+        for array in weights.arrays[name]:
+            sha256.update(f"{name} {array.shape} {array.dtype}".encode())
+            sha256.update(array.tobytes())
+    return {
+        "origin": weights.origin,
+        "conventions": asdict(weights.conventions),
+        "normalization": normalization,
+        "sha256": sha256.hexdigest(),
+    }
+
+
 def _run(
-    model: keras.Model,
-    recipe: Recipe,
-    precision: str,
-    training: Split,
-    test: Split,
-    folder: RunFolder,
-    callbacks: Sequence[keras.callbacks.Callback],
-    progress: keras.callbacks.Callback | None,
+    begun: _Begun, callbacks: Sequence[keras.callbacks.Callback], progress: keras.callbacks.Callback | None
 ) -> Run:
-    twin = training_twin(model, precision)
-    learning, held_out = (
-        train_validation_split(training, recipe.validation, seed=recipe.seed) if recipe.validation else (training, None)
-    )
-    batches = Batches(learning, recipe.batch_size, shuffle=True, augmentation=recipe.augmentation, seed=recipe.seed)
-    twin.compile(
-        optimizer=_optimizer(recipe, len(batches)),
-        loss=keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing),
-        metrics=["accuracy"],
-    )
+    folder, recipe, training, test, model = begun.folder, begun.recipe, begun.training, begun.test, begun.model
+    if begun.transfer:
+        write_text(folder.transfer, begun.transfer.to_json())
+    if isinstance(progress, Progress):
+        progress.begin_run(begun.transfer)
+    twin = training_twin(model, begun.precision)
 
     def classifier(metrics: dict[str, float]) -> Classifier:
         """Bring what the twin has learned back into the plain model."""
-        model.set_weights(twin.get_weights())
+        with averaged(twin):
+            model.set_weights(twin.get_weights())
         return Classifier(
             model=model,
             class_names=training.class_names,
@@ -185,25 +261,12 @@ def _run(
             metrics=metrics,
         )
 
+    def save_best(logs: dict[str, float]) -> None:
+        classifier(_floats(logs)).save(folder.best)
+
     history = WriteHistory(folder.history)
-    best = [KeepBest(lambda logs: classifier(_floats(logs)).save(folder.best))] if held_out else []
-    keeping = [history, AverageEpochs(recipe.average_epochs, recipe.epochs), *best, *callbacks]
-    checkpoint = Checkpoint(folder.checkpoint, every=recipe.checkpoint_epochs, epochs=recipe.epochs, others=keeping)
-    twin.fit(
-        batches,
-        validation_data=Batches(held_out, recipe.batch_size) if held_out else None,
-        initial_epoch=checkpoint.restore(twin),
-        epochs=recipe.epochs,
-        shuffle=False,  # Batches shuffles, by the recipe's seed
-        verbose=0,
-        callbacks=[
-            DrawEpoch(batches),
-            StopDivergence(len(training.class_names), advice=_advice(recipe, folder)),
-            *keeping,
-            *([progress] if progress else []),
-            checkpoint,
-        ],
-    )
+    best = [KeepBest(save_best)] if recipe.validation else []
+    _fit(twin, begun, history, [*best, *callbacks], progress)
     trained = Classifier.load(folder.best) if recipe.keep == "best" else classifier({})
     report = score(trained.probabilities(test.images), test)
     trained = replace(trained, metrics={"accuracy": report.accuracy, "loss": report.loss})
@@ -213,27 +276,68 @@ def _run(
     save_figure(draw_curves(_columns(history.rows), title=title), folder.curves)
     heading = f"{report.dataset}, {report.pictures} test pictures: {report.accuracy:.1%} right"
     save_figure(draw_confusion(np.array(report.confusion), training.class_names, title=heading), folder.confusion)
-    return Run(folder=folder, classifier=trained, history=history.rows, report=report)
+    return Run(folder, classifier=trained, history=history.rows, report=report, transfer=begun.transfer)
 
 
-def _optimizer(recipe: Recipe, steps_per_epoch: int) -> keras.optimizers.Optimizer:
-    steps = recipe.epochs * steps_per_epoch
-    warmup = min(round(recipe.warmup_epochs * steps_per_epoch), steps - 1)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        recipe.learning_rate / max(warmup, 1),  # not 0, with which the first step would learn nothing
-        decay_steps=steps - warmup,
-        warmup_target=recipe.learning_rate if warmup else None,
-        warmup_steps=warmup,
+def _fit(
+    twin: keras.Model,
+    begun: _Begun,
+    history: WriteHistory,
+    callbacks: Sequence[keras.callbacks.Callback],
+    progress: keras.callbacks.Callback | None,
+) -> None:
+    """Train the twin phase by phase, from wherever the run stands."""
+    folder, recipe, training = begun.folder, begun.recipe, begun.training
+    learning, held_out = (
+        train_validation_split(training, recipe.validation, seed=recipe.seed) if recipe.validation else (training, None)
     )
-    kind = keras.optimizers.Adam
-    if keras.backend.backend() == "tensorflow":
-        from resnet50.training.fused import FusedAdam
-
-        kind = FusedAdam
-    # Keras' Adam decouples its decay as AdamW does; None spares a pass over the weights that a decay of 0 would cost
-    optimizer = kind(schedule, beta_2=recipe.beta_2, weight_decay=recipe.weight_decay or None)
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    return optimizer
+    batches = Batches(
+        learning,
+        recipe.batch_size,
+        shuffle=True,
+        augmentation=recipe.augmentation,
+        mixing=Mixing(recipe.mixup, recipe.cutmix) if recipe.mixup or recipe.cutmix else None,
+        balance=recipe.balance_classes,
+        seed=recipe.seed,
+    )
+    shown = [callback for callback in callbacks if isinstance(callback, keras.callbacks.TensorBoard)]
+    remembered = [callback for callback in callbacks if callback not in shown]
+    position = read_position(folder.checkpoint)
+    while position.phase < len(recipe.phases):
+        phase = recipe.phases[position.phase]
+        end = position.began + phase.epochs
+        freeze(twin, phase)
+        twin.compile(
+            optimizer=build_optimizer(recipe, phase, twin, len(batches)),
+            loss=keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing),
+            metrics=["accuracy"],
+        )
+        history.phase = position.phase + 1 if recipe.before else None
+        average = [AverageEpochs(recipe.average_epochs, end)] if phase is recipe else []
+        keeping = [history, *average, *remembered, *phase_callbacks(phase)]
+        checkpoint = Checkpoint(
+            folder.checkpoint, position=position, every=recipe.checkpoint_epochs, epochs=end, others=keeping
+        )
+        if isinstance(progress, Progress):
+            progress.begin_phase(position.phase, position.began)
+        twin.fit(
+            batches,
+            validation_data=Batches(held_out, recipe.batch_size) if held_out else None,
+            initial_epoch=checkpoint.restore(twin),
+            epochs=end,
+            shuffle=False,  # Batches shuffles, by the recipe's seed
+            verbose=0,
+            callbacks=[
+                DrawEpoch(batches),
+                *([ValidateAverage()] if recipe.ema else []),
+                StopDivergence(len(training.class_names), advice=_advice(phase, folder)),
+                *keeping,
+                *shown,
+                *([progress] if progress else []),
+                checkpoint,
+            ],
+        )
+        position = Position(position.phase + 1, began=len(history.rows))
 
 
 def _check_fit(recipe: Recipe, training: Split, test: Split) -> None:
@@ -252,10 +356,10 @@ def _check_fit(recipe: Recipe, training: Split, test: Split) -> None:
         )
 
 
-def _advice(recipe: Recipe, folder: RunFolder) -> str:
+def _advice(phase: Phase, folder: RunFolder) -> str:
     return (
-        f"Lower the learning rate (it was {recipe.learning_rate:g}) or lengthen the warm-up "
-        f"({recipe.warmup_epochs:g} epochs) in a new run; the last good state, if any, is in {folder.checkpoint}."
+        f"Lower the learning rate (it was {phase.learning_rate:g}) or lengthen the warm-up "
+        f"({phase.warmup_epochs:g} epochs) in a new run; the last good state, if any, is in {folder.checkpoint}."
     )
 
 

@@ -63,7 +63,9 @@ def training_twin(model: keras.Model, precision: str) -> keras.Model:
             return type(layer).from_config(config)
         if precision == "bfloat16" and not isinstance(layer, _FLOAT32) and layer.name not in model.output_names:
             config["dtype"] = "mixed_bfloat16"
-        copy = replacements.get(type(layer), type(layer)).from_config(config)
+        # the fused operation is for feature maps; a head may normalise channels that are pooled
+        kind = replacements.get(type(layer), type(layer)) if len(layer.output.shape) == 4 else type(layer)
+        copy = kind.from_config(config)
         copy.trainable = layer.trainable
         return copy
 

@@ -46,8 +46,18 @@ class RunFolder:
 
     @property
     def environment(self) -> Path:
-        """Versions, machine, commit and data."""
+        """Versions, machine, commit, data and pretrained weights."""
         return self.path / "environment.json"
+
+    @property
+    def transfer(self) -> Path:
+        """What pretrained weights gave the network, where there were any."""
+        return self.path / "transfer.json"
+
+    @property
+    def tensorboard(self) -> Path:
+        """Logs for TensorBoard, where they were asked for."""
+        return self.path / "tensorboard"
 
     @property
     def history(self) -> Path:
@@ -107,7 +117,7 @@ class RunFolder:
             leftover.unlink(missing_ok=True)
 
 
-_KEYS = {"backend", "versions", "machine", "precision", "data"}
+_KEYS = {"backend", "versions", "machine", "precision", "data", "weights"}
 
 
 def write_text(path: Path, text: str) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from resnet50.data import download
+from resnet50.data import signs
+from resnet50.download import DownloadError
 
 
 def test_a_data_set_is_told_and_drawn(command, files, tmp_path):
@@ -22,16 +23,16 @@ def test_fetching_says_where_the_files_are(command, monkeypatch, tmp_path):
         asked.append(folder)
         return tmp_path / "there"
 
-    monkeypatch.setattr(download, "fetch_signs", fetch)
+    monkeypatch.setattr(signs, "fetch_signs", fetch)
     assert command("data", "fetch", "signs", "--out", "there") == (0, f"{tmp_path}/there\n", "")
     assert asked == ["there"]
 
 
 def test_a_failed_download_is_one_line(command, monkeypatch):
     def fetch(folder, *, progress):
-        raise download.DownloadError("train_signs.h5: no address gave it.\nAddress: x")
+        raise DownloadError("train_signs.h5: no address gave it.\nAddress: x")
 
-    monkeypatch.setattr(download, "fetch_signs", fetch)
+    monkeypatch.setattr(signs, "fetch_signs", fetch)
     assert command("data", "fetch", "signs") == (
         2,
         "",

@@ -4,6 +4,7 @@ import pytest
 
 from resnet50.data.augmentation import Augmentation
 from resnet50.data.batches import Batches
+from resnet50.data.mixing import Mixing
 from resnet50.data.split import Split
 
 CHANGES = Augmentation(shift=0.2, rotation=30, zoom=0.2, brightness=0.2, flip=True)
@@ -48,9 +49,10 @@ def test_every_picture_comes_once_an_epoch_with_its_own_class():
         assert classes.tolist() == [picture * 2 % 3 for picture in pictures]
 
 
-def test_a_batch_hangs_on_seed_epoch_and_index_alone():
+@pytest.mark.parametrize("options", [{}, {"mixing": Mixing(mixup=0.8, cutmix=1.0), "balance": True}])
+def test_a_batch_hangs_on_seed_epoch_and_index_alone(options):
     def contents(order, *, seed=3):
-        batches = Batches(made(), 4, shuffle=True, augmentation=CHANGES, seed=seed)
+        batches = Batches(made(), 4, shuffle=True, augmentation=CHANGES, seed=seed, **options)
         found = {}
         for epoch, index in order:
             batches.epoch = epoch
@@ -78,6 +80,17 @@ def test_orders_of_other_epochs_and_seeds_differ():
     assert len(orders) == 9
 
 
+def test_the_order_and_the_changes_are_those_that_results_were_measured_with():
+    split = made()
+    batches = Batches(split, 21, shuffle=True, augmentation=CHANGES, seed=5)
+    batches.epoch = 2
+    images, targets = batches[0]
+    order = [8, 5, 18, 13, 12, 15, 6, 10, 2, 4, 1, 19, 0, 3, 16, 7, 9, 20, 11, 17, 14]
+    expected = CHANGES.apply(split.images[order], [np.random.default_rng((5, 2, picture)) for picture in order])
+    np.testing.assert_array_equal(images, expected)
+    assert targets.argmax(axis=1).tolist() == [picture * 2 % 3 for picture in order]
+
+
 def test_another_batch_size_changes_a_picture_alike():
     def by_class_and_picture(batch_size, shuffle):
         batches = Batches(made(), batch_size, shuffle=shuffle, augmentation=CHANGES, seed=1)
@@ -100,6 +113,82 @@ def test_does_not_change_the_pictures_of_the_split():
     for images, _ in Batches(split, 4):
         images[:] = 0
     assert split.images.tobytes() == before
+
+
+def each_its_own_class(n=21):
+    split = made(n)
+    return Split(split.images, np.arange(n), tuple(map(str, range(n))), split.sources, "some")
+
+
+def test_a_mixed_batch_is_a_mixture_of_the_changed_pictures_of_the_same_batch():
+    options = {"shuffle": True, "augmentation": CHANGES, "seed": 1}
+    plain = Batches(each_its_own_class(), 7, **options)
+    mixing = Batches(each_its_own_class(), 7, mixing=Mixing(mixup=1.0), **options)
+    blended = 0
+    for (images, targets), (after, mixture) in zip(plain, mixing, strict=True):
+        pictures = targets.argmax(axis=1)
+        exact = np.tensordot(mixture[:, pictures], images.astype(float), axes=1)
+        assert np.abs(after - exact).max() <= 0.501
+        assert after.dtype == np.uint8
+        assert mixture.dtype == np.float32
+        assert (np.diag(mixture[:, pictures]) > 0).all()
+        blended += (mixture > 0).sum() - len(mixture)
+    assert blended > 10
+
+
+def test_mixing_that_is_off_changes_nothing():
+    options = {"shuffle": True, "augmentation": CHANGES, "seed": 1}
+    without, off = Batches(made(), 4, **options), Batches(made(), 4, mixing=Mixing(), **options)
+    for first, second in zip(without, off, strict=True):
+        for one, other in zip(first, second, strict=True):
+            np.testing.assert_array_equal(one, other)
+            assert one.dtype == other.dtype
+
+
+def test_no_two_things_are_drawn_from_one_state():
+    states = []
+
+    class Changes:
+        def apply(self, images, generators):
+            states.extend(str(generator.bit_generator.state) for generator in generators)
+            return images
+
+    class Mixture:
+        def apply(self, images, targets, generator):
+            states.append(str(generator.bit_generator.state))
+            return images, targets
+
+    for seed in range(3):
+        batches = Batches(made(), 4, shuffle=True, augmentation=Changes(), mixing=Mixture(), seed=seed)
+        for epoch in range(3):
+            batches.epoch = epoch
+            list(batches)
+    assert len(states) == len(set(states)) == 3 * 3 * (21 + 6)
+
+
+def lopsided():
+    """Ten pictures of the first class, five of the second, one of the third, none of the fourth."""
+    split = made(16)
+    return Split(split.images, np.repeat([0, 1, 2], [10, 5, 1]), ("a", "b", "c", "d"), split.sources, "some")
+
+
+def test_balanced_batches_weigh_rare_classes_more():
+    batches = Batches(lopsided(), 6, balance=True)
+    weights = np.concatenate([weights for _, _, weights in batches])
+    assert (weights.dtype, weights.shape) == (np.float32, (16,))
+    np.testing.assert_allclose(weights, [16 / 30] * 10 + [16 / 15] * 5 + [16 / 3], rtol=1e-6)
+    assert weights.mean() == pytest.approx(1)  # the loss keeps its scale
+    assert [len(batch) for batch in Batches(lopsided(), 6)] == [2, 2, 2]
+
+
+def test_a_mixture_weighs_what_its_classes_do():
+    seen = set()
+    for images, targets, weights in Batches(lopsided(), 6, shuffle=True, mixing=Mixing(cutmix=1.0), balance=True):
+        assert (weights.dtype, weights.shape) == (np.float32, (len(images),))
+        for target, weight in zip(targets.tolist(), weights, strict=True):
+            assert weight == pytest.approx(target[0] * 16 / 30 + target[1] * 16 / 15 + target[2] * 16 / 3, rel=1e-5)
+            seen.add(round(float(weight), 3))
+    assert len(seen) > 3
 
 
 @pytest.mark.parametrize("index", [6, -1, 100])
@@ -165,3 +254,21 @@ def test_fit_sees_the_batches_of_the_epoch_it_is_in(first):
     options = {"initial_epoch": first, "epochs": 4, "shuffle": False, "verbose": 0}
     model.fit(batches, validation_data=validation, callbacks=[SetEpoch(batches)], **options)
     assert model.steps == expected
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="batches reach PyTorch and JAX another way")
+@pytest.mark.parametrize(
+    ("balance", "expected"),
+    # the gradient of the bias is the mean of weight times (probability - target), with probabilities of a quarter
+    [
+        (True, [0.25 - 1 / 3, 0.25 - 1 / 3, 0.25 - 1 / 3, 0.25]),
+        (False, [0.25 - 10 / 16, 0.25 - 5 / 16, 0.25 - 1 / 16, 0.25]),
+    ],
+)
+def test_weights_count_in_fit(balance, expected):
+    inputs = keras.Input((8, 10, 3))
+    x = keras.layers.GlobalAveragePooling2D()(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(4, activation="softmax", kernel_initializer="zeros")(x))
+    model.compile(keras.optimizers.SGD(1.0), "categorical_crossentropy")
+    model.fit(Batches(lopsided(), 16, shuffle=True, balance=balance), epochs=1, shuffle=False, verbose=0)
+    np.testing.assert_allclose(model.get_weights()[1], -np.array(expected), atol=1e-5)

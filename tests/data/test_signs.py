@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from resnet50.data import signs
-from resnet50.data.signs import load_signs, read_signs, write_signs
+from resnet50.data.signs import SIGNS, fetch_signs, load_signs, read_signs, write_signs
 from resnet50.data.split import Split
+from resnet50.download import fetch
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 3), dtype=np.uint8)
 LABELS = np.array([0, 1, 2, 1, 0])
@@ -424,3 +425,31 @@ def test_real_signs(shared_data):
         assert split.images.max() > 230
     assert test.sources[119] == "test_signs.h5#119"
     assert len(set(train.sources)) == 1080
+
+
+def test_course_files_are_pinned():
+    assert [(d.name, d.git_blob, d.sha256_start) for d in SIGNS] == [
+        ("train_signs.h5", "15904fbeb148848aea50d42c96a539b7bd11c4e5", None),
+        ("test_signs.h5", "ac34131b87c829b90f5c0913f90d509f1c1f8ed0", "539fb746ed9e947e"),
+    ]
+    for download in SIGNS:
+        assert len(download.urls) > 1
+        for url in download.urls:
+            assert re.search(r"^https://[^ ]+/[0-9a-f]{40}/[^ ]+/" + re.escape(download.name) + "$", url)
+
+
+def test_course_test_file_has_these_hashes(tmp_path, shared_data):
+    if not (shared_data / "signs" / "test_signs.h5").is_file():
+        pytest.skip(f"no signs/test_signs.h5 in {shared_data}; set RESNET50_DATA to the folder with the real data")
+    (tmp_path / "test_signs.h5").write_bytes((shared_data / "signs" / "test_signs.h5").read_bytes())
+    assert fetch(SIGNS[1], tmp_path) == tmp_path / "test_signs.h5"  # would need the network, were the hashes wrong
+
+
+def test_fetch_signs(monkeypatch, tmp_path):
+    fetched = []
+    monkeypatch.setattr(signs, "fetch", lambda *asked, progress: fetched.append((*asked, progress)))
+    monkeypatch.setenv("RESNET50_CACHE", str(tmp_path / "cache"))
+    for given, expected in ((str(tmp_path / "own"), tmp_path / "own"), (None, tmp_path / "cache" / "signs")):
+        assert fetch_signs(given, progress=print) == expected
+        assert fetched == [(download, expected, print) for download in SIGNS]
+        fetched.clear()

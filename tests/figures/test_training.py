@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from resnet50.figures.training import draw_confusion, draw_curves
+from resnet50.figures.training import draw_confusion, draw_curves, draw_rates
 
 NAN = float("nan")
 
@@ -135,3 +137,51 @@ def test_a_confusion_of_thirty_classes_leaves_zeros_blank_but_on_the_diagonal():
 def test_confusions_that_do_not_fit_are_refused(counts, message):
     with pytest.raises(ValueError, match=message):
         draw_confusion(counts, ["a", "b"], title="T")
+
+
+def test_rates_are_drawn_on_a_logarithmic_axis_with_the_suggestion_marked():
+    curve = SimpleNamespace(rates=(1e-4, 1e-3, 1e-2, 1e-1), losses=(2.0, 1.5, 1.0, 4.1), suggestion=1e-3)
+    figure = draw_rates(curve, title="T $x$")
+    (axes,) = figure.axes
+    assert axes.get_xscale() == "log"
+    assert axes.get_xlim() == (1e-4, 1e-1)
+    assert curves(axes)[0] == ([1e-4, 1e-3, 1e-2, 1e-1], [2.0, 1.5, 1.0, 4.1])
+    assert curves(axes)[1][0] == [1e-3, 1e-3]
+    assert curves(axes)[2] == ([1e-3], [1.5])
+    assert texts(figure) == ["suggested 0.001"]
+    assert [text.get_text() for text in figure.texts] == ["T $x$"]
+    low, high = axes.get_ylim()
+    assert low < 1 < 2 < high < 4.1  # the end is cut off
+    assert png(figure).startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("losses", "suggestion"),
+    [((1.0, 1.0, 1.0), 1.0), ((1.0, 2.0, 4.5), 0.1), ((3.0, 2.0, 0.0), 10.0)],
+    ids=["flat", "rising", "falling"],
+)
+def test_strange_range_tests_can_be_drawn(losses, suggestion):
+    figure = draw_rates(SimpleNamespace(rates=(0.1, 1.0, 10.0), losses=losses, suggestion=suggestion))
+    FigureCanvasAgg(figure).draw()
+    assert [text.get_text() for text in figure.texts] == ["Learning rate range test"]
+    (label,) = figure.axes[0].texts
+    box = label.get_window_extent()
+    assert figure.bbox.x0 <= box.x0 < box.x1 <= figure.bbox.x1
+
+
+def test_a_line_stands_between_two_phases_in_every_panel():
+    history = {"phase": [1, 1, 2, 3, 3], "loss": [5.0, 4.0, 3.0, 2.0, 1.0], "accuracy": [0.1, 0.2, 0.3, 0.4, 0.5],
+               "learning_rate": [1.0, 1.0, 0.5, 0.2, 0.1]}  # fmt: skip
+    figure = draw_curves(history, title="T")
+    assert len(figure.axes) == 3
+    for axes in figure.axes:
+        *boundaries, curve = curves(axes)
+        assert [x for x, _ in boundaries] == [[2.5, 2.5], [3.5, 3.5]]
+        assert curve[0] == [1, 2, 3, 4, 5]
+    assert figure.axes[0].get_ylim() == draw_curves({**history, "phase": [1] * 5}, title="T").axes[0].get_ylim()
+    assert png(figure).startswith(b"\x89PNG")
+
+
+def test_one_phase_has_no_lines():
+    figure = draw_curves({"phase": [1, 1], "loss": [2, 1], "accuracy": [0.1, 0.2]}, title="T")
+    assert len(curves(figure.axes[0])) == 1

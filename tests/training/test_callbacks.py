@@ -6,7 +6,18 @@ import keras
 import numpy as np
 import pytest
 
-from resnet50.training.callbacks import AverageEpochs, DivergenceError, KeepBest, StopDivergence
+from resnet50.training import callbacks as module
+from resnet50.training.callbacks import (
+    AverageEpochs,
+    DivergenceError,
+    KeepBest,
+    StopDivergence,
+    ValidateAverage,
+    averaged,
+    check_callbacks,
+    phase_callbacks,
+)
+from resnet50.training.recipe import Phase, Recipe
 
 
 @pytest.fixture
@@ -69,3 +80,103 @@ def test_the_best_is_the_highest_accuracy_then_the_lowest_loss():
         best.on_epoch_end(n, {"val_accuracy": accuracy, "val_loss": loss, "n": n})
     assert saved == [0, 2, 4]
     assert (best.best_accuracy, best.best_loss) == (0.6, 2.0)
+
+
+@pytest.fixture
+def averaging():
+    """A model whose optimiser keeps a running average, with weights that are far from it."""
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(0.3, use_ema=True, ema_momentum=0.5), "mse")
+    return model
+
+
+class Look(keras.callbacks.Callback):
+    """Note the kernel while it is validated, and around."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def look(self, *_, logs=None):
+        self.seen.append(self.model.get_weights()[0].copy())
+
+    on_test_batch_end = on_epoch_end = on_train_batch_end = look
+
+
+def test_what_is_validated_is_the_running_average_and_training_goes_on_with_the_weights(averaging):
+    look = Look()
+    x, y = np.eye(2, dtype="float32"), np.array([[1.0], [-1.0]], "float32")
+    averaging.fit(x, y, epochs=2, batch_size=2, validation_data=(x, y), verbose=0, callbacks=[ValidateAverage(), look])
+    first, validated_first, end_first, second, validated_second, end_second = look.seen
+    np.testing.assert_array_equal(validated_first, first)  # the average begins with the first step's weights
+    np.testing.assert_array_equal(end_first, first)
+    np.testing.assert_allclose(validated_second, (first + second) / 2, rtol=1e-6)
+    np.testing.assert_array_equal(end_second, second)
+    np.testing.assert_array_equal(averaging.get_weights()[0], validated_second)
+
+
+def test_the_weights_come_back_when_the_block_fails(averaging):
+    x, y = np.eye(2, dtype="float32"), np.array([[1.0], [-1.0]], "float32")
+    averaging.train_on_batch(x, y)
+    averaging.train_on_batch(x, y)
+    before = averaging.get_weights()
+    with pytest.raises(KeyError), averaged(averaging):
+        assert (averaging.get_weights()[0] != before[0]).all()
+        raise KeyError
+    np.testing.assert_array_equal(averaging.get_weights()[0], before[0])
+
+
+def test_without_a_running_average_a_block_sees_the_weights(model):
+    before = model.get_weights()[0]
+    with averaged(model):
+        np.testing.assert_array_equal(model.get_weights()[0], before)
+
+
+def test_a_phase_brings_keras_own_callbacks():
+    assert phase_callbacks(Phase(epochs=2)) == []
+    plateau, stopping = phase_callbacks(
+        Phase(epochs=2, schedule="plateau", rate_factor=0.3, rate_patience=4, patience=7)
+    )
+    assert type(plateau) is keras.callbacks.ReduceLROnPlateau
+    assert (plateau.monitor, plateau.factor, plateau.patience) == ("val_loss", 0.3, 4)
+    assert type(stopping) is keras.callbacks.EarlyStopping
+    assert (stopping.monitor, stopping.patience) == ("val_loss", 7)
+
+
+@pytest.mark.parametrize(
+    ("callback", "message"),
+    [
+        (
+            keras.callbacks.ReduceLROnPlateau("loss"),
+            "ReduceLROnPlateau sets the learning rate, which the schedule 'cosine' sets too; "
+            "use the schedule 'constant', or leave the callback out.",
+        ),
+        (
+            keras.callbacks.LearningRateScheduler(lambda epoch: 0.1),
+            "LearningRateScheduler sets the learning rate, which the schedule 'cosine' sets too",
+        ),
+        (
+            keras.callbacks.EarlyStopping(),
+            "EarlyStopping watches val_loss, but validation is 0; hold pictures out.",
+        ),
+    ],
+)
+def test_callbacks_that_cannot_work_are_refused(callback, message):
+    recipe = Recipe(name="x", epochs=4, schedule="constant", warmup_epochs=0, before=(Phase(epochs=1),))
+    with pytest.raises(ValueError, match=message):
+        check_callbacks(recipe, [callback])
+
+
+def test_callbacks_that_can_work_are_not_refused():
+    recipe = Recipe(name="x", epochs=4, schedule="constant", warmup_epochs=0, validation=0.2)
+    callbacks = [keras.callbacks.ReduceLROnPlateau(), keras.callbacks.EarlyStopping(), keras.callbacks.Callback()]
+    check_callbacks(recipe, callbacks)
+
+
+@pytest.mark.parametrize(
+    ("missing", "said"), [({"tensorboard"}, "no tensorboard"), ({"tensorflow", "tensorboard"}, "no tensorflow and no")]
+)
+def test_tensorboard_needs_two_packages(monkeypatch, missing, said):
+    monkeypatch.setattr(module, "find_spec", lambda name: None if name in missing else object())
+    with pytest.raises(ValueError, match=f"needs the packages tensorflow and tensorboard, found {said}"):
+        check_callbacks(Recipe(name="x", epochs=4), [keras.callbacks.TensorBoard("logs", write_graph=False)])

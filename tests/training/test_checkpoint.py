@@ -16,8 +16,10 @@ import pytest
 
 from resnet50.classifier import Classifier
 from resnet50.data.batches import Batches
-from resnet50.training.checkpoint import Checkpoint
+from resnet50.training.callbacks import Progress
+from resnet50.training.checkpoint import Checkpoint, Position
 from resnet50.training.fit import resume, train
+from resnet50.training.recipe import Phase, Recipe
 
 # A run in a process of its own, begun or resumed; dropout, averaging, the best epoch and a callback with a memory.
 SCRIPT = """
@@ -41,7 +43,22 @@ def start(folder, out):
         return subprocess.Popen([sys.executable, "-c", SCRIPT, str(folder), str(out)], stderr=errors)
 
 
-@pytest.mark.parametrize("kept", [{"validation": 0.25}, {"average_epochs": 20, "precision": "bfloat16"}])
+PHASES = {
+    "before": (
+        Phase(epochs=9, trains="head", patience=1, learning_rate=1e-12),  # too slow to learn: ends after two epochs
+        Phase(epochs=9, trains="conv3", schedule="plateau", rate_factor=0.5, rate_patience=1, freeze_statistics=True),
+    ),
+    "validation": 0.25,
+    "layer_decay": 0.5,
+    "ema": 0.8,
+    "mixup": 0.3,
+    "balance_classes": True,
+}
+
+
+@pytest.mark.parametrize(
+    "kept", [{"validation": 0.25}, {"average_epochs": 20, "precision": "bfloat16"}, {**PHASES, "precision": "bfloat16"}]
+)
 def test_a_killed_run_ends_as_one_that_was_never_stopped(kept, tiny_recipe, tmp_path):
     recipe = replace(tiny_recipe, epochs=30, head="mlp", checkpoint_epochs=2, **kept)
     if "validation" not in kept:
@@ -81,6 +98,101 @@ def test_a_killed_run_ends_as_one_that_was_never_stopped(kept, tiny_recipe, tmp_
             np.testing.assert_array_equal(a, b)
     assert rows(tmp_path / "whole") == rows(tmp_path / "killed")
     assert not list((tmp_path / "killed").rglob(".partial-*"))
+
+
+class Cut(Progress):
+    """Interrupt a run before an epoch, or where a phase is about to begin."""
+
+    def __init__(self, *, epoch=None, phase=None):
+        super().__init__()
+        self.epoch, self.phase = epoch, phase
+        self.phases = []
+
+    def begin_phase(self, phase, epoch):
+        self.phases.append((phase, epoch))
+        if phase == self.phase:
+            raise KeyboardInterrupt
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == self.epoch:
+            raise KeyboardInterrupt
+
+
+@pytest.fixture(scope="module")
+def in_phases(pictures, tmp_path_factory):
+    """A run of three phases, the first of which ends early, that nothing stops."""
+    recipe = Recipe(
+        name="tiny",
+        batch_size=8,
+        side=32,
+        stages=(("conv2", 1, (4, 6, 16), 1), ("conv3", 2, (5, 7, 24), 2)),
+        precision="float32",
+        checkpoint_epochs=2,
+        epochs=2,
+        warmup_epochs=1,
+        head="mlp",
+        **PHASES,
+    )
+    recipe = replace(recipe, before=(recipe.before[0], replace(recipe.before[1], epochs=3)))
+    cut = Cut()
+    return train(recipe, *pictures, out=tmp_path_factory.mktemp("runs") / "whole", progress=cut), recipe, cut.phases
+
+
+def test_phases_follow_one_another_and_epochs_count_on(in_phases):
+    run, _, phases = in_phases
+    assert phases == [(0, 0), (1, 2), (2, 5)]
+    assert [(row["epoch"], row["phase"]) for row in run.history] == list(enumerate([1, 1, 2, 2, 2, 3, 3], 1))
+    assert (run.folder.history).read_text().startswith("epoch,phase,accuracy,loss,val_accuracy,val_loss,learning_rate")
+    assert run.history[-1]["learning_rate"] == pytest.approx(0, abs=1e-9)  # the last phase's cosine is whole
+
+
+@pytest.mark.parametrize(
+    ("cut", "goes_on"),
+    [
+        ({"epoch": 1}, [(0, 0), (1, 2), (2, 5)]),  # before the first checkpoint
+        ({"phase": 1}, [(0, 0), (1, 2), (2, 5)]),  # after the early end
+        ({"epoch": 3}, [(0, 0), (1, 2), (2, 5)]),  # in a phase of which there is no checkpoint
+        ({"epoch": 4}, [(1, 2), (2, 5)]),
+        ({"phase": 2}, [(1, 2), (2, 5)]),
+        ({"epoch": 6}, [(2, 5)]),
+    ],
+    ids=lambda value: "-".join(f"{k}{v}" for k, v in value.items()) if isinstance(value, dict) else "",
+)
+def test_a_run_cut_in_any_phase_ends_as_one_that_was_never_stopped(in_phases, cut, goes_on, pictures, tmp_path):
+    whole, recipe, _ = in_phases
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, *pictures, out=tmp_path, progress=Cut(**cut))
+    progress = Cut()
+    resumed = resume(tmp_path, *pictures, progress=progress)
+    assert progress.phases == goes_on
+    for a, b in zip(whole.classifier.model.get_weights(), resumed.classifier.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    best = [Classifier.load(run.folder.best) for run in (whole, resumed)]
+    for a, b in zip(*(classifier.model.get_weights() for classifier in best), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert rows(whole.folder.path) == rows(tmp_path)
+
+
+def test_a_finished_run_of_phases_is_resumed_to_the_same(in_phases, pictures):
+    whole, _, _ = in_phases
+    again = resume(whole.folder.path, *pictures)
+    for a, b in zip(whole.classifier.model.get_weights(), again.classifier.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_what_counts_as_better_is_the_same_after_a_resume(tiny_recipe, pictures, tmp_path):
+    """Keras turns the sign of min_delta when training begins, and would turn it back when a run is resumed."""
+
+    def callbacks():
+        return [keras.callbacks.EarlyStopping("loss", min_delta=0.25, patience=9)]
+
+    first, second = callbacks(), callbacks()
+    recipe = replace(tiny_recipe, epochs=2)
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, *pictures, out=tmp_path, callbacks=first, progress=Cut(epoch=1))
+    assert first[0].min_delta == -0.25
+    resume(tmp_path, *pictures, callbacks=second)
+    assert second[0].min_delta == -0.25
 
 
 def rows(run):
@@ -164,8 +276,8 @@ def test_a_disk_that_fills_up_leaves_the_last_checkpoint(pictures, tmp_path, mon
         raise OSError(28, "No space left on device")
 
     with pytest.raises(OSError, match="No space left on device"):
-        checkpoint = Checkpoint(path, every=1, epochs=3, others=[])
+        checkpoint = Checkpoint(path, position=Position(), every=1, epochs=3, others=[])
         model.fit(Batches(training, 8), epochs=3, shuffle=False, verbose=0, callbacks=[DiskFull(), checkpoint])
     monkeypatch.undo()
-    assert Checkpoint(path, every=1, epochs=3, others=[]).restore(model) == 1
+    assert Checkpoint(path, position=Position(), every=1, epochs=3, others=[]).restore(model) == 1
     assert [file.name for file in tmp_path.iterdir()] == ["last.h5"]

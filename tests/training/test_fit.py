@@ -15,11 +15,15 @@ import keras
 import numpy as np
 import pytest
 
+from resnet50.blocks import V1_5
 from resnet50.classifier import Classifier
 from resnet50.data.rendered_signs import rendered_signs
+from resnet50.data.validation import train_validation_split
 from resnet50.evaluation.report import score
-from resnet50.training.callbacks import DivergenceError
+from resnet50.model import Stage, build_resnet50
+from resnet50.training.callbacks import DivergenceError, averaged
 from resnet50.training.fit import resume, train
+from resnet50.training.recipe import Phase
 
 
 @pytest.fixture(scope="module")
@@ -216,6 +220,191 @@ def test_stopping_early_is_remembered(tiny_recipe, pictures, tmp_path):
     assert len(again.history) == 2
 
 
+def test_a_head_phase_leaves_the_body_alone_and_the_classifier_can_be_trained_on(tiny_recipe, pictures, tmp_path):
+    recipe = replace(tiny_recipe, epochs=1, warmup_epochs=0, trains="head", precision="bfloat16")
+    begun = build_resnet50(6, input_shape=(32, 32, 3), stages=[Stage(*row) for row in recipe.stages])
+    before = weights_of(begun)
+    begun.save(tmp_path / "begun.keras")
+    run = train(replace(recipe, weights=str(tmp_path / "begun.keras")), *pictures, out=tmp_path / "run")
+    after = weights_of(keras.saving.load_model(run.folder.model, compile=False))
+    for name, expected in before.items():
+        same = [np.array_equal(a, b) for a, b in zip(expected, after[name], strict=True)]
+        assert same == [name != "predictions"] * len(same), name
+    assert all(layer.trainable for layer in run.classifier.model.layers)
+
+
+def weights_of(model):
+    return {layer.name: layer.get_weights() for layer in model.layers if layer.weights}
+
+
+@pytest.fixture(scope="module")
+def pretrained(tmp_path_factory):
+    """A file of random weights in v1.5's conventions, for five classes, and what is in it."""
+    model = build_resnet50(
+        5,
+        input_shape=(32, 32, 3),
+        stages=[Stage("conv2", 1, (4, 6, 16), 1), Stage("conv3", 2, (5, 7, 24), 2)],
+        conventions=V1_5,
+        normalization="torch",
+    )
+    rng = np.random.default_rng(8)
+    for layer in model.layers:
+        layer.set_weights([rng.uniform(0.5, 1, w.shape).astype("float32") for w in layer.weights])
+    path = tmp_path_factory.mktemp("pretrained") / "weights.keras"
+    model.save(path)
+    return path, weights_of(model)
+
+
+class First(keras.callbacks.Callback):
+    """Keep the weights that training begins with; stop where told."""
+
+    def __init__(self, *, stop=None):
+        super().__init__()
+        self.stop = stop
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 0:
+            self.weights = weights_of(self.model)
+        if epoch == self.stop:
+            raise KeyboardInterrupt
+
+
+def test_pretrained_weights_bring_their_network_and_are_reported(tiny_recipe, pretrained, pictures, tmp_path):
+    path, weights = pretrained
+    recipe = replace(tiny_recipe, epochs=1, warmup_epochs=0, weights=str(path))
+    first = First()
+    run = train(recipe, *pictures, out=tmp_path / "run", progress=first)
+    assert not run.classifier.model.get_layer("conv1_conv").use_bias  # v1.5's
+    for name, expected in weights.items():
+        for a, b in zip(expected, first.weights[name], strict=True):
+            assert name == "predictions" or np.array_equal(a, b)
+    assert set(run.transfer.loaded) == set(weights) - {"predictions"}
+    assert set(run.transfer.kept) == {"predictions"}
+    written = json.loads(run.folder.transfer.read_text())
+    assert written == json.loads(run.transfer.to_json())
+    noted = json.loads(run.folder.environment.read_text())["weights"]
+    assert (noted["origin"], noted["normalization"], noted["conventions"]["name"]) == (str(path), "torch", "v1.5")
+    assert re.fullmatch("[0-9a-f]{64}", noted["sha256"])
+
+
+def test_a_checkpoint_makes_the_file_of_weights_dispensable(tiny_recipe, pretrained, pictures, tmp_path):
+    path = tmp_path / "weights.keras"
+    path.write_bytes(pretrained[0].read_bytes())
+    recipe = replace(tiny_recipe, epochs=2, warmup_epochs=0, weights=str(path))
+    whole = train(recipe, *pictures, out=tmp_path / "whole")
+    for name, stop in (("early", 0), ("late", 1)):
+        with pytest.raises(KeyboardInterrupt):
+            train(recipe, *pictures, out=tmp_path / name, progress=First(stop=stop))
+    early = resume(tmp_path / "early", *pictures)
+    assert early.transfer == whole.transfer
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, *pictures, out=tmp_path / "changed", progress=First(stop=0))
+    other = keras.saving.load_model(path, compile=False)
+    other.get_layer("conv1_bn").set_weights([weight + 1 for weight in other.get_layer("conv1_bn").get_weights()])
+    other.save(path)
+    with pytest.raises(ValueError, match=r"weights\.keras: needed the pretrained weights that the run began with"):
+        resume(tmp_path / "changed", *pictures)
+    path.unlink()
+    with pytest.raises(FileNotFoundError, match=r"weights\.keras: needed"):
+        resume(tmp_path / "changed", *pictures)
+    late = resume(tmp_path / "late", *pictures)
+    assert late.transfer is None
+    for run in (early, late):
+        for a, b in zip(whole.classifier.model.get_weights(), run.classifier.model.get_weights(), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_weights_that_do_not_tell_their_normalization_need_it_from_the_recipe(
+    tiny_recipe, pretrained, tmp_path, pictures
+):
+    _, weights = pretrained
+    model = build_resnet50(
+        5, input_shape=(32, 32, 3), stages=[Stage(*row) for row in tiny_recipe.stages], conventions=V1_5
+    )
+    for name, values in weights.items():
+        model.get_layer(name).set_weights(values)
+    model.save_weights(tmp_path / "untold.weights.h5")
+    recipe = replace(tiny_recipe, epochs=1, warmup_epochs=0, weights=str(tmp_path / "untold.weights.h5"))
+    with pytest.raises(
+        ValueError, match=r"untold\.weights\.h5: does not tell .* set normalization to one of symmetric"
+    ):
+        train(recipe, *pictures, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    run = train(replace(recipe, normalization="caffe"), *pictures, out=tmp_path / "run")
+    assert json.loads(run.folder.environment.read_text())["weights"]["normalization"] == "caffe"
+
+
+def test_weights_of_another_network_are_refused_before_anything_is_written(tiny_recipe, pretrained, pictures, tmp_path):
+    recipe = replace(tiny_recipe, weights=str(pretrained[0]), stages=(("conv2", 1, (4, 6, 16), 1),))
+    with pytest.raises(ValueError, match="belongs to another network"):
+        train(recipe, *pictures, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_callbacks_that_do_not_go_with_the_recipe_are_refused_before_anything_is_written(
+    tiny_recipe, pictures, tmp_path
+):
+    with pytest.raises(ValueError, match="ReduceLROnPlateau sets the learning rate"):
+        train(tiny_recipe, *pictures, out=tmp_path / "run", callbacks=[keras.callbacks.ReduceLROnPlateau("loss")])
+    assert not (tmp_path / "run").exists()
+
+
+class Averages(keras.callbacks.Callback):
+    """Keep the running average of the weights at the end of every epoch, and the weights themselves."""
+
+    def on_train_begin(self, logs=None):
+        self.averages, self.weights = [], []
+
+    def on_epoch_end(self, epoch, logs=None):
+        with averaged(self.model):
+            self.averages.append(self.model.get_weights())
+        self.weights.append(self.model.get_weights())
+
+
+@pytest.mark.parametrize("keep", ["last", "best"])
+def test_the_running_average_is_what_is_validated_saved_and_kept(keep, tiny_recipe, pictures, tmp_path):
+    watch = Averages()
+    recipe = replace(tiny_recipe, ema=0.9, validation=0.25, keep=keep, learning_rate=0.01)
+    run = train(recipe, *pictures, out=tmp_path / "run", progress=watch)
+    best = max(range(4), key=lambda k: (run.history[k]["val_accuracy"], -run.history[k]["val_loss"]))
+    kept = watch.averages[best if keep == "best" else 3]
+    for found, expected in zip(run.classifier.model.get_weights(), kept, strict=True):
+        np.testing.assert_array_equal(found, expected)
+    assert any((a != b).any() for a, b in zip(watch.averages[3], watch.weights[3], strict=True))
+    # the validation's figures are those of the file
+    _, held_out = train_validation_split(pictures[0], 0.25, seed=recipe.seed)
+    saved = Classifier.load(run.folder.best)
+    again = score(saved.probabilities(held_out.images), held_out)
+    assert again.accuracy == pytest.approx(run.history[best]["val_accuracy"])
+
+
+def test_rare_classes_and_mixtures_change_what_is_learned(tiny_recipe, pictures, tmp_path):
+    training, test = pictures
+    uneven = training.take([k for k in range(len(training)) if training.labels[k] != 5 or k % 3 == 0])
+    recipe = replace(tiny_recipe, epochs=1, warmup_epochs=0)
+    plain, *others = (
+        train(replace(recipe, **numbers), uneven, test, out=tmp_path / name).classifier.model.get_weights()
+        for name, numbers in (
+            ("plain", {}),
+            ("balanced", {"balance_classes": True}),
+            ("mixup", {"mixup": 0.5}),
+            ("cutmix", {"cutmix": 1.0}),
+        )
+    )
+    for other in others:
+        assert any((a != b).any() for a, b in zip(plain, other, strict=True))
+
+
+def test_tensorboard_may_come_and_go(tiny_recipe, pictures, tmp_path):
+    pytest.importorskip("tensorboard")
+    recipe = replace(tiny_recipe, epochs=2, before=(Phase(epochs=1, trains="head"),))
+    logs = tmp_path / "run" / "tensorboard"
+    shown = [keras.callbacks.TensorBoard(logs, write_graph=False)]
+    train(recipe, *pictures, out=tmp_path / "run", callbacks=shown)
+    assert list((logs / "train").glob("events.*"))
+    resume(tmp_path / "run", *pictures)
+
+
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_training_needs_no_tensorflow_on_another_backend(backend, tiny_recipe, tmp_path):
     if find_spec(backend) is None:
@@ -245,11 +434,26 @@ pictures = rendered_signs(train=32, test=6, side=32)
 
 class Stop(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
-        if epoch == 1:
+        if epoch == 2:
             raise KeyboardInterrupt
 
-whole = train(recipe, *pictures, out=Path(sys.argv[1], "whole"))
-assert len(whole.history) == 2 and whole.history[1]["loss"] == whole.history[1]["loss"]
+class Moved(keras.callbacks.Callback):
+    # Which layers each phase moved.
+
+    def on_train_begin(self, logs=None):
+        self.before = {layer.name: layer.get_weights() for layer in self.model.layers if layer.weights}
+
+    def on_train_end(self, logs=None):
+        after = {name: self.model.get_layer(name).get_weights() for name in self.before}
+        moved.append({n for n in after if any((a != b).any() for a, b in zip(after[n], self.before[n]))})
+
+moved = []
+whole = train(recipe, *pictures, out=Path(sys.argv[1], "whole"), progress=Moved())
+assert [row["phase"] for row in whole.history] == [1, 2, 2]
+assert whole.history[1]["loss"] == whole.history[1]["loss"]
+assert moved[0] == {"predictions"}, moved[0]
+assert {"predictions", "conv1_conv", "conv3_block1_1_conv"} <= moved[1]
+assert not [name for name in moved[1] if name.endswith("_bn")]
 try:
     train(recipe, *pictures, out=Path(sys.argv[1], "stopped"), progress=Stop())
 except KeyboardInterrupt:
@@ -257,7 +461,17 @@ except KeyboardInterrupt:
 weights = whole.classifier.model.get_weights(), resumed.classifier.model.get_weights()
 assert all((a == b).all() for a, b in zip(*weights))
 """
-    (tmp_path / "recipe.json").write_text(replace(tiny_recipe, epochs=2, warmup_epochs=0, validation=0.25).to_json())
+    recipe = replace(
+        tiny_recipe,
+        before=(Phase(epochs=1, trains="head"),),
+        epochs=2,
+        warmup_epochs=0,
+        validation=0.25,
+        freeze_statistics=True,
+        layer_decay=0.5,
+        ema=0.5,
+    )
+    (tmp_path / "recipe.json").write_text(recipe.to_json())
     done = subprocess.run(
         [sys.executable, "-c", script, str(tmp_path)],
         env={**os.environ, "KERAS_BACKEND": backend},

@@ -77,3 +77,15 @@ def test_auto_follows_the_processor(monkeypatch):
 def test_an_unknown_precision_is_refused():
     with pytest.raises(ValueError, match="precision must be one of auto, float32, bfloat16, got 'half'"):
         resolve_precision("half")
+
+
+def test_a_head_may_normalise_pooled_channels(tiny_stages, random_weights):
+    def head(features, classes):
+        x = keras.layers.GlobalAveragePooling2D(name="avg_pool")(features)
+        x = keras.layers.BatchNormalization(name="top_norm")(x)
+        return keras.layers.Dense(classes, activation="softmax", name="predictions")(x)
+
+    model = random_weights(build_resnet50(5, input_shape=(40, 32, 3), stages=tiny_stages, head=head), 1)
+    twin = training_twin(model, "bfloat16")
+    assert type(twin.get_layer("top_norm")) is keras.layers.BatchNormalization
+    assert np.isfinite(one_step(twin))

@@ -6,7 +6,7 @@ from dataclasses import FrozenInstanceError, replace
 import pytest
 
 from resnet50.data.augmentation import Augmentation
-from resnet50.training.recipe import Recipe
+from resnet50.training.recipe import Phase, Recipe
 
 
 def test_json_gives_the_recipe_back_with_every_number(tiny_recipe):
@@ -30,6 +30,21 @@ def test_a_recipe_is_frozen(tiny_recipe):
         ("learning_rate", float("nan"), "learning_rate must be above 0, got nan"),
         ("learning_rate", float("inf"), "learning_rate must be above 0, got inf"),
         ("warmup_epochs", 4, "warmup_epochs must be 0 or more and less than 4 epochs, got 4"),
+        (
+            "schedule",
+            "linear",
+            "schedule must be one of cosine, constant, exponential, one-cycle, plateau, got 'linear'",
+        ),
+        ("rate_factor", 0.5, "rate_factor must be 1 with the schedule 'cosine', got 0.5"),
+        ("rate_patience", 2, "rate_patience must be 0 with the schedule 'cosine', got 2"),
+        ("trains", "conv4", "trains must be one of head, conv3, conv2, all, got 'conv4'"),
+        ("body_rate", 0.0, "body_rate must be above 0 and at most 1, got 0.0"),
+        ("layer_decay", 1.5, "layer_decay must be above 0 and at most 1, got 1.5"),
+        ("patience", -1, "patience must be 0 or more, got -1"),
+        ("patience", 3, "patience must be 0 where validation is 0, got 3"),
+        ("mixup", -0.1, "mixup must be 0 or more, got -0.1"),
+        ("cutmix", float("inf"), "cutmix must be 0 or more, got inf"),
+        ("ema", 1.0, "ema must be 0 or more and less than 1, and 0 where average_epochs is above 1, got 1.0"),
         ("weight_decay", -1.0, "weight_decay must be 0 or more, got -1.0"),
         ("beta_2", 1.0, "beta_2 must be 0 or more and less than 1, got 1.0"),
         ("label_smoothing", 1.0, "label_smoothing must be 0 or more and less than 1, got 1.0"),
@@ -47,6 +62,61 @@ def test_a_recipe_is_frozen(tiny_recipe):
 def test_impossible_numbers_are_refused(tiny_recipe, name, value, needed):
     with pytest.raises(ValueError, match=needed):
         replace(tiny_recipe, **{name: value})
+
+
+@pytest.mark.parametrize(
+    ("schedule", "numbers", "needed"),
+    [
+        ("constant", {"warmup_epochs": 1}, "warmup_epochs must be 0 with the schedule 'constant', got 1"),
+        ("exponential", {}, "rate_factor must be above 0 and less than 1 with the schedule 'exponential', got 1.0"),
+        ("one-cycle", {}, "warmup_epochs must be above 0 and less than 4 epochs, got 0"),
+        ("plateau", {"rate_factor": 0.5}, "rate_patience must be at least 1 with the schedule 'plateau', got 0"),
+        ("plateau", {"rate_factor": 1.0}, "rate_factor must be above 0 and less than 1 with the schedule 'plateau'"),
+    ],
+)
+def test_a_schedule_asks_for_its_own_numbers(tiny_recipe, schedule, numbers, needed):
+    with pytest.raises(ValueError, match=needed):
+        replace(tiny_recipe, **{"schedule": schedule, "warmup_epochs": 0, **numbers})
+
+
+@pytest.mark.parametrize(
+    ("phase", "needed"),
+    [
+        (Phase(epochs=1, patience=2), "patience must be 0 where validation is 0, got 2"),
+        (Phase(epochs=1, trains="conv5"), "trains must be one of head, conv3, conv2, all, got 'conv5'"),
+        (
+            Phase(epochs=1, schedule="plateau", rate_factor=0.5, rate_patience=1),
+            "schedule must be another than 'plateau' where validation is 0, got 'plateau'",
+        ),
+    ],
+)
+def test_a_phase_that_does_not_fit_the_recipe_is_refused(tiny_recipe, phase, needed):
+    with pytest.raises(ValueError, match=needed):
+        replace(tiny_recipe, before=(phase,))
+
+
+def test_a_recipe_is_no_phase_before_another(tiny_recipe):
+    with pytest.raises(ValueError, match="before must be a tuple of Phase, got"):
+        replace(tiny_recipe, before=(tiny_recipe,))
+
+
+def test_the_stages_of_the_paper_can_be_trained_from():
+    for trains in ("head", "conv5", "conv4", "conv3", "conv2", "all"):
+        Recipe(name="x", epochs=4, trains=trains)
+
+
+def test_a_recipe_is_its_own_last_phase(tiny_recipe):
+    first = Phase(epochs=2, trains="head")
+    recipe = replace(tiny_recipe, before=(first,))
+    assert recipe.phases == (first, recipe)
+    assert recipe.lasting(40).before == (first,)
+    assert Recipe.from_json(recipe.to_json()) == recipe
+
+
+@pytest.mark.parametrize("numbers", [{"patience": 1, "average_epochs": 2}, {"ema": 0.9, "average_epochs": 2}])
+def test_averaging_does_not_go_with_an_early_end_or_a_running_average(tiny_recipe, numbers):
+    with pytest.raises(ValueError, match=r"(patience|ema) must be 0 .*where average_epochs is"):
+        replace(tiny_recipe, validation=0.2, **numbers)
 
 
 def test_averaging_does_not_go_with_the_best_epoch(tiny_recipe):
@@ -67,7 +137,10 @@ def test_other_json_is_refused(text, message):
         Recipe.from_json(text)
 
 
-@pytest.mark.parametrize(("name", "value"), [("epochs", "4"), ("augmentation", {"shake": 1}), ("stages", [1])])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("epochs", "4"), ("augmentation", {"shake": 1}), ("stages", [1]), ("before", [{"epochs": 1, "speed": 2}])],
+)
 def test_json_of_other_types_is_refused(tiny_recipe, name, value):
     values = json.loads(tiny_recipe.to_json())
     with pytest.raises(ValueError, match="needed a recipe with numbers of the right type, found others"):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -9,7 +10,7 @@ from resnet50.training.run import RunFolder, describe_environment, write_history
 
 def test_a_new_folder_holds_recipe_and_environment(tiny_recipe, tmp_path):
     folder = RunFolder(tmp_path / "a" / "run")
-    environment = {"backend": "b", "versions": {}, "machine": {}, "precision": "float32", "data": {}}
+    environment = {"backend": "b", "versions": {}, "machine": {}, "precision": "float32", "data": {}, "weights": None}
     folder.create(tiny_recipe, environment)
     assert folder.read() == (tiny_recipe, environment)
 
@@ -36,9 +37,12 @@ def test_damaged_files_are_named(tiny_recipe, tmp_path):
     with pytest.raises(ValueError, match=r"environment\.json: needed JSON, found something broken"):
         folder.read()
     folder.environment.write_text("{}")
-    with pytest.raises(ValueError, match=r"environment\.json: needed backend, data, machine, precision, "):
+    with pytest.raises(
+        ValueError, match=r"environment\.json: needed backend, data, machine, precision, versions, weights"
+    ):
         folder.read()
-    folder.environment.write_text('{"backend": "", "versions": {}, "machine": {}, "precision": "", "data": {}}')
+    keys = ("backend", "versions", "machine", "precision", "data", "weights")
+    folder.environment.write_text(json.dumps(dict.fromkeys(keys)))
     folder.recipe.write_text("{")
     with pytest.raises(ValueError, match=r"recipe\.json: needed a recipe in JSON, found broken JSON"):
         folder.read()

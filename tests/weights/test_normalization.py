@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from resnet50.weights import NORMALIZATIONS, normalize
+from resnet50.weights.normalization import model_normalization
 
 
 @pytest.fixture
@@ -18,7 +19,7 @@ def pixels() -> np.ndarray:
 
 
 def normalised(pixels: np.ndarray, name: str, *, dtype: str = "float32") -> np.ndarray:
-    x = keras.Input((None, None, 3), dtype=dtype)
+    x = keras.Input((None, None, pixels.shape[-1]), dtype=dtype)
     return np.asarray(keras.Model(x, normalize(x, name))(pixels))
 
 
@@ -81,6 +82,52 @@ def test_it_is_computed_in_float32_under_mixed_precision(name, given, pixels):
         keras.config.set_dtype_policy("float32")
     actual = np.asarray(model(pixels.astype(given)))
     np.testing.assert_allclose(actual, FORMULAS[name](pixels), rtol=1e-5, atol=1e-5)
+
+
+# means of three channels and of three deviations, in grey levels
+AVERAGES = {
+    "symmetric": (127.5, 127.5),
+    "caffe": ((103.939 + 116.779 + 123.68) / 3, 1),
+    "torch": (255 * (0.485 + 0.456 + 0.406) / 3, 255 * (0.229 + 0.224 + 0.225) / 3),
+}
+
+
+@pytest.mark.parametrize("name", ["symmetric", "caffe", "torch"])
+@pytest.mark.parametrize("channels", [1, 2, 4, 5])
+def test_other_channels_get_the_average_and_keep_their_order(name, channels):
+    pixels = np.random.default_rng(4).integers(0, 256, (2, 5, 7, channels)).astype("float32")
+    mean, deviation = AVERAGES[name]
+    np.testing.assert_allclose(normalised(pixels, name), (pixels - mean) / deviation, rtol=1e-4, atol=1e-4)
+
+
+def graph(channels: int, *layers) -> keras.Model:
+    x = inputs = keras.Input((8, 9, channels))
+    for layer in layers:
+        x = layer(x)
+    return keras.Model(inputs, keras.layers.Dense(2)(x))
+
+
+@pytest.mark.parametrize("name", ["symmetric", "caffe", "torch"])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_a_graph_tells_its_row(name, channels):
+    assert model_normalization(graph(channels, lambda x: normalize(x, name))) == name
+
+
+@pytest.mark.parametrize(
+    ("layers", "expected"),
+    [
+        ((), None),
+        ((keras.layers.Rescaling(1 / 127.5, -1),), "symmetric"),
+        ((keras.layers.Rescaling(1 / 255),), "unknown"),
+        ((keras.layers.Normalization(mean=127.5, variance=127.5**2),), "unknown"),
+        ((keras.layers.Rescaling(1 / 127.5, -1), keras.layers.Rescaling(2.0)), "unknown"),
+        ((lambda x: keras.ops.flip(x, -1), keras.layers.Rescaling(1 / 127.5, -1)), "unknown"),
+        ((keras.layers.Rescaling((1.0, 1.0, 1.0), (-103.939, -116.779, -123.68)),), "unknown"),  # without the flip
+        ((lambda x: keras.ops.flip(x, -1), keras.layers.Rescaling((1.0,) * 3, (-103.9, -116.779, -123.68))), "unknown"),
+    ],
+)
+def test_what_is_no_row_is_not_taken_for_one(layers, expected):
+    assert model_normalization(graph(3, *layers)) == expected
 
 
 @pytest.mark.parametrize("name", ["zscore", "", None])

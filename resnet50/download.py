@@ -1,4 +1,4 @@
-"""Fetching public data files: from one of several addresses, checked by hash, gone on with where it stopped.
+"""Fetching public files: from one of several addresses, checked by hash, gone on with where it stopped.
 
 Nothing stands under a file's final name unless its hash is right. What has come so far is kept beside it as
 ``.<name>.part`` and is gone on with next time. Each call writes to a name of its own and only reads what earlier calls
@@ -19,7 +19,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
@@ -48,18 +48,27 @@ class Download:
         name: File name, without a folder.
         urls: http or https addresses that hold it, tried in order.
         limit: Most bytes that are taken, so that a wrong address cannot fill the disk.
+        size: Its exact size in bytes, where that is published.
         git_blob: Its git blob id, as ``git hash-object`` gives it: 40 hexadecimal digits.
-        sha256_start: First digits of its SHA-256, 16 to 64 hexadecimal digits.
+        sha256_start: First digits of its SHA-256, 8 to 64 hexadecimal digits.
+        md5: Its MD5, 32 hexadecimal digits.
+        sha256_from_server: Whether the file is known by no published hash, so that the SHA-256 is believed which the
+            server itself states, as Hugging Face does with ``X-Linked-ETag``. That guards against a broken transfer,
+            not against a changed file. It is kept beside the file, as ``<name>.sha256``, to check by later.
 
     Raises:
-        ValueError: If the name has a folder, an address is not http or https, or there is no hash to check.
+        ValueError: If the name has a folder, an address is not http or https, a hash is not as described, or there is
+            no hash to check by.
     """
 
     name: str
     urls: tuple[str, ...]
     limit: int
+    size: int | None = None
     git_blob: str | None = None
     sha256_start: str | None = None
+    md5: str | None = None
+    sha256_from_server: bool = False
 
     def __post_init__(self) -> None:
         if self.name in ("", ".", "..") or re.search(r'[/\\:"\x00-\x1f]', self.name):
@@ -71,13 +80,17 @@ class Download:
                 raise ValueError(f"{self.name}: needed an http or https address, got {url!r}.")
         if self.limit < 1:
             raise ValueError(f"{self.name}: limit must be at least 1 byte, got {self.limit!r}.")
-        if self.git_blob is None and self.sha256_start is None:
-            raise ValueError(f"{self.name}: needed git_blob or sha256_start to check the file by, got neither.")
-        if self.git_blob is not None and not re.fullmatch("[0-9a-f]{40}", self.git_blob):
-            raise ValueError(f"{self.name}: git_blob must be 40 digits of 0-9 and a-f, got {self.git_blob!r}.")
-        if self.sha256_start is not None and not re.fullmatch("[0-9a-f]{16,64}", self.sha256_start):
+        if self.size is not None and not 0 < self.size <= self.limit:
+            raise ValueError(f"{self.name}: size must be 1 to {self.limit} bytes (the limit), got {self.size!r}.")
+        for name, shortest, longest in (("git_blob", 40, 40), ("sha256_start", 8, 64), ("md5", 32, 32)):
+            digits = getattr(self, name)
+            if digits is not None and not re.fullmatch(f"[0-9a-f]{{{shortest},{longest}}}", digits):
+                count = longest if shortest == longest else f"{shortest} to {longest}"
+                raise ValueError(f"{self.name}: {name} must be {count} digits of 0-9 and a-f, got {digits!r}.")
+        if (self.git_blob or self.sha256_start or self.md5) is None and not self.sha256_from_server:
             raise ValueError(
-                f"{self.name}: sha256_start must be 16 to 64 digits of 0-9 and a-f, got {self.sha256_start!r}."
+                f"{self.name}: needed git_blob, sha256_start or md5 to check the file by, or sha256_from_server=True, "
+                "got none."
             )
 
     def mismatch(self, file: BinaryIO | FileIO) -> str | None:
@@ -87,48 +100,35 @@ class Download:
             file: Opened for reading in binary; its position is changed.
 
         Returns:
-            What was found and what was needed, or None if every hash is right.
+            What was found and what was needed, or None if the size and every hash are right.
         """
         size = file.seek(0, os.SEEK_END)
         if size > self.limit:
             return f"a file of {size} bytes, the most is {self.limit}"
+        if self.size not in (None, size):
+            return f"a file of {size} bytes, needed {self.size}"
         blob = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
-        sha256 = hashlib.sha256()
+        sums = [
+            (what, hasher, needed)
+            for what, hasher, needed in (
+                ("git blob id", blob, self.git_blob),
+                ("sha256", hashlib.sha256(), self.sha256_start),
+                ("md5", hashlib.md5(usedforsecurity=False), self.md5),
+            )
+            if needed is not None
+        ]
+        if not sums:
+            return f"a file of {size} bytes and no SHA-256 to check it by"
         file.seek(0)
         while piece := file.read(_PIECE):
-            blob.update(piece)
-            sha256.update(piece)
-        if self.git_blob is not None and blob.hexdigest() != self.git_blob:
-            return f"a file of {size} bytes with git blob id {blob.hexdigest()}, needed {self.git_blob}"
-        if self.sha256_start is not None and not sha256.hexdigest().startswith(self.sha256_start):
-            return f"a file of {size} bytes with sha256 {sha256.hexdigest()}, needed {self.sha256_start}…"
+            for _, hasher, _ in sums:
+                hasher.update(piece)
+        for what, hasher, needed in sums:
+            found = hasher.hexdigest()
+            if not found.startswith(needed):
+                rest = "…" if len(needed) < len(found) else ""
+                return f"a file of {size} bytes with {what} {found}, needed {needed}{rest}"
         return None
-
-
-_SIGNS = "https://raw.githubusercontent.com/shivanshuman021/HandSigns-Indentifier/86467f48a34c39a79cc7f933ec8753e73b384478/datasets"
-
-SIGNS = (
-    Download(
-        name="train_signs.h5",
-        urls=(
-            f"{_SIGNS}/train_signs.h5",
-            "https://raw.githubusercontent.com/LoqmanSamani/deep-learning/020451f693ccf6ecde606b70589bce43f7ee1fe0/data/train_signs.h5",
-        ),
-        limit=16 << 20,
-        git_blob="15904fbeb148848aea50d42c96a539b7bd11c4e5",
-    ),
-    Download(
-        name="test_signs.h5",
-        urls=(
-            f"{_SIGNS}/test_signs.h5",
-            "https://raw.githubusercontent.com/rohitbv998/Retinal-Vessel-Segmentation-using-Deep-Learning/2a8d6ded7da00e8679ea27b6b9d7f9550e5d5fa1/datasets/test_signs.h5",
-        ),
-        limit=2 << 20,
-        git_blob="ac34131b87c829b90f5c0913f90d509f1c1f8ed0",
-        sha256_start="539fb746ed9e947e",
-    ),
-)
-"""The course's two files of hand signs."""
 
 
 def cache_folder() -> Path:
@@ -143,23 +143,23 @@ def cache_folder() -> Path:
     return Path.home() / ".cache" / "resnet50"
 
 
-def fetch_signs(folder: str | os.PathLike[str] | None = None, *, progress: Progress | None = None) -> Path:
-    """Fetch the course's two files of hand signs, as far as they are not there yet.
+def check(download: Download, folder: str | os.PathLike[str]) -> str | None:
+    """Say what is wrong with a file that was fetched before; no network is needed.
 
     Args:
-        folder: Where to put them; ``signs`` in `cache_folder` by default.
-        progress: Called as a file grows, first for the training file, then for the test file.
+        download: Which file.
+        folder: Where it is.
 
     Returns:
-        The folder, which holds ``train_signs.h5`` and ``test_signs.h5``: what `resnet50.data.signs.load_signs` takes.
+        What was found and what was needed, or None if the file is right.
 
     Raises:
-        DownloadError: If a file can be had from none of its addresses, or cannot be written.
+        FileNotFoundError: If it is not there.
+        OSError: If it cannot be read.
     """
-    folder = cache_folder() / "signs" if folder is None else Path(folder)
-    for download in SIGNS:
-        fetch(download, folder, progress=progress)
-    return folder
+    path = Path(folder, download.name)
+    with path.open("rb") as file:
+        return _with_kept_hash(download, path).mismatch(file)
 
 
 def fetch(
@@ -204,9 +204,12 @@ def fetch(
         if right:
             part.publish()
             return target
+    by_hand = f"put it at {target}{', in place of the wrong file that is there' if replaces else ''}"
+    if download.sha256_from_server:
+        by_hand += f", and what sha256sum prints of it at {_hash_path(target)}"
     raise DownloadError(
-        f"{download.name} could not be fetched ({'; '.join(reasons)}); try again later, or fetch it by hand "
-        f"and put it at {target}{', in place of the wrong file that is there' if replaces else ''}."
+        f"{download.name} could not be fetched ({'; '.join(reasons)}); try again later, or fetch it by hand and "
+        f"{by_hand}."
     )
 
 
@@ -261,6 +264,9 @@ class _Part:
         with _blamed_on(self.target):
             os.fsync(self.file.fileno())
             self.file.close()
+            if self.download.sha256_from_server:
+                # First, so that the file never lacks it; should it be cut off here, the file is fetched again.
+                _hash_path(self.target).write_text(f"{self.download.sha256_start}  {self.target.name}\n")
             try:
                 self.path.replace(self.target)
             except FileNotFoundError:
@@ -297,12 +303,12 @@ def _receive(download: Download, url: str, part: _Part, progress: Progress | Non
         _RefusedError: If the address does not give the file. The part keeps what came of it, unless it is wrong.
     """
     resumed = _receive_rest(download, url, part, progress, timeout)
-    found = download.mismatch(part.file)
+    found = part.download.mismatch(part.file)
     if found is not None and resumed:
         # The wrong bytes may be those from before.
         part.restart()
         _receive_rest(download, url, part, progress, timeout)
-        found = download.mismatch(part.file)
+        found = part.download.mismatch(part.file)
     if found is not None:
         part.restart()
         raise _RefusedError(f"it gave {found}")
@@ -311,20 +317,26 @@ def _receive(download: Download, url: str, part: _Part, progress: Progress | Non
 def _receive_rest(download: Download, url: str, part: _Part, progress: Progress | None, timeout: float) -> bool:
     """Add what is missing to the part; return whether bytes that were there before are kept."""
     done = part.file.seek(0, os.SEEK_END)
-    with _open(url, done, timeout) as response:
+    response, linked = _open(url, done, timeout)
+    with response:
         if response.headers.get_content_type() == "text/html":
             raise _RefusedError(_PAGE)
+        if download.sha256_from_server:
+            part.download = download = _with_stated_hash(download, linked)
         if response.status != http.client.PARTIAL_CONTENT:
             done = 0
         resumed = done > 0
         length = response.headers.get("Content-Length", "")
         total = done + int(length) if length.isdecimal() else None
-        if total is not None and total > download.limit:
-            raise _RefusedError(f"it offers {total} bytes, the most that is taken is {download.limit}")
         with _network(timeout):
             piece = response.read(512)  # at once, so that a page shows
         if not resumed:
             _refuse_stand_in(piece)
+        if total is not None and total > download.limit:
+            raise _RefusedError(f"it offers {total} bytes, the most that is taken is {download.limit}")
+        if total is not None and download.size not in (None, total):
+            raise _RefusedError(f"it offers {total} bytes, needed {download.size}")
+        if not resumed:
             part.restart()
         while piece:
             done += len(piece)
@@ -341,12 +353,13 @@ def _receive_rest(download: Download, url: str, part: _Part, progress: Progress 
     return resumed
 
 
-def _open(url: str, start: int, timeout: float) -> http.client.HTTPResponse:
-    """Ask for a file from byte ``start`` on; the answer is that (206) or the whole file (200)."""
+def _open(url: str, start: int, timeout: float) -> tuple[http.client.HTTPResponse, dict[str, str]]:
+    """Ask for a file from byte ``start`` on; the answer is that (206) or the whole file (200), and what was stated."""
     headers = {"User-Agent": "resnet50", "Accept-Encoding": "identity"}
     if start:
         headers["Range"] = f"bytes={start}-"
-    opener = urllib.request.build_opener(_WebOnly)
+    redirects = _WebOnly()
+    opener = urllib.request.build_opener(redirects)
     with _network(timeout):
         try:
             # Download takes http and https addresses only, _WebOnly sees to redirects
@@ -363,23 +376,59 @@ def _open(url: str, start: int, timeout: float) -> http.client.HTTPResponse:
         if not start:
             raise _RefusedError("it gave a part of the file where the whole was asked for")
         return _open(url, 0, timeout)
-    return response
+    redirects.note(response.headers)
+    return response, redirects.linked
 
 
 class _WebOnly(urllib.request.HTTPRedirectHandler):
-    """Follow a redirect only to http or https; Python's own handler would go to ftp too."""
+    """Follow a redirect only to http or https (Python's own handler would go to ftp too), and note what it states."""
+
+    def __init__(self) -> None:
+        self.linked: dict[str, str] = {}
+
+    def note(self, headers: http.client.HTTPMessage) -> None:
+        """Keep what an answer states, unless one before it did: who was asked knows best."""
+        if not self.linked:
+            self.linked = {name: headers[name] for name in ("X-Linked-ETag", "X-Linked-Size") if name in headers}
 
     def redirect_request(self, req, fp, code, msg, headers, newurl):  # type: ignore[no-untyped-def]
         if not _is_web(newurl):
             fp.close()
             raise _RefusedError(f"it redirects to {newurl!r}, only http and https are opened")
+        self.note(headers)
         return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _with_stated_hash(download: Download, linked: dict[str, str]) -> Download:
+    """Complete a download by the SHA-256, and the size if there is one, that the server states."""
+    digits = linked.get("X-Linked-ETag", "").removeprefix("W/").strip('"')
+    if not re.fullmatch("[0-9a-f]{64}", digits):
+        raise _RefusedError("it states no SHA-256 to check the file by (X-Linked-ETag)")
+    size = linked.get("X-Linked-Size", "")
+    if not size.isdecimal():
+        return replace(download, sha256_start=digits)
+    if not 0 < int(size) <= download.limit:
+        raise _RefusedError(f"it offers {int(size)} bytes, the most that is taken is {download.limit}")
+    return replace(download, sha256_start=digits, size=int(size))
+
+
+def _with_kept_hash(download: Download, path: Path) -> Download:
+    """Complete a download by the SHA-256 that was kept beside the file, if that is how it is checked."""
+    if download.sha256_from_server:
+        with suppress(FileNotFoundError):
+            digits = _hash_path(path).read_text(encoding="ascii", errors="replace")[:64]
+            if re.fullmatch("[0-9a-f]{64}", digits):
+                return replace(download, sha256_start=digits)
+    return download
+
+
+def _hash_path(target: Path) -> Path:
+    return target.with_name(f"{target.name}.sha256")
 
 
 def _is_right(download: Download, path: Path) -> bool:
     try:
-        with path.open("rb") as file:
-            return download.mismatch(file) is None
+        return check(download, path.parent) is None
     except FileNotFoundError:
         return False
 

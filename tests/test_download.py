@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from resnet50.data import download as download_module
-from resnet50.data.download import SIGNS, Download, DownloadError, cache_folder, fetch, fetch_signs
+from resnet50.download import Download, DownloadError, cache_folder, check, fetch
 
 CONTENT = bytes((i * 31 + i // 251) % 256 for i in range(300_000))
 GIT_BLOB = hashlib.sha1(b"blob 300000\0" + CONTENT).hexdigest()  # noqa: S324
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
+MD5 = hashlib.md5(CONTENT).hexdigest()  # noqa: S324
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -107,6 +107,41 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def serve_redirect(self, *_):
         self.send(b"", status=302, headers=[("Location", "/range")])
+
+    def lead(self, page, **stated):
+        """A redirect as Hugging Face's: it states what it leads to."""
+        headers = [(f"X-Linked-{name}", value) for name, value in stated.items()]
+        self.send(b"", status=302, headers=[("Location", page), *headers])
+
+    def serve_linked(self, *_):
+        self.lead("/range", ETag=f'"{SHA256}"', Size="300000")
+
+    def serve_weaklinked(self, *_):
+        self.lead("/range", ETag=f'W/"{SHA256}"')
+
+    def serve_relinked(self, *_):
+        self.lead("/liar", ETag=f'"{SHA256}"')
+
+    def serve_liar(self, *_):
+        self.lead("/range", ETag=f'"{"0" * 64}"', Size="7")
+
+    def serve_linkedcut(self, *_):
+        self.lead("/cut", ETag=f'"{SHA256}"', Size="300000")
+
+    def serve_linkedlfs(self, *_):
+        self.lead("/lfs", ETag=f'"{SHA256}"', Size="300000")
+
+    def serve_linkedwrong(self, *_):
+        self.lead("/wrong", ETag=f'"{SHA256}"', Size="300000")
+
+    def serve_linkedhuge(self, *_):
+        self.lead("/range", ETag=f'"{SHA256}"', Size="1000000000000")
+
+    def serve_linkedblob(self, *_):
+        self.lead("/range", ETag=f'"{GIT_BLOB}"', Size="300000")
+
+    def serve_direct(self, *_):
+        self.send(CONTENT, headers=[("X-Linked-ETag", f'"{SHA256}"')])
 
     def serve_tofile(self, *_):
         self.send(b"", status=302, headers=[("Location", self.server.secret.as_uri())])
@@ -220,9 +255,120 @@ def test_refused(server, folder, page, reason):
     assert [entry.name for entry in folder.iterdir()] == ([".file.h5.part"] if page == "cut" else [])
 
 
-def test_wrong_sha256(server, folder):
-    text = failure(wanted(server, "range", git_blob=None, sha256_start="0" * 16), folder)
-    assert f"with sha256 {SHA256}, needed 0000000000000000…" in text
+@pytest.mark.parametrize(
+    ("known", "found"),
+    [
+        ({"sha256_start": "0" * 16}, f"with sha256 {SHA256}, needed 0000000000000000…"),
+        ({"sha256_start": "0" * 64}, f"with sha256 {SHA256}, needed {'0' * 64})"),
+        ({"sha256_start": f"{int(SHA256[:8], 16) ^ 1:08x}"}, f"with sha256 {SHA256}, needed "),
+        ({"md5": "0" * 32}, f"with md5 {MD5}, needed {'0' * 32})"),
+        ({"sha256_start": SHA256, "md5": "0" * 32}, f"with md5 {MD5}, needed"),
+    ],
+)
+def test_wrong_hash(server, folder, known, found):
+    text = failure(wanted(server, "range", git_blob=None, **known), folder)
+    assert f": it gave a file of 300000 bytes {found}" in text
+
+
+@pytest.mark.parametrize("known", [{"sha256_start": SHA256[:8]}, {"sha256_start": SHA256}, {"md5": MD5}])
+def test_each_hash_alone_is_enough(server, folder, known):
+    assert fetch(wanted(server, "range", git_blob=None, size=300_000, **known), folder).read_bytes() == CONTENT
+
+
+def test_another_size_is_refused_before_it_is_taken(server, folder):
+    seen = []
+    text = failure(wanted(server, "range", size=300_001), folder, progress=lambda *counts: seen.append(counts))
+    assert "/range: it offers 300000 bytes, needed 300001)" in text
+    assert seen == []
+    assert "it gave a file of 300000 bytes, needed 300001" in failure(wanted(server, "chunked", size=300_001), folder)
+
+
+def stated(server, *pages, **changes):
+    return wanted(server, *pages, git_blob=None, sha256_from_server=True, **changes)
+
+
+@pytest.mark.parametrize("page", ["linked", "weaklinked", "relinked", "direct"])
+def test_the_hash_that_the_server_states_is_checked_and_kept(server, folder, page):
+    download = stated(server, page)
+    assert fetch(download, folder).read_bytes() == CONTENT
+    assert (folder / "file.h5.sha256").read_text() == f"{SHA256}  file.h5\n"
+    assert sorted(entry.name for entry in folder.iterdir()) == ["file.h5", "file.h5.sha256"]
+    asked = len(server.requests)
+    assert check(download, folder) is None
+    assert fetch(download, folder) == folder / "file.h5"
+    assert len(server.requests) == asked
+
+
+@pytest.mark.parametrize(
+    ("page", "reason"),
+    [
+        ("redirect", r"it states no SHA-256 to check the file by \(X-Linked-ETag\)"),
+        ("linkedblob", r"it states no SHA-256 to check the file by \(X-Linked-ETag\)"),
+        ("linkedwrong", r"it gave a file of 300000 bytes with sha256 [0-9a-f]{64}, needed " + SHA256),
+        ("linkedlfs", r"it gave a Git LFS pointer, not the file"),
+        ("linkedhuge", r"it offers 1000000000000 bytes, the most that is taken is 400000"),
+        ("liar", r"it offers 300000 bytes, needed 7"),
+    ],
+)
+def test_what_the_server_states_is_not_believed_blindly(server, folder, page, reason):
+    text = failure(stated(server, page), folder)
+    target = re.escape(str(folder / "file.h5"))
+    assert re.fullmatch(
+        rf"file\.h5 could not be fetched \(http://127\.0\.0\.1:\d+/{page}: {reason}\); try again later, or fetch it by "
+        rf"hand and put it at {target}, and what sha256sum prints of it at {target}\.sha256\.",
+        text,
+    )
+    assert list(folder.iterdir()) == []
+
+
+def test_a_stated_hash_does_not_outlive_its_mirror(server, folder):
+    # the first states a size too; the second, which has the file, does not
+    assert fetch(stated(server, "liar", "weaklinked"), folder).read_bytes() == CONTENT
+
+
+def test_resumes_under_a_stated_hash(server, folder):
+    failure(stated(server, "linkedcut"), folder)
+    assert fetch(stated(server, "linked"), folder).read_bytes() == CONTENT
+    assert server.requests[-1] == ["/range", "bytes=100000-", 200_000]
+
+
+def test_starts_again_where_the_stated_file_is_another_than_the_part(server, folder):
+    folder.mkdir(parents=True)
+    (folder / ".file.h5.part").write_bytes(b"x" * 1000)
+    assert fetch(stated(server, "linked"), folder).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("kept", [None, "", "zz" * 32, "0" * 63])
+def test_a_file_whose_hash_was_not_kept_is_fetched_again(server, folder, kept):
+    download = stated(server, "linked")
+    fetch(download, folder)
+    if kept is None:
+        (folder / "file.h5.sha256").unlink()
+    else:
+        (folder / "file.h5.sha256").write_text(kept)
+    assert check(download, folder) == "a file of 300000 bytes and no SHA-256 to check it by"
+    asked = len(server.requests)
+    assert fetch(download, folder).read_bytes() == CONTENT
+    assert len(server.requests) > asked
+    assert check(download, folder) is None
+
+
+def test_check_says_what_is_wrong(server, folder):
+    download = wanted(server, "range")
+    with pytest.raises(FileNotFoundError):
+        check(download, folder)
+    fetch(download, folder)
+    assert check(download, str(folder)) is None
+    (folder / "file.h5").write_bytes(b"bad")
+    assert re.fullmatch(
+        f"a file of 3 bytes with git blob id [0-9a-f]{{40}}, needed {GIT_BLOB}", check(download, folder)
+    )
+    fetch(stated(server, "linked"), folder)
+    (folder / "file.h5").write_bytes(b"bad")
+    assert re.fullmatch(
+        f"a file of 3 bytes with sha256 [0-9a-f]{{64}}, needed {SHA256}", check(stated(server, "linked"), folder)
+    )
+    assert len(server.requests) == 3
 
 
 @pytest.mark.parametrize("page", ["stall", "silent"])
@@ -427,10 +573,15 @@ def test_two_at_the_same_time(server, folder):
         ({"urls": ("file:///etc/passwd",)}, "needed an http or https address, got 'file:///etc/passwd'"),
         ({"urls": ("/etc/passwd",)}, "needed an http or https address"),
         ({"limit": 0}, "limit must be at least 1 byte, got 0"),
-        ({"git_blob": None}, "needed git_blob or sha256_start to check the file by, got neither"),
+        ({"git_blob": None}, "needed git_blob, sha256_start or md5 to check the file by, or sha256_from_server=True"),
+        ({"size": 0}, "size must be 1 to 1 bytes (the limit), got 0"),
+        ({"size": 2}, "size must be 1 to 1 bytes (the limit), got 2"),
         ({"git_blob": GIT_BLOB[:-1]}, "git_blob must be 40 digits"),
         ({"git_blob": GIT_BLOB.upper()}, "git_blob must be 40 digits"),
-        ({"sha256_start": SHA256[:15]}, "sha256_start must be 16 to 64 digits"),
+        ({"sha256_start": SHA256[:7]}, "sha256_start must be 8 to 64 digits"),
+        ({"sha256_start": SHA256 + "0"}, "sha256_start must be 8 to 64 digits"),
+        ({"sha256_start": ""}, "sha256_start must be 8 to 64 digits"),
+        ({"md5": MD5[:-1]}, "md5 must be 32 digits"),
     ],
 )
 def test_download_is_checked(changes, text):
@@ -444,24 +595,6 @@ def test_timeout_is_checked(server, folder, timeout):
         fetch(wanted(server, "range"), folder, timeout=timeout)
 
 
-def test_course_files_are_pinned():
-    assert [(d.name, d.git_blob, d.sha256_start) for d in SIGNS] == [
-        ("train_signs.h5", "15904fbeb148848aea50d42c96a539b7bd11c4e5", None),
-        ("test_signs.h5", "ac34131b87c829b90f5c0913f90d509f1c1f8ed0", "539fb746ed9e947e"),
-    ]
-    for download in SIGNS:
-        assert len(download.urls) > 1
-        for url in download.urls:
-            assert re.search(r"^https://[^ ]+/[0-9a-f]{40}/[^ ]+/" + re.escape(download.name) + "$", url)
-
-
-def test_course_test_file_has_these_hashes(tmp_path, shared_data):
-    if not (shared_data / "signs" / "test_signs.h5").is_file():
-        pytest.skip(f"no signs/test_signs.h5 in {shared_data}; set RESNET50_DATA to the folder with the real data")
-    (tmp_path / "test_signs.h5").write_bytes((shared_data / "signs" / "test_signs.h5").read_bytes())
-    assert fetch(SIGNS[1], tmp_path) == tmp_path / "test_signs.h5"  # would need the network, were the hashes wrong
-
-
 def test_cache_folder(monkeypatch):
     monkeypatch.setenv("HOME", "/home/someone")
     monkeypatch.setenv("XDG_CACHE_HOME", "/var/cache/someone")
@@ -472,12 +605,3 @@ def test_cache_folder(monkeypatch):
     monkeypatch.delenv("RESNET50_CACHE")
     monkeypatch.delenv("XDG_CACHE_HOME")
     assert cache_folder() == Path("/home/someone/.cache/resnet50")
-
-
-def test_fetch_signs(server, folder, monkeypatch, tmp_path):
-    files = tuple(wanted(server, "range", name=name) for name in ("train_signs.h5", "test_signs.h5"))
-    monkeypatch.setattr(download_module, "SIGNS", files)
-    monkeypatch.setenv("RESNET50_CACHE", str(tmp_path / "cache"))
-    for given, expected in ((folder, folder), (None, tmp_path / "cache" / "signs")):
-        assert fetch_signs(given) == expected
-        assert sorted(path.name for path in expected.iterdir()) == ["test_signs.h5", "train_signs.h5"]

@@ -1,0 +1,174 @@
+"""Keras' own files: legacy ``.h5``, ``.weights.h5`` and ``.keras``, each into arrays by layer's name.
+
+A layer inside a model inside the file's model counts as a layer of the file: transfer learning often nests the network.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import zipfile
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import h5py
+import numpy as np
+
+from resnet50.weights.layouts import LIMIT, Arrays, UnfitFileError, from_bfloat16
+from resnet50.weights.normalization import NORMALIZATIONS, UNKNOWN, find_normalization
+
+MEMBER = "model.weights.h5"
+"""Member of a ``.keras`` archive that holds the weights."""
+
+NORMALIZATION_KEY = "resnet50.normalization"
+"""Where `resnet50.weights.save_weights` writes a row of `NORMALIZATIONS`: an attribute at the file's root."""
+
+# As the publisher of the bare network has it.
+_PUBLISHED = "caffe"
+
+# So keras-applications 1.0 called its classifier when it published the ImageNet files; Keras loads them by order.
+_FORMER_NAMES = {"probs": "predictions"}
+
+# Keras' order of a layer's weights; batch norm's four have the same shape, so their names alone tell them apart.
+_ORDER = ("kernel", "gamma", "bias", "beta", "moving_mean", "moving_variance")
+
+
+def read_archive(archive: zipfile.ZipFile) -> tuple[Arrays, str]:
+    """Read a ``.keras`` file.
+
+    Args:
+        archive: Open for reading.
+
+    Returns:
+        Arrays by layer's name, and how pixels are normalised, as `read_h5` explains; a graph tells that by itself.
+
+    Raises:
+        UnfitFileError: If it is no such file. Damage raises what zipfile, json, h5py and NumPy raise.
+    """
+    if sum(archive.getinfo(name).file_size for name in (MEMBER, "config.json")) > LIMIT:
+        raise UnfitFileError(f"an archive that unpacks to more than {LIMIT >> 20} MiB.")
+    store = io.BytesIO(archive.read(MEMBER))  # checks the member's sum, too
+    with h5py.File(store) as file:
+        arrays, _ = read_h5(file)
+    return arrays, find_normalization(_operations(json.loads(archive.read("config.json")))) or _PUBLISHED
+
+
+def read_h5(file: h5py.File) -> tuple[Arrays, str]:
+    """Read a legacy ``.h5`` or a ``.weights.h5`` file.
+
+    Args:
+        file: Open for reading.
+
+    Returns:
+        Arrays by layer's name, and a row of `NORMALIZATIONS`: the one that the file names or its graph has; `UNKNOWN`
+        if only a layer's name shows that there is one; and for a bare network its publisher's. Early Keras 3 wrote no
+        names; its arrays stand under Keras' numbering (``conv2d``, ``conv2d_1``, ...).
+
+    Raises:
+        UnfitFileError: If it is no such file. Damage raises what h5py and NumPy raise.
+    """
+    root = file.get("model_weights", file)
+    if "layer_names" in root.attrs:
+        names = [_text(name) for name in root.attrs["layer_names"]]
+        stored = _find_legacy(root, names)
+    elif "layers" in root:
+        groups = _find_structural(root)
+        names = list(groups)
+        stored = {name: [group[str(n)] for n in range(len(group))] for name, group in groups.items() if len(group)}
+    else:
+        raise UnfitFileError(f"an HDF5 file without Keras' layers (in it: {', '.join(list(file)[:3]) or 'nothing'}).")
+    if any(re.fullmatch(r"res\d[a-z]_branch\d[a-c]?", name) for name in names):
+        raise UnfitFileError(
+            "an old file of Keras, with layers such as res2a_branch2a in place of conv2_block1_1_conv; take the "
+            "present file of the same name, which the weights named 'imagenet' are."
+        )
+    for former, present in _FORMER_NAMES.items():
+        if former in stored and present not in stored:
+            stored = {present if name == former else name: values for name, values in stored.items()}
+    return _read(stored, file), _normalization(file, names)
+
+
+def _normalization(file: h5py.File, names: list[str]) -> str:
+    if NORMALIZATION_KEY in file.attrs:
+        name = _text(file.attrs[NORMALIZATION_KEY])
+        return name if name in NORMALIZATIONS else UNKNOWN
+    if "model_config" in file.attrs:
+        return find_normalization(_operations(json.loads(file.attrs["model_config"]))) or _PUBLISHED
+    return UNKNOWN if {"normalization", "rescaling"} & set(names) else _PUBLISHED
+
+
+def _operations(config: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield class and settings of each operation in a model's configuration, and of those in models inside it."""
+    for entry in config["config"]["layers"]:
+        if "layers" in entry["config"]:
+            yield from _operations(entry)
+        else:
+            yield entry["class_name"], entry["config"]
+
+
+def _find_legacy(root: h5py.Group, layers: list[str]) -> dict[str, list[h5py.Dataset]]:
+    """Return what is stored for every layer that has weights, in the order of a Keras layer's weights."""
+    stored: dict[str, list[h5py.Dataset]] = {}
+    for layer in layers:
+        group = root[layer]
+        names = [_text(name) for name in group.attrs["weight_names"]]
+        if len(set(names)) < len(names):
+            raise UnfitFileError(f"a weight of layer {layer} named twice.")
+        owners = {name: name.split("/")[-2] if "/" in name else layer for name in names}
+        strange = [name for name, owner in owners.items() if owner != layer and owner in layers]
+        if strange:
+            raise UnfitFileError(f"layer {layer} with a weight of another layer, {strange[0]}.")
+        # A group is one layer, whatever its weights call it, unless they name several: then it is a model in the model.
+        nested = len(set(owners.values())) > 1
+        for owner in dict.fromkeys(owners.values()):
+            name = owner if nested else layer
+            if name in stored:
+                raise UnfitFileError(f"layer {name} twice.")
+            stored[name] = [group[own] for own in _ordered([own for own in names if owners[own] == owner])]
+    return stored
+
+
+def _ordered(names: list[str]) -> list[str]:
+    """Sort a layer's weights into Keras' order, if each is of a kind of its own."""
+    kinds = [name.rsplit("/", 1)[-1].split(":")[0] for name in names]
+    if len(set(kinds)) < len(kinds) or not set(kinds) <= set(_ORDER):
+        return names
+    return [name for _, name in sorted(zip(map(_ORDER.index, kinds), names, strict=True))]
+
+
+def _find_structural(root: h5py.Group) -> dict[str, h5py.Group]:
+    """Return each layer's group of weights, which may be empty."""
+    items: dict[str, h5py.Group | h5py.Dataset] = {}
+    root.visititems(items.__setitem__)  # goes to each once and follows no link to another file
+    groups: dict[str, h5py.Group] = {}
+    for path, group in items.items():
+        match = re.fullmatch(r"(?:.+/)?layers/([^/]+)/vars", path)
+        if match is None:
+            continue
+        name = _text(group.attrs.get("name", match[1]))
+        if name in groups and len(group):
+            raise UnfitFileError(f"layer {name} twice.")
+        groups[name] = group
+    return groups
+
+
+def _read(stored: Mapping[str, list[h5py.Dataset]], file: h5py.File) -> dict[str, tuple[np.ndarray, ...]]:
+    every = [dataset for datasets in stored.values() for dataset in datasets]
+    for dataset in every:
+        if dataset.file.filename != file.filename or dataset.external or dataset.is_virtual:
+            raise UnfitFileError(f"weights {dataset.name} that stand in another file.")
+    size = sum(dataset.nbytes for dataset in every)
+    if size > LIMIT:  # HDF5 claims any shape in a few bytes
+        raise UnfitFileError(f"weights of {size} bytes, more than {LIMIT}.")
+    return {layer: tuple(map(_array, datasets)) for layer, datasets in stored.items()}
+
+
+def _array(dataset: h5py.Dataset) -> np.ndarray:
+    if dataset.attrs.get("dtype") == "bfloat16":
+        return from_bfloat16(dataset[()].view("uint16"))
+    return np.asarray(dataset[()], dtype="float32")
+
+
+def _text(name: str | bytes) -> str:
+    return name.decode() if isinstance(name, bytes) else name

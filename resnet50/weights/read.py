@@ -1,0 +1,168 @@
+"""Files of ResNet-50 weights, whatever library wrote them, as arrays under our layers' names and what they expect."""
+
+from __future__ import annotations
+
+import io
+import os
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from safetensors import safe_open
+
+from resnet50.blocks import V1, V1_5, Conventions
+from resnet50.files import open_h5
+from resnet50.weights import keras_files, layouts, torch_pickle
+from resnet50.weights.fetch import fetch_weights
+from resnet50.weights.keras_files import NORMALIZATION_KEY
+from resnet50.weights.layouts import LIMIT, Arrays, UnfitFileError
+from resnet50.weights.normalization import NORMALIZATIONS, UNKNOWN
+from resnet50.weights.sources import SOURCES, find_source
+
+NEEDED = "a file of ResNet-50 weights (.h5, .weights.h5, .keras, .safetensors, .pth, .pt or .bin)"
+
+_SUFFIXES = {".h5", ".hdf5", ".keras", ".safetensors", ".pth", ".pt", ".bin"}
+_MEMBERS = 10_000  # of an archive; a training checkpoint has some hundred
+_CONVENTIONS = {conventions.name: conventions.from_scratch() for conventions in (V1, V1_5)}
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """What a file of weights holds.
+
+    Attributes:
+        origin: Name of the published weights, or path of the file.
+        layout: Whose names it has: ``"keras"``, ``"torchvision"`` (timm too) or ``"hugging-face"``.
+        conventions: Those of the network that the weights belong to, with statistics that move fast enough to train
+            (`Conventions.from_scratch`).
+        normalization: Row of `NORMALIZATIONS` that pixels go through, or ``"unknown"`` if there is one which the file
+            does not tell.
+        arrays: float32 weights by our layer's name, each layer's in Keras' order.
+        unused: What else is in the file, by its name there, and why it is not used.
+    """
+
+    origin: str
+    layout: str
+    conventions: Conventions
+    normalization: str
+    arrays: Arrays = field(repr=False)
+    unused: Mapping[str, str] = field(repr=False)
+
+
+def read_weights(weights: str | os.PathLike[str] | WeightsFile) -> WeightsFile:
+    """Read a ResNet-50's weights; what kind of file it is, its content decides.
+
+    Read are Keras' legacy ``.h5``, ``.weights.h5`` and ``.keras``, and state dicts by the names of torchvision, timm
+    or Hugging Face, as ``.safetensors`` or as ``torch.save`` writes them (``.pth``, ``.pt``, ``.bin``; PyTorch is not
+    needed, and nothing in them is run). In a training checkpoint the first of ``state_dict_ema``, ``model_ema``,
+    ``state_dict`` and ``model`` is taken. Prefixes such as ``module.`` are dropped (`layouts.from_state_dict`).
+
+    Args:
+        weights: Name of published weights (`resnet50.weights.SOURCES`), which are fetched if they are not in the cache;
+            or a path; or what this function returned.
+
+    Returns:
+        The weights, and what they expect of the network around them.
+
+    Raises:
+        ValueError: If it is no such file, or damaged, or there is no such name.
+        FileNotFoundError: If there is no such file.
+        DownloadError: If published weights can be neither found in the cache nor fetched.
+    """
+    if isinstance(weights, WeightsFile):
+        return weights
+    if isinstance(weights, str) and weights in SOURCES:
+        source = SOURCES[weights]
+        return replace(
+            _read_file(fetch_weights(weights)),
+            origin=weights,
+            conventions=_CONVENTIONS[source.conventions],
+            normalization=source.normalization,
+        )
+    path = Path(weights)
+    if isinstance(weights, str) and path.suffix not in _SUFFIXES and not path.exists():
+        try:
+            find_source(weights)
+        except ValueError as error:
+            raise ValueError(f"{weights}: needed {NEEDED} or a published name, found neither; {error}") from error
+    return _read_file(path)
+
+
+def _read_file(path: Path) -> WeightsFile:
+    if path.is_dir():
+        raise FileNotFoundError(f"{path}: needed {NEEDED}, found a folder; name the file in it.")
+    start = _start(path)
+    with _reading(path):
+        if start.startswith(b"PK\x03\x04"):
+            return _read_archive(path)
+        if start[8:9] == b"{":
+            return _read_safetensors(path)
+        if start.startswith(torch_pickle.PICKLE_START):
+            return _from_state_dict(path, *torch_pickle.read_legacy(_content(path)))
+    with open_h5(path, needed=NEEDED) as file, _reading(path):  # it also tells what else a file may be
+        arrays, normalization = keras_files.read_h5(file)
+    return _from_keras(path, arrays, normalization)
+
+
+def _start(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(64)
+    except OSError:
+        return b""  # why, `open_h5` says
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turn whatever is raised on a damaged or unfit file into one error that names the file."""
+    try:
+        yield
+    except UnfitFileError as error:
+        raise ValueError(f"{path}: needed {NEEDED}, found {error}") from error
+    except Exception as error:  # many kinds, and RuntimeError and zlib.error among them
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(
+            f"{path}: needed {NEEDED}, found one that is damaged or of another layout "
+            f"({type(error).__name__}: {reason}); fetch it again."
+        ) from error
+
+
+def _content(path: Path) -> bytes:
+    size = path.stat().st_size
+    if size > LIMIT:
+        raise UnfitFileError(f"{size >> 20} MiB; with {LIMIT >> 20} MiB it would have room for several optimizers.")
+    return path.read_bytes()
+
+
+def _read_archive(path: Path) -> WeightsFile:
+    content = _content(path)
+    if content.count(b"PK\x01\x02") > _MEMBERS:  # each entry of its directory starts so
+        raise UnfitFileError(f"an archive of more than {_MEMBERS} files.")
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        if keras_files.MEMBER in archive.namelist():
+            return _from_keras(path, *keras_files.read_archive(archive))
+        return _from_state_dict(path, *torch_pickle.read_archive(archive))
+
+
+def _read_safetensors(path: Path) -> WeightsFile:
+    with safe_open(path, framework="numpy") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dict
+        normalization = (file.metadata() or {}).get(NORMALIZATION_KEY, "torch")
+    return _from_state_dict(
+        path, tensors, {}, normalization=normalization if normalization in NORMALIZATIONS else UNKNOWN
+    )
+
+
+def _from_state_dict(
+    path: Path, tensors: Mapping[str, np.ndarray], beside: Mapping[str, str], *, normalization: str = "torch"
+) -> WeightsFile:
+    layout, arrays, unused = layouts.from_state_dict(tensors)
+    return WeightsFile(str(path), layout, V1_5.from_scratch(), normalization, arrays, {**beside, **unused})
+
+
+def _from_keras(path: Path, arrays: Arrays, normalization: str) -> WeightsFile:
+    biased = any(len(values) == 2 and values[0].ndim == 4 for values in arrays.values())
+    return WeightsFile(str(path), "keras", (V1 if biased else V1_5).from_scratch(), normalization, arrays, {})
