@@ -54,6 +54,8 @@ V1_5 = Conventions(
 )
 """The network as torchvision, timm and Hugging Face build it."""
 
+CONVENTIONS = {conventions.name: conventions for conventions in (V1, V1_5)}
+
 
 def identity_block(
     x: KerasTensor, filters: Sequence[int], *, kernel_size: int = 3, conventions: Conventions = V1, name: str

@@ -562,7 +562,8 @@ def test_weights_bring_their_conventions_and_normalisation(
 def test_explicit_arguments_win_over_the_weights(tiny_stages, random_weights):
     options = {"input_shape": (40, 48, 3), "stages": tiny_stages}
     source = random_weights(build_resnet50(3, **options), 1)
-    model = build_resnet50(3, weights=of_file(source), normalization="torch", conventions=V1, **options)
+    with pytest.warns(UserWarning, match="the model normalises pixels as 'torch', but these weights expect 'caffe'"):
+        model = build_resnet50(3, weights=of_file(source), normalization="torch", conventions=V1, **options)
     assert same_by_name(model, source)
     assert model_normalization(model) == "torch"
     assert model.get_layer("conv1_bn").momentum == 0.99
@@ -637,7 +638,8 @@ def test_other_channels_when_asked_with_weights_and_without(channels, tiny_stage
     if channels == 1:
         np.testing.assert_allclose(kernel[:, :, 0], rgb.sum(axis=2), rtol=1e-5, atol=1e-6)
     else:
-        np.testing.assert_allclose(kernel[:, :, -1], rgb[:, :, (channels - 1) % 3] * 3 / channels, rtol=1e-5)
+        bgr = rgb[:, :, ::-1]  # the file's is for BGR, and pictures of other channels are not flipped
+        np.testing.assert_allclose(kernel[:, :, -1], bgr[:, :, (channels - 1) % 3] * 3 / channels, rtol=1e-5)
     assert model(pixels).shape == (2, 3)
     assert model_normalization(model) == "caffe"
 

@@ -46,6 +46,7 @@ OVERRIDES: dict[str, type] = {
     "side": int,
     "head": str,
     "stem": str,
+    "conventions": str,
     "precision": str,
     "checkpoint_epochs": int,
     "seed": int,

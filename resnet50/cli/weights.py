@@ -87,7 +87,7 @@ def _show(options: argparse.Namespace) -> int:
     print(f"network {weights.conventions.name}, normalization {weights.normalization}")
     classes = options.classes
     if classes is None:
-        classes = head[0].shape[-1] if head and head[0].ndim == 2 else 1000
+        classes = max(head[0].shape[-1], 2) if head and head[0].ndim == 2 else 1000
     channels = stem[0].shape[2] if stem and stem[0].ndim == 4 else 3
     model = build_resnet50(
         classes,

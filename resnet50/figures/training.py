@@ -71,6 +71,11 @@ def draw_curves(history: Mapping[str, Sequence[float]], *, title: str) -> Figure
         top = np.nanmax(rate, initial=0) or 1.0
         axes.set_ylim(0, top * 1.1)
         axes.set_yticks([0, top], ["0", f"{top:.2g}"])
+        for number, boundary in enumerate(boundaries, start=2):
+            axes.annotate(
+                f"phase {number}", (boundary, 1.06), xycoords=("data", "axes fraction"),
+                fontsize=theme.SMALL, color=theme.MUTED, family=theme.FONT,
+            )  # fmt: skip
         _write_epoch(axes)
     return figure
 

@@ -231,8 +231,8 @@ def check_callbacks(recipe: Recipe, callbacks: Sequence[keras.callbacks.Callback
     """Refuse callbacks that cannot do what they are for in a training by this recipe.
 
     Raises:
-        ValueError: If one sets a rate that a schedule sets, watches a validation that there is none of, or is a
-            TensorBoard without the packages that it writes with.
+        ValueError: If one sets a rate that a schedule sets, watches a validation that there is none of, ends or changes
+            what is to be averaged, or is a TensorBoard without the packages that it writes with.
     """
     scheduled = [phase.schedule for phase in recipe.phases if phase.schedule != "constant"]
     for callback in callbacks:
@@ -245,6 +245,16 @@ def check_callbacks(recipe: Recipe, callbacks: Sequence[keras.callbacks.Callback
             )
         if str(getattr(callback, "monitor", "")).startswith("val_") and not recipe.validation:
             raise ValueError(f"{name} watches {callback.monitor}, but validation is 0; hold pictures out.")
+        if isinstance(callback, keras.callbacks.EarlyStopping) and recipe.average_epochs > 1:
+            raise ValueError(
+                f"{name} may end the run before the last {recipe.average_epochs} epochs, which are to be averaged; "
+                "set average_epochs to 1, or leave the callback out."
+            )
+        if getattr(callback, "restore_best_weights", False) and recipe.ema:
+            raise ValueError(
+                f"{name} restores weights that the running average would replace; set keep to 'best' instead of "
+                "restore_best_weights."
+            )
         if isinstance(callback, keras.callbacks.TensorBoard):
             missing = [package for package in ("tensorflow", "tensorboard") if find_spec(package) is None]
             if missing:

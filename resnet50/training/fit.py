@@ -22,7 +22,6 @@ from resnet50.data.validation import train_validation_split
 from resnet50.evaluation.report import Report, score
 from resnet50.figures.save import save_figure
 from resnet50.figures.training import draw_confusion, draw_curves
-from resnet50.model import STAGES, Stage, build_resnet50
 from resnet50.training.callbacks import (
     AverageEpochs,
     DrawEpoch,
@@ -36,6 +35,7 @@ from resnet50.training.callbacks import (
     phase_callbacks,
 )
 from resnet50.training.checkpoint import Checkpoint, Position, read_position
+from resnet50.training.network import build_network
 from resnet50.training.optimizer import build_optimizer
 from resnet50.training.phases import freeze
 from resnet50.training.precision import resolve_precision, training_twin
@@ -199,18 +199,12 @@ class _Begun:
     transfer: TransferReport | None
 
 
-def _build(recipe: Recipe, classes: int, weights: Mapping[str, Any] | None) -> keras.Model:
+def _build(recipe: Recipe, classes: int, noted: Mapping[str, Any] | None) -> keras.Model:
     """Build the network, in the variant that pretrained weights need, if any."""
-    keras.utils.set_random_seed(recipe.seed)
-    return build_resnet50(
-        classes,
-        input_shape=(recipe.side, recipe.side, 3),
-        normalization=weights["normalization"] if weights else recipe.normalization,
-        head=recipe.head,
-        stem=recipe.stem,
-        conventions=Conventions(**weights["conventions"]) if weights else None,
-        stages=[Stage(*row) for row in recipe.stages] if recipe.stages else STAGES,
-    )
+    if noted is None:
+        return build_network(recipe, classes)
+    conventions = Conventions(**noted["conventions"])
+    return build_network(recipe, classes, conventions=conventions, normalization=noted["normalization"])
 
 
 def _describe_weights(weights: WeightsFile, recipe: Recipe) -> dict[str, Any]:

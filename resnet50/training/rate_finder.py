@@ -14,7 +14,7 @@ from resnet50.data.batches import Batches
 from resnet50.data.mixing import Mixing
 from resnet50.data.split import Split
 from resnet50.data.validation import train_validation_split
-from resnet50.model import STAGES, Stage, build_resnet50
+from resnet50.training.network import build_network
 from resnet50.training.optimizer import build_optimizer
 from resnet50.training.phases import freeze
 from resnet50.training.precision import resolve_precision, training_twin
@@ -106,16 +106,7 @@ def find_learning_rate(
 
 
 def _learner(recipe: Recipe, classes: int) -> keras.Model:
-    keras.utils.set_random_seed(recipe.seed)
-    model = build_resnet50(
-        classes,
-        input_shape=(recipe.side, recipe.side, 3),
-        weights=recipe.weights,
-        normalization=recipe.normalization,
-        head=recipe.head,
-        stem=recipe.stem,
-        stages=[Stage(*row) for row in recipe.stages] if recipe.stages else STAGES,
-    )
+    model = build_network(recipe, classes, weights=recipe.weights)
     twin = training_twin(model, resolve_precision(recipe.precision))
     freeze(twin, recipe)
     steady = replace(recipe, schedule="constant", warmup_epochs=0.0, rate_factor=1.0, rate_patience=0)

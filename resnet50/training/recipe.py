@@ -13,6 +13,8 @@ PRECISIONS = ("auto", "float32", "bfloat16")
 
 SCHEDULES = ("cosine", "constant", "exponential", "one-cycle", "plateau")
 
+_CONVENTIONS = ("v1", "v1.5")  # of `resnet50.blocks`, which needs Keras
+
 _STAGES = ("conv2", "conv3", "conv4", "conv5")  # of the paper's table
 
 
@@ -81,8 +83,13 @@ class Phase:
                     self.rate_patience >= 1 if self.schedule == "plateau" else self.rate_patience == 0,
                     f"{'at least 1' if self.schedule == 'plateau' else '0'} with the schedule {self.schedule!r}",
                 ),
-                "body_rate": (0 < self.body_rate <= 1, "above 0 and at most 1"),
-                "layer_decay": (0 < self.layer_decay <= 1, "above 0 and at most 1"),
+                **{
+                    name: (
+                        0 < getattr(self, name) <= 1 and (self.trains != "head" or getattr(self, name) == 1),
+                        "above 0 and at most 1, and 1 where the head alone trains",
+                    )
+                    for name in ("body_rate", "layer_decay")
+                },
                 "patience": (self.patience >= 0, "0 or more"),
             },
         )
@@ -117,6 +124,8 @@ class Recipe(Phase):
         side: Height and width of the pictures in pixels.
         head: Row of `resnet50.heads.HEADS`.
         stem: Row of `resnet50.model.STEMS`.
+        conventions: Name of the network's conventions, ``"v1"`` or ``"v1.5"``, as in torchvision and timm; None for
+            those of the weights, or v1 from scratch.
         stages: The table of stages as rows of `resnet50.model.Stage`'s fields; None for the paper's.
         average_epochs: Number of last epochs whose weights are averaged into the trained model; 1 for none.
         ema: Momentum of a running average of the weights, which is validated and becomes the trained model; 0 for none.
@@ -146,6 +155,7 @@ class Recipe(Phase):
     side: int = 64
     head: str = "linear"
     stem: str = "imagenet"
+    conventions: str | None = None
     stages: tuple[tuple[str, int, tuple[int, int, int], int], ...] | None = None
     average_epochs: int = 1
     ema: float = 0.0
@@ -159,6 +169,14 @@ class Recipe(Phase):
             self,
             {
                 "before": (all(type(phase) is Phase for phase in self.before), "a tuple of Phase"),
+                **{
+                    name: (isinstance(getattr(self, name), str | None), "a name or None")
+                    for name in ("weights", "normalization", "head", "stem")
+                },
+                "conventions": (
+                    self.conventions is None or (self.conventions in _CONVENTIONS and not self.weights),
+                    f"one of {', '.join(_CONVENTIONS)}, or None where there are weights, which bring their own",
+                ),
                 "batch_size": (self.batch_size >= 1, "at least 1"),
                 "weight_decay": (0 <= self.weight_decay < float("inf"), "0 or more"),
                 "beta_2": (0 <= self.beta_2 < 1, "0 or more and less than 1"),

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from safetensors import safe_open
 
-from resnet50.blocks import V1, V1_5, Conventions
+from resnet50.blocks import CONVENTIONS, V1, V1_5, Conventions
 from resnet50.files import open_h5
 from resnet50.weights import keras_files, layouts, torch_pickle
 from resnet50.weights.fetch import fetch_weights
@@ -26,7 +26,6 @@ NEEDED = "a file of ResNet-50 weights (.h5, .weights.h5, .keras, .safetensors, .
 
 _SUFFIXES = {".h5", ".hdf5", ".keras", ".safetensors", ".pth", ".pt", ".bin"}
 _MEMBERS = 10_000  # of an archive; a training checkpoint has some hundred
-_CONVENTIONS = {conventions.name: conventions.from_scratch() for conventions in (V1, V1_5)}
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,7 @@ def read_weights(weights: str | os.PathLike[str] | WeightsFile) -> WeightsFile:
         return replace(
             _read_file(fetch_weights(weights)),
             origin=weights,
-            conventions=_CONVENTIONS[source.conventions],
+            conventions=CONVENTIONS[source.conventions].from_scratch(),
             normalization=source.normalization,
         )
     path = Path(weights)
@@ -131,10 +130,14 @@ def _reading(path: Path) -> Iterator[None]:
 
 
 def _content(path: Path) -> bytes:
+    _check_size(path)
+    return path.read_bytes()
+
+
+def _check_size(path: Path) -> None:
     size = path.stat().st_size
     if size > LIMIT:
         raise UnfitFileError(f"{size >> 20} MiB; with {LIMIT >> 20} MiB it would have room for several optimizers.")
-    return path.read_bytes()
 
 
 def _read_archive(path: Path) -> WeightsFile:
@@ -148,6 +151,7 @@ def _read_archive(path: Path) -> WeightsFile:
 
 
 def _read_safetensors(path: Path) -> WeightsFile:
+    _check_size(path)
     with safe_open(path, framework="numpy") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dict
         normalization = (file.metadata() or {}).get(NORMALIZATION_KEY, "torch")

@@ -25,6 +25,7 @@ from resnet50.weights.layouts import LIMIT, UnfitFileError, from_bfloat16
 PICKLE_START = b"\x80"
 """Each pickle of protocol 2 or later starts so, and with it a file of PyTorch before 1.6."""
 
+_AXES = 8  # of a tensor; a kernel has four
 _INSTRUCTIONS = 500_000  # of a pickle; a ResNet-50's has some ten thousand
 _LEGACY_MAGIC, _LEGACY_PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
 
@@ -156,7 +157,8 @@ def _checked_size(tensor: _Tensor) -> int:
     storage, offset, size, stride = tensor
     if not (isinstance(storage, _Storage) and isinstance(size, tuple) and isinstance(stride, tuple)):
         raise UnfitFileError("a tensor that is not described as PyTorch does.")
-    if len(size) != len(stride) or not all(isinstance(n, int) and n >= 0 for n in (offset, *size, *stride)):
+    fits = len(size) == len(stride) <= _AXES  # before they are multiplied: thousands of long numbers take hours
+    if not fits or not all(isinstance(n, int) and n >= 0 for n in (offset, *size, *stride)):
         raise UnfitFileError("a tensor that is not described as PyTorch does.")
     elements = math.prod(size)
     last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))

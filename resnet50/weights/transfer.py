@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
@@ -11,7 +12,7 @@ import keras
 import numpy as np
 
 from resnet50.weights.layouts import HUGGING_FACE, TORCHVISION, Arrays, Shapes, describe_network, is_body
-from resnet50.weights.normalization import UNKNOWN, model_normalization
+from resnet50.weights.normalization import NORMALIZATIONS, UNKNOWN, model_normalization
 from resnet50.weights.read import WeightsFile, read_weights
 
 
@@ -54,7 +55,8 @@ def load_weights(
     """Load published weights or a file's into a network. Either its whole body is loaded, or nothing changes.
 
     Weights go to the layer of their name, after every shape has been compared. The head may be another one than the
-    file's, or for other classes: then it stays as it was, and the report says so.
+    file's, or for other classes: then it stays as it was, and the report says so. A model that normalises pixels
+    otherwise than the weights expect is warned of.
 
     Args:
         model: Flat model with the layers' names of keras.applications' ResNet-50, with a head or without; changed in
@@ -75,16 +77,20 @@ def load_weights(
     file = read_weights(weights)
     needed = {name: [tuple(weight.shape) for weight in layer.weights] for name, layer in layers.items()}
     arrays = _named(file, model)
-    notes = _compare_normalizations(file, model)
+    clash = notes = _compare_normalizations(file, model)
     if adapt_stem and "conv1_conv" in needed and "conv1_conv" in arrays:
         kernel, *bias = arrays["conv1_conv"]
         channels = needed["conv1_conv"][0][2]
         if kernel.ndim == 4 and kernel.shape[2] == 3 != channels:
+            if file.normalization in NORMALIZATIONS and NORMALIZATIONS[file.normalization].flip_to_bgr:
+                kernel = kernel[:, :, ::-1]  # pictures of other channels are not flipped, so the kernel is
             arrays = {**arrays, "conv1_conv": (adapt_kernel(kernel, channels), *bias)}
             how = "their sum" if channels == 1 else f"repeated in turn, times 3/{channels}"
             notes += (f"conv1_conv was adapted from 3 input channels to {channels} ({how})",)
     found = {name: [value.shape for value in values] for name, values in arrays.items()}
     _check_body(file, needed, found, model)
+    for note in clash:
+        warnings.warn(f"{file.origin}: {note}.", stacklevel=2)
 
     kept, unused = _compare_heads(needed, found)
     loaded = tuple(name for name in layers if name not in kept)

@@ -8,24 +8,33 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from resnet50 import build_resnet50, save_weights
 from resnet50.data.rendered_signs import write_rendered_signs
 
 NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "transfer.ipynb"
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:jupyter_client.*")
-def test_the_notebook_runs(tmp_path, monkeypatch):
+@pytest.mark.parametrize("layout", ["torchvision", "keras"])
+def test_the_notebook_runs(layout, tmp_path, monkeypatch):
+    """On its stand-in, and on a file of the first weights that it proposes."""
     monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
+    weights, read = None, "torchvision: 107 layers, conventions v1.5, normalization 'torch'"
+    if layout == "keras":
+        weights, read = str(tmp_path / "imagenet.h5"), "keras: 107 layers, conventions v1, normalization 'caffe'"
+        model = build_resnet50(1000, normalization="caffe")
+        model.get_layer("conv1_bn").moving_variance.assign([1e4] * 64)  # as frozen statistics fit pixels up to 255
+        save_weights(model, weights, layout="keras")
     write_rendered_signs(tmp_path, train=72, test=12)
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     (parameters,) = (cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", ()))
-    parameters.source = f"WEIGHTS = None\nDATA = {str(tmp_path)!r}\nEPOCHS = 1"
+    parameters.source = f"WEIGHTS = {weights!r}\nDATA = {str(tmp_path)!r}\nEPOCHS = 1"
     NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(tmp_path)}}).execute()
     shown = [output for cell in notebook.cells for output in cell.get("outputs", ())]
     assert len([output for output in shown if "image/png" in output.get("data", {})]) == 1
     said = "".join(output.get("text", "") for output in shown)
-    assert "random ones stand in" in said
-    assert "torchvision: 107 layers, conventions v1.5, normalization 'torch'" in said
+    assert ("random ones stand in" in said) == (weights is None)
+    assert read in said
     assert "106 layers loaded, 1 kept as they were" in said
     assert "1000 classes in the file, 6 in the model" in said
     assert "statistics unchanged: True" in said

@@ -144,6 +144,27 @@ def test_a_phase_brings_keras_own_callbacks():
 
 
 @pytest.mark.parametrize(
+    ("numbers", "callback", "message"),
+    [
+        (
+            {"average_epochs": 2},
+            keras.callbacks.EarlyStopping("loss"),
+            "EarlyStopping may end the run before the last 2 epochs, which are to be averaged",
+        ),
+        (
+            {"ema": 0.9},
+            keras.callbacks.EarlyStopping("loss", restore_best_weights=True),
+            "EarlyStopping restores weights that the running average would replace; set keep to 'best'",
+        ),
+    ],
+)
+def test_callbacks_that_spoil_an_average_are_refused(numbers, callback, message):
+    with pytest.raises(ValueError, match=message):
+        check_callbacks(Recipe(name="x", epochs=4, **numbers), [callback])
+    check_callbacks(Recipe(name="x", epochs=4), [callback])
+
+
+@pytest.mark.parametrize(
     ("callback", "message"),
     [
         (

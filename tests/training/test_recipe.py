@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import FrozenInstanceError, replace
+from pathlib import Path
 
 import pytest
 
@@ -25,6 +26,9 @@ def test_a_recipe_is_frozen(tiny_recipe):
     ("name", "value", "needed"),
     [
         ("epochs", 0, "epochs must be at least 1, got 0"),
+        ("weights", Path("w.h5"), r"weights must be a name or None, got PosixPath\('w.h5'\)"),
+        ("head", len, "head must be a name or None, got <built-in function len>"),
+        ("conventions", "v2", r"conventions must be one of v1, v1\.5, or None where there are weights, .* got 'v2'"),
         ("batch_size", 0, "batch_size must be at least 1, got 0"),
         ("learning_rate", 0.0, "learning_rate must be above 0, got 0.0"),
         ("learning_rate", float("nan"), "learning_rate must be above 0, got nan"),
@@ -38,8 +42,8 @@ def test_a_recipe_is_frozen(tiny_recipe):
         ("rate_factor", 0.5, "rate_factor must be 1 with the schedule 'cosine', got 0.5"),
         ("rate_patience", 2, "rate_patience must be 0 with the schedule 'cosine', got 2"),
         ("trains", "conv4", "trains must be one of head, conv3, conv2, all, got 'conv4'"),
-        ("body_rate", 0.0, "body_rate must be above 0 and at most 1, got 0.0"),
-        ("layer_decay", 1.5, "layer_decay must be above 0 and at most 1, got 1.5"),
+        ("body_rate", 0.0, "body_rate must be above 0 and at most 1, and 1 where .* got 0.0"),
+        ("layer_decay", 1.5, "layer_decay must be above 0 and at most 1, and 1 where .* got 1.5"),
         ("patience", -1, "patience must be 0 or more, got -1"),
         ("patience", 3, "patience must be 0 where validation is 0, got 3"),
         ("mixup", -0.1, "mixup must be 0 or more, got -0.1"),
@@ -122,6 +126,17 @@ def test_averaging_does_not_go_with_an_early_end_or_a_running_average(tiny_recip
 def test_averaging_does_not_go_with_the_best_epoch(tiny_recipe):
     with pytest.raises(ValueError, match="average_epochs must be 1, or up to 4 epochs where keep is 'last', got 2"):
         replace(tiny_recipe, validation=0.2, keep="best", average_epochs=2)
+
+
+def test_weights_bring_their_own_conventions(tiny_recipe):
+    with pytest.raises(ValueError, match=r"conventions must be one of v1, v1\.5, or None where there are weights"):
+        replace(tiny_recipe, weights="imagenet", conventions="v1")
+
+
+@pytest.mark.parametrize("name", ["body_rate", "layer_decay"])
+def test_a_head_alone_has_no_rates_below_it(name):
+    with pytest.raises(ValueError, match=f"{name} must be above 0 and at most 1, and 1 where the head alone trains"):
+        Phase(epochs=1, trains="head", **{name: 0.5})
 
 
 def test_an_unknown_number_is_refused(tiny_recipe):

@@ -385,6 +385,7 @@ def test_a_table_of_tuples_of_tuples_cannot_be_built(write):
         (Tensor("0", 12, (3, 5), (5, 1)), "reaches beyond its storage of 12 numbers"),
         (Tensor("0", 12, (12,), (1,), offset=1), "reaches beyond its storage of 12 numbers"),
         (Tensor("0", 12, (3, 4), (5, 1)), "reaches beyond its storage of 12 numbers"),
+        (Tensor("0", 12, (1,) * 9, (1,) * 9), "a tensor that is not described as PyTorch does"),
         (Tensor("0", 12, (1 << 40,), (0,)), "reaches beyond its storage of 12 numbers"),
         (Tensor("0", 12, (1 << 40, 1 << 40), (0, 0)), "reaches beyond its storage of 12 numbers"),
         (Tensor("0", 12, (3,), (1 << 70,)), "reaches beyond its storage of 12 numbers"),

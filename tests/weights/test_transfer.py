@@ -35,8 +35,8 @@ def assert_same(actual, expected) -> None:
 
 
 def as_file(model: keras.Model, **changes) -> WeightsFile:
-    """What a file of torchvision's with this model's weights would be read as."""
-    file = WeightsFile("some.pth", "torchvision", V1_5.from_scratch(), "torch", weights_of(model), {})
+    """What a file in torchvision's layout with this model's weights would be read as."""
+    file = WeightsFile("some.pth", "torchvision", V1_5.from_scratch(), "symmetric", weights_of(model), {})
     return replace(file, **changes)
 
 
@@ -240,6 +240,16 @@ def test_a_stem_for_other_channels_is_adapted_when_asked(channels, how, source, 
     assert_same(weights_of(target), expected)
 
 
+def test_a_kernel_for_bgr_meets_pictures_in_rgb_order(source, random_weights):
+    """A picture of four channels is not flipped, so that its first, red, belongs to the file's last."""
+    target = random_weights(network(input_shape=(40, 48, 4), adapt_stem=True, normalization="caffe"), 2)
+    load_weights(target, as_file(source, normalization="caffe"), adapt_stem=True)
+    (blue, green, red), *_ = np.moveaxis(weights_of(source)["conv1_conv"][0], 2, 0)[None]
+    for place, plane in enumerate([red, green, blue, red]):
+        found = weights_of(target)["conv1_conv"][0][:, :, place]
+        np.testing.assert_allclose(found, plane * 3 / 4, rtol=1e-6)
+
+
 def test_a_grey_picture_gives_what_it_gives_as_rgb(source):
     """With the same mean for each channel it does exactly."""
     grey = network(input_shape=(40, 48, 1), adapt_stem=True)
@@ -265,9 +275,10 @@ def test_weights_of_one_channel_are_not_adapted_to_three(target, random_weights)
 
 
 def test_another_normalisation_than_the_models_is_noted(source, target):
-    file = as_file(source)
+    file = as_file(source, normalization="torch")
     note = "the model normalises pixels as 'symmetric', but these weights expect 'torch'"
-    assert load_weights(target, file).notes == (note,)
+    with pytest.warns(UserWarning, match=f"{file.origin}: {note}"):
+        assert load_weights(target, file).notes == (note,)
     assert load_weights(network(normalization="torch"), file).notes == ()
     assert load_weights(target, replace(file, normalization="unknown")).notes == ()
     bare = keras.Model(target.get_layer("conv1_pad").input, target.output)

@@ -1,0 +1,49 @@
+"""A recipe's names reach the network."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+
+from resnet50.blocks import V1, V1_5
+from resnet50.training.network import build_network
+
+
+def strides(model: keras.Model) -> list[tuple[int, int]]:
+    return [model.get_layer(f"conv3_block1_{n}_conv").strides for n in (1, 2)]
+
+
+@pytest.mark.parametrize(
+    ("conventions", "biased", "expected"),
+    [(None, True, [(2, 2), (1, 1)]), ("v1", True, [(2, 2), (1, 1)]), ("v1.5", False, [(1, 1), (2, 2)])],
+)
+def test_conventions_by_name(tiny_recipe, conventions, biased, expected):
+    model = build_network(replace(tiny_recipe, conventions=conventions), 5)
+    assert strides(model) == expected
+    assert model.get_layer("conv1_conv").use_bias is biased
+    assert model.get_layer("conv1_bn").momentum == 0.9
+
+
+def test_conventions_of_weights_are_those_of_the_file(tiny_recipe):
+    assert strides(build_network(tiny_recipe, 5, conventions=V1_5)) == [(1, 1), (2, 2)]
+    assert strides(build_network(tiny_recipe, 5, conventions=V1)) == [(2, 2), (1, 1)]
+
+
+def test_head_stem_side_classes_and_normalization(tiny_recipe):
+    recipe = replace(tiny_recipe, head="norm", stem="small", side=48, normalization="torch")
+    model = build_network(recipe, 4)
+    assert (model.input_shape, model.output_shape) == ((None, 48, 48, 3), (None, 4))
+    assert model.get_layer("conv1_conv").kernel_size == (3, 3)
+    assert "head_bn" in [layer.name for layer in model.layers]
+    np.testing.assert_allclose(model.get_layer("normalization").scale[0], 1 / (0.229 * 255))
+    other = build_network(recipe, 4, normalization="symmetric")
+    np.testing.assert_allclose(other.get_layer("normalization").scale[0], 1 / 127.5)
+
+
+def test_the_seed_draws_the_weights(tiny_recipe):
+    one, same, other = (build_network(replace(tiny_recipe, seed=seed), 5).get_weights()[0] for seed in (3, 3, 4))
+    np.testing.assert_array_equal(one, same)
+    assert (one != other).any()
