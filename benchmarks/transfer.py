@@ -2,7 +2,8 @@
 
 For each seed, draws sixty of the 1080 training photos of SIGNS, trains on them in three ways for as many steps, and
 scores on the other training photos, less every near-duplicate of the sixty. The test photos of SIGNS are not touched.
-Both data sets have the same six classes, so that the head is taken over too. The learning rates were chosen on the draw of seed 100.
+Both data sets have the same six classes, so that the head is taken over too. The learning rates were chosen on the
+draw of seed 100.
 
 Run: ``resnet50 train rendered-signs --out runs/drawn``, then
 ``python benchmarks/transfer.py --data DIR --pretrained runs/drawn/model.keras``; writes
