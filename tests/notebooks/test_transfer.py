@@ -37,6 +37,9 @@ def test_the_notebook_runs(layout, tmp_path, monkeypatch):
     assert read in said
     assert "106 layers loaded, 1 kept as they were" in said
     assert "1000 classes in the file, 6 in the model" in said
+    # the head alone; then every convolution and the head, but no batch norm
+    assert "phase 1: 12,294 numbers learn; layers that do: {'conv1': 0, 'conv2': 0, " in said
+    assert "layers that do: {'conv1': 1, 'conv2': 10, 'conv3': 13, 'conv4': 19, 'conv5': 10, 'head': 1}" in said
     assert "statistics unchanged: True" in said
     assert "107 layers loaded, 0 kept" in said
 
