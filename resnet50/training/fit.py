@@ -214,7 +214,7 @@ def _describe_weights(weights: WeightsFile, recipe: Recipe) -> dict[str, Any]:
         ValueError: If neither the file nor the recipe tells how pixels are normalised.
     """
     normalization = recipe.normalization or weights.normalization
-    if normalization not in NORMALIZATIONS:
+    if not recipe.normalization and normalization not in NORMALIZATIONS:
         raise ValueError(
             f"{weights.origin}: does not tell how its network normalises pixels; set normalization to one of "
             f"{', '.join(NORMALIZATIONS)}."

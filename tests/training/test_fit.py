@@ -329,6 +329,8 @@ def test_weights_that_do_not_tell_their_normalization_need_it_from_the_recipe(
         ValueError, match=r"untold\.weights\.h5: does not tell .* set normalization to one of symmetric"
     ):
         train(recipe, *pictures, out=tmp_path / "run")
+    with pytest.raises(ValueError, match=r"^normalization must be one of symmetric, caffe, torch, got 'foo'\.$"):
+        train(replace(recipe, normalization="foo"), *pictures, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
     run = train(replace(recipe, normalization="caffe"), *pictures, out=tmp_path / "run")
     assert json.loads(run.folder.environment.read_text())["weights"]["normalization"] == "caffe"
