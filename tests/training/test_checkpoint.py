@@ -63,6 +63,8 @@ PHASES = {
 )
 def test_a_killed_run_ends_as_one_that_was_never_stopped(kept, tiny_recipe, tmp_path):
     recipe = replace(tiny_recipe, epochs=30, head="mlp", checkpoint_epochs=2, **kept)
+    if "validation" not in kept:
+        recipe = replace(recipe, validation=0.2)  # so that there is a best epoch
     (tmp_path / "recipe.json").write_text(recipe.to_json())
     whole = start(tmp_path, tmp_path / "whole")
     assert whole.wait() == 0, (tmp_path / "errors").read_text()[-3000:]
