@@ -27,7 +27,9 @@ def main() -> None:
     parser.add_argument("--data", help="folder with train_signs.h5 and test_signs.h5")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     options = parser.parse_args()
-    training, test = find_task(options.recipe).load(options.data)
+    task = find_task(options.recipe)
+    parts = task.load(options.data, side=task.RECIPE.side)
+    training, test = parts.training, parts.test
     linear = linear_accuracy(training, test)
     where = ["--data", options.data] if options.data else []
     runs: list[dict[str, float]] = []

@@ -21,8 +21,8 @@ from pathlib import Path
 
 import numpy as np
 
-from resnet50 import Phase, Recipe, Split, load_signs, train
-from resnet50.data.validation import twin_groups
+from resnet50 import Parts, Phase, Recipe, Split, load_signs, train
+from resnet50.data.twins import twin_groups
 from resnet50.recipes import signs
 from resnet50.training.run import describe_environment
 
@@ -70,7 +70,7 @@ def main() -> None:
         few, others = draw(photos, seed)
         for way in ways:
             with tempfile.TemporaryDirectory() as folder:
-                run = train(replace(way, seed=seed), few, others, out=Path(folder, "run"))
+                run = train(replace(way, seed=seed), Parts(few, others), out=Path(folder, "run"))
             accuracies[way.name].append(run.report.accuracy)
             print(f"seed {seed}, {way.name}: {run.report.accuracy:.1%} of {len(others)}", flush=True)
         write(options, ways, accuracies)

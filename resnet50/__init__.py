@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from resnet50.data.batches import Batches as Batches
     from resnet50.data.rendered_signs import rendered_signs as rendered_signs
     from resnet50.data.signs import load_signs as load_signs
+    from resnet50.data.split import Parts as Parts
     from resnet50.data.split import Split as Split
     from resnet50.data.validation import train_validation_split as train_validation_split
     from resnet50.evaluation.report import score as score
@@ -39,6 +40,7 @@ _HOMES = {
     "build_resnet50": "model",
     "Classifier": "classifier",
     "Split": "data.split",
+    "Parts": "data.split",
     "load_signs": "data.signs",
     "rendered_signs": "data.rendered_signs",
     "train_validation_split": "data.validation",

@@ -21,6 +21,8 @@ from resnet50.files import atomic_path
 MEMBER = "resnet50.json"
 """Name of the extra member of the archive. Keras' own ``model.save`` drops it."""
 
+_BLOCK = 256 << 20  # bytes of pictures that become one tensor
+
 
 @dataclass(frozen=True)
 class Classifier:
@@ -76,7 +78,10 @@ class Classifier:
         """
         if images.ndim != 4 or images.shape[1:] != (*self.side, 3):
             raise ValueError(f"needed pictures (n, {self.side[0]}, {self.side[1]}, 3), got {images.shape}.")
-        return self.model.predict(images, batch_size=batch_size, verbose=0)
+        # Keras makes one tensor of all that predict is given, and pictures that lie in a file may be more than memory
+        some = batch_size * max(1, _BLOCK // (images[:1].nbytes * batch_size or 1))
+        blocks = [images[start : start + some] for start in range(0, max(1, len(images)), some)]
+        return np.concatenate([self.model.predict(block, batch_size=batch_size, verbose=0) for block in blocks])
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the classifier, atomically and uncompiled (a compiled file opens on few backends but its own).

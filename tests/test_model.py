@@ -744,7 +744,7 @@ def test_a_missing_file_of_weights(name, tmp_path, tiny_stages):
             r"nonsense: needed a file of ResNet-50 weights .* or a published name, found neither",
         ),
         ({"head": "deep"}, r"head must be one of .*, or a function, got 'deep'"),
-        ({"normalization": "zscore"}, r"normalization must be one of symmetric, caffe, torch, got 'zscore'"),
+        ({"normalization": "zscore"}, r"normalization must be one of symmetric, unit, caffe, torch, got 'zscore'"),
         ({"stem": "tiny"}, r"stem must be one of imagenet, small, got 'tiny'"),
     ],
 )

@@ -9,10 +9,15 @@ from importlib import import_module
 from typing import NoReturn
 
 COMMANDS = {
+    "check": "look for what is wrong with a data set: duplicates, leaks, broken files",
+    "pack": "decode a folder of pictures once, into one file to train from many times",
     "train": "train a classifier by a recipe, or resume a run",
     "rates": "find a learning rate: let it rise for some steps and draw what the loss does",
     "evaluate": "score a trained classifier on a test split",
     "predict": "say what is on pictures",
+    "explain": "show what on a picture speaks for a class",
+    "embed": "write the features of pictures, the network's next-to-last layer",
+    "rocks": "compare a classifier of rocks with human judgement",
     "summary": "show the network stage by stage, or draw it",
     "data": "fetch or show a data set",
     "weights": "list, show, fetch or verify published weights",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from resnet50.cli import source
 from resnet50.recipes import RECIPES, find_task
 
 
@@ -18,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     fetch.add_argument("--out", metavar="DIR", help="folder to put them in; else the user's cache")
     show = actions.add_parser("show", help="tell what is in a data set", allow_abbrev=False)
     show.add_argument("name", metavar="NAME", help=f"one of {', '.join(RECIPES)}")
-    show.add_argument("--data", metavar="DIR", help="folder with the files; else where they usually are")
+    source.add_source_arguments(show)
     show.add_argument("--out", metavar="PNG", help="also draw a sheet of its pictures into this file")
 
 
@@ -45,12 +46,15 @@ def _fetch(options: argparse.Namespace) -> int:
 
 
 def _show(options: argparse.Namespace) -> int:
-    training, test = find_task(options.name).load(options.data)
+    task = find_task(options.name)
+    how = source.how_to_read(options)
+    parts = source.load(task, source.place(options), side=task.RECIPE.side, how=how)
+    training = parts.training
     print(f"{training.dataset}: RGB, {training.images.shape[2]} x {training.images.shape[1]} pixels")
-    for part, split in (("train", training), ("test", test)):
+    for part, split in parts.splits.items():
         counts = np.bincount(split.labels, minlength=len(split.class_names))
         classes = "  ".join(f"{name}: {count}" for name, count in zip(split.class_names, counts, strict=True))
-        print(f"{part:6}{len(split):6} pictures   {classes}   SHA-256 {split.fingerprint[:16]}")
+        print(f"{part:10}{len(split):6} pictures   {classes}   SHA-256 {split.fingerprint[:16]}")
     if options.out:
         from resnet50.figures.pictures import draw_contact_sheet
         from resnet50.figures.save import save_figure

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from rich import progress as bars
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from resnet50.data.check import Finding
 from resnet50.evaluation.report import Report
 from resnet50.training.callbacks import Progress
 from resnet50.training.fit import Run
@@ -19,7 +21,7 @@ from resnet50.weights.transfer import TransferReport
 class EpochTable(Progress):
     """A bar for the epochs with the time left, a line for each finished epoch, and one for each of several phases.
 
-    Where no terminal is, only what pretrained weights gave the network is said.
+    Where no terminal is, only what pretrained weights gave the network and what is wrong with the data is said.
 
     Args:
         phases: Phases of the run.
@@ -42,10 +44,12 @@ class EpochTable(Progress):
         self._first: int | None = None
         self._bar = self._bars.add_task("", total=None, epoch=0, epochs=self._epochs, now="")
 
-    def begin_run(self, transfer: TransferReport | None) -> None:
-        """Print what the weights gave the network."""
-        if transfer:
-            self._console.print(str(transfer), highlight=False, markup=False, soft_wrap=True)
+    def begin_run(self, transfer: TransferReport | None, findings: Sequence[Finding]) -> None:
+        """Print what the weights gave the network, and what is wrong with the data."""
+        told = [str(transfer)] if transfer else []
+        told += [f"{finding.severity}: {finding.summary}" for finding in findings if finding.severity != "note"]
+        for line in told:
+            self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def begin_phase(self, phase: int, epoch: int) -> None:
         """Count the epochs that are left, since an earlier phase may have ended early, and name the phase."""
@@ -90,26 +94,35 @@ class EpochTable(Progress):
 
 def show_report(report: Report) -> None:
     """Print the scores, overall and by class."""
-    console = Console()
     low, high = report.interval
-    console.print(
+    print(
         f"{report.dataset}, {report.pictures} pictures: accuracy {report.accuracy:.2%} "
-        f"(95 % interval {low:.1%} to {high:.1%}), loss {report.loss:.3f}",
-        highlight=False,
-        soft_wrap=True,
+        f"(95 % interval {low:.1%} to {high:.1%}), loss {report.loss:.3f}"
     )
+    top = "".join(f"top {k} {share:.1%}, " for k, share in report.top_k.items())
+    print(
+        f"{top}macro F1 {report.macro_f1:.1%}, balanced accuracy {report.balanced_accuracy:.1%}, calibration error "
+        f"{report.calibration_error:.1%} ({report.chance_error:.1%} by chance)"
+    )
+    if report.scaled is not None:
+        print(
+            f"with a temperature of {report.scaled.temperature:.2f}, fitted on {report.scaled.pictures} validation "
+            f"pictures: calibration error {report.scaled.calibration_error:.1%}, loss {report.scaled.loss:.3f}"
+        )
     table = Table("class", box=None)
     for name in ("precision", "recall", "F1", "pictures"):
         table.add_column(name, justify="right")
     for name, scores in report.classes.items():
-        table.add_row(name, f"{scores.precision:.1%}", f"{scores.recall:.1%}", f"{scores.f1:.1%}", str(scores.support))
-    console.print(table, highlight=False)
+        shares = (f"{share:.1%}" for share in (scores.precision, scores.recall, scores.f1))
+        table.add_row(Text(name), *shares, str(scores.support))  # as text: brackets in a name mean nothing
+    Console().print(table, highlight=False)
 
 
 def show_run(run: Run) -> None:
     """Print what came of a training, and where it is."""
     show_report(run.report)
     folder = run.folder
-    for path in (folder.model, folder.report, folder.history, folder.curves, folder.confusion, folder.transfer):
+    report = (folder.page, folder.report, folder.history, folder.curves)
+    for path in (folder.model, *report, folder.unreadable, folder.transfer):
         if path.exists():
             print(path)

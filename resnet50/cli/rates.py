@@ -6,6 +6,7 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
+from resnet50.cli import source
 from resnet50.cli.quiet import import_keras
 from resnet50.recipes import RECIPES, find_task
 
@@ -13,7 +14,7 @@ from resnet50.recipes import RECIPES, find_task
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("recipe", metavar="RECIPE", help=f"one of {', '.join(RECIPES)}")
-    parser.add_argument("--data", metavar="DIR", help="folder with the pictures; else where the recipe has them")
+    source.add_source_arguments(parser)
     parser.add_argument("--out", default="rates.png", metavar="PNG", help="file to draw the curve into (rates.png)")
     parser.add_argument("--steps", type=int, default=100, metavar="INT", help="steps from 1e-6 to 1 (100)")
     parser.add_argument("--batch-size", type=int, metavar="INT", help="pictures in a step, instead of the recipe's")
@@ -25,7 +26,8 @@ def run(options: argparse.Namespace) -> int:
     task = find_task(options.recipe)
     overrides = {name: value for name in ("batch_size", "seed") if (value := getattr(options, name)) is not None}
     recipe = replace(task.RECIPE, **overrides)
-    training, _ = task.load(options.data)
+    parts = source.load(task, source.place(options), side=recipe.side, how=source.how_to_read(options))
+    training = parts.training
 
     import_keras()
     from rich.console import Console

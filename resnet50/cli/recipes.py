@@ -5,19 +5,21 @@ from __future__ import annotations
 import argparse
 import inspect
 
-from resnet50.recipes import RECIPES, find_task
+from resnet50.recipes import RECIPES, find_task, find_variant
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("recipe", nargs="?", metavar="RECIPE", help="show this recipe whole: its text and every number")
+    parser.add_argument("--variant", default="scratch", metavar="NAME", help="its numbers in this variant (scratch)")
 
 
 def run(options: argparse.Namespace) -> int:
     """List the recipes, or print one."""
     if options.recipe:
         task = find_task(options.recipe)
-        print(inspect.getdoc(task), task.RECIPE.to_json(), sep="\n\n")
+        recipe = find_variant(task, options.variant)
+        print(inspect.getdoc(task), recipe.to_json(), sep="\n\n")
     else:
         for name, task in RECIPES.items():
             print(f"{name:16}{(task.__doc__ or '').splitlines()[0]}")

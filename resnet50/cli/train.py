@@ -10,13 +10,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from resnet50.cli import source
 from resnet50.cli.quiet import import_keras
-from resnet50.recipes import RECIPES, find_task
+from resnet50.recipes import RECIPES, Task, find_task, find_variant
 from resnet50.training.recipe import Phase, Recipe
 from resnet50.training.run import RunFolder
 
 RUNS = Path("runs")
 """Folder below which runs are put, in the current folder."""
+
+NO_WEIGHTS = "none"
+"""What ``--weights`` says to begin with random ones."""
 
 OVERRIDES: dict[str, type] = {
     "epochs": int,
@@ -56,7 +60,13 @@ OVERRIDES: dict[str, type] = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments; a recipe's numbers are explained in the words of its docstring."""
     parser.add_argument("recipe", nargs="?", metavar="RECIPE", help=f"one of {', '.join(RECIPES)}")
-    parser.add_argument("--data", metavar="DIR", help="folder with the pictures; else where the recipe has them")
+    source.add_source_arguments(parser)
+    parser.add_argument(
+        "--variant",
+        metavar="NAME",
+        help="scratch, fine-tuned or classic, as far as the recipe has them; else fine-tuned where there are weights "
+        "to begin with, and scratch where there are none",
+    )
     parser.add_argument("--out", metavar="DIR", help=f"folder of the run; else a new one in {RUNS}/")
     parser.add_argument("--resume", metavar="RUN", help="go on with the run in this folder, whatever stopped it")
     parser.add_argument(
@@ -85,19 +95,23 @@ def run(options: argparse.Namespace) -> int:
     if options.resume:
         _refuse_with_resume(options, overrides)
         recipe, environment = RunFolder(Path(options.resume)).read()
-        task = find_task(recipe.name)
-        data = options.data or environment["data"]["path"]
+        noted = environment["data"]  # a run that Python began need not say where its pictures are
+        task, how = find_task(noted.get("task", recipe.name)), noted.get("how", {})
+        data = source.place(options) or noted.get("path")
     elif options.recipe:
         task = find_task(options.recipe)
-        if Path(overrides.get("weights", "")).is_file():
+        recipe = choose(task, options.variant, overrides.get("weights"))
+        if overrides.get("weights") == NO_WEIGHTS:
+            overrides["weights"] = None
+        elif Path(overrides.get("weights", "")).is_file():
             overrides["weights"] = str(Path(overrides["weights"]).absolute())  # to be found on a resume from elsewhere
         if options.head_epochs is not None:
             overrides["before"] = (Phase(epochs=options.head_epochs, trains="head"),) if options.head_epochs else ()
-        recipe = task.RECIPE.lasting(overrides.pop("epochs", task.RECIPE.epochs))
-        recipe, data = replace(recipe, **overrides), options.data
+        recipe = replace(recipe.lasting(overrides.pop("epochs", recipe.epochs)), **overrides)
+        data, how = source.place(options), source.how_to_read(options)
     else:
         raise ValueError(f"needed a recipe, one of {', '.join(RECIPES)}, or --resume RUN, got neither.")
-    training, test = task.load(data)
+    parts = source.load(task, data, side=recipe.side, how=how)
 
     import_keras()
     import keras
@@ -106,6 +120,7 @@ def run(options: argparse.Namespace) -> int:
     from resnet50.training.fit import resume, train
 
     table = EpochTable(recipe.phases)
+    training, test = parts.training, parts.test
     words = f"{training.dataset}: {len(training)} pictures to train with, {len(test)} to test, seed {recipe.seed}"
     out = options.resume or options.out or RUNS / f"{recipe.name}-{datetime.now():%Y%m%d-%H%M%S}"
     logs = RunFolder(Path(out)).tensorboard
@@ -115,9 +130,10 @@ def run(options: argparse.Namespace) -> int:
     print(f"{'Resuming' if options.resume else 'Training in'} {out}. {words}", flush=True)
     try:
         if options.resume:
-            finished = resume(out, training, test, callbacks=shown, progress=table)
+            finished = resume(out, parts, callbacks=shown, progress=table)
         else:
-            finished = train(recipe, training, test, out=out, callbacks=shown, progress=table, data=data)
+            noted = {"task": task.RECIPE.name, "path": data, "how": how}
+            finished = train(recipe, parts, out=out, callbacks=shown, progress=table, data=noted)
     except KeyboardInterrupt:
         print(f"Stopped. To go on: resnet50 train --resume {out}", file=sys.stderr)
         raise
@@ -127,9 +143,46 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+def choose(task: Task, variant: str | None, weights: str | None) -> Recipe:
+    """Return the variant that was named, or the one for the weights that were named or are at hand, and say which.
+
+    Raises:
+        ValueError: If the recipe has no such variant.
+        FileNotFoundError: If the variant begins with weights that are not at hand; nothing is fetched unasked.
+    """
+    if variant is None:
+        tuned = task.VARIANTS.get("fine-tuned")
+        usual = tuned and tuned.weights
+        if tuned and (weights not in (None, NO_WEIGHTS) or (weights is None and usual and _at_hand(usual))):
+            return tuned
+        if usual and weights is None:
+            print(
+                f"From scratch, since the weights {usual} are not here; 'resnet50 weights fetch {usual}' fetches them."
+            )
+        return task.RECIPE
+    chosen = find_variant(task, variant)
+    if weights is None and chosen.weights and not _at_hand(chosen.weights):
+        raise FileNotFoundError(
+            f"{task.RECIPE.name} {variant}: needed the weights {chosen.weights}, which are not here; run 'resnet50 "
+            f"weights fetch {chosen.weights}', or name a file or {NO_WEIGHTS} by --weights."
+        )
+    return chosen
+
+
+def _at_hand(weights: str) -> bool:
+    from resnet50.weights.fetch import weights_folder
+    from resnet50.weights.sources import find_source
+
+    published = find_source(weights)
+    return (weights_folder(published) / published.download.name).is_file()
+
+
 def _refuse_with_resume(options: argparse.Namespace, overrides: dict[str, Any]) -> None:
     given = [*(["RECIPE"] if options.recipe else []), *(["--out"] if options.out else [])]
-    given += ["--head-epochs"] if options.head_epochs is not None else []
-    given += [f"--{name.replace('_', '-')}" for name in overrides]
+    others = ("variant", "head_epochs", *source.OPTIONS)
+    given += [
+        f"--{name.replace('_', '-')}"
+        for name in (*(name for name in others if getattr(options, name) is not None), *overrides)
+    ]
     if given:
         raise ValueError(f"a resumed run keeps its own recipe and folder: leave out {', '.join(given)}.")

@@ -2,71 +2,229 @@
 
 from __future__ import annotations
 
+import ctypes
+import logging
 import os
+import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, TiffImagePlugin, _imaging
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 """Names under which a folder's files count as pictures."""
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")  # Pillow reads MPO, which some phones write, as a JPEG
-_MAX_PIXELS = 120_000_000  # 480 MB once decoded with four channels; large phones make 108 million
+# A JPEG is decoded at a fraction of its size; one of a large phone has 108 million pixels.
+_MAX_JPEG_PIXELS = 120_000_000
+# Others are decoded whole, at 4 bytes a pixel, twice where something is transparent, nearly four times from WebP: so no
+# picture takes more than 1 GB, and several can be read at a time.
+_MAX_PIXELS = 60_000_000
+_MAX_SCANS = 50  # of a progressive JPEG: each goes over all pixels, and may take a hundred bytes; 10 are usual
+
+_ORIENTATION = 0x0112  # the EXIF tag
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_ON_ITS_SIDE = (5, 6, 7, 8)
+
+_RANGES = (1, 255, 4095, 65535)  # of a mask or a share, of 8, 12 and 16 bits
+
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # else Python prints Pillow's errors, which are raised too
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a picture's file says of it before any pixel is decoded.
+
+    Attributes:
+        width: In pixels, the right way up.
+        height: In pixels, the right way up.
+        mode: Pillow's name of the pixels' form, such as ``"RGB"``, ``"L"`` (grey), ``"P"`` (palette), ``"CMYK"``.
+        format: Pillow's name of the file's format, such as ``"JPEG"``.
+        oriented: Whether the file stores the picture turned or mirrored, and says so in its EXIF.
+    """
+
+    width: int
+    height: int
+    mode: str
+    format: str
+    oriented: bool
 
 
 def read_image(path: str | os.PathLike[str], *, height: int, width: int) -> np.ndarray:
     """Read a picture: turned as its EXIF says, as RGB, its middle cut to the wanted shape and resized.
 
+    Grey becomes three equal channels, what is transparent becomes white, and of a moving picture the first frame is
+    taken. Colour profiles are not applied. Numbers of more than 8 bits and floats are scaled from the smallest usual
+    range that holds the whole picture: 0..1, 0..255, 0..4095, 0..65535 or 0 to the picture's largest number.
+
+    A file that is cut off is refused, even if a part of the picture could be shown. Damage that a decoder does not tell
+    of, as in the middle of a JPEG, cannot be noticed.
+
     Args:
-        path: JPEG, PNG, WebP, BMP, GIF (first frame) or TIFF.
+        path: JPEG, PNG, WebP, BMP, GIF or TIFF, whatever its name says.
         height: Wanted height in pixels.
         width: Wanted width in pixels.
 
     Returns:
-        RGB uint8 ``(height, width, 3)``, 0..255; what is transparent becomes white.
+        RGB uint8 ``(height, width, 3)``, 0..255.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file is no such picture, is damaged, or has more than 120 million pixels.
+        ValueError: If the file is no such picture, is damaged, or has more than 60 million pixels (a JPEG: 120).
     """
+    with _opened(path) as image:
+        _check_scans(image)
+        # a JPEG can be decoded at a fraction of its size; twice what is needed leaves the resizing exact enough
+        enough = 2 * max(width, height)  # for both sides, since EXIF may exchange them
+        image.draft("RGB", (enough, enough))
+        image.load()
+        turn = _TURNS.get(_orientation(image))
+        upright = image if turn is None else image.transpose(turn)
+        return np.array(_rgb(upright, (width, height)))  # a copy of its own, that can be written to
+
+
+def read_header(path: str | os.PathLike[str]) -> Header:
+    """Read what a picture's file says of it; its pixels are not decoded, and may be damaged.
+
+    Args:
+        path: JPEG, PNG, WebP, BMP, GIF or TIFF, whatever its name says.
+
+    Returns:
+        Size, form and format.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file does not begin as such a picture, or has more pixels than `read_image` takes.
+    """
+    with _opened(path) as image:
+        orientation = _orientation(image)
+        turned = orientation in _ON_ITS_SIDE and image.format != "TIFF"  # whose reader has exchanged the sides already
+        width, height = image.size[::-1] if turned else image.size
+        return Header(width, height, image.mode, image.format or "", orientation in _TURNS)
+
+
+@contextmanager
+def _opened(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
+    """Open a picture that is not too large, and turn whatever goes wrong in the block into one kind of error."""
     path = Path(path)
     try:
         if not path.is_file():  # a pipe would be waited for
             found = "a folder" if path.is_dir() else "no ordinary file" if path.exists() else "nothing there"
             raise FileNotFoundError(f"{path}: needed a picture, found {found}.")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # damaged metadata beside sound pixels; what matters raises
-            with Image.open(path, formats=_FORMATS) as image:
-                if image.width * image.height > _MAX_PIXELS:
-                    raise ValueError(f"it has {image.width} x {image.height} pixels, more than {_MAX_PIXELS:,}")
-                # a JPEG can be decoded at a fraction of its size; twice what is needed leaves the resizing exact enough
-                enough = 2 * max(width, height)  # for both sides, since EXIF may exchange them
-                image.draft("RGB", (enough, enough))
-                ImageOps.exif_transpose(image, in_place=True)
-                return np.array(_rgb(image, (width, height)))  # a copy of its own, that can be written to
+        with _quiet, Image.open(path, formats=_FORMATS) as image:
+            _check_size(image)
+            if image.format == "TIFF":
+                _silence_libtiff()
+            yield image
     except FileNotFoundError:
         raise
-    except Image.UnidentifiedImageError as error:
-        raise ValueError(f"{path}: cannot be read as a picture (no picture in a format that is read here).") from error
     # Pillow's readers raise many kinds for damaged files: OSError, SyntaxError, struct.error, MemoryError, KeyError ...
     except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise ValueError(f"{path}: cannot be read as a picture ({reason}).") from error
+        raise ValueError(f"{path}: cannot be read as a picture ({_reason(error)}).") from error
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, Image.UnidentifiedImageError):
+        return "no picture in a format that is read here"
+    if isinstance(error, Image.DecompressionBombError):  # Pillow's own limit, above ours
+        return f"it has more than {_MAX_JPEG_PIXELS:,} pixels"
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _check_size(image: Image.Image) -> None:
+    limit = _MAX_JPEG_PIXELS if image.format in ("JPEG", "MPO") else _MAX_PIXELS
+    if image.width * image.height > limit:
+        raise ValueError(f"it has {image.width} x {image.height} pixels, more than {limit:,}")
+    tags = getattr(image, "tag_v2", {})  # of a TIFF, whose tiles are decoded whole and may be larger than the picture
+    tile = tags.get(TiffImagePlugin.TILEWIDTH, 0), tags.get(TiffImagePlugin.TILELENGTH, 0)
+    if tile[0] * tile[1] > limit:
+        raise ValueError(f"it has a tile of {tile[0]} x {tile[1]} pixels, more than {limit:,}")
+
+
+def _check_scans(image: Image.Image) -> None:
+    file = getattr(image, "fp", None)
+    if file is not None and image.info.get("progressive"):
+        # the JPEG reader stands in the first scan, behind any small picture in the EXIF
+        scans = 1 + sum(chunk.count(b"\xff\xda") for chunk in iter(lambda: file.read(1 << 20), b""))
+        if scans > _MAX_SCANS:
+            raise ValueError(f"it has {scans} scans, more than {_MAX_SCANS}")
+
+
+def _orientation(image: Image.Image) -> int:
+    """Return how the EXIF says that the picture is stored, 2..8; any other number, or no number, is upright."""
+    try:
+        # not the PNG reader's own method, which decodes the pixels to find what stands behind them
+        orientation = Image.Image.getexif(image).get(_ORIENTATION)
+    except Exception:  # damaged metadata beside sound pixels
+        return 1
+    return orientation if isinstance(orientation, int) else 1
 
 
 def _rgb(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     """Cut and resize to (width, height) first, what is left to do on fewer pixels then."""
-    if image.mode.startswith("I") or image.mode == "F":  # 16 or 32 bits: the usual range is 0..65535
+    if image.mode.startswith("I") or image.mode == "F":  # 16 or 32 bits
         deep = image.convert("I") if image.mode.startswith("I;") else image
-        values = np.asarray(_fit(deep, size), dtype=np.float64)
-        return Image.fromarray((values / max(256.0, values.max() / 255)).clip(0, 255).astype(np.uint8)).convert("RGB")
-    if "A" in image.getbands() or "transparency" in image.info:
-        small = _fit(image.convert("RGBA"), size)
+        most = float(np.max(deep.getextrema()))
+        top = next((top for top in _RANGES if most <= top), most)
+        values = np.nan_to_num(np.asarray(_fit(deep, size), dtype=np.float64) * (255 / top))
+        return Image.fromarray(np.rint(values.clip(0, 255)).astype(np.uint8)).convert("RGB")
+    if image.has_transparency_data:
+        small = _fit(image if image.mode in ("LA", "RGBA") else image.convert("RGBA"), size).convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", size, "white"), small).convert("RGB")
-    return _fit(image.convert("RGB"), size)
+    if image.mode not in ("L", "RGB"):
+        image = image.convert("RGB")
+    return _fit(image, size).convert("RGB")
 
 
 def _fit(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     return ImageOps.fit(image, size, Image.Resampling.BICUBIC)
+
+
+class _Quiet:
+    """Ignores warnings in a block, in several threads at a time: the last to leave brings them back."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._caught = warnings.catch_warnings()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._caught = warnings.catch_warnings()
+                self._caught.__enter__()
+                warnings.simplefilter("ignore")  # damaged metadata beside sound pixels; what matters raises
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                self._caught.__exit__(None, None, None)
+
+
+_quiet = _Quiet()
+
+
+@cache
+def _silence_libtiff() -> None:
+    """Stop libtiff from printing, for a damaged file, hundreds of lines; Pillow raises what matters."""
+    library = ctypes.CDLL(_imaging.__file__)
+    for name in ("TIFFSetWarningHandler", "TIFFSetErrorHandler"):
+        handler = getattr(library, name, None)  # None where Pillow hides its libtiff, as on Windows
+        if handler is not None:
+            handler.argtypes, handler.restype = [ctypes.c_void_p], ctypes.c_void_p
+            handler(None)

@@ -18,7 +18,8 @@ import numpy as np
 from numpy.random import Generator
 from PIL import Image, ImageFilter
 
-from resnet50.data.signs import TEST_FILE, TRAIN_FILE, write_signs
+from resnet50.data.hdf5 import write_part
+from resnet50.data.signs import TEST_FILE, TRAIN_FILE
 from resnet50.data.split import Split
 
 DATASET = "rendered signs"
@@ -172,8 +173,8 @@ def write_rendered_signs(
     """
     splits = rendered_signs(train=train, test=test, side=side, seed=seed)
     paths = Path(directory, TRAIN_FILE), Path(directory, TEST_FILE)
-    for split, path, part in zip(splits, paths, _PART_NUMBERS, strict=True):
-        write_signs(split, path, part)
+    for split, path, part in zip(splits, paths, ("training", "test"), strict=True):
+        write_part(split, path, part)
     return paths
 
 

@@ -20,9 +20,11 @@ class Split:
         class_names: Name of each class, in the order of the model's outputs.
         sources: Where each picture came from: a file, or a place in one; ``n`` strings.
         dataset: Name of the data set, which stands in every figure and report.
+        groups: What each picture belongs to, such as a patient or a specimen, ``n`` strings, "" for nothing; () if
+            no picture belongs to anything. What belongs together is never on two sides of a cut.
 
     Raises:
-        ValueError: If the parts do not have these types and fit each other.
+        ValueError: If the fields do not have these types and fit each other.
     """
 
     images: np.ndarray
@@ -30,6 +32,7 @@ class Split:
     class_names: tuple[str, ...]
     sources: tuple[str, ...]
     dataset: str
+    groups: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.images.dtype != np.uint8 or self.images.ndim != 4 or self.images.shape[-1] != 3:
@@ -44,6 +47,8 @@ class Split:
             )
         if len(self.sources) != len(self.images):
             raise ValueError(f"{self.dataset}: {len(self.images)} images, but {len(self.sources)} sources.")
+        if self.groups and len(self.groups) != len(self.images):
+            raise ValueError(f"{self.dataset}: {len(self.images)} images, but {len(self.groups)} groups.")
         if len(self.labels) and not 0 <= self.labels.min() <= self.labels.max() < len(self.class_names):
             raise ValueError(
                 f"{self.dataset}: labels must be 0..{len(self.class_names) - 1}, "
@@ -60,6 +65,8 @@ class Split:
     def take(self, indices: Sequence[int] | np.ndarray) -> Split:
         """Return the pictures at these indices, in this order.
 
+        They are copied, but for a run of pictures that lie in a file, which stay there.
+
         Raises:
             ValueError: If the indices are not whole numbers; a mask of truth values would be taken for 0 and 1.
         """
@@ -67,11 +74,13 @@ class Split:
         if chosen.size and chosen.dtype.kind not in "iu":
             raise ValueError(f"{self.dataset}: indices must be whole numbers, got {chosen.dtype}.")
         chosen = chosen.astype(np.int64)
+        run = isinstance(self.images, np.memmap) and chosen.size and chosen[0] >= 0 and (np.diff(chosen) == 1).all()
         return replace(
             self,
-            images=self.images[chosen],
+            images=self.images[chosen[0] : chosen[-1] + 1] if run else self.images[chosen],
             labels=self.labels[chosen],
             sources=tuple(self.sources[i] for i in chosen),
+            groups=tuple(self.groups[i] for i in chosen) if self.groups else (),
         )
 
     @cached_property
@@ -81,3 +90,40 @@ class Split:
         digest.update(np.ascontiguousarray(self.images).data)
         digest.update(np.ascontiguousarray(self.labels).data)
         return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A file that was left out.
+
+    Attributes:
+        path: The file, as its source names it.
+        reason: What is wrong with it, one line.
+    """
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """What a training is given: pictures to learn from and pictures to score, of the same classes and size.
+
+    Attributes:
+        training: Pictures to learn from.
+        test: Pictures that are looked at once, at the end.
+        validation: Pictures that are scored after every epoch; None for those that the recipe holds out of
+            ``training``, if any.
+        unreadable: Files of the source that none of the splits holds.
+    """
+
+    training: Split
+    test: Split
+    validation: Split | None = None
+    unreadable: tuple[Unreadable, ...] = ()
+
+    @property
+    def splits(self) -> dict[str, Split]:
+        """The splits by name, ``"training"``, ``"validation"`` if there is one, ``"test"``."""
+        named = {"training": self.training, "validation": self.validation, "test": self.test}
+        return {name: split for name, split in named.items() if split is not None}

@@ -1,23 +1,22 @@
-"""Cutting a validation split off the training data, so that nothing near to it stays on the other side."""
+"""Cutting a part off a split, so that nothing that belongs together comes to lie on both sides."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
-from PIL import Image
 
 from resnet50.data.split import Split
-
-TWIN_DISTANCE = 6.0
-"""Root mean square difference, in grey levels of 0..255 on 16 x 16 thumbnails, under which two pictures are twins.
-
-In SIGNS the distance between a photo and its nearest other one falls into two heaps with a gap from 3.5 to 5.
-"""
-
-_ROWS = 512  # pictures compared with all others at a time: 4 kB of memory for each picture of the split
+from resnet50.data.twins import join, twin_groups
 
 
 def train_validation_split(split: Split, fraction: float, *, seed: int) -> tuple[Split, Split]:
-    """Cut a split in two: near-duplicates always on the same side, classes in proportion as far as that allows.
+    """Cut a split in two, classes in proportion as far as what must stay together allows.
+
+    On one side stay pictures of one group (`Split.groups`: a patient, a specimen) and near-duplicates, also where only
+    both together make the connection. The second part gets of each class the nearest whole number to its share, but at
+    least one picture if the class has two that can be parted, and never all. Where groups are too large for exact
+    numbers, small ones that bring the numbers nearer are taken too.
 
     Args:
         split: What to cut.
@@ -28,43 +27,56 @@ def train_validation_split(split: Split, fraction: float, *, seed: int) -> tuple
         The rest and the part of that share, such as training and validation, both in the split's order.
 
     Raises:
-        ValueError: If the fraction is not between 0 and 1, or leaves a part empty.
+        ValueError: If the fraction is not between 0 and 1, or a part would be left empty.
     """
     if not 0 < fraction < 1:
         raise ValueError(f"fraction must lie between 0 and 1, got {fraction!r}.")
-    groups = twin_groups(split.images)
-    wanted = np.round(np.bincount(split.labels, minlength=len(split.class_names)) * fraction).astype(int)
+    total = np.bincount(split.labels, minlength=len(split.class_names))
+    wanted = np.clip(np.round(total * fraction), total > 1, np.maximum(total - 1, 0)).astype(int)
     in_second = np.zeros(len(split), dtype=bool)
-    for group in np.random.default_rng(seed).permutation(groups.max(initial=-1) + 1):
-        members = np.flatnonzero(groups == group)
-        counts = np.bincount(split.labels[members], minlength=len(wanted))
-        if (counts <= wanted).all():
-            in_second[members] = True
-            wanted -= counts
-    if not in_second.any() or in_second.all():
-        raise ValueError(f"a cut of {fraction:g} of {len(split)} pictures leaves one side empty; add pictures.")
+    for members in _choose(split.labels, _bound(split), total, wanted, np.random.default_rng(seed)):
+        in_second[members] = True
+    if not in_second.any():
+        raise ValueError(
+            f"a cut of {fraction:g} of {len(split)} pictures leaves one side empty: no class has two that are neither "
+            "near-duplicates nor of one group; add pictures."
+        )
     return split.take(np.flatnonzero(~in_second)), split.take(np.flatnonzero(in_second))
 
 
-def twin_groups(images: np.ndarray) -> np.ndarray:
-    """Tell which pictures hang together by near-duplicates.
+def _bound(split: Split) -> list[np.ndarray]:
+    """Return the indices of the pictures that must stay together, in the order of the first of each."""
+    bound = twin_groups(split.images)
+    if split.groups:
+        named = np.array([bool(group) for group in split.groups])
+        _, first, inverse = np.unique(np.array(split.groups), return_index=True, return_inverse=True)
+        bound = join(bound, np.flatnonzero(named), first[inverse][named])
+    return np.split(np.argsort(bound, kind="stable"), np.cumsum(np.bincount(bound))[:-1])
 
-    Args:
-        images: uint8 ``(n, height, width, 3)``.
 
-    Returns:
-        Group of each picture, int64 ``(n,)``, counted from 0 in order of first appearance.
-    """
-    thumbnails = [np.asarray(Image.fromarray(i).resize((16, 16), Image.Resampling.BOX)) for i in images]
-    vectors = np.array(thumbnails, dtype=np.float64).reshape(len(images), 16 * 16 * 3)
-    squares = np.sum(vectors**2, axis=1)
-    group = np.arange(len(images))
-    for start in range(0, len(images), _ROWS):
-        some = slice(start, start + _ROWS)
-        # |a - b|^2 = |a|^2 + |b|^2 - 2 ab, exact: all are whole numbers
-        distances = squares[some, None] + squares - 2 * vectors[some] @ vectors.T  # (rows, n)
-        for near in distances < TWIN_DISTANCE**2 * vectors.shape[1]:
-            joined = np.unique(group[near])  # at least the picture's own
-            if len(joined) > 1:
-                group[np.isin(group, joined)] = joined[0]
-    return np.unique(group, return_inverse=True)[1]
+def _choose(
+    labels: np.ndarray, bound: list[np.ndarray], total: np.ndarray, wanted: np.ndarray, rng: np.random.Generator
+) -> Iterator[np.ndarray]:
+    """Yield the indices of those that together come as near to the wanted numbers of each class as they can."""
+    missing = wanted.copy()
+    others = []
+    for index in rng.permutation(len(bound)):
+        counts = np.bincount(labels[bound[index]], minlength=len(wanted))
+        if (counts <= missing).all():
+            missing -= counts
+            yield bound[index]
+        else:
+            others.append((bound[index], counts))
+    for members, counts in sorted(others, key=lambda other: len(other[0])):
+        if not missing.any():
+            return
+        after = missing - counts
+        if (wanted - after < np.maximum(total, 1)).all() and _cost(after, wanted) < _cost(missing, wanted):
+            missing = after
+            yield members
+
+
+def _cost(missing: np.ndarray, wanted: np.ndarray) -> int:
+    """Return by how many pictures the numbers are off; a class without any weighs more than all of them."""
+    absent = (missing == wanted) & (wanted > 0)
+    return int(np.abs(missing).sum() + wanted.sum() * absent.sum())

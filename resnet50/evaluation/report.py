@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from resnet50.data.split import Split
+from resnet50.evaluation.calibration import Bin, Scaled, calibration_error, chance_error, mean_loss, reliability
+
+if TYPE_CHECKING:
+    from resnet50.data.finding import Finding
+
+TOP = (2, 3, 5)
+"""For which k a report says how often the right class is among the k most probable; only below the classes' number."""
 
 _ROUNDING = 1e-3  # a softmax in half precision may sum to a little more than 1
 
@@ -27,6 +34,25 @@ class ClassScores:
 
 
 @dataclass(frozen=True)
+class Mistake:
+    """A picture that is taken for another class.
+
+    Attributes:
+        index: Its place in the split.
+        source: Where it came from.
+        true: Name of its class.
+        said: Name of the most probable class.
+        probability: Probability of that class, 0..1.
+    """
+
+    index: int
+    source: str
+    true: str
+    said: str
+    probability: float
+
+
+@dataclass(frozen=True)
 class Report:
     """Scores of a classifier on a split.
 
@@ -35,18 +61,37 @@ class Report:
         pictures: Number of pictures.
         accuracy: Share of pictures whose most probable class is right, 0..1.
         interval: 95 % confidence interval of the accuracy (Wilson 1927), 0..1.
+        top_k: For each k of `TOP` below the number of classes: share of pictures whose class is among the k most
+            probable, 0..1. Of classes that are as probable the first counts as more so, as in ``accuracy``.
+        macro_f1: Mean F1 of the classes that have pictures, 0..1.
+        balanced_accuracy: Mean recall of the classes that have pictures, 0..1.
         loss: Mean cross-entropy in nats.
+        calibration_error: Expected calibration error, 0..1 (Guo et al. 2017, equation 3).
+        chance_error: The calibration error that as many pictures show by chance alone, 0..1.
+        scaled: What temperature scaling would make of it; None where nothing was fitted.
         classes: Scores by class name, in the order of the model's outputs.
+        reliability: Pictures by how sure the classifier is, the least sure first.
         confusion: Counts, rows true and columns predicted, ``(classes, classes)``.
+        mistakes: Every picture that is taken for another class; first where the classifier is surest.
+        findings: What the data doctor found, where it was asked.
     """
 
     dataset: str
     pictures: int
     accuracy: float
     interval: tuple[float, float]
+    top_k: dict[int, float]
+    macro_f1: float
+    balanced_accuracy: float
     loss: float
+    calibration_error: float
+    chance_error: float
+    scaled: Scaled | None
     classes: dict[str, ClassScores]
+    reliability: tuple[Bin, ...]
     confusion: list[list[int]]
+    mistakes: tuple[Mistake, ...]
+    findings: tuple[Finding, ...] = ()
 
     def to_json(self) -> str:
         """Return the report as JSON text."""
@@ -78,37 +123,50 @@ def score(probabilities: np.ndarray, split: Split) -> Report:
         raise ValueError(f"{split.dataset}: probabilities must be 0..1, got {lowest:g}..{highest:g}.")
     if len(set(split.class_names)) < classes:
         raise ValueError(f"{split.dataset}: class names must differ, got {', '.join(split.class_names)}.")
+    from scipy.stats import binomtest
+    from sklearn.metrics import precision_recall_fscore_support
+
+    labels, names = split.labels, split.class_names
     predicted = probabilities.argmax(axis=1)
-    confusion = np.zeros((classes, classes), dtype=np.int64)
-    np.add.at(confusion, (split.labels, predicted), 1)
-    right, called, there = confusion.diagonal(), confusion.sum(axis=0), confusion.sum(axis=1)
-    accuracy = right.sum() / len(split)
-    chosen = probabilities[np.arange(len(split)), split.labels].astype(np.float64)
+    right = predicted == labels
+    precision, recall, f1, support = precision_recall_fscore_support(
+        labels, predicted, labels=range(classes), zero_division=0.0
+    )
+    # scikit-learn's own matrix warns of a single class
+    confusion = np.bincount(labels * classes + predicted, minlength=classes**2).reshape(classes, classes)
+    there = support > 0
+    interval = binomtest(int(right.sum()), len(split)).proportion_ci(method="wilson")
+    bins = reliability(probabilities, labels)
+    ranks = _ranks(probabilities, labels)
+    wrong = np.flatnonzero(~right)
+    sure = probabilities.max(axis=1)
     return Report(
         dataset=split.dataset,
         pictures=len(split),
-        accuracy=float(accuracy),
-        interval=_wilson(float(accuracy), len(split)),
-        loss=float(-np.log(np.maximum(chosen, 1e-12)).mean()),
+        accuracy=float(right.mean()),
+        interval=(float(interval.low), float(interval.high)),
+        top_k={k: float((ranks < k).mean()) for k in TOP if k < classes},
+        macro_f1=float(f1[there].mean()),
+        balanced_accuracy=float(recall[there].mean()),
+        loss=mean_loss(probabilities, labels),
+        calibration_error=calibration_error(bins),
+        chance_error=chance_error(probabilities),
+        scaled=None,
         classes={
-            name: ClassScores(
-                precision=_share(right[k], called[k]),
-                recall=_share(right[k], there[k]),
-                f1=_share(2 * right[k], called[k] + there[k]),
-                support=int(there[k]),
-            )
-            for k, name in enumerate(split.class_names)
+            name: ClassScores(float(precision[k]), float(recall[k]), float(f1[k]), int(support[k]))
+            for k, name in enumerate(names)
         },
+        reliability=bins,
         confusion=confusion.tolist(),
+        mistakes=tuple(
+            Mistake(int(k), split.sources[k], names[labels[k]], names[predicted[k]], float(sure[k]))
+            for k in wrong[np.argsort(-sure[wrong], kind="stable")]
+        ),
     )
 
 
-def _share(part: int, whole: int) -> float:
-    return float(part / whole) if whole else 0.0
-
-
-def _wilson(share: float, n: int) -> tuple[float, float]:
-    z = 1.959964  # 97.5 % quantile of the normal distribution
-    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    return max(0.0, centre - half), min(1.0, centre + half)
+def _ranks(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return how many classes come before the right one; scikit-learn's top-k breaks ties against its own argmax."""
+    chosen = np.take_along_axis(probabilities, labels[:, None], axis=1)
+    earlier = np.arange(probabilities.shape[1]) < labels[:, None]
+    return ((probabilities > chosen) | ((probabilities == chosen) & earlier)).sum(axis=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -60,7 +61,9 @@ def draw_contact_sheet(split: Split, *, rows: int = 4, title: str | None = None)
     return figure
 
 
-def draw_predictions(split: Split, probabilities: np.ndarray, *, title: str, limit: int = 24) -> Figure:
+def draw_predictions(
+    split: Split, probabilities: np.ndarray, *, title: str, limit: int = 24, beside: np.ndarray | None = None
+) -> Figure:
     """Draw pictures with their true class and what the model says; a wrong answer is framed and crossed.
 
     Args:
@@ -68,14 +71,18 @@ def draw_predictions(split: Split, probabilities: np.ndarray, *, title: str, lim
         probabilities: What the model says of each, ``(n, classes)``, 0..1.
         title: What the selection is, such as ``"SIGNS: the mistakes"``.
         limit: Most pictures to draw; the first ones are.
+        beside: A second picture to stand to the right of each, such as where the model looks, uint8
+            ``(n, height, width, 3)``; the name of the file then stands under it.
 
     Returns:
         Figure with up to eight pictures in a row; says so if there are none.
 
     Raises:
-        ValueError: If the probabilities do not fit the split, or ``limit`` is not positive.
+        ValueError: If the probabilities or second pictures do not fit the split, or ``limit`` is not positive.
     """
     probabilities = np.asarray(probabilities)
+    if beside is not None and beside.shape != split.images.shape:
+        raise ValueError(f"{split.dataset}: needed pictures of shape {split.images.shape}, got {beside.shape}.")
     if probabilities.shape != (len(split), len(split.class_names)):
         raise ValueError(
             f"{split.dataset}: needed probabilities of shape ({len(split)}, {len(split.class_names)}), "
@@ -91,14 +98,15 @@ def draw_predictions(split: Split, probabilities: np.ndarray, *, title: str, lim
         theme.write(axes, MARGIN, 0.35, "no pictures", ha="left", color=theme.MUTED)
         return figure
     wide, high = size = _size(split, max(theme.text_width(f"✗ {name}, 100%", TEXT) for name in split.class_names))
-    columns = min(shown, int(SHEET / (wide + GAP)))
+    step = wide + GAP if beside is None else 2 * (wide + GAP)
+    columns = min(shown, int(SHEET / step))
     rows = -(-shown // columns)
-    width = max(2 * MARGIN + columns * (wide + GAP) - GAP, _title_width(title))
+    width = max(2 * MARGIN + columns * step - GAP, _title_width(title))
     figure, axes = theme.new_canvas(width, rows * (high + CAPTION) + HEAD)
     _write_title(axes, title)
     for index in range(shown):
         row, column = divmod(index, columns)
-        x, y = corner = (MARGIN + column * (wide + GAP), (rows - row) * (high + CAPTION) - high)
+        x, y = corner = (MARGIN + column * step, (rows - row) * (high + CAPTION) - high)
         said, true = int(probabilities[index].argmax()), int(split.labels[index])
         color = theme.ACTIVATION if said == true else theme.WRONG
         _draw_picture(axes, split.images[index], corner, size)
@@ -109,6 +117,12 @@ def draw_predictions(split: Split, probabilities: np.ndarray, *, title: str, lim
         mark, share = "✓" if said == true else "✗", f", {probabilities[index, said]:.0%}"
         answer = _fitting(f"{mark} {split.class_names[said]}", wide - theme.text_width(share, TEXT) - 0.05, TEXT)
         theme.write(axes, x, y - 0.14, answer + share, size=TEXT, ha="left", color=theme.shade(color, 0.85))
+        if beside is not None:
+            right = x + wide + GAP / 3
+            _draw_picture(axes, beside[index], (right, y), size)
+            source = PurePosixPath(split.sources[index]).name
+            name = _fitting(source[::-1], wide, TEXT)[::-1]  # its end tells it from others
+            theme.write(axes, right, y - 0.14, name, size=TEXT, ha="left", color=theme.MUTED)
     return figure
 
 

@@ -9,6 +9,9 @@ from matplotlib.figure import Figure
 
 from resnet50.files import atomic_path
 
+DPI = 160
+"""Pixels an inch in every figure."""
+
 
 def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
     """Write a figure, atomically, in the format that the name ends in.
@@ -23,4 +26,4 @@ def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
     if not Path(path).suffix:
         raise ValueError(f"{path}: needed a name that ends in a format, such as .png, got none.")
     with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=160, bbox_inches="tight")
+        figure.savefig(temporary, dpi=DPI, bbox_inches="tight")

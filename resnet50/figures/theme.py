@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from matplotlib import colors
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties
+from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.textpath import TextPath
 
 INK = "#1f2933"
@@ -57,17 +58,25 @@ def new_canvas(width: float, height: float) -> tuple[Figure, Axes]:
 
 def write(axes: Axes, x: float, y: float, text: str, *, size: float = NORMAL, **options: Any) -> None:
     """Write a text, centred unless the options say otherwise; a dollar sign in a class name stays one."""
+    text = drawable(text)
     style: dict[str, Any] = {"ha": "center", "va": "center", "color": INK, "family": FONT} | options
     axes.text(x, y, text, fontsize=size, parse_math=False, **style)
 
 
+@lru_cache(maxsize=4096)
 def text_width(text: str, size: float, weight: str = "normal") -> float:
     """Return the width in inches of the widest line of a text."""
     if not text.strip():
         return 0.0
-    font = FontProperties(family=FONT, weight=weight)
+    font, text = FontProperties(family=FONT, weight=weight), drawable(text)
     points = max(TextPath((0, 0), line, size=size, prop=font).get_extents().width for line in text.split("\n"))
     return float(points) / 72 * 1.03  # small pixels make letters wider
+
+
+def drawable(text: str) -> str:
+    """Return the text with a box for each character that the font does not have, or that is none (file names)."""
+    font = get_font(findfont(FontProperties(family=FONT)))
+    return "".join(one if one == "\n" or font.get_char_index(ord(one)) else "\u25a1" for one in text)
 
 
 def shortened(text: str, length: int) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from resnet50.figures import theme
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
 
 SPARSE = 12
 """From one class more on, zeros beside the diagonal stay blank, for the eye to find what is not zero."""
+
+CROWDED = 40
+"""Up to so many classes the matrix grows with their number; beyond, its cells shrink, and are shaded more strongly."""
+
+LEGIBLE = 130
+"""Up to so many classes there is room for their names and for counts; beyond, colours alone tell what happens where."""
 
 _SHADES = LinearSegmentedColormap.from_list("rows", ["white", theme.TRAINING])
 
@@ -89,7 +96,8 @@ def draw_confusion(confusion: np.ndarray, class_names: Sequence[str], *, title: 
         title: What was predicted on what.
 
     Returns:
-        Figure with the count in each cell, shaded by its share of the row, 0..1.
+        Figure with the count in each cell, shaded by its share of the row, 0..1; with more than `CROWDED` classes by
+        the root of that, so that few pictures show in a small cell, and with more than `LEGIBLE` by shades alone.
 
     Raises:
         ValueError: If the counts are not square, are negative, or do not fit the names.
@@ -102,10 +110,11 @@ def draw_confusion(confusion: np.ndarray, class_names: Sequence[str], *, title: 
     if not np.isfinite(counts).all() or (counts < 0).any():
         raise ValueError(f"confusion must hold counts, got {counts[~(counts >= 0) | ~np.isfinite(counts)][0]}.")
     classes = len(class_names)
-    cell = float(np.clip(6.5 / classes, 0.36, 0.85))
-    size = theme.NORMAL if classes <= 10 else theme.SMALL - 2.5
-    names = [theme.shortened(str(name), 22) for name in class_names]
-    longest = max(theme.text_width(name, min(size, theme.SMALL)) for name in names)
+    cell = float(np.clip(6.5 / classes, 14.4 / max(classes, CROWDED), 0.85))
+    size = theme.NORMAL if classes <= 10 else min(theme.SMALL - 2.5, 54 * cell)
+    small = min(size, theme.SMALL)
+    names = [theme.shortened(str(name), 22) for name in class_names] if classes <= LEGIBLE else []
+    longest = max((theme.text_width(name, small) for name in names), default=0)
     upright = longest > cell * 0.92
     left, right, top = 0.62 + longest, 0.35, 0.72
     bottom = 0.5 + (longest if upright else 0.25)
@@ -114,30 +123,31 @@ def draw_confusion(confusion: np.ndarray, class_names: Sequence[str], *, title: 
     figure, axes = theme.new_canvas(width, bottom + side + top)
     totals = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
+    shades = shares if classes <= CROWDED else np.sqrt(shares)
     axes.imshow(
-        shares, cmap=_SHADES, vmin=0, vmax=1, extent=(left, left + side, bottom, bottom + side), aspect="auto",
+        shades, cmap=_SHADES, vmin=0, vmax=1, extent=(left, left + side, bottom, bottom + side), aspect="auto",
         interpolation="nearest",
     )  # fmt: skip
     axes.set(xlim=(0, width), ylim=(0, bottom + side + top))
-    for step in range(classes + 1):
-        across, up = left + step * cell, bottom + step * cell
-        axes.plot([across, across], [bottom, bottom + side], color=theme.FAINT, linewidth=0.8)
-        axes.plot([left, left + side], [up, up], color=theme.FAINT, linewidth=0.8)
-    for true in range(classes):
+    lines = left + cell * np.arange(classes + 1 if names else 0), bottom + cell * np.arange(classes + 1 if names else 0)
+    axes.vlines(lines[0], bottom, bottom + side, color=theme.FAINT, linewidth=min(0.8, 3 * cell))
+    axes.hlines(lines[1], left, left + side, color=theme.FAINT, linewidth=min(0.8, 3 * cell))
+    axes.add_patch(Rectangle((left, bottom), side, side, facecolor="none", edgecolor=theme.FAINT))
+    for true, name in enumerate(names):
         y = bottom + side - (true + 0.5) * cell
-        theme.write(axes, left - 0.1, y, names[true], size=min(size, theme.SMALL), ha="right")
+        theme.write(axes, left - 0.1, y, name, size=small, ha="right")
         x = left + (true + 0.5) * cell
-        theme.write(
-            axes, x, bottom - 0.1, names[true], size=min(size, theme.SMALL), va="top", rotation=90 if upright else 0
-        )
-        for predicted in range(classes):
-            count = counts[true, predicted]
-            if not count and true != predicted and classes > SPARSE:
-                continue
-            x = left + (predicted + 0.5) * cell
-            color = "white" if shares[true, predicted] > 0.55 else theme.INK if count else theme.OTHER
-            weight = "bold" if true == predicted else "normal"
-            theme.write(axes, x, y, f"{count:g}", size=_fitting(f"{count:g}", size, cell), color=color, weight=weight)
+        theme.write(axes, x, bottom - 0.1, name, size=small, va="top", rotation=90 if upright else 0)
+    fitting: dict[float, float] = {}
+    written = counts > 0 if classes > SPARSE else np.ones_like(counts, bool)
+    for true, predicted in np.argwhere(written | np.eye(classes, dtype=bool)) if names else ():
+        count = counts[true, predicted]
+        if count not in fitting:
+            fitting[count] = _fitting(f"{count:g}", size, cell)
+        x, y = left + (predicted + 0.5) * cell, bottom + side - (true + 0.5) * cell
+        color = "white" if shades[true, predicted] > 0.55 else theme.INK if count else theme.OTHER
+        weight = "bold" if true == predicted else "normal"
+        theme.write(axes, x, y, f"{count:g}", size=fitting[count], color=color, weight=weight)
     theme.write(axes, left + side / 2, 0.22, "predicted", size=theme.SMALL, color=theme.MUTED)
     theme.write(axes, 0.34, bottom + side / 2, "true", size=theme.SMALL, color=theme.MUTED, rotation=90)
     theme.write(axes, 0.25, bottom + side + top / 2 + 0.03, title, size=theme.LARGE, ha="left", weight="bold")
@@ -197,8 +207,9 @@ def _checked_history(history: Mapping[str, Sequence[float]]) -> dict[str, np.nda
 
 def _write(figure: Figure, x: float, y: float, text: str, *, size: float, weight: str) -> None:
     figure.text(
-        x, y, text, fontsize=size, weight=weight, color=theme.INK, family=theme.FONT, va="center", parse_math=False
-    )
+        x, y, theme.drawable(text), fontsize=size, weight=weight, color=theme.INK, family=theme.FONT, va="center",
+        parse_math=False,
+    )  # fmt: skip
 
 
 def _style(axes: Axes, title: str, epochs: np.ndarray) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from resnet50.classifier import Classifier
-from resnet50.data.images import SUFFIXES, read_image
+from resnet50.data.images import SUFFIXES
+from resnet50.inference.forward import forward
 
 
 @dataclass(frozen=True)
@@ -49,13 +50,13 @@ def find_pictures(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
 def predict(
     classifier: Classifier, paths: Sequence[Path], *, top: int = 3, batch_size: int = 32
 ) -> Iterator[Prediction]:
-    """Classify picture files, a batch at a time; a file that cannot be read gets its reason and stops nothing.
+    """Classify any number of picture files; one that cannot be read gets its reason and stops nothing.
 
     Args:
         classifier: A trained classifier.
         paths: Picture files.
         top: Number of classes to name for each.
-        batch_size: Pictures in one forward pass, and in memory at a time.
+        batch_size: Pictures in one forward pass; twice as many are read ahead.
 
     Yields:
         A prediction for each file, in order.
@@ -65,23 +66,9 @@ def predict(
     """
     if top < 1:
         raise ValueError(f"top must be at least 1, got {top}.")
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, got {batch_size}.")
-    height, width = classifier.side
-    for start in range(0, len(paths), batch_size):
-        some = paths[start : start + batch_size]
-        images: list[np.ndarray] = []
-        errors: dict[Path, str] = {}
-        for path in some:
-            try:
-                images.append(read_image(path, height=height, width=width))
-            except (ValueError, FileNotFoundError) as error:
-                errors[path] = str(error)
-        rows = iter(classifier.probabilities(np.stack(images), batch_size=batch_size) if images else ())
-        for path in some:
-            if path in errors:
-                yield Prediction(path, (), errors[path])
-            else:
-                row = next(rows)
-                best = np.argsort(-row, kind="stable")[:top]  # of equals the first, as argmax has it
-                yield Prediction(path, tuple((classifier.class_names[k], float(row[k])) for k in best))
+    for path, row in zip(paths, forward(classifier.model, paths, batch_size=batch_size), strict=True):
+        if isinstance(row, str):
+            yield Prediction(path, (), row)
+        else:
+            best = np.argsort(-row, kind="stable")[:top]  # of equals the first, as argmax has it
+            yield Prediction(path, tuple((classifier.class_names[k], float(row[k])) for k in best))

@@ -9,25 +9,31 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 
+from resnet50.data.pictures import load_pictures
 from resnet50.data.rendered_signs import rendered_signs
-from resnet50.data.signs import load_signs
-from resnet50.data.split import Split
+from resnet50.data.split import Parts
+from resnet50.download import Progress
 from resnet50.recipes import signs
 
-RECIPE = replace(signs.RECIPE, name="rendered-signs")
+VARIANTS = {name: replace(recipe, name="rendered-signs") for name, recipe in signs.VARIANTS.items()}
+RECIPE = VARIANTS["scratch"]
 
 
-def load(data: str | os.PathLike[str] | None = None) -> tuple[Split, Split]:
+def load(data: str | os.PathLike[str] | None = None, *, side: int = 64, progress: Progress | None = None) -> Parts:
     """Draw the pictures, or read ones that were drawn before.
 
     Args:
         data: Folder that `resnet50.data.rendered_signs.write_rendered_signs` wrote; None to draw 1080 and 120 anew.
+        side: Height and width in pixels.
+        progress: Called while pictures are read.
 
     Returns:
-        Training and test split.
+        Training and test pictures.
 
     Raises:
         FileNotFoundError: If a file is missing.
         ValueError: If a file does not keep to the schema.
     """
-    return rendered_signs() if data is None else load_signs(data)
+    if data is None:
+        return Parts(*rendered_signs(side=side))
+    return load_pictures(data, side=side, progress=progress)

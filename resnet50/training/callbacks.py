@@ -13,6 +13,7 @@ import keras
 import numpy as np
 
 from resnet50.data.batches import Batches
+from resnet50.data.check import Finding
 from resnet50.training.recipe import Phase, Recipe
 from resnet50.training.run import write_history
 from resnet50.weights.transfer import TransferReport
@@ -25,11 +26,12 @@ class DivergenceError(ValueError):
 class Progress(keras.callbacks.Callback):
     """A callback that shows a training, and is told what Keras' callbacks are not."""
 
-    def begin_run(self, transfer: TransferReport | None) -> None:
-        """Show what pretrained weights gave the network.
+    def begin_run(self, transfer: TransferReport | None, findings: Sequence[Finding]) -> None:
+        """Show what pretrained weights gave the network, and what the data doctor found.
 
         Args:
-            transfer: The report; None from scratch, or where a checkpoint holds all weights.
+            transfer: The report on the weights; None from scratch, or where a checkpoint holds all weights.
+            findings: What is wrong with the pictures, the worst first.
         """
 
     def begin_phase(self, phase: int, epoch: int) -> None:

@@ -1,4 +1,4 @@
-"""Training, from a recipe and two splits to a folder with a classifier, its curves and its report."""
+"""Training, from a recipe and labelled pictures to a folder with a classifier, its curves and its report."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 
 from resnet50.blocks import Conventions
 from resnet50.classifier import Classifier
 from resnet50.data.batches import Batches
+from resnet50.data.check import Finding, check
 from resnet50.data.mixing import Mixing
-from resnet50.data.split import Split
+from resnet50.data.split import Parts, Split
 from resnet50.data.validation import train_validation_split
-from resnet50.evaluation.report import Report, score
+from resnet50.evaluation.report import Report
 from resnet50.figures.save import save_figure
-from resnet50.figures.training import draw_confusion, draw_curves
+from resnet50.figures.training import draw_curves
+from resnet50.report import write_report
 from resnet50.training.callbacks import (
     AverageEpochs,
     DrawEpoch,
@@ -40,7 +41,7 @@ from resnet50.training.optimizer import build_optimizer
 from resnet50.training.phases import freeze
 from resnet50.training.precision import resolve_precision, training_twin
 from resnet50.training.recipe import Phase, Recipe
-from resnet50.training.run import RunFolder, describe_environment, write_text
+from resnet50.training.run import RunFolder, describe_environment, write_text, write_unreadable
 from resnet50.weights.normalization import NORMALIZATIONS
 from resnet50.weights.read import WeightsFile, read_weights
 from resnet50.weights.transfer import TransferReport, load_weights
@@ -68,26 +69,25 @@ class Run:
 
 def train(
     recipe: Recipe,
-    training: Split,
-    test: Split,
+    parts: Parts,
     *,
     out: str | os.PathLike[str],
     callbacks: Sequence[keras.callbacks.Callback] = (),
     progress: keras.callbacks.Callback | None = None,
-    data: str | os.PathLike[str] | None = None,
+    data: Mapping[str, Any] | None = None,
 ) -> Run:
-    """Train a classifier by a recipe, and score it once on the test split.
+    """Train a classifier by a recipe, and score it once on the test pictures.
 
     Args:
         recipe: Every number of the training.
-        training: Pictures to learn from, RGB uint8 ``(n, side, side, 3)``; a share is held out if the recipe says so.
-        test: Pictures that are looked at once, at the end.
+        parts: Pictures to learn from and to score, RGB uint8 ``(n, side, side, 3)``. Where they have no validation
+            part, the recipe's share is held out of those to learn from.
         out: Folder of the run; made here.
         callbacks: Callbacks of your own or Keras'; what they remember survives a resume. Each phase is a ``fit`` of its
             own: training begins and ends for them in each, and one that stops it ends the phase. A TensorBoard only
             shows: nothing of it is kept.
         progress: A callback that only shows how it goes; nothing of it is kept. A `Progress` is told of phases too.
-        data: Where the pictures came from, noted in the run so that the command line can resume it.
+        data: How to load the pictures again, noted in the run so that the command line can resume it; plain values.
 
     Returns:
         The finished run.
@@ -99,32 +99,33 @@ def train(
         resnet50.training.callbacks.DivergenceError: If the loss is lost; the last good checkpoint stays.
     """
     folder = RunFolder(Path(out))
-    _check_fit(recipe, training, test)
+    _check_fit(recipe, parts)
     check_callbacks(recipe, callbacks)
     weights = read_weights(recipe.weights) if recipe.weights else None
     noted = _describe_weights(weights, recipe) if weights else None
-    model = _build(recipe, len(training.class_names), noted)
+    model = _build(recipe, len(parts.training.class_names), noted)
     transfer = load_weights(model, weights) if weights else None
     environment = {
         **describe_environment(),
         "precision": resolve_precision(recipe.precision),
         "data": {
-            "dataset": training.dataset,
-            "path": None if data is None else str(Path(data).absolute()),
-            "fingerprint": training.fingerprint,
-            "test_fingerprint": test.fingerprint,
+            **(data or {}),
+            "dataset": parts.training.dataset,
+            "fingerprints": _fingerprints(parts),
         },
         "weights": noted,
     }
     folder.create(recipe, environment)
-    begun = _Begun(folder, recipe, environment["precision"], training, test, model, transfer)
+    if parts.unreadable:
+        write_unreadable(folder.unreadable, parts.unreadable)
+    findings = check(parts.splits, parts.unreadable)
+    begun = _Begun(folder, recipe, environment["precision"], parts, model, transfer, findings)
     return _run(begun, callbacks, progress)
 
 
 def resume(
     out: str | os.PathLike[str],
-    training: Split,
-    test: Split,
+    parts: Parts,
     *,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     progress: keras.callbacks.Callback | None = None,
@@ -136,8 +137,7 @@ def resume(
 
     Args:
         out: Folder of the run.
-        training: The same training pictures.
-        test: The same test pictures.
+        parts: The same pictures.
         callbacks: The same callbacks, in the same order.
         progress: A callback that only shows how it goes.
 
@@ -152,8 +152,7 @@ def resume(
     folder = RunFolder(Path(out))
     recipe, environment = folder.read()
     check_callbacks(recipe, callbacks)
-    begun_with = (environment["data"]["fingerprint"], environment["data"]["test_fingerprint"])
-    if (training.fingerprint, test.fingerprint) != begun_with:
+    if _fingerprints(parts) != environment["data"]["fingerprints"]:
         raise ValueError(
             f"{folder.path}: needed the pictures that the run began with, found others (their SHA-256 differs); "
             "resume with the same data."
@@ -173,7 +172,7 @@ def resume(
         )
     folder.remove_leftovers()
     noted, transfer = environment["weights"], None
-    model = _build(recipe, len(training.class_names), noted)
+    model = _build(recipe, len(parts.training.class_names), noted)
     if recipe.weights and not folder.checkpoint.exists():
         weights = read_weights(recipe.weights)
         if _describe_weights(weights, recipe) != noted:
@@ -182,7 +181,8 @@ def resume(
                 "differs); put the same file there, or begin a new run."
             )
         transfer = load_weights(model, weights)
-    begun = _Begun(folder, recipe, environment["precision"], training, test, model, transfer)
+    findings = check(parts.splits, parts.unreadable)
+    begun = _Begun(folder, recipe, environment["precision"], parts, model, transfer, findings)
     return _run(begun, callbacks, progress)
 
 
@@ -193,10 +193,10 @@ class _Begun:
     folder: RunFolder
     recipe: Recipe
     precision: str
-    training: Split
-    test: Split
+    parts: Parts
     model: keras.Model
     transfer: TransferReport | None
+    findings: tuple[Finding, ...]
 
 
 def _build(recipe: Recipe, classes: int, noted: Mapping[str, Any] | None) -> keras.Model:
@@ -235,11 +235,13 @@ def _describe_weights(weights: WeightsFile, recipe: Recipe) -> dict[str, Any]:
 def _run(
     begun: _Begun, callbacks: Sequence[keras.callbacks.Callback], progress: keras.callbacks.Callback | None
 ) -> Run:
-    folder, recipe, training, test, model = begun.folder, begun.recipe, begun.training, begun.test, begun.model
+    folder, recipe, parts, model = begun.folder, begun.recipe, begun.parts, begun.model
+    training, test = parts.training, parts.test
+    learning, held_out = hold_out(recipe, parts)
     if begun.transfer:
         write_text(folder.transfer, begun.transfer.to_json())
     if isinstance(progress, Progress):
-        progress.begin_run(begun.transfer)
+        progress.begin_run(begun.transfer, begun.findings)
     twin = training_twin(model, begun.precision)
 
     def classifier(metrics: dict[str, float]) -> Classifier:
@@ -259,32 +261,29 @@ def _run(
         classifier(_floats(logs)).save(folder.best)
 
     history = WriteHistory(folder.history)
-    best = [KeepBest(save_best)] if recipe.validation else []
-    _fit(twin, begun, history, [*best, *callbacks], progress)
+    best = [KeepBest(save_best)] if held_out else []
+    _fit(twin, begun, learning, held_out, history, [*best, *callbacks], progress)
     trained = Classifier.load(folder.best) if recipe.keep == "best" else classifier({})
-    report = score(trained.probabilities(test.images), test)
+    trained.save(folder.model)  # whatever becomes of its report
+    report = write_report(folder.path, trained, test, training=learning, validation=held_out, findings=begun.findings)
     trained = replace(trained, metrics={"accuracy": report.accuracy, "loss": report.loss})
     trained.save(folder.model)
-    write_text(folder.report, report.to_json())
     title = f"{training.dataset}, seed {recipe.seed}"
     save_figure(draw_curves(_columns(history.rows), title=title), folder.curves)
-    heading = f"{report.dataset}, {report.pictures} test pictures: {report.accuracy:.1%} right"
-    save_figure(draw_confusion(np.array(report.confusion), training.class_names, title=heading), folder.confusion)
     return Run(folder, classifier=trained, history=history.rows, report=report, transfer=begun.transfer)
 
 
 def _fit(
     twin: keras.Model,
     begun: _Begun,
+    learning: Split,
+    held_out: Split | None,
     history: WriteHistory,
     callbacks: Sequence[keras.callbacks.Callback],
     progress: keras.callbacks.Callback | None,
 ) -> None:
     """Train the twin phase by phase, from wherever the run stands."""
-    folder, recipe, training = begun.folder, begun.recipe, begun.training
-    learning, held_out = (
-        train_validation_split(training, recipe.validation, seed=recipe.seed) if recipe.validation else (training, None)
-    )
+    folder, recipe = begun.folder, begun.recipe
     batches = Batches(
         learning,
         recipe.batch_size,
@@ -324,7 +323,7 @@ def _fit(
             callbacks=[
                 DrawEpoch(batches),
                 *([ValidateAverage()] if recipe.ema else []),
-                StopDivergence(len(training.class_names), advice=_advice(phase, folder)),
+                StopDivergence(len(learning.class_names), advice=_advice(phase, folder)),
                 *keeping,
                 *shown,
                 *([progress] if progress else []),
@@ -334,8 +333,19 @@ def _fit(
         position = Position(position.phase + 1, began=len(history.rows))
 
 
-def _check_fit(recipe: Recipe, training: Split, test: Split) -> None:
-    for split in (training, test):
+def hold_out(recipe: Recipe, parts: Parts) -> tuple[Split, Split | None]:
+    """Return what to learn from, and what to score after every epoch, if anything."""
+    if parts.validation is None and recipe.validation:
+        return train_validation_split(parts.training, recipe.validation, seed=recipe.seed)
+    return parts.training, parts.validation
+
+
+def _fingerprints(parts: Parts) -> dict[str, str]:
+    return {name: split.fingerprint for name, split in parts.splits.items()}
+
+
+def _check_fit(recipe: Recipe, parts: Parts) -> None:
+    for name, split in parts.splits.items():
         if split.images.shape[1:3] != (recipe.side, recipe.side):
             raise ValueError(
                 f"{split.dataset}: needed pictures of {recipe.side} x {recipe.side} pixels for the recipe "
@@ -343,11 +353,11 @@ def _check_fit(recipe: Recipe, training: Split, test: Split) -> None:
             )
         if not len(split):
             raise ValueError(f"{split.dataset}: there are no pictures in a split.")
-    if training.class_names != test.class_names:
-        raise ValueError(
-            f"needed the same classes for training and test, got {', '.join(training.class_names)} and "
-            f"{', '.join(test.class_names)}."
-        )
+        if split.class_names != parts.training.class_names:
+            raise ValueError(
+                f"needed the same classes for training and {name}, got {', '.join(parts.training.class_names)} and "
+                f"{', '.join(split.class_names)}."
+            )
 
 
 def _advice(phase: Phase, folder: RunFolder) -> str:

@@ -6,9 +6,12 @@ import os
 
 import keras
 
-from resnet50.blocks import CONVENTIONS, Conventions
+from resnet50.blocks import V1, V1_5, Conventions
 from resnet50.model import STAGES, Stage, build_resnet50
 from resnet50.training.recipe import Recipe
+
+# the last as keras.applications begins: for what a classic recipe gave
+_CONVENTIONS = {"v1": V1.from_scratch(), "v1.5": V1_5.from_scratch(), "keras": V1}
 
 
 def build_network(
@@ -36,7 +39,7 @@ def build_network(
     """
     keras.utils.set_random_seed(recipe.seed)
     if recipe.conventions:
-        conventions = CONVENTIONS[recipe.conventions].from_scratch()
+        conventions = _CONVENTIONS[recipe.conventions]
     return build_resnet50(
         classes,
         input_shape=(recipe.side, recipe.side, 3),

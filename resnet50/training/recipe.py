@@ -13,7 +13,7 @@ PRECISIONS = ("auto", "float32", "bfloat16")
 
 SCHEDULES = ("cosine", "constant", "exponential", "one-cycle", "plateau")
 
-_CONVENTIONS = ("v1", "v1.5")  # of `resnet50.blocks`, which needs Keras
+_CONVENTIONS = ("v1", "v1.5", "keras")  # of `resnet50.blocks`, which needs Keras
 
 _STAGES = ("conv2", "conv3", "conv4", "conv5")  # of the paper's table
 
@@ -119,13 +119,15 @@ class Recipe(Phase):
         mixup: How strongly two pictures are blended, the alpha of a Beta distribution; 0 for not.
         cutmix: How large a piece of another picture is pasted in, the alpha of a Beta distribution; 0 for not.
         balance_classes: Whether every class weighs the same in the training loss, however few its pictures.
-        validation: Share of the training pictures held out and scored after every epoch; 0 trains on all of them.
+        validation: Share of the training pictures held out and scored after every epoch; 0 trains on all of them. A
+            validation part of the data's own takes the place of the share.
         keep: Which weights become the trained model: the ``"last"`` or the ones that validated ``"best"``.
         side: Height and width of the pictures in pixels.
         head: Row of `resnet50.heads.HEADS`.
         stem: Row of `resnet50.model.STEMS`.
-        conventions: Name of the network's conventions, ``"v1"`` or ``"v1.5"``, as in torchvision and timm; None for
-            those of the weights, or v1 from scratch.
+        conventions: Name of the network's conventions: ``"v1"``; ``"v1.5"``, as in torchvision and timm; or
+            ``"keras"``, v1 with the first weights and the slow moving statistics of keras.applications. None for those
+            of the weights, or v1 from scratch.
         stages: The table of stages as rows of `resnet50.model.Stage`'s fields; None for the paper's.
         average_epochs: Number of last epochs whose weights are averaged into the trained model; 1 for none.
         ema: Momentum of a running average of the weights, which is validated and becomes the trained model; 0 for none.

@@ -14,6 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from resnet50.data.split import Unreadable
 from resnet50.files import atomic_path
 from resnet50.training.recipe import Recipe
 
@@ -66,8 +67,13 @@ class RunFolder:
 
     @property
     def report(self) -> Path:
-        """Scores on the test split."""
+        """Scores on the test pictures."""
         return self.path / "report.json"
+
+    @property
+    def page(self) -> Path:
+        """The report as a page, with its figures, mistakes and the data doctor's warnings."""
+        return self.path / "report.html"
 
     @property
     def curves(self) -> Path:
@@ -75,9 +81,9 @@ class RunFolder:
         return self.path / "curves.png"
 
     @property
-    def confusion(self) -> Path:
-        """Figure of the confusion matrix."""
-        return self.path / "confusion.png"
+    def unreadable(self) -> Path:
+        """Files of the source that were left out, and why, where there were any."""
+        return self.path / "unreadable.csv"
 
     def create(self, recipe: Recipe, environment: Mapping[str, Any]) -> None:
         """Make the folder and write what the run will be.
@@ -133,6 +139,14 @@ def write_history(path: Path, rows: Sequence[Mapping[str, float]]) -> None:
         writer = csv.DictWriter(file, names)
         writer.writeheader()
         writer.writerows(rows)
+
+
+def write_unreadable(path: Path, files: Sequence[Unreadable]) -> None:
+    """Write the files that were left out as CSV, a row for each, atomically."""
+    with atomic_path(path) as temporary, temporary.open("w", newline="", errors="surrogateescape") as file:
+        writer = csv.writer(file)
+        writer.writerow(("path", "reason"))
+        writer.writerows((unreadable.path, unreadable.reason) for unreadable in files)
 
 
 def describe_environment() -> dict[str, Any]:

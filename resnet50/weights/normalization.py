@@ -33,6 +33,8 @@ class Normalization:
 NORMALIZATIONS = {
     # -1..1, for networks trained from scratch
     "symmetric": Normalization(mean=(127.5, 127.5, 127.5), std=(127.5, 127.5, 127.5)),
+    # 0..1, as many a script divides by 255
+    "unit": Normalization(mean=(0.0, 0.0, 0.0), std=(255.0, 255.0, 255.0)),
     # keras.applications: BGR as Caffe had it, not scaled
     "caffe": Normalization(mean=(103.939, 116.779, 123.68), std=(1.0, 1.0, 1.0), flip_to_bgr=True),
     # torchvision, timm, Hugging Face: mean and deviation of ImageNet in 0..1

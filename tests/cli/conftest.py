@@ -9,12 +9,13 @@ import pytest
 from resnet50 import recipes
 from resnet50.cli import main
 from resnet50.data.rendered_signs import rendered_signs, write_rendered_signs
+from resnet50.data.split import Parts
 from resnet50.training.recipe import Recipe
 
 
 @pytest.fixture(scope="session")
 def tiny_task():
-    pictures = rendered_signs(train=24, test=6, side=32)
+    parts = Parts(*rendered_signs(train=24, test=6, side=32))
     recipe = Recipe(
         name="tiny",
         epochs=2,
@@ -25,7 +26,9 @@ def tiny_task():
         precision="float32",
         checkpoint_epochs=1,
     )
-    return types.SimpleNamespace(__doc__="Tiny: a network of seconds.", RECIPE=recipe, load=lambda data: pictures)
+    return types.SimpleNamespace(
+        __doc__="Tiny: a network of seconds.", RECIPE=recipe, VARIANTS={"scratch": recipe}, load=lambda data, **_: parts
+    )
 
 
 @pytest.fixture
@@ -50,7 +53,8 @@ def trained(tiny_task, tmp_path_factory):
     """The folder of a finished run of the tiny recipe."""
     from resnet50.training.fit import train
 
-    return train(tiny_task.RECIPE, *tiny_task.load(None), out=tmp_path_factory.mktemp("trained") / "run").folder.path
+    out, noted = tmp_path_factory.mktemp("trained") / "run", {"task": "tiny", "path": None, "how": {}}
+    return train(tiny_task.RECIPE, tiny_task.load(None), out=out, data=noted).folder.path
 
 
 @pytest.fixture(scope="session")

@@ -8,8 +8,8 @@ def test_a_data_set_is_told_and_drawn(command, files, tmp_path):
     status, out, err = command("data", "show", "rendered-signs", "--data", files, "--out", "sheet.png")
     assert (status, err) == (0, "")
     lines = out.splitlines()
-    assert lines[0] == "rendered signs: RGB, 32 x 32 pixels"
-    assert lines[1].split()[:2] == ["train", "24"]
+    assert lines[0] == "rendered signs: RGB, 64 x 64 pixels"
+    assert lines[1].split()[:2] == ["training", "24"]
     assert "0: 4  1: 4  2: 4  3: 4  4: 4  5: 4" in lines[1]
     assert lines[2].split()[:2] == ["test", "6"]
     assert (tmp_path / "sheet.png").read_bytes().startswith(b"\x89PNG")

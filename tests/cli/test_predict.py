@@ -1,6 +1,11 @@
 from __future__ import annotations
 
+import csv
+import io
 import json
+import os
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,7 +24,10 @@ def pictures(tmp_path):
 
 def test_every_picture_gets_a_line(command, trained, pictures):
     status, out, err = command("predict", pictures, "--model", trained, "--top", 2)
-    assert (status, err) == (0, f"model: {trained}/model.keras, trained on rendered signs\n")
+    assert status == 0
+    about, rate = err.splitlines()
+    assert about == f"model: {trained}/model.keras, trained on rendered signs"
+    assert re.fullmatch(r"2 pictures, \d+\.\d pictures/s", rate)
     first, second = out.splitlines()
     assert first.startswith(f"{pictures}/a.png  ")
     assert second.startswith(f"{pictures}/b.jpg  ")
@@ -38,15 +46,77 @@ def test_json_is_one_object_a_line(command, trained, pictures):
     assert (answer["model"], answer["dataset"]) == (str(trained / "model.keras"), "rendered signs")
 
 
+def test_csv_is_a_table_with_a_row_for_every_file(command, trained, pictures):
+    (pictures / "aa, b.png").write_text("no picture")
+    status, out, err = command("predict", pictures, "--model", trained, "--format", "csv", "--top", 2)
+    assert status == 2
+    assert err.startswith("3 pictures, 1 of them unreadable, ")
+    rows = list(csv.reader(io.StringIO(out)))
+    assert rows[0] == ["path", "class", "probability", "class_2", "probability_2", "error"]
+    assert [row[0] for row in rows[1:]] == [str(pictures / name) for name in ("a.png", "aa, b.png", "b.jpg")]
+    assert rows[2][1:5] == [""] * 4
+    assert rows[2][5].startswith(f"{pictures}/aa, b.png: cannot be read")
+    for row in (rows[1], rows[3]):
+        assert row[1] != row[3]
+        assert 1 >= float(row[2]) >= float(row[4]) >= 0
+        assert row[5] == ""
+
+
+def test_a_table_has_no_more_columns_than_there_are_classes(command, trained, pictures):
+    _, out, _ = command("predict", pictures / "a.png", "--model", trained, "--format", "csv", "--top", 99)
+    rows = list(csv.reader(io.StringIO(out)))
+    assert rows[0][-3:] == ["class_6", "probability_6", "error"]
+    assert len(rows[0]) == len(rows[1]) == 14
+
+
+@pytest.mark.parametrize("name", ["new/answers.csv", "answers.json", "answers.jsonl", "answers.CSV"])
+def test_a_file_is_written_in_the_format_of_its_name(command, trained, pictures, tmp_path, name):
+    (pictures / "aa.png").write_text("no picture")
+    status, out, err = command("predict", pictures, "--model", trained, "--out", name)
+    assert (status, out) == (2, "")
+    assert err.count("\n") == 2
+    text = (tmp_path / name).read_text()
+    if name.endswith(".json"):
+        found = json.loads(text)
+    elif name.endswith(".jsonl"):
+        found = [json.loads(line) for line in text.splitlines()]
+    else:
+        assert command("predict", pictures, "--model", trained, "--format", "csv")[1] == text
+        return
+    assert [Path(one["path"]).name for one in found] == ["a.png", "aa.png", "b.jpg"]
+    assert [len(one["top"]) for one in found] == [3, 0, 3]
+    assert found[1]["error"].startswith(f"{pictures}/aa.png: cannot be read")
+    printed = command("predict", pictures, "--model", trained, "--json")[1]
+    assert [json.loads(line) for line in printed.splitlines()] == found
+
+
+def test_what_is_there_stays_if_predicting_fails(command, trained, pictures, tmp_path):
+    (tmp_path / "answers.csv").write_text("old")
+    assert command("predict", pictures, "--model", trained, "--out", "answers.csv", "--top", 0)[0] == 2
+    assert (tmp_path / "answers.csv").read_text() == "old"
+    assert [path.name for path in tmp_path.glob("*answers*")] == ["answers.csv"]
+
+
+def test_a_name_that_is_no_utf_8_is_shown(command, trained, pictures):
+    odd = os.fsencode(pictures) + b"/odd\xff.png"
+    try:
+        Path(os.fsdecode(odd)).write_bytes((pictures / "a.png").read_bytes())
+    except OSError:
+        pytest.skip("this file system takes no such name")
+    for words in ((), ("--format", "csv")):
+        status, out, _ = command("predict", pictures, "--model", trained, *words)
+        assert status == 0
+        assert f"{pictures}/odd\\udcff.png" in out
+
+
 def test_a_bad_file_is_named_and_the_rest_done(command, trained, pictures):
     (pictures / "aa.png").write_text("no picture")
     status, out, err = command("predict", pictures, "--model", trained)
     assert status == 2
     assert len(out.splitlines()) == 2
-    assert (
-        err.splitlines()[1]
-        == f"{pictures}/aa.png: cannot be read as a picture (no picture in a format that is read here)."
-    )
+    _, named, rate = err.splitlines()
+    assert named == f"{pictures}/aa.png: cannot be read as a picture (no picture in a format that is read here)."
+    assert rate.startswith("3 pictures, 1 of them unreadable, ")
 
 
 def test_the_latest_run_is_the_model(command, pictures):
@@ -64,6 +134,15 @@ def test_the_latest_run_is_the_model(command, pictures):
         (["x.png", "--model", "no.keras"], "resnet50 predict: no.keras: needed a classifier (.keras), found nothing"),
         ([".", "--model", "TRAINED"], "resnet50 predict: .: needed a folder with pictures"),
         (["x.png", "--top", "0", "--model", "TRAINED"], "resnet50 predict: top must be at least 1, got 0."),
+        (
+            ["x.png", "--out", "a.txt"],
+            "resnet50 predict: a.txt: needed a name that ends in .csv, .json, .jsonl, got",
+        ),
+        (
+            ["x.png", "--out", "a"],
+            "resnet50 predict: a: needed a name that ends in .csv, .json, .jsonl, got no",
+        ),
+        (["x.png", "--out", "a.csv", "--json"], "resnet50 predict: argument --json: not allowed with argument --out"),
     ],
 )
 def test_what_cannot_be_done_gets_one_line_and_status_2(command, trained, words, message):

@@ -20,7 +20,7 @@ def test_a_terminal_sees_every_epoch_and_a_file_nothing(monkeypatch, terminal):
     model.compile("sgd", "categorical_crossentropy", metrics=["accuracy"])
     x, y = np.zeros((4, 2), "float32"), np.eye(2, dtype="float32")[[0, 1, 0, 1]]
     table = progress.EpochTable([Phase(epochs=3)])
-    table.begin_run(None)
+    table.begin_run(None, [])
     table.begin_phase(0, 0)
     model.fit(x, y, epochs=3, initial_epoch=1, validation_data=(x, y), verbose=0, callbacks=[table])
     table.close()
@@ -57,5 +57,5 @@ def test_what_pretrained_weights_gave_is_said_everywhere(monkeypatch, terminal):
     screen = io.StringIO()
     monkeypatch.setattr(progress, "Console", lambda: Console(file=screen, force_terminal=terminal, width=40))
     report = TransferReport("some/weights", "keras", ("conv1_conv",), {"predictions": "9 [classes]"}, {})
-    progress.EpochTable([Phase(epochs=1)]).begin_run(report)
+    progress.EpochTable([Phase(epochs=1)]).begin_run(report, [])
     assert str(report) in screen.getvalue()

@@ -6,7 +6,17 @@ import json
 def test_recipes_are_listed_with_a_line_each(command):
     status, out, _ = command("recipes")
     assert status == 0
-    assert [line.split()[0] for line in out.splitlines()] == ["signs", "rendered-signs", "tiny"]
+    assert [line.split()[0] for line in out.splitlines()] == [
+        "signs",
+        "leukemia",
+        "rocks",
+        "cats-dogs",
+        "cifar10",
+        "caltech101",
+        "folder",
+        "rendered-signs",
+        "tiny",
+    ]
 
 
 def test_a_recipe_is_shown_with_every_number(command):
@@ -19,5 +29,6 @@ def test_an_unknown_recipe_is_refused(command):
     assert command("recipes", "x") == (
         2,
         "",
-        "resnet50 recipes: needed a recipe's name, one of signs, rendered-signs, tiny, got 'x'.\n",
+        "resnet50 recipes: needed a recipe's name, one of signs, leukemia, rocks, cats-dogs, cifar10, caltech101, "
+        "folder, rendered-signs, tiny, got 'x'.\n",
     )

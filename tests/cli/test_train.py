@@ -2,9 +2,17 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from PIL import Image
+
+from resnet50 import recipes
+from resnet50.cli.train import choose
+from resnet50.recipes import folder
 
 
 def test_training_leaves_a_run_and_says_where(command, tmp_path):
@@ -12,7 +20,7 @@ def test_training_leaves_a_run_and_says_where(command, tmp_path):
     assert (status, err) == (0, "")
     assert out.startswith("Training in run. rendered signs: 24 pictures to train with, 6 to test, seed 5\n")
     assert "rendered signs, 6 pictures: accuracy" in out
-    for name in ("model.keras", "report.json", "history.csv", "curves.png", "confusion.png"):
+    for name in ("model.keras", "report.json", "history.csv", "curves.png", "report.html"):
         assert f"run/{name}\n" in out
         assert (tmp_path / "run" / name).is_file()
     recipe = json.loads((tmp_path / "run" / "recipe.json").read_text())
@@ -79,8 +87,16 @@ def test_a_finished_run_can_be_resumed(command, trained):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "resnet50 train: needed a recipe, one of signs, rendered-signs, tiny, or --resume RUN, got neither."),
-        (["nosuch"], "resnet50 train: needed a recipe's name, one of signs, rendered-signs, tiny, got 'nosuch'."),
+        (
+            [],
+            "resnet50 train: needed a recipe, one of signs, leukemia, rocks, cats-dogs, cifar10, caltech101, "
+            "folder, rendered-signs, tiny, or --resume RUN, got neither.",
+        ),
+        (
+            ["nosuch"],
+            "resnet50 train: needed a recipe's name, one of signs, leukemia, rocks, cats-dogs, cifar10, caltech101, "
+            "folder, rendered-signs, tiny, got 'nosuch'.",
+        ),
         (["tiny", "--epochs", "0"], "resnet50 train: epochs must be at least 1, got 0."),
         (["tiny", "--learning-rate", "-1"], "resnet50 train: learning_rate must be above 0, got -1.0."),
         (
@@ -90,7 +106,10 @@ def test_a_finished_run_can_be_resumed(command, trained):
         (["tiny", "--head", "none"], "resnet50 train: head must be one of linear, "),
         (["tiny", "--stem", "none"], "resnet50 train: stem must be one of imagenet, small, got 'none'."),
         (["signs"], "resnet50 train: CACHE/signs: needed train_signs.h5 and test_signs.h5"),
-        (["signs", "--data", "nowhere"], "resnet50 train: nowhere/train_signs.h5: needed an HDF5 file"),
+        (
+            ["signs", "--data", "nowhere"],
+            "resnet50 train: FOLDER/nowhere: needed train_signs.h5 and test_signs.h5, found",
+        ),
         (["--resume", "nowhere"], "resnet50 train: nowhere: needed the folder of a run"),
         (["tiny", "--trains", "conv5"], "resnet50 train: trains must be one of head, conv3, conv2, all, got 'conv5'."),
         (["tiny", "--head-epochs", "-1"], "resnet50 train: epochs must be at least 1, got -1."),
@@ -106,7 +125,7 @@ def test_a_finished_run_can_be_resumed(command, trained):
 def test_what_cannot_be_done_gets_one_line_and_status_2(command, words, message, tmp_path):
     status, _, err = command("train", *words)
     assert status == 2
-    assert err.startswith(message.replace("CACHE", str(tmp_path / "cache")))
+    assert err.startswith(message.replace("CACHE", str(tmp_path / "cache")).replace("FOLDER", str(tmp_path)))
     assert err.count("\n") == 1
 
 
@@ -122,3 +141,121 @@ def test_a_folder_with_a_run_is_left_alone(command, trained):
     assert status == 2
     assert err == f"resnet50 train: {trained}: there is a run here already; resume it, or choose another folder.\n"
     assert (trained / "model.keras").read_bytes() == before
+
+
+@pytest.fixture
+def own(tiny_task, monkeypatch):
+    """A recipe of seconds that reads pictures of one's own, in three variants."""
+    recipe = replace(tiny_task.RECIPE, name="own", validation=0.25)
+    variants = {
+        "scratch": recipe,
+        "fine-tuned": replace(recipe, weights="imagenet", learning_rate=1e-4),
+        "classic": replace(recipe, weights="torchvision/imagenet1k_v1", label_smoothing=0.0),
+    }
+    task = SimpleNamespace(__doc__="Own: pictures.", RECIPE=recipe, VARIANTS=variants, load=folder.load)
+    monkeypatch.setitem(recipes.RECIPES, "own", task)
+    return task
+
+
+@pytest.fixture
+def plants(tmp_path):
+    """Thirty pictures of two classes of noise, bright and dark, one of them broken."""
+    rng = np.random.default_rng(0)
+    for name, low in (("bright", 128), ("dark", 0)):
+        (tmp_path / "plants" / name).mkdir(parents=True)
+        for number in range(15):
+            pixels = rng.integers(low, low + 128, (40, 44, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "plants" / name / f"{number:02}.png")
+    (tmp_path / "plants" / "dark" / "07.png").write_bytes(b"no picture")
+    return tmp_path / "plants"
+
+
+def test_a_folder_of_pictures_is_trained_on_and_resumed_from_anywhere(command, own, plants, monkeypatch, tmp_path):
+    status, out, err = command("train", "own", "plants", "--out", "run", "--test", "0.4", "--most-unreadable", "0.2")
+    assert (status, err) == (0, "")
+    assert (
+        "From scratch, since the weights imagenet are not here; 'resnet50 weights fetch imagenet' fetches them." in out
+    )
+    assert "plants: 17 pictures to train with, 12 to test, seed 0" in out
+    rows = (tmp_path / "run" / "unreadable.csv").read_text().splitlines()
+    assert rows[0] == "path,reason"
+    assert rows[1].startswith("dark/07.png,")
+    assert len(rows) == 2
+    noted = json.loads((tmp_path / "run" / "environment.json").read_text())["data"]
+    assert noted["task"] == "own"
+    assert noted["path"] == str(plants)
+    assert noted["how"] == {"test": 0.4, "most_unreadable": 0.2}
+    assert set(noted["fingerprints"]) == {"training", "test"}
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert command("train", "--resume", tmp_path / "run")[0] == 0
+
+
+def test_a_validation_part_of_ones_own_is_scored_after_every_epoch(command, own, plants, tmp_path):
+    (plants / "dark" / "07.png").unlink()
+    for part, numbers in (("train", range(8)), ("val", range(8, 11)), ("test", range(11, 15))):
+        for name in ("bright", "dark"):
+            (plants / part / name).mkdir(parents=True)
+            for number in numbers:
+                if (path := plants / name / f"{number:02}.png").exists():
+                    path.rename(plants / part / name / path.name)
+    for name in ("bright", "dark"):
+        (plants / name).rmdir()
+    status, out, _ = command("train", "own", "--data", "plants", "--out", "run", "--validation", "0")
+    assert status == 0
+    assert "plants: 15 pictures to train with, 8 to test, seed 0" in out
+    assert (tmp_path / "run" / "history.csv").read_text().startswith("epoch,accuracy,loss,val_accuracy,val_loss")
+    noted = json.loads((tmp_path / "run" / "environment.json").read_text())["data"]
+    assert set(noted["fingerprints"]) == {"training", "validation", "test"}
+
+
+def test_weights_at_hand_are_fine_tuned(own, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setenv("RESNET50_CACHE", str(tmp_path))
+    assert choose(own, None, None) is own.VARIANTS["scratch"]
+    assert capsys.readouterr().out.startswith("From scratch, since the weights imagenet are not here")
+    assert choose(own, None, "none") is own.VARIANTS["scratch"]
+    assert choose(own, None, "a/file.h5") is own.VARIANTS["fine-tuned"]
+    assert choose(own, "classic", "none") is own.VARIANTS["classic"]
+    assert choose(own, "scratch", None) is own.VARIANTS["scratch"]
+    message = (
+        "own classic: needed the weights torchvision/imagenet1k_v1, which are not here; run 'resnet50 weights fetch "
+        "torchvision/imagenet1k_v1', or name a file or none by --weights."
+    )
+    with pytest.raises(FileNotFoundError, match=message):
+        choose(own, "classic", None)
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "resnet50_weights_tf_dim_ordering_tf_kernels.h5").touch()
+    assert choose(own, None, None) is own.VARIANTS["fine-tuned"]
+    assert choose(own, None, "none") is own.VARIANTS["scratch"]
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["own"], "needed a place to read pictures from, got none; name a folder, a CSV or an h5 file."),
+        (["own", "plants", "--data", "plants"], "needed one place of pictures, got plants and --data plants."),
+        (
+            ["own", "plants", "--variant", "new"],
+            "needed a variant of own, one of scratch, fine-tuned, classic, got 'new'.",
+        ),
+        (["own", "plants", "--pattern", "x"], "needed a pattern with a group named class, such as "),
+        (
+            ["own", "plants", "--most-unreadable", "0.01"],
+            "FOLDER/plants: at least 1 of 30 files cannot be read, ",
+        ),
+        (
+            ["rendered-signs", "--test", "0.3"],
+            "the recipe rendered-signs knows how its pictures are read: leave out --test.",
+        ),
+        (["--resume", "run", "--test", "0.3"], "a resumed run keeps its own recipe and folder: leave out --test."),
+    ],
+)
+def test_a_source_that_will_not_do_gets_one_line(command, own, plants, words, message, tmp_path):
+    status, _, err = command("train", *words, "--weights", "none")
+    if words[0] == "--resume":
+        message = message.replace("--test", "--test, --weights")
+    assert status == 2
+    assert err.startswith("resnet50 train: " + message.replace("FOLDER", str(tmp_path)))
+    assert err.count("\n") == 1

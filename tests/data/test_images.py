@@ -1,19 +1,24 @@
 import json
 import os
+import struct
 import subprocess
 import sys
+import threading
 import time
 import warnings
+import zlib
 
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image, ImageFile, ImageOps, TiffImagePlugin, WebPImagePlugin
 
 from resnet50.data import images
-from resnet50.data.images import SUFFIXES, read_image
+from resnet50.data.images import SUFFIXES, read_header, read_image
 
 RNG = np.random.default_rng(0)
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
+# how a picture is stored that EXIF calls 2..8
+STORED = ("FLIP_LEFT_RIGHT", "ROTATE_180", "FLIP_TOP_BOTTOM", "TRANSPOSE", "ROTATE_90", "TRANSVERSE", "ROTATE_270")
 UNREADABLE = "cannot be read as a picture"
 NO_PICTURE = f"{UNREADABLE} (no picture in a format that is read here)."
 
@@ -38,9 +43,9 @@ def corners(pixels):
     ]
 
 
-def refusal(path, kind=ValueError):
+def refusal(path, kind=ValueError, read=lambda path: read_image(path, height=8, width=8)):
     with pytest.raises(kind) as raised:
-        read_image(path, height=8, width=8)
+        read(path)
     assert raised.type is kind
     text = str(raised.value)
     assert "\n" not in text
@@ -54,7 +59,7 @@ def test_reads_every_format(tmp_path, suffix):
     options = {"save_all": True, "append_images": [quarters().rotate(180)]} if suffix == ".mpo" else {}
     quarters().save(path, **options)
     pixels = read_image(str(path), height=20, width=30)
-    assert (pixels.shape, pixels.dtype) == ((20, 30, 3), np.uint8)
+    assert (pixels.shape, pixels.dtype, pixels.flags.writeable) == ((20, 30, 3), np.uint8, True)
     assert corners(pixels) == [RED, GREEN, BLUE, WHITE]
 
 
@@ -77,6 +82,38 @@ def test_turns_a_picture_as_its_exif_says(tmp_path, orientation, stored, suffix)
     exif[0x0112] = orientation
     stored(quarters()).save(tmp_path / f"a{suffix}", exif=exif)
     assert corners(read_image(tmp_path / f"a{suffix}", height=40, width=60)) == [RED, GREEN, BLUE, WHITE]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_turning_changes_no_pixel(tmp_path, orientation):
+    turns = [None, *(getattr(Image.Transpose, name) for name in STORED)]
+    smooth = Image.fromarray(RNG.integers(0, 256, (23, 31, 3), dtype=np.uint8)).resize((150, 111))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    turn = turns[orientation - 1]
+    (smooth if turn is None else smooth.transpose(turn)).save(tmp_path / "a.png", exif=exif)
+    smooth.save(tmp_path / "b.png")
+    turned, plain = (read_image(tmp_path / name, height=37, width=50) for name in ("a.png", "b.png"))
+    np.testing.assert_array_equal(turned, plain)
+
+
+@pytest.mark.parametrize(
+    "exif", [b"Exif\0\0garbage", b"Exif\0\0MM\0*\xff\xff\xff\xff", b"\0" * 9, b"Exif\0\0" + b"II*\0" * 40]
+)
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp"])
+def test_a_damaged_exif_is_passed_over(tmp_path, exif, suffix):
+    quarters().save(tmp_path / f"a{suffix}", exif=exif)
+    assert corners(read_image(tmp_path / f"a{suffix}", height=40, width=60)) == [RED, GREEN, BLUE, WHITE]
+    assert not read_header(tmp_path / f"a{suffix}").oriented
+
+
+@pytest.mark.parametrize("value", [0, 9, 77])
+def test_an_orientation_that_is_none_is_passed_over(tmp_path, value):
+    exif = Image.Exif()
+    exif[0x0112] = value
+    quarters().save(tmp_path / "a.jpg", exif=exif)
+    assert corners(read_image(tmp_path / "a.jpg", height=40, width=60)) == [RED, GREEN, BLUE, WHITE]
+    assert not read_header(tmp_path / "a.jpg").oriented
 
 
 def test_a_picture_on_its_side_keeps_its_detail(tmp_path):
@@ -193,9 +230,38 @@ def test_reads_thirty_two_bits(tmp_path, mode):
     assert np.abs(pixels - (deep / 2_000_000 * 255)[..., None]).max() <= 1
 
 
-def test_numbers_that_are_none_do_not_warn(tmp_path):
-    Image.fromarray(np.full((8, 8), np.nan, np.float32)).save(tmp_path / "a.tif")
-    assert read_image(tmp_path / "a.tif", height=8, width=8).shape == (8, 8, 3)
+@pytest.mark.parametrize(
+    ("top", "full"),
+    [(1, 1), (255, 255), (256, 4095), (4095, 4095), (4096, 65535), (65535, 65535)],
+)
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_finds_how_many_of_sixteen_bits_are_used(tmp_path, top, full, suffix):
+    deep = np.linspace(0, top, 32 * 48).reshape(32, 48).astype(np.uint16)
+    deep[0, :24], deep[0, 24:] = top, 0  # an edge, at which bicubic resizing overshoots
+    Image.fromarray(deep).save(tmp_path / f"a{suffix}")
+    pixels = read_image(tmp_path / f"a{suffix}", height=32, width=48)
+    assert np.abs(pixels - (deep / full * 255)[..., None]).max() < 0.501
+    assert np.abs(read_image(tmp_path / f"a{suffix}", height=64, width=96).max() - top / full * 255) <= 16
+
+
+@pytest.mark.parametrize(("top", "full"), [(1.0, 1), (0.5, 1), (255.0, 255), (3000.0, 4095)])
+def test_reads_floats_of_usual_ranges(tmp_path, top, full):
+    deep = np.linspace(0, top, 32 * 48).reshape(32, 48).astype(np.float32)
+    Image.fromarray(deep).save(tmp_path / "a.tif")
+    pixels = read_image(tmp_path / "a.tif", height=32, width=48)
+    assert np.abs(pixels - (deep / full * 255)[..., None]).max() <= 1
+
+
+def test_below_zero_is_black(tmp_path):
+    deep = np.tile(np.float32([-3, 1]), (8, 4))
+    Image.fromarray(deep).save(tmp_path / "a.tif")
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif", height=8, width=8)[..., 1], np.tile([0, 255], (8, 4)))
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf, 0])
+def test_numbers_that_are_none_do_not_warn(tmp_path, number):
+    Image.fromarray(np.full((8, 8), number, np.float32)).save(tmp_path / "a.tif")
+    assert (read_image(tmp_path / "a.tif", height=8, width=8) == 0).all()
 
 
 @pytest.mark.parametrize(("mode", "suffix"), [("CMYK", ".jpg"), ("CMYK", ".tif"), ("YCbCr", ".jpg")])
@@ -294,6 +360,77 @@ def test_refuses_more_pixels_than_memory_should_hold(tmp_path, monkeypatch):
     assert refusal(tmp_path / "a.png") == f"{UNREADABLE} (it has 60 x 40 pixels, more than 2,000)."
 
 
+def declared(path, width, height):
+    """A PNG whose header alone is sound."""
+    with Image.new("RGB", (1, 1)) as image:
+        image.save(path)
+    content = bytearray(path.read_bytes())
+    content[16:24] = struct.pack(">II", width, height)
+    content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
+    path.write_bytes(content)
+
+
+def test_a_png_may_have_sixty_million_pixels(tmp_path):
+    declared(tmp_path / "a.png", 10_000, 6000)
+    assert "truncated" in refusal(tmp_path / "a.png")  # so it went on to the pixels
+    declared(tmp_path / "a.png", 10_001, 6000)
+    for read in (read_header, lambda path: read_image(path, height=8, width=8)):
+        found = refusal(tmp_path / "a.png", read=read)
+        assert found == f"{UNREADABLE} (it has 10001 x 6000 pixels, more than 60,000,000)."
+    declared(tmp_path / "a.png", 60_000, 60_000)
+    assert refusal(tmp_path / "a.png") == f"{UNREADABLE} (it has more than 120,000,000 pixels)."
+
+
+def test_a_jpeg_may_have_the_pixels_of_a_large_phone(tmp_path):
+    quarters().save(tmp_path / "a.jpg")
+    content = bytearray((tmp_path / "a.jpg").read_bytes())
+    at = content.index(b"\xff\xc0") + 5
+    for width, height in ((12_000, 9000), (12_000, 10_000), (12_000, 10_001)):
+        content[at : at + 4] = struct.pack(">HH", height, width)
+        (tmp_path / "a.jpg").write_bytes(content)
+        if height <= 10_000:
+            assert read_header(tmp_path / "a.jpg").width == width
+        else:
+            found = refusal(tmp_path / "a.jpg", read=read_header)
+            assert found == f"{UNREADABLE} (it has 12000 x 10001 pixels, more than 120,000,000)."
+
+
+@pytest.mark.parametrize(("more", "refused"), [(0, False), (40, False), (41, True), (2000, True)])
+def test_refuses_a_jpeg_of_many_scans(tmp_path, more, refused):
+    """A scan goes over all pixels and may take a hundred bytes: half a megabyte could be decoded for an hour."""
+    Image.new("RGB", (64, 64), (200, 30, 60)).save(tmp_path / "a.jpg", progressive=True)  # ten scans
+    content = (tmp_path / "a.jpg").read_bytes()
+    last = content.rindex(b"\xff\xda")
+    thumbnail = b"\xff\xe1\x00\x42" + b"\xff\xda" * 32  # what stands in metadata is no scan
+    content = content[:2] + thumbnail + content[2:last] + content[last:-2] * (1 + more) + b"\xff\xd9"
+    (tmp_path / "a.jpg").write_bytes(content)
+    if refused:
+        assert refusal(tmp_path / "a.jpg") == f"{UNREADABLE} (it has {10 + more} scans, more than 50)."
+    else:
+        assert np.abs(read_image(tmp_path / "a.jpg", height=64, width=64).astype(int) - (200, 30, 60)).max() < 3
+
+
+def tiled(path, width, height, tile, data):
+    """A TIFF, RGB, deflated, of one tile."""
+    start = 8 + len(data)
+    tags = [(256, width), (257, height), (258, None), (259, 8), (262, 2), (277, 3)]
+    tags += [(322, tile[0]), (323, tile[1]), (324, 8), (325, len(data))]
+    bits = start + 2 + 12 * len(tags) + 4
+    content = struct.pack("<2sHI", b"II", 42, start) + data + struct.pack("<H", len(tags))
+    for tag, value in tags:
+        content += struct.pack("<HHII", tag, 3, 3, bits) if value is None else struct.pack("<HHII", tag, 4, 1, value)
+    path.write_bytes(content + struct.pack("<IHHH", 0, 8, 8, 8))
+
+
+def test_refuses_a_small_picture_of_a_huge_tile(tmp_path):
+    """Libtiff decodes a tile as a whole: two megabytes of file, or none, become two gigabytes."""
+    tiled(tmp_path / "a.tif", 16, 16, (16, 16), zlib.compress(bytes([9, 99, 199]) * 256))
+    assert (read_image(tmp_path / "a.tif", height=16, width=16) == (9, 99, 199)).all()
+    tiled(tmp_path / "a.tif", 16, 16, (32768, 21824), zlib.compress(bytes(768)))
+    found = refusal(tmp_path / "a.tif")
+    assert found == f"{UNREADABLE} (it has a tile of 32768 x 21824 pixels, more than 60,000,000)."
+
+
 def test_names_an_error_without_words(tmp_path, monkeypatch):
     quarters().save(tmp_path / "a.png")
 
@@ -331,6 +468,7 @@ def probe(paths):
     done = subprocess.run(
         [sys.executable, "-c", PROBE, *map(str, paths)], capture_output=True, text=True, timeout=60, check=True
     )
+    assert done.stderr == ""  # neither Pillow's warnings and log nor what libtiff prints
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
@@ -373,12 +511,21 @@ def test_a_fresh_process_gives_the_true_reason(tmp_path):
 
 
 @linux
-def test_a_large_picture_takes_little_more_than_its_pixels(tmp_path):
-    size = (7000, 6000)  # 42 million pixels: 168 MB with four channels
-    Image.new("LA", size, (90, 255)).save(tmp_path / "a.png", compress_level=1)
-    ((_, found, _, kilobytes),) = probe([tmp_path / "a.png"])
+@pytest.mark.parametrize(
+    ("name", "mode", "colour", "most"),
+    [
+        ("a.png", "L", 90, 75_000),
+        ("a.png", "RGB", (1, 2, 3), 135_000),
+        ("a.png", "LA", (90, 255), 215_000),
+        ("a.jpg", "RGB", (1, 2, 3), 55_000),  # decoded at a fraction of its size
+    ],
+)
+def test_a_large_picture_takes_little_more_than_its_pixels(tmp_path, name, mode, colour, most):
+    size = (5000, 4000)  # 20 million pixels: 80 MB with three or four channels, twice where it is transparent
+    Image.new(mode, size, colour).save(tmp_path / name, compress_level=1)
+    ((_, found, _, kilobytes),) = probe([tmp_path / name])
     assert found == [[48, 64, 3], "uint8"]
-    assert kilobytes < 650_000
+    assert kilobytes < most
 
 
 def test_reads_a_photo_right_way_up_in_no_time(shared_data):
@@ -392,3 +539,106 @@ def test_reads_a_photo_right_way_up_in_no_time(shared_data):
         turn = {1: 0, 3: 180, 6: 270, 8: 90}[image.getexif().get(0x0112, 1)]
     expected = np.asarray(plain.rotate(turn, expand=True).resize((64, 64), Image.Resampling.BOX), dtype=float)
     assert np.abs(pixels - expected).mean() < 3
+
+
+@pytest.mark.parametrize(("side", "mean", "worst"), [(64, 1.5, 5), (224, 0.01, 0.1)])
+def test_decoding_at_a_fraction_loses_little(shared_data, side, mean, worst):
+    """Against decoding all of it and resizing exactly, in grey levels."""
+    differences = []
+    for path in sorted((shared_data / "cats_dogs" / "test").rglob("*.jpg"))[::5]:
+        with Image.open(path) as image:
+            exact = ImageOps.fit(image, (side, side), Image.Resampling.BICUBIC)
+        pixels = read_image(path, height=side, width=side)
+        differences.append(np.abs(pixels.astype(int) - np.asarray(exact)).mean())
+    assert len(differences) == 40
+    assert np.mean(differences) < mean
+    assert max(differences) < worst
+
+
+def test_readers_that_overlap_are_quiet_to_the_last():
+    before = list(warnings.filters)
+    first, second = images._quiet, images._quiet
+    first.__enter__()
+    second.__enter__()
+    first.__exit__()
+    warnings.warn("of the second", UserWarning, stacklevel=1)  # an error, were it not ignored
+    second.__exit__()
+    assert warnings.filters == before
+    with pytest.raises(UserWarning):
+        warnings.warn("of neither", UserWarning, stacklevel=1)
+
+
+def test_threads_leave_the_warnings_as_they_were(tmp_path):
+    """Python's own way to ignore warnings in a block is not made for threads that leave it in another order."""
+    Image.new("P", (300, 300)).save(tmp_path / "a.png", transparency=b"\0\1\2")  # Pillow warns of it
+    before = list(warnings.filters)
+    failed = []
+
+    def read():
+        try:
+            for _ in range(20):
+                read_image(tmp_path / "a.png", height=8, width=8)
+        except Exception as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=read) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failed
+    assert warnings.filters == before
+
+
+@pytest.mark.parametrize(
+    ("suffix", "mode", "name", "shown"),
+    [
+        (".jpg", "RGB", "JPEG", "RGB"),
+        (".jpg", "L", "JPEG", "L"),
+        (".jpg", "CMYK", "JPEG", "CMYK"),
+        (".png", "RGBA", "PNG", "RGBA"),
+        (".png", "I;16", "PNG", "I;16"),
+        (".webp", "RGB", "WEBP", "RGB"),
+        (".bmp", "RGB", "BMP", "RGB"),
+        (".gif", "P", "GIF", "P"),
+        (".tif", "1", "TIFF", "1"),
+    ],
+)
+def test_the_header_says_what_the_file_is(tmp_path, suffix, mode, name, shown):
+    Image.new(mode, (61, 43)).save(tmp_path / f"a{suffix}")
+    header = read_header(str(tmp_path / f"a{suffix}"))
+    assert (header.width, header.height, header.mode, header.format, header.oriented) == (61, 43, shown, name, False)
+
+
+@pytest.mark.parametrize(("orientation", "size"), [(1, (60, 40)), (2, (60, 40)), (3, (60, 40)), (6, (40, 60))])
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif"])
+def test_the_header_gives_the_size_the_right_way_up(tmp_path, orientation, size, suffix):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    quarters().save(tmp_path / f"a{suffix}", exif=exif)
+    header = read_header(tmp_path / f"a{suffix}")
+    assert (header.width, header.height, header.oriented) == (*size, orientation != 1)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".bmp", ".gif", ".tif"])
+def test_the_header_decodes_nothing(tmp_path, monkeypatch, suffix):
+    quarters().save(tmp_path / f"a{suffix}")
+    decoded = []
+    for kind in (ImageFile.ImageFile, WebPImagePlugin.WebPImageFile, TiffImagePlugin.TiffImageFile):
+        monkeypatch.setattr(kind, "load", lambda *_: decoded.append("pixels"))
+    assert read_header(tmp_path / f"a{suffix}").width == 60
+    assert not decoded
+
+
+def test_the_header_is_read_without_the_pixels(tmp_path):
+    Image.fromarray(RNG.integers(0, 256, (400, 600, 3), dtype=np.uint8)).save(tmp_path / "a.png")
+    (tmp_path / "a.png").write_bytes((tmp_path / "a.png").read_bytes()[:200])
+    assert read_header(tmp_path / "a.png").width == 600
+    assert refusal(tmp_path / "a.png").startswith(UNREADABLE)
+
+
+def test_refuses_a_header_that_is_none(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(b"<html>")
+    assert refusal(tmp_path / "a.jpg", read=read_header) == NO_PICTURE
+    found = refusal(tmp_path / "b.jpg", FileNotFoundError, read_header)
+    assert found == "needed a picture, found nothing there."

@@ -109,3 +109,22 @@ def test_compares_as_an_object():
     assert split == split
     assert split != made()
     assert len({split, made()}) == 2
+
+
+def test_a_run_of_pictures_that_lie_in_a_file_stays_there(tmp_path):
+    IMAGES.tofile(tmp_path / "images")
+    mapped = np.memmap(tmp_path / "images", np.uint8, "r", shape=IMAGES.shape)
+    split = made(images=mapped, groups=("a", "b", "c", "d"))
+    assert split.fingerprint == made().fingerprint
+    for run in ([1, 2], range(4), [3]):
+        part = split.take(run)
+        assert np.shares_memory(part.images, mapped)
+        np.testing.assert_array_equal(part.images, IMAGES[list(run)])
+        assert part.labels.tolist() == LABELS[list(run)].tolist()
+    for others in ([2, 1], [0, 2], [1, 1], [-2, -1], [-1, 0], []):
+        part = split.take(others)
+        assert not np.shares_memory(part.images, mapped)
+        np.testing.assert_array_equal(part.images, IMAGES[others])
+    assert not np.shares_memory(made().take([1, 2]).images, IMAGES)
+    with pytest.raises(IndexError):
+        split.take([3, 4])

@@ -1,5 +1,6 @@
 import json
 import math
+import time
 
 import numpy as np
 import pytest
@@ -37,6 +38,77 @@ def test_agrees_with_a_calculation_by_hand():
     assert (palm.precision, palm.recall, palm.support) == (pytest.approx(2 / 3), pytest.approx(2 / 3), 3)
     assert palm.f1 == pytest.approx(2 / 3)
     assert (two.precision, two.recall, two.f1, two.support) == (0, 0, 0, 0)  # no pictures and never predicted
+
+
+def test_averages_are_over_the_classes_that_have_pictures():
+    report = score(PROBABILITIES, made([0, 0, 1, 1, 1]))
+    assert report.macro_f1 == pytest.approx((0.5 + 2 / 3) / 2)
+    assert report.balanced_accuracy == pytest.approx((0.5 + 2 / 3) / 2)
+    uneven = score(np.eye(3)[[0, 0, 0, 2]], made([0, 0, 1, 2]))  # palm is never called, fist once too often
+    assert uneven.macro_f1 == pytest.approx((0.8 + 0 + 1) / 3)
+    assert uneven.balanced_accuracy == pytest.approx((1 + 0 + 1) / 3)
+
+
+def test_calibration_is_that_of_the_most_probable_class():
+    report = score(PROBABILITIES, made([0, 0, 1, 1, 1]))
+    # sure 0.7 and right, 0.5 and wrong, 0.8 and right, 0.6 and right, 0.9 and wrong; each in a bin of its own
+    assert report.calibration_error == pytest.approx((0.3 + 0.5 + 0.2 + 0.4 + 0.9) / 5)
+    assert report.chance_error == pytest.approx(
+        2 * (0.7 * 0.3 + 0.5**2 + 0.8 * 0.2 + 0.6 * 0.4 + 0.9 * 0.1) / 5, abs=0.03
+    )
+    assert report.scaled is None
+
+
+@pytest.mark.parametrize(("classes", "known"), [(1, []), (2, []), (3, [2]), (4, [2, 3]), (5, [2, 3]), (6, [2, 3, 5])])
+def test_top_k_is_left_out_where_it_says_nothing(classes, known):
+    names = tuple("abcdef"[:classes])
+    report = score(np.full((2, classes), 1 / classes), made([0, classes - 1], names))
+    assert list(report.top_k) == known
+
+
+def test_top_k_counts_the_classes_before_the_right_one():
+    rng = np.random.default_rng(0)
+    probabilities = rng.dirichlet(np.ones(6), 300)
+    labels = rng.integers(0, 6, 300)
+    report = score(probabilities, made(labels, tuple("abcdef")))
+    for k in (2, 3, 5):
+        best = [sorted(range(6), key=lambda c: -row[c])[:k] for row in probabilities]
+        assert report.top_k[k] == sum(label in row for label, row in zip(labels, best, strict=True)) / 300
+
+
+def test_of_equal_classes_the_first_counts_as_the_more_probable_everywhere():
+    same = np.full((6, 6), 1 / 6)
+    report = score(same, made([0, 1, 2, 3, 4, 5], tuple("abcdef")))
+    assert report.accuracy == 1 / 6
+    assert report.top_k == {2: 2 / 6, 3: 3 / 6, 5: 5 / 6}
+
+
+def test_mistakes_are_named_where_it_is_surest_first():
+    certain = np.array([[0.4, 0.6, 0], [1, 0, 0], [0.3, 0.7, 0], [0, 0.6, 0.4], [0, 0.4, 0.6]])
+    mistakes = score(certain, made([0, 0, 2, 2, 2])).mistakes
+    assert [(m.index, m.source, m.true, m.said, m.probability) for m in mistakes] == [
+        (2, "2", "two", "palm", 0.7), (0, "0", "fist", "palm", 0.6), (3, "3", "two", "palm", 0.6),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("label", [0, 1])
+def test_one_picture_is_scored(label):
+    report = score(np.array([[0.75, 0.25]], np.float32), made([label], ("a", "b")))
+    assert (report.accuracy, report.balanced_accuracy, report.macro_f1) == (1 - label, 1 - label, 1 - label)
+    assert len(report.mistakes) == label
+
+
+def test_many_classes_and_pictures_are_scored_in_seconds():
+    rng = np.random.default_rng(0)
+    n, classes = 5000, 1000
+    labels = rng.integers(0, classes, n)
+    probabilities = rng.random((n, classes), dtype=np.float32)
+    probabilities[np.arange(n), labels] += rng.integers(0, 2, n).astype(np.float32)
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    began = time.process_time()
+    text = score(probabilities, made(labels, tuple(f"class {k}" for k in range(classes)))).to_json()
+    assert time.process_time() - began < 20
+    assert len(text) < 15e6
 
 
 def test_a_class_that_is_never_predicted_and_one_without_pictures():
@@ -97,7 +169,19 @@ def test_is_strict_json_that_says_it_all():
         raise AssertionError(constant)
 
     values = json.loads(report.to_json(), parse_constant=refuse)
-    assert list(values) == ["dataset", "pictures", "accuracy", "interval", "loss", "classes", "confusion"]
+    assert list(values) == [
+        "dataset", "pictures", "accuracy", "interval", "top_k", "macro_f1", "balanced_accuracy", "loss",
+        "calibration_error", "chance_error", "scaled", "classes", "reliability", "confusion", "mistakes", "findings",
+    ]  # fmt: skip
+    assert values["top_k"] == {"2": 1.0}
+    assert values["scaled"] is None
+    assert values["findings"] == []
+    assert len(values["reliability"]) == 15
+    assert values["reliability"][13] == {"pictures": 1, "confidence": pytest.approx(0.9), "accuracy": 0.0}
+    assert values["mistakes"] == [
+        {"index": 4, "source": "4", "true": "palm", "said": "fist", "probability": pytest.approx(0.9)},
+        {"index": 1, "source": "1", "true": "fist", "said": "palm", "probability": 0.5},
+    ]
     assert values["accuracy"] == report.accuracy
     assert tuple(values["interval"]) == report.interval
     assert values["loss"] == report.loss

@@ -79,6 +79,23 @@ def test_predictions_show_the_first_and_say_how_many_there_are():
     assert texts(figure)[0] == "All (the first 11 of 20)"
 
 
+def test_a_second_picture_stands_beside_each_over_the_name_of_its_file():
+    pictures = split([0, 1])
+    pictures = type(pictures)(
+        pictures.images, pictures.labels, pictures.class_names, ("far/away/p0.jpg", f"{'x' * 50}_1.jpg"), "Farm"
+    )
+    figure = draw_predictions(pictures, 0.9 * np.eye(3)[[1, 1]], title="Some", beside=255 - pictures.images)
+    name = texts(figure)[-1]
+    assert texts(figure)[:-1] == ["Some", "true: cat", "✗ $dog, 90%", "p0.jpg", "✓ $dog, 90%"]
+    assert name.startswith("…")
+    assert name.endswith("x_1.jpg")
+    assert sorted(colour for column in columns(figure) for colour in column) == [0, 10, 245, 255]
+    places = {int(image.get_array()[0, 0, 0]): image.get_extent() for image in figure.axes[0].images}
+    assert places[0][1] < places[255][0] < places[10][0] < places[245][0]
+    assert places[0][2:] == places[255][2:]
+    assert png(figure).startswith(b"\x89PNG")
+
+
 def test_no_predictions_say_so():
     figure = draw_predictions(split([]), np.zeros((0, 3)), title="The mistakes")
     assert texts(figure) == ["The mistakes", "no pictures"]
@@ -90,5 +107,7 @@ def test_what_does_not_fit_is_refused():
         draw_contact_sheet(split([0]), rows=0)
     with pytest.raises(ValueError, match=r"Farm: needed probabilities of shape \(1, 3\), got \(2, 3\)"):
         draw_predictions(split([0]), np.zeros((2, 3)), title="T")
+    with pytest.raises(ValueError, match=r"Farm: needed pictures of shape \(1, 4, 6, 3\), got \(2, 4, 6, 3\)"):
+        draw_predictions(split([0]), np.zeros((1, 3)), title="T", beside=np.zeros((2, 4, 6, 3), "uint8"))
     with pytest.raises(ValueError, match="limit must be at least 1, got 0"):
         draw_predictions(split([0]), np.zeros((1, 3)), title="T", limit=0)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+
 from resnet50.figures import theme
 
 
@@ -28,3 +30,13 @@ def test_texts_are_shortened_to_their_length():
     assert theme.shortened("neutrophil", 5) == "neut…"
     assert theme.text_width("", 12) == 0
     assert theme.text_width("wide", 12) < theme.text_width("wider", 12) < theme.text_width("wider", 12, "bold")
+
+
+def test_what_the_font_does_not_have_is_drawn_as_a_box():
+    assert theme.drawable("Zoë, кот, ✗ …\nb") == "Zoë, кот, ✗ …\nb"
+    assert theme.drawable("a猫\udcffb\x1b") == "a□□b□"
+    figure, axes = theme.new_canvas(2, 1)
+    theme.write(axes, 1, 0.5, "猫 \udcff")
+    assert [text.get_text() for text in axes.texts] == ["□ □"]
+    FigureCanvasAgg(figure).draw()
+    assert theme.text_width("\udcff", 12) == theme.text_width("□", 12)

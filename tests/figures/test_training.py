@@ -169,6 +169,29 @@ def test_strange_range_tests_can_be_drawn(losses, suggestion):
     assert figure.bbox.x0 <= box.x0 < box.x1 <= figure.bbox.x1
 
 
+@pytest.mark.parametrize(("classes", "inches", "named"), [(30, 14, True), (101, 18, True), (300, 16, False)])
+def test_a_matrix_of_many_classes_stays_on_a_page(classes, inches, named):
+    counts = 9 * np.eye(classes, dtype=int)
+    counts[0, classes - 1] = 123
+    names = [f"class {k}" for k in range(classes)]
+    figure = draw_confusion(counts, names, title="T")
+    assert max(figure.get_size_inches()) < inches
+    written = texts(figure)
+    assert written.count("9") == (classes if named else 0)
+    assert written.count("123") == (1 if named else 0)
+    assert written.count("0") == 0
+    assert written.count("class 7") == (2 if named else 0)
+    (matrix,) = figure.axes[0].images
+    strength = float(matrix.get_array()[0, classes - 1])
+    assert strength == pytest.approx(123 / 132 if classes == 30 else (123 / 132) ** 0.5)
+    if named:
+        FigureCanvasAgg(figure).draw()
+        boxes = {text.get_text(): text.get_window_extent() for text in figure.axes[0].texts if text.get_rotation() == 0}
+        cell = (matrix.get_extent()[1] - matrix.get_extent()[0]) / classes * figure.dpi
+        assert boxes["123"].width < cell
+        assert boxes["class 7"].height < cell * 1.05
+
+
 def test_a_line_stands_between_two_phases_in_every_panel():
     history = {"phase": [1, 1, 2, 3, 3], "loss": [5.0, 4.0, 3.0, 2.0, 1.0], "accuracy": [0.1, 0.2, 0.3, 0.4, 0.5],
                "learning_rate": [1.0, 1.0, 0.5, 0.2, 0.1]}  # fmt: skip

@@ -14,17 +14,18 @@ COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}
 
 
 class ByColour:
-    """Stands in for a classifier: the mean of each channel is the probability of its colour."""
+    """Stands in for a classifier and its model: the mean of each channel is the probability of its colour."""
 
-    side = (16, 24)
+    input_shape = (None, 16, 24, 3)
     class_names = ("red", "green", "blue")
 
     def __init__(self):
+        self.model = self
         self.batches = []
 
-    def probabilities(self, images, *, batch_size):
+    def predict_on_batch(self, images):
         assert images.shape[1:] == (16, 24, 3)
-        assert len(images) <= batch_size
+        assert images.dtype == np.uint8
         self.batches.append(len(images))
         return (images.mean(axis=(1, 2)) / 255).astype(np.float32)
 
@@ -49,7 +50,7 @@ def test_keeps_the_order_whatever_the_batch(pictures, batch_size):
         ((name, 1.0),) for name in ("red", "blue", "green", "blue", "red")
     ]
     assert all(prediction.error is None for prediction in found)
-    assert classifier.batches == {1: [1] * 5, 2: [2, 2, 1], 5: [5], 32: [5]}[batch_size]
+    assert classifier.batches == {1: [1] * 5, 2: [2, 2, 2], 5: [5], 32: [5]}[batch_size]
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 32])
@@ -146,7 +147,7 @@ def test_refuses_a_folder_without_pictures(tmp_path, names):
     with pytest.raises(ValueError) as raised:
         find_pictures([picture(tmp_path / "a.png"), folder])
     assert str(raised.value) == (
-        f"{folder}: needed a folder with pictures (.jpg, .jpeg, .png, .webp, .bmp, .gif, .tif, .tiff), "
+        f"{folder}: needed a folder with pictures (.jpg, .jpeg, .jfif, .png, .webp, .bmp, .gif, .tif, .tiff), "
         "found none in it."
     )
 

@@ -6,7 +6,7 @@ import pytest
 
 from resnet50.data.augmentation import Augmentation
 from resnet50.data.rendered_signs import rendered_signs
-from resnet50.data.split import Split
+from resnet50.data.split import Parts
 from resnet50.training.recipe import Recipe
 
 
@@ -27,5 +27,5 @@ def tiny_recipe() -> Recipe:
 
 
 @pytest.fixture(scope="session")
-def pictures() -> tuple[Split, Split]:
-    return rendered_signs(train=48, test=12, side=32)
+def pictures() -> Parts:
+    return Parts(*rendered_signs(train=48, test=12, side=32))

@@ -26,17 +26,17 @@ SCRIPT = """
 import sys
 from pathlib import Path
 import keras
-from resnet50 import Recipe, rendered_signs, resume, train
+from resnet50 import Parts, Recipe, rendered_signs, resume, train
 folder, out = Path(sys.argv[1]), Path(sys.argv[2])
 recipe = Recipe.from_json((folder / "recipe.json").read_text())
-pictures = rendered_signs(train=48, test=12, side=32)
+pictures = Parts(*rendered_signs(train=48, test=12, side=32))
 callbacks = []
 if recipe.average_epochs == 1:
     callbacks.append(keras.callbacks.EarlyStopping("val_loss", patience=10**6, restore_best_weights=False))
 if (out / "recipe.json").exists():
-    resume(out, *pictures, callbacks=callbacks)
+    resume(out, pictures, callbacks=callbacks)
 else:
-    train(recipe, *pictures, out=out, callbacks=callbacks)
+    train(recipe, pictures, out=out, callbacks=callbacks)
 """
 
 
@@ -137,7 +137,7 @@ def in_phases(pictures, tmp_path_factory):
     )
     recipe = replace(recipe, before=(recipe.before[0], replace(recipe.before[1], epochs=3)))
     cut = Cut()
-    return train(recipe, *pictures, out=tmp_path_factory.mktemp("runs") / "whole", progress=cut), recipe, cut.phases
+    return train(recipe, pictures, out=tmp_path_factory.mktemp("runs") / "whole", progress=cut), recipe, cut.phases
 
 
 def test_phases_follow_one_another_and_epochs_count_on(in_phases):
@@ -163,9 +163,9 @@ def test_phases_follow_one_another_and_epochs_count_on(in_phases):
 def test_a_run_cut_in_any_phase_ends_as_one_that_was_never_stopped(in_phases, cut, goes_on, pictures, tmp_path):
     whole, recipe, _ = in_phases
     with pytest.raises(KeyboardInterrupt):
-        train(recipe, *pictures, out=tmp_path, progress=Cut(**cut))
+        train(recipe, pictures, out=tmp_path, progress=Cut(**cut))
     progress = Cut()
-    resumed = resume(tmp_path, *pictures, progress=progress)
+    resumed = resume(tmp_path, pictures, progress=progress)
     assert progress.phases == goes_on
     for a, b in zip(whole.classifier.model.get_weights(), resumed.classifier.model.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -177,7 +177,7 @@ def test_a_run_cut_in_any_phase_ends_as_one_that_was_never_stopped(in_phases, cu
 
 def test_a_finished_run_of_phases_is_resumed_to_the_same(in_phases, pictures):
     whole, _, _ = in_phases
-    again = resume(whole.folder.path, *pictures)
+    again = resume(whole.folder.path, pictures)
     for a, b in zip(whole.classifier.model.get_weights(), again.classifier.model.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -191,9 +191,9 @@ def test_what_counts_as_better_is_the_same_after_a_resume(tiny_recipe, pictures,
     first, second = callbacks(), callbacks()
     recipe = replace(tiny_recipe, epochs=2)
     with pytest.raises(KeyboardInterrupt):
-        train(recipe, *pictures, out=tmp_path, callbacks=first, progress=Cut(epoch=1))
+        train(recipe, pictures, out=tmp_path, callbacks=first, progress=Cut(epoch=1))
     assert first[0].min_delta == -0.25
-    resume(tmp_path, *pictures, callbacks=second)
+    resume(tmp_path, pictures, callbacks=second)
     assert second[0].min_delta == -0.25
 
 
@@ -218,9 +218,9 @@ class Remembers(keras.callbacks.Callback):
 
 def test_what_callbacks_remember_comes_back(tiny_recipe, pictures, tmp_path):
     first = Remembers()
-    train(tiny_recipe, *pictures, out=tmp_path / "run", callbacks=[first])
+    train(tiny_recipe, pictures, out=tmp_path / "run", callbacks=[first])
     second = Remembers()
-    resume(tmp_path / "run", *pictures, callbacks=[second])
+    resume(tmp_path / "run", pictures, callbacks=[second])
     assert second.count == 4
     assert second.best == first.best
     assert set(second.names) == {0, 1, 2, 3, "epoch 0", "epoch 1", "epoch 2", "epoch 3"}
@@ -232,39 +232,39 @@ def test_what_callbacks_remember_comes_back(tiny_recipe, pictures, tmp_path):
 
 
 def test_other_callbacks_are_refused(tiny_recipe, pictures, tmp_path):
-    train(replace(tiny_recipe, epochs=1, warmup_epochs=0), *pictures, out=tmp_path / "run", callbacks=[Remembers()])
+    train(replace(tiny_recipe, epochs=1, warmup_epochs=0), pictures, out=tmp_path / "run", callbacks=[Remembers()])
     message = r"last\.h5: needed a checkpoint of this network with the callbacks .*, found .*'Remembers'"
     with pytest.raises(ValueError, match=message):
-        resume(tmp_path / "run", *pictures)
+        resume(tmp_path / "run", pictures)
 
 
 def test_a_checkpoint_of_another_network_is_refused(tiny_recipe, pictures, tmp_path):
     recipe = replace(tiny_recipe, epochs=1, warmup_epochs=0)
-    run = train(recipe, *pictures, out=tmp_path / "run")
+    run = train(recipe, pictures, out=tmp_path / "run")
     run.folder.recipe.write_text(replace(recipe, head="mlp").to_json())
     with pytest.raises(ValueError, match=r"last\.h5: needed a checkpoint of this network .* found one of another"):
-        resume(tmp_path / "run", *pictures)
+        resume(tmp_path / "run", pictures)
 
 
 def test_another_hdf5_file_is_no_checkpoint(tiny_recipe, pictures, tmp_path):
-    run = train(tiny_recipe.lasting(1), *pictures, out=tmp_path / "run")
+    run = train(tiny_recipe.lasting(1), pictures, out=tmp_path / "run")
     with h5py.File(run.folder.checkpoint, "w") as file:
         file["x"] = 1
     with pytest.raises(ValueError, match=r"last\.h5: needed a checkpoint, found another HDF5 file"):
-        resume(tmp_path / "run", *pictures)
+        resume(tmp_path / "run", pictures)
 
 
 @pytest.mark.parametrize("keep", [0.0, 0.5])
 def test_a_cut_off_checkpoint_is_refused(keep, tiny_recipe, pictures, tmp_path):
-    run = train(replace(tiny_recipe, epochs=1, warmup_epochs=0), *pictures, out=tmp_path / "run")
+    run = train(replace(tiny_recipe, epochs=1, warmup_epochs=0), pictures, out=tmp_path / "run")
     content = run.folder.checkpoint.read_bytes()
     run.folder.checkpoint.write_bytes(content[: int(len(content) * keep)])
     with pytest.raises(ValueError, match=re.escape(f"{run.folder.checkpoint}: needed a checkpoint, found")):
-        resume(tmp_path / "run", *pictures)
+        resume(tmp_path / "run", pictures)
 
 
 def test_a_disk_that_fills_up_leaves_the_last_checkpoint(pictures, tmp_path, monkeypatch):
-    training, _ = pictures
+    training = pictures.training
     model = keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Flatten(), keras.layers.Dense(6, "softmax")])
     model.compile("sgd", "categorical_crossentropy")
     path = tmp_path / "last.h5"

@@ -18,6 +18,7 @@ import pytest
 from resnet50.blocks import V1_5
 from resnet50.classifier import Classifier
 from resnet50.data.rendered_signs import rendered_signs
+from resnet50.data.split import Parts
 from resnet50.data.validation import train_validation_split
 from resnet50.evaluation.report import score
 from resnet50.model import Stage, build_resnet50
@@ -42,7 +43,12 @@ def finished(pictures, tmp_path_factory):
         precision="bfloat16",
         checkpoint_epochs=2,
     )
-    return train(recipe, *pictures, out=tmp_path_factory.mktemp("runs") / "tiny", data="somewhere")
+    return train(
+        recipe,
+        pictures,
+        out=tmp_path_factory.mktemp("runs") / "tiny",
+        data={"task": "rendered-signs", "path": "somewhere"},
+    )
 
 
 def test_the_folder_holds_everything(finished):
@@ -56,17 +62,21 @@ def test_the_folder_holds_everything(finished):
         "report.json",
         "curves.png",
         "confusion.png",
+        "reliability.png",
+        "balance.png",
+        "mistakes.png",
+        "report.html",
         "checkpoints/last.h5",
         "checkpoints/best.keras",
     }
-    for figure in (folder.curves, folder.confusion):
-        assert figure.read_bytes().startswith(b"\x89PNG")
+    for figure in ("curves", "confusion", "reliability", "balance", "mistakes"):
+        assert (folder.path / f"{figure}.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_the_report_is_that_of_the_saved_file(finished, pictures):
-    _, test = pictures
+    test = pictures.test
     saved = Classifier.load(finished.folder.model)
-    assert score(saved.probabilities(test.images), test) == finished.report
+    assert score(saved.probabilities(test.images), test) == replace(finished.report, scaled=None, findings=())
     report = json.loads(finished.folder.report.read_text())
     assert report["accuracy"] == finished.report.accuracy
     assert saved.metrics["accuracy"] == finished.report.accuracy
@@ -102,15 +112,15 @@ def test_the_history_has_a_row_for_each_epoch(finished):
 
 def test_the_environment_names_data_and_precision(finished, pictures):
     environment = json.loads(finished.folder.environment.read_text())
-    assert environment["data"]["fingerprint"] == pictures[0].fingerprint
-    assert environment["data"]["path"].endswith("somewhere")
+    assert environment["data"]["fingerprints"]["training"] == pictures.training.fingerprint
+    assert environment["data"]["path"] == "somewhere"
     assert environment["precision"] == "bfloat16"
 
 
 def test_the_same_recipe_gives_the_same_weights_and_another_seed_others(tiny_recipe, pictures, tmp_path):
     short = replace(tiny_recipe, epochs=2, warmup_epochs=0)
     first, again, other = (
-        train(replace(short, seed=seed), *pictures, out=tmp_path / name).classifier.model.get_weights()
+        train(replace(short, seed=seed), pictures, out=tmp_path / name).classifier.model.get_weights()
         for name, seed in (("first", 3), ("again", 3), ("other", 4))
     )
     assert all((a == b).all() for a, b in zip(first, again, strict=True))
@@ -129,37 +139,37 @@ def test_a_tiny_network_learns_its_training_pictures(tiny_recipe, tmp_path):
         average_epochs=3,
         checkpoint_epochs=60,
     )
-    assert train(recipe, pictures, pictures, out=tmp_path / "run").report.accuracy >= 0.9
+    assert train(recipe, Parts(pictures, pictures), out=tmp_path / "run").report.accuracy >= 0.9
 
 
 def test_pictures_of_another_size_are_refused(tiny_recipe, pictures, tmp_path):
     message = "rendered signs: needed pictures of 33 x 33 pixels for the recipe tiny, got 32 x 32; set side to theirs"
     with pytest.raises(ValueError, match=message):
-        train(replace(tiny_recipe, side=33), *pictures, out=tmp_path / "run")
+        train(replace(tiny_recipe, side=33), pictures, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
 def test_other_classes_in_the_test_split_are_refused(tiny_recipe, pictures, tmp_path):
-    training, test = pictures
+    training, test = pictures.training, pictures.test
     with pytest.raises(ValueError, match=r"needed the same classes for training and test, got 0, .* and a, b, c"):
-        train(tiny_recipe, training, replace(test, class_names=tuple("abcdef")), out=tmp_path)
+        train(tiny_recipe, Parts(training, replace(test, class_names=tuple("abcdef"))), out=tmp_path)
 
 
 def test_a_folder_with_a_run_is_refused(finished, tiny_recipe, pictures):
     with pytest.raises(ValueError, match="there is a run here already"):
-        train(tiny_recipe, *pictures, out=finished.folder.path)
+        train(tiny_recipe, pictures, out=finished.folder.path)
 
 
 def test_resuming_with_other_pictures_is_refused(finished, pictures):
-    training, test = pictures
+    training, test = pictures.training, pictures.test
     with pytest.raises(ValueError, match="needed the pictures that the run began with, found others"):
-        resume(finished.folder.path, training.take(range(47)), test)
+        resume(finished.folder.path, Parts(training.take(range(47)), test))
 
 
 def test_resuming_with_other_test_pictures_is_refused(finished, pictures):
-    training, test = pictures
+    training, test = pictures.training, pictures.test
     with pytest.raises(ValueError, match="needed the pictures that the run began with, found others"):
-        resume(finished.folder.path, training, test.take(range(11)))
+        resume(finished.folder.path, Parts(training, test.take(range(11))))
 
 
 def test_resuming_on_another_machine_warns(finished, pictures):
@@ -169,7 +179,7 @@ def test_resuming_on_another_machine_warns(finished, pictures):
     environment["machine"]["threads"] = 99
     path.write_text(json.dumps(environment))
     with pytest.warns(UserWarning, match="machine are no longer those that the run began with"):
-        resume(finished.folder.path, *pictures)
+        resume(finished.folder.path, pictures)
     path.write_text(text)
 
 
@@ -178,13 +188,13 @@ def test_resuming_on_another_backend_is_refused(finished, pictures):
     text = path.read_text()
     path.write_text(text.replace(f'"backend": "{keras.backend.backend()}"', '"backend": "abacus"'))
     with pytest.raises(ValueError, match=r"the run began on the backend abacus, .* set KERAS_BACKEND=abacus"):
-        resume(finished.folder.path, *pictures)
+        resume(finished.folder.path, pictures)
     path.write_text(text)
 
 
 def test_resuming_nothing_is_refused(pictures, tmp_path):
     with pytest.raises(FileNotFoundError, match=re.escape(f"{tmp_path}: needed the folder of a run")):
-        resume(tmp_path, *pictures)
+        resume(tmp_path, pictures)
 
 
 class Poison(keras.callbacks.Callback):
@@ -203,9 +213,9 @@ class Poison(keras.callbacks.Callback):
 def test_a_lost_loss_keeps_the_last_good_state(tiny_recipe, pictures, tmp_path):
     message = r"the loss became nan in epoch 3, step 1\. Lower the learning rate \(it was 0\.001\)"
     with pytest.raises(DivergenceError, match=message):
-        train(tiny_recipe, *pictures, out=tmp_path / "run", callbacks=[Poison(armed=object())])
+        train(tiny_recipe, pictures, out=tmp_path / "run", callbacks=[Poison(armed=object())])
     assert not (tmp_path / "run" / "model.keras").exists()
-    finished = resume(tmp_path / "run", *pictures, callbacks=[Poison(armed=None)])
+    finished = resume(tmp_path / "run", pictures, callbacks=[Poison(armed=None)])
     assert len(finished.history) == 4
     assert all(np.isfinite(weight).all() for weight in finished.classifier.model.get_weights())
 
@@ -214,9 +224,9 @@ def test_stopping_early_is_remembered(tiny_recipe, pictures, tmp_path):
     def callbacks():
         return [keras.callbacks.EarlyStopping("loss", patience=0, min_delta=1e9)]
 
-    run = train(tiny_recipe, *pictures, out=tmp_path / "run", callbacks=callbacks())
+    run = train(tiny_recipe, pictures, out=tmp_path / "run", callbacks=callbacks())
     assert len(run.history) == 2
-    again = resume(tmp_path / "run", *pictures, callbacks=callbacks())
+    again = resume(tmp_path / "run", pictures, callbacks=callbacks())
     assert len(again.history) == 2
 
 
@@ -225,7 +235,7 @@ def test_a_head_phase_leaves_the_body_alone_and_the_classifier_can_be_trained_on
     begun = build_resnet50(6, input_shape=(32, 32, 3), stages=[Stage(*row) for row in recipe.stages])
     before = weights_of(begun)
     begun.save(tmp_path / "begun.keras")
-    run = train(replace(recipe, weights=str(tmp_path / "begun.keras")), *pictures, out=tmp_path / "run")
+    run = train(replace(recipe, weights=str(tmp_path / "begun.keras")), pictures, out=tmp_path / "run")
     after = weights_of(keras.saving.load_model(run.folder.model, compile=False))
     for name, expected in before.items():
         same = [np.array_equal(a, b) for a, b in zip(expected, after[name], strict=True)]
@@ -273,7 +283,7 @@ def test_pretrained_weights_bring_their_network_and_are_reported(tiny_recipe, pr
     path, weights = pretrained
     recipe = replace(tiny_recipe, epochs=1, warmup_epochs=0, weights=str(path))
     first = First()
-    run = train(recipe, *pictures, out=tmp_path / "run", progress=first)
+    run = train(recipe, pictures, out=tmp_path / "run", progress=first)
     assert not run.classifier.model.get_layer("conv1_conv").use_bias  # v1.5's
     for name, expected in weights.items():
         for a, b in zip(expected, first.weights[name], strict=True):
@@ -291,23 +301,23 @@ def test_a_checkpoint_makes_the_file_of_weights_dispensable(tiny_recipe, pretrai
     path = tmp_path / "weights.keras"
     path.write_bytes(pretrained[0].read_bytes())
     recipe = replace(tiny_recipe, epochs=2, warmup_epochs=0, weights=str(path))
-    whole = train(recipe, *pictures, out=tmp_path / "whole")
+    whole = train(recipe, pictures, out=tmp_path / "whole")
     for name, stop in (("early", 0), ("late", 1)):
         with pytest.raises(KeyboardInterrupt):
-            train(recipe, *pictures, out=tmp_path / name, progress=First(stop=stop))
-    early = resume(tmp_path / "early", *pictures)
+            train(recipe, pictures, out=tmp_path / name, progress=First(stop=stop))
+    early = resume(tmp_path / "early", pictures)
     assert early.transfer == whole.transfer
     with pytest.raises(KeyboardInterrupt):
-        train(recipe, *pictures, out=tmp_path / "changed", progress=First(stop=0))
+        train(recipe, pictures, out=tmp_path / "changed", progress=First(stop=0))
     other = keras.saving.load_model(path, compile=False)
     other.get_layer("conv1_bn").set_weights([weight + 1 for weight in other.get_layer("conv1_bn").get_weights()])
     other.save(path)
     with pytest.raises(ValueError, match=r"weights\.keras: needed the pretrained weights that the run began with"):
-        resume(tmp_path / "changed", *pictures)
+        resume(tmp_path / "changed", pictures)
     path.unlink()
     with pytest.raises(FileNotFoundError, match=r"weights\.keras: needed"):
-        resume(tmp_path / "changed", *pictures)
-    late = resume(tmp_path / "late", *pictures)
+        resume(tmp_path / "changed", pictures)
+    late = resume(tmp_path / "late", pictures)
     assert late.transfer is None
     for run in (early, late):
         for a, b in zip(whole.classifier.model.get_weights(), run.classifier.model.get_weights(), strict=True):
@@ -328,18 +338,18 @@ def test_weights_that_do_not_tell_their_normalization_need_it_from_the_recipe(
     with pytest.raises(
         ValueError, match=r"untold\.weights\.h5: does not tell .* set normalization to one of symmetric"
     ):
-        train(recipe, *pictures, out=tmp_path / "run")
-    with pytest.raises(ValueError, match=r"^normalization must be one of symmetric, caffe, torch, got 'foo'\.$"):
-        train(replace(recipe, normalization="foo"), *pictures, out=tmp_path / "run")
+        train(recipe, pictures, out=tmp_path / "run")
+    with pytest.raises(ValueError, match=r"^normalization must be one of symmetric, unit, caffe, torch, got 'foo'\.$"):
+        train(replace(recipe, normalization="foo"), pictures, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
-    run = train(replace(recipe, normalization="caffe"), *pictures, out=tmp_path / "run")
+    run = train(replace(recipe, normalization="caffe"), pictures, out=tmp_path / "run")
     assert json.loads(run.folder.environment.read_text())["weights"]["normalization"] == "caffe"
 
 
 def test_weights_of_another_network_are_refused_before_anything_is_written(tiny_recipe, pretrained, pictures, tmp_path):
     recipe = replace(tiny_recipe, weights=str(pretrained[0]), stages=(("conv2", 1, (4, 6, 16), 1),))
     with pytest.raises(ValueError, match="belongs to another network"):
-        train(recipe, *pictures, out=tmp_path / "run")
+        train(recipe, pictures, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
@@ -347,7 +357,7 @@ def test_callbacks_that_do_not_go_with_the_recipe_are_refused_before_anything_is
     tiny_recipe, pictures, tmp_path
 ):
     with pytest.raises(ValueError, match="ReduceLROnPlateau sets the learning rate"):
-        train(tiny_recipe, *pictures, out=tmp_path / "run", callbacks=[keras.callbacks.ReduceLROnPlateau("loss")])
+        train(tiny_recipe, pictures, out=tmp_path / "run", callbacks=[keras.callbacks.ReduceLROnPlateau("loss")])
     assert not (tmp_path / "run").exists()
 
 
@@ -367,25 +377,25 @@ class Averages(keras.callbacks.Callback):
 def test_the_running_average_is_what_is_validated_saved_and_kept(keep, tiny_recipe, pictures, tmp_path):
     watch = Averages()
     recipe = replace(tiny_recipe, ema=0.9, validation=0.25, keep=keep, learning_rate=0.01)
-    run = train(recipe, *pictures, out=tmp_path / "run", progress=watch)
+    run = train(recipe, pictures, out=tmp_path / "run", progress=watch)
     best = max(range(4), key=lambda k: (run.history[k]["val_accuracy"], -run.history[k]["val_loss"]))
     kept = watch.averages[best if keep == "best" else 3]
     for found, expected in zip(run.classifier.model.get_weights(), kept, strict=True):
         np.testing.assert_array_equal(found, expected)
     assert any((a != b).any() for a, b in zip(watch.averages[3], watch.weights[3], strict=True))
     # the validation's figures are those of the file
-    _, held_out = train_validation_split(pictures[0], 0.25, seed=recipe.seed)
+    _, held_out = train_validation_split(pictures.training, 0.25, seed=recipe.seed)
     saved = Classifier.load(run.folder.best)
     again = score(saved.probabilities(held_out.images), held_out)
     assert again.accuracy == pytest.approx(run.history[best]["val_accuracy"])
 
 
 def test_rare_classes_and_mixtures_change_what_is_learned(tiny_recipe, pictures, tmp_path):
-    training, test = pictures
+    training, test = pictures.training, pictures.test
     uneven = training.take([k for k in range(len(training)) if training.labels[k] != 5 or k % 3 == 0])
     recipe = replace(tiny_recipe, epochs=1, warmup_epochs=0)
     plain, *others = (
-        train(replace(recipe, **numbers), uneven, test, out=tmp_path / name).classifier.model.get_weights()
+        train(replace(recipe, **numbers), Parts(uneven, test), out=tmp_path / name).classifier.model.get_weights()
         for name, numbers in (
             ("plain", {}),
             ("balanced", {"balance_classes": True}),
@@ -402,9 +412,9 @@ def test_tensorboard_may_come_and_go(tiny_recipe, pictures, tmp_path):
     recipe = replace(tiny_recipe, epochs=2, before=(Phase(epochs=1, trains="head"),))
     logs = tmp_path / "run" / "tensorboard"
     shown = [keras.callbacks.TensorBoard(logs, write_graph=False)]
-    train(recipe, *pictures, out=tmp_path / "run", callbacks=shown)
+    train(recipe, pictures, out=tmp_path / "run", callbacks=shown)
     assert list((logs / "train").glob("events.*"))
-    resume(tmp_path / "run", *pictures)
+    resume(tmp_path / "run", pictures)
 
 
 @pytest.mark.parametrize("backend", ["jax", "torch"])
@@ -430,9 +440,9 @@ class Without:
 
 sys.meta_path[:] = [Without(finder) for finder in sys.meta_path]
 import keras
-from resnet50 import Recipe, rendered_signs, resume, train
+from resnet50 import Parts, Recipe, rendered_signs, resume, train
 recipe = Recipe.from_json(Path(sys.argv[1], "recipe.json").read_text())
-pictures = rendered_signs(train=32, test=6, side=32)
+pictures = Parts(*rendered_signs(train=32, test=6, side=32))
 
 class Stop(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
@@ -450,16 +460,16 @@ class Moved(keras.callbacks.Callback):
         moved.append({n for n in after if any((a != b).any() for a, b in zip(after[n], self.before[n]))})
 
 moved = []
-whole = train(recipe, *pictures, out=Path(sys.argv[1], "whole"), progress=Moved())
+whole = train(recipe, pictures, out=Path(sys.argv[1], "whole"), progress=Moved())
 assert [row["phase"] for row in whole.history] == [1, 2, 2]
 assert whole.history[1]["loss"] == whole.history[1]["loss"]
 assert moved[0] == {"predictions"}, moved[0]
 assert {"predictions", "conv1_conv", "conv3_block1_1_conv"} <= moved[1]
 assert not [name for name in moved[1] if name.endswith("_bn")]
 try:
-    train(recipe, *pictures, out=Path(sys.argv[1], "stopped"), progress=Stop())
+    train(recipe, pictures, out=Path(sys.argv[1], "stopped"), progress=Stop())
 except KeyboardInterrupt:
-    resumed = resume(Path(sys.argv[1], "stopped"), *pictures)
+    resumed = resume(Path(sys.argv[1], "stopped"), pictures)
 weights = whole.classifier.model.get_weights(), resumed.classifier.model.get_weights()
 assert all((a == b).all() for a, b in zip(*weights))
 """

@@ -36,7 +36,7 @@ def test_a_real_network_learns_and_is_lost_in_the_end(tiny_recipe, pictures):
     done = []
     recipe = replace(tiny_recipe, batch_size=16)
     curve = find_learning_rate(
-        recipe, pictures[0], lowest=1e-5, highest=1e5, steps=60, progress=lambda *how_far: done.append(how_far)
+        recipe, pictures.training, lowest=1e-5, highest=1e5, steps=60, progress=lambda *how_far: done.append(how_far)
     )
     assert 10 < len(curve.rates) == len(curve.losses) < 60  # the highest rates are never reached
     np.testing.assert_allclose(curve.rates, [1e-5 * 10 ** (k * 10 / 59) for k in range(len(curve.rates))], rtol=1e-6)
@@ -46,20 +46,20 @@ def test_a_real_network_learns_and_is_lost_in_the_end(tiny_recipe, pictures):
     assert 1e-4 < curve.suggestion < 10
     assert curve.suggestion in curve.rates
     assert done == [(k + 1, 60) for k in range(len(curve.rates))]
-    assert curve == find_learning_rate(recipe, pictures[0], lowest=1e-5, highest=1e5, steps=60)
+    assert curve == find_learning_rate(recipe, pictures.training, lowest=1e-5, highest=1e5, steps=60)
 
 
 def test_the_first_loss_is_that_of_the_recipes_fresh_network_on_its_first_batch(tiny_recipe, pictures):
-    curve = find_learning_rate(tiny_recipe, pictures[0], lowest=1e-9, highest=1e-8, steps=10)
+    curve = find_learning_rate(tiny_recipe, pictures.training, lowest=1e-9, highest=1e-8, steps=10)
     # fresh, it can only guess among six classes, and what it says is near to even
     assert curve.losses[0] == pytest.approx(math.log(6), rel=0.5)
-    other = find_learning_rate(replace(tiny_recipe, seed=4), pictures[0], lowest=1e-9, highest=1e-8, steps=10)
+    other = find_learning_rate(replace(tiny_recipe, seed=4), pictures.training, lowest=1e-9, highest=1e-8, steps=10)
     assert other.losses != curve.losses
 
 
 def test_losses_are_averaged_without_a_bias_towards_zero(tiny_recipe, pictures, steps_seen):
     steps_seen([2.0, 1.0, 4.0] + [3.0] * 7)
-    curve = find_learning_rate(tiny_recipe, pictures[0], lowest=1e-3, highest=1.0, steps=10)
+    curve = find_learning_rate(tiny_recipe, pictures.training, lowest=1e-3, highest=1.0, steps=10)
     # (0.95 * 2 + 1) / 1.95 and (0.9025 * 2 + 0.95 * 1 + 4) / 2.8525
     assert curve.losses[:3] == pytest.approx((2.0, 1.487179, 2.368098), rel=1e-6)
     assert len(curve.losses) == 10
@@ -67,7 +67,7 @@ def test_losses_are_averaged_without_a_bias_towards_zero(tiny_recipe, pictures, 
 
 def test_every_step_has_its_rate_and_the_next_full_batch_of_the_recipe(tiny_recipe, pictures, steps_seen):
     recipe = replace(tiny_recipe, batch_size=20)
-    training = pictures[0]
+    training = pictures.training
     seen = steps_seen([1.0] * 10)
     find_learning_rate(recipe, training, lowest=1e-3, highest=1.0, steps=10)
     rates = [rate for _, rate, *_ in seen]
@@ -85,19 +85,19 @@ def test_every_step_has_its_rate_and_the_next_full_batch_of_the_recipe(tiny_reci
 
 def test_a_batch_size_above_the_number_of_pictures_takes_all_of_them(tiny_recipe, pictures, steps_seen):
     seen = steps_seen([1.0] * 10)
-    find_learning_rate(replace(tiny_recipe, batch_size=100), pictures[0], steps=10)
+    find_learning_rate(replace(tiny_recipe, batch_size=100), pictures.training, steps=10)
     assert {len(images) for _, _, images, *_ in seen} == {48}
 
 
 def test_held_out_pictures_are_not_looked_at(tiny_recipe, pictures, steps_seen):
     seen = steps_seen([1.0] * 10)
-    find_learning_rate(replace(tiny_recipe, batch_size=100, validation=0.25), pictures[0], steps=10)
+    find_learning_rate(replace(tiny_recipe, batch_size=100, validation=0.25), pictures.training, steps=10)
     assert {len(images) for _, _, images, *_ in seen} == {36}
 
 
 def test_mixing_and_weights_are_the_recipes(tiny_recipe, pictures, steps_seen):
     seen = steps_seen([1.0] * 10)
-    training = pictures[0].take(range(40))  # seven pictures of some classes, six of others
+    training = pictures.training.take(range(40))  # seven pictures of some classes, six of others
     find_learning_rate(replace(tiny_recipe, mixup=1.0, balance_classes=True), training, steps=10)
     assert all(weights.shape == (8,) for *_, weights in seen)
     assert len({float(weight) for *_, weights in seen for weight in weights}) > 2
@@ -122,7 +122,7 @@ def test_the_network_is_that_of_the_recipe_with_its_weights_and_what_it_freezes(
         warmup_epochs=1,
     )
     seen = steps_seen([1.0] * 10)
-    find_learning_rate(recipe, pictures[0], steps=10)
+    find_learning_rate(recipe, pictures.training, steps=10)
     model = seen[0][0]
     for name in ("conv1_conv", "conv3_block2_3_bn", "head_dense_512"):
         for weight, expected in zip(
@@ -139,14 +139,14 @@ def test_the_network_is_that_of_the_recipe_with_its_weights_and_what_it_freezes(
 @pytest.mark.parametrize("lost", [float("nan"), float("inf")])
 def test_a_loss_that_is_no_number_ends_the_curve(tiny_recipe, pictures, steps_seen, lost):
     seen = steps_seen([2.0] * 12 + [lost] + [2.0] * 20)
-    curve = find_learning_rate(tiny_recipe, pictures[0], steps=30)
+    curve = find_learning_rate(tiny_recipe, pictures.training, steps=30)
     assert len(curve.losses) == 12
     assert len(seen) == 13
 
 
 def test_a_loss_of_four_times_its_best_ends_the_curve(tiny_recipe, pictures, steps_seen):
     seen = steps_seen([1.0] * 20 + [30.0] * 20)
-    curve = find_learning_rate(tiny_recipe, pictures[0], steps=40)
+    curve = find_learning_rate(tiny_recipe, pictures.training, steps=40)
     # 30 has a share of 0.05 / (1 - 0.95 ** 21) after one step and of 0.0975 / (1 - 0.95 ** 22) after two
     assert curve.losses[20:] == pytest.approx((3.198841, 5.179808), rel=1e-5)
     assert len(seen) == 22
@@ -154,10 +154,10 @@ def test_a_loss_of_four_times_its_best_ends_the_curve(tiny_recipe, pictures, ste
 
 def test_the_suggestion_is_where_the_average_is_lowest(tiny_recipe, pictures, steps_seen):
     steps_seen([0.1] + [2.0] * 15 + [0.5] * 15 + [3.0] * 9)  # the first loss is an accident
-    curve = find_learning_rate(tiny_recipe, pictures[0], lowest=1e-4, highest=1.0, steps=40)
+    curve = find_learning_rate(tiny_recipe, pictures.training, lowest=1e-4, highest=1.0, steps=40)
     assert curve.suggestion == curve.rates[30] == pytest.approx(10 ** (-4 + 4 * 30 / 39))
     steps_seen([2.0] * 10)
-    flat = find_learning_rate(tiny_recipe, pictures[0], lowest=1e-4, highest=1.0, steps=10)
+    flat = find_learning_rate(tiny_recipe, pictures.training, lowest=1e-4, highest=1.0, steps=10)
     assert flat.suggestion in flat.rates
 
 
@@ -165,7 +165,7 @@ def test_a_network_that_is_lost_at_once_is_an_error(tiny_recipe, pictures, steps
     steps_seen([2.0] * 3 + [float("nan")])
     message = r"^the loss was lost after 3 steps, at a rate of 0\.01; begin with a lower\.$"
     with pytest.raises(ValueError, match=message):
-        find_learning_rate(tiny_recipe, pictures[0], lowest=1e-3, highest=1e7, steps=31)
+        find_learning_rate(tiny_recipe, pictures.training, lowest=1e-3, highest=1e7, steps=31)
 
 
 @pytest.mark.parametrize(
@@ -180,13 +180,13 @@ def test_a_network_that_is_lost_at_once_is_an_error(tiny_recipe, pictures, steps
 )
 def test_impossible_tests_are_refused(tiny_recipe, pictures, options, message):
     with pytest.raises(ValueError, match=message):
-        find_learning_rate(tiny_recipe, pictures[0], **options)
+        find_learning_rate(tiny_recipe, pictures.training, **options)
 
 
 def test_pictures_of_another_size_are_refused(tiny_recipe, pictures):
     message = "rendered signs: needed pictures of 33 x 33 pixels for the recipe tiny, got 32 x 32; set side to theirs"
     with pytest.raises(ValueError, match=message):
-        find_learning_rate(replace(tiny_recipe, side=33), pictures[0])
+        find_learning_rate(replace(tiny_recipe, side=33), pictures.training)
 
 
 def test_a_curve_is_frozen():

@@ -1,0 +1,186 @@
+"""How fast a folder of pictures is packed, and read from then on, beside `keras.utils.image_dataset_from_directory`.
+
+Run ``python benchmarks/pack.py DIR``, where DIR holds a folder of picture files for each class; it takes a few minutes
+and writes ``benchmarks/results/pack.json``. Keras reads the same files to the same size, with the same cut to a square,
+as fast as it can: bilinear, files in their order, two batches ahead (its ``uncached``), or from memory (its ``cached``,
+filled before). All are measured in turn in each repeat, so that whatever else the machine does falls on all alike.
+
+``python benchmarks/pack.py DIR --pictures 100000`` packs as many names for the files of DIR, and writes time and memory
+to ``benchmarks/results/pack-memory.json``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from resnet50.data.hdf5 import read_part
+from resnet50.data.listing import list_pictures
+from resnet50.data.pack import pack
+from resnet50.files import atomic_path
+
+RESULTS = Path(__file__).parent / "results"
+BATCH, REPEATS = 32, 5
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, help="a folder for each class")
+    parser.add_argument("--size", type=int, default=224, help="height and width in pixels")
+    parser.add_argument("--pictures", type=int, help="measure memory, with as many pictures")
+    parser.add_argument("--measured", type=Path, help=argparse.SUPPRESS)  # how the measured process is started
+    options = parser.parse_args()
+    if options.measured:
+        print(json.dumps(measured_pack(options.folder, options.measured, options.size)))
+        return
+    result = measure_speed(options.folder, options.size) if options.pictures is None else measure_memory(options)
+    path = RESULTS / ("pack.json" if options.pictures is None else "pack-memory.json")
+    text = json.dumps(result, indent=2) + "\n"
+    with atomic_path(path) as temporary:
+        temporary.write_text(text)
+    print(text, end="")
+
+
+def measure_speed(folder: Path, side: int) -> dict[str, Any]:
+    """Return pictures a second of each way to read, as medians over repeats."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    import keras
+    import tensorflow as tf
+
+    from resnet50.data.batches import Batches
+    from resnet50.data.pictures import load_splits
+    from resnet50.training.run import describe_environment
+
+    def from_directory(*, shuffle: bool) -> tf.data.Dataset:
+        return keras.utils.image_dataset_from_directory(
+            folder, image_size=(side, side), crop_to_aspect_ratio=True, batch_size=BATCH, shuffle=shuffle, verbose=False
+        )
+
+    with tempfile.TemporaryDirectory() as place:
+        os.environ["RESNET50_CACHE"] = place
+        out = Path(place, "packed.h5")
+        pack(list_pictures(folder), out, side=side)
+        split = read_part(out, "training")
+        ours = Batches(split, BATCH, shuffle=True)
+        cached = from_directory(shuffle=False).cache()
+        load_splits(folder, side=side)
+
+        def packing() -> int:
+            pack(list_pictures(folder), out, side=side)
+            return len(split)
+
+        def second_start() -> int:
+            return len(load_splits(folder, side=side).parts["training"])
+
+        def epoch() -> int:
+            ours.epoch += 1
+            return count(ours)
+
+        kinds: dict[str, Callable[[], int]] = {
+            "pack": packing,
+            "keras_one_pass": lambda: count(from_directory(shuffle=False)),
+            "second_start": second_start,
+            "epoch_packed": epoch,
+            "epoch_keras_uncached": lambda: count(from_directory(shuffle=True)),
+            "epoch_keras_cached": lambda: count(cached),
+        }
+        rates: dict[str, list[float]] = {name: [] for name in kinds}
+        for repeat in range(-1, REPEATS):  # the first warms up: files come into the system's cache
+            for name, work in kinds.items():
+                began = time.perf_counter()
+                pictures = work()
+                if repeat >= 0:
+                    rates[name].append(pictures / (time.perf_counter() - began))
+    median = {name: statistics.median(values) for name, values in rates.items()}
+    return {
+        "what": f"pictures a second, {len(split)} files of {split.dataset} to {side} x {side}, batch {BATCH}",
+        **describe_environment(),
+        "load": os.getloadavg()[0],
+        "pictures_per_second": {
+            name: {"median": median[name], "min": min(values), "max": max(values), "n": len(values)}
+            for name, values in rates.items()
+        },
+        "pack_over_keras_one_pass": median["pack"] / median["keras_one_pass"],
+        "epoch_over_keras_uncached": median["epoch_packed"] / median["epoch_keras_uncached"],
+        "epoch_over_keras_cached": median["epoch_packed"] / median["epoch_keras_cached"],
+    }
+
+
+def count(batches: Iterable[Any]) -> int:
+    """Read every batch; return the number of pictures."""
+    return sum(len(batch[0]) for batch in batches)
+
+
+def measure_memory(options: argparse.Namespace) -> dict[str, Any]:
+    """Return what packing a hundredth of the pictures takes, and all of them."""
+    from resnet50.training.run import describe_environment
+
+    files = [(path, path.parent.name) for path in sorted(options.folder.resolve().glob("*/*")) if path.is_file()]
+    files = [files[index] for index in np.random.default_rng(0).permutation(len(files))]  # a few are of all classes
+    runs = []
+    for pictures in (options.pictures // 100, options.pictures):
+        with tempfile.TemporaryDirectory() as place:
+            write_names(Path(place), files, pictures)
+            words = [sys.executable, __file__, place, "--size", str(options.size), "--measured", f"{place}/packed.h5"]
+            runs.append(json.loads(subprocess.run(words, check=True, stdout=subprocess.PIPE).stdout))
+    return {
+        "what": f"packing hard links to the {len(files)} files of {options.folder.name}, {options.size} pixels a side",
+        **describe_environment(),
+        "load": os.getloadavg()[0],
+        "runs": runs,
+    }
+
+
+def write_names(place: Path, files: list[tuple[Path, str]], pictures: int) -> None:
+    """Give the files as many names, listed in a CSV file."""
+    (place / "names").mkdir()
+    copies = [shutil.copy(path, place / f"{index}{path.suffix}") for index, (path, _) in enumerate(files)]
+    with (place / "list.csv").open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(("path", "label"))
+        for index in range(pictures):
+            path, label = files[index % len(files)]
+            name = f"names/{index:08}{path.suffix}"
+            os.link(copies[index % len(files)], place / name)
+            rows.writerow((name, label))
+
+
+def measured_pack(place: Path, out: Path, side: int) -> dict[str, float]:
+    """Pack in this process, which has done nothing else, and tell what it took."""
+    listing = list_pictures(place / "list.csv")
+    listed = peak_megabytes()
+    began = time.perf_counter()
+    pack(listing, out, side=side)
+    seconds = time.perf_counter() - began
+    return {
+        "pictures": len(listing.entries),
+        "seconds": seconds,
+        "pictures_per_second": len(listing.entries) / seconds,
+        "file_megabytes": out.stat().st_size / 1e6,
+        "peak_megabytes_once_listed": listed,
+        "peak_megabytes": peak_megabytes(),
+    }
+
+
+def peak_megabytes() -> float:
+    """Return the most memory that this process has had."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak * (1 if sys.platform == "darwin" else 1024) / 1e6
+
+
+if __name__ == "__main__":
+    main()

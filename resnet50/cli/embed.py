@@ -1,0 +1,45 @@
+"""``resnet50 embed``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+
+from resnet50.cli.predict import add_model_argument, find_model, say_rate
+from resnet50.cli.quiet import import_keras
+from resnet50.cli.source import reading
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("folder", metavar="FOLDER", help="folder of picture files, or one of them")
+    parser.add_argument("out", metavar="OUT.npz", help="file to write: features, paths, model, model_sha256")
+    add_model_argument(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Write the features of every picture; 2 if one could not be read, after the others are done."""
+    path = find_model(options.model)
+
+    import_keras()
+    from resnet50.classifier import Classifier
+    from resnet50.inference.embed import check_name, embed
+    from resnet50.inference.predict import find_pictures
+
+    check_name(options.out)
+    pictures = find_pictures([options.folder])
+    classifier = Classifier.load(path)
+    print(f"model: {path}, trained on {classifier.dataset}", file=sys.stderr)
+    began = time.perf_counter()
+    with reading() as show:
+        found = embed(classifier, pictures, progress=show)
+    seconds = time.perf_counter() - began
+    for told in found.unreadable:
+        print(told.reason, file=sys.stderr)
+    if not found.paths:
+        raise ValueError(f"{options.folder}: needed pictures, found none of {len(pictures)} files readable.")
+    found.save(options.out, model=path)
+    say_rate(len(pictures), len(found.unreadable), seconds)
+    print(f"{options.out}: {found.features.shape[0]} pictures, {found.features.shape[1]} features each")
+    return 2 if found.unreadable else 0

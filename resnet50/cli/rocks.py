@@ -1,0 +1,121 @@
+"""``resnet50 rocks similarity``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from resnet50.cli import source
+from resnet50.cli.predict import find_model
+from resnet50.cli.quiet import import_keras
+from resnet50.recipes import find_task, rocks
+from resnet50.training.run import RunFolder, write_text
+
+if TYPE_CHECKING:
+    from resnet50.evaluation.report import Report
+    from resnet50.evaluation.similarity import Correlation, Similarity
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    what = "compare what a network sees with what people judge alike"
+    similarity = actions.add_parser("similarity", help=what, description=what.capitalize() + ".", allow_abbrev=False)
+    similarity.add_argument("model", metavar="MODEL_OR_RUN", help="a .keras file, or the folder of a run")
+    similarity.add_argument(
+        "--data", metavar="DIR", help="folder with 360 Rocks, 120 Rocks and both mds files; else where the run had them"
+    )
+    similarity.add_argument("--out", metavar="DIR", help="folder of what is written; else that of the model")
+    similarity.add_argument(
+        "--permutations", type=int, default=1000, metavar="INT", help="shuffles that tell what chance gives (1000)"
+    )
+    similarity.add_argument("--json", action="store_true", help="print what similarity.json holds")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Compare, print a table, and write ``similarity.json`` and ``similarity.png``."""
+    path, data = find_model(options.model), options.data
+    if data is None and Path(options.model).is_dir():
+        data = RunFolder(Path(options.model)).read()[1]["data"].get("path")
+
+    import_keras()
+    from resnet50.classifier import Classifier
+    from resnet50.evaluation.features import feature_model
+    from resnet50.evaluation.report import score
+    from resnet50.evaluation.similarity import similarity
+    from resnet50.figures.save import save_figure
+    from resnet50.figures.similarity import draw_similarity
+
+    classifier = Classifier.load(path)
+    height, width = classifier.side
+    if height != width:
+        raise ValueError(f"{path}: needed a model of square pictures, got one of {width} x {height} pixels.")
+    parts = source.load(find_task(rocks.RECIPE.name), data, side=height, how={})
+    fitted, held_out = parts.training, parts.test
+    features = feature_model(classifier.model)
+    found = similarity(
+        features.predict(fitted.images, verbose=0),
+        rocks.human_space(data, fitted),
+        features.predict(held_out.images, verbose=0),
+        rocks.human_space(data, held_out),
+        permutations=options.permutations,
+    )
+    reports = {}
+    if classifier.class_names == held_out.class_names:
+        probabilities = classifier.probabilities(held_out.images)
+        reports = {"kinds": score(probabilities, held_out)}
+        reports["categories"] = score(*rocks.by_category(probabilities, held_out))
+    accuracy = {name: {"accuracy": report.accuracy, "interval": report.interval} for name, report in reports.items()}
+    told = {
+        "model": str(path),
+        "dataset": classifier.dataset,
+        "dimension_names": rocks.DIMENSIONS,
+        "similarity": asdict(found),
+        "test": accuracy,
+    }
+    out = path.parent if options.out is None else Path(options.out)
+    write_text(out / "similarity.json", json.dumps(told, indent=2))
+    title = f"Rocks as people see them, and as {path} does"
+    save_figure(draw_similarity(found, rocks.DIMENSIONS, title=title), out / "similarity.png")
+    if options.json:
+        print(json.dumps(told, indent=2))
+        return 0
+    _show(found, reports)
+    print(out / "similarity.json", out / "similarity.png", sep="\n")
+    return 0
+
+
+def _show(found: Similarity, reports: dict[str, Report]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    table = Table("", box=None, pad_edge=False)
+    columns = (found.fitted, found.held_out, found.realigned)
+    for heading in (
+        f"{found.fitted.pictures} aligned\non themselves",
+        f"{found.held_out.pictures} others,\naligned as these",
+        f"the {found.realigned.pictures} aligned\non themselves",
+    ):
+        table.add_column(f"{heading}\n{'r':>5} {'chance':>6} {'p':>6}", justify="right")
+    table.add_row("overall", *(_cell(each.overall) for each in columns))
+    for number, name in enumerate(rocks.DIMENSIONS):
+        table.add_row(f"{number + 1} {name}", *(_cell(each.dimensions[number]) for each in columns))
+    console.print(table, highlight=False)
+    console.print(
+        f"\nfeatures reduced to {len(rocks.DIMENSIONS)} dimensions, {found.variance:.1%} of their variance; r: "
+        f"correlation; chance: its mean over {found.permutations:,} shuffles",
+        highlight=False,
+        soft_wrap=True,
+    )
+    for name, report in reports.items():
+        low, high = report.interval
+        words = f"{report.pictures} test pictures, {len(report.classes)} {name}: accuracy {report.accuracy:.1%}"
+        console.print(f"{words} (95 % interval {low:.1%} to {high:.1%})", highlight=False, soft_wrap=True)
+
+
+def _cell(correlation: Correlation) -> str:
+    return f"{correlation.value:5.2f} {correlation.chance:6.2f} {correlation.p:6.3f}"

@@ -1,0 +1,387 @@
+"""The library's own file of pictures: HDF5 in the schema of SIGNS, the course's photos of hands.
+
+A part of a data set is ``{part}_set_x`` (uint8 pictures) and ``{part}_set_y`` (labels), where ``part`` is ``train``,
+``val`` or ``test``; ``list_classes`` names the classes. A file holds one part, as the course's do, or several. Files
+that this library writes add ``{part}_set_source_file``, ``{part}_set_group`` where there are groups, the attribute
+``dataset`` and, of files that were left out, ``unreadable_file`` and ``unreadable_reason``.
+"""
+
+from __future__ import annotations
+
+import errno
+import math
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from resnet50.data.split import Split, Unreadable
+from resnet50.files import atomic_path, open_h5
+
+MOST_BYTES = 16 << 30
+"""Most bytes of one key, decompressed, that are read into memory: a few KiB can declare TiB."""
+
+MAPPED_FROM = 256 << 20
+"""Bytes of a part's pictures from which on they stay in the file, if they lie there in one piece, until used."""
+
+_KEYS = {"training": "train", "validation": "val", "test": "test"}
+_NEEDED = "an HDF5 file in the schema of SIGNS"
+
+
+def read_h5(path: str | os.PathLike[str]) -> dict[str, Split]:
+    """Read and check every part that a file of the schema holds.
+
+    Args:
+        path: The file.
+
+    Returns:
+        One or more of ``"training"``, ``"validation"`` and ``"test"``, in this order, each as `read_part` gives it.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is not HDF5, holds no part, or its keys, shapes, types or values are not those of the schema.
+    """
+    path = Path(path)
+    with open_h5(path, needed=_NEEDED) as file, _damage_told(path):
+        parts = [part for part, key in _KEYS.items() if f"{key}_set_x" in file]
+        if not parts:
+            raise ValueError(f"{path}: needed the key train_set_x, val_set_x or test_set_x, found {_keys_of(file)}.")
+        return {part: _part(file, path, part) for part in parts}
+
+
+def read_part(path: str | os.PathLike[str], part: str) -> Split:
+    """Read and check one part of a file of the schema.
+
+    Args:
+        path: The file.
+        part: ``"training"``, ``"validation"`` or ``"test"``.
+
+    Returns:
+        The pictures, RGB uint8 ``(n, side, side, 3)``; labels in the course's ``(1, n)`` form become ``(n,)``. From
+        `MAPPED_FROM` bytes on, uncompressed pictures are mapped into memory, so that only those in use take room.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is not HDF5, or its keys, shapes, types or values are not those of the schema.
+    """
+    path = Path(path)
+    with open_h5(path, needed=_NEEDED) as file, _damage_told(path):
+        return _part(file, path, part)
+
+
+def read_unreadable(path: str | os.PathLike[str]) -> tuple[Unreadable, ...]:
+    """Return the files that were left out when a file of the schema was packed; none for a file that tells of none.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is not HDF5, or is damaged.
+    """
+    path = Path(path)
+    with open_h5(path, needed=_NEEDED) as file, _damage_told(path):
+        if "unreadable_file" not in file:
+            return ()
+        names, reasons = (_texts(file, key, path) for key in ("unreadable_file", "unreadable_reason"))
+        return tuple(Unreadable(*told) for told in zip(names, reasons, strict=False))
+
+
+def write_part(split: Split, path: str | os.PathLike[str], part: str) -> None:
+    """Write a split as the only part of a file, compressed, atomically.
+
+    Args:
+        split: What to write.
+        path: The file; one that exists is replaced once the new one is complete.
+        part: ``"training"``, ``"validation"`` or ``"test"``.
+
+    Raises:
+        ValueError: If `read_part` would refuse the file: there are no pictures, or they are not square, or the classes
+            are fewer than two, of the same name, or of a name that cannot be printed.
+    """
+    if not _is_square_rgb(split.images.shape):
+        raise ValueError(f"{path}: needed pictures (n, side, side, 3) to write, got {split.images.shape}.")
+    with new_h5(path, split.class_names, split.dataset) as file:
+        file.create_dataset(f"{_key(part)}_set_x", data=split.images, compression="gzip", compression_opts=1)
+        add_labels(file, part, split.labels, split.sources, split.groups)
+
+
+@contextmanager
+def new_h5(
+    path: str | os.PathLike[str], class_names: Sequence[str], dataset: str, *, room: int = 0
+) -> Iterator[h5py.File]:
+    """Give a file of the schema to add parts to; it gets its name when the block ends without an error.
+
+    The same content gives the same bytes. HDF5 1.10 and later read the file.
+
+    Args:
+        path: The file; one that exists is replaced once the new one is complete.
+        class_names: Name of each class.
+        dataset: Name of the data set.
+        room: Bytes of disk to keep for the file from the start, if it is known; what is not used is given back.
+
+    Yields:
+        The open file.
+
+    Raises:
+        OSError: If the disk has not as much room.
+        ValueError: If the classes are fewer than two, of the same name, or of a name that cannot be printed.
+    """
+    _check_names(class_names, f"{path}: needed class names")
+    access, creation = h5py.h5p.create(h5py.h5p.FILE_ACCESS), h5py.h5p.create(h5py.h5p.FILE_CREATE)
+    access.set_libver_bounds(h5py.h5f.LIBVER_V110, h5py.h5f.LIBVER_V110)  # earlier ones have no index without a size
+    creation.set_obj_track_times(False)
+    with atomic_path(path) as temporary:
+        with h5py.File(h5py.h5f.create(os.fsencode(temporary), h5py.h5f.ACC_TRUNC, creation, access)) as file:
+            if room:
+                _keep_room(file.id.get_vfd_handle(), room)
+            file["list_classes"] = _bytes(class_names)
+            if dataset:  # of a fixed length: HDF5 1.14 can loop for ever over a damaged heap of others
+                file.attrs["dataset"] = _bytes([dataset])[0]
+            yield file
+            file.flush()
+            size = file.id.get_filesize()
+        os.truncate(temporary, size)
+
+
+def add_images(file: h5py.File, part: str, count: int, side: int) -> h5py.h5d.DatasetID:
+    """Make room in a new file for a part's pictures, which are then written one by one and need no memory here.
+
+    A chunk is one picture, uncompressed, and all are allocated at once, so that they lie one after another and
+    `read_part` can map them.
+
+    Args:
+        file: What `new_h5` gave.
+        part: ``"training"``, ``"validation"`` or ``"test"``.
+        count: Number of pictures; ``set_extent`` can make it smaller later.
+        side: Their height and width in pixels.
+
+    Returns:
+        HDF5's handle: ``write_direct_chunk((k, 0, 0, 0), picture)`` writes picture k.
+    """
+    creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    creation.set_chunk((1, side, side, 3))
+    creation.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+    creation.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+    creation.set_obj_track_times(False)
+    space = h5py.h5s.create_simple((count, side, side, 3))
+    return h5py.h5d.create(file.id, f"{_key(part)}_set_x".encode(), h5py.h5t.STD_U8LE, space, creation)
+
+
+def add_labels(
+    file: h5py.File, part: str, labels: np.ndarray, sources: Sequence[str], groups: Sequence[str] = ()
+) -> None:
+    """Write all of a part that is not pixels.
+
+    Args:
+        file: What `new_h5` gave.
+        part: ``"training"``, ``"validation"`` or ``"test"``.
+        labels: int64 ``(n,)``.
+        sources: Where each picture came from.
+        groups: Group of each picture, or none.
+    """
+    key = _key(part)
+    file[f"{key}_set_y"] = labels
+    file[f"{key}_set_source_file"] = _bytes(sources)
+    if groups:
+        file[f"{key}_set_group"] = _bytes(groups)
+
+
+def add_unreadable(file: h5py.File, unreadable: Sequence[Unreadable]) -> None:
+    """Write which files were left out, and why.
+
+    Args:
+        file: What `new_h5` gave.
+        unreadable: The files; none is written if there are none.
+    """
+    if unreadable:
+        file["unreadable_file"] = _bytes([told.path for told in unreadable])
+        file["unreadable_reason"] = _bytes([told.reason for told in unreadable])
+
+
+def _keep_room(handle: int, size: int) -> None:
+    """Take disk for an open file, since one that is full when HDF5 closes its file kills the process."""
+    if hasattr(os, "posix_fallocate"):
+        try:
+            os.posix_fallocate(handle, 0, size)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):  # not every kind of disk can
+                raise
+
+
+def _key(part: str) -> str:
+    if part not in _KEYS:
+        raise ValueError(f"a part must be one of {', '.join(_KEYS)}, got {part!r}.")
+    return _KEYS[part]
+
+
+def _bytes(texts: Sequence[str]) -> np.ndarray:
+    # A source is often a file name, which need not be UTF-8 on Linux.
+    return np.array([text.encode("utf-8", "surrogateescape") for text in texts])
+
+
+def _part(file: h5py.File, path: Path, part: str) -> Split:
+    key = _key(part)
+    x, y, classes = (_dataset(file, name, path) for name in (f"{key}_set_x", f"{key}_set_y", "list_classes"))
+    if not _is_square_rgb(x.shape):
+        raise ValueError(f"{path}: needed {key}_set_x of shape (n, side, side, 3), found {x.shape}.")
+    if x.dtype != np.uint8:
+        raise ValueError(f"{path}: needed {key}_set_x of type uint8 (0..255), found {x.dtype}.")
+    if y.shape not in ((len(x),), (1, len(x))):
+        raise ValueError(
+            f"{path}: needed {key}_set_y of shape ({len(x)},) or (1, {len(x)}) for {len(x)} pictures, found {y.shape}."
+        )
+    class_names = _names(classes, path)
+    images = _images(x, path)
+    labels = _labels(y, len(class_names), path)
+    sources = tuple(f"{path.name}#{index}" for index in range(len(x)))
+    for name in (f"{key}_set_source_file", "source_file"):  # the second is how a file of one part may have it
+        where = file.get(name)
+        if isinstance(where, h5py.Dataset) and where.shape == (len(x),) and _is_text(where):
+            sources = tuple(_text(source) for source in _read(where, path))
+            break
+    groups = _texts(file, f"{key}_set_group", path) if f"{key}_set_group" in file else ()
+    if groups and len(groups) != len(x):
+        raise ValueError(f"{path}: needed {key}_set_group of shape ({len(x)},), found ({len(groups)},).")
+    name = file.attrs.get("dataset")
+    dataset = " ".join(_text(name).split()) if isinstance(name, str | bytes) else ""
+    if not dataset:  # the course's files do not say what they hold
+        dataset = "SIGNS" if class_names == tuple("012345") else path.stem
+    return Split(images=images, labels=labels, class_names=class_names, sources=sources, dataset=dataset, groups=groups)
+
+
+@contextmanager
+def _damage_told(path: Path) -> Iterator[None]:
+    """Turn the many kinds of error that h5py raises on a damaged or strange file into one."""
+    try:
+        yield
+    except (KeyError, MemoryError, OSError, RuntimeError, TypeError) as error:
+        raise ValueError(
+            f"{path} cannot be read, it is damaged or holds what h5py does not know ({_one_line(error)})."
+        ) from error
+
+
+def _dataset(file: h5py.File, key: str, path: Path) -> h5py.Dataset:
+    value = file.get(key)
+    if not isinstance(value, h5py.Dataset):
+        if key in (str(name) for name in file):
+            found = "a group" if isinstance(value, h5py.Group) else "a link that leads to none"
+            raise ValueError(f"{path}: needed the data set {key}, found {found}.")
+        raise ValueError(f"{path}: needed the key {key}, found {_keys_of(file)}.")
+    return value
+
+
+def _keys_of(file: h5py.File) -> str:
+    keys = [str(name) for name in file]  # h5py gives bytes for a name that is not UTF-8
+    shown = ", ".join(name if name.isprintable() else repr(name) for name in keys[:10])
+    return (shown or "no keys at all") + (", …" if len(keys) > 10 else "")
+
+
+def _images(dataset: h5py.Dataset, path: Path) -> np.ndarray:
+    start = _start(dataset) if dataset.nbytes >= MAPPED_FROM else None
+    if start is None:
+        return _read(dataset, path)
+    # by the open file's own handle: another may have got its name meanwhile
+    with os.fdopen(os.dup(dataset.file.id.get_vfd_handle()), "rb") as raw:
+        return np.memmap(raw, np.uint8, "r", start, dataset.shape)
+
+
+def _start(dataset: h5py.Dataset) -> int | None:
+    """Return where in the file the bytes of all pictures lie one after another, or None if they do not."""
+    stored = dataset.id
+    creation = stored.get_create_plist()
+    plain_type = stored.get_type() in (h5py.h5t.STD_U8LE, h5py.h5t.STD_U8BE)
+    if not plain_type or creation.get_nfilters() or dataset.is_virtual or dataset.external:
+        return None
+    picture = math.prod(dataset.shape[1:])
+    if dataset.chunks is None:
+        start = stored.get_offset()
+    elif dataset.chunks == (1, *dataset.shape[1:]) and stored.get_num_chunks() == len(dataset):
+        start = stored.get_chunk_info(0).byte_offset
+        stray = stored.chunk_iter(
+            lambda chunk: None if chunk.byte_offset == start + chunk.chunk_offset[0] * picture else chunk
+        )
+        if stray is not None:
+            return None
+    else:
+        return None
+    size = os.fstat(dataset.file.id.get_vfd_handle()).st_size
+    return start if start is not None and start + len(dataset) * picture <= size else None
+
+
+def _read(dataset: h5py.Dataset, path: Path) -> np.ndarray:
+    if dataset.nbytes > MOST_BYTES:
+        raise ValueError(
+            f"{path}: {dataset.name} declares {dataset.nbytes / 2**30:.1f} GiB, the most that is read is "
+            f"{MOST_BYTES / 2**30:g} GiB."
+        )
+    if dataset.is_virtual or dataset.external:
+        raise ValueError(f"{path}: needed {dataset.name} in the file itself, found that it lies in other files.")
+    # HDF5 gives zeros for what was never written, which would pass for black pictures and for class 0.
+    if dataset.chunks is None:
+        complete = dataset.id.get_storage_size() >= dataset.size * dataset.id.get_type().get_size()
+    else:
+        chunks = math.prod(-(-length // step) for length, step in zip(dataset.shape, dataset.chunks, strict=True))
+        complete = dataset.id.get_num_chunks() >= chunks
+    if not complete:
+        raise ValueError(f"{path}: {dataset.name} was never written to its end; make or fetch the file again.")
+    return dataset[()]
+
+
+def _texts(file: h5py.File, key: str, path: Path) -> tuple[str, ...]:
+    dataset = _dataset(file, key, path)
+    if dataset.ndim != 1 or not _is_text(dataset):
+        raise ValueError(f"{path}: needed {key} to be a list of text, found {dataset.dtype} {dataset.shape}.")
+    return tuple(_text(value) for value in _read(dataset, path))
+
+
+def _is_square_rgb(shape: tuple[int, ...] | None) -> bool:
+    return shape is not None and len(shape) == 4 and shape[1] == shape[2] and shape[3] == 3 and 0 not in shape
+
+
+def _names(classes: h5py.Dataset, path: Path) -> tuple[str, ...]:
+    if classes.ndim != 1:
+        raise ValueError(f"{path}: needed list_classes of shape (classes,), found {classes.shape}.")
+    if classes.dtype.kind not in "iu" and not _is_text(classes):
+        raise ValueError(f"{path}: needed list_classes of text or whole numbers, found {classes.dtype}.")
+    names = tuple(_text(name) for name in _read(classes, path))
+    _check_names(names, f"{path}: needed list_classes")
+    return names
+
+
+def _check_names(names: Sequence[str], needed: str) -> None:
+    if len(names) < 2:
+        raise ValueError(f"{needed}, at least 2, found {len(names)}.")
+    for name in names:
+        if not name or not name.isprintable():
+            raise ValueError(f"{needed} that can be printed, found {name!r}.")
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"{needed} that differ, found {twice} more than once.")
+
+
+def _labels(y: h5py.Dataset, classes: int, path: Path) -> np.ndarray:
+    needed = f"{path}: needed {(y.name or '').removeprefix('/')}"
+    if y.dtype.kind not in "iuf":
+        raise ValueError(f"{needed} of whole numbers, found {y.dtype}.")
+    values = _read(y, path).reshape(-1)
+    if values.dtype.kind == "f":
+        if not np.isfinite(values).all():
+            raise ValueError(f"{needed} of whole numbers, found NaN or infinity.")
+        if (values != np.rint(values)).any():
+            raise ValueError(f"{needed} of whole numbers, found {values[values != np.rint(values)][0]}.")
+    if values.min() < 0 or values.max() >= classes:
+        raise ValueError(f"{needed} within 0..{classes - 1}, found {values.min()}..{values.max()}.")
+    return values.astype(np.int64)
+
+
+def _is_text(dataset: h5py.Dataset) -> bool:
+    return h5py.check_string_dtype(dataset.dtype) is not None
+
+
+def _text(value: object) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,361 @@
+"""Which pictures a source holds, which class each shows, and which part each belongs to; no picture is opened here."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, NoReturn
+
+from resnet50.data.images import SUFFIXES
+
+PARTS = ("training", "validation", "test")
+"""What a picture can be for."""
+
+_PART_NAMES = {
+    **dict.fromkeys(("train", "training"), "training"),
+    **dict.fromkeys(("val", "valid", "validation"), "validation"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+# Pictures too, which the decoder refuses: listed, so that they are named and counted and not lost without a word.
+_REFUSED = (".arw", ".avif", ".cr2", ".dng", ".heic", ".heif", ".ico", ".jp2", ".jxl", ".nef", ".psd", ".tga")
+_NO_CLASSES = ("__MACOSX", "@eaDir")  # what macOS' archives and Synology's disks put beside pictures
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One picture of a source.
+
+    Attributes:
+        path: The file, which may be damaged or missing: that is for the decoder to say.
+        label: Index into the listing's ``class_names``.
+        part: One of `PARTS`; None if the source does not say.
+        group: What the picture belongs to, such as a patient or a specimen; "" for nothing.
+    """
+
+    path: Path
+    label: int
+    part: str | None = None
+    group: str = ""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The pictures of a source.
+
+    Attributes:
+        root: Folder that the source's paths start from.
+        entries: The pictures, in the order of their paths, name by name; the same on every machine.
+        class_names: At least two names, in the order of the labels: sorted, as numbers if all are whole numbers.
+        dataset: Name of the source, for figures and reports.
+    """
+
+    root: Path
+    entries: tuple[Entry, ...]
+    class_names: tuple[str, ...]
+    dataset: str
+
+
+class _Found(NamedTuple):
+    path: Path
+    name: str  # of the class
+    part: str | None = None
+    group: str = ""
+
+
+def list_pictures(source: str | os.PathLike[str], *, pattern: str | None = None) -> Listing:
+    """Find the pictures of a folder or a CSV file.
+
+    A folder holds a folder for each class, or folders ``train``, ``val`` and ``test`` (also ``training``, ``valid``,
+    ``validation``, ``testing``, in any case; the last two may be missing) that do. What lies deeper in a class's folder
+    belongs to that class. Hidden files, what is no picture by its name, and folders without pictures are passed over.
+    Folders that are links are followed.
+
+    A CSV file is UTF-8 and has a header with the columns ``path`` (relative to the file) and ``label`` (any text or
+    number, which becomes the class name), and perhaps ``split`` (as the folders above) and ``group``; other columns are
+    passed over. Commas, semicolons or tabs separate.
+
+    Args:
+        source: The folder or the CSV file.
+        pattern: Regular expression with a group named ``class``, and perhaps ``part`` and ``group``, searched in the
+            path of each picture below the folder, with ``/`` between names; for folders whose file names say the class,
+            such as ``"[IMS]_(?P<class>[^_]+)_"`` for ``I_Andesite_1_120.jpg``. Every picture must match.
+
+    Returns:
+        The pictures, at least one of each of two classes.
+
+    Raises:
+        FileNotFoundError: If there is no such folder or file.
+        ValueError: If there are no pictures or fewer than two classes, a class has no training pictures or a name that
+            cannot be printed, a picture has no class or is there twice, only some pictures have a part, or the pattern
+            or the CSV file is not as above.
+    """
+    source = Path(source)
+    if source.is_dir():
+        found = _in_folders(source) if pattern is None else _by_pattern(source, pattern)
+        return _listing(source, source, found)
+    if not source.exists():
+        raise FileNotFoundError(f"{source}: needed a folder of pictures or a CSV file, found nothing there.")
+    if source.suffix.lower() != ".csv" or not source.is_file():
+        raise ValueError(f"{source}: needed a folder of pictures or a CSV file, found neither.")
+    if pattern is not None:
+        raise ValueError(f"{source}: needed a folder to search with a pattern, found a CSV file, which names classes.")
+    return _listing(source, source.parent, _from_csv(source))
+
+
+def _listing(source: Path, root: Path, found: Sequence[_Found]) -> Listing:
+    """Check what all kinds of source have to keep to, and number the classes."""
+    without = [each.path for each in found if each.part is None]
+    if 0 < len(without) < len(found):
+        raise ValueError(
+            f"{source}: needed a part for every picture or for none, found {len(without):,} of {len(found):,} without, "
+            f"such as {_show(without[0])}."
+        )
+    names = sorted({each.name for each in found}, key=_numbers_first)
+    for name in names:
+        if not name or not name.isprintable():
+            raise ValueError(f"{source}: needed class names that can be printed, found {name!r}; rename that class.")
+    if len(names) < 2:
+        raise ValueError(
+            f"{source}: needed pictures of at least two classes, found {len(found):,} of one, {names[0]}; "
+            "add the folder, or the rows, of another class."
+        )
+    if not without:
+        learnt = {each.name for each in found if each.part == "training"}
+        for each in found:
+            if each.name not in learnt:
+                raise ValueError(
+                    f"{source}: needed training pictures of every class, found none of {each.name}, which is in the "
+                    f"{each.part} part; the names of a class must be the same in all parts."
+                )
+    label = {name: index for index, name in enumerate(names)}
+    ordered = sorted(found, key=lambda each: each.path.parts)
+    entries = tuple(Entry(each.path, label[each.name], each.part, each.group) for each in ordered)
+    dataset = source.resolve().stem if source.is_file() else source.resolve().name
+    return Listing(root, entries, tuple(names), _show(dataset or source))
+
+
+def _numbers_first(name: str) -> tuple[bool, int, str]:
+    """Sort whole numbers as numbers, so that class 10 comes after class 2, and before all text."""
+    number = re.fullmatch("-?[0-9]{1,18}", name) is not None
+    return not number, int(name) if number else 0, name
+
+
+def _in_folders(root: Path) -> list[_Found]:
+    """Take the class from the first folder below the root or, if there are parts, below that of the part."""
+    paths = _pictures(root)
+    parts = _part_folders(root, paths)
+    depth = 1 if parts else 0  # where the class stands
+    found, loose = [], []
+    for inside in paths:
+        if parts and inside[0] not in parts:
+            raise ValueError(
+                f"{root}: needed pictures in the folders {_names(parts)} alone, found {_show('/'.join(inside))} too; "
+                "move it into one of them, or out."
+            )
+        if len(inside) > depth + 1:
+            found.append(_Found(root.joinpath(*inside), _name(inside[depth]), parts[inside[0]] if parts else None))
+        else:
+            loose.append(inside)
+    if loose:
+        _refuse_loose(root, loose, found)
+    if len({each.name for each in found}) < 2:
+        _refuse_level(root, paths)
+    return found
+
+
+def _part_folders(root: Path, paths: Sequence[tuple[str, ...]]) -> dict[str, str]:
+    """Tell which folders of the root are parts: {folder: part}; none if they are classes."""
+    folders = {inside[0] for inside in paths if len(inside) > 1}
+    named = {folder: _PART_NAMES[folder.lower()] for folder in sorted(folders) if folder.lower() in _PART_NAMES}
+    holding = {inside[0] for inside in paths if len(inside) > 2}  # a folder of a folder
+    learnt = [folder for folder, part in named.items() if part == "training"]
+    if not any(folder in holding for folder in learnt) and set(named) != folders:
+        return {}  # train is a class, as in bus, car, train
+    for part, times in Counter(named.values()).items():
+        if times > 1:
+            twice = _names([folder for folder in named if named[folder] == part])
+            raise ValueError(f"{root}: needed one folder of {part} pictures, found {twice}; move them into one.")
+    if named and not learnt:
+        raise ValueError(f"{root}: needed a folder train beside {_names(named)}, found none with pictures.")
+    return named
+
+
+def _refuse_loose(root: Path, loose: Sequence[tuple[str, ...]], found: Sequence[_Found]) -> NoReturn:
+    """Refuse pictures that lie where the folders of the classes should be."""
+    folder = root.joinpath(*loose[0][:-1])
+    count = sum(inside[:-1] == loose[0][:-1] for inside in loose)
+    if any(folder in each.path.parents for each in found):
+        raise ValueError(
+            f"{folder}: needed every picture in the folder of its class, found {count:,} beside these folders, such as "
+            f"{_show(loose[0][-1])}; move them into one, or out."
+        )
+    advice = (
+        "if this is the folder of one class, name the one above" if folder == root else "if none is known, move them"
+    )
+    raise ValueError(
+        f"{folder}: needed a folder for each class, found {count:,} pictures without one; make such folders, give a "
+        f"pattern that finds the class in the file names or, {advice}."
+    )
+
+
+def _refuse_level(root: Path, paths: Sequence[tuple[str, ...]]) -> None:
+    """Refuse a folder whose only folder holds the classes, as an unpacked archive often does."""
+    shared: tuple[str, ...] = ()
+    for names in zip(*(inside[:-1] for inside in paths), strict=False):
+        if len(set(names)) > 1:
+            break
+        shared += names[:1]
+    below = {inside[len(shared)] for inside in paths if len(inside) > len(shared) + 1}
+    if shared and len(below) > 1:
+        raise ValueError(
+            f"{root}: needed a folder for each class, found only {_show('/'.join(shared))}, which holds "
+            f"{_names(sorted(below))}; name {_show(root.joinpath(*shared))} instead."
+        )
+
+
+def _by_pattern(root: Path, pattern: str) -> list[_Found]:
+    try:
+        search = re.compile(pattern)
+    except (re.error, RecursionError, OverflowError) as error:
+        raise ValueError(f"needed a pattern that is a regular expression, got {pattern!r} ({error}).") from error
+    if "class" not in search.groupindex:
+        raise ValueError(f"needed a pattern with a group named class, such as '(?P<class>[^_]+)_', got {pattern!r}.")
+    found, missed = [], []
+    for inside in _pictures(root):
+        path = root.joinpath(*inside)
+        match = search.search("/".join(inside))
+        groups = match.groupdict() if match else {}
+        if not groups.get("class"):
+            missed.append(path)
+            continue
+        part = groups.get("part")
+        if part and part.lower() not in _PART_NAMES:
+            _refuse_part(path, part)
+        found.append(
+            _Found(path, _name(groups["class"]), _PART_NAMES[part.lower()] if part else None, groups.get("group") or "")
+        )
+    if missed:
+        raise ValueError(
+            f"{root}: needed a pattern that finds a class in every picture's path, found none in {len(missed):,} of "
+            f"{len(found) + len(missed):,}, such as {_show(missed[0].relative_to(root).as_posix())}, "
+            f"with {pattern!r}."
+        )
+    return found
+
+
+def _from_csv(path: Path) -> list[_Found]:
+    found: list[_Found] = []
+    lines: dict[str, int] = {}  # where each path stands
+    for line, row in _rows(path):
+        where = f"{path}, line {line}"
+        for column in ("path", "label"):
+            if not row[column]:
+                raise ValueError(f"{where}: needed a {column}, found none.")
+        split = row.get("split")
+        if split and split.lower() not in _PART_NAMES:
+            _refuse_part(where, split)
+        picture = path.parent / row["path"]
+        first = lines.setdefault(os.path.normpath(picture), line)
+        if first != line:
+            raise ValueError(f"{where}: needed each picture once, found {_show(row['path'])} in line {first} too.")
+        part = _PART_NAMES[split.lower()] if split else None
+        found.append(_Found(picture, _name(row["label"]), part, row.get("group", "")))
+    if not found:
+        raise ValueError(f"{path}: needed a row for each picture, found a header alone.")
+    try:
+        there = any(each.path.exists() for each in found)
+    except (OSError, ValueError):  # a name too long, or with a zero byte
+        there = True  # for the decoder to say
+    if not there:
+        raise ValueError(
+            f"{path}: needed paths relative to the folder {path.parent}, found no file at any of the {len(found):,}, "
+            f"such as {_show(found[0].path)}."
+        )
+    return found
+
+
+def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield the line in which each row ends, counted from 1, and its fields by column."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            delimiter = max(",;\t", key=file.readline().count)
+            file.seek(0)
+            rows = csv.reader(file, delimiter=delimiter, strict=True)
+            header = [field.strip().lower() for field in next(rows, [])]
+            for column in ("path", "label", "split", "group"):
+                times = header.count(column)
+                if times > 1 or (not times and column in ("path", "label")):
+                    raise ValueError(
+                        f"{path}: needed a header with one column {column}, found "
+                        f"{', '.join(map(_show, header[:20])) or 'an empty file'}."
+                    )
+            for row in rows:
+                if not any(row):
+                    continue
+                if len(row) != len(header):
+                    raise ValueError(
+                        f"{path}, line {rows.line_num}: needed {len(header)} fields as in the header, found {len(row)}."
+                    )
+                yield rows.line_num, dict(zip(header, map(str.strip, row), strict=True))
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: needed a CSV file in UTF-8, found other bytes; save it as CSV UTF-8.") from error
+    except (csv.Error, OSError) as error:
+        raise ValueError(f"{path}: cannot be read as a CSV file ({error}).") from error
+
+
+def _pictures(root: Path) -> list[tuple[str, ...]]:
+    """Return the path below the root of each file that is a picture by its name, as names, sorted."""
+    pictures, others = [], 0
+    seen: dict[tuple[int, int], Path] = {}
+    for folder, folders, files in os.walk(root, followlinks=True, onerror=_refuse_folder):
+        here = Path(folder)
+        inside = here.relative_to(root).parts
+        folders[:] = [name for name in sorted(folders) if not name.startswith(".") and name not in _NO_CLASSES]
+        status = here.stat()
+        first = seen.setdefault((status.st_dev, status.st_ino), here)
+        if first in here.parents:  # a link that leads back up
+            folders.clear()
+            continue
+        if first != here:
+            raise ValueError(f"{here}: needed each picture once, found that it is the folder {first}; remove the link.")
+        for name in files:
+            if not name.startswith("."):
+                if name.lower().endswith(SUFFIXES + _REFUSED):
+                    pictures.append((*inside, name))
+                else:
+                    others += 1
+    if not pictures:
+        raise ValueError(
+            f"{root}: needed pictures ({', '.join(SUFFIXES)}), found none in it; {others:,} files of other kinds."
+        )
+    return sorted(pictures)
+
+
+def _refuse_folder(error: OSError) -> NoReturn:
+    raise ValueError(f"{error.filename}: needed a folder that can be read ({error.strerror}).") from error
+
+
+def _refuse_part(where: object, name: str) -> NoReturn:
+    raise ValueError(f"{where}: needed one of {', '.join(_PART_NAMES)} as its part, found {name!r}.")
+
+
+def _name(text: str) -> str:
+    """Return one spelling for names that look alike: macOS takes accents apart."""
+    return unicodedata.normalize("NFC", text).strip()
+
+
+def _names(names: Sequence[str] | dict[str, str]) -> str:
+    some = [_show(name) for name in names]
+    return ", ".join(some[:10]) + (f" and {len(some) - 10:,} more" if len(some) > 10 else "")
+
+
+def _show(text: object) -> str:
+    """Return what can be printed: a file's name may hold line breaks, or bytes that are no text."""
+    shown = str(text)
+    return shown if shown.isprintable() else repr(shown)[1:-1]

@@ -1,0 +1,229 @@
+"""Decoding a whole source once, into one file that is trained from many times."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import h5py
+import numpy as np
+
+from resnet50.data.hdf5 import add_images, add_labels, add_unreadable, new_h5
+from resnet50.data.images import read_image
+from resnet50.data.listing import PARTS, Entry, Listing
+from resnet50.data.split import Unreadable
+from resnet50.download import Progress
+
+try:
+    import fcntl
+except ImportError:  # Windows, where a file that is open cannot be removed anyway
+    fcntl = None  # type: ignore[assignment]
+
+THREADS = os.cpu_count() or 1
+"""Pictures that are decoded at the same time: Pillow lets other threads run meanwhile."""
+
+_AHEAD = 4  # pictures per thread that are decoded before they are asked for
+_SHOWN = 3  # files that an error names
+_REST = 256  # bytes for the label of a picture, or the reason why it is left out
+_JUST_BEGUN = 5  # seconds in which a file has been made, but may not be locked yet
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+
+def pack(
+    listing: Listing,
+    out: str | os.PathLike[str],
+    *,
+    side: int,
+    most_unreadable: float = 0.1,
+    progress: Progress | None = None,
+) -> tuple[Unreadable, ...]:
+    """Decode every picture of a listing into one file in the schema of `resnet50.data.hdf5`.
+
+    Pictures are decoded by several threads and written one by one, so that memory does not grow with their number; they
+    lie in the file as they are used, uncompressed. The same pictures give the same bytes. The file gets its name when
+    it is complete; what a killed process left half written is removed by the next that packs into the same folder.
+
+    Args:
+        listing: The pictures, their classes and parts; what has no part becomes training.
+        out: The file; one that exists is replaced once the new one is complete.
+        side: Height and width in pixels that each picture is brought to, by `read_image`.
+        most_unreadable: Share of the files, 0..1, that may be left out since they cannot be read.
+        progress: Called with the files that are done and their number.
+
+    Returns:
+        The files that were left out, each with its reason; they are listed in the file too.
+
+    Raises:
+        OSError: If there is not enough room on the disk, or the file cannot be written.
+        ValueError: If more files than allowed cannot be read, or none can, or an argument is not as described.
+    """
+    if side < 1:
+        raise ValueError(f"side must be at least 1 pixel, got {side!r}.")
+    check_unreadable((), listing, most_unreadable)
+    out, total = Path(out), len(listing.entries)
+    size = _most_bytes(listing, side)
+    _remove_leftovers(out)
+    _check_room(out, size)
+    unreadable: list[Unreadable] = []
+    with _full_disk_told(out, size), new_h5(out, listing.class_names, listing.dataset, room=size) as file:
+        counts = Counter(_part_of(entry) for entry in listing.entries)
+        rows = {part: _Rows(add_images(file, part, counts[part], side)) for part in PARTS if counts[part]}
+        for done, (entry, image) in enumerate(in_order(lambda e: _decode(e, side), listing.entries), 1):
+            if isinstance(image, np.ndarray):
+                rows[_part_of(entry)].add(image, entry, name_of(entry, listing))
+            else:
+                unreadable.append(Unreadable(name_of(entry, listing), image))
+                check_unreadable(unreadable, listing, most_unreadable)
+            if progress is not None:
+                progress(done, total)
+        if len(unreadable) == total:
+            raise ValueError(f"{listing.root}: none of {total} files can be read, such as {_named(unreadable[:1])}.")
+        for part in rows:
+            rows[part].finish(file, part)
+        add_unreadable(file, unreadable)
+    return tuple(unreadable)
+
+
+def check_unreadable(unreadable: Sequence[Unreadable], listing: Listing, most: float) -> None:
+    """Refuse a source of which too many files cannot be read.
+
+    Args:
+        unreadable: Those that cannot.
+        listing: All files.
+        most: Share that is allowed, 0..1.
+
+    Raises:
+        ValueError: If there are more, or the share is not 0..1.
+    """
+    if not 0 <= most <= 1:
+        raise ValueError(f"most_unreadable must be 0..1, got {most!r}.")
+    if len(unreadable) > most * len(listing.entries):
+        raise ValueError(
+            f"{listing.root}: at least {len(unreadable)} of {len(listing.entries)} files cannot be read, more than the "
+            f"share of {most:g} that may be left out: {_named(unreadable[:_SHOWN])}"
+            f"{' …' if len(unreadable) > _SHOWN else ''}; mend or remove them, or allow more."
+        )
+
+
+def name_of(entry: Entry, listing: Listing) -> str:
+    """Return a picture's path below the listing's root, with ``/`` between names."""
+    inside = entry.path.is_relative_to(listing.root)
+    return (entry.path.relative_to(listing.root) if inside else entry.path).as_posix()
+
+
+def in_order(
+    function: Callable[[_Item], _Result], items: Iterable[_Item], *, ahead: int = _AHEAD * THREADS
+) -> Iterator[_Result]:
+    """Apply a function by `THREADS` threads, a few items ahead of what is asked for.
+
+    Args:
+        function: What to do with each item.
+        items: Any number.
+        ahead: Most items that are worked on, or done, before they are asked for.
+
+    Yields:
+        The results, in the order of the items.
+    """
+    waiting: deque[Future[_Result]] = deque()
+    with ThreadPoolExecutor(THREADS) as threads:
+        try:
+            for item in items:
+                waiting.append(threads.submit(function, item))
+                if len(waiting) >= ahead:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+@dataclass
+class _Rows:
+    """A part in the making."""
+
+    images: h5py.h5d.DatasetID
+    labels: list[int] = field(default_factory=list)
+    sources: list[str] = field(default_factory=list)
+    groups: list[str] = field(default_factory=list)
+
+    def add(self, image: np.ndarray, entry: Entry, source: str) -> None:
+        self.images.write_direct_chunk((len(self.labels), 0, 0, 0), image)
+        self.labels.append(entry.label)
+        self.sources.append(source)
+        self.groups.append(entry.group)
+
+    def finish(self, file: h5py.File, part: str) -> None:
+        if not self.labels:
+            del file[h5py.h5i.get_name(self.images)]
+            return
+        self.images.set_extent((len(self.labels), *self.images.shape[1:]))
+        groups = self.groups if any(self.groups) else ()
+        add_labels(file, part, np.array(self.labels, dtype=np.int64), self.sources, groups)
+
+
+def _part_of(entry: Entry) -> str:
+    return entry.part or "training"
+
+
+def _decode(entry: Entry, side: int) -> tuple[Entry, np.ndarray | str]:
+    """Return the picture, or why it cannot be read."""
+    try:
+        return entry, read_image(entry.path, height=side, width=side)
+    except (ValueError, FileNotFoundError) as error:
+        return entry, str(error).removeprefix(f"{entry.path}: ").removesuffix(".")
+
+
+def _named(unreadable: Iterable[Unreadable]) -> str:
+    return ", ".join(f"{told.path}: {told.reason}" for told in unreadable)
+
+
+def _most_bytes(listing: Listing, side: int) -> int:
+    texts = [(name_of(entry, listing), entry.group) for entry in listing.entries]
+    longest = [max(map(len, map(os.fsencode, column))) for column in zip(*texts, strict=True)]  # all take as much room
+    return len(texts) * (3 * side**2 + sum(longest) + _REST) + (1 << 20)
+
+
+def _check_room(out: Path, size: int) -> None:
+    folder = next(parent for parent in out.absolute().parents if parent.exists())
+    free = shutil.disk_usage(folder).free
+    if free < size:
+        raise OSError(
+            f"{out}: needed {size / 1e6:,.0f} MB of free disk for the packed pictures, found {free / 1e6:,.0f} MB; "
+            "make room, or choose another place or a smaller side."
+        )
+
+
+@contextmanager
+def _full_disk_told(out: Path, size: int) -> Iterator[None]:
+    """Say in one line what HDF5 says in several where the room that was free is taken by others meanwhile."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise OSError(
+            f"{out}: needed {size / 1e6:,.0f} MB of disk for the packed pictures, found it full before they were all "
+            "written; make room and start again."
+        ) from error
+
+
+def _remove_leftovers(out: Path) -> None:
+    """Remove what killed processes had begun to write beside a file."""
+    for leftover in out.parent.glob(f".partial-*{out.suffix}"):
+        with suppress(OSError), leftover.open("rb") as file:
+            if fcntl is not None:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # refused while HDF5 writes to it, which locks it too
+            if time.time() - leftover.stat().st_mtime > _JUST_BEGUN:
+                leftover.unlink()

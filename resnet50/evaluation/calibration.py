@@ -1,0 +1,177 @@
+"""Whether a classifier is right as often as it is sure: how far off it is, and the one number that mends most of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from resnet50.classifier import Classifier
+
+BINS = 15
+"""Equal parts of 0..1 into which pictures are sorted by how sure the classifier is."""
+
+_DRAWS = 200
+_HOTTEST = 20.0  # temperatures are looked for between its inverse and it
+_LEAST = 1e-38  # about the least float32; a softmax gives 0 below it
+
+
+@dataclass(frozen=True)
+class Bin:
+    """The pictures of whose class the classifier is about as sure.
+
+    Attributes:
+        pictures: Their number.
+        confidence: Mean probability of the most probable class, 0..1; 0 without pictures.
+        accuracy: Share that is right, 0..1; 0 without pictures.
+    """
+
+    pictures: int
+    confidence: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """What dividing the logits by a temperature that was fitted on validation pictures makes of the test scores.
+
+    Attributes:
+        temperature: The divisor; above 1 where the classifier is too sure.
+        pictures: Number of validation pictures that it was fitted on.
+        calibration_error: That of the test pictures with it, 0..1.
+        loss: Mean cross-entropy of the test pictures with it, in nats.
+    """
+
+    temperature: float
+    pictures: int
+    calibration_error: float
+    loss: float
+
+
+def reliability(probabilities: np.ndarray, labels: np.ndarray) -> tuple[Bin, ...]:
+    """Sort pictures by how sure the classifier is of their most probable class.
+
+    Args:
+        probabilities: float ``(n, classes)``, 0..1.
+        labels: True classes, int ``(n,)``.
+
+    Returns:
+        `BINS` bins; number m of them, from 1, holds the probabilities above (m - 1) / `BINS` and up to m / `BINS`.
+
+    Source: Guo et al. 2017, arXiv:1706.04599, section 2.
+    """
+    sure = probabilities.max(axis=1).astype(np.float64)
+    right = probabilities.argmax(axis=1) == labels
+    bins = _bins(sure)
+    pictures = np.bincount(bins, minlength=BINS)
+    some = np.maximum(pictures, 1)
+    confidence, accuracy = (np.bincount(bins, values, minlength=BINS) / some for values in (sure, right))
+    return tuple(
+        Bin(int(n), float(p), float(share)) for n, p, share in zip(pictures, confidence, accuracy, strict=True)
+    )
+
+
+def calibration_error(bins: tuple[Bin, ...]) -> float:
+    """Return the expected calibration error, 0..1: the mean gap between confidence and accuracy, by pictures.
+
+    Source: Guo et al. 2017, arXiv:1706.04599, equation 3.
+    """
+    pictures = sum(one.pictures for one in bins)
+    return sum(one.pictures * abs(one.accuracy - one.confidence) for one in bins) / pictures
+
+
+def chance_error(probabilities: np.ndarray) -> float:
+    """Return the calibration error that a perfectly calibrated classifier would show on as many pictures, on average.
+
+    Few pictures in a bin are right more or less often than they should be by chance alone, so no error is 0.
+
+    Args:
+        probabilities: float ``(n, classes)``, 0..1: how sure it is. Whether it is right is drawn, always the same way.
+
+    Returns:
+        Mean over 200 draws, 0..1.
+    """
+    sure = probabilities.max(axis=1).astype(np.float64)
+    bins, rng = _bins(sure), np.random.default_rng(0)
+    gaps = [np.bincount(bins, (rng.random(len(sure)) < sure) - sure, minlength=BINS) for _ in range(_DRAWS)]
+    return float(np.abs(gaps).sum(axis=1).mean() / len(sure))
+
+
+def fit_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """Find the temperature T at which probabilities p^(1/T), made to sum to 1, give the labels the least loss.
+
+    Args:
+        probabilities: float ``(n, classes)``, 0..1, of pictures that the classifier has not learned from.
+        labels: True classes, int ``(n,)``.
+
+    Returns:
+        The temperature, from 1/20 to 20; above 1 where the classifier is too sure.
+
+    Raises:
+        ValueError: If there are no pictures, or each is right: the loss then falls for ever as T goes to 0.
+
+    Source: Guo et al. 2017, arXiv:1706.04599, section 4.2, temperature scaling.
+    """
+    from scipy.optimize import minimize_scalar
+
+    if (probabilities.argmax(axis=1) == labels).all():
+        raise ValueError(
+            f"needed pictures of which some are taken for another class, to fit a temperature on, got {len(labels)}, "
+            "all of them right."
+        )
+    limit = np.log(_HOTTEST)
+    found = minimize_scalar(
+        lambda logarithm: mean_loss(scale(probabilities, np.exp(logarithm)), labels),
+        bounds=(-limit, limit),
+        method="bounded",
+        options={"xatol": 1e-4},
+    )
+    return float(np.exp(found.x))
+
+
+def scale(probabilities: np.ndarray, temperature: float) -> np.ndarray:
+    """Return p^(1/T), made to sum to 1: what the softmax gives for logits divided by T; float64 ``(n, classes)``."""
+    logits = np.log(np.maximum(probabilities, _LEAST, dtype=np.float64)) / temperature
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+def mean_loss(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """Return the mean cross-entropy in nats; a probability of 0 counts as 1e-12."""
+    chosen = probabilities[np.arange(len(labels)), labels].astype(np.float64)
+    return float(-np.log(np.maximum(chosen, 1e-12)).mean())
+
+
+def calibrate(classifier: Classifier, temperature: float) -> Classifier:
+    """Divide a classifier's logits by a temperature, for good: by that of the weights they come from.
+
+    Args:
+        classifier: A classifier that ends in a dense layer with a softmax; it stays as it is.
+        temperature: The divisor, above 0.
+
+    Returns:
+        A copy, of plain Keras layers, whose most probable class is the same for every picture. Its metrics say the
+        temperature (that of several calibrations is their product) and no longer the loss, which is another now.
+
+    Raises:
+        ValueError: If the temperature is not above 0, or the model does not end so.
+    """
+    if not 0 < temperature < np.inf:
+        raise ValueError(f"temperature must be above 0, got {temperature!r}.")
+    model = type(classifier.model).from_config(classifier.model.get_config())
+    model.set_weights(classifier.model.get_weights())
+    last = model.layers[-1]
+    if type(last).__name__ != "Dense" or last.get_config()["activation"] != "softmax":
+        raise ValueError(
+            f"the model {model.name!r}: needed a dense layer with a softmax at the end, found {last.name!r} "
+            f"({type(last).__name__})."
+        )
+    last.set_weights([weight / temperature for weight in last.get_weights()])
+    kept = {name: value for name, value in classifier.metrics.items() if name != "loss"}
+    return replace(classifier, model=model, metrics={**kept, "temperature": temperature * kept.get("temperature", 1.0)})
+
+
+def _bins(sure: np.ndarray) -> np.ndarray:
+    return np.clip(np.ceil(sure * BINS).astype(int) - 1, 0, BINS - 1)

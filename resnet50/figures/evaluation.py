@@ -1,0 +1,128 @@
+"""Figures of a report: whether the classifier is right as often as it is sure, and how many pictures each class has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from resnet50.evaluation.calibration import Bin
+from resnet50.figures import theme
+from resnet50.figures.training import CROWDED, LEGIBLE
+
+PARTS = {"training": theme.TRAINING, "validation": theme.VALIDATION, "test": theme.ACTIVATION}
+"""Colours of the parts of a data set."""
+
+
+def draw_reliability(bins: Sequence[Bin], *, title: str) -> Figure:
+    """Draw how often the classifier is right against how sure it is, and how many pictures that says it of.
+
+    Args:
+        bins: Pictures by how sure the classifier is, equal parts of 0..1 in order.
+        title: What was predicted on what.
+
+    Returns:
+        Figure of two panels: a bar for each bin that holds pictures, up to the share that is right, with the gap to
+        the diagonal, on which a calibrated classifier lies; below, the number of pictures in each bin.
+
+    Raises:
+        ValueError: If there are no bins.
+
+    Source: Guo et al. 2017, arXiv:1706.04599, figure 1.
+    """
+    if not bins:
+        raise ValueError("needed at least one bin, got none.")
+    step = 1 / len(bins)
+    centres = (np.arange(len(bins)) + 0.5) * step
+    pictures = np.array([one.pictures for one in bins])
+    accuracy, confidence = np.array([(one.accuracy, one.confidence) for one in bins]).T
+    seen = pictures > 0
+    width = max(5.6, 0.6 + theme.text_width(title, theme.NORMAL, "bold"))
+    figure = theme.new_figure(width, 6.6)
+    left, wide = 0.75 / width, 4.6 / width
+    figure.text(
+        0.3 / width, 0.96, theme.drawable(title), fontsize=theme.NORMAL, weight="bold", color=theme.INK,
+        family=theme.FONT, parse_math=False,
+    )  # fmt: skip
+    upper = _panel(figure, (left, 0.36, wide, 0.49), "right")
+    upper.bar(centres[seen], accuracy[seen], step * 0.92, color=theme.tint(theme.TRAINING, 0.75), label="share right")
+    upper.bar(
+        centres[seen], (confidence - accuracy)[seen], step * 0.92, bottom=accuracy[seen], color="none",
+        edgecolor=theme.WRONG, hatch="////", linewidth=0.8, label="gap to how sure it is",
+    )  # fmt: skip
+    upper.plot([0, 1], [0, 1], color=theme.MUTED, linewidth=1.2, linestyle="--", label="calibrated")
+    upper.set_ylim(0, 1)
+    upper.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    upper.legend(
+        loc="lower right", bbox_to_anchor=(1, 1), ncols=3, fontsize=theme.SMALL - 2, frameon=False, handlelength=1.4,
+        columnspacing=1, borderaxespad=0.1, labelcolor=theme.INK,
+    )  # fmt: skip
+    lower = _panel(figure, (left, 0.1, wide, 0.17), "pictures")
+    lower.bar(centres, pictures, step * 0.92, color=theme.OTHER)
+    lower.yaxis.set_major_locator(MaxNLocator(3, integer=True))
+    lower.set_xlabel("how sure it is of the class it says", fontsize=theme.SMALL, color=theme.MUTED)
+    for axes in (upper, lower):
+        axes.set_xlim(0, 1)
+        axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    return figure
+
+
+def draw_balance(counts: Mapping[str, Sequence[int]], class_names: Sequence[str], *, title: str) -> Figure:
+    """Draw how many pictures each class has in each part of a data set.
+
+    Args:
+        counts: For each part, by its name, the number of pictures of each class.
+        class_names: Name of each class.
+        title: Name of the data set.
+
+    Returns:
+        Figure with a panel for each part and a row for each class; with more classes than have room for their names,
+        the largest stand first.
+
+    Raises:
+        ValueError: If there are no counts, or not one for each class.
+    """
+    classes = len(class_names)
+    if not counts or not classes or any(len(values) != classes for values in counts.values()):
+        found = ", ".join(f"{name} {len(values)}" for name, values in counts.items()) or "none"
+        raise ValueError(f"needed a count for each of {classes} classes, got {found}.")
+    row = min(0.3, 12 / max(classes, CROWDED))
+    size = min(theme.SMALL, 54 * row)
+    names = [theme.shortened(str(name), 28) for name in class_names] if classes <= LEGIBLE else []
+    first = np.asarray(next(iter(counts.values())))
+    order = np.arange(classes) if names else np.argsort(-first, kind="stable")
+    left = 0.3 + max((theme.text_width(name, size) for name in names), default=0)
+    panel, gap, top = 2.1, 0.45, 0.85
+    height = classes * row + top + 0.15
+    width = max(left + len(counts) * (panel + gap), 0.5 + theme.text_width(title, theme.LARGE, "bold"))
+    figure, axes = theme.new_canvas(width, height)
+    theme.write(axes, 0.2, height - 0.3, title, size=theme.LARGE, ha="left", weight="bold")
+    rows = height - top - (np.arange(classes) + 0.5) * row
+    for y, name in zip(rows, names, strict=False):
+        theme.write(axes, left - 0.1, y, name, size=size, ha="right")
+    most = max(max(values) for values in counts.values()) or 1
+    for column, (part, values) in enumerate(counts.items()):
+        color, x = PARTS.get(part, theme.OTHER), left + column * (panel + gap)
+        share = f"{part}: {sum(values):,}"
+        theme.write(axes, x, height - top + 0.16, share, ha="left", color=theme.shade(color, 0.85), weight="bold")
+        lengths = np.asarray(values)[order] / most * (panel - 0.35)
+        axes.barh(rows, lengths, height=0.74 * row if names else row, left=x, color=color)
+        if names:
+            for y, length, value in zip(rows, lengths, values, strict=True):
+                theme.write(axes, x + length + 0.06, y, f"{value:,}", size=size, ha="left", color=theme.MUTED)
+    axes.set(xlim=(0, width), ylim=(0, height))
+    return figure
+
+
+def _panel(figure: Figure, place: tuple[float, float, float, float], title: str) -> Axes:
+    axes = figure.add_axes(place)
+    axes.set_title(title, fontsize=theme.SMALL, color=theme.INK, family=theme.FONT, loc="left")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(theme.OTHER)
+    axes.grid(axis="y", color=theme.FAINT, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.tick_params(labelsize=theme.SMALL, colors=theme.MUTED, labelfontfamily=theme.FONT)
+    return axes

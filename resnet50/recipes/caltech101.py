@@ -1,0 +1,52 @@
+"""Caltech-101: pictures of 101 kinds of things, 40 to 800 of each.
+
+Command: ``resnet50 train caltech101 --data DIR``, where DIR holds ``101_ObjectCategories``, as published (Fei-Fei et
+al. 2004, "Learning generative visual models from few training examples"). Its folder of odd pictures,
+``BACKGROUND_Google``, is left out.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from resnet50.data.listing import list_pictures
+from resnet50.data.pictures import load_pictures
+from resnet50.data.split import Parts
+from resnet50.download import Progress
+from resnet50.recipes import folder
+
+VARIANTS = {
+    name: replace(recipe, name="caltech101", balance_classes=name != "classic")
+    for name, recipe in folder.VARIANTS.items()
+}
+RECIPE = VARIANTS["scratch"]
+
+_ODD = "BACKGROUND_Google"
+
+
+def load(data: str | os.PathLike[str] | None, *, side: int, progress: Progress | None = None) -> Parts:
+    """Read the pictures; a fifth of each class is kept to be scored at the end.
+
+    Args:
+        data: The published folder, or its ``101_ObjectCategories``.
+        side: Height and width in pixels that every picture is brought to.
+        progress: Called while pictures are decoded.
+
+    Returns:
+        Training and test pictures.
+
+    Raises:
+        FileNotFoundError: If nothing is there, or no place is named.
+        ValueError: If there are no class folders, or too many files cannot be read.
+    """
+    if data is None:
+        raise FileNotFoundError("needed the folder 101_ObjectCategories, got none; name it.")
+    inside = Path(data, "101_ObjectCategories")
+    listing = list_pictures(inside if inside.is_dir() else data)
+    names = tuple(name for name in listing.class_names if name != _ODD)
+    kept = [entry for entry in listing.entries if listing.class_names[entry.label] != _ODD]
+    entries = tuple(replace(entry, label=names.index(listing.class_names[entry.label])) for entry in kept)
+    listing = replace(listing, entries=entries, class_names=names, dataset="Caltech-101")
+    return load_pictures(listing, side=side, progress=progress)

@@ -1,0 +1,256 @@
+"""The report on a classifier, as files: numbers as JSON, figures as PNG, and a page that shows all of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from resnet50.classifier import Classifier
+from resnet50.data.split import Split
+from resnet50.evaluation.calibration import (
+    BINS,
+    Scaled,
+    calibration_error,
+    fit_temperature,
+    mean_loss,
+    reliability,
+    scale,
+)
+from resnet50.evaluation.grad_cam import grad_cam
+from resnet50.evaluation.report import Report, score
+from resnet50.figures.evaluation import draw_balance, draw_reliability
+from resnet50.figures.explain import overlay
+from resnet50.figures.page import Page, Picture
+from resnet50.figures.pictures import draw_predictions
+from resnet50.figures.save import save_figure
+from resnet50.figures.training import draw_confusion
+from resnet50.files import atomic_path
+
+if TYPE_CHECKING:
+    from resnet50.data.finding import Finding
+
+WORST = 24
+"""Most mistakes that are shown as pictures; ``report.json`` names all."""
+
+PAIRS = 10
+"""Most pairs of classes that are named as confused."""
+
+
+def write_report(
+    folder: str | os.PathLike[str],
+    classifier: Classifier,
+    test: Split,
+    *,
+    training: Split | None = None,
+    validation: Split | None = None,
+    findings: Sequence[Finding] = (),
+) -> Report:
+    """Score a classifier and write ``report.json``, ``report.html`` and the page's figures as PNG, each atomically.
+
+    Args:
+        folder: Where to; made if it is missing. Files of an earlier report are replaced.
+        classifier: The classifier.
+        test: Pictures to score it on, which it has not learned from, of its size and classes.
+        training: What it learned from, to be counted.
+        validation: Pictures that it has not learned from either, to fit a temperature on.
+        findings: What the data doctor found.
+
+    Returns:
+        The scores, as in ``report.json``.
+
+    Raises:
+        ValueError: If the pictures do not fit the classifier.
+    """
+    folder = Path(folder)
+    probabilities = classifier.probabilities(test.images)
+    report = replace(
+        score(probabilities, test),
+        scaled=_scaled(classifier, probabilities, test, validation),
+        findings=tuple(findings),
+    )
+    worst = test.take([mistake.index for mistake in report.mistakes[:WORST]])
+    said = probabilities[[mistake.index for mistake in report.mistakes[:WORST]]]
+    looks, why_not = _where_it_looks(classifier, worst.images, said.argmax(axis=1))
+    parts = {"training": training, "validation": validation, "test": test}
+    counts = {
+        name: np.bincount(split.labels, minlength=len(test.class_names)).tolist()
+        for name, split in parts.items()
+        if split is not None
+    }
+    heading = f"{report.dataset}, {report.pictures:,} test pictures"
+    names = test.class_names
+    figures = {
+        "confusion": draw_confusion(np.array(report.confusion), names, title=f"{heading}: {report.accuracy:.1%} right"),
+        "reliability": draw_reliability(
+            report.reliability, title=f"{heading}: calibration error {report.calibration_error:.1%}"
+        ),
+        "balance": draw_balance(counts, names, title=f"{report.dataset}: pictures of each class"),
+        "mistakes": draw_predictions(worst, said, title=f"{report.dataset}: the worst mistakes", beside=looks),
+    }
+    files = {name: folder / f"{name}.png" for name in figures}
+    for name, figure in figures.items():
+        save_figure(figure, files[name])
+    page = _page(report, files, classifier, worst, looks, why_not, validation)
+    for name, text in (("report.json", report.to_json()), ("report.html", page.html())):
+        with atomic_path(folder / name) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    return report
+
+
+def _scaled(classifier: Classifier, probabilities: np.ndarray, test: Split, validation: Split | None) -> Scaled | None:
+    if validation is None:
+        return None
+    held_out = classifier.probabilities(validation.images)
+    if (held_out.argmax(axis=1) == validation.labels).all():
+        return None
+    temperature = fit_temperature(held_out, validation.labels)
+    after = scale(probabilities, temperature)
+    return Scaled(
+        temperature=temperature,
+        pictures=len(validation),
+        calibration_error=calibration_error(reliability(after, test.labels)),
+        loss=mean_loss(after, test.labels),
+    )
+
+
+def _where_it_looks(classifier: Classifier, images: np.ndarray, said: np.ndarray) -> tuple[np.ndarray | None, str]:
+    """Return Grad-CAM laid over each picture, or None and the reason why this network has none."""
+    if not len(images):
+        return None, ""
+    try:
+        heats = grad_cam(classifier.model, images, said)
+    except ValueError as error:
+        return None, str(error)
+    return np.stack([overlay(image, heat) for image, heat in zip(images, heats, strict=True)]), ""
+
+
+def _page(
+    report: Report,
+    figures: Mapping[str, Path],
+    classifier: Classifier,
+    worst: Split,
+    looks: np.ndarray | None,
+    why_not: str,
+    validation: Split | None,
+) -> Page:
+    recipe = classifier.recipe
+    made_by = f"by the recipe {recipe['name']}, seed {recipe.get('seed')}" if "name" in recipe else "by hand"
+    page = Page(
+        f"{report.dataset}: {report.accuracy:.1%} of {report.pictures:,} test pictures right",
+        f"{len(report.classes)} classes. The classifier was trained {made_by}, on {classifier.dataset}.",
+    )
+    _add_numbers(page, report)
+    if report.findings:
+        page.add_heading("What to know of the data")
+        for finding in report.findings:
+            page.add_note(finding.severity, finding.summary, finding.advice)
+        page.add_paragraph("To see the pictures that are meant:")
+        page.add_command("resnet50 check DATA")
+    page.add_heading("Classes")
+    _add_classes(page, report)
+    page.add_figure(figures["balance"], "Bars: the number of pictures of each class in each part of the data.")
+    page.add_heading("What it takes for what")
+    page.add_figure(figures["confusion"], "Matrix: how many pictures of each class are taken for each class.")
+    _add_pairs(page, report)
+    page.add_heading("Is it right as often as it is sure?")
+    _add_calibration(page, report, validation)
+    page.add_figure(figures["reliability"], "Bars: the share that is right against how sure the classifier is.")
+    page.add_heading("The worst mistakes")
+    _add_mistakes(page, report, worst, looks, why_not)
+    return page
+
+
+def _add_numbers(page: Page, report: Report) -> None:
+    low, high = report.interval
+    commonest = max(scores.support for scores in report.classes.values()) / report.pictures
+    page.add_facts(
+        [
+            ("accuracy", f"{report.accuracy:.1%}", f"95% interval {low:.1%} to {high:.1%}"),
+            ("baseline", f"{commonest:.1%}", "always the commonest class"),
+            *((f"top {k}", f"{share:.1%}", f"right class among the first {k}") for k, share in report.top_k.items()),
+            ("macro F1", f"{report.macro_f1:.1%}", "mean of the classes"),
+            ("balanced accuracy", f"{report.balanced_accuracy:.1%}", "mean recall of the classes"),
+            ("loss", f"{report.loss:.3f}", "cross-entropy, nats"),
+            ("calibration error", f"{report.calibration_error:.1%}", f"{report.chance_error:.1%} by chance alone"),
+        ]
+    )
+
+
+def _add_classes(page: Page, report: Report) -> None:
+    page.add_paragraph(
+        "The weakest first. Precision: of the pictures called so, the share that are. Recall: of those that are, the "
+        "share found. F1: their harmonic mean."
+    )
+    ordered = sorted(report.classes.items(), key=lambda item: (not item[1].support, item[1].f1))
+    page.add_table(
+        ("class", "F1", "precision", "recall", "pictures"),
+        [
+            (name, f"{of.f1:.1%}", f"{of.precision:.1%}", f"{of.recall:.1%}", f"{of.support:,}")
+            if of.support
+            else (name, "", "", "", "0")
+            for name, of in ordered
+        ],
+    )
+
+
+def _add_pairs(page: Page, report: Report) -> None:
+    counts, names = np.array(report.confusion), list(report.classes)
+    totals = counts.sum(axis=1)
+    np.fill_diagonal(counts, 0)
+    pairs = [divmod(int(cell), len(names)) for cell in np.argsort(-counts, axis=None, kind="stable")[:PAIRS]]
+    rows = [
+        (names[true], names[said], f"{counts[true, said]:,}", f"{counts[true, said] / totals[true]:.1%}")
+        for true, said in pairs
+        if counts[true, said]
+    ]
+    if rows:
+        page.add_table(("true", "taken for", "pictures", "of the class"), rows, texts=2)
+
+
+def _add_calibration(page: Page, report: Report, validation: Split | None) -> None:
+    page.add_paragraph(
+        f"How sure it is differs from how often it is right by {report.calibration_error:.1%} on average (expected "
+        f"calibration error, {BINS} bins); a perfectly calibrated classifier would show {report.chance_error:.1%} by "
+        "chance, on as many pictures."
+    )
+    scaled = report.scaled
+    if scaled is not None:
+        page.add_paragraph(
+            f"A temperature of {scaled.temperature:.2f}, fitted on {scaled.pictures:,} validation pictures, makes that "
+            f"{scaled.calibration_error:.1%}, and the loss {scaled.loss:.3f} in place of {report.loss:.3f}; no answer "
+            "changes. To have the classifier so:"
+        )
+        page.add_command("resnet50 evaluate RUN --calibrate OUT.keras")
+    elif validation is not None:
+        page.add_paragraph(
+            f"All of {len(validation):,} validation pictures are right, so that there was nothing to fit a temperature "
+            "on."
+        )
+    else:
+        page.add_paragraph("There were no validation pictures to fit a temperature on.")
+
+
+def _add_mistakes(page: Page, report: Report, worst: Split, looks: np.ndarray | None, why_not: str) -> None:
+    if not report.mistakes:
+        page.add_paragraph("There are none.")
+        return
+    shown = f"{len(report.mistakes):,} of {report.pictures:,} pictures are taken for another class"
+    if len(worst) < len(report.mistakes):
+        shown += f"; here are the {len(worst)} of which it is surest, and report.json names all"
+    heat = " Beside each, where it finds what speaks for its answer (Grad-CAM)." if looks is not None else ""
+    page.add_paragraph(f"{shown}.{heat}")
+    if why_not:
+        page.add_note("note", f"Where it looks cannot be shown: {why_not}")
+    groups = []
+    for row, (image, mistake) in enumerate(zip(worst.images, report.mistakes, strict=False)):
+        answer = f"said: {mistake.said}, {mistake.probability:.0%}"
+        texts = (f"true: {mistake.true}", answer, mistake.source)
+        groups.append([Picture(image, texts)])
+        if looks is not None:
+            groups[-1] = [Picture(image, texts[::2]), Picture(looks[row], (answer,))]
+    page.add_pictures(groups)

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+
+def picture(seed):
+    blocks = np.random.default_rng(seed).integers(20, 236, (4, 4, 3))
+    return np.repeat(np.repeat(blocks, 13, axis=0), 13, axis=1).astype(np.uint8)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Class folders with twelve sound pictures each."""
+    for label, name in enumerate(("cats", "dogs")):
+        (tmp_path / "pets" / name).mkdir(parents=True)
+        for k in range(12):
+            Image.fromarray(picture(20 * label + k)).save(tmp_path / "pets" / name / f"{k:02}.png")
+    return tmp_path / "pets"
+
+
+def test_sound_pictures_end_with_0_and_a_page(command, folder, tmp_path):
+    status, out, err = command("check", folder)
+    assert (status, err) == (0, "")
+    assert out == "pets: nothing found\ncheck.html\n"
+    assert "<h1>pets: nothing found</h1>" in (tmp_path / "check.html").read_text()
+
+
+def test_warnings_end_with_0_and_errors_with_1_the_worst_first(command, folder, tmp_path):
+    (folder / "cats" / "broken.jpg").write_bytes(b"no picture")
+    Image.new("RGB", (20, 80), "red").save(folder / "cats" / "red.png")
+    status, out, _ = command("check", folder, "--out", "pages/one.html")
+    assert status == 0
+    lines = out.splitlines()
+    assert lines[0] == "pets: 2 warnings, 2 notes"
+    assert lines[1] == "warning 1 of 26 files cannot be read."
+    assert lines[2] == "        They are left out of everything; mend or remove them."
+    assert lines[3].startswith("warning 1 of 25 pictures (4.0%) is of a single colour.")
+    assert lines[5].startswith("note    1 of 25 files (4.0%) is smaller than half of 96 pixels.")
+    assert lines[7].startswith("note    1 of 25 files (4.0%) is so long that")
+    assert lines[9:] == ["pages/one.html"]
+    assert "broken.jpg" in (tmp_path / "pages" / "one.html").read_text()
+    Image.fromarray(picture(3)).save(folder / "dogs" / "cat.png")
+    status, out, _ = command("check", folder)
+    assert status == 1
+    assert out.splitlines()[:2] == [
+        "pets: 1 error, 2 warnings, 2 notes",
+        "error   2 of 26 pictures (7.7%) have a near-duplicate of another class, 2 pixel by pixel.",
+    ]
+
+
+def test_the_size_is_what_small_files_are_told_by(command, folder):
+    assert "smaller" not in command("check", folder, "--size", 104)[1]
+    assert "24 of 24 files (100.0%) are smaller than half of 105 pixels." in command("check", folder, "--size", 105)[1]
+
+
+def test_findings_as_json(command, folder, tmp_path):
+    Image.fromarray(picture(3)).save(folder / "dogs" / "cat.png")
+    status, out, _ = command("check", folder, "--json")
+    assert status == 1
+    (finding,) = json.loads(out)
+    assert finding["kind"] == "conflict"
+    assert [(place["source"], place["class_name"]) for place in finding["examples"][0]] == [
+        ("cats/03.png", "cats"),
+        ("dogs/cat.png", "dogs"),
+    ]
+    assert (tmp_path / "check.html").exists()
+
+
+def test_a_pattern_and_a_csv_file(command, folder, tmp_path):
+    (tmp_path / "flat").mkdir()
+    rows = ["path,label,split,group"]
+    for k, path in enumerate(sorted(folder.rglob("*.png"))):
+        target = tmp_path / "flat" / f"{path.parent.name}-{path.name}"
+        path.rename(target)
+        rows.append(f"flat/{target.name},{path.parent.name},{'test' if k % 12 == 0 else 'train'},p{k % 12 % 11}")
+    (tmp_path / "list.csv").write_text("\n".join(rows))
+    status, out, _ = command("check", "flat", "--pattern", "(?P<class>cats|dogs)-")
+    assert (status, out) == (0, "flat: nothing found\ncheck.html\n")
+    status, out, _ = command("check", "list.csv")
+    assert status == 1
+    assert "1 of 1 groups of the test part (100.0%) has pictures in the training part too: p0." in out
+    assert "warning 2 test pictures tell an accuracy of 90% to within about 42 points." in out
+
+
+def test_an_h5_file(command, files):
+    status, out, err = command("check", files)
+    assert (status, err) == (0, "")
+    assert out.startswith("rendered signs: ")
+    assert "test pictures tell an accuracy" in out
+
+
+def test_labels_that_training_would_refuse_are_an_error_of_the_data(command, folder, tmp_path):
+    (tmp_path / "list.csv").write_text(
+        "path,label,split\npets/cats/00.png,cats,train\npets/dogs/00.png,dogs,train\npets/dogs/01.png,bird,test\n"
+    )
+    status, out, err = command("check", "list.csv", "--json")
+    assert (status, err) == (1, "")
+    (finding,) = json.loads(out)
+    assert (finding["kind"], finding["severity"]) == ("unusable", "error")
+    assert "needed training pictures of every class, found none of bird" in finding["summary"]
+    assert "found none of bird" in (tmp_path / "check.html").read_text()
+
+
+def test_what_cannot_be_done_is_said_in_one_line(command, folder, tmp_path):
+    status, out, err = command("check", "nowhere")
+    assert (status, out) == (2, "")
+    assert err.startswith("resnet50 check: nowhere: needed ")
+    assert command("check", folder, "--out", "page.txt")[::2] == (
+        2,
+        "resnet50 check: page.txt: the name of the page must end in .html.\n",
+    )
+    assert command("check", folder, "--size", 0)[::2] == (
+        2,
+        "resnet50 check: --size must be at least 1 pixel, got 0.\n",
+    )
+    assert not list(tmp_path.glob("*.html"))

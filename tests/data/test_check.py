@@ -1,0 +1,142 @@
+import json
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+
+from resnet50.data.check import check
+from resnet50.data.finding import Place
+from resnet50.data.pictures import load_splits
+from resnet50.data.split import Split, Unreadable
+
+
+def noise(n, seed=0):
+    blocks = np.random.default_rng(seed).integers(20, 236, (n, 4, 4, 3))
+    return np.repeat(np.repeat(blocks, 5, axis=1), 6, axis=2).astype(np.uint8)  # 20 x 24
+
+
+def split(counts, seed=0, name="file", groups=()):
+    labels = np.repeat(np.arange(len(counts)), counts).astype(np.int64)
+    return Split(
+        images=noise(len(labels), seed),
+        labels=labels,
+        class_names=tuple("abcdefgh"[: len(counts)]),
+        sources=tuple(f"{name} {k}" for k in range(len(labels))),
+        dataset="some",
+        groups=tuple(groups),
+    )
+
+
+def one(found, kind):
+    (finding,) = (finding for finding in found if finding.kind == kind)
+    return finding
+
+
+def test_nothing_is_found_in_sound_data():
+    assert check({"training": split([40, 40], 1), "validation": split([20, 20], 2), "test": split([80, 80], 3)}) == ()
+
+
+def test_findings_are_sorted_by_severity_and_can_be_json():
+    training = split([4, 30, 0], 1)
+    test = replace(split([70, 70, 1], 2), images=np.concatenate([noise(140, 2), training.images[:1]]))
+    found = check({"test": test, "training": training}, (Unreadable("x.jpg", "is cut off"),))
+    assert [finding.severity for finding in found] == ["error"] * 3 + ["warning"] * 3
+    assert [finding.kind for finding in found] == ["leak", "conflict", "missing", "unreadable", "tiny", "imbalance"]
+    for finding in found:
+        assert "\n" not in finding.summary + finding.advice
+    text = json.loads(json.dumps([asdict(finding) for finding in found]))
+    assert text[0]["examples"][0][0] == {
+        "source": "file 140",
+        "part": "test",
+        "index": 140,
+        "class_name": "c",
+        "remark": "",
+    }
+
+
+def test_files_that_cannot_be_read_are_named():
+    found = check({"training": split([20, 20])}, (Unreadable("a/x.jpg", "is cut off"), Unreadable("y", "is empty")))
+    finding = one(found, "unreadable")
+    assert finding.severity == "warning"
+    assert finding.summary == "2 of 42 files cannot be read."
+    assert finding.examples == ((Place("a/x.jpg", remark="is cut off"),), (Place("y", remark="is empty"),))
+
+
+def test_classes_are_counted():
+    found = check({"training": split([50, 9, 12, 0]), "test": split([70, 0, 70, 3], 1)})
+    missing = [finding for finding in found if finding.kind == "missing"]
+    assert [(finding.severity, finding.summary) for finding in missing] == [
+        ("error", "1 of 4 classes has no training pictures: d."),
+        ("warning", "1 of 4 classes has no test pictures: b."),
+    ]
+    assert one(found, "tiny").summary == "1 of 4 classes has fewer than 10 training pictures: b (9)."
+    imbalance = one(found, "imbalance")
+    assert imbalance.summary == (
+        "The largest class, a (50), has 5.6 times the training pictures of the smallest, b (9)."
+    )
+    assert "--balance-classes" in imbalance.advice
+
+
+def test_sizes_at_the_limits_are_not_told():
+    assert check({"training": split([49, 10])}) == ()
+    assert [finding.kind for finding in check({"training": split([50, 10])})] == ["imbalance"]
+
+
+def test_long_lists_of_classes_are_cut():
+    found = check({"training": split([20, 9, 8, 7, 6, 5, 4, 20])})
+    assert one(found, "tiny").summary == (
+        "6 of 8 classes have fewer than 10 training pictures: b (9), c (8), d (7), e (6), f (5) and 1 more."
+    )
+
+
+@pytest.mark.parametrize(
+    ("pictures", "severity", "points"), [(34, "warning", 10), (36, "note", 10), (138, "note", 5), (140, None, 5)]
+)
+def test_few_test_pictures_are_told(pictures, severity, points):
+    found = check({"test": split([pictures // 2, pictures // 2])})
+    assert [finding.severity for finding in found] == [severity] * (severity is not None)
+    if severity:
+        assert found[0].kind == "uncertain"
+        assert found[0].summary == f"{pictures} test pictures tell an accuracy of 90% to within about {points} points."
+
+
+def test_a_group_in_two_parts_is_an_error():
+    training = split([20, 20], 1, groups=["", *["p1", "p2", "p3"] * 13])
+    test = split([70, 70], 2, "other", groups=[*["", "p9", "p3", "p8", "p3"] * 28])
+    finding = one(check({"training": training, "test": test}), "group")
+    assert finding.severity == "error"
+    assert finding.summary == "1 of 3 groups of the test part (33.3%) has pictures in the training part too: p3."
+    assert finding.examples == ((Place("other 2", "test", 2, "a", "p3"), Place("file 3", "training", 3, "a", "p3")),)
+
+
+def test_what_is_no_data_set_is_refused():
+    with pytest.raises(ValueError, match=r"^needed pictures to look for faults in, got none\.$"):
+        check({})
+    with pytest.raises(ValueError, match=r"^needed pictures to look for faults in, got none\.$"):
+        check({"training": split([0, 0])})
+    other = replace(split([3, 3]), class_names=("x", "y"))
+    with pytest.raises(
+        ValueError, match=r"^some: needed the same classes in every part, found a, b and, in test, x, y\.$"
+    ):
+        check({"training": split([3, 3]), "test": other})
+
+
+def test_progress_ends_with_all():
+    told = []
+    check({"training": split([300, 300]), "test": split([70, 70], 1)}, progress=lambda *step: told.append(step))
+    assert told == sorted(told)
+    assert len(told) > 4
+    assert told[-1] == (3 * 740, 3 * 740)
+
+
+def test_a_tenth_of_the_real_test_signs_have_a_twin_in_training(shared_data):
+    if not (shared_data / "signs").is_dir():
+        pytest.skip(f"no signs in {shared_data}; set RESNET50_DATA to the folder with the real data")
+    found = check(load_splits(shared_data / "signs", side=64).parts)
+    (error,) = (finding for finding in found if finding.severity == "error")
+    assert error.summary == "15 of 120 test pictures (12.5%) have a near-duplicate in the training part."
+    assert [place.part for place in error.examples[0]] == ["test", "training"]
+    apart = [float(pair[1].remark.split()[0]) for pair in error.examples]
+    assert apart == sorted(apart)
+    assert sum(distance < 3 for distance in apart) == 12  # those that were known; three more are the same hand
+    assert not [finding for finding in found if finding.severity == "warning"]
