@@ -132,5 +132,6 @@ def test_what_is_no_row_is_not_taken_for_one(layers, expected):
 
 @pytest.mark.parametrize("name", ["zscore", "", None])
 def test_an_unknown_row_is_refused_with_the_names_of_those_there_are(name):
-    with pytest.raises(ValueError, match=rf"normalization must be one of symmetric, unit, caffe, torch, got {name!r}\."):
+    message = rf"normalization must be one of symmetric, unit, caffe, torch, got {name!r}\."
+    with pytest.raises(ValueError, match=message):
         normalize(keras.Input((8, 8, 3)), name)
