@@ -17,11 +17,14 @@ from resnet50.data.split import Parts
 from resnet50.download import Progress
 from resnet50.recipes import folder
 
+RECIPE = replace(folder.RECIPE, name="caltech101", epochs=30, side=64, balance_classes=True)
+
 VARIANTS = {
-    name: replace(recipe, name="caltech101", balance_classes=name != "classic")
-    for name, recipe in folder.VARIANTS.items()
+    "scratch": RECIPE,
+    "fine-tuned": replace(folder.FINE_TUNED, name="caltech101", balance_classes=True),
+    "classic": replace(folder.CLASSIC, name="caltech101", epochs=30, side=64),
 }
-RECIPE = VARIANTS["scratch"]
+"""No public setting is known; the classic one is plain ``fit`` from random weights."""
 
 _ODD = "BACKGROUND_Google"
 

@@ -16,7 +16,7 @@ from resnet50.download import Progress
 from resnet50.recipes import folder
 from resnet50.training.recipe import Recipe
 
-RECIPE = replace(folder.RECIPE, name="cats-dogs")
+RECIPE = replace(folder.RECIPE, name="cats-dogs", side=64)
 
 VARIANTS = {
     "scratch": RECIPE,

@@ -18,6 +18,7 @@ from resnet50.training.recipe import Recipe
 RECIPE = replace(
     folder.RECIPE,
     name="leukemia",
+    epochs=30,
     side=64,
     augmentation=replace(folder.RECIPE.augmentation, rotation=180),  # a smear has no upside
 )

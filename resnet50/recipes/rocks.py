@@ -26,7 +26,7 @@ from resnet50.training.recipe import Phase, Recipe
 
 RECIPE = Recipe(
     name="rocks",
-    epochs=100,
+    epochs=60,
     batch_size=32,
     learning_rate=3e-3,
     warmup_epochs=5,
@@ -35,7 +35,8 @@ RECIPE = Recipe(
     label_smoothing=0.1,
     average_epochs=10,
     checkpoint_epochs=10,
-    side=96,
+    validation=0.15,
+    side=64,
     # a rock has no upside, but its colour tells it
     augmentation=Augmentation(shift=0.1, rotation=180, zoom=0.25, brightness=0.05, contrast=0.1, flip=True),
 )
