@@ -68,7 +68,7 @@ def main() -> None:
 
 def linear_accuracy(training: Split, test: Split) -> float:
     """Test accuracy of ridge regression from pixels to classes, its strength chosen on a fifth of the training data."""
-    x, probe = (split.images.reshape(len(split), -1) / 127.5 - 1 for split in (training, test))
+    x, probe = (np.asarray(split.images).reshape(len(split), -1) / 127.5 - 1 for split in (training, test))
     y = np.eye(len(training.class_names))[training.labels]
     held_out = np.random.default_rng(0).permutation(len(x)) < len(x) // 5
     best = max(

@@ -84,7 +84,7 @@ def measure_speed(folder: Path, side: int) -> dict[str, Any]:
             return len(split)
 
         def second_start() -> int:
-            return len(load_splits(folder, side=side).parts["training"])
+            return len(load_splits(folder, side=side).splits["training"])
 
         def epoch() -> int:
             ours.epoch += 1

@@ -22,10 +22,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import keras
+import numpy as np
 from keras import layers
 
-from resnet50 import Parts, Recipe, train, train_validation_split
+from resnet50 import Parts, Recipe, train
 from resnet50.recipes import find_task
+from resnet50.training.fit import hold_out
 from resnet50.training.run import describe_environment
 
 
@@ -62,8 +64,8 @@ CLASSIC = {
     "rocks": Classic(
         dense_512_128,
         changes=lambda: [
-            layers.RandomRotation(0.1),
-            layers.RandomShear(0.2, 0.2),
+            layers.RandomRotation(20 / 360),
+            layers.RandomShear(0.18, 0.0),  # 10 degrees
             layers.RandomZoom(0.2),
             layers.RandomFlip("horizontal"),
         ],
@@ -114,9 +116,7 @@ def train_ours(recipe: Recipe, parts: Parts) -> dict[str, float]:
 def train_classic(recipe: Recipe, parts: Parts) -> dict[str, float]:
     keras.utils.set_random_seed(recipe.seed)
     setting = CLASSIC[recipe.name]
-    learning, held_out = parts.training, parts.validation
-    if held_out is None:
-        learning, held_out = train_validation_split(learning, recipe.validation, seed=recipe.seed)
+    learning, held_out = hold_out(recipe, parts)
     x = inputs = keras.Input((recipe.side, recipe.side, 3))
     for change in setting.changes():
         x = change(x)
@@ -126,15 +126,15 @@ def train_classic(recipe: Recipe, parts: Parts) -> dict[str, float]:
     model = keras.Model(inputs, outputs)
     model.compile(keras.optimizers.Adam(setting.schedule()), "sparse_categorical_crossentropy", metrics=["accuracy"])
     history = model.fit(
-        learning.images,
+        np.asarray(learning.images),
         learning.labels,
         batch_size=setting.batch_size,
         epochs=recipe.epochs,
-        validation_data=(held_out.images, held_out.labels),
+        validation_data=(np.asarray(held_out.images), held_out.labels),
         callbacks=setting.callbacks(),
         verbose=0,
     ).history
-    _, accuracy = model.evaluate(parts.test.images, parts.test.labels, verbose=0)
+    _, accuracy = model.evaluate(np.asarray(parts.test.images), parts.test.labels, verbose=0)
     rows = [dict(zip(history, values, strict=True)) for values in zip(*history.values(), strict=True)]
     return {"test_accuracy": accuracy, **last_epochs(rows)}
 

@@ -13,12 +13,18 @@ if TYPE_CHECKING:
     from resnet50.classifier import Classifier as Classifier
     from resnet50.data.augmentation import Augmentation as Augmentation
     from resnet50.data.batches import Batches as Batches
+    from resnet50.data.check import check as check
+    from resnet50.data.pictures import load_pictures as load_pictures
     from resnet50.data.rendered_signs import rendered_signs as rendered_signs
     from resnet50.data.signs import load_signs as load_signs
     from resnet50.data.split import Parts as Parts
     from resnet50.data.split import Split as Split
     from resnet50.data.validation import train_validation_split as train_validation_split
+    from resnet50.evaluation.features import feature_model as feature_model
+    from resnet50.evaluation.grad_cam import grad_cam as grad_cam
     from resnet50.evaluation.report import score as score
+    from resnet50.inference.embed import embed as embed
+    from resnet50.inference.predict import predict as predict
     from resnet50.model import ResNet50 as ResNet50
     from resnet50.model import build_resnet50 as build_resnet50
     from resnet50.training.fit import resume as resume
@@ -44,6 +50,8 @@ _HOMES = {
     "load_signs": "data.signs",
     "rendered_signs": "data.rendered_signs",
     "train_validation_split": "data.validation",
+    "load_pictures": "data.pictures",
+    "check": "data.check",
     "Augmentation": "data.augmentation",
     "Batches": "data.batches",
     "Phase": "training.recipe",
@@ -52,6 +60,10 @@ _HOMES = {
     "resume": "training.fit",
     "find_learning_rate": "training.rate_finder",
     "score": "evaluation.report",
+    "grad_cam": "evaluation.grad_cam",
+    "feature_model": "evaluation.features",
+    "predict": "inference.predict",
+    "embed": "inference.embed",
     "read_weights": "weights.read",
     "load_weights": "weights.transfer",
     "save_weights": "weights.save",

@@ -16,6 +16,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from resnet50.data.rows import Rows
 from resnet50.files import atomic_path
 
 MEMBER = "resnet50.json"
@@ -63,11 +64,11 @@ class Classifier:
         _, height, width, _ = self.model.input_shape
         return height, width
 
-    def probabilities(self, images: np.ndarray, *, batch_size: int = 64) -> np.ndarray:
+    def probabilities(self, images: np.ndarray | Rows, *, batch_size: int = 64) -> np.ndarray:
         """Classify pictures of the model's size.
 
         Args:
-            images: RGB ``(n, height, width, 3)``, 0..255, uint8 or float.
+            images: RGB ``(n, height, width, 3)``, 0..255, uint8 or float; what lies in a file is read block by block.
             batch_size: Pictures in one forward pass.
 
         Returns:

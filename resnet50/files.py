@@ -48,6 +48,20 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write a text as UTF-8, atomically; its last line ends as lines do, whether the text's does or not.
+
+    Args:
+        path: Final name. Its folder is made if it is missing; an earlier file is replaced.
+        text: The text.
+
+    Raises:
+        ValueError: If ``path`` is a folder, or the text holds what is no Unicode.
+    """
+    with atomic_path(path) as temporary:
+        temporary.write_text(text if text.endswith("\n") else text + "\n", encoding="utf-8")
+
+
 @contextmanager
 def open_h5(path: str | os.PathLike[str], *, needed: str) -> Iterator[h5py.File]:
     """Open an HDF5 file for reading.

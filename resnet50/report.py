@@ -1,4 +1,7 @@
-"""The report on a classifier, as files: numbers as JSON, figures as PNG, and a page that shows all of it."""
+"""The report on a classifier, as files: numbers as JSON, figures as PNG, and a page that shows all of it.
+
+The numbers themselves are those of `resnet50.evaluation.report`.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ from resnet50.figures.page import Page, Picture
 from resnet50.figures.pictures import draw_predictions
 from resnet50.figures.save import save_figure
 from resnet50.figures.training import draw_confusion
-from resnet50.files import atomic_path
+from resnet50.files import write_text
 
 if TYPE_CHECKING:
     from resnet50.data.finding import Finding
@@ -75,7 +78,7 @@ def write_report(
     )
     worst = test.take([mistake.index for mistake in report.mistakes[:WORST]])
     said = probabilities[[mistake.index for mistake in report.mistakes[:WORST]]]
-    looks, why_not = _where_it_looks(classifier, worst.images, said.argmax(axis=1))
+    looks, why_not = _where_it_looks(classifier, np.asarray(worst.images), said.argmax(axis=1))
     parts = {"training": training, "validation": validation, "test": test}
     counts = {
         name: np.bincount(split.labels, minlength=len(test.class_names)).tolist()
@@ -96,9 +99,8 @@ def write_report(
     for name, figure in figures.items():
         save_figure(figure, files[name])
     page = _page(report, files, classifier, worst, looks, why_not, validation)
-    for name, text in (("report.json", report.to_json()), ("report.html", page.html())):
-        with atomic_path(folder / name) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+    write_text(folder / "report.json", report.to_json())
+    write_text(folder / "report.html", page.html())
     return report
 
 
@@ -219,7 +221,15 @@ def _add_calibration(page: Page, report: Report, validation: Split | None) -> No
         "chance, on as many pictures."
     )
     scaled = report.scaled
-    if scaled is not None:
+    if scaled is not None and scaled.at_limit:
+        hot = "how sure it is says next to nothing of whether it is right"
+        cold = "next to nothing sets the class that it says apart from the others"
+        page.add_paragraph(
+            f"No temperature is offered: the one that fits {scaled.pictures:,} validation pictures best is "
+            f"{scaled.temperature:.2f}, where the search ends, or lies beyond. With this classifier "
+            f"{hot if scaled.temperature > 1 else cold}."
+        )
+    elif scaled is not None:
         page.add_paragraph(
             f"A temperature of {scaled.temperature:.2f}, fitted on {scaled.pictures:,} validation pictures, makes that "
             f"{scaled.calibration_error:.1%}, and the loss {scaled.loss:.3f} in place of {report.loss:.3f}; no answer "

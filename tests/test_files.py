@@ -1,11 +1,13 @@
 import fcntl
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import h5py
 import pytest
 
-from resnet50.files import atomic_path, open_h5
+from resnet50.files import atomic_path, open_h5, write_text
 
 
 def names(folder):
@@ -115,6 +117,28 @@ def test_closes_after_an_error(good):
     with pytest.raises(KeyError), open_h5(good, needed="a file of fists") as file:
         file["y"]
     assert not file
+
+
+@pytest.mark.parametrize("text", ["a\n猫", "a\n猫\n"])
+def test_a_text_ends_its_last_line(tmp_path, text):
+    write_text(tmp_path / "new" / "a.txt", text)
+    assert (tmp_path / "new" / "a.txt").read_bytes() == b"a\n\xe7\x8c\xab\n"
+
+
+def test_a_text_is_utf8_wherever_it_is_written(tmp_path):
+    code = f"from resnet50.files import write_text; write_text({str(tmp_path / 'a.txt')!r}, chr(0x732b))"
+    plain = {**os.environ, "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    subprocess.run([sys.executable, "-c", code], env=plain, check=True)
+    assert (tmp_path / "a.txt").read_bytes() == b"\xe7\x8c\xab\n"
+
+
+def test_a_text_that_cannot_be_written_leaves_the_old_one(tmp_path):
+    target = tmp_path / "a.txt"
+    write_text(target, "old")
+    with pytest.raises(UnicodeEncodeError):
+        write_text(target, "\udcff")
+    assert target.read_text() == "old\n"
+    assert names(tmp_path) == ["a.txt"]
 
 
 def test_no_such_file(tmp_path):

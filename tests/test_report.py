@@ -113,8 +113,6 @@ def test_the_page_says_it_all(written):
     assert f"<h1>Farm: {report.accuracy:.1%} of 60 test pictures right</h1>" in text
     assert "3 classes. The classifier was trained by the recipe tiny, seed 4, on Farm." in text
     assert '<p class="note error"><b>error</b> 3 test pictures are in training.<br><span>Take them out.' in text
-    assert f"A temperature of {report.scaled.temperature:.2f}, fitted on 50 validation pictures" in text
-    assert "<pre>resnet50 evaluate RUN --calibrate OUT.keras</pre>" in text
     shown = re.findall(r"<tr><td>(k\d)</td><td class=\"number\">([\d.]+)%", text)
     assert sorted(name for name, _ in shown) == ["k0", "k1", "k2"]
     assert [float(share) for _, share in shown] == sorted(float(share) for _, share in shown)
@@ -176,6 +174,27 @@ def test_what_has_no_feature_map_is_reported_without_heat(tmp_path):
     assert "trained by hand" in text
     assert "There were no validation pictures to fit a temperature on." in text
     assert report.scaled is None
+
+
+def test_a_temperature_is_offered_with_its_command(tmp_path):
+    test = replace(pictures(4, shape=(8, 8)), labels=np.array([0, 0, 0, 1]))
+    sure = Classifier(constant([0.98, 0.01, 0.01]), test.class_names, "d", "", {}, {})
+    write_report(tmp_path, sure, test, validation=test)
+    text = (tmp_path / "report.html").read_text()
+    temperature = np.log(0.98 / 0.01) / np.log(0.75 / 0.125)  # that of 0.75 for the first class
+    assert f"A temperature of {temperature:.2f}, fitted on 4 validation pictures, makes that 0.0%, and the" in text
+    assert "<pre>resnet50 evaluate RUN --calibrate OUT.keras</pre>" in text
+
+
+def test_a_temperature_that_mends_nothing_is_not_offered(tmp_path):
+    test = replace(pictures(4, shape=(8, 8)), labels=np.ones(4, np.int64))  # and it always says another
+    sure = Classifier(constant([0.98, 0.01, 0.01]), test.class_names, "d", "", {}, {})
+    report = write_report(tmp_path, sure, test, validation=test)
+    assert report.scaled.temperature == pytest.approx(20, rel=1e-3)
+    text = (tmp_path / "report.html").read_text()
+    assert "No temperature is offered: the one that fits 4 validation pictures best is 20.00, where the search" in text
+    assert "how sure it is says next to nothing of whether it is right." in text
+    assert "--calibrate" not in text
 
 
 def test_a_report_without_mistakes_says_so(tmp_path):

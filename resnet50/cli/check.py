@@ -9,7 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from resnet50.cli.source import reading
+from resnet50.cli import source
+from resnet50.cli.bars import bar
 
 if TYPE_CHECKING:
     from resnet50.data.finding import Finding
@@ -21,9 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.epilog = "Exits with 1 if there is an error among the findings, else with 0."
     parser.add_argument("source", metavar="DATA", help="folder of pictures, CSV file, h5 file, or folder of CIFAR-10")
-    parser.add_argument(
-        "--pattern", metavar="RE", help="regular expression whose group 'class' finds the class in a file's path"
-    )
+    source.add_how_arguments(parser, "pattern")
     parser.add_argument(
         "--size",
         type=int,
@@ -42,29 +41,35 @@ def run(options: argparse.Namespace) -> int:
     from resnet50.data.check import check
     from resnet50.data.finding import Finding
     from resnet50.data.headers import read_headers
+    from resnet50.data.listing import compile_pattern
     from resnet50.data.pictures import Splits, load_splits
     from resnet50.figures.check import check_page, summarize
-    from resnet50.files import atomic_path
+    from resnet50.files import write_text
 
-    source, out = Path(options.source), Path(options.out)
+    place, out = Path(options.source), Path(options.out)
     if out.suffix.lower() not in (".html", ".htm"):
         raise ValueError(f"{out}: the name of the page must end in .html.")
     if options.size < 1:
         raise ValueError(f"--size must be at least 1 pixel, got {options.size}.")
+    if options.pattern is not None:
+        compile_pattern(options.pattern)
+        if not place.is_dir():
+            raise ValueError(f"{place}: needed a folder to search with a pattern, found none.")
     splits = Splits({})
     found: tuple[Finding, ...]
-    with reading() as show:
-        try:
-            splits = load_splits(source, side=options.size, pattern=options.pattern, most_unreadable=1.0, progress=show)
-        except ValueError as error:  # what training would refuse, such as labels that stand for no class
-            found = (Finding("unusable", "error", str(error), "Training would refuse it too; mend it first."),)
-        else:
-            root = source if source.is_dir() else source.parent
-            headers = read_headers(splits.parts, root, progress=show)
-            found = check(splits.parts, splits.unreadable, headers=headers, progress=show)
-    title = next((split.dataset for split in splits.parts.values()), source.resolve().name)
-    with atomic_path(out) as temporary:
-        temporary.write_text(check_page(found, splits.parts, title=title).html(), encoding="utf-8")
+    try:
+        with bar("reading pictures") as show:
+            splits = load_splits(place, side=options.size, pattern=options.pattern, most_unreadable=1.0, progress=show)
+    except ValueError as error:  # what training would refuse, such as labels that stand for no class
+        found = (Finding("unusable", "error", str(error), "Training would refuse it too; mend it first."),)
+    else:
+        root = place if place.is_dir() else place.parent
+        with bar("reading headers") as show:
+            headers = read_headers(splits.splits, root, progress=show)
+        with bar("comparing pictures") as show:
+            found = check(splits.splits, splits.unreadable, headers=headers, progress=show)
+    title = next((split.dataset for split in splits.splits.values()), place.resolve().name)
+    write_text(out, check_page(found, splits.splits, title=title).html())
     if options.json:
         print(json.dumps([asdict(finding) for finding in found], indent=2))
     else:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import numpy as np
-
 from resnet50.cli import source
+from resnet50.cli.bars import bar
 from resnet50.recipes import RECIPES, find_task
 
 
@@ -20,7 +19,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     show = actions.add_parser("show", help="tell what is in a data set", allow_abbrev=False)
     show.add_argument("name", metavar="NAME", help=f"one of {', '.join(RECIPES)}")
     source.add_source_arguments(show)
-    show.add_argument("--out", metavar="PNG", help="also draw a sheet of its pictures into this file")
+    show.add_argument(
+        "--out", metavar="PNG", help="also draw a sheet of its pictures into this file; an earlier one is replaced"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -29,18 +30,10 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _fetch(options: argparse.Namespace) -> int:
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
-
     from resnet50.data.signs import fetch_signs
 
-    console = Console()
-    columns = (TextColumn("SIGNS"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        bar = progress.add_task("", total=None)
-        folder = fetch_signs(
-            options.out, progress=lambda done, total: progress.update(bar, completed=done, total=total)
-        )
+    with bar("SIGNS", in_bytes=True) as show:
+        folder = fetch_signs(options.out, progress=show)
     print(folder)
     return 0
 
@@ -52,9 +45,7 @@ def _show(options: argparse.Namespace) -> int:
     training = parts.training
     print(f"{training.dataset}: RGB, {training.images.shape[2]} x {training.images.shape[1]} pixels")
     for part, split in parts.splits.items():
-        counts = np.bincount(split.labels, minlength=len(split.class_names))
-        classes = "  ".join(f"{name}: {count}" for name, count in zip(split.class_names, counts, strict=True))
-        print(f"{part:10}{len(split):6} pictures   {classes}   SHA-256 {split.fingerprint[:16]}")
+        print(f"{source.counts(part, split)}   SHA-256 {split.fingerprint[:16]}")
     if options.out:
         from resnet50.figures.pictures import draw_contact_sheet
         from resnet50.figures.save import save_figure

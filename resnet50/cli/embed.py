@@ -6,21 +6,23 @@ import argparse
 import sys
 import time
 
-from resnet50.cli.predict import add_model_argument, find_model, say_rate
+from resnet50.cli.bars import bar
+from resnet50.cli.model import add_model_argument, find_model, say_rate
+from resnet50.cli.out import check_new
 from resnet50.cli.quiet import import_keras
-from resnet50.cli.source import reading
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("folder", metavar="FOLDER", help="folder of picture files, or one of them")
-    parser.add_argument("out", metavar="OUT.npz", help="file to write: features, paths, model, model_sha256")
+    parser.add_argument("out", metavar="OUT.npz", help="new file to write: features, paths, model, model_sha256")
     add_model_argument(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Write the features of every picture; 2 if one could not be read, after the others are done."""
     path = find_model(options.model)
+    check_new(options.out)
 
     import_keras()
     from resnet50.classifier import Classifier
@@ -32,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
     classifier = Classifier.load(path)
     print(f"model: {path}, trained on {classifier.dataset}", file=sys.stderr)
     began = time.perf_counter()
-    with reading() as show:
+    with bar("computing features") as show:
         found = embed(classifier, pictures, progress=show)
     seconds = time.perf_counter() - began
     for told in found.unreadable:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -10,12 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from resnet50.cli import source
+from resnet50.cli.bars import bar
+from resnet50.cli.out import check_new
 from resnet50.cli.quiet import import_keras
-from resnet50.recipes import RECIPES
 
 if TYPE_CHECKING:
     from resnet50.classifier import Classifier
-    from resnet50.data.split import Parts, Split, Unreadable
+    from resnet50.data.finding import Finding
+    from resnet50.data.pictures import Splits
+    from resnet50.data.split import Parts
+    from resnet50.training.run import RunFolder
 
 _NAMED = 10  # classes that an error names
 
@@ -29,9 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder, CSV or h5 with the pictures: its test part is scored, or all of it if it has no parts; of those "
         "that the classifier was trained on, which are taken where none are named, what was kept for the test",
     )
-    parser.add_argument(
-        "--pattern", metavar="RE", help="regular expression whose group 'class' finds the class in a file's path"
-    )
+    source.add_how_arguments(parser, *source.OPTIONS)
     parser.add_argument(
         "--out",
         metavar="DIR",
@@ -42,19 +45,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--calibrate",
         metavar="OUT.keras",
         help="also write the run's classifier with its probabilities scaled by a temperature, fitted on the pictures "
-        "that the run held out for validation",
+        "that the run held out for validation; an existing file is not replaced",
     )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
 
 
 def run(options: argparse.Namespace) -> int:
     """Score a classifier, write the report and print what is in it."""
-    path, recipe = Path(options.model), None
-    noted: Mapping[str, Any] = {}
+    path, given = Path(options.model), source.how_to_read(options)
+    if given and not options.data:
+        words = ", ".join(map(source.word, given))
+        raise ValueError(f"{words} {'says' if len(given) == 1 else 'say'} how --data is read: name that too.")
+    begun = _run_of(path)
     if options.calibrate:
-        _check_calibrate(Path(options.calibrate), path)
-    if options.pattern and not options.data:
-        raise ValueError("--pattern says how --data is read: name that too.")
+        _check_calibrate(options.calibrate, path, begun)
 
     import_keras()
     from resnet50.classifier import Classifier
@@ -63,31 +67,46 @@ def run(options: argparse.Namespace) -> int:
     from resnet50.evaluation.calibration import calibrate
     from resnet50.report import write_report
     from resnet50.training.fit import hold_out
-    from resnet50.training.run import RunFolder
 
+    recipe, noted = None, {}
     out = path.with_name(f"{path.stem}-report")
-    if path.is_dir():
-        recipe, environment = RunFolder(path).read()
-        path, noted, out = RunFolder(path).model, environment["data"], path / "evaluation"
+    if begun is not None:
+        recipe, environment = begun.read()
+        noted = environment["data"]
+        if path.is_dir():
+            path, out = begun.model, path / "evaluation"
+        elif path.name == begun.model.name:
+            out = path.with_name("evaluation")
     out = Path(options.out or out)
     classifier = Classifier.load(path)
-    own = _own_pictures(classifier, path, noted, options)
+    own, how = _own_pictures(classifier, path, noted, options.data, given)
     if options.calibrate and own is None:
         raise ValueError(f"{options.model}: --calibrate needs the pictures that the run was trained on, found others.")
     training = validation = None
+    told: list[Finding] = []
     if own is not None:
         test, unreadable = own.test, own.unreadable
         training, validation = hold_out(recipe, own) if recipe else (own.training, own.validation)
+    elif "test" in given:
+        raise ValueError(
+            f"{options.data}: needed the share that the training kept for the test, got --test {given['test']:g}, "
+            "which leaves other pictures than it was trained on; leave it out to score them all."
+        )
     else:
-        test, unreadable = _pictures(options.data, options.pattern, classifier)
+        splits = _splits(options.data, how, classifier)
+        test, unreadable = splits.splits[_scored(splits)], splits.unreadable
+        if _scored(splits) != "test":
+            told = _unknown_training(len(test), Path(options.data), noted.get("path"))
     if options.calibrate and validation is None:
         raise ValueError(
             f"{options.model}: needed validation pictures to fit a temperature on, but the run held none out; train "
             "with --validation 0.2."
         )
-    with source.reading() as show:
-        found = check(own.splits if own else {"test": test}, unreadable, progress=show)
-    report = write_report(out, classifier, test, training=training, validation=validation, findings=found)
+    for finding in told:
+        print(f"{finding.severity}: {finding.summary} {finding.advice}", file=sys.stderr)
+    with bar("comparing pictures") as show:
+        told += check(own.splits if own else {"test": test}, unreadable, progress=show)
+    report = write_report(out, classifier, test, training=training, validation=validation, findings=told)
     if options.calibrate:
         if report.scaled is None:
             raise ValueError(
@@ -107,46 +126,62 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _check_calibrate(out: Path, run: Path) -> None:
+def _run_of(path: Path) -> RunFolder | None:
+    """Return the run that was named by its folder, or by a classifier in it."""
+    from resnet50.training.run import RunFolder
+
+    if path.is_dir():
+        return RunFolder(path)
+    real = path.resolve()
+    for run in (RunFolder(real.parent), RunFolder(real.parent.parent)):
+        if real in (run.model, run.best) and run.recipe.is_file():
+            return run
+    return None
+
+
+def _check_calibrate(out: str, model: Path, run: RunFolder | None) -> None:
     """Refuse, before any work, what `--calibrate` cannot do."""
-    if not run.is_dir():
-        raise ValueError(f"{run}: --calibrate needs the folder of a run, which says what was held out.")
-    if out.suffix != ".keras":
+    if run is None:
+        raise ValueError(f"{model}: --calibrate needs the folder of a run, which says what was held out.")
+    if Path(out).suffix != ".keras":
         raise ValueError(f"{out}: the name of a classifier must end in .keras.")
-    if out.exists():
-        raise ValueError(f"{out}: there is such a file already; name another for the calibrated classifier.")
+    check_new(out)
 
 
 def _own_pictures(
-    classifier: Classifier, path: Path, noted: Mapping[str, Any], options: argparse.Namespace
-) -> Parts | None:
-    """Load the pictures that a classifier was trained on; None if others were named by ``--data``.
+    classifier: Classifier, path: Path, noted: Mapping[str, Any], data: str | None, given: Mapping[str, Any]
+) -> tuple[Parts | None, Mapping[str, Any]]:
+    """Load the pictures that a classifier was trained on, from ``data`` if that is named.
+
+    Returns:
+        The pictures, None if those in ``data`` are others; and how these are read.
 
     Raises:
         ValueError: If none were named, and it is not known where its own are, or they are others by now.
         FileNotFoundError: If none were named, and its own are not there.
     """
+    from resnet50.recipes import RECIPES
+
     name = str(noted.get("task", classifier.recipe.get("name")))
-    how = {"pattern": options.pattern} if options.pattern else noted.get("how", {})
-    parts = None
-    if name in RECIPES:
-        with suppress(*((ValueError, FileNotFoundError) if options.data else ())):
-            place = options.data or noted.get("path")
-            parts = source.load(RECIPES[name], place, side=classifier.side[0], how=how)
-    elif not options.data:
+    how = {**noted.get("how", {}), **given}
+    if data is not None:
+        with suppress(ValueError, FileNotFoundError, KeyError):  # KeyError: a recipe that is not known here
+            parts = source.load(RECIPES[name], data, side=classifier.side[0], how=how)
+            return (parts if parts.training.fingerprint == classifier.fingerprint else None), how
+        return None, given
+    if name not in RECIPES:
         raise ValueError(f"{path}: its recipe {name!r} is not known here; name the --data.")
-    if parts is not None and parts.training.fingerprint == classifier.fingerprint:
-        return parts
-    if options.data:
-        return None
-    raise ValueError(
-        f"{path}: the pictures that it was trained on are others by now, so that some of them may be in the test part; "
-        "name what to score by --data."
-    )
+    parts = source.load(RECIPES[name], noted.get("path"), side=classifier.side[0], how=how)
+    if parts.training.fingerprint != classifier.fingerprint:
+        raise ValueError(
+            f"{path}: the pictures that it was trained on are others by now, so that some of them may be in the test "
+            "part; name what to score by --data."
+        )
+    return parts, how
 
 
-def _pictures(place: str, pattern: str | None, classifier: Classifier) -> tuple[Split, tuple[Unreadable, ...]]:
-    """Load the test part of a source, or all of it, with the classes in the model's order, and what cannot be read.
+def _splits(place: str, how: Mapping[str, Any], classifier: Classifier) -> Splits:
+    """Load the parts of a source, with the classes in the model's order.
 
     Raises:
         ValueError: If it has a class that the model does not know.
@@ -155,18 +190,54 @@ def _pictures(place: str, pattern: str | None, classifier: Classifier) -> tuple[
 
     from resnet50.data.pictures import load_splits
 
-    with source.reading() as show:
-        loaded = load_splits(place, side=classifier.side[0], pattern=pattern, progress=show)
-    split = next(loaded.parts[name] for name in ("test", "validation", "training") if name in loaded.parts)
+    how = {name: how[name] for name in ("pattern", "most_unreadable") if name in how}
+    with bar("reading pictures") as show:
+        loaded = load_splits(place, side=classifier.side[0], progress=show, **how)
     known = {name: index for index, name in enumerate(classifier.class_names)}
-    unknown = [name for name in split.class_names if name not in known]
+    found = loaded.splits[_scored(loaded)].class_names
+    unknown = [name for name in found if name not in known]
     if unknown:
         raise ValueError(
             f"{place}: needed pictures of the classes {_listed(classifier.class_names)}, found others: "
             f"{_listed(unknown)}."
         )
-    places = np.array([known[name] for name in split.class_names], dtype=np.int64)
-    return replace(split, labels=places[split.labels], class_names=classifier.class_names), loaded.unreadable
+    places = np.array([known[name] for name in found], dtype=np.int64)
+    parts = {
+        part: replace(split, labels=places[split.labels], class_names=classifier.class_names)
+        for part, split in loaded.splits.items()
+    }
+    return replace(loaded, splits=parts)
+
+
+def _scored(splits: Splits) -> str:
+    """Return the part that is scored: the test part, or what comes nearest to one."""
+    return next(name for name in ("test", "validation", "training") if name in splits.splits)
+
+
+def _unknown_training(count: int, place: Path, trained_on: str | None) -> list[Finding]:
+    """Say that pictures without a test part may be what the classifier was trained on.
+
+    The classifier tells its training pictures only as a whole, so that single ones are not known again. Nothing is said
+    if they were in another folder, which is still there.
+    """
+    from resnet50.data.finding import Finding
+
+    here, there = place.resolve(), Path(trained_on).resolve() if trained_on else None
+    if there is not None and (here == there or here in there.parents or there in here.parents):
+        severity, words = "error", "although the classifier was trained on pictures from there"
+    elif there is not None and here.is_dir() and there.is_dir():
+        return []
+    else:
+        severity, words = "warning", "and the classifier may have been trained on some of them"
+    return [
+        Finding(
+            "unknown-training",
+            severity,
+            f"{place} has no test part that is known: all {count:,} pictures are scored, {words}.",
+            "If it was, the figures are worth nothing. Name the folder of its run and its pictures as they were then, "
+            "or pictures that it has never seen.",
+        )
+    ]
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from resnet50.cli.predict import add_model_argument, find_model
+from resnet50.cli.model import add_model_argument, find_model
 from resnet50.cli.quiet import import_keras
 
 _SHOWN = 448  # pixels: shorter pictures are drawn this long or a little longer
@@ -17,7 +17,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("image", metavar="IMAGE", help="picture file")
     add_model_argument(parser)
     parser.add_argument("--top", type=int, default=3, metavar="INT", help="classes to explain (3)")
-    parser.add_argument("--out", metavar="PNG", help="figure to write; else IMAGE's name with -explained.png, here")
+    parser.add_argument(
+        "--out",
+        metavar="PNG",
+        help="figure to write; else IMAGE's name with -explained.png, here; an earlier one is replaced",
+    )
 
 
 def run(options: argparse.Namespace) -> int:

@@ -12,10 +12,10 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from resnet50.cli.bars import bar
+from resnet50.cli.model import add_model_argument, find_model, say_rate
+from resnet50.cli.out import check_new
 from resnet50.cli.quiet import import_keras
-from resnet50.cli.source import reading
-from resnet50.cli.train import RUNS
-from resnet50.files import atomic_path
 
 if TYPE_CHECKING:
     from resnet50.inference.predict import Prediction
@@ -34,18 +34,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--format", choices=("text", "csv", "json"), default="text", help="what to print; json is one object a line"
     )
     where.add_argument("--json", action="store_const", const="json", dest="format", help="the same as --format json")
-    where.add_argument("--out", metavar="FILE", help="write a .csv, .json or .jsonl file, and print nothing")
-
-
-def add_model_argument(parser: argparse.ArgumentParser) -> None:
-    """Add the name of the model, which `find_model` takes."""
-    parser.add_argument("--model", metavar="MODEL_OR_RUN", help=f"a .keras file or a run; else the latest in {RUNS}/")
+    where.add_argument("--out", metavar="FILE", help="write a new .csv, .json or .jsonl file, and print nothing")
 
 
 def run(options: argparse.Namespace) -> int:
     """Classify every picture; 2 if one could not be read, after the others are done."""
     kind = kind_of(options.out) if options.out else options.format
     path = find_model(options.model)
+    if options.out:
+        check_new(options.out)
 
     import_keras()
     from resnet50.classifier import Classifier
@@ -88,39 +85,20 @@ def kind_of(out: str) -> str:
     return KINDS[suffix]
 
 
-def find_model(named: str | None) -> Path:
-    """Return the file of the model that was named, or of the latest run.
-
-    Raises:
-        FileNotFoundError: If there is none.
-    """
-    if named is not None:
-        return Path(named, "model.keras") if Path(named).is_dir() else Path(named)
-    models = sorted(RUNS.glob("*/model.keras"), key=lambda model: model.stat().st_mtime)
-    if not models:
-        raise FileNotFoundError(f"needed a model, found none in {RUNS}/; train one first, or name one with --model.")
-    return models[-1]
-
-
-def say_rate(pictures: int, failed: int, seconds: float) -> None:
-    """Say on standard error how many pictures there were, and how fast they were done; of a single one nothing."""
-    if pictures > 1:
-        bad = f", {failed} of them unreadable" if failed else ""
-        print(f"{pictures} pictures{bad}, {pictures / seconds:.1f} pictures/s", file=sys.stderr)
-
-
 @contextmanager
 def _destination(out: str | None) -> Iterator[TextIO]:
     if out is None:
         yield sys.stdout
     else:
+        from resnet50.files import atomic_path
+
         with atomic_path(out) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
             yield file
 
 
 def _progress(file: TextIO) -> AbstractContextManager[Callable[[int, int | None], None]]:
     """Give a bar, but none between the answers that a person reads on a terminal."""
-    return nullcontext(lambda done, total: None) if file.isatty() else reading()
+    return nullcontext(lambda done, total: None) if file.isatty() else bar("classifying")
 
 
 def _write_text(predictions: Iterator[Prediction], file: TextIO, *, width: int) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from resnet50.cli import source
+from resnet50.cli.bars import bar
 from resnet50.cli.quiet import import_keras
 from resnet50.recipes import RECIPES, find_task
 
@@ -15,7 +16,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("recipe", metavar="RECIPE", help=f"one of {', '.join(RECIPES)}")
     source.add_source_arguments(parser)
-    parser.add_argument("--out", default="rates.png", metavar="PNG", help="file to draw the curve into (rates.png)")
+    parser.add_argument(
+        "--out",
+        default="rates.png",
+        metavar="PNG",
+        help="file to draw the curve into (rates.png); an earlier one is replaced",
+    )
     parser.add_argument("--steps", type=int, default=100, metavar="INT", help="steps from 1e-6 to 1 (100)")
     parser.add_argument("--batch-size", type=int, metavar="INT", help="pictures in a step, instead of the recipe's")
     parser.add_argument("--seed", type=int, metavar="INT", help="seed, instead of the recipe's")
@@ -30,20 +36,12 @@ def run(options: argparse.Namespace) -> int:
     training = parts.training
 
     import_keras()
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
     from resnet50.figures.save import save_figure
     from resnet50.figures.training import draw_rates
     from resnet50.training.rate_finder import find_learning_rate
 
-    console = Console()
-    columns = (TextColumn("step {task.completed}/{task.total}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        bar = progress.add_task("", total=options.steps)
-        curve = find_learning_rate(
-            recipe, training, steps=options.steps, progress=lambda done, total: progress.update(bar, completed=done)
-        )
+    with bar("steps") as show:
+        curve = find_learning_rate(recipe, training, steps=options.steps, progress=show)
     words = f"{training.dataset}, batches of {recipe.batch_size}, seed {recipe.seed}"
     save_figure(draw_rates(curve, title=words), Path(options.out))
     print(options.out)

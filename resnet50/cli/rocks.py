@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resnet50.cli import source
-from resnet50.cli.predict import find_model
+from resnet50.cli.model import find_model
 from resnet50.cli.quiet import import_keras
-from resnet50.recipes import find_task, rocks
-from resnet50.training.run import RunFolder, write_text
 
 if TYPE_CHECKING:
     from resnet50.evaluation.report import Report
@@ -37,6 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Compare, print a table, and write ``similarity.json`` and ``similarity.png``."""
+    from resnet50.training.run import RunFolder
+
     path, data = find_model(options.model), options.data
     if data is None and Path(options.model).is_dir():
         data = RunFolder(Path(options.model)).read()[1]["data"].get("path")
@@ -48,6 +49,8 @@ def run(options: argparse.Namespace) -> int:
     from resnet50.evaluation.similarity import similarity
     from resnet50.figures.save import save_figure
     from resnet50.figures.similarity import draw_similarity
+    from resnet50.files import write_text
+    from resnet50.recipes import find_task, rocks
 
     classifier = Classifier.load(path)
     height, width = classifier.side
@@ -83,12 +86,12 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(told, indent=2))
         return 0
-    _show(found, reports)
+    _show(found, rocks.DIMENSIONS, reports)
     print(out / "similarity.json", out / "similarity.png", sep="\n")
     return 0
 
 
-def _show(found: Similarity, reports: dict[str, Report]) -> None:
+def _show(found: Similarity, names: Sequence[str], reports: dict[str, Report]) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -102,18 +105,18 @@ def _show(found: Similarity, reports: dict[str, Report]) -> None:
     ):
         table.add_column(f"{heading}\n{'r':>5} {'chance':>6} {'p':>6}", justify="right")
     table.add_row("overall", *(_cell(each.overall) for each in columns))
-    for number, name in enumerate(rocks.DIMENSIONS):
+    for number, name in enumerate(names):
         table.add_row(f"{number + 1} {name}", *(_cell(each.dimensions[number]) for each in columns))
     console.print(table, highlight=False)
     console.print(
-        f"\nfeatures reduced to {len(rocks.DIMENSIONS)} dimensions, {found.variance:.1%} of their variance; r: "
+        f"\nfeatures reduced to {len(names)} dimensions, {found.variance:.1%} of their variance; r: "
         f"correlation; chance: its mean over {found.permutations:,} shuffles",
         highlight=False,
         soft_wrap=True,
     )
-    for name, report in reports.items():
+    for what, report in reports.items():
         low, high = report.interval
-        words = f"{report.pictures} test pictures, {len(report.classes)} {name}: accuracy {report.accuracy:.1%}"
+        words = f"{report.pictures} test pictures, {len(report.classes)} {what}: accuracy {report.accuracy:.1%}"
         console.print(f"{words} (95 % interval {low:.1%} to {high:.1%})", highlight=False, soft_wrap=True)
 
 

@@ -1,18 +1,28 @@
-"""What several commands share: naming the place of the pictures, and reading them with a bar."""
+"""What commands share that read pictures of a data set: naming their place, how they are read, and reading them."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from inspect import signature
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from resnet50.data.split import Parts
-from resnet50.recipes import Task
+from resnet50.cli.bars import bar
 
-OPTIONS: dict[str, type] = {"pattern": str, "test": float, "most_unreadable": float}
+if TYPE_CHECKING:
+    from resnet50.data.split import Parts, Split
+    from resnet50.recipes import Task
+
+OPTIONS: Mapping[str, dict[str, Any]] = {
+    "pattern": {"metavar": "RE", "help": "regular expression whose group 'class' finds the class in a file's path"},
+    "test": {
+        "metavar": "FLOAT",
+        "type": float,
+        "help": "share of the pictures to score at the end, if none are named (0.2)",
+    },
+    "most_unreadable": {"metavar": "FLOAT", "type": float, "help": "share of files that may be broken (0.1)"},
+}
 """What can be said of how a source is to be read, where the task lets one say it."""
 
 
@@ -22,12 +32,14 @@ def add_source_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data", metavar="DIR", help="folder, CSV or h5 with the pictures; else where the recipe has them"
     )
+    add_how_arguments(parser, *OPTIONS)
+
+
+def add_how_arguments(parser: argparse.ArgumentParser, *names: str) -> None:
+    """Add some of `OPTIONS`."""
     how = parser.add_argument_group("how to read a folder of your own")
-    how.add_argument(
-        "--pattern", metavar="RE", help="regular expression whose group 'class' finds the class in a file's path"
-    )
-    how.add_argument("--test", type=float, metavar="FLOAT", help="share of the pictures to score at the end (0.2)")
-    how.add_argument("--most-unreadable", type=float, metavar="FLOAT", help="share of files that may be broken (0.1)")
+    for name in names:
+        how.add_argument(word(name), **OPTIONS[name])
 
 
 def place(options: argparse.Namespace) -> str | None:
@@ -44,10 +56,10 @@ def place(options: argparse.Namespace) -> str | None:
 
 def how_to_read(options: argparse.Namespace) -> dict[str, Any]:
     """Return what was said of how to read the source."""
-    return {name: value for name in OPTIONS if (value := getattr(options, name)) is not None}
+    return {name: value for name in OPTIONS if (value := getattr(options, name, None)) is not None}
 
 
-def load(task: Task, data: str | None, *, side: int, how: dict[str, Any]) -> Parts:
+def load(task: Task, data: str | None, *, side: int, how: Mapping[str, Any]) -> Parts:
     """Read a task's pictures; on a terminal, with a bar for what takes long.
 
     Raises:
@@ -56,27 +68,20 @@ def load(task: Task, data: str | None, *, side: int, how: dict[str, Any]) -> Par
     """
     for name in how:
         if name not in signature(task.load).parameters:
-            raise ValueError(f"the recipe {task.RECIPE.name} knows how its pictures are read: leave out {_word(name)}.")
-    with reading() as show:
+            raise ValueError(f"the recipe {task.RECIPE.name} knows how its pictures are read: leave out {word(name)}.")
+    with bar("reading pictures") as show:
         return task.load(data, side=side, progress=show, **how)
 
 
-@contextmanager
-def reading() -> Iterator[Callable[[int, int | None], None]]:
-    """Give what shows how far the reading of pictures is: a bar on a terminal, and nothing elsewhere."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+def counts(part: str, split: Split) -> str:
+    """Return a line on a part of a source: its pictures, and how many there are of each class."""
+    import numpy as np
 
-    console = Console(stderr=True)
-    columns = (TextColumn("reading pictures"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
-        bar = bars.add_task("", total=None, visible=False)
-
-        def show(done: int, total: int | None) -> None:
-            bars.update(bar, completed=done, total=total, visible=True)
-
-        yield show
+    numbers = np.bincount(split.labels, minlength=len(split.class_names))
+    classes = "  ".join(f"{name}: {number}" for name, number in zip(split.class_names, numbers, strict=True))
+    return f"{part:11}{len(split):6} pictures   {classes}"
 
 
-def _word(name: str) -> str:
+def word(name: str) -> str:
+    """Return an option's name as it is typed."""
     return f"--{name.replace('_', '-')}"

@@ -23,7 +23,7 @@ def run(options: argparse.Namespace) -> int:
     from rich.table import Table
 
     from resnet50.classifier import Classifier
-    from resnet50.cli.predict import find_model
+    from resnet50.cli.model import find_model
     from resnet50.evaluation.complexity import stage_costs
     from resnet50.model import build_resnet50
 

@@ -11,13 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from resnet50.cli import source
+from resnet50.cli.model import RUNS
 from resnet50.cli.quiet import import_keras
 from resnet50.recipes import RECIPES, Task, find_task, find_variant
 from resnet50.training.recipe import Phase, Recipe
-from resnet50.training.run import RunFolder
-
-RUNS = Path("runs")
-"""Folder below which runs are put, in the current folder."""
 
 NO_WEIGHTS = "none"
 """What ``--weights`` says to begin with random ones."""
@@ -91,6 +88,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Train or resume, showing progress, and print where everything is."""
+    from resnet50.training.run import RunFolder
+
     overrides = {name: value for name in OVERRIDES if (value := getattr(options, name)) is not None}
     if options.resume:
         _refuse_with_resume(options, overrides)

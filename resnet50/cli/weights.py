@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from resnet50.cli.bars import bar
+
 if TYPE_CHECKING:
     from resnet50.weights.sources import Source
 
@@ -102,28 +104,16 @@ def _show(options: argparse.Namespace) -> int:
 
 
 def _fetch(options: argparse.Namespace) -> int:
+    from resnet50.weights.fetch import fetch_weights
     from resnet50.weights.sources import find_source
 
     for source in [find_source(name) for name in options.names]:  # all names are checked before the first is fetched
-        print(_fetch_with_bar(source))
+        with bar(source.name, in_bytes=True) as show:
+            path = fetch_weights(source.name, progress=show)
+        print(path)
         if not source.commercial:
             print(f"{source.name}: {source.licence}, not for commercial use", file=sys.stderr)
     return 0
-
-
-def _fetch_with_bar(source: Source) -> Path:
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from resnet50.weights.fetch import fetch_weights
-
-    console = Console()
-    columns = (TextColumn(source.name), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        bar = progress.add_task("", total=source.download.size)
-        return fetch_weights(
-            source.name, progress=lambda done, total: progress.update(bar, completed=done, total=total)
-        )
 
 
 def _verify(options: argparse.Namespace) -> int:

@@ -46,7 +46,7 @@ class Finding:
     Attributes:
         kind: What it is: ``"leak"``, ``"conflict"``, ``"duplicates"``, ``"mirrored"``, ``"group"``, ``"unreadable"``,
             ``"plain"``, ``"missing"``, ``"tiny"``, ``"imbalance"``, ``"uncertain"``, ``"small"``, ``"long"``,
-            ``"modes"``, ``"telltale"``, ``"turned"`` or ``"unusable"``.
+            ``"modes"``, ``"telltale"``, ``"turned"``, ``"unusable"`` or ``"unknown-training"``.
         severity: ``"error"`` if figures from these data would be wrong, ``"warning"`` if training suffers, ``"note"``
             for what is good to know.
         summary: One line, with numbers.
@@ -138,5 +138,6 @@ def are(things: Sized) -> str:
 
 
 def listed(names: Sequence[str]) -> str:
-    """Return the first names, and how many more there are."""
-    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else "")
+    """Return the first names, as what can be printed where they are no UTF-8, and how many more there are."""
+    some = ", ".join(names[:_NAMED]).encode(errors="backslashreplace").decode()
+    return some + (f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else "")

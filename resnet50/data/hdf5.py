@@ -244,7 +244,7 @@ def _part(file: h5py.File, path: Path, part: str) -> Split:
     if groups and len(groups) != len(x):
         raise ValueError(f"{path}: needed {key}_set_group of shape ({len(x)},), found ({len(groups)},).")
     name = file.attrs.get("dataset")
-    dataset = " ".join(_text(name).split()) if isinstance(name, str | bytes) else ""
+    dataset = " ".join(_shown(name).split()) if isinstance(name, str | bytes) else ""
     if not dataset:  # the course's files do not say what they hold
         dataset = "SIGNS" if class_names == tuple("012345") else path.stem
     return Split(images=images, labels=labels, class_names=class_names, sources=sources, dataset=dataset, groups=groups)
@@ -344,7 +344,7 @@ def _names(classes: h5py.Dataset, path: Path) -> tuple[str, ...]:
         raise ValueError(f"{path}: needed list_classes of shape (classes,), found {classes.shape}.")
     if classes.dtype.kind not in "iu" and not _is_text(classes):
         raise ValueError(f"{path}: needed list_classes of text or whole numbers, found {classes.dtype}.")
-    names = tuple(_text(name) for name in _read(classes, path))
+    names = tuple(_shown(name) for name in _read(classes, path))
     _check_names(names, f"{path}: needed list_classes")
     return names
 
@@ -380,7 +380,13 @@ def _is_text(dataset: h5py.Dataset) -> bool:
 
 
 def _text(value: object) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+    """Decode what `_bytes` encoded."""
+    return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else str(value)
+
+
+def _shown(value: object) -> str:
+    """Decode what is for people alone, as nothing but what can be printed."""
+    return _text(value).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _one_line(error: Exception) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from resnet50.data.finding import Finding, Pictures, Place, are, listed, of
 from resnet50.data.images import Header, read_header
-from resnet50.data.pack import in_order
+from resnet50.data.parallel import in_order
 from resnet50.data.split import Split
 from resnet50.download import Progress
 

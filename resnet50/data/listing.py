@@ -60,6 +60,11 @@ class Listing:
     class_names: tuple[str, ...]
     dataset: str
 
+    def name_of(self, entry: Entry) -> str:
+        """Return a picture's path below the root, or its whole path if it is elsewhere, with ``/`` between names."""
+        inside = entry.path.is_relative_to(self.root)
+        return (entry.path.relative_to(self.root) if inside else entry.path).as_posix()
+
 
 class _Found(NamedTuple):
     path: Path
@@ -148,7 +153,7 @@ def _numbers_first(name: str) -> tuple[bool, int, str]:
 
 def _in_folders(root: Path) -> list[_Found]:
     """Take the class from the first folder below the root or, if there are parts, below that of the part."""
-    paths = _pictures(root)
+    paths = pictures_below(root)
     parts = _part_folders(root, paths)
     depth = 1 if parts else 0  # where the class stands
     found, loose = [], []
@@ -219,15 +224,25 @@ def _refuse_level(root: Path, paths: Sequence[tuple[str, ...]]) -> None:
         )
 
 
-def _by_pattern(root: Path, pattern: str) -> list[_Found]:
+def compile_pattern(pattern: str) -> re.Pattern[str]:
+    """Compile what finds a picture's class in its path.
+
+    Raises:
+        ValueError: If it is no regular expression, or has no group named ``class``.
+    """
     try:
         search = re.compile(pattern)
     except (re.error, RecursionError, OverflowError) as error:
         raise ValueError(f"needed a pattern that is a regular expression, got {pattern!r} ({error}).") from error
     if "class" not in search.groupindex:
         raise ValueError(f"needed a pattern with a group named class, such as '(?P<class>[^_]+)_', got {pattern!r}.")
+    return search
+
+
+def _by_pattern(root: Path, pattern: str) -> list[_Found]:
+    search = compile_pattern(pattern)
     found, missed = [], []
-    for inside in _pictures(root):
+    for inside in pictures_below(root):
         path = root.joinpath(*inside)
         match = search.search("/".join(inside))
         groups = match.groupdict() if match else {}
@@ -309,8 +324,18 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
         raise ValueError(f"{path}: cannot be read as a CSV file ({error}).") from error
 
 
-def _pictures(root: Path) -> list[tuple[str, ...]]:
-    """Return the path below the root of each file that is a picture by its name, as names, sorted."""
+def pictures_below(root: Path) -> list[tuple[str, ...]]:
+    """Find the files in a folder and below that are pictures by their names; hidden ones are passed over.
+
+    Args:
+        root: The folder. Folders in it that are links are followed.
+
+    Returns:
+        The path of each below the root, as names, sorted. Some may be pictures that cannot be decoded here.
+
+    Raises:
+        ValueError: If there are none, a folder cannot be read, or a link makes pictures be there twice.
+    """
     pictures, others = [], 0
     seen: dict[tuple[int, int], Path] = {}
     for folder, folders, files in os.walk(root, followlinks=True, onerror=_refuse_folder):

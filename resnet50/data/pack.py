@@ -6,13 +6,11 @@ import errno
 import os
 import shutil
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
 import h5py
 import numpy as np
@@ -20,6 +18,7 @@ import numpy as np
 from resnet50.data.hdf5 import add_images, add_labels, add_unreadable, new_h5
 from resnet50.data.images import read_image
 from resnet50.data.listing import PARTS, Entry, Listing
+from resnet50.data.parallel import in_order
 from resnet50.data.split import Unreadable
 from resnet50.download import Progress
 
@@ -28,16 +27,9 @@ try:
 except ImportError:  # Windows, where a file that is open cannot be removed anyway
     fcntl = None  # type: ignore[assignment]
 
-THREADS = os.cpu_count() or 1
-"""Pictures that are decoded at the same time: Pillow lets other threads run meanwhile."""
-
-_AHEAD = 4  # pictures per thread that are decoded before they are asked for
 _SHOWN = 3  # files that an error names
 _REST = 256  # bytes for the label of a picture, or the reason why it is left out
 _JUST_BEGUN = 5  # seconds in which a file has been made, but may not be locked yet
-
-_Item = TypeVar("_Item")
-_Result = TypeVar("_Result")
 
 
 def pack(
@@ -70,7 +62,7 @@ def pack(
     """
     if side < 1:
         raise ValueError(f"side must be at least 1 pixel, got {side!r}.")
-    check_unreadable((), listing, most_unreadable)
+    check_share(most_unreadable)
     out, total = Path(out), len(listing.entries)
     size = _most_bytes(listing, side)
     _remove_leftovers(out)
@@ -81,9 +73,9 @@ def pack(
         rows = {part: _Rows(add_images(file, part, counts[part], side)) for part in PARTS if counts[part]}
         for done, (entry, image) in enumerate(in_order(lambda e: _decode(e, side), listing.entries), 1):
             if isinstance(image, np.ndarray):
-                rows[_part_of(entry)].add(image, entry, name_of(entry, listing))
+                rows[_part_of(entry)].add(image, entry, listing.name_of(entry))
             else:
-                unreadable.append(Unreadable(name_of(entry, listing), image))
+                unreadable.append(Unreadable(listing.name_of(entry), image))
                 check_unreadable(unreadable, listing, most_unreadable)
             if progress is not None:
                 progress(done, total)
@@ -95,6 +87,16 @@ def pack(
     return tuple(unreadable)
 
 
+def check_share(most_unreadable: float) -> None:
+    """Refuse a share of files that may be left out which is none.
+
+    Raises:
+        ValueError: If it is not 0..1.
+    """
+    if not 0 <= most_unreadable <= 1:
+        raise ValueError(f"most_unreadable must be 0..1, got {most_unreadable!r}.")
+
+
 def check_unreadable(unreadable: Sequence[Unreadable], listing: Listing, most: float) -> None:
     """Refuse a source of which too many files cannot be read.
 
@@ -104,49 +106,14 @@ def check_unreadable(unreadable: Sequence[Unreadable], listing: Listing, most: f
         most: Share that is allowed, 0..1.
 
     Raises:
-        ValueError: If there are more, or the share is not 0..1.
+        ValueError: If there are more.
     """
-    if not 0 <= most <= 1:
-        raise ValueError(f"most_unreadable must be 0..1, got {most!r}.")
     if len(unreadable) > most * len(listing.entries):
         raise ValueError(
             f"{listing.root}: at least {len(unreadable)} of {len(listing.entries)} files cannot be read, more than the "
             f"share of {most:g} that may be left out: {_named(unreadable[:_SHOWN])}"
             f"{' …' if len(unreadable) > _SHOWN else ''}; mend or remove them, or allow more."
         )
-
-
-def name_of(entry: Entry, listing: Listing) -> str:
-    """Return a picture's path below the listing's root, with ``/`` between names."""
-    inside = entry.path.is_relative_to(listing.root)
-    return (entry.path.relative_to(listing.root) if inside else entry.path).as_posix()
-
-
-def in_order(
-    function: Callable[[_Item], _Result], items: Iterable[_Item], *, ahead: int = _AHEAD * THREADS
-) -> Iterator[_Result]:
-    """Apply a function by `THREADS` threads, a few items ahead of what is asked for.
-
-    Args:
-        function: What to do with each item.
-        items: Any number.
-        ahead: Most items that are worked on, or done, before they are asked for.
-
-    Yields:
-        The results, in the order of the items.
-    """
-    waiting: deque[Future[_Result]] = deque()
-    with ThreadPoolExecutor(THREADS) as threads:
-        try:
-            for item in items:
-                waiting.append(threads.submit(function, item))
-                if len(waiting) >= ahead:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
 
 
 @dataclass
@@ -190,7 +157,7 @@ def _named(unreadable: Iterable[Unreadable]) -> str:
 
 
 def _most_bytes(listing: Listing, side: int) -> int:
-    texts = [(name_of(entry, listing), entry.group) for entry in listing.entries]
+    texts = [(listing.name_of(entry), entry.group) for entry in listing.entries]
     longest = [max(map(len, map(os.fsencode, column))) for column in zip(*texts, strict=True)]  # all take as much room
     return len(texts) * (3 * side**2 + sum(longest) + _REST) + (1 << 20)
 

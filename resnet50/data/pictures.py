@@ -15,7 +15,8 @@ from PIL import Image
 from resnet50.data.cifar10 import is_cifar10, read_cifar10
 from resnet50.data.hdf5 import read_h5, read_part, read_unreadable
 from resnet50.data.listing import Entry, Listing, list_pictures
-from resnet50.data.pack import check_unreadable, in_order, name_of, pack
+from resnet50.data.pack import check_share, check_unreadable, pack
+from resnet50.data.parallel import in_order
 from resnet50.data.split import Parts, Split, Unreadable
 from resnet50.data.validation import train_validation_split
 from resnet50.download import Progress, cache_folder
@@ -31,11 +32,11 @@ class Splits:
     """What a source holds.
 
     Attributes:
-        parts: One or more of ``"training"``, ``"validation"`` and ``"test"``; what has no part is training.
-        unreadable: Files that none of the parts holds.
+        splits: One or more of ``"training"``, ``"validation"`` and ``"test"``; what has no part is training.
+        unreadable: Files that none of the splits holds.
     """
 
-    parts: Mapping[str, Split]
+    splits: Mapping[str, Split]
     unreadable: tuple[Unreadable, ...] = ()
 
 
@@ -69,17 +70,19 @@ def load_splits(
     Raises:
         FileNotFoundError: If nothing is there.
         OSError: If there is not enough room on the disk for the cache, or it cannot be written.
-        ValueError: If the source is none of these, or damaged, or too many of its files cannot be read.
+        ValueError: If the source is none of these, or damaged, or too many of its files cannot be read, or an
+            argument is not as described.
     """
     if side < 1:
         raise ValueError(f"side must be at least 1 pixel, got {side!r}.")
+    check_share(most_unreadable)
     if isinstance(source, Listing):
         return _packed(source, side, most_unreadable, progress)
     path = Path(source)
     arrays = _read_arrays(path) if pattern is None else None
     if arrays is None:
         return _packed(list_pictures(path, pattern=pattern), side, most_unreadable, progress)
-    return replace(arrays, parts={part: _resized(split, side) for part, split in arrays.parts.items()})
+    return replace(arrays, splits={part: _resized(split, side) for part, split in arrays.splits.items()})
 
 
 def load_pictures(
@@ -110,18 +113,19 @@ def load_pictures(
     Raises:
         FileNotFoundError: If nothing is there.
         OSError: If there is not enough room on the disk for the cache, or it cannot be written.
-        ValueError: As `load_splits`; and if there are no training pictures, or no test part can be cut off.
+        ValueError: As `load_splits`; and if there are no training pictures, the share is none, or no test part can be
+            cut off.
     """
+    if not 0 < test < 1:
+        raise ValueError(
+            f"{_place(source)}: where there is no test part, a share above 0 and below 1 of the pictures must become "
+            f"one, got {test!r}."
+        )
     splits = load_splits(source, side=side, pattern=pattern, most_unreadable=most_unreadable, progress=progress)
-    parts = dict(splits.parts)
+    parts = dict(splits.splits)
     if "training" not in parts:
         raise ValueError(f"{_place(source)}: needed training pictures, found {' and '.join(parts)} pictures alone.")
     if "test" not in parts:
-        if not 0 < test < 1:
-            raise ValueError(
-                f"{_place(source)}: there is no test part, so that a share above 0 and below 1 of the pictures must "
-                f"become one, got {test!r}."
-            )
         parts["training"], parts["test"] = train_validation_split(parts["training"], test, seed=seed)
     return Parts(parts["training"], parts["test"], parts.get("validation"), splits.unreadable)
 
@@ -175,7 +179,7 @@ def _packed(listing: Listing, side: int, most_unreadable: float, progress: Progr
         os.utime(path)
     # of the same pictures elsewhere the name may be another
     return replace(
-        splits, parts={part: replace(split, dataset=listing.dataset) for part, split in splits.parts.items()}
+        splits, splits={part: replace(split, dataset=listing.dataset) for part, split in splits.splits.items()}
     )
 
 
@@ -187,7 +191,7 @@ def _key(listing: Listing, side: int) -> str:
     """Hash all that the packed pictures depend on."""
     digest = hashlib.sha256(repr((DECODING, side, listing.class_names)).encode())
     for entry, content in zip(listing.entries, in_order(_content, listing.entries), strict=True):
-        digest.update(repr((name_of(entry, listing), entry.label, entry.part, entry.group, content)).encode())
+        digest.update(repr((listing.name_of(entry), entry.label, entry.part, entry.group, content)).encode())
     return digest.hexdigest()
 
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+
+from resnet50.data.rows import Rows
+
+_BLOCK = 64 << 20  # bytes of pictures that are hashed at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -15,7 +20,9 @@ class Split:
     """Labelled pictures of one size, read-only. Two splits hold the same data if their fingerprints are equal.
 
     Attributes:
-        images: RGB, uint8, ``(n, height, width, 3)``, 0..255; a view that cannot be written to.
+        images: RGB, uint8, ``(n, height, width, 3)``, 0..255; a view that cannot be written to. Where pictures lie in a
+            file, as those of `read_part` may, it is a ``np.memmap``, and after `take` `Rows` of one: indexed and looped
+            over as an array is, and read only then; ``np.asarray`` reads all.
         labels: Index into ``class_names`` for each picture, int64, ``(n,)``; a view that cannot be written to.
         class_names: Name of each class, in the order of the model's outputs.
         sources: Where each picture came from: a file, or a place in one; ``n`` strings.
@@ -27,7 +34,7 @@ class Split:
         ValueError: If the fields do not have these types and fit each other.
     """
 
-    images: np.ndarray
+    images: np.ndarray | Rows
     labels: np.ndarray
     class_names: tuple[str, ...]
     sources: tuple[str, ...]
@@ -54,10 +61,11 @@ class Split:
                 f"{self.dataset}: labels must be 0..{len(self.class_names) - 1}, "
                 f"got {self.labels.min()}..{self.labels.max()}."
             )
-        for name in ("images", "labels"):
-            view = getattr(self, name).view()
-            view.flags.writeable = False  # what is changed after its fingerprint was taken would pass for the original
-            object.__setattr__(self, name, view)
+        for name, array in (("images", self.images), ("labels", self.labels)):
+            if isinstance(array, np.ndarray):
+                view = array.view()
+                view.flags.writeable = False  # what is changed after its fingerprint would pass for the original
+                object.__setattr__(self, name, view)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -65,7 +73,7 @@ class Split:
     def take(self, indices: Sequence[int] | np.ndarray) -> Split:
         """Return the pictures at these indices, in this order.
 
-        They are copied, but for a run of pictures that lie in a file, which stay there.
+        They are copied, but for those that lie in a file, which stay there.
 
         Raises:
             ValueError: If the indices are not whole numbers; a mask of truth values would be taken for 0 and 1.
@@ -74,10 +82,12 @@ class Split:
         if chosen.size and chosen.dtype.kind not in "iu":
             raise ValueError(f"{self.dataset}: indices must be whole numbers, got {chosen.dtype}.")
         chosen = chosen.astype(np.int64)
-        run = isinstance(self.images, np.memmap) and chosen.size and chosen[0] >= 0 and (np.diff(chosen) == 1).all()
+        images = self.images
+        if isinstance(images, np.memmap):
+            images = Rows(images, np.arange(len(images)))
         return replace(
             self,
-            images=self.images[chosen[0] : chosen[-1] + 1] if run else self.images[chosen],
+            images=images.take(chosen) if isinstance(images, Rows) else images[chosen],
             labels=self.labels[chosen],
             sources=tuple(self.sources[i] for i in chosen),
             groups=tuple(self.groups[i] for i in chosen) if self.groups else (),
@@ -87,7 +97,9 @@ class Split:
     def fingerprint(self) -> str:
         """SHA-256 over sizes, pixels, labels and class names, in hexadecimal: equal exactly if the data are."""
         digest = hashlib.sha256(repr((self.images.shape, self.class_names)).encode())
-        digest.update(np.ascontiguousarray(self.images).data)
+        some = max(1, _BLOCK // (math.prod(self.images.shape[1:]) or 1))
+        for start in range(0, len(self), some):
+            digest.update(np.ascontiguousarray(self.images[start : start + some]).data)
         digest.update(np.ascontiguousarray(self.labels).data)
         return digest.hexdigest()
 

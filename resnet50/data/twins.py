@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 from PIL import Image
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
+
+from resnet50.data.rows import Rows
 
 TWIN_DISTANCE = 6.0
 """Root mean square difference, in grey levels of 0..255 on 16 x 16 thumbnails, under which two pictures are twins.
@@ -20,11 +20,11 @@ _CELL = 2  # pixels of the side of a cell, whose mean stands for its pixels in t
 _BLOCK = 1024  # pictures that are compared with as many others at a time: some 20 MB
 
 
-def thumbnails(images: np.ndarray) -> np.ndarray:
+def thumbnails(images: np.ndarray | Rows) -> np.ndarray:
     """Shrink pictures to what twins are told by.
 
     Args:
-        images: uint8 ``(n, height, width, 3)``; may be a memory map of a file, which is read picture by picture.
+        images: uint8 ``(n, height, width, 3)``; may lie in a file, which is read picture by picture.
 
     Returns:
         uint8 ``(n, 16, 16, 3)``, 0..255, each pixel the mean of its part of the picture.
@@ -87,11 +87,11 @@ def twin_pairs(
             progress(bottom)
 
 
-def twin_groups(images: np.ndarray) -> np.ndarray:
+def twin_groups(images: np.ndarray | Rows) -> np.ndarray:
     """Tell which pictures hang together by near-duplicates.
 
     Args:
-        images: uint8 ``(n, height, width, 3)``; may be a memory map of a file.
+        images: uint8 ``(n, height, width, 3)``; may lie in a file.
 
     Returns:
         Group of each picture, int64 ``(n,)``, counted from 0 in order of first appearance.
@@ -113,6 +113,9 @@ def join(groups: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarra
     Returns:
         Group of each picture, int64 ``(n,)``, counted from 0 in order of first appearance.
     """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     first, second = groups[first], groups[second]
     apart = first != second
     if not apart.any():

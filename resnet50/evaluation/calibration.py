@@ -49,6 +49,11 @@ class Scaled:
     calibration_error: float
     loss: float
 
+    @property
+    def at_limit(self) -> bool:
+        """Whether the fit ended at the highest or lowest temperature that is tried, and another might fit better."""
+        return bool(abs(np.log(self.temperature)) > 0.999 * np.log(_HOTTEST))
+
 
 def reliability(probabilities: np.ndarray, labels: np.ndarray) -> tuple[Bin, ...]:
     """Sort pictures by how sure the classifier is of their most probable class.

@@ -1,4 +1,4 @@
-"""How good predictions are, as numbers."""
+"""How good predictions are: the numbers, in memory; `resnet50.report` writes them as files, with figures and a page."""
 
 from __future__ import annotations
 

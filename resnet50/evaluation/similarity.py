@@ -12,8 +12,7 @@ test, PROTEST); Phipson and Smyth 2010, SAGMB 9:39 (p of a permutation test).
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import orthogonal_procrustes
@@ -77,10 +76,6 @@ class Similarity:
     variance: float
     permutations: int
     seed: int
-
-    def to_json(self) -> str:
-        """Return all of it as JSON text."""
-        return json.dumps(asdict(self), indent=2)
 
 
 def similarity(

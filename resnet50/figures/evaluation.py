@@ -13,8 +13,7 @@ from resnet50.evaluation.calibration import Bin
 from resnet50.figures import theme
 from resnet50.figures.training import CROWDED, LEGIBLE
 
-PARTS = {"training": theme.TRAINING, "validation": theme.VALIDATION, "test": theme.ACTIVATION}
-"""Colours of the parts of a data set."""
+_COLORS = {"training": theme.TRAINING, "validation": theme.VALIDATION, "test": theme.ACTIVATION}  # of the parts
 
 
 def draw_reliability(bins: Sequence[Bin], *, title: str) -> Figure:
@@ -43,10 +42,7 @@ def draw_reliability(bins: Sequence[Bin], *, title: str) -> Figure:
     width = max(5.6, 0.6 + theme.text_width(title, theme.NORMAL, "bold"))
     figure = theme.new_figure(width, 6.6)
     left, wide = 0.75 / width, 4.6 / width
-    figure.text(
-        0.3 / width, 0.96, theme.drawable(title), fontsize=theme.NORMAL, weight="bold", color=theme.INK,
-        family=theme.FONT, parse_math=False,
-    )  # fmt: skip
+    theme.write(figure, 0.3 / width, 0.96, title, ha="left", va="baseline", weight="bold")
     upper = _panel(figure, (left, 0.36, wide, 0.49), "right")
     upper.bar(centres[seen], accuracy[seen], step * 0.92, color=theme.tint(theme.TRAINING, 0.75), label="share right")
     upper.bar(
@@ -63,7 +59,7 @@ def draw_reliability(bins: Sequence[Bin], *, title: str) -> Figure:
     lower = _panel(figure, (left, 0.1, wide, 0.17), "pictures")
     lower.bar(centres, pictures, step * 0.92, color=theme.OTHER)
     lower.yaxis.set_major_locator(MaxNLocator(3, integer=True))
-    lower.set_xlabel("how sure it is of the class it says", fontsize=theme.SMALL, color=theme.MUTED)
+    theme.write_below(lower, "how sure it is of the class it says")
     for axes in (upper, lower):
         axes.set_xlim(0, 1)
         axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
@@ -105,7 +101,7 @@ def draw_balance(counts: Mapping[str, Sequence[int]], class_names: Sequence[str]
         theme.write(axes, left - 0.1, y, name, size=size, ha="right")
     most = max(max(values) for values in counts.values()) or 1
     for column, (part, values) in enumerate(counts.items()):
-        color, x = PARTS.get(part, theme.OTHER), left + column * (panel + gap)
+        color, x = _COLORS.get(part, theme.OTHER), left + column * (panel + gap)
         share = f"{part}: {sum(values):,}"
         theme.write(axes, x, height - top + 0.16, share, ha="left", color=theme.shade(color, 0.85), weight="bold")
         lengths = np.asarray(values)[order] / most * (panel - 0.35)
@@ -119,10 +115,6 @@ def draw_balance(counts: Mapping[str, Sequence[int]], class_names: Sequence[str]
 
 def _panel(figure: Figure, place: tuple[float, float, float, float], title: str) -> Axes:
     axes = figure.add_axes(place)
-    axes.set_title(title, fontsize=theme.SMALL, color=theme.INK, family=theme.FONT, loc="left")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(theme.OTHER)
-    axes.grid(axis="y", color=theme.FAINT, linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.tick_params(labelsize=theme.SMALL, colors=theme.MUTED, labelfontfamily=theme.FONT)
+    theme.style_axes(axes)
+    theme.write_title(axes, title, size=theme.SMALL)
     return axes

@@ -76,12 +76,10 @@ def draw_explanation(
     wide, high = SIDE * columns / max(rows, columns), SIDE * rows / max(rows, columns)
     steps = [max(wide, *(theme.text_width(text, theme.NORMAL) for text in texts)) + GAP for _, *texts in panels]
     figure, axes = theme.new_canvas(2 * MARGIN + sum(steps) - GAP, 2 * MARGIN + high + CAPTION)
-    limits = axes.get_xlim(), axes.get_ylim()
     x, top = MARGIN, MARGIN + high
     for step, (pixels, name, share) in zip(steps, panels, strict=True):
-        axes.imshow(pixels, extent=(x, x + wide, MARGIN, top), aspect="auto")
+        theme.draw_image(axes, pixels, (x, MARGIN), (wide, high))
         theme.write(axes, x, top + 0.4, name, ha="left")
         theme.write(axes, x, top + 0.15, share, ha="left", color=theme.MUTED)
         x += step
-    axes.set(xlim=limits[0], ylim=limits[1])  # imshow moves them to the picture
     return figure

@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import html
 import io
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
 import numpy as np
-from matplotlib.figure import Figure
 from PIL import Image
 
 from resnet50.data.finding import SEVERITIES
@@ -90,18 +90,14 @@ class Page:
         more = f"<br><span>{_escape(advice)}</span>" if advice else ""
         self._body.append(f'<p class="note {severity}"><b>{severity}</b> {_escape(text)}{more}</p>')
 
-    def add_figure(self, figure: Figure | Path, description: str) -> None:
+    def add_figure(self, path: str | os.PathLike[str], description: str) -> None:
         """Add a figure; on a narrow screen it stays readable and is scrolled sideways.
 
         Args:
-            figure: Any matplotlib figure, or the PNG file that `resnet50.figures.save.save_figure` made of one.
+            path: PNG file that `resnet50.figures.save.save_figure` made.
             description: What it shows, for those who cannot see it.
         """
-        if isinstance(figure, Path):
-            buffer = io.BytesIO(figure.read_bytes())
-        else:
-            buffer = io.BytesIO()
-            figure.savefig(buffer, format="png", dpi=DPI, bbox_inches="tight", facecolor="white")
+        buffer = io.BytesIO(Path(path).read_bytes())
         wide = Image.open(buffer).width / DPI * 72  # at its own size, a point of text is a pixel
         self._body.append(
             f'<div class="figure"><img src="{_data(buffer, "png")}" alt="{_escape(description)}" '

@@ -55,7 +55,7 @@ def draw_contact_sheet(split: Split, *, rows: int = 4, title: str | None = None)
         for row in range(rows):
             corner = (x, top - high - row * (high + GAP))
             if row < len(chosen):
-                _draw_picture(axes, split.images[chosen[row]], corner, size)
+                theme.draw_image(axes, split.images[chosen[row]], corner, size)
             else:
                 _draw_frame(axes, corner, size, theme.FAINT, linestyle=":")
     return figure
@@ -109,7 +109,7 @@ def draw_predictions(
         x, y = corner = (MARGIN + column * step, (rows - row) * (high + CAPTION) - high)
         said, true = int(probabilities[index].argmax()), int(split.labels[index])
         color = theme.ACTIVATION if said == true else theme.WRONG
-        _draw_picture(axes, split.images[index], corner, size)
+        theme.draw_image(axes, split.images[index], corner, size)
         if said != true:
             _draw_frame(axes, corner, size, color, linewidth=2.5)
             truth = _fitting(f"true: {split.class_names[true]}", wide, TEXT)
@@ -119,7 +119,7 @@ def draw_predictions(
         theme.write(axes, x, y - 0.14, answer + share, size=TEXT, ha="left", color=theme.shade(color, 0.85))
         if beside is not None:
             right = x + wide + GAP / 3
-            _draw_picture(axes, beside[index], (right, y), size)
+            theme.draw_image(axes, beside[index], (right, y), size)
             source = PurePosixPath(split.sources[index]).name
             name = _fitting(source[::-1], wide, TEXT)[::-1]  # its end tells it from others
             theme.write(axes, right, y - 0.14, name, size=TEXT, ha="left", color=theme.MUTED)
@@ -131,12 +131,6 @@ def _size(split: Split, text: float) -> tuple[float, float]:
     wide = min(max(NARROW, text), WIDE)
     rows, columns = split.images.shape[1:3]
     return wide, wide * rows / columns
-
-
-def _draw_picture(axes: Axes, image: np.ndarray, corner: tuple[float, float], size: tuple[float, float]) -> None:
-    limits = axes.get_xlim(), axes.get_ylim()
-    axes.imshow(image, extent=(corner[0], corner[0] + size[0], corner[1], corner[1] + size[1]), aspect="auto")
-    axes.set(xlim=limits[0], ylim=limits[1])  # imshow moves them to the picture
 
 
 def _draw_frame(axes: Axes, corner: tuple[float, float], size: tuple[float, float], color: str, **options: Any) -> None:

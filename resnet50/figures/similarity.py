@@ -72,16 +72,12 @@ def _place(row: int) -> float:
 
 
 def _style(axes: Axes, low: float, rows: int) -> None:
-    axes.set_facecolor("white")
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.spines["bottom"].set_color(theme.OTHER)
-    axes.grid(axis="x", color=theme.FAINT, linewidth=0.8)
-    axes.set_axisbelow(True)
+    theme.style_axes(axes, grid="x")
     axes.axvline(0, color=theme.OTHER, linewidth=1)
     axes.set(xlim=(low, 1), ylim=(rows + 0.1, -0.5), yticks=[])
     axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "", "0.5", "", "1"])
-    axes.tick_params(labelsize=theme.SMALL, colors=theme.MUTED, labelfontfamily=theme.FONT, length=0)
-    axes.set_xlabel("correlation", fontsize=theme.SMALL, color=theme.MUTED, family=theme.FONT)
+    axes.tick_params(length=0)
+    theme.write_below(axes, "correlation")
 
 
 def _draw(axes: Axes, y: float, correlation: Correlation, color: str, *, bold: bool) -> None:

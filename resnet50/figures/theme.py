@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
+import numpy as np
 from matplotlib import colors
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -56,11 +57,42 @@ def new_canvas(width: float, height: float) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def write(axes: Axes, x: float, y: float, text: str, *, size: float = NORMAL, **options: Any) -> None:
+def write(place: Axes | Figure, x: float, y: float, text: str, *, size: float = NORMAL, **options: Any) -> None:
     """Write a text, centred unless the options say otherwise; a dollar sign in a class name stays one."""
     text = drawable(text)
     style: dict[str, Any] = {"ha": "center", "va": "center", "color": INK, "family": FONT} | options
-    axes.text(x, y, text, fontsize=size, parse_math=False, **style)
+    place.text(x, y, text, fontsize=size, parse_math=False, **style)
+
+
+def style_axes(axes: Axes, *, grid: Literal["x", "y"] = "y") -> None:
+    """Give a panel faint lines across the values, which are on the axis ``grid``, and a frame of two sides or one."""
+    open_sides = ["top", "right"] if grid == "y" else ["top", "right", "left"]
+    axes.set_facecolor("white")
+    axes.spines[open_sides].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(OTHER)
+    axes.grid(axis=grid, color=FAINT, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.tick_params(labelsize=SMALL, colors=MUTED, labelfontfamily=FONT)
+
+
+def write_title(axes: Axes, text: str, *, size: float = NORMAL) -> None:
+    """Write what a panel shows above its left end."""
+    axes.set_title(text, fontsize=size, color=INK, family=FONT, loc="left")
+
+
+def write_below(axes: Axes, text: str) -> None:
+    """Write what the horizontal axis of a panel stands for."""
+    axes.set_xlabel(text, fontsize=SMALL, color=MUTED, family=FONT)
+
+
+def draw_image(
+    axes: Axes, image: np.ndarray, corner: tuple[float, float], size: tuple[float, float], **options: Any
+) -> None:
+    """Draw pixels from the lower left corner on, as wide and high as told; the axes' limits stay what they are."""
+    (left, bottom), (width, height) = corner, size
+    limits = axes.get_xlim(), axes.get_ylim()
+    axes.imshow(image, extent=(left, left + width, bottom, bottom + height), aspect="auto", **options)
+    axes.set(xlim=limits[0], ylim=limits[1])  # imshow moves them to the picture
 
 
 @lru_cache(maxsize=4096)

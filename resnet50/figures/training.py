@@ -55,7 +55,7 @@ def draw_curves(history: Mapping[str, Sequence[float]], *, title: str) -> Figure
         len(rows), 2, height_ratios=rows, left=0.065, right=0.865, top=1 - 0.92 / height, bottom=0.62 / height,
         wspace=0.6, hspace=0.42,
     )  # fmt: skip
-    _write(figure, 0.065, 1 - 0.3 / height, title, size=theme.LARGE, weight="bold")
+    theme.write(figure, 0.065, 1 - 0.3 / height, title, size=theme.LARGE, ha="left", weight="bold")
     for column, key in enumerate(("loss", "accuracy")):
         axes = figure.add_subplot(grid[0, column])
         _style(axes, key.capitalize(), epochs)
@@ -69,7 +69,7 @@ def draw_curves(history: Mapping[str, Sequence[float]], *, title: str) -> Figure
         _limit(axes, key)
         _write_ends(axes, ends)
         if rate is None:
-            _write_epoch(axes)
+            theme.write_below(axes, "epoch")
     if rate is not None:
         axes = figure.add_subplot(grid[1, :])
         _style(axes, "Learning rate", epochs)
@@ -83,7 +83,7 @@ def draw_curves(history: Mapping[str, Sequence[float]], *, title: str) -> Figure
                 f"phase {number}", (boundary, 1.06), xycoords=("data", "axes fraction"),
                 fontsize=theme.SMALL, color=theme.MUTED, family=theme.FONT,
             )  # fmt: skip
-        _write_epoch(axes)
+        theme.write_below(axes, "epoch")
     return figure
 
 
@@ -124,11 +124,7 @@ def draw_confusion(confusion: np.ndarray, class_names: Sequence[str], *, title: 
     totals = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
     shades = shares if classes <= CROWDED else np.sqrt(shares)
-    axes.imshow(
-        shades, cmap=_SHADES, vmin=0, vmax=1, extent=(left, left + side, bottom, bottom + side), aspect="auto",
-        interpolation="nearest",
-    )  # fmt: skip
-    axes.set(xlim=(0, width), ylim=(0, bottom + side + top))
+    theme.draw_image(axes, shades, (left, bottom), (side, side), cmap=_SHADES, vmin=0, vmax=1, interpolation="nearest")
     lines = left + cell * np.arange(classes + 1 if names else 0), bottom + cell * np.arange(classes + 1 if names else 0)
     axes.vlines(lines[0], bottom, bottom + side, color=theme.FAINT, linewidth=min(0.8, 3 * cell))
     axes.hlines(lines[1], left, left + side, color=theme.FAINT, linewidth=min(0.8, 3 * cell))
@@ -167,13 +163,13 @@ def draw_rates(curve: RateCurve, *, title: str = "Learning rate range test") -> 
     """
     rates, losses = np.array(curve.rates), np.array(curve.losses)
     figure = theme.new_figure(7.5, 4.2)
-    _write(figure, 0.1, 0.93, title, size=theme.LARGE, weight="bold")
+    theme.write(figure, 0.1, 0.93, title, size=theme.LARGE, ha="left", weight="bold")
     axes = figure.add_axes((0.1, 0.15, 0.86, 0.63))
     _style(axes, "Loss, smoothed", rates)
     axes.set_xscale("log")
     axes.tick_params(which="minor", colors=theme.MUTED)
     axes.set_xlim(rates[0], rates[-1])
-    axes.set_xlabel("learning rate", fontsize=theme.SMALL, color=theme.MUTED, family=theme.FONT)
+    theme.write_below(axes, "learning rate")
     low, begin = losses.min(), losses[0]
     margin = 0.5 * (begin - low) or 0.5
     axes.set_ylim(low - margin / 4, begin + margin)
@@ -205,29 +201,13 @@ def _checked_history(history: Mapping[str, Sequence[float]]) -> dict[str, np.nda
     return kept
 
 
-def _write(figure: Figure, x: float, y: float, text: str, *, size: float, weight: str) -> None:
-    figure.text(
-        x, y, theme.drawable(text), fontsize=size, weight=weight, color=theme.INK, family=theme.FONT, va="center",
-        parse_math=False,
-    )  # fmt: skip
-
-
 def _style(axes: Axes, title: str, epochs: np.ndarray) -> None:
-    axes.set_title(title, fontsize=theme.NORMAL, color=theme.INK, family=theme.FONT, loc="left")
-    axes.set_facecolor("white")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(theme.OTHER)
-    axes.grid(axis="y", color=theme.FAINT, linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.tick_params(labelsize=theme.SMALL, colors=theme.MUTED, labelfontfamily=theme.FONT)
+    theme.style_axes(axes)
+    theme.write_title(axes, title)
     last = len(epochs)
     axes.set_xlim((0.5, 1.5) if last == 1 else (1, last))
     steps = MaxNLocator(6, integer=True, steps=[1, 2, 5, 10]).tick_values(1, last)
     axes.set_xticks([1, *(int(step) for step in steps if 1 + last / 12 < step <= last)])
-
-
-def _write_epoch(axes: Axes) -> None:
-    axes.set_xlabel("epoch", fontsize=theme.SMALL, color=theme.MUTED, family=theme.FONT)
 
 
 def _draw_boundaries(axes: Axes, boundaries: np.ndarray) -> None:

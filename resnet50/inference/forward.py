@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from resnet50.data.images import read_image
-from resnet50.data.pack import in_order
+from resnet50.data.parallel import in_order
 
 
 def forward(model: keras.Model, paths: Sequence[Path], *, batch_size: int = 32) -> Iterator[np.ndarray | str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from resnet50.classifier import Classifier
-from resnet50.data.images import SUFFIXES
+from resnet50.data.listing import pictures_below
 from resnet50.inference.forward import forward
 
 
@@ -32,18 +32,15 @@ class Prediction:
 def find_pictures(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
     """Replace each folder by the picture files in it and below, in sorted order; keep files as they are.
 
+    Files that are pictures by their names are the same as for training: hidden ones are passed over, and those that
+    cannot be decoded here are there, so that the error names them.
+
     Raises:
         ValueError: If a folder holds no picture.
     """
     found: list[Path] = []
     for path in map(Path, paths):
-        if path.is_dir():
-            inside = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
-            if not inside:
-                raise ValueError(f"{path}: needed a folder with pictures ({', '.join(SUFFIXES)}), found none in it.")
-            found += inside
-        else:
-            found.append(path)
+        found += [path.joinpath(*inside) for inside in pictures_below(path)] if path.is_dir() else [path]
     return found
 
 

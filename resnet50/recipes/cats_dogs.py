@@ -14,27 +14,19 @@ from pathlib import Path
 from resnet50.data.split import Parts
 from resnet50.download import Progress
 from resnet50.recipes import folder
-from resnet50.training.recipe import Recipe
 
 RECIPE = replace(folder.RECIPE, name="cats-dogs", side=64)
 
 VARIANTS = {
     "scratch": RECIPE,
     "fine-tuned": replace(folder.FINE_TUNED, name="cats-dogs"),
-    "classic": Recipe(
+    "classic": replace(
+        folder.CLASSIC_TUNED,
         name="cats-dogs",
-        weights="imagenet",
         trains="head",
         head="flatten",
         epochs=10,
-        batch_size=32,
-        learning_rate=1e-3,
-        warmup_epochs=0,
-        schedule="constant",
-        weight_decay=0.0,
-        label_smoothing=0.0,
         validation=0.2,
-        precision="float32",
         side=180,
     ),
 }

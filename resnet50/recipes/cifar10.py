@@ -13,7 +13,6 @@ from dataclasses import replace
 from resnet50.data.split import Parts
 from resnet50.download import Progress
 from resnet50.recipes import folder
-from resnet50.training.recipe import Recipe
 
 RECIPE = replace(
     folder.RECIPE,
@@ -28,22 +27,15 @@ RECIPE = replace(
 
 VARIANTS = {
     "scratch": RECIPE,
-    "classic": Recipe(
+    "classic": replace(
+        folder.CLASSIC,
         name="cifar10",
         epochs=100,
-        batch_size=32,
-        learning_rate=1e-3,
-        warmup_epochs=0,
         schedule="plateau",
         rate_factor=0.1,
         rate_patience=2,
         patience=10,
-        weight_decay=0.0,
-        label_smoothing=0.0,
         validation=0.1,
-        conventions="keras",
-        normalization="unit",
-        precision="float32",
         side=32,
     ),
 }
@@ -56,7 +48,7 @@ def load(data: str | os.PathLike[str] | None, *, side: int = 32, progress: Progr
     Args:
         data: Folder with the binary version, or with PNG sheets of pictures and their labels.
         side: Height and width in pixels; the pictures have 32 and are resized to any other.
-        progress: Called while pictures are read.
+        progress: Never called, since there is nothing to decode.
 
     Returns:
         Training and test pictures.

@@ -4,12 +4,13 @@ Command: ``resnet50 train folder PICTURES``. Where ImageNet's weights are at han
 else the network learns from nothing at 96. A fifth of the pictures is kept to be scored at the end, where the source
 names no test part of its own, and some of the rest to be scored after every epoch.
 
-The numbers are those of the tasks here that begin with a folder, which say what they measured.
+What such numbers give from scratch was measured on leukemia, cats and dogs and Caltech-101, at 64 pixels; see those.
 """
 
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 from resnet50.data.augmentation import Augmentation
 from resnet50.data.pictures import load_pictures
@@ -67,6 +68,9 @@ CLASSIC = Recipe(
     side=96,
 )
 """Plain ``fit`` of keras.applications.ResNet50 with Adam, from random weights."""
+
+CLASSIC_TUNED = replace(CLASSIC, weights="imagenet", conventions=None, normalization=None, side=224)
+"""What public projects do with ImageNet's weights, but for the head and the epochs."""
 
 VARIANTS = {"scratch": RECIPE, "fine-tuned": FINE_TUNED, "classic": CLASSIC}
 

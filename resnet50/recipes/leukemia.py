@@ -13,7 +13,6 @@ from pathlib import Path
 from resnet50.data.split import Parts
 from resnet50.download import Progress
 from resnet50.recipes import folder
-from resnet50.training.recipe import Recipe
 
 RECIPE = replace(
     folder.RECIPE,
@@ -26,21 +25,14 @@ RECIPE = replace(
 VARIANTS = {
     "scratch": RECIPE,
     "fine-tuned": replace(folder.FINE_TUNED, name="leukemia", augmentation=RECIPE.augmentation),
-    "classic": Recipe(
+    "classic": replace(
+        folder.CLASSIC_TUNED,
         name="leukemia",
-        weights="imagenet",
         head="norm",
         epochs=2,
-        batch_size=32,
         learning_rate=1e-4,
-        warmup_epochs=0,
         schedule="exponential",
         rate_factor=0.93,  # 0.96 every 40 steps, of which the whole data set has some 70 in an epoch
-        weight_decay=0.0,
-        label_smoothing=0.0,
-        validation=0.15,
-        precision="float32",
-        side=224,
     ),
 }
 

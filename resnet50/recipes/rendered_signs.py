@@ -25,7 +25,7 @@ def load(data: str | os.PathLike[str] | None = None, *, side: int = 64, progress
     Args:
         data: Folder that `resnet50.data.rendered_signs.write_rendered_signs` wrote; None to draw 1080 and 120 anew.
         side: Height and width in pixels.
-        progress: Called while pictures are read.
+        progress: Never called, since there is nothing to decode.
 
     Returns:
         Training and test pictures.

@@ -9,7 +9,6 @@ people judged how alike they look; ``resnet50 rocks similarity RUN`` says how fa
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -18,24 +17,19 @@ from types import MappingProxyType
 import numpy as np
 
 from resnet50.data.augmentation import Augmentation
-from resnet50.data.listing import list_pictures
+from resnet50.data.listing import Listing, list_pictures
 from resnet50.data.pictures import load_pictures
 from resnet50.data.split import Parts, Split
 from resnet50.download import Progress
+from resnet50.recipes import folder
 from resnet50.training.recipe import Phase, Recipe
 
-RECIPE = Recipe(
+RECIPE = replace(
+    folder.RECIPE,
     name="rocks",
     epochs=60,
-    batch_size=32,
-    learning_rate=3e-3,
     warmup_epochs=5,
-    beta_2=0.99,
-    weight_decay=0.02,
-    label_smoothing=0.1,
     average_epochs=10,
-    checkpoint_epochs=10,
-    validation=0.15,
     side=64,
     # a rock has no upside, but its colour tells it
     augmentation=Augmentation(shift=0.1, rotation=180, zoom=0.25, brightness=0.05, contrast=0.1, flip=True),
@@ -45,14 +39,13 @@ VARIANTS: Mapping[str, Recipe] = MappingProxyType(
     {
         "scratch": RECIPE,
         "fine-tuned": replace(
-            RECIPE,
-            weights="imagenet",
-            before=(Phase(epochs=10, learning_rate=3e-3, warmup_epochs=1, trains="head"),),
+            folder.FINE_TUNED,
+            name="rocks",
+            before=tuple(replace(phase, epochs=10) for phase in folder.FINE_TUNED.before),
             epochs=40,
-            learning_rate=3e-4,
-            layer_decay=0.7,
-            average_epochs=1,
-            side=224,
+            warmup_epochs=5,
+            beta_2=RECIPE.beta_2,  # an epoch is ten steps
+            augmentation=RECIPE.augmentation,
         ),
         "classic": Recipe(
             name="rocks",
@@ -136,10 +129,7 @@ def load(data: str | os.PathLike[str] | None, *, side: int, progress: Progress |
     """
     if data is None:
         raise FileNotFoundError(f"needed the folder that holds {' and '.join(_SETS)}, got none; name it with --data.")
-    for folder in _SETS:
-        if not Path(data, folder).is_dir():
-            raise FileNotFoundError(f"{data}: needed the folders {' and '.join(_SETS)} in it, found no {folder}.")
-    listing = list_pictures(data, pattern=_PATTERN)
+    listing = _listing(data)
     parted = tuple(replace(entry, part=_SETS[entry.path.parent.name][0]) for entry in listing.entries)
     return load_pictures(replace(listing, entries=parted, dataset="rocks"), side=side, progress=progress)
 
@@ -157,23 +147,23 @@ def human_space(data: str | os.PathLike[str], split: Split) -> np.ndarray:
         along the others.
 
     Raises:
-        FileNotFoundError: If a file is missing.
+        FileNotFoundError: If a file or a folder of pictures is missing.
         ValueError: If a file does not have a row of eight numbers for each picture, or a picture is none of them.
     """
+    entries = _listing(data).entries  # in the order of the rows; what cannot be read has its row too
     places: dict[str, np.ndarray] = {}
-    for folder, (_, name) in _SETS.items():
+    for inside, (_, name) in _SETS.items():
         path = Path(data, name)
         if not path.is_file():
-            raise FileNotFoundError(f"{path}: needed the human judgements of {folder}, found nothing there.")
-        inside = [f"{folder}/{picture.name}" for picture in Path(data, folder).glob("*")]
-        pictures = sorted(picture for picture in inside if re.match(_PATTERN, picture))
+            raise FileNotFoundError(f"{path}: needed the human judgements of {inside}, found nothing there.")
+        pictures = [f"{inside}/{entry.path.name}" for entry in entries if entry.path.parent.name == inside]
         try:
             rows = np.loadtxt(path, ndmin=2)
         except ValueError as error:
             raise ValueError(f"{path}: needed rows of numbers, found other text ({error}).") from error
         if rows.shape != (len(pictures), len(DIMENSIONS)):
             raise ValueError(
-                f"{path}: needed {len(DIMENSIONS)} numbers for each of the {len(pictures)} pictures in {folder}, "
+                f"{path}: needed {len(DIMENSIONS)} numbers for each of the {len(pictures)} pictures in {inside}, "
                 f"found {rows.shape[0]} rows of {rows.shape[1]}."
             )
         places |= dict(zip(pictures, rows, strict=True))
@@ -182,6 +172,13 @@ def human_space(data: str | os.PathLike[str], split: Split) -> np.ndarray:
     if strange:
         raise ValueError(f"{data}: needed pictures of {' and '.join(_SETS)}, got {strange[0]}, which is in neither.")
     return np.array([places[name] for name in names]).reshape(-1, len(DIMENSIONS))
+
+
+def _listing(data: str | os.PathLike[str]) -> Listing:
+    for inside in _SETS:
+        if not Path(data, inside).is_dir():
+            raise FileNotFoundError(f"{data}: needed the folders {' and '.join(_SETS)} in it, found no {inside}.")
+    return list_pictures(data, pattern=_PATTERN)
 
 
 def by_category(probabilities: np.ndarray, split: Split) -> tuple[np.ndarray, Split]:

@@ -9,6 +9,7 @@ two epochs, added after the test photos had been scored at 18. Mirroring was wor
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from resnet50.data.augmentation import Augmentation
@@ -16,6 +17,7 @@ from resnet50.data.pictures import load_pictures
 from resnet50.data.signs import TEST_FILE, TRAIN_FILE
 from resnet50.data.split import Parts
 from resnet50.download import Progress, cache_folder
+from resnet50.recipes import folder
 from resnet50.training.recipe import Recipe
 
 RECIPE = Recipe(
@@ -34,19 +36,7 @@ RECIPE = Recipe(
 
 VARIANTS = {
     "scratch": RECIPE,
-    "classic": Recipe(
-        name="signs",
-        epochs=20,
-        batch_size=32,
-        learning_rate=1e-3,
-        warmup_epochs=0,
-        schedule="constant",
-        weight_decay=0.0,
-        label_smoothing=0.0,
-        conventions="keras",
-        normalization="unit",
-        precision="float32",
-    ),
+    "classic": replace(folder.CLASSIC, name="signs", epochs=20, validation=0.0, side=64),
 }
 """The classic one is the course's: 92.5 and 95.0 % on the test photos are what two public projects tell of it."""
 
@@ -58,7 +48,7 @@ def load(data: str | os.PathLike[str] | None = None, *, side: int = 64, progress
         data: Folder with ``train_signs.h5`` and ``test_signs.h5``; None for where ``resnet50 data fetch signs`` puts
             them.
         side: Height and width in pixels; the photos have 64 and are resized to any other.
-        progress: Called while pictures are read.
+        progress: Never called, since there is nothing to decode.
 
     Returns:
         Training and test photos.

@@ -22,6 +22,7 @@ from resnet50.data.validation import train_validation_split
 from resnet50.evaluation.report import Report
 from resnet50.figures.save import save_figure
 from resnet50.figures.training import draw_curves
+from resnet50.files import write_text
 from resnet50.report import write_report
 from resnet50.training.callbacks import (
     AverageEpochs,
@@ -41,7 +42,7 @@ from resnet50.training.optimizer import build_optimizer
 from resnet50.training.phases import freeze
 from resnet50.training.precision import resolve_precision, training_twin
 from resnet50.training.recipe import Phase, Recipe
-from resnet50.training.run import RunFolder, describe_environment, write_text, write_unreadable
+from resnet50.training.run import RunFolder, describe_environment, write_unreadable
 from resnet50.weights.normalization import NORMALIZATIONS
 from resnet50.weights.read import WeightsFile, read_weights
 from resnet50.weights.transfer import TransferReport, load_weights

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import platform
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -14,8 +13,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from resnet50.data.parallel import usable_cores
 from resnet50.data.split import Unreadable
-from resnet50.files import atomic_path
+from resnet50.files import atomic_path, write_text
 from resnet50.training.recipe import Recipe
 
 
@@ -111,6 +111,11 @@ class RunFolder:
             raise ValueError(f"{self.environment}: needed JSON, found something broken ({error}).") from error
         if not isinstance(environment, dict) or not set(environment) >= _KEYS:
             raise ValueError(f"{self.environment}: needed {', '.join(sorted(_KEYS))} in it, found less.")
+        if not isinstance(environment["data"], dict) or "fingerprints" not in environment["data"]:
+            raise ValueError(
+                f"{self.environment}: needed the fingerprints of the run's pictures in data, found none; a run of an "
+                "earlier version cannot be gone on with."
+            )
         try:
             recipe = Recipe.from_json(self.recipe.read_text())
         except ValueError as error:
@@ -124,12 +129,6 @@ class RunFolder:
 
 
 _KEYS = {"backend", "versions", "machine", "precision", "data", "weights"}
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file, atomically."""
-    with atomic_path(path) as temporary:
-        temporary.write_text(text + "\n")
 
 
 def write_history(path: Path, rows: Sequence[Mapping[str, float]]) -> None:
@@ -160,7 +159,7 @@ def describe_environment() -> dict[str, Any]:
             "resnet50": resnet50_version(),
             **{name: import_module(name).__version__ for name in ("keras", "numpy", keras.backend.backend())},
         },
-        "machine": {"system": platform.platform(), "processor": _processor(), "threads": _threads()},
+        "machine": {"system": platform.platform(), "processor": _processor(), "threads": usable_cores()},
         "commit": _commit(),
     }
 
@@ -171,10 +170,6 @@ def resnet50_version() -> str | None:
         return version("resnet50")
     except PackageNotFoundError:
         return None
-
-
-def _threads() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _processor() -> str:

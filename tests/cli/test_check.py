@@ -118,3 +118,23 @@ def test_what_cannot_be_done_is_said_in_one_line(command, folder, tmp_path):
         "resnet50 check: --size must be at least 1 pixel, got 0.\n",
     )
     assert not list(tmp_path.glob("*.html"))
+
+
+@pytest.mark.parametrize(
+    ("source", "pattern", "message"),
+    [
+        ("pets", "(", "needed a pattern that is a regular expression, got '(' ("),
+        ("pets", "cats|dogs", "needed a pattern with a group named class, such as "),
+        ("list.csv", "(?P<class>x)", "list.csv: needed a folder to search with a pattern, found none.\n"),
+    ],
+)
+def test_wrong_words_are_not_the_datas_fault_and_leave_an_earlier_page(
+    command, folder, tmp_path, source, pattern, message
+):
+    (tmp_path / "list.csv").write_text("path,label\npets/cats/00.png,cats\npets/dogs/00.png,dogs\n")
+    (tmp_path / "check.html").write_text("earlier")
+    status, out, err = command("check", source, "--pattern", pattern)
+    assert (status, out) == (2, "")
+    assert err.startswith(f"resnet50 check: {message}")
+    assert err.count("\n") == 1
+    assert (tmp_path / "check.html").read_text() == "earlier"

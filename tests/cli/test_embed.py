@@ -48,11 +48,21 @@ def test_nothing_is_written_where_nothing_can_be_read(command, trained, tmp_path
     assert not (tmp_path / "out.npz").exists()
 
 
+def test_a_file_that_exists_is_kept(command, trained, pictures, tmp_path):
+    (tmp_path / "out.npz").write_bytes(b"old")
+    assert command("embed", pictures, "out.npz", "--model", trained) == (
+        2,
+        "",
+        "resnet50 embed: out.npz: there is a file already; remove it, or choose another name.\n",
+    )
+    assert (tmp_path / "out.npz").read_bytes() == b"old"
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         ([".", "out.npz"], "needed a model, found none in runs/"),
-        ([".", "out.npz", "--model", "TRAINED"], ".: needed a folder with pictures"),
+        ([".", "out.npz", "--model", "TRAINED"], ".: needed pictures (.jpg, "),
         ([".", "out.npy", "--model", "TRAINED"], "out.npy: the name of a file of features must end in .npz."),
     ],
 )

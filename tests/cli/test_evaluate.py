@@ -10,6 +10,7 @@ from PIL import Image
 
 from resnet50 import recipes
 from resnet50.data.hdf5 import read_part, write_part
+from resnet50.recipes import folder
 
 FILES = {"report.json", "report.html", "confusion.png", "reliability.png", "mistakes.png", "balance.png"}
 
@@ -66,7 +67,8 @@ def test_pictures_without_parts_are_all_scored_with_the_classes_of_the_model(com
             folder.mkdir(parents=True, exist_ok=True)
             Image.fromarray(image).save(folder / f"{index}.png")
     status, out, err = command("evaluate", trained, "--data", "mine", "--out", "said", "--json")
-    assert (status, err) == (0, "")
+    assert status == 0
+    assert err.startswith("warning: mine has no test part that is known: all 5 pictures are scored, and the classifier")
     told = json.loads(out)
     assert list(told["classes"]) == list("012345")
     assert [scores["support"] for scores in told["classes"].values()] == [1, 0, 1, 1, 1, 1]
@@ -120,10 +122,7 @@ def test_a_calibrated_classifier_has_the_scores_that_were_foretold(command, held
 
     status, _, err = command("evaluate", held_out, "--calibrate", "calibrated.keras")
     assert status == 2
-    assert err == (
-        "resnet50 evaluate: calibrated.keras: there is such a file already; name another for the calibrated "
-        "classifier.\n"
-    )
+    assert err == ("resnet50 evaluate: calibrated.keras: there is a file already; remove it, or choose another name.\n")
 
 
 def test_what_cannot_be_calibrated_is_said_before_any_work(command, trained, held_out, files, tmp_path):
@@ -173,6 +172,10 @@ def test_what_cannot_be_scored_is_said_in_one_line(command, trained, files, tmp_
         ((trained, "--data", "nowhere"), "nowhere: "),
         ((trained, "--pattern", "x"), "--pattern says how --data is read: name that too.\n"),
         (
+            (trained, "--test", "0.2", "--most-unreadable", "0.2"),
+            "--test, --most-unreadable say how --data is read: name that too.\n",
+        ),
+        (
             (trained, "--data", "others.h5"),
             "others.h5: needed pictures of the classes 0, 1, 2, 3, 4, 5, found others: u, v, w, x, y, z.\n",
         ),
@@ -207,3 +210,113 @@ def test_a_recipe_that_is_not_known_needs_data(command, trained, monkeypatch):
     status, _, err = command("evaluate", trained / "model.keras")
     assert status == 2
     assert err.endswith("model.keras: its recipe 'tiny' is not known here; name the --data.\n")
+
+
+@pytest.fixture
+def scored(monkeypatch):
+    """What each report that is written from now on is on."""
+    from resnet50 import report
+
+    write, seen = report.write_report, []
+
+    def told(out, classifier, test, **others):
+        seen.append(set(test.sources))
+        return write(out, classifier, test, **others)
+
+    monkeypatch.setattr(report, "write_report", told)
+    return seen
+
+
+@pytest.fixture
+def plants(tmp_path):
+    """Thirty pictures of two classes of noise, bright and dark."""
+    rng = np.random.default_rng(0)
+    for name, low in (("bright", 128), ("dark", 0)):
+        (tmp_path / "plants" / name).mkdir(parents=True)
+        for number in range(15):
+            pixels = rng.integers(low, low + 128, (40, 44, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "plants" / name / f"{number:02}.png")
+    return tmp_path / "plants"
+
+
+@pytest.fixture
+def own(command, tiny_task, plants, monkeypatch):
+    """What a run on these pictures, of which 0.4 were kept for the test, was trained on."""
+    from resnet50.data.pictures import load_pictures
+
+    recipe = replace(tiny_task.RECIPE, name="own", epochs=1)
+    task = types.SimpleNamespace(__doc__="Own.", RECIPE=recipe, VARIANTS={"scratch": recipe}, load=folder.load)
+    monkeypatch.setitem(recipes.RECIPES, "own", task)
+    assert command("train", "own", "plants", "--test", "0.4", "--out", "run")[0] == 0
+    sources = set(load_pictures(plants, side=32, test=0.4).training.sources)
+    assert len(sources) == 18
+    return sources
+
+
+def test_nothing_that_was_trained_on_is_scored(command, own, scored, plants, tmp_path):
+    model = tmp_path / "run" / "model.keras"
+    copy = tmp_path / "copy.keras"
+    copy.write_bytes(model.read_bytes())
+    (tmp_path / "link.keras").symlink_to(model)
+    pattern = ("--pattern", "(?P<class>bright|dark)/")
+    for words in (
+        ("run",),
+        ("run", "--data", plants),
+        ("run", "--data", plants, *pattern),
+        ("run", "--data", plants, "--test", "0.4", "--most-unreadable", "0.5"),
+        ("run/model.keras",),
+        ("run/model.keras", "--data", plants),
+        ("run/model.keras", "--data", plants, *pattern),
+        ("link.keras", "--data", plants),
+        ("copy.keras", "--data", plants, "--test", "0.4"),
+        ("copy.keras", "--data", plants, "--test", "0.4", *pattern),
+    ):
+        status, _, err = command("evaluate", *words)
+        assert (status, err) == (0, ""), words
+        assert len(scored[-1]) == 12, words
+        assert not scored[-1] & own, words
+    assert {path.name for path in (tmp_path / "run" / "evaluation").iterdir()} == FILES
+    status, _, err = command("evaluate", "run/model.keras", "--calibrate", "new.keras")
+    assert status == 2
+    assert "needed validation pictures" in err  # and not: needed a run
+
+
+def test_where_pictures_that_were_trained_on_may_be_scored_it_is_said(command, own, scored, plants, tmp_path):
+    (tmp_path / "copy.keras").write_bytes((tmp_path / "run" / "model.keras").read_bytes())
+    status, _, err = command("evaluate", "copy.keras", "--data", "plants")
+    assert status == 0
+    assert err == (
+        "warning: plants has no test part that is known: all 30 pictures are scored, and the classifier may have been "
+        "trained on some of them. If it was, the figures are worth nothing. Name the folder of its run and its "
+        "pictures as they were then, or pictures that it has never seen.\n"
+    )
+    first = json.loads((tmp_path / "copy-report" / "report.json").read_text())["findings"][0]
+    assert (first["kind"], first["severity"]) == ("unknown-training", "warning")
+    assert "all 30 pictures are scored" in (tmp_path / "copy-report" / "report.html").read_text()
+    assert own <= scored[-1]
+
+    status, _, err = command("evaluate", "copy.keras", "--data", "plants", "--test", "0.3")
+    assert (status, err) == (
+        2,
+        "resnet50 evaluate: plants: needed the share that the training kept for the test, got --test 0.3, which leaves "
+        "other pictures than it was trained on; leave it out to score them all.\n",
+    )
+
+    elsewhere = tmp_path / "elsewhere"
+    for name in ("bright", "dark"):
+        (elsewhere / name).mkdir(parents=True)
+        (elsewhere / name / "new.png").write_bytes((plants / name / "00.png").read_bytes())
+    status, _, err = command("evaluate", "run", "--data", "elsewhere")
+    assert (status, err, len(scored[-1])) == (0, "", 2)
+
+    Image.new("RGB", (40, 40), "white").save(plants / "bright" / "one more.png")
+    status, _, err = command("evaluate", "run", "--data", "plants", "--json")
+    assert status == 0
+    assert err.startswith(
+        "error: plants has no test part that is known: all 31 pictures are scored, although the classifier was trained "
+        "on pictures from there. "
+    )
+    plants.rename(tmp_path / "moved")
+    status, _, err = command("evaluate", "run", "--data", "moved")
+    assert status == 0
+    assert err.startswith("warning: moved has no test part that is known: all 31 pictures are scored, and ")

@@ -30,6 +30,9 @@ def test_the_classes_and_the_figure_are_named(command, trained, picture, tmp_pat
         wide, high = drawn.size
     assert wide > 2 * high
     predicted = command("predict", picture, "--model", trained, "--top", 2)[1]
+    (tmp_path / figure).write_bytes(b"an earlier one, which is replaced")
+    assert command("explain", picture, "--model", trained)[0] == 0
+    assert (tmp_path / figure).read_bytes().startswith(b"\x89PNG")
     assert all(line in re.sub(" +", " ", predicted) for line in re.sub(" +", " ", f"{first}\n{second}").splitlines())
 
 

@@ -41,6 +41,21 @@ except SystemExit:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize("name", ["check", "embed", "evaluate", "explain", "pack", "predict", "rocks"])
+def test_the_help_of_what_names_no_recipes_loads_nothing_heavy(name):
+    script = f"""
+import sys
+from resnet50.cli import main
+try:
+    main([{name!r}, "--help"])
+except SystemExit:
+    loaded = [name for name in {HEAVY!r} if name in sys.modules]
+    sys.exit(f"loaded {{loaded}}" if loaded else 0)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_commands_help_loads_no_keras(name):
     script = f"""
@@ -49,7 +64,7 @@ from resnet50.cli import main
 try:
     main([{name!r}, "--help"])
 except SystemExit:
-    sys.exit(any(heavy in sys.modules for heavy in ("keras", "tensorflow", "matplotlib")))
+    sys.exit(any(heavy in sys.modules for heavy in ("keras", "tensorflow", "matplotlib", "scipy", "rich")))
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

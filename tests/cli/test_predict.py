@@ -90,11 +90,26 @@ def test_a_file_is_written_in_the_format_of_its_name(command, trained, pictures,
     assert [json.loads(line) for line in printed.splitlines()] == found
 
 
-def test_what_is_there_stays_if_predicting_fails(command, trained, pictures, tmp_path):
+def test_what_is_there_stays_and_nothing_half_done_is_left(command, trained, pictures, tmp_path):
     (tmp_path / "answers.csv").write_text("old")
-    assert command("predict", pictures, "--model", trained, "--out", "answers.csv", "--top", 0)[0] == 2
+    assert command("predict", pictures, "--model", trained, "--out", "answers.csv") == (
+        2,
+        "",
+        "resnet50 predict: answers.csv: there is a file already; remove it, or choose another name.\n",
+    )
     assert (tmp_path / "answers.csv").read_text() == "old"
-    assert [path.name for path in tmp_path.glob("*answers*")] == ["answers.csv"]
+    assert command("predict", pictures, "--model", trained, "--out", "new.csv", "--top", 0)[0] == 2
+    assert [path.name for path in tmp_path.glob("*.csv")] == ["answers.csv"]
+
+
+def test_a_folder_gives_what_training_would_take(command, trained, pictures):
+    (pictures / "._a.png").write_bytes(b"what macOS writes beside a.png")
+    (pictures / "phone.heic").write_bytes(b"a picture that is not read here")
+    status, out, err = command("predict", pictures, "--model", trained)
+    assert status == 2
+    assert [Path(line.split("  ")[0]).name for line in out.splitlines()] == ["a.png", "b.jpg"]
+    assert err.splitlines()[1].startswith(f"{pictures}/phone.heic: cannot be read as a picture ")
+    assert "._a" not in err
 
 
 def test_a_name_that_is_no_utf_8_is_shown(command, trained, pictures):
@@ -132,7 +147,7 @@ def test_the_latest_run_is_the_model(command, pictures):
     [
         (["x.png"], "resnet50 predict: needed a model, found none in runs/; train one first"),
         (["x.png", "--model", "no.keras"], "resnet50 predict: no.keras: needed a classifier (.keras), found nothing"),
-        ([".", "--model", "TRAINED"], "resnet50 predict: .: needed a folder with pictures"),
+        ([".", "--model", "TRAINED"], "resnet50 predict: .: needed pictures (.jpg, "),
         (["x.png", "--top", "0", "--model", "TRAINED"], "resnet50 predict: top must be at least 1, got 0."),
         (
             ["x.png", "--out", "a.txt"],

@@ -25,6 +25,23 @@ def test_a_recipe_is_shown_with_every_number(command):
     assert json.loads(out[out.index("{") :])["name"] == "signs"
 
 
+def test_a_variant_of_no_recipe_is_refused(command):
+    assert command("recipes", "--variant", "classic") == (
+        2,
+        "",
+        "resnet50 recipes: --variant classic says how a recipe is shown: name that too.\n",
+    )
+
+
+def test_a_variant_is_shown(command):
+    def shown(*words):
+        out = command("recipes", "leukemia", *words)[1]
+        return json.loads(out[out.index("\n{") :])
+
+    assert shown("--variant", "scratch") == shown()
+    assert shown("--variant", "classic") != shown()
+
+
 def test_an_unknown_recipe_is_refused(command):
     assert command("recipes", "x") == (
         2,

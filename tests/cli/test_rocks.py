@@ -88,7 +88,9 @@ def test_json_is_what_the_file_holds_wherever_it_is_put(command, model, folder, 
 
 
 def test_a_run_knows_where_its_pictures_are(command, model, folder):
-    noted = dict.fromkeys(("backend", "versions", "machine", "precision", "weights")) | {"data": {"path": str(folder)}}
+    noted = dict.fromkeys(("backend", "versions", "machine", "precision", "weights")) | {
+        "data": {"path": str(folder), "fingerprints": {}}
+    }
     RunFolder(model.parent).create(Recipe(name="rocks", epochs=4), noted)
     status, _, err = command("rocks", "similarity", model.parent, "--permutations", 1)
     assert (status, err) == (0, "")

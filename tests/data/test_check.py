@@ -100,6 +100,13 @@ def test_few_test_pictures_are_told(pictures, severity, points):
         assert found[0].summary == f"{pictures} test pictures tell an accuracy of 90% to within about {points} points."
 
 
+def test_groups_whose_names_are_no_utf_8_can_be_printed():
+    training, test = (split([70, 70], seed, groups=["\udcff1"] * 140) for seed in (1, 2))
+    summary = one(check({"training": training, "test": test}), "group").summary
+    assert summary.endswith(r"in the training part too: \udcff1.")
+    assert summary.encode()
+
+
 def test_a_group_in_two_parts_is_an_error():
     training = split([20, 20], 1, groups=["", *["p1", "p2", "p3"] * 13])
     test = split([70, 70], 2, "other", groups=[*["", "p9", "p3", "p8", "p3"] * 28])
@@ -132,7 +139,7 @@ def test_progress_ends_with_all():
 def test_a_tenth_of_the_real_test_signs_have_a_twin_in_training(shared_data):
     if not (shared_data / "signs").is_dir():
         pytest.skip(f"no signs in {shared_data}; set RESNET50_DATA to the folder with the real data")
-    found = check(load_splits(shared_data / "signs", side=64).parts)
+    found = check(load_splits(shared_data / "signs", side=64).splits)
     (error,) = (finding for finding in found if finding.severity == "error")
     assert error.summary == "15 of 120 test pictures (12.5%) have a near-duplicate in the training part."
     assert [place.part for place in error.examples[0]] == ["test", "training"]

@@ -359,8 +359,11 @@ def test_what_is_written_is_read(tmp_path):
 
 
 def test_writes_sources_whose_names_are_not_utf8(tmp_path):
-    write_part(split_of(sources=(os.fsdecode(b"\xff.jpg"),) * 5), tmp_path / "a.h5", "training")
-    assert read_part(tmp_path / "a.h5", "training").sources[0] == "\ufffd.jpg"
+    names = tuple(os.fsdecode(b"%c.jpg" % byte) for byte in (0xFF, 0xFE, 0x80, 0x41, 0xC3))
+    split = split_of(sources=names, groups=names[::-1])
+    write_part(split, tmp_path / "a.h5", "training")
+    back = read_part(tmp_path / "a.h5", "training")
+    assert (back.sources, back.groups) == (names, names[::-1])
 
 
 @pytest.mark.parametrize(

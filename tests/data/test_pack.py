@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -14,12 +13,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from resnet50.data import hdf5
+from resnet50.data import hdf5, parallel
 from resnet50.data import pack as packing
 from resnet50.data.hdf5 import read_h5, read_unreadable
 from resnet50.data.images import read_image
 from resnet50.data.listing import Entry, Listing
-from resnet50.data.pack import in_order, pack
+from resnet50.data.pack import pack
 from resnet50.data.split import Unreadable
 
 NOTHING_THERE = "needed a picture, found nothing there"
@@ -101,7 +100,7 @@ def test_the_same_pictures_give_the_same_bytes(tmp_path, monkeypatch):
     (tmp_path / "in" / "03.png").write_bytes(b"no picture")
     files = []
     for threads in (1, 8):
-        monkeypatch.setattr(packing, "THREADS", threads)
+        monkeypatch.setattr(parallel, "THREADS", threads)
         pack(listing, tmp_path / f"{threads}.h5", side=16)
         files.append((tmp_path / f"{threads}.h5").read_bytes())
         time.sleep(1.1)  # HDF5's times are whole seconds
@@ -271,37 +270,6 @@ def test_one_that_is_alive_is_left_alone(tmp_path, monkeypatch):
     pack(listing, out / "a.h5", side=16, progress=another)
     assert sorted(entry.name for entry in out.iterdir()) == ["a.h5", "b.h5"]
     assert (out / "a.h5").read_bytes() == (out / "b.h5").read_bytes()
-
-
-def test_results_come_in_order_whichever_is_ready_first(monkeypatch):
-    monkeypatch.setattr(packing, "THREADS", 4)
-    second = threading.Event()
-
-    def double(item):
-        if item == 0:
-            assert second.wait(30)  # for a thread that works beside this one
-        elif item == 1:
-            second.set()
-        return 2 * item
-
-    assert list(in_order(double, range(100))) == list(range(0, 200, 2))
-    assert list(in_order(double, [])) == []
-
-
-def test_only_a_few_are_done_ahead():
-    asked = []
-    results = in_order(lambda item: item, (asked.append(item) or item for item in range(1000)), ahead=8)
-    assert [next(results) for _ in range(5)] == [0, 1, 2, 3, 4]
-    assert len(asked) <= 5 + 8
-    results.close()
-    assert len(asked) <= 5 + 8
-
-
-def test_an_error_of_one_is_raised(monkeypatch):
-    before = threading.active_count()
-    with pytest.raises(ZeroDivisionError):
-        list(in_order(lambda item: 1 // (item - 30), range(1000)))
-    assert threading.active_count() == before
 
 
 def test_real_odd_pictures(shared_data, tmp_path):

@@ -65,11 +65,11 @@ def refusal(work, kind=ValueError):
 def test_a_folder_is_decoded_and_kept(tmp_path, cache):
     root, seen = folder(tmp_path / "pets", parts=("train", "val", "test")), []
     splits = load_splits(root, side=16, progress=lambda *told: seen.append(told))
-    assert list(splits.parts) == ["training", "validation", "test"]
+    assert list(splits.splits) == ["training", "validation", "test"]
     assert splits.unreadable == ()
     assert seen[-1] == (18, 18)
     for part, name in (("training", "train"), ("validation", "val"), ("test", "test")):
-        split = splits.parts[part]
+        split = splits.splits[part]
         assert split.labels.tolist() == [0, 0, 0, 1, 1, 1]
         assert (split.class_names, split.dataset) == (("cat", "dog"), "pets")
         assert split.sources[4] == f"{name}/dog/1.png"
@@ -92,10 +92,10 @@ def test_the_second_time_nothing_is_decoded(tmp_path, cache, never_packed):
     for place, name in ((root, "pets"), (tmp_path / "moved" / "animals", "animals"), (list_pictures(root), "pets")):
         again = load_splits(place, side=16, progress=lambda *_: pytest.fail("nothing is decoded"))
         assert again.unreadable == first.unreadable
-        for part, split in first.parts.items():
-            assert again.parts[part].fingerprint == split.fingerprint
-            assert again.parts[part].sources == split.sources
-            assert again.parts[part].dataset == name
+        for part, split in first.splits.items():
+            assert again.splits[part].fingerprint == split.fingerprint
+            assert again.splits[part].sources == split.sources
+            assert again.splits[part].dataset == name
     assert kept.stat().st_mtime > 1e9  # it was used just now
     assert list(cache.iterdir()) == [kept]
 
@@ -137,7 +137,7 @@ def test_other_labels_for_the_same_files_make_another_file(tmp_path, cache, labe
     for number, names in enumerate((("a", "b", "b"), labels), 1):
         rows = [f"{path},{name}" for path, name in zip(("cat/0.png", "cat/1.png", "dog/0.png"), names, strict=True)]
         (root / "list.csv").write_text("\n".join(["path,label", *rows]))
-        split = load_splits(root / "list.csv", side=16).parts["training"]
+        split = load_splits(root / "list.csv", side=16).splits["training"]
         assert tuple(split.class_names[label] for label in split.labels) == names
         assert len(list(cache.iterdir())) == number
 
@@ -166,7 +166,7 @@ def test_a_damaged_file_in_the_cache_is_made_again(tmp_path, cache, damage):
     (kept,) = cache.iterdir()
     whole = kept.read_bytes()
     kept.write_bytes(damage)
-    assert load_splits(root, side=16).parts["training"].fingerprint == first.parts["training"].fingerprint
+    assert load_splits(root, side=16).splits["training"].fingerprint == first.splits["training"].fingerprint
     assert kept.read_bytes() == whole
 
 
@@ -177,7 +177,7 @@ def test_files_that_cannot_be_opened_are_told_apart_from_others(tmp_path, cache)
     assert splits.unreadable == (Unreadable("none.png", "needed a picture, found nothing there"),)
     draw(root / "none.png", 5)
     splits = load_splits(root / "list.csv", side=16)
-    assert (len(splits.parts["training"]), splits.unreadable) == (3, ())
+    assert (len(splits.splits["training"]), splits.unreadable) == (3, ())
     assert len(list(cache.iterdir())) == 2
 
 
@@ -185,19 +185,19 @@ def test_two_processes_at_once_do_not_disturb_each_other(tmp_path, cache):
     root = folder(tmp_path / "pets", each=40)
     script = (
         "import sys; from resnet50.data.pictures import load_splits\n"
-        "print(load_splits(sys.argv[1], side=64).parts['training'].fingerprint)"
+        "print(load_splits(sys.argv[1], side=64).splits['training'].fingerprint)"
     )
     both = [subprocess.Popen([sys.executable, "-c", script, root], stdout=subprocess.PIPE, text=True) for _ in range(2)]
     told = [process.communicate(timeout=60)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0]
-    assert told[0] == told[1] == load_splits(root, side=64).parts["training"].fingerprint + "\n"
+    assert told[0] == told[1] == load_splits(root, side=64).splits["training"].fingerprint + "\n"
     assert [entry.suffix for entry in cache.iterdir()] == [".h5"]
 
 
 def test_a_pattern_finds_classes_in_names(tmp_path):
     for index, name in enumerate(("I_Basalt_1", "I_Basalt_2", "S_Chert_1", "S_Chert_2")):
         draw(tmp_path / "rocks" / f"{name}.png", index)
-    split = load_splits(tmp_path / "rocks", side=8, pattern="^[A-Z]_(?P<class>[^_]+)_").parts["training"]
+    split = load_splits(tmp_path / "rocks", side=8, pattern="^[A-Z]_(?P<class>[^_]+)_").splits["training"]
     assert (split.class_names, split.labels.tolist()) == (("Basalt", "Chert"), [0, 0, 1, 1])
 
 
@@ -208,8 +208,8 @@ def test_a_packed_file_is_read(tmp_path, cache):
     splits = load_splits(tmp_path / "packed.h5", side=16)
     assert splits.unreadable == told
     assert len(told) == 1
-    assert {part: len(split) for part, split in splits.parts.items()} == {"training": 6, "test": 5}
-    assert splits.parts["test"].dataset == "pets"
+    assert {part: len(split) for part, split in splits.splits.items()} == {"training": 6, "test": 5}
+    assert splits.splits["test"].dataset == "pets"
     assert not cache.exists()
 
 
@@ -219,7 +219,7 @@ def test_what_a_packed_file_in_a_folder_left_out_is_told(tmp_path):
     (tmp_path / "new").mkdir()
     told = pack(list_pictures(root), tmp_path / "new" / "train_pets.h5", side=16, most_unreadable=0.5)
     splits = load_splits(tmp_path / "new", side=16)
-    assert (list(splits.parts), splits.unreadable) == (["training"], told)
+    assert (list(splits.splits), splits.unreadable) == (["training"], told)
 
 
 @pytest.mark.parametrize("suffix", [".h5", ".HDF5"])
@@ -227,17 +227,17 @@ def test_a_file_of_the_schema_is_read(tmp_path, suffix):
     path = tmp_path / f"a{suffix}"
     train, test = write(path, "train", 4), write(path, "test", 2, seed=1)
     splits = load_splits(str(path), side=8)
-    np.testing.assert_array_equal(splits.parts["training"].images, train)
-    np.testing.assert_array_equal(splits.parts["test"].images, test)
+    np.testing.assert_array_equal(splits.splits["training"].images, train)
+    np.testing.assert_array_equal(splits.splits["test"].images, test)
 
 
 def test_a_folder_of_files_of_the_schema_is_read(tmp_path):
     train, test = write(tmp_path / "train_hands.h5", "train", 4), write(tmp_path / "test_hands.h5", "test", 2, seed=1)
-    assert list(load_splits(tmp_path, side=8).parts) == ["training", "test"]
+    assert list(load_splits(tmp_path, side=8).splits) == ["training", "test"]
     val = write(tmp_path / "val_hands.h5", "val", 3, seed=2)
     splits = load_splits(tmp_path, side=8)
     for part, images in (("training", train), ("validation", val), ("test", test)):
-        np.testing.assert_array_equal(splits.parts[part].images, images)
+        np.testing.assert_array_equal(splits.splits[part].images, images)
 
 
 def test_a_folder_of_several_such_files_is_refused(tmp_path):
@@ -263,11 +263,11 @@ def test_cifar10_is_read(tmp_path):
         Image.fromarray(rows).save(tmp_path / f"cifar10_batch_{batch}.png", compress_level=1)
     (tmp_path / "cifar10_labels.js").write_text(f"var labels=[{','.join('0123456789' * 6000)}]")
     splits = load_splits(tmp_path, side=32)
-    assert {part: split.images.shape for part, split in splits.parts.items()} == {
+    assert {part: split.images.shape for part, split in splits.splits.items()} == {
         "training": (1000, 32, 32, 3),
         "test": (1000, 32, 32, 3),
     }
-    np.testing.assert_array_equal(splits.parts["test"].images[7], rows[7].reshape(32, 32, 3))
+    np.testing.assert_array_equal(splits.splits["test"].images[7], rows[7].reshape(32, 32, 3))
 
 
 def test_arrays_of_another_size_are_resized(tmp_path):
@@ -276,7 +276,7 @@ def test_arrays_of_another_size_are_resized(tmp_path):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["train_set_x"], file["train_set_y"], file["list_classes"] = corners, [0, 1], [b"a", b"b"]
     for side in (32, 4):
-        split = load_splits(tmp_path / "a.h5", side=side).parts["training"]
+        split = load_splits(tmp_path / "a.h5", side=side).splits["training"]
         assert split.images.shape == (2, side, side, 3)
         assert split.images[1, 0, 0].tolist() == [255, 0, 0]
         assert split.images[1, -1, -1].tolist() == [0, 0, 255]
@@ -285,7 +285,7 @@ def test_arrays_of_another_size_are_resized(tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), dtype=np.uint8)
     with h5py.File(tmp_path / "a.h5", "a") as file:
         file["train_set_x"][...] = noise
-    small = load_splits(tmp_path / "a.h5", side=1).parts["training"].images
+    small = load_splits(tmp_path / "a.h5", side=1).splits["training"].images
     assert abs(small[0, 0, 0].mean() - noise[0].mean()) < 20  # averaged, not one pixel picked
 
 
@@ -312,7 +312,7 @@ def test_a_cache_that_cannot_be_written_is_told(tmp_path, monkeypatch):
 
 def test_the_sources_own_parts_are_kept(tmp_path):
     root = folder(tmp_path / "pets", parts=("train", "val", "test"))
-    parts = load_pictures(root, side=16, test=0)
+    parts = load_pictures(root, side=16, test=0.5)
     assert parts.training.sources[0] == "train/cat/0.png"
     assert parts.validation.sources[0] == "val/cat/0.png"
     assert parts.test.sources[0] == "test/cat/0.png"
@@ -338,9 +338,18 @@ def test_a_test_part_is_cut_off_where_there_is_none(tmp_path):
 def test_a_share_that_leaves_no_test_part_is_refused(tmp_path, test):
     root = folder(tmp_path / "pets")
     assert refusal(lambda: load_pictures(root, side=16, test=test)) == (
-        f"{root}: there is no test part, so that a share above 0 and below 1 of the pictures must become one, "
+        f"{root}: where there is no test part, a share above 0 and below 1 of the pictures must become one, "
         f"got {test!r}."
     )
+
+
+def test_shares_that_are_none_are_refused_where_they_are_not_needed_too(tmp_path):
+    write(tmp_path / "a.h5", "train", 4)
+    write(tmp_path / "a.h5", "test", 4)
+    assert refusal(lambda: load_pictures(tmp_path / "a.h5", side=8, test=7.5)).endswith("must become one, got 7.5.")
+    text = "most_unreadable must be 0..1, got 9."
+    assert refusal(lambda: load_pictures(tmp_path / "a.h5", side=8, most_unreadable=9)) == text
+    assert refusal(lambda: load_splits(tmp_path / "a.h5", side=8, most_unreadable=9)) == text
 
 
 def test_training_pictures_are_needed(tmp_path):
@@ -350,7 +359,7 @@ def test_training_pictures_are_needed(tmp_path):
 
 
 def test_what_was_read_is_a_split_like_any_other(tmp_path):
-    split = load_splits(folder(tmp_path / "pets"), side=16).parts["training"]
+    split = load_splits(folder(tmp_path / "pets"), side=16).splits["training"]
     assert isinstance(split, Split)
     assert dataclasses.replace(split, dataset="other").fingerprint == split.fingerprint
 
@@ -370,6 +379,6 @@ def test_real_sources(shared_data, tmp_path, monkeypatch, place, pattern, sizes)
     if not (shared_data / place).is_dir():
         pytest.skip(f"no {place} in {shared_data}; set RESNET50_DATA to the folder with the real data")
     splits = load_splits(shared_data / place, side=16, pattern=pattern)
-    assert {part: len(split) for part, split in splits.parts.items()} == sizes
+    assert {part: len(split) for part, split in splits.splits.items()} == sizes
     assert splits.unreadable == ()
-    assert splits.parts["training"].images.shape[1:] == (16, 16, 3)
+    assert splits.splits["training"].images.shape[1:] == (16, 16, 3)

@@ -1,5 +1,6 @@
 import dataclasses
 import hashlib
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -75,6 +76,13 @@ def test_fingerprint_is_that_of_the_data():
     assert made(images=strided).fingerprint == made().fingerprint
 
 
+@pytest.mark.parametrize("block", [1, 180, 350])
+def test_fingerprint_is_the_same_in_blocks(monkeypatch, block):
+    expected = made().fingerprint
+    monkeypatch.setattr("resnet50.data.split._BLOCK", block)  # a picture has 90 bytes
+    assert made().fingerprint == expected
+
+
 def test_every_change_of_the_data_changes_the_fingerprint():
     pixel, label = IMAGES.copy(), LABELS.copy()
     pixel[3, 5, 4, 2] ^= 1
@@ -111,20 +119,37 @@ def test_compares_as_an_object():
     assert len({split, made()}) == 2
 
 
-def test_a_run_of_pictures_that_lie_in_a_file_stays_there(tmp_path):
+def test_pictures_that_lie_in_a_file_stay_there(tmp_path):
     IMAGES.tofile(tmp_path / "images")
     mapped = np.memmap(tmp_path / "images", np.uint8, "r", shape=IMAGES.shape)
     split = made(images=mapped, groups=("a", "b", "c", "d"))
     assert split.fingerprint == made().fingerprint
-    for run in ([1, 2], range(4), [3]):
-        part = split.take(run)
-        assert np.shares_memory(part.images, mapped)
-        np.testing.assert_array_equal(part.images, IMAGES[list(run)])
-        assert part.labels.tolist() == LABELS[list(run)].tolist()
-    for others in ([2, 1], [0, 2], [1, 1], [-2, -1], [-1, 0], []):
-        part = split.take(others)
-        assert not np.shares_memory(part.images, mapped)
-        np.testing.assert_array_equal(part.images, IMAGES[others])
-    assert not np.shares_memory(made().take([1, 2]).images, IMAGES)
-    with pytest.raises(IndexError):
-        split.take([3, 4])
+    for chosen in ([1, 2], range(4), [3], [2, 1], [0, 2], [1, 1], [-2, -1], [-1, 0], []):
+        part = split.take(chosen)
+        assert not isinstance(part.images, np.ndarray)
+        assert part.images.shape == np.asarray(part.images).shape == (len(chosen), 6, 5, 3)
+        np.testing.assert_array_equal(part.images, IMAGES[list(chosen)])
+        assert part.labels.tolist() == LABELS[list(chosen)].tolist()
+        assert part.fingerprint == made().take(chosen).fingerprint
+    twice = split.take([3, 1, 0]).take([-1, 0])
+    np.testing.assert_array_equal(twice.images, IMAGES[[0, 3]])
+    assert (twice.sources, twice.groups) == (("a", "d"), ("a", "d"))
+    assert len(split.take([]).take([])) == 0
+    assert isinstance(made().take([1, 2]).images, np.ndarray)
+    for taken in (split, twice):
+        with pytest.raises(IndexError):
+            taken.take([3, 4])
+
+
+def test_taking_from_a_file_takes_no_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr("resnet50.data.split._BLOCK", 1 << 20)
+    shape = (400, 100, 100, 3)  # 12 MB
+    mapped = np.memmap(tmp_path / "images", np.uint8, "w+", shape=shape)
+    split = made(images=mapped, labels=np.zeros(400, np.int64), sources=("a",) * 400)
+    order = np.random.default_rng(0).permutation(400)
+    tracemalloc.start()
+    part = split.take(order).take(order[:350] - 50)
+    assert len(part.fingerprint) == 64
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 2e6

@@ -11,6 +11,7 @@ import pytest
 from resnet50.classifier import Classifier
 from resnet50.evaluation.calibration import (
     Bin,
+    Scaled,
     calibrate,
     calibration_error,
     chance_error,
@@ -92,6 +93,13 @@ def test_finds_the_temperature_that_the_logits_were_multiplied_with(temperature)
     best = mean_loss(scale(probabilities, found), labels)
     for other in (0.97, 1.03):
         assert best < mean_loss(scale(probabilities, found * other), labels)
+
+
+@pytest.mark.parametrize(
+    ("temperature", "ended"), [(20.0, True), (19.999, True), (19.5, False), (1.0, False), (0.06, False), (0.0501, True)]
+)
+def test_a_fit_that_ended_at_its_limit_is_known(temperature, ended):
+    assert Scaled(temperature, pictures=3, calibration_error=0.1, loss=1.0).at_limit is ended
 
 
 def test_the_temperature_of_hopeless_and_of_certain_mistakes_is_finite():

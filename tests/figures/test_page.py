@@ -6,6 +6,7 @@ import base64
 import io
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -56,20 +57,22 @@ def image(source: str | None) -> Image.Image:
     return opened
 
 
-def figure() -> Figure:
+@pytest.fixture
+def figure(tmp_path) -> Path:
     made = Figure(figsize=(4, 2))
     made.add_axes((0, 0, 1, 1), xticks=[], yticks=[])
-    return made
+    save_figure(made, tmp_path / "f.png")
+    return tmp_path / "f.png"
 
 
-def test_what_it_is_told_is_text_and_never_markup():
+def test_what_it_is_told_is_text_and_never_markup(figure):
     page = Page(HOSTILE, HOSTILE)
     page.add_heading(HOSTILE)
     page.add_paragraph(HOSTILE)
     page.add_command(HOSTILE)
     page.add_facts([(HOSTILE, HOSTILE, HOSTILE)])
     page.add_note("warning", HOSTILE, HOSTILE)
-    page.add_figure(figure(), HOSTILE)
+    page.add_figure(figure, HOSTILE)
     page.add_pictures([[Picture(np.zeros((4, 4, 3), np.uint8), (HOSTILE, HOSTILE))]])
     page.add_table((HOSTILE, "n"), [(HOSTILE, HOSTILE)])
     text = page.html()
@@ -80,9 +83,9 @@ def test_what_it_is_told_is_text_and_never_markup():
     text.encode("utf-8")
 
 
-def test_it_asks_the_network_for_nothing_and_forbids_scripts():
+def test_it_asks_the_network_for_nothing_and_forbids_scripts(figure):
     page = Page("T")
-    page.add_figure(figure(), "F")
+    page.add_figure(figure, "F")
     text = page.html()
     (policy,) = [one["content"] for one in Reader(text).all("meta") if "http-equiv" in one]
     assert policy == "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
@@ -115,24 +118,15 @@ def test_a_page_without_a_subtitle_has_no_empty_line():
     assert "<p" not in Page("T").html()
 
 
-def test_a_figure_keeps_its_size_and_is_scrolled_where_it_is_too_wide():
+def test_a_figure_is_taken_as_it_is_and_scrolled_where_it_is_too_wide(figure):
     page = Page("T")
-    page.add_figure(figure(), "what it shows")
+    page.add_figure(figure, "what it shows")
     (shown,) = Reader(page.html()).all("img")
     opened = image(shown["src"])
     assert opened.format == "PNG"
+    assert base64.b64decode(shown["src"].split(",")[1]) == figure.read_bytes()
     assert 640 <= opened.width <= 680  # 4 inches, and a little around them
     assert re.fullmatch(r"width:(29\d|30\d)px;min-width:18\dpx", shown["style"])
-
-
-def test_a_figure_that_was_saved_is_taken_as_it_is(tmp_path):
-    save_figure(figure(), tmp_path / "f.png")
-    page = Page("T")
-    page.add_figure(tmp_path / "f.png", "saved")
-    page.add_figure(figure(), "drawn")
-    saved, drawn = Reader(page.html()).all("img")
-    assert saved["style"] == drawn["style"]
-    assert base64.b64decode(saved["src"].split(",")[1]) == (tmp_path / "f.png").read_bytes()
 
 
 def test_pictures_that_belong_together_stay_together_and_are_no_larger_than_needed():

@@ -121,8 +121,8 @@ def test_agrees_with_the_classifier(pictures):
 
 
 def test_finds_pictures_in_a_folder_and_below_in_sorted_order(tmp_path):
-    kept = ["a/2.png", "a/10.JPG", "b.Jpeg", "c/d/e.TIFF", "c/f.webp", "z.bmp", "z.gif"]
-    for name in reversed([*kept, "c/notes.txt", "model.keras", "a/png", ".DS_Store"]):
+    kept = ["a/3.heic", "a/2.png", "a/10.JPG", "b.Jpeg", "c/d/e.TIFF", "c/f.webp", "z.bmp", "z.gif"]
+    for name in reversed([*kept, "c/notes.txt", "model.keras", "a/png", ".DS_Store", "a/._2.png", ".trash/x.png"]):
         picture(tmp_path / name)
     (tmp_path / "folder.png").mkdir()
     found = find_pictures([str(tmp_path)])
@@ -147,14 +147,16 @@ def test_refuses_a_folder_without_pictures(tmp_path, names):
     with pytest.raises(ValueError) as raised:
         find_pictures([picture(tmp_path / "a.png"), folder])
     assert str(raised.value) == (
-        f"{folder}: needed a folder with pictures (.jpg, .jpeg, .jfif, .png, .webp, .bmp, .gif, .tif, .tiff), "
-        "found none in it."
+        f"{folder}: needed pictures (.jpg, .jpeg, .jfif, .png, .webp, .bmp, .gif, .tif, .tiff), found none in it; "
+        f"{len(names)} files of other kinds."
     )
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
 def test_does_not_wait_for_a_pipe_in_a_folder(tmp_path):
     os.mkfifo(tmp_path / "pipe.jpg")
-    assert find_pictures([picture(tmp_path / "a.png"), tmp_path]) == [tmp_path / "a.png"] * 2
-    (prediction,) = predict(ByColour(), [tmp_path / "pipe.jpg"])
+    picture(tmp_path / "a.png")
+    found = find_pictures([tmp_path])
+    assert found == [tmp_path / "a.png", tmp_path / "pipe.jpg"]
+    _, prediction = predict(ByColour(), found)
     assert prediction.error.endswith("found no ordinary file.")

@@ -75,6 +75,13 @@ def test_a_picture_that_cannot_be_read_does_not_shift_the_rows(folder):
     assert np.abs(places[:, 0] - parts.test.images[:, 4, 4, 0]).max() <= 2
 
 
+def test_what_is_no_picture_has_no_row(folder):
+    parts = rocks.load(folder, side=8)
+    (folder / "360 Rocks" / "I_Andesite_01.txt").write_text("a note beside the picture")
+    places = rocks.human_space(folder, parts.training)
+    assert np.abs(places[:, 0] - parts.training.images[:, 4, 4, 0]).max() <= 2
+
+
 def test_progress_is_told(folder):
     seen = []
     rocks.load(folder, side=8, progress=lambda done, total: seen.append((done, total)))

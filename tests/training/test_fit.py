@@ -127,6 +127,23 @@ def test_the_same_recipe_gives_the_same_weights_and_another_seed_others(tiny_rec
     assert any((a != b).any() for a, b in zip(first, other, strict=True))
 
 
+def test_pictures_that_lie_in_a_file_give_the_same_weights(tiny_recipe, pictures, tmp_path):
+    def filed(split):
+        split.images.tofile(tmp_path / "images" / f"{len(split)}")
+        mapped = np.memmap(tmp_path / "images" / f"{len(split)}", np.uint8, "r", shape=split.images.shape)
+        return replace(split, images=mapped)
+
+    (tmp_path / "images").mkdir()
+    recipe = replace(tiny_recipe, epochs=1, warmup_epochs=0, validation=0.25)
+    mapped = Parts(filed(pictures.training), filed(pictures.test))
+    learning, _ = train_validation_split(mapped.training, 0.25, seed=recipe.seed)
+    assert not isinstance(learning.images, np.ndarray)
+    here, there = (train(recipe, parts, out=tmp_path / name) for name, parts in (("a", pictures), ("b", mapped)))
+    for one, other in zip(here.classifier.model.get_weights(), there.classifier.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert (tmp_path / "a" / "report.json").read_text() == (tmp_path / "b" / "report.json").read_text()
+
+
 def test_a_tiny_network_learns_its_training_pictures(tiny_recipe, tmp_path):
     pictures, _ = rendered_signs(train=12, test=1, side=32)
     recipe = replace(

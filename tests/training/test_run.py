@@ -5,12 +5,14 @@ import re
 
 import pytest
 
-from resnet50.training.run import RunFolder, describe_environment, write_history
+from resnet50.data.split import Unreadable
+from resnet50.training.run import RunFolder, describe_environment, write_history, write_unreadable
 
 
 def test_a_new_folder_holds_recipe_and_environment(tiny_recipe, tmp_path):
     folder = RunFolder(tmp_path / "a" / "run")
-    environment = {"backend": "b", "versions": {}, "machine": {}, "precision": "float32", "data": {}, "weights": None}
+    data = {"fingerprints": {"training": "0"}}
+    environment = {"backend": "b", "versions": {}, "machine": {}, "precision": "float32", "data": data, "weights": None}
     folder.create(tiny_recipe, environment)
     assert folder.read() == (tiny_recipe, environment)
 
@@ -30,6 +32,22 @@ def test_a_folder_without_a_run_is_refused(tmp_path):
         RunFolder(tmp_path).read()
 
 
+@pytest.mark.parametrize("data", [{}, {"fingerprint": "0", "test_fingerprint": "1"}, "somewhere"])
+def test_a_run_that_does_not_tell_its_pictures_is_refused(data, tiny_recipe, tmp_path):
+    folder = RunFolder(tmp_path)
+    names = ("backend", "versions", "machine", "precision", "weights")
+    folder.create(tiny_recipe, {**dict.fromkeys(names), "data": data})
+    with pytest.raises(ValueError, match=r"needed the fingerprints of the run's pictures in data, found none; a run"):
+        folder.read()
+
+
+def test_what_was_left_out_is_a_table(tmp_path):
+    files = (Unreadable("a, b.jpg", "it is cut off"), Unreadable("c\udcff.png", 'no "picture"'))
+    write_unreadable(tmp_path / "unreadable.csv", files)
+    text = (tmp_path / "unreadable.csv").read_bytes()
+    assert text == b'path,reason\r\n"a, b.jpg",it is cut off\r\nc\xff.png,"no ""picture"""\r\n'
+
+
 def test_damaged_files_are_named(tiny_recipe, tmp_path):
     folder = RunFolder(tmp_path)
     folder.create(tiny_recipe, {})
@@ -42,7 +60,7 @@ def test_damaged_files_are_named(tiny_recipe, tmp_path):
     ):
         folder.read()
     keys = ("backend", "versions", "machine", "precision", "data", "weights")
-    folder.environment.write_text(json.dumps(dict.fromkeys(keys)))
+    folder.environment.write_text(json.dumps({**dict.fromkeys(keys), "data": {"fingerprints": {}}}))
     folder.recipe.write_text("{")
     with pytest.raises(ValueError, match=r"recipe\.json: needed a recipe in JSON, found broken JSON"):
         folder.read()
