@@ -593,7 +593,7 @@ def test_a_file_that_does_not_tell_its_normalisation_wants_it_told(tiny_stages, 
     source = random_weights(build_resnet50(3, **options), 1)
     file = of_file(source, normalization="unknown")
     message = (
-        r"some file.* does not tell how its network normalises pixels; say it by normalization, one of symmetric, c"
+        r"some file.* does not tell how its network normalises pixels; say it by normalization, one of symmetric, u"
     )
     with pytest.raises(ValueError, match=message):
         build_resnet50(3, weights=file, **options)

@@ -106,7 +106,7 @@ class RunFolder:
         if not self.recipe.is_file() or not self.environment.is_file():
             raise FileNotFoundError(f"{self.path}: needed the folder of a run, found no recipe.json in it.")
         try:
-            environment = json.loads(self.environment.read_text())
+            environment = json.loads(self.environment.read_text(encoding="utf-8"))
         except ValueError as error:
             raise ValueError(f"{self.environment}: needed JSON, found something broken ({error}).") from error
         if not isinstance(environment, dict) or not set(environment) >= _KEYS:
@@ -117,7 +117,7 @@ class RunFolder:
                 "earlier version cannot be gone on with."
             )
         try:
-            recipe = Recipe.from_json(self.recipe.read_text())
+            recipe = Recipe.from_json(self.recipe.read_text(encoding="utf-8"))
         except ValueError as error:
             raise ValueError(f"{self.recipe}: {error}") from error
         return recipe, environment
