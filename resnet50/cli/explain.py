@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from resnet50.cli.model import add_model_argument, find_model
+from resnet50.cli.out import check_new
 from resnet50.cli.quiet import import_keras
 
 _SHOWN = 448  # pixels: shorter pictures are drawn this long or a little longer
@@ -20,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out",
         metavar="PNG",
-        help="figure to write; else IMAGE's name with -explained.png, here; an earlier one is replaced",
+        help="new figure to write; else IMAGE's name with -explained.png, here, where an earlier one is replaced",
     )
 
 
@@ -30,6 +31,8 @@ def run(options: argparse.Namespace) -> int:
         raise ValueError(f"top must be at least 1, got {options.top}.")
     path = find_model(options.model)
     out = Path(options.out or f"{Path(options.image).stem}-explained.png")
+    if options.out:
+        check_new(out)  # it might be the picture itself
 
     import_keras()
     import numpy as np

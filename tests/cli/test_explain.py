@@ -82,3 +82,11 @@ def test_the_photo_of_a_hand_is_explained(command, trained, shared_data):
     status, out, _ = command("explain", shared_data / "photos" / "my_image_coursera.jpg", "--model", trained)
     assert status == 0
     assert out.splitlines()[-1] == "my_image_coursera-explained.png"
+
+
+def test_the_picture_itself_is_not_written_over(command, trained, picture):
+    before = picture.read_bytes()
+    status, out, err = command("explain", picture, "--model", trained, "--out", picture)
+    assert (status, out) == (2, "")
+    assert err == f"resnet50 explain: {picture}: there is a file already; remove it, or choose another name.\n"
+    assert picture.read_bytes() == before
