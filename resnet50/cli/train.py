@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 import re
 import sys
 from dataclasses import replace
@@ -77,9 +78,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "before the last; 0 for none",
     )
     numbers = parser.add_argument_group("numbers to use instead of the recipe's")
-    meanings = dict(re.findall(r"^ +(\w+): (.+)$", f"{Phase.__doc__}{Recipe.__doc__}", re.MULTILINE))
+    fields = re.compile(r"^ {4}(\w+): (.+(?:\n {8}.+)*)", re.MULTILINE)
+    meanings = dict(fields.findall(f"{inspect.getdoc(Phase)}\n{inspect.getdoc(Recipe)}"))
     for name, kind in OVERRIDES.items():
-        word, text = f"--{name.replace('_', '-')}", meanings[name].replace("`", "").replace("%", "%%")
+        word, text = f"--{name.replace('_', '-')}", " ".join(meanings[name].split()).replace("`", "").replace("%", "%%")
         if kind is bool:
             numbers.add_argument(word, action=argparse.BooleanOptionalAction, help=text)
         else:

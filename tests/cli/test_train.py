@@ -69,6 +69,7 @@ def test_every_number_is_explained(command):
     for words in ("--layer-decay FLOAT", "--freeze-statistics, --no-freeze-statistics", "--head-epochs INT"):
         assert words in out
     assert "Name of pretrained weights or their file" in " ".join(out.split())
+    assert "takes the place of the share." in " ".join(out.split())
 
 
 def test_a_run_goes_into_a_folder_of_its_own(command, tmp_path):
