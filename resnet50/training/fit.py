@@ -102,6 +102,7 @@ def train(
     folder = RunFolder(Path(out))
     _check_fit(recipe, parts)
     check_callbacks(recipe, callbacks)
+    learning, held_out = hold_out(recipe, parts)
     weights = read_weights(recipe.weights) if recipe.weights else None
     noted = _describe_weights(weights, recipe) if weights else None
     model = _build(recipe, len(parts.training.class_names), noted)
@@ -120,7 +121,7 @@ def train(
     if parts.unreadable:
         write_unreadable(folder.unreadable, parts.unreadable)
     findings = check(parts.splits, parts.unreadable)
-    begun = _Begun(folder, recipe, environment["precision"], parts, model, transfer, findings)
+    begun = _Begun(folder, recipe, environment["precision"], parts, learning, held_out, model, transfer, findings)
     return _run(begun, callbacks, progress)
 
 
@@ -172,6 +173,7 @@ def resume(
             stacklevel=2,
         )
     folder.remove_leftovers()
+    learning, held_out = hold_out(recipe, parts)
     noted, transfer = environment["weights"], None
     model = _build(recipe, len(parts.training.class_names), noted)
     if recipe.weights and not folder.checkpoint.exists():
@@ -183,7 +185,7 @@ def resume(
             )
         transfer = load_weights(model, weights)
     findings = check(parts.splits, parts.unreadable)
-    begun = _Begun(folder, recipe, environment["precision"], parts, model, transfer, findings)
+    begun = _Begun(folder, recipe, environment["precision"], parts, learning, held_out, model, transfer, findings)
     return _run(begun, callbacks, progress)
 
 
@@ -195,6 +197,8 @@ class _Begun:
     recipe: Recipe
     precision: str
     parts: Parts
+    learning: Split
+    held_out: Split | None
     model: keras.Model
     transfer: TransferReport | None
     findings: tuple[Finding, ...]
@@ -238,7 +242,6 @@ def _run(
 ) -> Run:
     folder, recipe, parts, model = begun.folder, begun.recipe, begun.parts, begun.model
     training, test = parts.training, parts.test
-    learning, held_out = hold_out(recipe, parts)
     if begun.transfer:
         write_text(folder.transfer, begun.transfer.to_json())
     if isinstance(progress, Progress):
@@ -262,11 +265,13 @@ def _run(
         classifier(_floats(logs)).save(folder.best)
 
     history = WriteHistory(folder.history)
-    best = [KeepBest(save_best)] if held_out else []
-    _fit(twin, begun, learning, held_out, history, [*best, *callbacks], progress)
+    best = [KeepBest(save_best)] if begun.held_out else []
+    _fit(twin, begun, history, [*best, *callbacks], progress)
     trained = Classifier.load(folder.best) if recipe.keep == "best" else classifier({})
     trained.save(folder.model)  # whatever becomes of its report
-    report = write_report(folder.path, trained, test, training=learning, validation=held_out, findings=begun.findings)
+    report = write_report(
+        folder.path, trained, test, training=begun.learning, validation=begun.held_out, findings=begun.findings
+    )
     trained = replace(trained, metrics={"accuracy": report.accuracy, "loss": report.loss})
     trained.save(folder.model)
     title = f"{training.dataset}, seed {recipe.seed}"
@@ -277,14 +282,12 @@ def _run(
 def _fit(
     twin: keras.Model,
     begun: _Begun,
-    learning: Split,
-    held_out: Split | None,
     history: WriteHistory,
     callbacks: Sequence[keras.callbacks.Callback],
     progress: keras.callbacks.Callback | None,
 ) -> None:
     """Train the twin phase by phase, from wherever the run stands."""
-    folder, recipe = begun.folder, begun.recipe
+    folder, recipe, learning, held_out = begun.folder, begun.recipe, begun.learning, begun.held_out
     batches = Batches(
         learning,
         recipe.batch_size,
@@ -335,10 +338,17 @@ def _fit(
 
 
 def hold_out(recipe: Recipe, parts: Parts) -> tuple[Split, Split | None]:
-    """Return what to learn from, and what to score after every epoch, if anything."""
-    if parts.validation is None and recipe.validation:
+    """Return what to learn from, and what to score after every epoch, if anything.
+
+    Raises:
+        ValueError: If the recipe's share cannot be held out.
+    """
+    if parts.validation is not None or not recipe.validation:
+        return parts.training, parts.validation
+    try:
         return train_validation_split(parts.training, recipe.validation, seed=recipe.seed)
-    return parts.training, parts.validation
+    except ValueError as error:
+        raise ValueError(f"no pictures can be held out for validation: {error} With validation 0 none are.") from error
 
 
 def _fingerprints(parts: Parts) -> dict[str, str]:

@@ -172,6 +172,14 @@ def test_other_classes_in_the_test_split_are_refused(tiny_recipe, pictures, tmp_
         train(tiny_recipe, Parts(training, replace(test, class_names=tuple("abcdef"))), out=tmp_path)
 
 
+def test_a_share_that_cannot_be_held_out_is_refused_before_anything_is_written(tiny_recipe, pictures, tmp_path):
+    alike = pictures.training.take([0, 0, 0, 0])
+    recipe = replace(tiny_recipe, validation=0.25)
+    with pytest.raises(ValueError, match=r"^no pictures can be held out .* pictures\. With validation 0 none are\.$"):
+        train(recipe, Parts(alike, pictures.test), out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_folder_with_a_run_is_refused(finished, tiny_recipe, pictures):
     with pytest.raises(ValueError, match="there is a run here already"):
         train(tiny_recipe, pictures, out=finished.folder.path)
