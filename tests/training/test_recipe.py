@@ -28,7 +28,11 @@ def test_a_recipe_is_frozen(tiny_recipe):
         ("epochs", 0, "epochs must be at least 1, got 0"),
         ("weights", Path("w.h5"), r"weights must be a name or None, got PosixPath\('w.h5'\)"),
         ("head", len, "head must be a name or None, got <built-in function len>"),
-        ("conventions", "v2", r"conventions must be one of v1, v1\.5, or None where there are weights, .* got 'v2'"),
+        (
+            "conventions",
+            "v2",
+            r"conventions must be one of v1, v1\.5, keras, or None where there are weights, .* got 'v2'",
+        ),
         ("batch_size", 0, "batch_size must be at least 1, got 0"),
         ("learning_rate", 0.0, "learning_rate must be above 0, got 0.0"),
         ("learning_rate", float("nan"), "learning_rate must be above 0, got nan"),
@@ -129,7 +133,9 @@ def test_averaging_does_not_go_with_the_best_epoch(tiny_recipe):
 
 
 def test_weights_bring_their_own_conventions(tiny_recipe):
-    with pytest.raises(ValueError, match=r"conventions must be one of v1, v1\.5, or None where there are weights"):
+    with pytest.raises(
+        ValueError, match=r"conventions must be one of v1, v1\.5, keras, or None where there are weights"
+    ):
         replace(tiny_recipe, weights="imagenet", conventions="v1")
 
 

@@ -37,10 +37,14 @@ def symmetric_formula(pixels: np.ndarray) -> np.ndarray:
     return pixels.astype("float64") / 127.5 - 1
 
 
-FORMULAS = {"symmetric": symmetric_formula, "caffe": caffe_formula, "torch": torch_formula}
+def unit_formula(pixels: np.ndarray) -> np.ndarray:
+    return pixels.astype("float64") / 255
 
 
-@pytest.mark.parametrize("name", ["symmetric", "caffe", "torch"])
+FORMULAS = {"symmetric": symmetric_formula, "unit": unit_formula, "caffe": caffe_formula, "torch": torch_formula}
+
+
+@pytest.mark.parametrize("name", ["symmetric", "unit", "caffe", "torch"])
 @pytest.mark.parametrize("given", ["uint8", "float32"])
 def test_each_row_is_its_formula(name, given, pixels):
     actual = normalised(pixels.astype(given), name, dtype=given)
@@ -64,14 +68,14 @@ def test_there_is_a_formula_for_every_row():
     assert set(NORMALIZATIONS) == set(FORMULAS)
 
 
-@pytest.mark.parametrize("name", ["symmetric", "caffe", "torch"])
+@pytest.mark.parametrize("name", ["symmetric", "unit", "caffe", "torch"])
 def test_pixels_are_not_changed_in_place(name, pixels):
     floats = pixels.astype("float32")
     normalised(floats, name)
     np.testing.assert_array_equal(floats, pixels)
 
 
-@pytest.mark.parametrize("name", ["symmetric", "caffe", "torch"])
+@pytest.mark.parametrize("name", ["symmetric", "unit", "caffe", "torch"])
 @pytest.mark.parametrize("given", ["uint8", "float32"])
 def test_it_is_computed_in_float32_under_mixed_precision(name, given, pixels):
     keras.config.set_dtype_policy("mixed_bfloat16")
@@ -86,13 +90,14 @@ def test_it_is_computed_in_float32_under_mixed_precision(name, given, pixels):
 
 # means of three channels and of three deviations, in grey levels
 AVERAGES = {
+    "unit": (0, 255),
     "symmetric": (127.5, 127.5),
     "caffe": ((103.939 + 116.779 + 123.68) / 3, 1),
     "torch": (255 * (0.485 + 0.456 + 0.406) / 3, 255 * (0.229 + 0.224 + 0.225) / 3),
 }
 
 
-@pytest.mark.parametrize("name", ["symmetric", "caffe", "torch"])
+@pytest.mark.parametrize("name", ["symmetric", "unit", "caffe", "torch"])
 @pytest.mark.parametrize("channels", [1, 2, 4, 5])
 def test_other_channels_get_the_average_and_keep_their_order(name, channels):
     pixels = np.random.default_rng(4).integers(0, 256, (2, 5, 7, channels)).astype("float32")
@@ -107,7 +112,7 @@ def graph(channels: int, *layers) -> keras.Model:
     return keras.Model(inputs, keras.layers.Dense(2)(x))
 
 
-@pytest.mark.parametrize("name", ["symmetric", "caffe", "torch"])
+@pytest.mark.parametrize("name", ["symmetric", "unit", "caffe", "torch"])
 @pytest.mark.parametrize("channels", [1, 3, 4])
 def test_a_graph_tells_its_row(name, channels):
     assert model_normalization(graph(channels, lambda x: normalize(x, name))) == name
@@ -118,7 +123,8 @@ def test_a_graph_tells_its_row(name, channels):
     [
         ((), None),
         ((keras.layers.Rescaling(1 / 127.5, -1),), "symmetric"),
-        ((keras.layers.Rescaling(1 / 255),), "unknown"),
+        ((keras.layers.Rescaling(1 / 255),), "unit"),
+        ((keras.layers.Rescaling(1 / 256),), "unknown"),
         ((keras.layers.Normalization(mean=127.5, variance=127.5**2),), "unknown"),
         ((keras.layers.Rescaling(1 / 127.5, -1), keras.layers.Rescaling(2.0)), "unknown"),
         ((lambda x: keras.ops.flip(x, -1), keras.layers.Rescaling(1 / 127.5, -1)), "unknown"),
