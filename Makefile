@@ -14,7 +14,7 @@ test: $(VENV)/for-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile  # files of tests share what they have trained
 
 # every picture in images/
 figures: $(VENV)/for-train

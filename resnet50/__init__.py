@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from resnet50.evaluation.grad_cam import grad_cam as grad_cam
     from resnet50.evaluation.report import score as score
     from resnet50.inference.embed import embed as embed
+    from resnet50.inference.export import export as export
+    from resnet50.inference.fold import fold_batch_norm as fold_batch_norm
     from resnet50.inference.predict import predict as predict
     from resnet50.model import ResNet50 as ResNet50
     from resnet50.model import build_resnet50 as build_resnet50
@@ -64,6 +66,8 @@ _HOMES = {
     "feature_model": "evaluation.features",
     "predict": "inference.predict",
     "embed": "inference.embed",
+    "fold_batch_norm": "inference.fold",
+    "export": "inference.export",
     "read_weights": "weights.read",
     "load_weights": "weights.transfer",
     "save_weights": "weights.save",

@@ -1,6 +1,7 @@
-"""The classifier file: one ``.keras`` archive with the model and all that its labels mean.
+"""The classifier: a model and all that its labels mean, in one ``.keras`` archive, or exported for another runtime.
 
-Plain ``keras.saving.load_model`` opens it without this package; this module also reads what it carries beside.
+Plain ``keras.saving.load_model`` opens an archive without this package; this module also reads what it carries beside.
+Keras is imported where an archive is read or written, and not for what is exported.
 """
 
 from __future__ import annotations
@@ -11,18 +12,19 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
 
 from resnet50.data.rows import Rows
 from resnet50.files import atomic_path
+from resnet50.runtimes import MANIFEST, Network, is_export, open_network, read_manifest
 
-MEMBER = "resnet50.json"
+if TYPE_CHECKING:
+    import keras
+
+MEMBER = MANIFEST
 """Name of the extra member of the archive. Keras' own ``model.save`` drops it."""
-
-_BLOCK = 256 << 20  # bytes of pictures that become one tensor
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,8 @@ class Classifier:
     """A trained model and what one must know to use it.
 
     Attributes:
-        model: From RGB ``(batch, height, width, 3)``, 0..255, to probabilities ``(batch, classes)``; float32.
+        model: From RGB ``(batch, height, width, 3)``, 0..255, to probabilities ``(batch, classes)``; float32. A Keras
+            model, or the network of an export, which predicts and has no layers.
         class_names: Name of each output.
         dataset: Name of the data set that the model was trained on.
         fingerprint: SHA-256 of the training pictures (`Split.fingerprint`).
@@ -41,7 +44,7 @@ class Classifier:
         ValueError: If the model does not take pictures of one size, or has not as many outputs as there are names.
     """
 
-    model: keras.Model = field(repr=False)
+    model: keras.Model | Network = field(repr=False)
     class_names: tuple[str, ...]
     dataset: str
     fingerprint: str
@@ -79,10 +82,13 @@ class Classifier:
         """
         if images.ndim != 4 or images.shape[1:] != (*self.side, 3):
             raise ValueError(f"needed pictures (n, {self.side[0]}, {self.side[1]}, 3), got {images.shape}.")
-        # Keras makes one tensor of all that predict is given, and pictures that lie in a file may be more than memory
-        some = batch_size * max(1, _BLOCK // (images[:1].nbytes * batch_size or 1))
-        blocks = [images[start : start + some] for start in range(0, max(1, len(images)), some)]
-        return np.concatenate([self.model.predict(block, batch_size=batch_size, verbose=0) for block in blocks])
+        found = np.zeros((len(images), len(self.class_names)), np.float32)
+        for start in range(0, len(images), batch_size):
+            some = np.asarray(images[start : start + batch_size])
+            missing = min(batch_size, len(images)) - len(some)  # for another shape a backend would compile again
+            padded = np.pad(some, [(0, missing), (0, 0), (0, 0), (0, 0)]) if missing else some
+            found[start : start + batch_size] = self.model.predict_on_batch(padded)[: len(some)]
+        return found
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the classifier, atomically and uncompiled (a compiled file opens on few backends but its own).
@@ -91,37 +97,56 @@ class Classifier:
             path: Name of the file, ending in ``.keras``.
 
         Raises:
-            ValueError: If the name does not end so.
+            ValueError: If the name does not end so, or the network is that of an export.
         """
         if Path(path).suffix != ".keras":
             raise ValueError(f"{path}: the name of a classifier must end in .keras.")
-        carried = {name: getattr(self, name) for name in _CARRIED}
+        import keras
+
+        if isinstance(self.model, Network):
+            raise ValueError(f"{path}: needed a Keras model to save, got the network of an export; copy its folder.")
         uncompiled = keras.Model(self.model.input, self.model.output, name=self.model.name)  # of the very same layers
         with atomic_path(path) as temporary:
             uncompiled.save(temporary)
             with zipfile.ZipFile(temporary, "a") as archive:
-                archive.writestr(MEMBER, json.dumps(carried, indent=2))
+                archive.writestr(MEMBER, json.dumps(self.carried(), indent=2))
+
+    def carried(self) -> dict[str, Any]:
+        """Return what a file holds beside the model, ready for JSON."""
+        return {name: getattr(self, name) for name in _CARRIED}
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Classifier:
-        """Open a classifier that `save` wrote, on any backend.
+        """Open a classifier: the archive that `save` wrote, on any backend, or an export, in the runtime it is for.
 
         Args:
-            path: The file.
+            path: The ``.keras`` file, or the folder of the export.
 
         Raises:
             FileNotFoundError: If there is no such file.
-            ValueError: If it is no Keras archive, is damaged, or does not carry its class names.
+            ImportError: If an export's runtime is not installed.
+            ValueError: If it is neither, is damaged, or does not carry its class names.
         """
         path = Path(path)
+        if is_export(path):
+            told = read_manifest(path)
+            export = told.pop("export")
+            carried = _checked(told, path)
+            return cls._made(path, carried, open_network(path, export["format"], export["precision"]))
         if not path.is_file():
             found = "a folder" if path.is_dir() else "nothing there"
             raise FileNotFoundError(f"{path}: needed a classifier (.keras), found {found}; train one first.")
         carried = _read_member(path)
+        import keras
+
         try:
             model = keras.saving.load_model(path, compile=False)
         except Exception as error:  # Keras raises many kinds for a damaged archive
             raise ValueError(f"{path}: Keras cannot open it ({' '.join(str(error).split())[:200]}).") from error
+        return cls._made(path, carried, model)
+
+    @classmethod
+    def _made(cls, path: Path, carried: Mapping[str, Any], model: keras.Model | Network) -> Classifier:
         try:
             return cls(model=model, **{**carried, "class_names": tuple(carried["class_names"])})
         except ValueError as error:
@@ -154,6 +179,15 @@ def _read_member(path: Path) -> dict[str, Any]:
         carried = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: needed JSON in {MEMBER}, found other text ({error}).") from error
+    return _checked(carried, path)
+
+
+def _checked(carried: Any, path: Path) -> dict[str, Any]:
+    """Return what a file carries beside the model, if it is that.
+
+    Raises:
+        ValueError: If it is not.
+    """
     if not isinstance(carried, dict) or set(carried) != set(_CARRIED):
         found = ", ".join(carried) if isinstance(carried, dict) else type(carried).__name__
         raise ValueError(f"{path}: needed {', '.join(_CARRIED)} in {MEMBER}, found {found}.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,7 +35,10 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     # A suffix of two parts, such as .weights.h5, means something to Keras; everything after the first dot is kept.
     suffix = path.name[path.name.index(".") :] if "." in path.name else ""
-    handle, name = tempfile.mkstemp(prefix=".partial-", suffix=suffix, dir=path.parent)
+    try:
+        handle, name = tempfile.mkstemp(prefix=".partial-", suffix=suffix, dir=path.parent)
+    except OSError as error:  # names the file that was asked for
+        raise type(error)(error.errno, error.strerror, str(path)) from error
     os.close(handle)
     temporary = Path(name)
     try:
@@ -46,6 +50,37 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         _sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a temporary folder beside ``path`` to fill; it becomes ``path`` when the block ends without an error.
+
+    Args:
+        path: Final name. The folder that it is in is made if it is missing.
+
+    Yields:
+        Temporary folder, empty.
+
+    Raises:
+        ValueError: If there is something under ``path``; before the block, so that no work is lost.
+    """
+    path = Path(path)
+    if path.exists():
+        found = "folder" if path.is_dir() else "file"
+        raise ValueError(f"{path}: there is a {found} already; remove it, or choose another name.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=".partial-", dir=path.parent))
+    try:
+        yield temporary
+        for written in filter(Path.is_file, temporary.rglob("*")):
+            with written.open("rb+") as file:
+                os.fsync(file.fileno())
+        temporary.chmod(0o777 & ~_umask())  # mkdtemp made it private
+        temporary.replace(path)
+        _sync_folder(path.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from resnet50.classifier import Classifier
+from resnet50.data.finding import are, have, so_many
 from resnet50.data.split import Split
 from resnet50.evaluation.calibration import (
     BINS,
@@ -71,11 +72,8 @@ def write_report(
     """
     folder = Path(folder)
     probabilities = classifier.probabilities(test.images)
-    report = replace(
-        score(probabilities, test),
-        scaled=_scaled(classifier, probabilities, test, validation),
-        findings=tuple(findings),
-    )
+    scaled, no_temperature = _scaled(classifier, probabilities, test, validation)
+    report = replace(score(probabilities, test), scaled=scaled, no_temperature=no_temperature, findings=tuple(findings))
     worst = test.take([mistake.index for mistake in report.mistakes[:WORST]])
     said = probabilities[[mistake.index for mistake in report.mistakes[:WORST]]]
     looks, why_not = _where_it_looks(classifier, np.asarray(worst.images), said.argmax(axis=1))
@@ -85,7 +83,7 @@ def write_report(
         for name, split in parts.items()
         if split is not None
     }
-    heading = f"{report.dataset}, {report.pictures:,} test pictures"
+    heading = f"{report.dataset}, {so_many(report.pictures, 'test picture')}"
     names = test.class_names
     figures = {
         "confusion": draw_confusion(np.array(report.confusion), names, title=f"{heading}: {report.accuracy:.1%} right"),
@@ -98,25 +96,36 @@ def write_report(
     files = {name: folder / f"{name}.png" for name in figures}
     for name, figure in figures.items():
         save_figure(figure, files[name])
-    page = _page(report, files, classifier, worst, looks, why_not, validation)
+    page = _page(report, files, classifier, worst, looks, why_not)
     write_text(folder / "report.json", report.to_json())
     write_text(folder / "report.html", page.html())
     return report
 
 
-def _scaled(classifier: Classifier, probabilities: np.ndarray, test: Split, validation: Split | None) -> Scaled | None:
+def _scaled(
+    classifier: Classifier, probabilities: np.ndarray, test: Split, validation: Split | None
+) -> tuple[Scaled | None, str]:
+    """Return what a temperature does, None where none was fitted, and why none is offered, "" where one is."""
     if validation is None:
-        return None
-    held_out = classifier.probabilities(validation.images)
-    if (held_out.argmax(axis=1) == validation.labels).all():
-        return None
-    temperature = fit_temperature(held_out, validation.labels)
+        return None, "there were no validation pictures to fit one on."
+    try:
+        temperature = fit_temperature(classifier.probabilities(validation.images), validation.labels)
+    except ValueError as error:
+        return None, str(error)
     after = scale(probabilities, temperature)
-    return Scaled(
+    scaled = Scaled(
         temperature=temperature,
         pictures=len(validation),
         calibration_error=calibration_error(reliability(after, test.labels)),
         loss=mean_loss(after, test.labels),
+    )
+    if not scaled.at_limit:
+        return scaled, ""
+    hot = "how sure it is says next to nothing of whether it is right"
+    cold = "next to nothing sets the class that it says apart from the others"
+    return scaled, (
+        f"the one that fits {len(validation):,} validation pictures best is {temperature:.2f}, where the search ends, "
+        f"or lies beyond; with this classifier {hot if temperature > 1 else cold}."
     )
 
 
@@ -138,13 +147,12 @@ def _page(
     worst: Split,
     looks: np.ndarray | None,
     why_not: str,
-    validation: Split | None,
 ) -> Page:
     recipe = classifier.recipe
     made_by = f"by the recipe {recipe['name']}, seed {recipe.get('seed')}" if "name" in recipe else "by hand"
     page = Page(
-        f"{report.dataset}: {report.accuracy:.1%} of {report.pictures:,} test pictures right",
-        f"{len(report.classes)} classes. The classifier was trained {made_by}, on {classifier.dataset}.",
+        f"{report.dataset}: {report.accuracy:.1%} of {so_many(report.pictures, 'test picture')} right",
+        f"{so_many(len(report.classes), 'class')}. The classifier was trained {made_by}, on {classifier.dataset}.",
     )
     _add_numbers(page, report)
     if report.findings:
@@ -160,7 +168,7 @@ def _page(
     page.add_figure(figures["confusion"], "Matrix: how many pictures of each class are taken for each class.")
     _add_pairs(page, report)
     page.add_heading("Is it right as often as it is sure?")
-    _add_calibration(page, report, validation)
+    _add_calibration(page, report)
     page.add_figure(figures["reliability"], "Bars: the share that is right against how sure the classifier is.")
     page.add_heading("The worst mistakes")
     _add_mistakes(page, report, worst, looks, why_not)
@@ -170,13 +178,16 @@ def _page(
 def _add_numbers(page: Page, report: Report) -> None:
     low, high = report.interval
     commonest = max(scores.support for scores in report.classes.values()) / report.pictures
+    over = f"of the {so_many(report.scored, 'class')}"
+    if report.scored < len(report.classes):
+        over = f"over the {so_many(report.scored, 'class')} that {have(report.scored)} test pictures"
     page.add_facts(
         [
             ("accuracy", f"{report.accuracy:.1%}", f"95% interval {low:.1%} to {high:.1%}"),
             ("baseline", f"{commonest:.1%}", "always the commonest class"),
             *((f"top {k}", f"{share:.1%}", f"right class among the first {k}") for k, share in report.top_k.items()),
-            ("macro F1", f"{report.macro_f1:.1%}", "mean of the classes"),
-            ("balanced accuracy", f"{report.balanced_accuracy:.1%}", "mean recall of the classes"),
+            ("macro F1", f"{report.macro_f1:.1%}", f"mean {over}"),
+            ("balanced accuracy", f"{report.balanced_accuracy:.1%}", f"mean recall {over}"),
             ("loss", f"{report.loss:.3f}", "cross-entropy, nats"),
             ("calibration error", f"{report.calibration_error:.1%}", f"{report.chance_error:.1%} by chance alone"),
         ]
@@ -214,43 +225,34 @@ def _add_pairs(page: Page, report: Report) -> None:
         page.add_table(("true", "taken for", "pictures", "of the class"), rows, texts=2)
 
 
-def _add_calibration(page: Page, report: Report, validation: Split | None) -> None:
+def _add_calibration(page: Page, report: Report) -> None:
     page.add_paragraph(
         f"How sure it is differs from how often it is right by {report.calibration_error:.1%} on average (expected "
         f"calibration error, {BINS} bins); a perfectly calibrated classifier would show {report.chance_error:.1%} by "
         "chance, on as many pictures."
     )
     scaled = report.scaled
-    if scaled is not None and scaled.at_limit:
-        hot = "how sure it is says next to nothing of whether it is right"
-        cold = "next to nothing sets the class that it says apart from the others"
-        page.add_paragraph(
-            f"No temperature is offered: the one that fits {scaled.pictures:,} validation pictures best is "
-            f"{scaled.temperature:.2f}, where the search ends, or lies beyond. With this classifier "
-            f"{hot if scaled.temperature > 1 else cold}."
-        )
-    elif scaled is not None:
-        page.add_paragraph(
-            f"A temperature of {scaled.temperature:.2f}, fitted on {scaled.pictures:,} validation pictures, makes that "
-            f"{scaled.calibration_error:.1%}, and the loss {scaled.loss:.3f} in place of {report.loss:.3f}; no answer "
-            "changes. To have the classifier so:"
-        )
-        page.add_command("resnet50 evaluate RUN --calibrate OUT.keras")
-    elif validation is not None:
-        page.add_paragraph(
-            f"All of {len(validation):,} validation pictures are right, so that there was nothing to fit a temperature "
-            "on."
-        )
+    if scaled is None or report.no_temperature:
+        page.add_paragraph(f"No temperature is offered: {report.no_temperature}")
+        return
+    words = (
+        f"A temperature of {scaled.temperature:.2f}, fitted on {scaled.pictures:,} validation pictures, makes that "
+        f"{scaled.calibration_error:.1%}, and the loss {scaled.loss:.3f} in place of {report.loss:.3f}"
+    )
+    if report.worse_scaled:
+        page.add_paragraph(f"{words}. Both are worse, so that it is not advised.")
     else:
-        page.add_paragraph("There were no validation pictures to fit a temperature on.")
+        page.add_paragraph(f"{words}; no answer changes. To have the classifier so:")
+        page.add_command("resnet50 evaluate RUN --calibrate OUT.keras")
 
 
 def _add_mistakes(page: Page, report: Report, worst: Split, looks: np.ndarray | None, why_not: str) -> None:
     if not report.mistakes:
         page.add_paragraph("There are none.")
         return
-    shown = f"{len(report.mistakes):,} of {report.pictures:,} pictures are taken for another class"
-    if len(worst) < len(report.mistakes):
+    count = len(report.mistakes)
+    shown = f"{count:,} of {so_many(report.pictures, 'picture')} {are(count)} taken for another class"
+    if len(worst) < count:
         shown += f"; here are the {len(worst)} of which it is surest, and report.json names all"
     heat = " Beside each, where it finds what speaks for its answer (Grad-CAM)." if looks is not None else ""
     page.add_paragraph(f"{shown}.{heat}")

@@ -11,7 +11,6 @@ import keras
 import numpy as np
 import pytest
 
-from resnet50 import classifier as classifiers
 from resnet50.classifier import Classifier
 from resnet50.model import Stage, build_resnet50
 
@@ -238,21 +237,20 @@ def test_classifies_bytes_and_floats_alike_in_any_batch(classifier):
     np.testing.assert_allclose(classifier.probabilities(IMAGES, batch_size=2), expected, atol=1e-6)
 
 
-def test_pictures_that_lie_in_a_file_become_tensors_a_block_at_a_time(classifier, tmp_path, monkeypatch):
+def test_pictures_that_lie_in_a_file_are_read_a_batch_at_a_time(classifier, tmp_path, monkeypatch):
     images = np.random.default_rng(1).integers(0, 256, (11, 32, 40, 3), dtype=np.uint8)
-    expected = classifier.probabilities(images, batch_size=2)
+    expected = classifier.probabilities(images, batch_size=4)
     images.tofile(tmp_path / "images")
     mapped = np.memmap(tmp_path / "images", np.uint8, "r", shape=images.shape)
     given = []
-    predict = classifier.model.predict
-    monkeypatch.setattr(
-        classifier.model, "predict", lambda block, **options: given.append(len(block)) or predict(block, **options)
-    )
-    for most, lengths in ((5 * 32 * 40 * 3, [4, 4, 3]), (1, [2, 2, 2, 2, 2, 1]), (2**30, [11])):
-        monkeypatch.setattr(classifiers, "_BLOCK", most)
-        np.testing.assert_array_equal(classifier.probabilities(mapped, batch_size=2), expected)
-        assert given == lengths
-        given.clear()
+    predict = classifier.model.predict_on_batch
+    monkeypatch.setattr(classifier.model, "predict_on_batch", lambda batch: given.append(batch.shape) or predict(batch))
+    np.testing.assert_array_equal(classifier.probabilities(mapped, batch_size=4), expected)
+    assert given == [(4, 32, 40, 3)] * 3  # of one shape, for another the network would be compiled again
+
+
+def test_no_pictures_have_no_probabilities(classifier):
+    assert classifier.probabilities(IMAGES[:0]).shape == (0, 3)
 
 
 def test_refuses_what_is_no_file(tmp_path):

@@ -2,12 +2,13 @@ import fcntl
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import h5py
 import pytest
 
-from resnet50.files import atomic_path, open_h5, write_text
+from resnet50.files import atomic_folder, atomic_path, open_h5, write_text
 
 
 def names(folder):
@@ -188,3 +189,48 @@ def test_another_program_writes_to_it(good):
         fcntl.flock(other, fcntl.LOCK_EX)  # as HDF5 does in another process
         text = message(good)
     assert text.endswith("found that another program is writing to it; try again when that has ended.")
+
+
+def test_a_folder_that_cannot_be_written_is_told_by_the_name_that_was_asked_for(tmp_path, monkeypatch):
+    def refuse(**names):
+        raise PermissionError(13, "Permission denied", f"{names['dir']}/.partial-x")
+
+    monkeypatch.setattr(tempfile, "mkstemp", refuse)
+    with pytest.raises(PermissionError) as raised, atomic_path(tmp_path / "answers.csv"):
+        pass
+    assert str(raised.value) == f"[Errno 13] Permission denied: '{tmp_path / 'answers.csv'}'"
+
+
+def test_a_folder_appears_when_all_of_it_is_written(tmp_path):
+    path = tmp_path / "new" / "export"
+    with atomic_folder(path) as temporary:
+        assert temporary.parent == path.parent
+        (temporary / "sub").mkdir()
+        (temporary / "sub" / "a").write_text("a")
+        assert not path.exists()
+    assert (path / "sub" / "a").read_text() == "a"
+    assert [entry.name for entry in path.parent.iterdir()] == ["export"]
+    assert path.stat().st_mode & 0o055 == 0o055 & ~umask()
+
+
+def umask():
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def test_a_folder_that_fails_leaves_nothing(tmp_path):
+    with pytest.raises(OSError, match="no room"), atomic_folder(tmp_path / "export") as temporary:
+        (temporary / "a").write_text("a")
+        raise OSError("no room")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_a_folder_replaces_nothing(tmp_path, kind):
+    path = tmp_path / "export"
+    path.mkdir() if kind == "folder" else path.write_text("old")
+    with pytest.raises(ValueError) as raised, atomic_folder(path):
+        pass
+    assert str(raised.value) == f"{path}: there is a {kind} already; remove it, or choose another name."
+    assert [entry.name for entry in tmp_path.iterdir()] == ["export"]

@@ -172,39 +172,93 @@ def test_what_has_no_feature_map_is_reported_without_heat(tmp_path):
     assert "Where it looks cannot be shown: the model" in text
     assert "Grad-CAM)." not in text
     assert "trained by hand" in text
-    assert "There were no validation pictures to fit a temperature on." in text
+    assert "No temperature is offered: there were no validation pictures to fit one on." in text
     assert report.scaled is None
 
 
+def labelled(*shares):
+    """So many pictures of each class."""
+    labels = np.repeat(np.arange(len(shares)), shares)
+    return replace(pictures(len(labels), shape=(8, 8)), labels=labels)
+
+
+SURE = (0.98, 0.01, 0.01)
+
+
+def sure(test, scores=SURE):
+    return Classifier(constant(scores), test.class_names, "d", "", {}, {})
+
+
 def test_a_temperature_is_offered_with_its_command(tmp_path):
-    test = replace(pictures(4, shape=(8, 8)), labels=np.array([0, 0, 0, 1]))
-    sure = Classifier(constant([0.98, 0.01, 0.01]), test.class_names, "d", "", {}, {})
-    write_report(tmp_path, sure, test, validation=test)
+    test = labelled(45, 15, 0)
+    report = write_report(tmp_path, sure(test), test, validation=test)
     text = (tmp_path / "report.html").read_text()
     temperature = np.log(0.98 / 0.01) / np.log(0.75 / 0.125)  # that of 0.75 for the first class
-    assert f"A temperature of {temperature:.2f}, fitted on 4 validation pictures, makes that 0.0%, and the" in text
+    assert f"A temperature of {temperature:.2f}, fitted on 60 validation pictures, makes that 0.0%, and the" in text
     assert "<pre>resnet50 evaluate RUN --calibrate OUT.keras</pre>" in text
+    assert (report.no_temperature, report.worse_scaled) == ("", False)
 
 
 def test_a_temperature_that_mends_nothing_is_not_offered(tmp_path):
-    test = replace(pictures(4, shape=(8, 8)), labels=np.ones(4, np.int64))  # and it always says another
-    sure = Classifier(constant([0.98, 0.01, 0.01]), test.class_names, "d", "", {}, {})
-    report = write_report(tmp_path, sure, test, validation=test)
+    test = labelled(0, 60, 0)  # and it always says another
+    report = write_report(tmp_path, sure(test), test, validation=test)
     assert report.scaled.temperature == pytest.approx(20, rel=1e-3)
     text = (tmp_path / "report.html").read_text()
-    assert "No temperature is offered: the one that fits 4 validation pictures best is 20.00, where the search" in text
-    assert "how sure it is says next to nothing of whether it is right." in text
+    assert f"<p>No temperature is offered: {report.no_temperature}</p>" in text
+    assert report.no_temperature == (
+        "the one that fits 60 validation pictures best is 20.00, where the search ends, or lies beyond; with this "
+        "classifier how sure it is says next to nothing of whether it is right."
+    )
+    assert "--calibrate" not in text
+    cold = write_report(tmp_path, sure(test, (0.4, 0.3, 0.3)), test, validation=labelled(600, 1, 0))
+    assert cold.scaled.temperature == pytest.approx(0.05, rel=1e-3)
+    assert cold.no_temperature.endswith("next to nothing sets the class that it says apart from the others.")
+
+
+def test_a_temperature_that_makes_the_test_worse_is_told_and_not_advised(tmp_path):
+    test, validation = labelled(59, 1, 0), labelled(30, 15, 15)  # surer would be better for the one, not for the other
+    report = write_report(tmp_path, sure(test), test, validation=validation)
+    assert report.worse_scaled
+    assert report.scaled.loss > report.loss
+    assert report.no_temperature == ""
+    text = (tmp_path / "report.html").read_text()
+    assert f"and the loss {report.scaled.loss:.3f} in place of {report.loss:.3f}. Both are worse, so that it is" in text
     assert "--calibrate" not in text
 
 
+def test_of_few_validation_pictures_no_temperature_is_made(tmp_path):
+    test = labelled(45, 15, 0)
+    report = write_report(tmp_path, sure(test), test, validation=labelled(39, 10, 0))
+    assert report.scaled is None
+    text = (tmp_path / "report.html").read_text()
+    assert "No temperature is offered: needed at least 50 validation pictures to fit a temperature on, got 49;" in text
+    assert "--calibrate" not in text
+    assert json.loads((tmp_path / "report.json").read_text())["no_temperature"] == report.no_temperature
+
+
+def test_means_over_classes_say_which_and_one_is_one(tmp_path):
+    test = labelled(45, 15, 0)
+    write_report(tmp_path, sure(test), test)
+    text = (tmp_path / "report.html").read_text()
+    assert "mean over the 2 classes that have test pictures" in text
+    assert "mean recall over the 2 classes that have test pictures" in text
+    write_report(tmp_path, sure(test), labelled(45, 15, 5))
+    assert "<dd>mean of the 3 classes</dd>" in (tmp_path / "report.html").read_text()
+    write_report(tmp_path, sure(test), labelled(0, 1, 0))
+    text = (tmp_path / "report.html").read_text()
+    assert "<h1>Farm: 0.0% of 1 test picture right</h1>" in text
+    assert "mean over the 1 class that has test pictures" in text
+    assert "1 of 1 picture is taken for another class." in text
+
+
 def test_a_report_without_mistakes_says_so(tmp_path):
-    test = replace(pictures(4, shape=(8, 8)), labels=np.zeros(4, np.int64))
-    sure = Classifier(constant([0.98, 0.01, 0.01]), test.class_names, "d", "", {}, {})
-    report = write_report(tmp_path, sure, test, validation=test)
+    test = labelled(60, 0, 0)
+    report = write_report(tmp_path, sure(test), test, validation=test)
     assert (report.accuracy, report.mistakes, report.scaled) == (1.0, (), None)
     text = (tmp_path / "report.html").read_text()
     assert "There are none." in text
-    assert "All of 4 validation pictures are right, so that there was nothing to fit a temperature on." in text
+    assert "No temperature is offered: needed validation pictures of which some are mistaken, to fit a" in text
+    assert "temperature on, got 60, all of them right." in text
     assert "taken for" not in text.split("<body>")[1].replace("how many pictures of each class are taken for", "")
 
 

@@ -65,7 +65,7 @@ def test_the_full_network_trains_and_predicts_from_the_shell(installed):
     write_rendered_signs(installed.folder / "signs", train=12, test=6)
     words = ("train", "rendered-signs", "--data", "signs", "--epochs", 1)
     out = installed(*words, "--batch-size", 6, "--out", "runs/one")
-    assert out.startswith("Training in runs/one. rendered signs: 12 pictures to train with, 6 to test, seed 0\n")
+    assert out.startswith("Training in runs/one. rendered signs, pictures: 12 for training, 6 for test. Seed 0.\n")
     assert "runs/one/model.keras\n" in out
     assert "accuracy" in installed("evaluate", "runs/one", "--data", "signs")
     assert installed("predict", "runs/one/confusion.png").startswith("runs/one/confusion.png")

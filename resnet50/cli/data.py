@@ -46,6 +46,11 @@ def _show(options: argparse.Namespace) -> int:
     print(f"{training.dataset}: RGB, {training.images.shape[2]} x {training.images.shape[1]} pixels")
     for part, split in parts.splits.items():
         print(f"{source.counts(part, split)}   SHA-256 {split.fingerprint[:16]}")
+    if parts.unreadable:
+        from resnet50.data.finding import are, so_many
+
+        them = parts.unreadable
+        print(f"{so_many(len(them), 'file')} cannot be read and {are(them)} left out: see 'resnet50 check'")
     if options.out:
         from resnet50.figures.pictures import draw_contact_sheet
         from resnet50.figures.save import save_figure

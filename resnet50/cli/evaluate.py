@@ -64,6 +64,7 @@ def run(options: argparse.Namespace) -> int:
     from resnet50.classifier import Classifier
     from resnet50.cli.progress import show_report
     from resnet50.data.check import check
+    from resnet50.data.seen import copies, read_seen
     from resnet50.evaluation.calibration import calibrate
     from resnet50.report import write_report
     from resnet50.training.fit import hold_out
@@ -87,6 +88,8 @@ def run(options: argparse.Namespace) -> int:
     if own is not None:
         test, unreadable = own.test, own.unreadable
         training, validation = hold_out(recipe, own) if recipe else (own.training, own.validation)
+        if begun is not None and test.fingerprint != noted["fingerprints"].get("test"):
+            told = [_changed_test(len(test), begun)]
     elif "test" in given:
         raise ValueError(
             f"{options.data}: needed the share that the training kept for the test, got --test {given['test']:g}, "
@@ -95,8 +98,10 @@ def run(options: argparse.Namespace) -> int:
     else:
         splits = _splits(options.data, how, classifier)
         test, unreadable = splits.splits[_scored(splits)], splits.unreadable
-        if _scored(splits) != "test":
-            told = _unknown_training(len(test), Path(options.data), noted.get("path"))
+        if begun is not None and begun.pictures.is_file():
+            told = list(copies(test, read_seen(begun.pictures)))
+        elif _scored(splits) != "test":
+            told = [_unknown_training(len(test), options.data)]
     if options.calibrate and validation is None:
         raise ValueError(
             f"{options.model}: needed validation pictures to fit a temperature on, but the run held none out; train "
@@ -108,10 +113,9 @@ def run(options: argparse.Namespace) -> int:
         told += check(own.splits if own else {"test": test}, unreadable, progress=show)
     report = write_report(out, classifier, test, training=training, validation=validation, findings=told)
     if options.calibrate:
-        if report.scaled is None:
+        if report.scaled is None or report.no_temperature:
             raise ValueError(
-                f"{options.model}: no temperature can be fitted, since every validation picture is right; the report "
-                f"is in {out}."
+                f"{options.model}: no temperature is offered: {report.no_temperature} The report is in {out}."
             )
         calibrated = calibrate(classifier, report.scaled.temperature)
         calibrated = replace(calibrated, metrics={**calibrated.metrics, "loss": report.scaled.loss})
@@ -128,9 +132,10 @@ def run(options: argparse.Namespace) -> int:
 
 def _run_of(path: Path) -> RunFolder | None:
     """Return the run that was named by its folder, or by a classifier in it."""
+    from resnet50.runtimes import is_export
     from resnet50.training.run import RunFolder
 
-    if path.is_dir():
+    if path.is_dir() and not is_export(path):
         return RunFolder(path)
     real = path.resolve()
     for run in (RunFolder(real.parent), RunFolder(real.parent.parent)):
@@ -171,7 +176,14 @@ def _own_pictures(
         return None, given
     if name not in RECIPES:
         raise ValueError(f"{path}: its recipe {name!r} is not known here; name the --data.")
-    parts = source.load(RECIPES[name], noted.get("path"), side=classifier.side[0], how=how)
+    try:
+        parts = source.load(RECIPES[name], noted.get("path"), side=classifier.side[0], how=how)
+    except FileNotFoundError as error:
+        if noted.get("path") is None:
+            raise
+        raise FileNotFoundError(
+            f"{error} The run had its pictures there; name by --data where they are now."
+        ) from error
     if parts.training.fingerprint != classifier.fingerprint:
         raise ValueError(
             f"{path}: the pictures that it was trained on are others by now, so that some of them may be in the test "
@@ -214,30 +226,38 @@ def _scored(splits: Splits) -> str:
     return next(name for name in ("test", "validation", "training") if name in splits.splits)
 
 
-def _unknown_training(count: int, place: Path, trained_on: str | None) -> list[Finding]:
+def _changed_test(count: int, run: RunFolder) -> Finding:
+    """Say that the test part is no longer what the run was scored on."""
+    from resnet50.data.finding import Finding, so_many
+    from resnet50.data.seen import read_seen
+
+    counts = f"{so_many(count, 'picture')} now"
+    if run.pictures.is_file():
+        then = sum(one.part == "test" for one in read_seen(run.pictures))
+        counts = f"{so_many(then, 'picture')} then, {count:,} now"
+    return Finding(
+        "changed-test",
+        "warning",
+        f"The test part is another than the one that was scored at the end of training: {counts}.",
+        f"These figures are not comparable with those in {run.report}.",
+    )
+
+
+def _unknown_training(count: int, place: str) -> Finding:
     """Say that pictures without a test part may be what the classifier was trained on.
 
-    The classifier tells its training pictures only as a whole, so that single ones are not known again. Nothing is said
-    if they were in another folder, which is still there.
+    The classifier tells its training pictures only as a whole; single ones are known again by the folder of its run.
     """
-    from resnet50.data.finding import Finding
+    from resnet50.data.finding import Finding, so_many
 
-    here, there = place.resolve(), Path(trained_on).resolve() if trained_on else None
-    if there is not None and (here == there or here in there.parents or there in here.parents):
-        severity, words = "error", "although the classifier was trained on pictures from there"
-    elif there is not None and here.is_dir() and there.is_dir():
-        return []
-    else:
-        severity, words = "warning", "and the classifier may have been trained on some of them"
-    return [
-        Finding(
-            "unknown-training",
-            severity,
-            f"{place} has no test part that is known: all {count:,} pictures are scored, {words}.",
-            "If it was, the figures are worth nothing. Name the folder of its run and its pictures as they were then, "
-            "or pictures that it has never seen.",
-        )
-    ]
+    return Finding(
+        "unknown-training",
+        "warning",
+        f"{place} has no test part that is known: all of it is scored ({so_many(count, 'picture')}), and the "
+        "classifier may have been trained on some.",
+        "If it was, the figures are worth nothing. Name the folder of its run, which knows its pictures again, or "
+        "pictures that it has never seen.",
+    )
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from resnet50.cli.bars import bar
-from resnet50.cli.model import add_model_argument, find_model, say_rate
+from resnet50.cli.model import add_model_argument, find_model, load_classifier, say_rate
 from resnet50.cli.out import check_new
-from resnet50.cli.quiet import import_keras
 
 if TYPE_CHECKING:
     from resnet50.inference.predict import Prediction
@@ -27,7 +26,7 @@ KINDS = {".csv": "csv", ".json": "list", ".jsonl": "json"}
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="picture files, or folders of them")
-    add_model_argument(parser)
+    add_model_argument(parser, what="a .keras file, a run or an export")
     parser.add_argument("--top", type=int, default=3, metavar="INT", help="classes to name for each picture (3)")
     where = parser.add_mutually_exclusive_group()
     where.add_argument(
@@ -44,12 +43,10 @@ def run(options: argparse.Namespace) -> int:
     if options.out:
         check_new(options.out)
 
-    import_keras()
-    from resnet50.classifier import Classifier
     from resnet50.inference.predict import find_pictures, predict
 
     pictures = find_pictures(options.images)
-    classifier = Classifier.load(path)
+    classifier = load_classifier(path)
     if kind == "text" or options.out:
         print(f"model: {path}, trained on {classifier.dataset}", file=sys.stderr)
     failed, began = 0, time.perf_counter()

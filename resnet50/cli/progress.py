@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from resnet50.data.check import Finding
+from resnet50.data.finding import have, so_many
 from resnet50.evaluation.report import Report
 from resnet50.training.callbacks import Progress
 from resnet50.training.fit import Run
@@ -96,18 +97,21 @@ def show_report(report: Report) -> None:
     """Print the scores, overall and by class."""
     low, high = report.interval
     print(
-        f"{report.dataset}, {report.pictures} pictures: accuracy {report.accuracy:.2%} "
+        f"{report.dataset}, {so_many(report.pictures, 'picture')}: accuracy {report.accuracy:.2%} "
         f"(95 % interval {low:.1%} to {high:.1%}), loss {report.loss:.3f}"
     )
+    over = f" (both over the {so_many(report.scored, 'class')} that {have(report.scored)} test pictures)"
+    over = over if report.scored < len(report.classes) else ""
     top = "".join(f"top {k} {share:.1%}, " for k, share in report.top_k.items())
     print(
-        f"{top}macro F1 {report.macro_f1:.1%}, balanced accuracy {report.balanced_accuracy:.1%}, calibration error "
-        f"{report.calibration_error:.1%} ({report.chance_error:.1%} by chance)"
+        f"{top}macro F1 {report.macro_f1:.1%}, balanced accuracy {report.balanced_accuracy:.1%}{over}, calibration "
+        f"error {report.calibration_error:.1%} ({report.chance_error:.1%} by chance)"
     )
-    if report.scaled is not None:
+    if report.scaled is not None and not report.no_temperature:
         print(
-            f"with a temperature of {report.scaled.temperature:.2f}, fitted on {report.scaled.pictures} validation "
+            f"with a temperature of {report.scaled.temperature:.2f}, fitted on {report.scaled.pictures:,} validation "
             f"pictures: calibration error {report.scaled.calibration_error:.1%}, loss {report.scaled.loss:.3f}"
+            f"{', both worse' if report.worse_scaled else ''}"
         )
     table = Table("class", box=None)
     for name in ("precision", "recall", "F1", "pictures"):

@@ -19,10 +19,10 @@ def run(options: argparse.Namespace) -> int:
     if options.recipe:
         task = find_task(options.recipe)
         recipe = find_variant(task, options.variant or "scratch")
-        print(inspect.getdoc(task), recipe.to_json(), sep="\n\n")
+        print((inspect.getdoc(task) or "").replace("`", ""), recipe.to_json(), sep="\n\n")
     elif options.variant:
         raise ValueError(f"--variant {options.variant} says how a recipe is shown: name that too.")
     else:
         for name, task in RECIPES.items():
-            print(f"{name:16}{(task.__doc__ or '').splitlines()[0]}")
+            print(f"{name:16}{(task.__doc__ or '').splitlines()[0]} Variants: {', '.join(task.VARIANTS)}.")
     return 0

@@ -112,6 +112,10 @@ def run(options: argparse.Namespace) -> int:
         data, how = source.place(options), source.how_to_read(options)
     else:
         raise ValueError(f"needed a recipe, one of {', '.join(RECIPES)}, or --resume RUN, got neither.")
+    out = options.resume or options.out or RUNS / f"{recipe.name}-{datetime.now():%Y%m%d-%H%M%S}"
+    folder = RunFolder(Path(out))
+    if not options.resume:
+        folder.check_new()
     parts = source.load(task, data, side=recipe.side, how=how)
 
     import_keras()
@@ -121,13 +125,15 @@ def run(options: argparse.Namespace) -> int:
     from resnet50.training.fit import resume, train
 
     table = EpochTable(recipe.phases)
-    training, test = parts.training, parts.test
-    words = f"{training.dataset}: {len(training)} pictures to train with, {len(test)} to test, seed {recipe.seed}"
-    out = options.resume or options.out or RUNS / f"{recipe.name}-{datetime.now():%Y%m%d-%H%M%S}"
-    logs = RunFolder(Path(out)).tensorboard
     shown = []
-    if options.tensorboard or (options.resume and logs.is_dir()):
-        shown.append(keras.callbacks.TensorBoard(logs, write_graph=False))
+    if options.tensorboard or (options.resume and folder.tensorboard.is_dir()):
+        shown.append(keras.callbacks.TensorBoard(folder.tensorboard, write_graph=False))
+    usual = _usual_weights(task)
+    if usual and not (options.resume or options.variant or options.weights or recipe.weights):
+        print(f"From scratch, since the weights {usual} are not here; 'resnet50 weights fetch {usual}' fetches them.")
+    counts = ", ".join(f"{len(split):,} for {part}" for part, split in parts.splits.items())
+    held_out = f" ({recipe.validation:.0%} of training held out)" if recipe.validation and not parts.validation else ""
+    words = f"{parts.training.dataset}, pictures: {counts}{held_out}. Seed {recipe.seed}."
     print(f"{'Resuming' if options.resume else 'Training in'} {out}. {words}", flush=True)
     try:
         if options.resume:
@@ -145,22 +151,16 @@ def run(options: argparse.Namespace) -> int:
 
 
 def choose(task: Task, variant: str | None, weights: str | None) -> Recipe:
-    """Return the variant that was named, or the one for the weights that were named or are at hand, and say which.
+    """Return the variant that was named, or the one for the weights that were named or are at hand.
 
     Raises:
         ValueError: If the recipe has no such variant.
         FileNotFoundError: If the variant begins with weights that are not at hand; nothing is fetched unasked.
     """
     if variant is None:
-        tuned = task.VARIANTS.get("fine-tuned")
-        usual = tuned and tuned.weights
-        if tuned and (weights not in (None, NO_WEIGHTS) or (weights is None and usual and _at_hand(usual))):
-            return tuned
-        if usual and weights is None:
-            print(
-                f"From scratch, since the weights {usual} are not here; 'resnet50 weights fetch {usual}' fetches them."
-            )
-        return task.RECIPE
+        usual = _usual_weights(task)
+        wanted = bool(usual and _at_hand(usual)) if weights is None else weights != NO_WEIGHTS
+        return task.VARIANTS["fine-tuned"] if wanted and "fine-tuned" in task.VARIANTS else task.RECIPE
     chosen = find_variant(task, variant)
     if weights is None and chosen.weights and not _at_hand(chosen.weights):
         raise FileNotFoundError(
@@ -168,6 +168,12 @@ def choose(task: Task, variant: str | None, weights: str | None) -> Recipe:
             f"weights fetch {chosen.weights}', or name a file or {NO_WEIGHTS} by --weights."
         )
     return chosen
+
+
+def _usual_weights(task: Task) -> str | None:
+    """Return the weights that the task is usually fine-tuned from, if any."""
+    tuned = task.VARIANTS.get("fine-tuned")
+    return tuned.weights if tuned else None
 
 
 def _at_hand(weights: str) -> bool:

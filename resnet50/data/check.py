@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from resnet50.data.duplicates import duplicates
-from resnet50.data.finding import EXAMPLES, SEVERITIES, Finding, Pictures, Place, have, listed, of
+from resnet50.data.finding import EXAMPLES, SEVERITIES, Finding, Pictures, Place, have, listed, of, so_many
 from resnet50.data.headers import odd_files
 from resnet50.data.images import Header
 from resnet50.data.split import Split, Unreadable
@@ -20,6 +20,7 @@ FEW = 10
 IMBALANCE = 5
 """Times the smallest class that the largest has, from which classes count as imbalanced."""
 
+_KEPT = 0.2  # share of the pictures that `load_pictures` cuts off for the test
 _UNSURE = {"warning": 0.1, "note": 0.05}  # half of the 95 % interval around an accuracy of 90 %, above which it is told
 
 
@@ -28,6 +29,7 @@ def check(
     unreadable: Sequence[Unreadable] = (),
     *,
     headers: Mapping[str, Sequence[Header | None]] | None = None,
+    refused: str = "",
     progress: Progress | None = None,
 ) -> tuple[Finding, ...]:
     """Look for what is wrong with a data set.
@@ -37,6 +39,7 @@ def check(
             maps of files larger than memory.
         unreadable: Files that were left out.
         headers: What the pictures' files say of themselves, from `read_headers`; None leaves out what needs them.
+        refused: What training says of the files that were left out, one line, where they are too many for it.
         progress: Called as the search for duplicates goes on, with the steps that are done and their number.
 
     Returns:
@@ -47,23 +50,26 @@ def check(
     """
     pictures = Pictures(splits)
     found = [
-        *_unreadable(unreadable, len(pictures)),
+        *_unreadable(unreadable, len(pictures), refused),
         *duplicates(pictures, progress),
         *_shared_groups(pictures),
         *_classes(pictures),
         *_uncertain(pictures),
+        *_uncut(pictures),
         *odd_files(pictures, headers or {}),
     ]
     return tuple(sorted(found, key=lambda finding: SEVERITIES.index(finding.severity)))
 
 
-def _unreadable(unreadable: Sequence[Unreadable], read: int) -> Iterator[Finding]:
+def _unreadable(unreadable: Sequence[Unreadable], read: int, refused: str) -> Iterator[Finding]:
     if unreadable:
         yield Finding(
             kind="unreadable",
-            severity="warning",
-            summary=f"{len(unreadable):,} of {len(unreadable) + read:,} files cannot be read.",
-            advice="They are left out of everything; mend or remove them.",
+            severity="error" if refused else "warning",
+            summary=refused or f"{len(unreadable):,} of {so_many(len(unreadable) + read, 'file')} cannot be read.",
+            advice="Training refuses them, but with a higher --most-unreadable."
+            if refused
+            else "They are left out of everything; mend or remove them.",
             examples=tuple((Place(source=file.path, remark=file.reason),) for file in unreadable[:EXAMPLES]),
         )
 
@@ -136,6 +142,26 @@ def _classes(pictures: Pictures) -> Iterator[Finding]:
             )
 
 
+def _uncut(pictures: Pictures) -> Iterator[Finding]:
+    """Tell of classes that look larger than what training will have of them, once its test part is cut off."""
+    if "training" not in pictures.splits or "test" in pictures.splits:
+        return
+    names = pictures.class_names
+    counts = np.bincount(pictures.splits["training"].labels, minlength=len(names))
+    single = [names[label] for label in np.flatnonzero(counts == 1)]
+    left = counts - np.round(_KEPT * counts)
+    less = [f"{names[label]} ({counts[label]})" for label in np.flatnonzero((counts >= FEW) & (left < FEW))]
+    told = [f"has no picture of {listed(single)}"] if single else []
+    told += [f"leaves fewer than {FEW} to learn from of {listed(less)}"] if less else []
+    if told:
+        yield Finding(
+            kind="uncut",
+            severity="note",
+            summary=f"There is no test part; the fifth that training keeps for it {', and '.join(told)}.",
+            advice="Add pictures of these classes, or a test part of your own.",
+        )
+
+
 def _uncertain(pictures: Pictures) -> Iterator[Finding]:
     if "test" not in pictures.splits or not len(pictures.splits["test"]):
         return
@@ -146,7 +172,8 @@ def _uncertain(pictures: Pictures) -> Iterator[Finding]:
             yield Finding(
                 kind="uncertain",
                 severity=severity,
-                summary=f"{count:,} test pictures tell an accuracy of 90% to within about {100 * half:.0f} points.",
+                summary=f"{so_many(count, 'test picture')} {'tells' if count == 1 else 'tell'} an accuracy of 90% to "
+                f"within about {100 * half:.0f} points.",
                 advice="A smaller difference between two classifiers is chance; more test pictures tell more.",
             )
             return

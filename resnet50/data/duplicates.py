@@ -57,6 +57,7 @@ def duplicates(pictures: Pictures, progress: Progress | None = None) -> Iterator
         conflicts.add(second[~same], first[~same], distance[~same])
         same &= pictures.part[first] == pictures.part[second]
         repeats.add(second[same], first[same], distance[same])
+        repeats.add(first[same], second[same], distance[same])
         repeated = join(repeated, first[same], second[same])
     for first, second, distance in twin_pairs(small[chosen], mirrored=True, progress=told(2)):
         first, second = chosen[first], chosen[second]

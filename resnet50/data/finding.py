@@ -46,7 +46,8 @@ class Finding:
     Attributes:
         kind: What it is: ``"leak"``, ``"conflict"``, ``"duplicates"``, ``"mirrored"``, ``"group"``, ``"unreadable"``,
             ``"plain"``, ``"missing"``, ``"tiny"``, ``"imbalance"``, ``"uncertain"``, ``"small"``, ``"long"``,
-            ``"modes"``, ``"telltale"``, ``"turned"``, ``"unusable"`` or ``"unknown-training"``.
+            ``"modes"``, ``"telltale"``, ``"turned"``, ``"uncut"``, ``"unusable"``, ``"seen"``, ``"changed-test"`` or
+            ``"unknown-training"``.
         severity: ``"error"`` if figures from these data would be wrong, ``"warning"`` if training suffers, ``"note"``
             for what is good to know.
         summary: One line, with numbers.
@@ -122,19 +123,29 @@ class Pictures:
         return self.splits[self.parts[part]], int(number - self.starts[part])
 
 
+def so_many(count: int, thing: str) -> str:
+    """Return a count with its thing, in the plural where it is one."""
+    many = f"{thing}{'es' if thing.endswith('s') else 's'}"
+    return f"{count:,} {thing if count == 1 else many}"
+
+
 def of(count: int, whole: int, what: str) -> str:
     """Return a count, a whole and the share."""
     return f"{count:,} of {whole:,} {what} ({count / whole:.1%})"
 
 
-def have(things: Sized) -> str:
+def have(things: Sized | int) -> str:
     """Return the verb for so many things."""
-    return "has" if len(things) == 1 else "have"
+    return "has" if _count(things) == 1 else "have"
 
 
-def are(things: Sized) -> str:
+def are(things: Sized | int) -> str:
     """Return the verb for so many things."""
-    return "is" if len(things) == 1 else "are"
+    return "is" if _count(things) == 1 else "are"
+
+
+def _count(things: Sized | int) -> int:
+    return things if isinstance(things, int) else len(things)
 
 
 def listed(names: Sequence[str]) -> str:

@@ -20,7 +20,7 @@ TELLTALE = 0.9
 """Share of a class's files that have a form in common, and of the files of that form that are of the class, from which
 the form tells the class."""
 
-_LEAST = 10  # files of a form that can tell a class
+_LEAST = 10  # files of a form that can tell a class, and of the other classes that it is told from
 _SHOWN = 4  # pictures that are named of such a class
 _FORMS = {
     "1": "black and white",
@@ -131,13 +131,15 @@ def _telltale(pictures: Pictures, known: list[tuple[int, Header]]) -> Iterator[F
     """Find classes whose files have a form that hardly any others have; a network may learn that form alone."""
     labels = [int(pictures.labels[number]) for number, _ in known]
     of_class = Counter(labels)
+    others = {label: len(known) - count for label, count in of_class.items()}
     told: dict[int, str] = {}
     examples: dict[int, tuple[Place, ...]] = {}
     for form in (_sides, _form, lambda header: header.format):
         forms = [form(header) for _, header in known]
         of_form = Counter(forms)
         for (label, value), count in Counter(zip(labels, forms, strict=True)).items():
-            if count >= max(_LEAST, TELLTALE * of_class[label], TELLTALE * of_form[value]) and label not in told:
+            common = max(_LEAST, TELLTALE * of_class[label], TELLTALE * of_form[value])
+            if count >= common and others[label] >= _LEAST and label not in told:
                 alike = [number for (number, _), each in zip(known, forms, strict=True) if each == value]
                 told[label] = f"{pictures.class_names[label]} ({value})"
                 examples[label] = tuple(pictures.place(number, value) for number in alike[:_SHOWN])

@@ -172,7 +172,13 @@ def _packed(listing: Listing, side: int, most_unreadable: float, progress: Progr
     try:
         splits = _read_cached(path)
     except (FileNotFoundError, ValueError):  # ValueError: damaged
-        pack(listing, path, side=side, most_unreadable=most_unreadable, progress=progress)
+        try:
+            pack(listing, path, side=side, most_unreadable=most_unreadable, progress=progress)
+        except PermissionError as error:
+            raise PermissionError(
+                f"{path.parent}: needed a folder to keep decoded pictures in, found one that cannot be written; set "
+                "RESNET50_CACHE to one that can."
+            ) from error
         splits = _read_cached(path)
     check_unreadable(splits.unreadable, listing, most_unreadable)
     with suppress(OSError):  # a cache that others filled may be read-only

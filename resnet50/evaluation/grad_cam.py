@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
 import keras
 import numpy as np
-from keras import KerasTensor, layers, ops
+from keras import layers, ops
 from PIL import Image
 
 from resnet50.evaluation.features import last_dense
@@ -16,6 +17,9 @@ from resnet50.evaluation.gradients import gradient
 
 def grad_cam(model: keras.Model, images: np.ndarray, classes: np.ndarray, *, batch_size: int = 32) -> np.ndarray:
     """Weigh the channels of the last feature map by what they do for a class, and lay their sum over the picture.
+
+    The last map is that of more than one place through which all goes: of pictures so small that the last stage sees
+    them as one place, that of the stage before.
 
     ``heat = relu(sum_k a_k A_k)``: ``A_k`` is a channel of the map, ``a_k`` the mean over its places of the gradient of
     the class's score before the softmax. Batch norm and dropout behave as when predicting.
@@ -38,15 +42,7 @@ def grad_cam(model: keras.Model, images: np.ndarray, classes: np.ndarray, *, bat
     last = last_dense(model)
     classes = np.asarray(classes)
     _check(model, last, images, classes)
-    feature_map = _last_feature_map(model)
-    body = keras.Model(model.input, feature_map)
-    try:
-        tail = keras.Model(feature_map, last.input)
-    except ValueError as error:
-        raise ValueError(
-            f"the model {model.name!r}: Grad-CAM needs scores that depend on the last feature map alone, found another "
-            f"way past {feature_map.name!r}."
-        ) from error
+    body, tail = _cut(model, last)
     kernel = ops.convert_to_numpy(last.kernel)  # (d, classes)
     heats = np.zeros((len(images), *images.shape[1:3]), np.float32)
     for start in range(0, len(images), batch_size):
@@ -64,11 +60,18 @@ def _score(maps: Any, tail: keras.Model, columns: np.ndarray) -> Any:
     return ops.sum(ops.multiply(tail(maps, training=False), columns))
 
 
-def _last_feature_map(model: keras.Model) -> KerasTensor:
+def _cut(model: keras.Model, last: layers.Dense) -> tuple[keras.Model, keras.Model]:
+    """Return the model up to the last feature map of several places that alone decides, and from there to the end."""
     for layer in reversed(model.layers):
-        if len(layer.output.shape) == 4 and not isinstance(layer, layers.InputLayer):
-            return layer.output
-    raise ValueError(f"the model {model.name!r}: Grad-CAM needs feature maps (batch, h, w, k), found none.")
+        feature_map = layer.output
+        if len(feature_map.shape) != 4 or feature_map.shape[1:3] == (1, 1) or isinstance(layer, layers.InputLayer):
+            continue
+        with suppress(ValueError):  # there is another way past this one
+            return keras.Model(model.input, feature_map), keras.Model(feature_map, last.input)
+    raise ValueError(
+        f"the model {model.name!r}: Grad-CAM needs a feature map (batch, h, w, k) of several places that alone decides "
+        "what the scores are, found none."
+    )
 
 
 def _enlarged(heat: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

@@ -69,6 +69,7 @@ class Report:
         calibration_error: Expected calibration error, 0..1 (Guo et al. 2017, equation 3).
         chance_error: The calibration error that as many pictures show by chance alone, 0..1.
         scaled: What temperature scaling would make of it; None where nothing was fitted.
+        no_temperature: Why none is offered, one line; empty where one is.
         classes: Scores by class name, in the order of the model's outputs.
         reliability: Pictures by how sure the classifier is, the least sure first.
         confusion: Counts, rows true and columns predicted, ``(classes, classes)``.
@@ -91,7 +92,22 @@ class Report:
     reliability: tuple[Bin, ...]
     confusion: list[list[int]]
     mistakes: tuple[Mistake, ...]
+    no_temperature: str = ""
     findings: tuple[Finding, ...] = ()
+
+    @property
+    def scored(self) -> int:
+        """Number of classes that have pictures, which the means over classes are over."""
+        return sum(scores.support > 0 for scores in self.classes.values())
+
+    @property
+    def worse_scaled(self) -> bool:
+        """Whether the temperature makes both the calibration error and the loss worse."""
+        return (
+            self.scaled is not None
+            and self.scaled.calibration_error > self.calibration_error
+            and self.scaled.loss > self.loss
+        )
 
     def to_json(self) -> str:
         """Return the report as JSON text."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from resnet50.data.finding import SEVERITIES, Finding, Place
+from resnet50.data.finding import SEVERITIES, Finding, Place, so_many
 from resnet50.data.split import Split
 from resnet50.figures.page import Page, Picture
 
@@ -33,7 +33,7 @@ def check_page(findings: Sequence[Finding], splits: Mapping[str, Split], *, titl
         The page.
     """
     counts = Counter(finding.severity for finding in findings)
-    page = Page(f"{title}: {summarize(findings)}", _contents(splits))
+    page = Page(f"{title}: {summarize(findings)}", contents(splits))
     page.add_facts([(f"{severity}s", f"{counts[severity]:,}", "") for severity in SEVERITIES])
     for severity in SEVERITIES:
         for finding in findings:
@@ -52,13 +52,18 @@ def summarize(findings: Sequence[Finding]) -> str:
     return ", ".join(words) or "nothing found"
 
 
-def _contents(splits: Mapping[str, Split]) -> str:
+def contents(splits: Mapping[str, Split]) -> str:
+    """Say in a line what was looked at; nothing where there is nothing."""
     if not splits:
         return ""
     first = next(iter(splits.values()))
     parts = ", ".join(f"{len(split):,} {part}" for part, split in splits.items())
     height, width = first.images.shape[1:3]
-    return f"{parts} pictures of {len(first.class_names):,} classes, looked at with {width} x {height} pixels."
+    uncut = "" if "test" in splits else " There is no test part: training keeps a fifth of them for it."
+    return (
+        f"{parts} pictures of {so_many(len(first.class_names), 'class')}, looked at with {width} x {height} pixels."
+        f"{uncut}"
+    )
 
 
 def _add_finding(page: Page, finding: Finding, splits: Mapping[str, Split]) -> None:

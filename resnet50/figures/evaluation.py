@@ -75,8 +75,8 @@ def draw_balance(counts: Mapping[str, Sequence[int]], class_names: Sequence[str]
         title: Name of the data set.
 
     Returns:
-        Figure with a panel for each part and a row for each class; with more classes than have room for their names,
-        the largest stand first.
+        Figure with a panel for each part, as wide as its longest bar, and a row for each class; with more classes than
+        have room for their names, the largest stand first.
 
     Raises:
         ValueError: If there are no counts, or not one for each class.
@@ -91,20 +91,29 @@ def draw_balance(counts: Mapping[str, Sequence[int]], class_names: Sequence[str]
     first = np.asarray(next(iter(counts.values())))
     order = np.arange(classes) if names else np.argsort(-first, kind="stable")
     left = 0.3 + max((theme.text_width(name, size) for name in names), default=0)
-    panel, gap, top = 2.1, 0.45, 0.85
-    height = classes * row + top + 0.15
-    width = max(left + len(counts) * (panel + gap), 0.5 + theme.text_width(title, theme.LARGE, "bold"))
+    gap, top = 0.4, 0.85
+    heads = [f"{part}: {sum(values):,}" for part, values in counts.items()]
+    most = [max(values) for values in counts.values()]
+    numbers = [theme.text_width(f"{value:,}", size) + 0.1 if names else 0.0 for value in most]
+    wide = 0.5 + theme.text_width(title, theme.LARGE, "bold")
+    # inches a picture, the same for all parts: what makes the longest bar long enough, or all of them fill the width
+    scale = max(1.75 / (max(most) or 1), (wide - left - sum(numbers) - len(most) * gap) / (sum(most) or 1))
+    panels = [
+        gap + max(scale * value + number, theme.text_width(head, theme.NORMAL, "bold"))
+        for value, number, head in zip(most, numbers, heads, strict=True)
+    ]
+    height, width = classes * row + top + 0.15, max(wide, left + sum(panels))
     figure, axes = theme.new_canvas(width, height)
     theme.write(axes, 0.2, height - 0.3, title, size=theme.LARGE, ha="left", weight="bold")
     rows = height - top - (np.arange(classes) + 0.5) * row
     for y, name in zip(rows, names, strict=False):
         theme.write(axes, left - 0.1, y, name, size=size, ha="right")
-    most = max(max(values) for values in counts.values()) or 1
     for column, (part, values) in enumerate(counts.items()):
-        color, x = _COLORS.get(part, theme.OTHER), left + column * (panel + gap)
-        share = f"{part}: {sum(values):,}"
-        theme.write(axes, x, height - top + 0.16, share, ha="left", color=theme.shade(color, 0.85), weight="bold")
-        lengths = np.asarray(values)[order] / most * (panel - 0.35)
+        color, x = _COLORS.get(part, theme.OTHER), left + sum(panels[:column])
+        theme.write(
+            axes, x, height - top + 0.16, heads[column], ha="left", color=theme.shade(color, 0.85), weight="bold"
+        )
+        lengths = np.asarray(values)[order] * scale
         axes.barh(rows, lengths, height=0.74 * row if names else row, left=x, color=color)
         if names:
             for y, length, value in zip(rows, lengths, values, strict=True):

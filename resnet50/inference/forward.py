@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import keras
 import numpy as np
 
 from resnet50.data.images import read_image
 from resnet50.data.parallel import in_order
 
+if TYPE_CHECKING:
+    import keras
 
-def forward(model: keras.Model, paths: Sequence[Path], *, batch_size: int = 32) -> Iterator[np.ndarray | str]:
+    from resnet50.runtimes import Network
+
+
+def forward(model: keras.Model | Network, paths: Sequence[Path], *, batch_size: int = 32) -> Iterator[np.ndarray | str]:
     """Read pictures by several threads, two batches ahead, and send them through a network a batch at a time.
 
     Memory does not grow with the number of files.

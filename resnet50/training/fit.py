@@ -17,6 +17,7 @@ from resnet50.classifier import Classifier
 from resnet50.data.batches import Batches
 from resnet50.data.check import Finding, check
 from resnet50.data.mixing import Mixing
+from resnet50.data.seen import write_seen
 from resnet50.data.split import Parts, Split
 from resnet50.data.validation import train_validation_split
 from resnet50.evaluation.report import Report
@@ -100,6 +101,7 @@ def train(
         resnet50.training.callbacks.DivergenceError: If the loss is lost; the last good checkpoint stays.
     """
     folder = RunFolder(Path(out))
+    folder.check_new()  # before hours of work for nothing
     _check_fit(recipe, parts)
     check_callbacks(recipe, callbacks)
     learning, held_out = hold_out(recipe, parts)
@@ -242,6 +244,8 @@ def _run(
 ) -> Run:
     folder, recipe, parts, model = begun.folder, begun.recipe, begun.parts, begun.model
     training, test = parts.training, parts.test
+    given = {"training": begun.learning, "validation": begun.held_out, "test": test}
+    write_seen(folder.pictures, {part: split for part, split in given.items() if split is not None})
     if begun.transfer:
         write_text(folder.transfer, begun.transfer.to_json())
     if isinstance(progress, Progress):

@@ -81,18 +81,33 @@ class RunFolder:
         return self.path / "curves.png"
 
     @property
+    def pictures(self) -> Path:
+        """Every picture that the run was given: its part, source, class and the SHA-256 of its pixels."""
+        return self.path / "pictures.csv"
+
+    @property
     def unreadable(self) -> Path:
         """Files of the source that were left out, and why, where there were any."""
         return self.path / "unreadable.csv"
+
+    def check_new(self) -> None:
+        """Refuse a place where no run can be made.
+
+        Raises:
+            ValueError: If there is a run in the folder already, or a file in its place.
+        """
+        if self.recipe.exists():
+            raise ValueError(f"{self.path}: there is a run here already; resume it, or choose another folder.")
+        if self.path.exists() and not self.path.is_dir():
+            raise ValueError(f"{self.path}: needed a folder for the run, found a file; choose another name.")
 
     def create(self, recipe: Recipe, environment: Mapping[str, Any]) -> None:
         """Make the folder and write what the run will be.
 
         Raises:
-            ValueError: If there is a run in the folder already.
+            ValueError: As `check_new`.
         """
-        if self.recipe.exists():
-            raise ValueError(f"{self.path}: there is a run here already; resume it, or choose another folder.")
+        self.check_new()
         write_text(self.environment, json.dumps(environment, indent=2))
         write_text(self.recipe, recipe.to_json())
 

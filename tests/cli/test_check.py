@@ -25,8 +25,13 @@ def folder(tmp_path):
 def test_sound_pictures_end_with_0_and_a_page(command, folder, tmp_path):
     status, out, err = command("check", folder)
     assert (status, err) == (0, "")
-    assert out == "pets: nothing found\ncheck.html\n"
-    assert "<h1>pets: nothing found</h1>" in (tmp_path / "check.html").read_text()
+    looked = (
+        "24 training pictures of 2 classes, looked at with 96 x 96 pixels. There is no test part: training keeps a "
+    )
+    assert out == f"pets: nothing found\n{looked}fifth of them for it.\ncheck.html\n"
+    page = (tmp_path / "check.html").read_text()
+    assert "<h1>pets: nothing found</h1>" in page
+    assert looked in page
 
 
 def test_warnings_end_with_0_and_errors_with_1_the_worst_first(command, folder, tmp_path):
@@ -36,20 +41,65 @@ def test_warnings_end_with_0_and_errors_with_1_the_worst_first(command, folder, 
     assert status == 0
     lines = out.splitlines()
     assert lines[0] == "pets: 2 warnings, 2 notes"
-    assert lines[1] == "warning 1 of 26 files cannot be read."
-    assert lines[2] == "        They are left out of everything; mend or remove them."
-    assert lines[3].startswith("warning 1 of 25 pictures (4.0%) is of a single colour.")
-    assert lines[5].startswith("note    1 of 25 files (4.0%) is smaller than half of 96 pixels.")
-    assert lines[7].startswith("note    1 of 25 files (4.0%) is so long that")
-    assert lines[9:] == ["pages/one.html"]
+    assert lines[1].startswith("25 training pictures of 2 classes, ")
+    assert lines[2] == "warning 1 of 26 files cannot be read."
+    assert lines[3] == "        They are left out of everything; mend or remove them."
+    assert lines[4].startswith("warning 1 of 25 pictures (4.0%) is of a single colour.")
+    assert lines[6].startswith("note    1 of 25 files (4.0%) is smaller than half of 96 pixels.")
+    assert lines[8].startswith("note    1 of 25 files (4.0%) is so long that")
+    assert lines[10:] == ["pages/one.html"]
     assert "broken.jpg" in (tmp_path / "pages" / "one.html").read_text()
     Image.fromarray(picture(3)).save(folder / "dogs" / "cat.png")
     status, out, _ = command("check", folder)
     assert status == 1
-    assert out.splitlines()[:2] == [
+    assert out.splitlines()[:3:2] == [
         "pets: 1 error, 2 warnings, 2 notes",
         "error   2 of 26 pictures (7.7%) have a near-duplicate of another class, 2 pixel by pixel.",
     ]
+
+
+def test_more_unreadable_files_than_training_takes_are_an_error_in_its_words(command, folder):
+    for k in range(3):
+        (folder / "cats" / f"broken{k}.jpg").write_bytes(b"no picture")
+    _, _, refused = command("train", "folder", folder, "--side", 96, "--out", "run")
+    words = refused.removeprefix("resnet50 train: ")
+    assert " of 27 files cannot be read, more than the share of 0.1 that may be left out: cats/broken0.jpg: " in words
+    status, out, err = command("check", folder)
+    assert (status, err) == (1, "")
+    lines = out.splitlines()
+    assert lines[0] == "pets: 1 error"
+    assert lines[1].startswith("24 training pictures of 2 classes, ")
+    assert lines[2] == f"error   {words.strip()}"
+    (finding,) = json.loads(command("check", folder, "--json")[1])
+    assert [example[0]["source"] for example in finding["examples"]] == [f"cats/broken{k}.jpg" for k in range(3)]
+
+
+def test_a_recipes_pictures_are_read_as_the_recipe_does(command, tmp_path):
+    for k, kind in enumerate(("Benign", "Early", "Pre", "Pro")):
+        (tmp_path / "smears" / "Original" / kind).mkdir(parents=True)
+        for n in range(15):
+            path = tmp_path / "smears" / "Original" / kind / f"{n}.png"
+            Image.fromarray(picture(20 * k + n)).convert("RGB" if k else "L").save(path)
+    status, out, err = command("check", "leukemia", "--data", "smears")
+    assert (status, err) == (0, "")
+    assert "48 training, 12 test pictures of 4 classes, looked at with 96 x 96 pixels." in out.splitlines()
+    assert "1 of 4 classes can be told by the form of their files: Benign (grey)." in out  # of the files in Original
+
+
+def test_what_is_no_recipe_or_reads_its_pictures_itself_is_said(command, folder):
+    for words, text in [
+        (("pets", "--data", folder), "needed a recipe's name, one of signs, "),
+        (("rocks",), "needed the folder that holds 360 Rocks and 120 Rocks, got none; name it with --data.\n"),
+        (
+            ("rocks", "--data", folder, "--pattern", "(?P<class>x)"),
+            "the recipe rocks knows how its pictures are read: leave out --pattern.\n",
+        ),
+    ]:
+        status, out, err = command("check", *words)
+        assert (status, out) == (2, "")
+        assert err.startswith(f"resnet50 check: {text}")
+    folder.rename(folder.with_name("rocks"))  # a folder that is called as a recipe is
+    assert command("check", "rocks")[1].startswith("rocks: nothing found\n")
 
 
 def test_the_size_is_what_small_files_are_told_by(command, folder):
@@ -79,7 +129,7 @@ def test_a_pattern_and_a_csv_file(command, folder, tmp_path):
         rows.append(f"flat/{target.name},{path.parent.name},{'test' if k % 12 == 0 else 'train'},p{k % 12 % 11}")
     (tmp_path / "list.csv").write_text("\n".join(rows))
     status, out, _ = command("check", "flat", "--pattern", "(?P<class>cats|dogs)-")
-    assert (status, out) == (0, "flat: nothing found\ncheck.html\n")
+    assert (status, out.splitlines()[0]) == (0, "flat: nothing found")
     status, out, _ = command("check", "list.csv")
     assert status == 1
     assert "1 of 1 groups of the test part (100.0%) has pictures in the training part too: p0." in out

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import types
 from dataclasses import replace
 
@@ -68,7 +69,7 @@ def test_pictures_without_parts_are_all_scored_with_the_classes_of_the_model(com
             Image.fromarray(image).save(folder / f"{index}.png")
     status, out, err = command("evaluate", trained, "--data", "mine", "--out", "said", "--json")
     assert status == 0
-    assert err.startswith("warning: mine has no test part that is known: all 5 pictures are scored, and the classifier")
+    assert err == ""
     told = json.loads(out)
     assert list(told["classes"]) == list("012345")
     assert [scores["support"] for scores in told["classes"].values()] == [1, 0, 1, 1, 1, 1]
@@ -99,7 +100,35 @@ def test_brackets_in_the_name_of_a_class_or_data_set_are_printed_as_they_are(cap
         assert name in printed
 
 
-def test_a_calibrated_classifier_has_the_scores_that_were_foretold(command, held_out, files, tmp_path):
+def test_the_means_say_which_classes_they_are_over_and_a_temperature_that_it_is_worse(capsys):
+    from resnet50.cli.progress import show_report
+    from resnet50.data.split import Split
+    from resnet50.evaluation.calibration import Scaled
+    from resnet50.evaluation.report import score
+
+    split = Split(np.zeros((1, 4, 4, 3), np.uint8), np.array([0]), ("a", "b"), ("x",), "mine")
+    report = score(np.array([[0.9, 0.1]]), split)
+    show_report(report)
+    first, second, *_ = capsys.readouterr().out.splitlines()
+    assert first.startswith("mine, 1 picture: accuracy ")
+    assert "macro F1 100.0%, balanced accuracy 100.0% (both over the 1 class that has test pictures), cal" in second
+    worse = replace(report, scaled=Scaled(2.0, 80, calibration_error=0.5, loss=2.0))
+    show_report(worse)
+    line = capsys.readouterr().out.splitlines()[2]
+    assert line == (
+        "with a temperature of 2.00, fitted on 80 validation pictures: calibration error 50.0%, loss 2.000, both worse"
+    )
+    show_report(replace(worse, no_temperature="It ends at its limit."))
+    assert "temperature" not in capsys.readouterr().out
+    two = replace(split, images=np.zeros((2, 4, 4, 3), np.uint8), labels=np.array([0, 1]), sources=("x", "y"))
+    show_report(score(np.eye(2), two))
+    assert "balanced accuracy 100.0%, calibration error" in capsys.readouterr().out
+
+
+def test_a_calibrated_classifier_has_the_scores_that_were_foretold(command, held_out, files, monkeypatch, tmp_path):
+    from resnet50 import report
+
+    monkeypatch.setattr(report, "fit_temperature", lambda *_: 1.7)  # as if the six pictures were enough
     from resnet50.classifier import Classifier
 
     status, out, err = command("evaluate", held_out, "--calibrate", "calibrated.keras")
@@ -148,18 +177,20 @@ def test_what_cannot_be_calibrated_is_said_before_any_work(command, trained, hel
     assert not list(tmp_path.glob("x.*"))
 
 
-def test_where_every_validation_picture_is_right_there_is_no_temperature(
-    command, held_out, tiny_task, monkeypatch, tmp_path
-):
+def test_where_no_temperature_is_offered_none_is_used(command, held_out, monkeypatch, tmp_path):
     from resnet50 import report
+    from resnet50.evaluation.calibration import Scaled
 
-    monkeypatch.setattr(report, "_scaled", lambda *_: None)
     status, _, err = command("evaluate", held_out, "--calibrate", "x.keras", "--out", "o")
     assert status == 2
     assert err == (
-        f"resnet50 evaluate: {held_out}: no temperature can be fitted, since every validation picture is right; the "
-        "report is in o.\n"
+        f"resnet50 evaluate: {held_out}: no temperature is offered: needed at least 50 validation pictures to fit a "
+        "temperature on, got 6; of fewer chance makes it. The report is in o.\n"
     )
+    monkeypatch.setattr(report, "_scaled", lambda *_: (Scaled(20.0, 60, 0.1, 1.0), "it ends at its limit."))
+    status, _, err = command("evaluate", held_out, "--calibrate", "x.keras", "--out", "o")
+    assert status == 2
+    assert err.endswith(": no temperature is offered: it ends at its limit. The report is in o.\n")
     assert not (tmp_path / "x.keras").exists()
 
 
@@ -205,6 +236,27 @@ def test_pictures_that_changed_since_the_training_are_not_scored_unasked(command
     )
 
 
+def test_a_test_part_that_changed_since_the_training_is_told(command, trained, tiny_task, monkeypatch, tmp_path):
+    parts = tiny_task.load(None)
+    fewer = replace(parts, test=parts.test.take(range(5)))
+    other = types.SimpleNamespace(**{**vars(tiny_task), "load": lambda data, **_: fewer})
+    monkeypatch.setitem(recipes.RECIPES, "tiny", other)
+    status, _, err = command("evaluate", trained, "--out", "o")
+    assert status == 0
+    line = (
+        "The test part is another than the one that was scored at the end of training: {}. These figures are not "
+        f"comparable with those in {trained / 'report.json'}.\n"
+    )
+    assert err == f"warning: {line.format('6 pictures then, 5 now')}"
+    finding = json.loads((tmp_path / "o" / "report.json").read_text())["findings"][0]
+    assert (finding["kind"], finding["severity"]) == ("changed-test", "warning")
+    pictures = (trained / "pictures.csv").rename(tmp_path / "pictures.csv")  # a run of an earlier version
+    try:
+        assert command("evaluate", trained, "--out", "o")[2] == f"warning: {line.format('5 pictures now')}"
+    finally:
+        pictures.rename(trained / "pictures.csv")
+
+
 def test_a_recipe_that_is_not_known_needs_data(command, trained, monkeypatch):
     monkeypatch.delitem(recipes.RECIPES, "tiny")
     status, _, err = command("evaluate", trained / "model.keras")
@@ -227,28 +279,46 @@ def scored(monkeypatch):
     return seen
 
 
-@pytest.fixture
-def plants(tmp_path):
-    """Thirty pictures of two classes of noise, bright and dark."""
-    rng = np.random.default_rng(0)
+@pytest.fixture(scope="module")
+def own_task(tiny_task):
+    recipe = replace(tiny_task.RECIPE, name="own", epochs=1)
+    return types.SimpleNamespace(__doc__="Own.", RECIPE=recipe, VARIANTS={"scratch": recipe}, load=folder.load)
+
+
+@pytest.fixture(scope="module")
+def trained_on_plants(own_task, tmp_path_factory):
+    """A folder with thirty pictures of two classes of noise, bright and dark, and a run on 18 of them."""
+    from resnet50.training.fit import train
+
+    base, rng = tmp_path_factory.mktemp("base"), np.random.default_rng(0)
     for name, low in (("bright", 128), ("dark", 0)):
-        (tmp_path / "plants" / name).mkdir(parents=True)
+        (base / "plants" / name).mkdir(parents=True)
         for number in range(15):
             pixels = rng.integers(low, low + 128, (40, 44, 3), dtype=np.uint8)
-            Image.fromarray(pixels).save(tmp_path / "plants" / name / f"{number:02}.png")
+            Image.fromarray(pixels).save(base / "plants" / name / f"{number:02}.png")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RESNET50_CACHE", str(base / "cache"))
+        parts = own_task.load(base / "plants", side=32, test=0.4)
+        noted = {"task": "own", "path": str(base / "plants"), "how": {"test": 0.4}}
+        train(own_task.RECIPE, parts, out=base / "run", data=noted)
+    return base
+
+
+@pytest.fixture
+def plants(trained_on_plants, tmp_path):
+    """The pictures in a folder of their own, with the run beside it that knows them by this place."""
+    for name in ("plants", "run"):
+        shutil.copytree(trained_on_plants / name, tmp_path / name)
+    noted = tmp_path / "run" / "environment.json"
+    noted.write_text(noted.read_text().replace(str(trained_on_plants), str(tmp_path)))
     return tmp_path / "plants"
 
 
 @pytest.fixture
-def own(command, tiny_task, plants, monkeypatch):
-    """What a run on these pictures, of which 0.4 were kept for the test, was trained on."""
-    from resnet50.data.pictures import load_pictures
-
-    recipe = replace(tiny_task.RECIPE, name="own", epochs=1)
-    task = types.SimpleNamespace(__doc__="Own.", RECIPE=recipe, VARIANTS={"scratch": recipe}, load=folder.load)
-    monkeypatch.setitem(recipes.RECIPES, "own", task)
-    assert command("train", "own", "plants", "--test", "0.4", "--out", "run")[0] == 0
-    sources = set(load_pictures(plants, side=32, test=0.4).training.sources)
+def own(command, own_task, plants, monkeypatch):
+    """What the run was trained on."""
+    monkeypatch.setitem(recipes.RECIPES, "own", own_task)
+    sources = set(own_task.load(plants, side=32, test=0.4).training.sources)
     assert len(sources) == 18
     return sources
 
@@ -281,18 +351,18 @@ def test_nothing_that_was_trained_on_is_scored(command, own, scored, plants, tmp
     assert "needed validation pictures" in err  # and not: needed a run
 
 
-def test_where_pictures_that_were_trained_on_may_be_scored_it_is_said(command, own, scored, plants, tmp_path):
+def test_where_pictures_that_were_trained_on_may_be_scored_it_is_said(command, own, scored, tmp_path):
     (tmp_path / "copy.keras").write_bytes((tmp_path / "run" / "model.keras").read_bytes())
     status, _, err = command("evaluate", "copy.keras", "--data", "plants")
     assert status == 0
     assert err == (
-        "warning: plants has no test part that is known: all 30 pictures are scored, and the classifier may have been "
-        "trained on some of them. If it was, the figures are worth nothing. Name the folder of its run and its "
-        "pictures as they were then, or pictures that it has never seen.\n"
+        "warning: plants has no test part that is known: all of it is scored (30 pictures), and the classifier may "
+        "have been trained on some. If it was, the figures are worth nothing. Name the folder of its run, which knows "
+        "its pictures again, or pictures that it has never seen.\n"
     )
     first = json.loads((tmp_path / "copy-report" / "report.json").read_text())["findings"][0]
     assert (first["kind"], first["severity"]) == ("unknown-training", "warning")
-    assert "all 30 pictures are scored" in (tmp_path / "copy-report" / "report.html").read_text()
+    assert "all of it is scored (30 pictures)" in (tmp_path / "copy-report" / "report.html").read_text()
     assert own <= scored[-1]
 
     status, _, err = command("evaluate", "copy.keras", "--data", "plants", "--test", "0.3")
@@ -302,21 +372,50 @@ def test_where_pictures_that_were_trained_on_may_be_scored_it_is_said(command, o
         "other pictures than it was trained on; leave it out to score them all.\n",
     )
 
+
+def test_a_run_knows_its_pictures_again_wherever_they_lie(command, own, plants, tmp_path):
+    status, _, err = command("evaluate", "run", "--data", plants)
+    assert (status, err) == (0, "")
     elsewhere = tmp_path / "elsewhere"
     for name in ("bright", "dark"):
         (elsewhere / name).mkdir(parents=True)
-        (elsewhere / name / "new.png").write_bytes((plants / name / "00.png").read_bytes())
+        for number in range(10):
+            (elsewhere / name / f"new {number}.png").write_bytes((plants / name / f"{number:02}.png").read_bytes())
+    known = sum(f"{name}/{number:02}.png" in own for name in ("bright", "dark") for number in range(10))
+    assert 0 < known < 20
     status, _, err = command("evaluate", "run", "--data", "elsewhere")
-    assert (status, err, len(scored[-1])) == (0, "", 2)
-
-    Image.new("RGB", (40, 40), "white").save(plants / "bright" / "one more.png")
-    status, _, err = command("evaluate", "run", "--data", "plants", "--json")
     assert status == 0
-    assert err.startswith(
-        "error: plants has no test part that is known: all 31 pictures are scored, although the classifier was trained "
-        "on pictures from there. "
+    assert err == (
+        f"error: {known} of 20 pictures to be scored ({known / 20:.1%}) are exact copies of ones that the run learned "
+        "from or validated on. Their score says nothing of new pictures: take out those that report.json names.\n"
     )
+    findings = json.loads((tmp_path / "run" / "evaluation" / "report.json").read_text())["findings"]
+    (first,) = (finding for finding in findings if finding["kind"] == "seen")
+    assert {of["source"] for _, of in first["examples"]} <= own
+    assert len(first["examples"]) == known
+    assert f"{known} of 20 pictures to be scored" in (tmp_path / "run" / "evaluation" / "report.html").read_text()
+
+    Image.new("RGB", (40, 40), "white").save(plants / "bright" / "one more.png")  # which moves its own cut
+    assert "18 of 31 pictures to be scored" in command("evaluate", "run", "--data", plants)[2]
+    for name in ("bright", "dark"):
+        for number in range(10):
+            if f"{name}/{number:02}.png" in own:
+                (elsewhere / name / f"new {number}.png").unlink()
+    status, _, err = command("evaluate", "run", "--data", "elsewhere")
+    assert (status, err) == (0, "")
+
+    (tmp_path / "run" / "pictures.csv").unlink()  # a run of an earlier version
+    err = command("evaluate", "run", "--data", plants)[2]
+    assert err.startswith(f"warning: {plants} has no test part that is known: all of it is scored (31 pictures), and")
+
+
+def test_pictures_that_moved_can_be_named(command, own, plants, tmp_path):
     plants.rename(tmp_path / "moved")
+    status, _, err = command("evaluate", "run")
+    assert status == 2
+    assert err == (
+        f"resnet50 evaluate: {plants}: needed a folder of pictures or a CSV file, found nothing there. The run had its "
+        "pictures there; name by --data where they are now.\n"
+    )
     status, _, err = command("evaluate", "run", "--data", "moved")
-    assert status == 0
-    assert err.startswith("warning: moved has no test part that is known: all 31 pictures are scored, and ")
+    assert (status, err) == (0, "")

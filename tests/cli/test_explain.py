@@ -57,7 +57,10 @@ def test_a_model_without_feature_maps_is_refused(command, picture, tmp_path):
     Classifier(model, ("a", "b"), "d", "f", {}, {}).save("m.keras")
     status, out, err = command("explain", picture, "--model", "m.keras")
     assert (status, out) == (2, "")
-    assert err == "resnet50 explain: the model 'flat': Grad-CAM needs feature maps (batch, h, w, k), found none.\n"
+    assert err == (
+        "resnet50 explain: the model 'flat': Grad-CAM needs a feature map (batch, h, w, k) of several places that "
+        "alone decides what the scores are, found none.\n"
+    )
     assert list(tmp_path.glob("*explained*")) == []
 
 

@@ -17,12 +17,15 @@ def test_recipes_are_listed_with_a_line_each(command):
         "rendered-signs",
         "tiny",
     ]
+    assert out.splitlines()[1].endswith(" Variants: scratch, fine-tuned, classic.")
 
 
 def test_a_recipe_is_shown_with_every_number(command):
     status, out, _ = command("recipes", "signs")
     assert status == 0
     assert json.loads(out[out.index("{") :])["name"] == "signs"
+    assert "Command: resnet50 train signs" in out
+    assert "`" not in out
 
 
 def test_a_variant_of_no_recipe_is_refused(command):

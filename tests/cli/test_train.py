@@ -18,7 +18,7 @@ from resnet50.recipes import folder
 def test_training_leaves_a_run_and_says_where(command, tmp_path):
     status, out, err = command("train", "tiny", "--out", "run", "--epochs", 1, "--seed", 5, "--learning-rate", "0.01")
     assert (status, err) == (0, "")
-    assert out.startswith("Training in run. rendered signs: 24 pictures to train with, 6 to test, seed 5\n")
+    assert out.startswith("Training in run. rendered signs, pictures: 24 for training, 6 for test. Seed 5.\n")
     assert "rendered signs, 6 pictures: accuracy" in out
     for name in ("model.keras", "report.json", "history.csv", "curves.png", "report.html"):
         assert f"run/{name}\n" in out
@@ -82,7 +82,7 @@ def test_a_run_goes_into_a_folder_of_its_own(command, tmp_path):
 def test_a_finished_run_can_be_resumed(command, trained):
     status, out, err = command("train", "--resume", trained)
     assert (status, err) == (0, "")
-    assert out.startswith(f"Resuming {trained}. rendered signs: 24 pictures")
+    assert out.startswith(f"Resuming {trained}. rendered signs, pictures: 24 for training")
 
 
 @pytest.mark.parametrize(
@@ -141,6 +141,11 @@ def test_a_folder_with_a_run_is_left_alone(command, trained):
     status, _, err = command("train", "tiny", "--out", trained)
     assert status == 2
     assert err == f"resnet50 train: {trained}: there is a run here already; resume it, or choose another folder.\n"
+    status, out, err = command("train", "tiny", "--out", trained / "model.keras")
+    assert (status, out) == (2, "")
+    assert err == (
+        f"resnet50 train: {trained / 'model.keras'}: needed a folder for the run, found a file; choose another name.\n"
+    )
     assert (trained / "model.keras").read_bytes() == before
 
 
@@ -177,7 +182,7 @@ def test_a_folder_of_pictures_is_trained_on_and_resumed_from_anywhere(command, o
     assert (
         "From scratch, since the weights imagenet are not here; 'resnet50 weights fetch imagenet' fetches them." in out
     )
-    assert "plants: 17 pictures to train with, 12 to test, seed 0" in out
+    assert "plants, pictures: 17 for training, 12 for test (25% of training held out). Seed 0.\n" in out
     rows = (tmp_path / "run" / "unreadable.csv").read_text().splitlines()
     assert rows[0] == "path,reason"
     assert rows[1].startswith("dark/07.png,")
@@ -204,17 +209,16 @@ def test_a_validation_part_of_ones_own_is_scored_after_every_epoch(command, own,
         (plants / name).rmdir()
     status, out, _ = command("train", "own", "--data", "plants", "--out", "run", "--validation", "0")
     assert status == 0
-    assert "plants: 15 pictures to train with, 8 to test, seed 0" in out
+    assert "plants, pictures: 15 for training, 6 for validation, 8 for test. Seed 0.\n" in out
     assert (tmp_path / "run" / "history.csv").read_text().startswith("epoch,accuracy,loss,val_accuracy,val_loss")
     noted = json.loads((tmp_path / "run" / "environment.json").read_text())["data"]
     assert set(noted["fingerprints"]) == {"training", "validation", "test"}
 
 
-def test_weights_at_hand_are_fine_tuned(own, tmp_path, monkeypatch, capsys):
+def test_weights_at_hand_are_fine_tuned(own, tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     monkeypatch.setenv("RESNET50_CACHE", str(tmp_path))
     assert choose(own, None, None) is own.VARIANTS["scratch"]
-    assert capsys.readouterr().out.startswith("From scratch, since the weights imagenet are not here")
     assert choose(own, None, "none") is own.VARIANTS["scratch"]
     assert choose(own, None, "a/file.h5") is own.VARIANTS["fine-tuned"]
     assert choose(own, "classic", "none") is own.VARIANTS["classic"]
@@ -229,7 +233,6 @@ def test_weights_at_hand_are_fine_tuned(own, tmp_path, monkeypatch, capsys):
     (tmp_path / "models" / "resnet50_weights_tf_dim_ordering_tf_kernels.h5").touch()
     assert choose(own, None, None) is own.VARIANTS["fine-tuned"]
     assert choose(own, None, "none") is own.VARIANTS["scratch"]
-    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,35 @@ def test_files_that_cannot_be_read_are_named():
     assert finding.examples == ((Place("a/x.jpg", remark="is cut off"),), (Place("y", remark="is empty"),))
 
 
+def test_files_that_are_too_many_for_training_are_an_error_in_its_words():
+    found = check({"training": split([20, 20])}, (Unreadable("a/x.jpg", "is cut off"),), refused="x: 1 of 41 is more.")
+    finding = one(found, "unreadable")
+    assert (finding.severity, finding.summary) == ("error", "x: 1 of 41 is more.")
+    assert finding.advice == "Training refuses them, but with a higher --most-unreadable."
+    assert finding.examples == ((Place("a/x.jpg", remark="is cut off"),),)
+
+
+@pytest.mark.parametrize(
+    ("counts", "says"),
+    [
+        ([12, 13, 40], None),
+        ([40, 1, 40], "has no picture of b"),
+        ([40, 10, 11], "leaves fewer than 10 to learn from of b (10), c (11)"),
+        ([11, 1, 40], "has no picture of b, and leaves fewer than 10 to learn from of a (11)"),
+    ],
+)
+def test_what_the_cut_of_a_test_part_will_change_is_a_note(counts, says):
+    found = [finding for finding in check({"training": split(counts)}) if finding.kind == "uncut"]
+    if says is None:
+        assert found == []
+        return
+    (note,) = found
+    assert note.severity == "note"
+    assert note.summary == f"There is no test part; the fifth that training keeps for it {says}."
+    parted = check({"training": split(counts), "test": split([70, 70, 70], 1)})
+    assert "uncut" not in {finding.kind for finding in parted}
+
+
 def test_classes_are_counted():
     found = check({"training": split([50, 9, 12, 0]), "test": split([70, 0, 70, 3], 1)})
     missing = [finding for finding in found if finding.kind == "missing"]
@@ -78,8 +107,9 @@ def test_classes_are_counted():
 
 
 def test_sizes_at_the_limits_are_not_told():
-    assert check({"training": split([49, 10])}) == ()
-    assert [finding.kind for finding in check({"training": split([50, 10])})] == ["imbalance"]
+    test = split([70, 70], 1)
+    assert check({"training": split([49, 10]), "test": test}) == ()
+    assert [finding.kind for finding in check({"training": split([50, 10]), "test": test})] == ["imbalance"]
 
 
 def test_long_lists_of_classes_are_cut():
@@ -98,6 +128,11 @@ def test_few_test_pictures_are_told(pictures, severity, points):
     if severity:
         assert found[0].kind == "uncertain"
         assert found[0].summary == f"{pictures} test pictures tell an accuracy of 90% to within about {points} points."
+
+
+def test_one_test_picture_tells_little():
+    summary = one(check({"test": split([1, 0])}), "uncertain").summary
+    assert summary == "1 test picture tells an accuracy of 90% to within about 59 points."
 
 
 def test_groups_whose_names_are_no_utf_8_can_be_printed():

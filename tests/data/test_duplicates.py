@@ -98,7 +98,7 @@ def test_duplicates_within_a_class_come_in_groups():
     (repeat,) = find(training=split([*images, *chain, images[3]], [0] * 8))
     assert (repeat.kind, repeat.severity) == ("duplicates", "note")
     assert repeat.summary == (
-        "5 of 8 pictures (62.5%) are near-duplicates of others of their class and part, in 2 groups, 1 pixel by pixel."
+        "5 of 8 pictures (62.5%) are near-duplicates of others of their class and part, in 2 groups, 2 pixel by pixel."
     )
     assert places(repeat) == [
         [("training", 3), ("training", 7)],

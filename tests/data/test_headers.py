@@ -108,3 +108,11 @@ def test_a_class_of_another_format_or_mode_is_told():
     assert kinds == ["telltale", "modes"]
     few = find([0] * 9 + [1, 2] * 15, [header(form=form) for form in formats[3:]])
     assert few == []
+
+
+def test_a_form_tells_nothing_where_hardly_any_picture_is_of_another_class():
+    formats = ["JPEG"] * 30 + ["PNG"] * 9
+    assert find([0] * 30 + [1] + [2] * 8, [header(form=form) for form in formats]) == []
+    assert find([0] * 30, [header() for _ in range(30)]) == []  # the one class that there is
+    (told,) = find([0] * 30 + [1] * 5 + [2] * 5, [header(form=form) for form in [*formats, "PNG"]])
+    assert told.summary == "1 of 3 classes can be told by the form of their files: a (JPEG)."

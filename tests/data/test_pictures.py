@@ -170,6 +170,19 @@ def test_a_damaged_file_in_the_cache_is_made_again(tmp_path, cache, damage):
     assert kept.read_bytes() == whole
 
 
+def test_a_cache_that_cannot_be_written_is_named(tmp_path, cache, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(pictures, "pack", refuse)
+    with pytest.raises(PermissionError) as raised:
+        load_splits(folder(tmp_path / "pets"), side=16)
+    assert str(raised.value) == (
+        f"{cache}: needed a folder to keep decoded pictures in, found one that cannot be written; set RESNET50_CACHE "
+        "to one that can."
+    )
+
+
 def test_files_that_cannot_be_opened_are_told_apart_from_others(tmp_path, cache):
     root = folder(tmp_path / "pets")
     (root / "list.csv").write_text("path,label\ncat/0.png,a\ndog/0.png,b\nnone.png,b\n")

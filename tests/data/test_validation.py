@@ -74,22 +74,31 @@ def test_refuses_a_share_that_is_none(fraction):
         train_validation_split(made(noise(6), [0, 1] * 3), fraction, seed=0)
 
 
+@pytest.mark.parametrize("pictures", ["0 pictures", "1 picture", "3 pictures"])
+def test_refuses_where_no_class_has_two(pictures):
+    count = int(pictures[0])
+    text = f"^a cut of 0.5 of {pictures} leaves one side empty: no class has two; add pictures.$"
+    with pytest.raises(ValueError, match=text):
+        train_validation_split(made(noise(count), range(count)), 0.5, seed=0)
+
+
 @pytest.mark.parametrize(
-    ("images", "fraction"),
-    [(noise(0), 0.5), (noise(1), 0.5), (np.repeat(noise(1), 4, axis=0), 0.5)],
+    ("images", "labels", "groups", "fraction", "smallest"),
+    [
+        (np.repeat(noise(1), 4, axis=0), [0] * 4, (), 0.5, 4),
+        (noise(6), [0, 1] * 3, ["the only"] * 6, 0.5, 6),
+        (noise(12), [0] * 12, ["p"] * 5 + ["q"] * 7, 0.1, 5),  # of one picture, five are too many
+        (noise(9), [0] * 4 + [1] * 5, ["p"] * 4 + ["q"] * 5, 0.4, 4),  # each is all of a class
+    ],
 )
-def test_refuses_to_leave_a_side_empty(images, fraction):
+def test_refuses_to_part_what_belongs_together(images, labels, groups, fraction, smallest):
     text = (
-        f"^a cut of {fraction:g} of {len(images)} pictures leaves one side empty: no class has two that are neither "
-        "near-duplicates nor of one group; add pictures.$"
+        f"^a cut of {fraction:g} of {len(images)} pictures leaves one side empty: what must stay together, "
+        "near-duplicates and pictures of one group, comes in pieces too large for the share or all of a class, the "
+        f"smallest of {smallest} pictures; cut another share, or add pictures.$"
     )
     with pytest.raises(ValueError, match=text):
-        train_validation_split(made(images, [0] * len(images)), fraction, seed=0)
-
-
-def test_refuses_to_part_one_group():
-    with pytest.raises(ValueError, match="leaves one side empty"):
-        train_validation_split(made(noise(6), [0, 1] * 3, groups=["the only"] * 6), 0.5, seed=0)
+        train_validation_split(made(images, labels, groups=groups), fraction, seed=0)
 
 
 @pytest.mark.parametrize(("fraction", "counts"), [(0.1, [1, 1, 0]), (0.5, [2, 1, 0]), (0.95, [3, 1, 0])])

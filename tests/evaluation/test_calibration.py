@@ -103,8 +103,9 @@ def test_a_fit_that_ended_at_its_limit_is_known(temperature, ended):
 
 
 def test_the_temperature_of_hopeless_and_of_certain_mistakes_is_finite():
-    assert fit_temperature(sure(0.99, 0.99, 0.99), np.array([1, 1, 0])) == pytest.approx(20, rel=1e-3)
-    assert 1 < fit_temperature(np.array([[1.0, 0], [1, 0], [1, 0], [0, 1]]), np.array([0, 0, 0, 0])) <= 20
+    assert fit_temperature(sure(*[0.99] * 60), np.array([1, 1, 0] * 20)) == pytest.approx(20, rel=1e-3)
+    certain = np.array([[1.0, 0], [1, 0], [1, 0], [0, 1]] * 15)
+    assert 1 < fit_temperature(certain, np.zeros(60, int)) <= 20
 
 
 def test_scaling_is_the_softmax_of_divided_logits():
@@ -113,11 +114,19 @@ def test_scaling_is_the_softmax_of_divided_logits():
     np.testing.assert_allclose(scale(np.array([[1.0, 0.0]]), 0.5), [[1.0, 0.0]], atol=1e-30)
 
 
-@pytest.mark.parametrize("labels", [[0, 0], []])
-def test_no_temperature_fits_where_every_picture_is_right(labels):
-    text = rf"^needed pictures of which some are taken for another class, .* got {len(labels)}, all of them right\.$"
+def test_no_temperature_fits_where_every_picture_is_right():
+    text = "^needed validation pictures of which some are mistaken, .* got 50, all of them right[.]$"
     with pytest.raises(ValueError, match=text):
-        fit_temperature(sure(*[0.9] * len(labels)).reshape(-1, 2), np.array(labels, dtype=int))
+        fit_temperature(sure(*[0.9] * 50), np.zeros(50, int))
+
+
+@pytest.mark.parametrize("pictures", [0, 1, 49])
+def test_on_few_pictures_chance_would_make_the_temperature(pictures):
+    text = (
+        f"^needed at least 50 validation pictures to fit a temperature on, got {pictures}; of fewer chance makes it[.]$"
+    )
+    with pytest.raises(ValueError, match=text):
+        fit_temperature(sure(*[0.9] * pictures).reshape(-1, 2), np.ones(pictures, int))
 
 
 @pytest.fixture

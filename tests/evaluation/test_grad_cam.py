@@ -181,18 +181,35 @@ def test_refuses_a_model_without_feature_maps():
     model = keras.Model(inputs, layers.Dense(2, activation="softmax")(layers.Flatten()(inputs)), name="flat")
     with pytest.raises(ValueError) as raised:
         grad_cam(model, np.zeros((1, 8, 6, 3), "uint8"), np.array([0]))
-    message = "the model 'flat': Grad-CAM needs feature maps (batch, h, w, k), found none."
+    message = (
+        "the model 'flat': Grad-CAM needs a feature map (batch, h, w, k) of several places that alone decides what the "
+        "scores are, found none."
+    )
     assert str(raised.value) == message
 
 
-def test_refuses_a_way_past_the_last_feature_map():
+def test_refuses_a_way_past_every_feature_map():
     inputs = keras.Input((8, 6, 3))
-    x = layers.Conv2D(5, 3)(inputs)
-    y = layers.Conv2D(5, 3, name="last")(x)
-    both = layers.Concatenate()([layers.GlobalAveragePooling2D()(x), layers.GlobalMaxPooling2D()(y)])
-    model = keras.Model(inputs, layers.Dense(2, activation="softmax")(both), name="forked")
-    with pytest.raises(ValueError, match=r"^the model 'forked': Grad-CAM needs scores that depend on the last feature"):
+    maps = [layers.GlobalAveragePooling2D()(layers.Conv2D(5, 3, name=name)(inputs)) for name in ("left", "right")]
+    model = keras.Model(inputs, layers.Dense(2, activation="softmax")(layers.Concatenate()(maps)), name="forked")
+    with pytest.raises(ValueError, match=r"^the model 'forked': Grad-CAM needs a feature map .* found none\.$"):
         grad_cam(model, np.zeros((1, 8, 6, 3), "uint8"), np.array([0]))
+
+
+def test_a_map_of_one_place_is_passed_over(random_weights):
+    inputs = keras.Input((2, 2, 3))
+    x = layers.Conv2D(4, 1, name="several")(inputs)
+    y = layers.GlobalAveragePooling2D()(layers.Conv2D(5, 2, name="one")(x))
+    model = random_weights(keras.Model(inputs, layers.Dense(3, activation="softmax", name="end")(y)), 3)
+    image = pictures(1, (2, 2))
+    (kernel, bias), (second, _), (end, _) = (model.get_layer(name).get_weights() for name in ("several", "one", "end"))
+    maps = image[0].astype("float64") @ kernel[0, 0] + bias  # (2, 2, 4)
+    slopes = (second @ end).mean(axis=(0, 1))  # (4, 3)
+    heats = np.maximum(maps @ slopes, 0).transpose(2, 0, 1)  # (3, 2, 2)
+    assert heats.any()
+    found = grad_cam(model, np.repeat(image, 3, axis=0), np.arange(3))
+    largest = np.maximum(heats.max(axis=(1, 2), keepdims=True), 1e-30)
+    np.testing.assert_allclose(found, heats / largest, rtol=1e-4, atol=1e-5)
 
 
 SCRIPT = """

@@ -171,7 +171,8 @@ def test_is_strict_json_that_says_it_all():
     values = json.loads(report.to_json(), parse_constant=refuse)
     assert list(values) == [
         "dataset", "pictures", "accuracy", "interval", "top_k", "macro_f1", "balanced_accuracy", "loss",
-        "calibration_error", "chance_error", "scaled", "classes", "reliability", "confusion", "mistakes", "findings",
+        "calibration_error", "chance_error", "scaled", "classes", "reliability", "confusion", "mistakes",
+        "no_temperature", "findings",
     ]  # fmt: skip
     assert values["top_k"] == {"2": 1.0}
     assert values["scaled"] is None

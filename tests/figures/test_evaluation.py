@@ -63,6 +63,24 @@ def test_balance_has_a_panel_for_each_part_and_a_row_for_each_class():
     assert png(figure).startswith(b"\x89PNG")
 
 
+@pytest.mark.parametrize(
+    ("counts", "title"),
+    [
+        ({"training": [160, 150], "validation": [30, 28], "test": [40, 41]}, "pets: pictures of each class"),
+        ({"test": [40, 41]}, "a folder with a name that is quite long: pictures of each class"),
+    ],
+)
+def test_the_panels_of_few_classes_leave_no_empty_part(counts, title):
+    figure = draw_balance(counts, ("cats", "dogs"), title=title)
+    FigureCanvasAgg(figure).draw()
+    inch = figure.dpi
+    ends = [text.get_window_extent().x1 / inch for text in figure.axes[0].texts]
+    assert figure.get_figwidth() - 0.6 < max(ends) < figure.get_figwidth()
+    panels = [[bar.get_x() for bar in bars] for bars in figure.axes[0].containers]
+    ends = [max(bar.get_x() + bar.get_width() for bar in bars) for bars in figure.axes[0].containers]
+    assert all(0.4 < begin - end < 1.5 for end, (begin, *_) in zip(ends, panels[1:], strict=False))
+
+
 @pytest.mark.parametrize("classes", [30, 101, 1000])
 def test_many_classes_fit_a_page(classes):
     counts = np.random.default_rng(0).integers(0, 90, classes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import os
 import re
@@ -59,6 +60,7 @@ def test_the_folder_holds_everything(finished):
         "recipe.json",
         "environment.json",
         "history.csv",
+        "pictures.csv",
         "report.json",
         "curves.png",
         "confusion.png",
@@ -73,10 +75,23 @@ def test_the_folder_holds_everything(finished):
         assert (folder.path / f"{figure}.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_every_picture_is_noted_with_its_part(finished, pictures):
+    rows = list(csv.DictReader(finished.folder.pictures.read_text().splitlines()))
+    assert [row["part"] for row in rows] == ["training"] * 36 + ["validation"] * 12 + ["test"] * 12
+    sha256 = {
+        (source, pictures.training.class_names[label]): hashlib.sha256(image.tobytes()).hexdigest()
+        for split in (pictures.training, pictures.test)
+        for source, label, image in zip(split.sources, split.labels, split.images, strict=True)
+    }
+    assert {(row["source"], row["class"]): row["sha256"] for row in rows} == sha256
+    assert len(sha256) == 60
+
+
 def test_the_report_is_that_of_the_saved_file(finished, pictures):
     test = pictures.test
     saved = Classifier.load(finished.folder.model)
-    assert score(saved.probabilities(test.images), test) == replace(finished.report, scaled=None, findings=())
+    plain = replace(finished.report, scaled=None, no_temperature="", findings=())
+    assert score(saved.probabilities(test.images), test) == plain
     report = json.loads(finished.folder.report.read_text())
     assert report["accuracy"] == finished.report.accuracy
     assert saved.metrics["accuracy"] == finished.report.accuracy
@@ -251,8 +266,11 @@ def test_stopping_early_is_remembered(tiny_recipe, pictures, tmp_path):
 
     run = train(tiny_recipe, pictures, out=tmp_path / "run", callbacks=callbacks())
     assert len(run.history) == 2
+    noted = run.folder.pictures.read_bytes()
+    run.folder.pictures.unlink()  # as in a run of an earlier version
     again = resume(tmp_path / "run", pictures, callbacks=callbacks())
     assert len(again.history) == 2
+    assert run.folder.pictures.read_bytes() == noted
 
 
 def test_a_head_phase_leaves_the_body_alone_and_the_classifier_can_be_trained_on(tiny_recipe, pictures, tmp_path):

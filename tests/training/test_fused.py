@@ -8,7 +8,7 @@ import pytest
 
 tf = pytest.importorskip("tensorflow", reason="the fused operations are TensorFlow's")
 
-from resnet50.training.fused import FusedAdam, FusedBatchNormalization  # noqa: E402
+from resnet50.training.fused import FusedAdam, FusedBatchNormalization, FusedConvolution  # noqa: E402
 
 
 def both():
@@ -87,3 +87,31 @@ def test_adam_moves_weights_and_moments_as_keras_does(weight_decay):
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
     for expected, found in zip(plain.optimizer.variables, fused.optimizer.variables, strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("bias_learns", [True, False])
+@pytest.mark.parametrize(
+    ("side", "kernel", "strides", "use_bias"),
+    [(8, 1, 1, True), (8, 1, 1, False), (8, 1, 2, True), (8, 3, 1, True), (20, 1, 1, True)],
+)
+def test_a_convolution_is_keras_own_but_for_a_bias_that_cannot_matter(side, kernel, strides, use_bias, bias_learns):
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=(3, side, side - 1, 5)).astype("float32")
+    results = []
+    for kind in (keras.layers.Conv2D, FusedConvolution):
+        layer = kind(7, kernel, strides=strides, padding="same", use_bias=use_bias)
+        layer.build(x.shape)
+        layer.set_weights([np.random.default_rng(3).normal(size=weight.shape) for weight in layer.weights])
+        layer.bias_learns = lambda: bias_learns
+        inputs = tf.constant(x)
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            y = layer(inputs)
+            loss = tf.reduce_sum(y * tf.cos(y))
+        results.append([y, *tape.gradient(loss, [inputs, *(weight.value for weight in layer.weights)])])
+    plain, fused = results
+    if use_bias and not bias_learns:
+        assert np.abs(plain.pop()).max() > 1
+        np.testing.assert_array_equal(fused.pop(), np.zeros(7))
+    for expected, found in zip(plain, fused, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-3)

@@ -66,6 +66,30 @@ def test_a_bfloat16_step_lands_where_a_float32_step_does(model):
             np.testing.assert_allclose(found, expected, rtol=0.05, atol=0.02, err_msg=weight.path)
 
 
+def test_a_float32_step_is_the_plain_graphs(model):
+    twin = training_twin(model, "float32")
+    before = model.get_weights()
+    assert one_step(twin) == pytest.approx(one_step(model), rel=1e-5)
+    for weight, old, expected, found in zip(
+        model.weights, before, model.get_weights(), twin.get_weights(), strict=True
+    ):
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max(), err_msg=weight.path)
+        assert (found != old).any() or weight.path.endswith("conv/bias"), weight.path
+
+
+def test_a_bias_in_front_of_batch_norm_learns_only_where_that_is_frozen(model):
+    twin = training_twin(model, "float32")
+    twin.get_layer("conv1_bn").trainable = False
+    before = {layer.name: layer.get_weights() for layer in twin.layers}
+    one_step(twin)
+    moved = {
+        name
+        for name, weights in before.items()
+        if name.endswith("_conv") and (weights[1] != twin.get_layer(name).get_weights()[1]).any()
+    }
+    assert moved == {"conv1_conv"}
+
+
 def test_auto_follows_the_processor(monkeypatch):
     monkeypatch.setattr(precision, "_has_bfloat16", lambda: True)
     assert resolve_precision("auto") == ("bfloat16" if keras.backend.backend() == "tensorflow" else "float32")

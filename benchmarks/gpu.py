@@ -1,0 +1,238 @@
+"""Training and inference of our network on Keras' JAX backend beside PyTorch's compiled one, on one accelerator.
+
+Both compute in bfloat16 (weights stay float32) on the same uint8 pictures, which are normalised on the device: ours is
+compiled by XLA, PyTorch's (that of transformers) by ``torch.compile``, channels last. Training is our whole step as
+``train`` runs it, fed from the processor's memory; inference is the forward pass on pictures that are there. Each
+contender and batch size has a process of its own, in turn, since each takes what memory it finds.
+
+Model FLOP utilisation is what the network's multiply-accumulates need, three times over in training, as a share of the
+device's peak in bfloat16 without sparsity.
+
+Run: ``pip install jax[cuda13] torch transformers``, then ``python benchmarks/gpu.py``; TensorFlow is not needed. Writes
+``benchmarks/results/gpu.json``. It runs on a processor too, with ``--side 32 --batches 2 --steps 2`` in a minute.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+RESULTS = Path(__file__).parent / "results" / "gpu.json"
+
+PEAK_TFLOPS = {"H200": 989.0, "H100": 989.0, "A100": 312.0, "L40S": 362.0, "L4": 121.0}
+"""Dense bfloat16 TFLOP/s by a part of the device's name, from the makers' data sheets (H100 and H200: SXM)."""
+
+CLASSES = 1000
+REPEATS = 3  # stretches of steps that are timed, after one that warms up; the median counts
+
+
+def pictures(batch: int, side: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return a batch of noise, uint8, and its labels."""
+    rng = np.random.default_rng(0)
+    return rng.integers(0, 256, (batch, side, side, 3), dtype=np.uint8), rng.integers(0, CLASSES, batch)
+
+
+def timed(work: Callable[[], None], pictures_done: int) -> dict[str, float]:
+    """Return pictures a second over the stretches."""
+    work()
+    rates = []
+    for _ in range(REPEATS):
+        began = time.perf_counter()
+        work()
+        rates.append(pictures_done / (time.perf_counter() - began))
+    return {"median": statistics.median(rates), "min": min(rates), "max": max(rates)}
+
+
+def ours(batch: int, side: int, steps: int) -> dict[str, Any]:
+    """Measure our network under Keras on JAX."""
+    import jax
+    import keras
+
+    from resnet50.evaluation.complexity import stage_costs
+    from resnet50.training.network import build_network
+    from resnet50.training.optimizer import build_optimizer
+    from resnet50.training.precision import training_twin
+    from resnet50.training.recipe import Recipe
+
+    recipe = Recipe(name="gpu", epochs=1, warmup_epochs=0, side=side, batch_size=batch)
+    model = build_network(recipe, CLASSES)
+    twin = training_twin(model, "bfloat16")
+    twin.compile(build_optimizer(recipe, recipe, twin, steps), keras.losses.CategoricalCrossentropy())
+    images, labels = pictures(batch, side)
+    targets = np.eye(CLASSES, dtype=np.float32)[labels]
+
+    class Same(keras.utils.PyDataset):
+        def __len__(self) -> int:
+            return steps
+
+        def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+            return images, targets
+
+    training = timed(lambda: twin.fit(Same(), epochs=1, verbose=0, shuffle=False) and None, batch * steps)
+    weights = [
+        [variable.value for variable in some] for some in (twin.trainable_variables, twin.non_trainable_variables)
+    ]
+    forward = jax.jit(lambda images: twin.stateless_call(*weights, images, training=False)[0])
+    there = jax.device_put(images)
+
+    def infer() -> None:
+        for _ in range(steps):
+            answers = forward(there)
+        answers.block_until_ready()
+
+    inference = timed(infer, batch * steps)
+    device = jax.devices()[0]
+    memory = (device.memory_stats() or {}).get("peak_bytes_in_use")
+    return {
+        "training": training,
+        "inference": inference,
+        "peak_gib": memory and memory / 2**30,
+        "device": device.device_kind,
+        "versions": {"keras": keras.__version__, "jax": jax.__version__},
+        "macs": sum(stage.macs for stage in stage_costs(model)),
+    }
+
+
+def pytorch(batch: int, side: int, steps: int) -> dict[str, Any]:
+    """Measure the same network in PyTorch, compiled."""
+    import torch
+    from transformers import ResNetConfig, ResNetForImageClassification
+
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+    torch.backends.cudnn.benchmark = True
+    model = ResNetForImageClassification(ResNetConfig(num_labels=CLASSES)).to(device, memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(model.parameters(), fused=True)
+    arrays = (torch.from_numpy(array) for array in pictures(batch, side))
+    images, labels = (array.pin_memory() if device.type == "cuda" else array for array in arrays)
+    mean, deviation = (
+        torch.tensor(values, device=device).reshape(1, 3, 1, 1) * 255
+        for values in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    )
+
+    @torch.compile
+    def loss_of(images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        with torch.autocast(device.type, torch.bfloat16):
+            logits = model((images.permute(0, 3, 1, 2) - mean) / deviation).logits
+        return torch.nn.functional.cross_entropy(logits.float(), labels)
+
+    @torch.compile
+    def answers_of(images: torch.Tensor) -> torch.Tensor:
+        with torch.autocast(device.type, torch.bfloat16):
+            return model((images.permute(0, 3, 1, 2) - mean) / deviation).logits
+
+    def wait() -> None:
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+
+    def train() -> None:
+        for _ in range(steps):
+            optimizer.zero_grad(set_to_none=True)
+            loss_of(images.to(device, non_blocking=True), labels.to(device, non_blocking=True)).backward()
+            optimizer.step()
+        wait()
+
+    def infer() -> None:
+        with torch.inference_mode():
+            for _ in range(steps):
+                answers_of(there)
+        wait()
+
+    model.train()
+    training = timed(train, batch * steps)
+    model.eval()
+    there = images.to(device)
+    inference = timed(infer, batch * steps)
+    cuda = device.type == "cuda"
+    return {
+        "training": training,
+        "inference": inference,
+        "peak_gib": torch.cuda.max_memory_allocated() / 2**30 if cuda else None,
+        "device": torch.cuda.get_device_name() if cuda else "cpu",
+        "versions": {"torch": torch.__version__},
+    }
+
+
+CONTENDERS = {"ours": ours, "PyTorch": pytorch}
+
+
+def measure(name: str, batch: int, options: argparse.Namespace) -> dict[str, Any]:
+    """Run a contender in a process of its own; what it cannot do, such as find its packages or room, is told."""
+    words = [sys.executable, __file__, "--worker", name, "--batches", str(batch)]
+    words += ["--side", str(options.side), "--steps", str(options.steps)]
+    done = subprocess.run(
+        words, env={**os.environ, "KERAS_BACKEND": "jax"}, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        return {"failed": done.stderr.strip().splitlines()[-1]}
+    return json.loads(done.stdout)
+
+
+@contextmanager
+def quiet_output() -> Iterator[Any]:
+    """Give the standard output, and send whatever else prints there to standard error."""
+    with os.fdopen(os.dup(1), "w") as answers:
+        os.dup2(2, 1)
+        yield answers
+
+
+def utilise(told: dict[str, Any], macs: float, peak: float | None) -> None:
+    """Add the share of the device's peak that each rate is."""
+    for what, passes in (("training", 3), ("inference", 1)):
+        if peak and what in told:
+            told[what]["flop_utilisation"] = told[what]["median"] * 2 * macs * passes / (peak * 1e12)
+
+
+def main() -> None:
+    """Measure, print and write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--batches", type=int, nargs="+", default=[64, 128, 256, 512])
+    parser.add_argument("--side", type=int, default=224)
+    parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("--contenders", nargs="+", choices=list(CONTENDERS), default=list(CONTENDERS))
+    parser.add_argument("--peak-tflops", type=float, help="of the device in bfloat16, if its name is not known here")
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--worker", choices=list(CONTENDERS), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.worker:
+        with quiet_output() as answers:
+            print(json.dumps(CONTENDERS[options.worker](options.batches[0], options.side, options.steps)), file=answers)
+        return
+    results: dict[str, Any] = {
+        "what": f"pictures a second of ResNet-50, {options.side} x {options.side}, {CLASSES} classes, bfloat16",
+        "command": "python benchmarks/" + " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "processor_load": os.getloadavg()[0],
+        "batches": {},
+    }
+    for batch in options.batches:
+        told = {name: measure(name, batch, options) for name in options.contenders}
+        macs = told.get("ours", {}).get("macs")
+        for one in told.values():
+            known = [
+                peak for part, peak in PEAK_TFLOPS.items() if part in one.get("device", "").replace("-", " ").split()
+            ]
+            if macs:
+                utilise(one, macs, options.peak_tflops or next(iter(known), None))
+        if all("training" in told.get(name, {}) for name in CONTENDERS):
+            told["ours_over_PyTorch"] = {
+                what: told["ours"][what]["median"] / told["PyTorch"][what]["median"]
+                for what in ("training", "inference")
+            }
+        results["batches"][batch] = told
+        options.out.write_text(json.dumps(results, indent=2) + "\n")
+        print(json.dumps({batch: told}), flush=True)
+
+
+if __name__ == "__main__":
+    main()

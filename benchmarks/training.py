@@ -1,0 +1,98 @@
+"""How fast training is beside keras.applications with plain ``fit`` and beside PyTorch, in turn in one run.
+
+Each contender trains ResNet-50 with Adam on pictures in memory, fed in the way that is best for it, in a process of its
+own (`resnet50.benchmark.turns`); PyTorch's network is that of transformers, channels last, bfloat16 autocast, fused
+Adam. A rate is the median over the turns, a ratio the median of the turns' ratios.
+
+Run: ``pip install torch transformers``, then ``python benchmarks/training.py``; writes
+``benchmarks/results/training.json``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from resnet50.benchmark.training import CLASSES, CONTENDERS, STEPS, command
+from resnet50.benchmark.turns import Turn, serve, take_turns
+from resnet50.data.parallel import usable_cores
+
+RESULTS = Path(__file__).parent / "results" / "training.json"
+
+SETTINGS = {"224": (224, 16), "64": (64, 32)}
+"""Side in pixels and pictures in a step."""
+
+PYTORCH = "PyTorch bfloat16"
+
+
+def pytorch(side: int, batch: int) -> Turn:
+    import torch
+    from transformers import ResNetConfig, ResNetForImageClassification
+
+    torch.set_num_threads(usable_cores())
+    model = ResNetForImageClassification(ResNetConfig(num_labels=CLASSES)).to(memory_format=torch.channels_last)
+    optimizer = torch.optim.Adam(model.parameters(), fused=True)
+    images = torch.rand(STEPS * batch, 3, side, side).to(memory_format=torch.channels_last)
+    labels = torch.randint(CLASSES, (STEPS * batch,))
+    model.train()
+
+    def turn() -> dict[str, float]:
+        steps = []
+        for start in range(0, STEPS * batch, batch):
+            began = time.perf_counter()
+            optimizer.zero_grad(set_to_none=True)
+            with torch.autocast("cpu", torch.bfloat16):
+                logits = model(images[start : start + batch]).logits
+            loss = torch.nn.functional.cross_entropy(logits.float(), labels[start : start + batch])
+            loss.backward()
+            optimizer.step()
+            loss.item()
+            steps.append(time.perf_counter() - began)
+        return {"images_per_second": batch / median(steps[1:])}
+
+    return turn
+
+
+def measure(side: int, batch: int, turns: int) -> dict[str, Any]:
+    commands = {name: command(name, side, batch) for name in CONTENDERS}
+    commands[PYTORCH] = [sys.executable, __file__, "--worker", str(side), str(batch)]
+    measured = take_turns(commands, turns=turns)
+    ours = measured["ours"]
+    return {
+        **{name: one.summary() for name, one in measured.items()},
+        "ours_over": {name: ours.over(one, "images_per_second") for name, one in measured.items() if one is not ours},
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--settings", nargs="+", choices=list(SETTINGS), default=list(SETTINGS))
+    parser.add_argument("--turns", type=int, default=9)
+    parser.add_argument("--worker", type=int, nargs=2, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.worker:
+        serve(lambda: pytorch(*options.worker))
+        return
+    from resnet50.training.run import describe_environment
+
+    results = {setting: measure(*SETTINGS[setting], options.turns) for setting in options.settings}
+    told = {
+        "what": "pictures a second in full training steps; side: 224 or 64 pixels, 16 or 32 pictures in a step",
+        "load": os.getloadavg()[0],
+        **describe_environment(),
+        "peers": {name: version(name) for name in ("torch", "transformers")},
+        "settings": results,
+    }
+    RESULTS.write_text(json.dumps(told, indent=2) + "\n")
+    print(json.dumps(results, indent=2))
+
+
+if __name__ == "__main__":
+    main()

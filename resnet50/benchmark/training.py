@@ -1,0 +1,95 @@
+"""How fast a training step is: ours as `resnet50.training.fit.train` runs it, beside keras.applications and ``fit``.
+
+As a program, ``python -m resnet50.benchmark.training NAME SIDE BATCH`` is the contender of that name.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from statistics import median
+from typing import Any
+
+from resnet50.benchmark.turns import Turn, serve
+
+CLASSES = 6
+
+STEPS = 6
+"""Steps of a turn; the first, which also starts the feeding, is not counted."""
+
+
+def ours(side: int, batch: int) -> Turn:
+    """Get our network ready to train as the recipe of SIGNS does, its augmentation included."""
+    import keras
+
+    from resnet50.data.batches import Batches
+    from resnet50.data.rendered_signs import rendered_signs
+    from resnet50.recipes.signs import RECIPE
+    from resnet50.training.network import build_network
+    from resnet50.training.optimizer import build_optimizer
+    from resnet50.training.precision import resolve_precision, training_twin
+
+    recipe = replace(RECIPE, side=side, batch_size=batch)
+    pictures, _ = rendered_signs(train=STEPS * batch, test=CLASSES, side=side)
+    batches = Batches(pictures, batch, shuffle=True, augmentation=recipe.augmentation)
+    twin = training_twin(build_network(recipe, CLASSES), resolve_precision(recipe.precision))
+    twin.compile(
+        build_optimizer(recipe, recipe, twin, STEPS), keras.losses.CategoricalCrossentropy(), metrics=["accuracy"]
+    )
+    return _fit(twin, batch, x=batches, shuffle=False)
+
+
+def applications(side: int, batch: int, *, policy: str) -> Turn:
+    """Get keras.applications.ResNet50 ready to train with Adam and plain ``fit``, on arrays in memory."""
+    import keras
+    import numpy as np
+
+    keras.mixed_precision.set_global_policy(policy)
+    rng = np.random.default_rng(0)
+    images = rng.random((STEPS * batch, side, side, 3), np.float32)
+    labels = rng.integers(0, CLASSES, STEPS * batch)
+    body = keras.applications.ResNet50(include_top=False, weights=None, input_shape=(side, side, 3), pooling="avg")
+    outputs = keras.layers.Dense(CLASSES, activation="softmax", dtype="float32")(body.output)
+    model = keras.Model(body.input, outputs)
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return _fit(model, batch, x=images, y=labels, batch_size=batch)
+
+
+CONTENDERS: dict[str, Callable[[int, int], Turn]] = {
+    "ours": ours,
+    "keras.applications float32": partial(applications, policy="float32"),
+    "keras.applications bfloat16": partial(applications, policy="mixed_bfloat16"),
+}
+
+
+def command(name: str, side: int, batch: int) -> list[str]:
+    """Return the words of the command that is the contender of that name."""
+    return [sys.executable, "-m", "resnet50.benchmark.training", name, str(side), str(batch)]
+
+
+def _fit(model: Any, batch: int, **feed: Any) -> Turn:
+    import keras
+
+    class Clock(keras.callbacks.Callback):
+        def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+            self.times: list[float] = []
+
+        def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+            self.times.append(time.perf_counter())
+
+    clock = Clock()
+
+    def turn() -> dict[str, float]:
+        model.fit(**feed, epochs=1, verbose=0, callbacks=[clock])
+        steps = [after - before for before, after in zip(clock.times, clock.times[1:], strict=False)]
+        return {"images_per_second": batch / median(steps)}
+
+    return turn
+
+
+if __name__ == "__main__":
+    name, side, batch = sys.argv[1:]
+    serve(lambda: CONTENDERS[name](int(side), int(batch)))

@@ -1,0 +1,115 @@
+"""``resnet50 export``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from resnet50.cli import source
+from resnet50.cli.bars import bar
+from resnet50.cli.model import find_model, load_classifier
+from resnet50.cli.out import check_new
+from resnet50.cli.quiet import quiet
+
+if TYPE_CHECKING:
+    from resnet50.classifier import Classifier
+    from resnet50.data.split import Split
+
+_CALIBRATED = 300  # pictures; the quantisers' own defaults are a few hundred
+_CHECKED = 120
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    from resnet50.runtimes import FORMATS
+
+    precisions = dict.fromkeys(precision for runtime in FORMATS.values() for precision in runtime.precisions)
+    parser.add_argument("model", metavar="MODEL_OR_RUN", help="a .keras file, or the folder of a run")
+    parser.add_argument("out", metavar="OUT", help="new folder to write")
+    parser.add_argument("--format", choices=tuple(FORMATS), required=True, help="the runtime that is to open it")
+    parser.add_argument(
+        "--precision",
+        choices=tuple(precisions),
+        default="fp32",
+        help="what it computes in (fp32); not each format has each",
+    )
+    parser.add_argument(
+        "--data",
+        metavar="DIR",
+        help="folder, CSV or h5 with the pictures to calibrate int8 on and to compare on; else those of the training",
+    )
+    source.add_how_arguments(parser, "pattern")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Write the export, and say how far it is from the original."""
+    from resnet50.runtimes import check_pair
+
+    check_pair(options.format, options.precision)
+    path = find_model(options.model)
+    check_new(options.out)
+    classifier = load_classifier(path)
+
+    from resnet50.inference.export import export
+
+    calibration, check = _pictures(path, classifier, options)
+    with quiet():
+        found = export(
+            classifier,
+            options.out,
+            format=options.format,
+            precision=options.precision,
+            calibration=calibration.images,
+            check=check.images,
+        )
+    size = sum(file.stat().st_size for file in Path(options.out).rglob("*") if file.is_file())
+    on = f", calibrated on {len(calibration)} pictures" if options.precision == "int8" else ""
+    print(f"{options.out}: {options.format}, {options.precision}, {size / 1e6:.1f} MB{on}")
+    print(
+        f"against {path}, on {found.pictures} pictures: probabilities differ by {found.mean:.2g} on average, "
+        f"{found.largest:.2g} at most; the most probable class is the same on {found.agreement:.1%}"
+    )
+    return 0
+
+
+def _pictures(path: Path, classifier: Classifier, options: argparse.Namespace) -> tuple[Split, Split]:
+    """Return pictures to calibrate on, of the training part, and others to compare on.
+
+    Raises:
+        ValueError: If none were named, and it is not known where those of the training are.
+        FileNotFoundError: If they are not there.
+    """
+    import numpy as np
+
+    from resnet50.data.pictures import load_splits
+    from resnet50.recipes import RECIPES
+    from resnet50.training.run import RunFolder
+
+    side = classifier.side[0]
+    if options.data:
+        with bar("reading pictures") as show:
+            splits = load_splits(options.data, side=side, progress=show, **source.how_to_read(options)).splits
+    else:
+        run = RunFolder(path.parent)
+        noted = run.read()[1]["data"] if run.recipe.is_file() else {}
+        name = str(noted.get("task", classifier.recipe.get("name")))
+        if name not in RECIPES:
+            raise ValueError(f"{path}: its recipe {name!r} is not known here; name the --data.")
+        splits = source.load(RECIPES[name], noted.get("path"), side=side, how=noted.get("how", {})).splits
+    parts = list(splits.values())  # the training part first, the test part last
+    if len(parts) > 1:
+        return _sample(parts[0], _CALIBRATED), _sample(parts[-1], _CHECKED)
+    some = _sample(parts[0], _CALIBRATED + _CHECKED)
+    places = np.arange(len(some))
+    to_check = places % ((_CALIBRATED + _CHECKED) // _CHECKED) == 0
+    return some.take(places[~to_check]), some.take(places[to_check])
+
+
+def _sample(split: Split, count: int) -> Split:
+    """Return so many pictures, or all if there are fewer: of each class its share, always the same ones."""
+    import numpy as np
+
+    order = np.random.default_rng(0).permutation(len(split))
+    order = order[np.argsort(split.labels[order], kind="stable")]
+    return split.take(order[np.linspace(0, len(split) - 1, min(count, len(split))).astype(int)])

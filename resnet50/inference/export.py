@@ -1,0 +1,274 @@
+"""A classifier in the files of another runtime, opened there and compared with the original before it gets its name."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import json
+import logging
+import os
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from resnet50.classifier import Classifier
+from resnet50.data.rows import Rows
+from resnet50.files import atomic_folder, write_text
+from resnet50.inference.fold import fold_batch_norm
+from resnet50.runtimes import HOW, MANIFEST, check_pair, sha256
+from resnet50.weights.normalization import model_normalization
+
+TOLERANCES: Mapping[str, float] = {"fp32": 1e-4, "fp16": 0.01, "bf16": 0.05, "int8": 0.05}
+"""For each precision, how far the probabilities of a picture may be off, as a mean over the pictures, 0..1."""
+
+_BY_TENSORFLOW = ("saved_model", "litert")
+
+_NEEDED = {
+    "saved_model": (),
+    "onnx": ("onnx", "onnxruntime"),
+    "openvino": ("nncf", "onnx", "openvino"),
+    "litert": ("ai_edge_litert",),
+}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How an export's probabilities differ from those of the classifier that it was made from.
+
+    Attributes:
+        pictures: Number of pictures that both were given.
+        largest: Largest difference of a probability, 0..1.
+        mean: Mean over the pictures of each one's largest difference, 0..1.
+        agreement: Share of pictures that both give the same most probable class, 0..1.
+    """
+
+    pictures: int
+    largest: float
+    mean: float
+    agreement: float
+
+
+def export(
+    classifier: Classifier,
+    out: str | os.PathLike[str],
+    *,
+    format: str,  # noqa: A002 - the word for it
+    precision: str = "fp32",
+    check: np.ndarray | Rows,
+    calibration: np.ndarray | Rows | None = None,
+) -> Comparison:
+    """Write a classifier for another runtime, with its batch norm folded, and compare it there with the original.
+
+    The folder holds the runtime's files and ``resnet50.json``: what the ``.keras`` file carries, format, precision,
+    size, normalisation and the hash of each file. `Classifier.load` opens it. Its graph takes RGB float32 ``(n, height,
+    width, 3)``, 0..255, for any ``n``, and gives probabilities, float32 ``(n, classes)``.
+
+    Args:
+        classifier: A float32 classifier of Keras layers, as every ``.keras`` file holds one.
+        out: The folder, which must not be there yet.
+        format: One of `resnet50.runtimes.FORMATS`.
+        precision: One of the format's precisions.
+        check: Pictures to compare on, RGB ``(n, height, width, 3)``, 0..255.
+        calibration: For int8 some hundred pictures like those to come, from which the quantiser takes the ranges of the
+            activations.
+
+    Returns:
+        How far the two differ.
+
+    Raises:
+        ValueError: If an argument is not as described, a SavedModel or LiteRT file is wanted on another of Keras'
+            backends than TensorFlow, or the export differs from the original by more than its precision explains
+            (`TOLERANCES`). Nothing is left behind then.
+        ImportError: If a package that the format needs is not installed.
+    """
+    check_pair(format, precision)
+    if format in _BY_TENSORFLOW and keras.backend.backend() != "tensorflow":
+        raise ValueError(
+            f"the format {format} needs Keras' TensorFlow backend, got {keras.backend.backend()}; set "
+            "KERAS_BACKEND=tensorflow, or take onnx or openvino."
+        )
+    odd = [layer for layer in classifier.model.layers if layer.dtype_policy.name != "float32"]
+    if odd:
+        raise ValueError(
+            f"an export is made from a float32 model, got one that computes {odd[0].name!r} as "
+            f"{odd[0].dtype_policy.name}."
+        )
+    if precision == "int8" and (calibration is None or not len(calibration)):
+        raise ValueError("int8 needs pictures to calibrate on, got none.")
+    if not len(check):
+        raise ValueError("an export is compared with the original on pictures, got none.")
+    missing = [name for name in _NEEDED[format] if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ImportError(f"needed {', '.join(missing)} to export to {format}, found none installed; {HOW}.")
+
+    expected = classifier.probabilities(check)
+    with atomic_folder(out) as folder:
+        with _silenced():
+            _WRITERS[format](fold_batch_norm(classifier.model), folder, precision, calibration)
+        files = {path.relative_to(folder).as_posix(): sha256(path) for path in _files(folder)}
+        told = {
+            "format": format,
+            "precision": precision,
+            "side": classifier.side,
+            "normalization": model_normalization(classifier.model),
+            "files": files,
+        }
+        write_text(folder / MANIFEST, json.dumps({**classifier.carried(), "export": told}, indent=2))
+        found = _compare(expected, Classifier.load(folder).probabilities(check))
+        if not found.mean <= TOLERANCES[precision]:  # NaN is no number that is small enough
+            raise ValueError(
+                f"{out}: needed probabilities within {TOLERANCES[precision]:g} of the original's, mean over "
+                f"{found.pictures} pictures, got {found.mean:.2g} off (at most {found.largest:.2g}; the most probable "
+                f"class is the same on {found.agreement:.1%}); take another precision."
+            )
+    return found
+
+
+def _compare(expected: np.ndarray, found: np.ndarray) -> Comparison:
+    differences = np.abs(expected - found).max(axis=1)
+    agreement = expected.argmax(axis=1) == found.argmax(axis=1)
+    return Comparison(len(expected), float(differences.max()), float(differences.mean()), float(agreement.mean()))
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    return (path for path in sorted(folder.rglob("*")) if path.is_file())
+
+
+def _one_by_one(images: np.ndarray | Rows) -> Iterator[np.ndarray]:
+    return (np.asarray(images[k : k + 1], np.float32) for k in range(len(images)))
+
+
+@contextmanager
+def _silenced() -> Iterator[None]:
+    """Keep what the converters say from the user: bars of their own, and warnings that are for their authors."""
+    level = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(level)
+
+
+def _in_bfloat16(model: keras.Model) -> keras.Model:
+    """Return a copy that computes in bfloat16 from the first convolution to the head, with weights of that type."""
+    stay = (keras.layers.InputLayer, keras.layers.Rescaling, keras.layers.BatchNormalization)
+
+    def convert(layer: Any) -> Any:
+        config = layer.get_config()
+        if isinstance(layer, keras.Layer) and not isinstance(layer, stay) and layer.name not in model.output_names:
+            config["dtype"] = "bfloat16"
+        return type(layer).from_config(config)
+
+    copy = keras.models.clone_model(model, clone_function=convert)
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+def _frozen(model: keras.Model) -> Any:
+    """Return a TensorFlow module that has a model as a function of constants, which compilers can work on as one."""
+    import tensorflow as tf
+
+    trained, others = (
+        [tf.constant(keras.ops.convert_to_tensor(variable)) for variable in variables]
+        for variables in (model.trainable_variables, model.non_trainable_variables)
+    )
+
+    def serve(image: tf.Tensor) -> tf.Tensor:
+        return model.stateless_call(trained, others, image, training=False)[0]
+
+    module = tf.Module()
+    module.serve = tf.function(serve, input_signature=[tf.TensorSpec(model.input_shape, tf.float32, name="image")])
+    return module
+
+
+def _write_saved_model(model: keras.Model, folder: Path, precision: str, calibration: Any) -> None:
+    import tensorflow as tf
+
+    module = _frozen(_in_bfloat16(model) if precision == "bf16" else model)
+    tf.saved_model.save(module, folder, signatures={"serving_default": module.serve})
+
+
+def _write_onnx(model: keras.Model, folder: Path, precision: str, calibration: Any) -> None:
+    import onnx
+
+    from resnet50.inference.onnx_graph import INPUT, onnx_model
+
+    path, full = folder / "model.onnx", onnx_model(model)
+    if precision == "fp32":
+        onnx.save(full, path)
+    elif precision == "fp16":
+        from onnxruntime.transformers.float16 import convert_float_to_float16
+
+        onnx.save(convert_float_to_float16(full, keep_io_types=True), path)
+    else:
+        from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
+
+        class Pictures(CalibrationDataReader):
+            def __init__(self) -> None:
+                self._pictures = _one_by_one(calibration)
+
+            def get_next(self) -> dict[str, np.ndarray] | None:
+                picture = next(self._pictures, None)
+                return None if picture is None else {INPUT: picture}
+
+        quantize_static(
+            full,
+            path,
+            Pictures(),
+            op_types_to_quantize=["Conv", "Add", "MaxPool"],
+            per_channel=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+        )
+
+
+def _write_openvino(model: keras.Model, folder: Path, precision: str, calibration: Any) -> None:
+    import onnx
+    import openvino
+
+    from resnet50.inference.onnx_graph import onnx_model
+
+    with tempfile.TemporaryDirectory() as elsewhere:
+        onnx.save(onnx_model(model), Path(elsewhere, "model.onnx"))
+        network = openvino.convert_model(Path(elsewhere, "model.onnx"))
+    if precision == "int8":
+        import nncf
+
+        network = nncf.quantize(
+            network,
+            nncf.Dataset(list(_one_by_one(calibration))),
+            preset=nncf.QuantizationPreset.MIXED,  # zero need not lie in the middle of what activations are
+            subset_size=len(calibration),
+        )
+    openvino.save_model(network, folder / "model.xml", compress_to_fp16=precision == "fp16")
+
+
+def _write_litert(model: keras.Model, folder: Path, precision: str, calibration: Any) -> None:
+    import tensorflow as tf
+
+    module = _frozen(model)
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([module.serve.get_concrete_function()], module)
+    if precision != "fp32":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if precision == "fp16":
+        converter.target_spec.supported_types = [tf.float16]
+    elif precision == "int8":
+        converter.representative_dataset = lambda: ([picture] for picture in _one_by_one(calibration))
+    (folder / "model.tflite").write_bytes(converter.convert())
+
+
+_WRITERS: Mapping[str, Callable[[keras.Model, Path, str, Any], None]] = {
+    "saved_model": _write_saved_model,
+    "onnx": _write_onnx,
+    "openvino": _write_openvino,
+    "litert": _write_litert,
+}

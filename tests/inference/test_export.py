@@ -1,0 +1,244 @@
+"""Every format and precision, written and opened again, against the classifier it was made from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from resnet50.classifier import Classifier
+from resnet50.inference import export as module
+from resnet50.inference.export import Comparison, export
+from resnet50.inference.onnx_graph import onnx_model
+from resnet50.model import build_resnet50
+
+
+def pictures(count):
+    """Noise on grounds of other colours; on one ground a network could hardly tell them apart."""
+    rng = np.random.default_rng(0)
+    grounds = rng.uniform(40, 216, (count, 1, 1, 3))
+    return np.uint8(np.clip(rng.normal(grounds, 30, (count, 32, 40, 3)), 0, 255))
+
+
+IMAGES = pictures(12)
+
+# how far one picture's probability may be off
+PAIRS = {
+    ("saved_model", "fp32"): 1e-5,
+    ("saved_model", "bf16"): 4e-2,
+    ("onnx", "fp32"): 1e-5,
+    ("onnx", "fp16"): 2e-3,
+    ("onnx", "int8"): 8e-2,
+    ("openvino", "fp32"): 1e-5,
+    ("openvino", "bf16"): 4e-2,
+    ("openvino", "fp16"): 2e-3,
+    ("openvino", "int8"): 8e-2,
+    ("litert", "fp32"): 1e-5,
+    ("litert", "fp16"): 2e-3,
+    ("litert", "int8"): 8e-2,
+}
+
+FILES = {
+    "saved_model": {"saved_model.pb", "fingerprint.pb", "variables/variables.index"},
+    "onnx": {"model.onnx"},
+    "openvino": {"model.xml", "model.bin"},
+    "litert": {"model.tflite"},
+}
+
+
+@pytest.fixture(scope="module")
+def classifier(random_weights):
+    """A tiny classifier that gives pictures different probabilities, none near 0 or 1."""
+    from resnet50.model import Stage
+
+    stages = (Stage("conv2", 1, (4, 6, 16), 1), Stage("conv3", 2, (5, 7, 24), 2))
+    model = random_weights(build_resnet50(3, input_shape=(32, 40, 3), stages=stages, normalization="torch"), 1)
+    last = model.layers[-1]
+    scores = keras.Model(model.input, last.input).predict_on_batch(np.float32(IMAGES)) @ last.get_weights()[0]
+    last.set_weights([weight * 3 / np.abs(scores).max() for weight in last.get_weights()])
+    return Classifier(model, ("fist", "fünf", "two"), "hands", "0123abcd", {"name": "signs"}, {"accuracy": 0.983})
+
+
+@pytest.fixture(scope="module")
+def exports(classifier, tmp_path_factory):
+    """Make each export when it is first asked for; give back its folder and how far it was found to be."""
+    made = {}
+
+    def get(pair):
+        if pair not in made:
+            folder = tmp_path_factory.mktemp("exports") / "-".join(pair)
+            found = export(
+                classifier, folder, format=pair[0], precision=pair[1], check=IMAGES[:8], calibration=IMAGES[4:]
+            )
+            made[pair] = folder, found
+        return made[pair]
+
+    return get
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids="-".join)
+def test_an_export_predicts_what_the_classifier_does(classifier, exports, pair):
+    folder, found = exports(pair)
+    back = Classifier.load(folder)
+    expected = classifier.probabilities(IMAGES)
+    assert np.ptp(expected, axis=0).min() > 0.03
+    probabilities = back.probabilities(IMAGES)
+    assert probabilities.dtype == np.float32
+    np.testing.assert_allclose(probabilities, expected, atol=PAIRS[pair])
+    np.testing.assert_allclose(back.probabilities(IMAGES.astype(np.float32)), probabilities, atol=1e-5)
+    np.testing.assert_allclose(back.probabilities(IMAGES, batch_size=5), probabilities, atol=1e-5)
+    assert (back.class_names, back.dataset) == (("fist", "fünf", "two"), "hands")
+    assert (back.fingerprint, back.recipe, back.metrics) == ("0123abcd", {"name": "signs"}, {"accuracy": 0.983})
+    assert back.side == (32, 40)
+    differences = np.abs(probabilities[:8] - expected[:8]).max(axis=1)
+    assert found.pictures == 8
+    assert found.largest == pytest.approx(differences.max(), abs=1e-5)
+    assert found.mean == pytest.approx(differences.mean(), abs=1e-5)
+    assert found.agreement == np.mean(probabilities[:8].argmax(axis=1) == expected[:8].argmax(axis=1))
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids="-".join)
+def test_a_folder_says_what_it_is(exports, pair):
+    folder, _ = exports(pair)
+    told = json.loads((folder / "resnet50.json").read_text(encoding="utf-8"))
+    assert set(told) == {"class_names", "dataset", "fingerprint", "recipe", "metrics", "export"}
+    about = told["export"]
+    assert (about["format"], about["precision"], about["side"]) == (*pair, [32, 40])
+    assert about["normalization"] == "torch"
+    assert set(about["files"]) >= FILES[pair[0]]
+    there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert there == {*about["files"], "resnet50.json"}
+    for name, digest in about["files"].items():
+        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
+    assert folder.stat().st_mode & 0o055 == 0o055
+
+
+@pytest.mark.parametrize(
+    ("name", "small", "file"),
+    [
+        ("onnx", "fp16", "model.onnx"),
+        ("openvino", "fp16", "model.bin"),
+        ("litert", "fp16", "model.tflite"),
+        ("saved_model", "bf16", "saved_model.pb"),
+    ],
+)
+def test_fewer_bits_make_smaller_files(exports, name, small, file):
+    half, whole = ((exports((name, precision))[0] / file).stat().st_size for precision in (small, "fp32"))
+    assert half < 0.85 * whole
+
+
+@pytest.mark.parametrize("pair", [pair for pair in PAIRS if pair[1] != "fp32"], ids="-".join)
+def test_fewer_bits_round_more(classifier, exports, pair):
+    if pair == ("openvino", "bf16") and "bf16" not in Path("/proc/cpuinfo").read_text():
+        pytest.skip("this processor does not compute in bfloat16")
+    found = Classifier.load(exports(pair)[0]).probabilities(IMAGES)
+    assert np.abs(found - classifier.probabilities(IMAGES)).max() > 1e-5
+
+
+def refusal(classifier, tmp_path, kind=ValueError, **options):
+    options = {"format": "onnx", "check": IMAGES[:2]} | options
+    with pytest.raises(kind) as raised:
+        export(classifier, tmp_path / "out", **options)
+    assert isinstance(raised.value, kind)
+    assert list(tmp_path.iterdir()) == []
+    assert "\n" not in str(raised.value)
+    return str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "precision", "there"),
+    [
+        ("saved_model", "int8", "fp32, bf16"),
+        ("saved_model", "fp16", "fp32, bf16"),
+        ("onnx", "bf16", "fp32, fp16, int8"),
+        ("litert", "bf16", "fp32, fp16, int8"),
+        ("openvino", "fp64", "fp32, bf16, fp16, int8"),
+    ],
+)
+def test_refuses_a_pair_that_there_is_not(classifier, tmp_path, name, precision, there):
+    text = refusal(classifier, tmp_path, format=name, precision=precision)
+    assert text == f"the format {name} has the precisions {there}, got '{precision}'."
+
+
+def test_refuses_an_unknown_format(classifier, tmp_path):
+    text = refusal(classifier, tmp_path, format="coreml")
+    assert text == "format must be one of saved_model, onnx, openvino, litert, got 'coreml'."
+
+
+def test_refuses_to_work_without_pictures(classifier, tmp_path):
+    assert refusal(classifier, tmp_path, precision="int8") == "int8 needs pictures to calibrate on, got none."
+    text = refusal(classifier, tmp_path, precision="int8", calibration=IMAGES[:0])
+    assert text == "int8 needs pictures to calibrate on, got none."
+    assert (
+        refusal(classifier, tmp_path, check=IMAGES[:0])
+        == "an export is compared with the original on pictures, got none."
+    )
+
+
+def test_refuses_a_model_that_is_not_float32(classifier, tmp_path):
+    def convert(layer):
+        config = layer.get_config()
+        if layer.name == "conv1_conv":
+            config["dtype"] = "mixed_bfloat16"
+        return type(layer).from_config(config)
+
+    mixed = replace(classifier, model=keras.models.clone_model(classifier.model, clone_function=convert))
+    text = refusal(mixed, tmp_path)
+    assert text == "an export is made from a float32 model, got one that computes 'conv1_conv' as mixed_bfloat16."
+
+
+def test_refuses_an_export(exports, tmp_path):
+    text = refusal(Classifier.load(exports(("onnx", "fp32"))[0]), tmp_path)
+    assert text == (
+        "an exported network predicts, and has no 'layers' to look into; name the .keras file that it was made from."
+    )
+
+
+def test_refuses_another_backend_where_tensorflow_writes(classifier, tmp_path, monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    assert refusal(classifier, tmp_path, format="litert") == (
+        "the format litert needs Keras' TensorFlow backend, got jax; set KERAS_BACKEND=tensorflow, or take onnx or "
+        "openvino."
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "package"), [("onnx", "onnxruntime"), ("openvino", "nncf"), ("litert", "ai_edge_litert")]
+)
+def test_says_which_package_is_missing(classifier, tmp_path, monkeypatch, name, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    assert refusal(classifier, tmp_path, ImportError, format=name) == (
+        f"needed {package} to export to {name}, found none installed; pip install 'resnet50[export]'."
+    )
+
+
+def test_refuses_a_name_that_is_taken(classifier, exports, tmp_path):
+    (tmp_path / "there").mkdir()
+    with pytest.raises(ValueError, match=r"there: there is a folder already; remove it, or choose another name\.$"):
+        export(classifier, tmp_path / "there", format="onnx", check=IMAGES[:2])
+
+
+def test_an_export_that_computes_something_else_is_not_kept(classifier, tmp_path, monkeypatch):
+    def wrong(model):
+        made = onnx_model(model)
+        next(one for one in made.graph.initializer if one.name == "predictions/bias").raw_data = bytes(12)
+        return made
+
+    monkeypatch.setattr("resnet50.inference.onnx_graph.onnx_model", wrong)
+    text = refusal(classifier, tmp_path)
+    assert text.startswith(
+        f"{tmp_path}/out: needed probabilities within 0.0001 of the original's, mean over 2 pictures"
+    )
+    assert text.endswith("; take another precision.")
+
+
+def test_one_that_gives_no_numbers_is_not_kept(classifier, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_compare", lambda *_: Comparison(2, np.nan, np.nan, 0.5))
+    assert "got nan off (at most nan; the most probable class is the same on 50.0%)" in refusal(classifier, tmp_path)
