@@ -25,7 +25,7 @@ def test_the_notebook_runs(tmp_path, monkeypatch):
     pictures = [output for output in shown if "image/png" in output.get("data", {})]
     assert len(pictures) == 7
     said = "".join(output.get("text", "") for output in shown)
-    assert "rendered signs, pictures: 48 for training, 12 for test" in said
+    assert "rendered signs: 48 pictures to train with, 12 to test" in said
     assert "of 12 test pictures are right" in said
 
 

@@ -246,7 +246,7 @@ class Poison(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         if epoch == 2 and self._armed is not None:
-            kernel = self.model.get_layer("conv1_conv").kernel
+            kernel = self.model.get_layer("predictions").kernel  # below, a fused activation hides what is no number
             kernel.assign(kernel * np.nan)
 
 

@@ -61,7 +61,9 @@ def test_what_is_frozen_does_not_move_and_what_trains_does(model, phase, trained
     for name, (before, after) in trained_for_two_steps(model, phase, precision).items():
         frozen = home(name) not in trained or (phase.freeze_statistics and name.endswith("_bn"))
         moved = [not np.array_equal(old, new) for old, new in zip(before, after, strict=True)]
-        assert moved == [not frozen] * len(moved), name
+        # a bias in front of a batch norm that learns moves nothing, so that it does not learn
+        idle = name.endswith("_conv") and len(moved) == 2 and not phase.freeze_statistics
+        assert moved == [not frozen, *[not frozen and not idle] * (len(moved) - 1)], name
 
 
 def test_freezing_again_undoes_what_was_frozen(model):
