@@ -3,8 +3,8 @@
 Command: ``resnet50 train leukemia --data DIR``, where DIR holds the folders Benign, Early, Pre and Pro, as published
 (Aria et al. 2021, "Acute Lymphoblastic Leukemia (ALL) image dataset", 3256 pictures). From scratch, on 726 of them, it
 reaches 97.2 % of the 145 test pictures on average over seeds 0 to 2, from 96.6 to 97.9, sd 0.7; the classic setting,
-from scratch too, 29.4 %, from 24.1 to 35.2, sd 5.5 (``benchmarks/results/tasks-leukemia.json``). A run took 384 to 547 s
-on two cores with AVX512-BF16 that had other work to do.
+from scratch too, 29.4 %, from 24.1 to 35.2, sd 5.5 (``benchmarks/results/tasks-leukemia.json``). A run took 384 to
+547 s on two cores with AVX512-BF16 that had other work to do.
 """
 
 from __future__ import annotations
