@@ -112,7 +112,7 @@ def draw(told: dict[str, Any]) -> None:
             axes.set_xscale("log", base=2)
             axes.set_xticks(x, [f"{value:,}" for value in x])
             axes.minorticks_off()
-            axes.set_ylim(bottom=0)
+            axes.set_ylim(0, 1.08 * max(point[key] for point in points))
             theme.style_axes(axes)
             theme.write_title(axes, words)
         theme.write_below(under, below)

@@ -65,11 +65,12 @@ def agreement(model: Path, export: Path) -> float:
     """Return the share of the run's test pictures that both give the same most probable class."""
     script = (
         "import json, sys\n"
+        "from pathlib import Path\n"
         "from resnet50.classifier import Classifier\n"
         "from resnet50.recipes import find_task\n"
         "from resnet50.training.run import RunFolder\n"
         "model, export = sys.argv[1:]\n"
-        "noted = RunFolder(__import__('pathlib').Path(model).parent).read()[1]['data']\n"
+        "noted = RunFolder(Path(model).parent).read()[1]['data']\n"
         "one, other = Classifier.load(model), Classifier.load(export)\n"
         "images = find_task(noted['task']).load(noted['path'], side=one.side[0], **noted['how']).test.images\n"
         "same = one.probabilities(images).argmax(1) == other.probabilities(images).argmax(1)\n"

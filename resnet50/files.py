@@ -45,9 +45,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb+") as written:
             os.fsync(written.fileno())
-        temporary.chmod(0o666 & ~_umask())  # mkstemp made it private
-        temporary.replace(path)
-        _sync_folder(path.parent)
+        _publish(temporary, path, 0o666)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -76,9 +74,7 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         for written in filter(Path.is_file, temporary.rglob("*")):
             with written.open("rb+") as file:
                 os.fsync(file.fileno())
-        temporary.chmod(0o777 & ~_umask())  # mkdtemp made it private
-        temporary.replace(path)
-        _sync_folder(path.parent)
+        _publish(temporary, path, 0o777)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -146,6 +142,13 @@ def _what_it_is(start: bytes) -> str:
     if start.lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml", b"<head")):
         return "an HTML page; download the raw file, not the page that shows it."
     return f"a file that starts with {start[:8]!r}, not with HDF5's signature."
+
+
+def _publish(temporary: Path, path: Path, mode: int) -> None:
+    """Give what is written its name, and the rights of any other file or folder: tempfile makes it private."""
+    temporary.chmod(mode & ~_umask())
+    temporary.replace(path)
+    _sync_folder(path.parent)
 
 
 def _umask() -> int:
