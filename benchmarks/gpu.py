@@ -1,9 +1,10 @@
 """Training and inference of our network on Keras' JAX backend beside PyTorch's compiled one, on one accelerator.
 
 Both compute in bfloat16 (weights stay float32) on the same uint8 pictures, which are normalised on the device: ours is
-compiled by XLA, PyTorch's (that of transformers) by ``torch.compile``, channels last. Training is our whole step as
-``train`` runs it, fed from the processor's memory; inference is the forward pass on pictures that are there. Each
-contender and batch size has a process of its own, in turn, since each takes what memory it finds.
+compiled by XLA, PyTorch's (that of transformers) by ``torch.compile``, channels last. Training is the step that
+``train`` runs, its look at every loss included, fed from the processor's memory without augmentation; inference is the
+forward pass on pictures that are there. Each contender and batch size has a process of its own, in turn, since each
+takes what memory it finds.
 
 Model FLOP utilisation is what the network's multiply-accumulates need, three times over in training, as a share of the
 device's peak in bfloat16 without sparsity.
@@ -64,6 +65,7 @@ def ours(batch: int, side: int, steps: int) -> dict[str, Any]:
     from resnet50.training.optimizer import build_optimizer
     from resnet50.training.precision import training_twin
     from resnet50.training.recipe import Recipe
+    from resnet50.training.run import describe_environment
 
     recipe = Recipe(name="gpu", epochs=1, warmup_epochs=0, side=side, batch_size=batch)
     model = build_network(recipe, CLASSES)
@@ -79,16 +81,29 @@ def ours(batch: int, side: int, steps: int) -> dict[str, Any]:
         def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
             return images, targets
 
-    training = timed(lambda: twin.fit(Same(), epochs=1, verbose=0, shuffle=False) and None, batch * steps)
+    class Look(keras.callbacks.Callback):
+        """Wait for the loss of every step, as a run does that stops when it is lost."""
+
+        def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+            float((logs or {})["loss"])
+
+    def train() -> None:
+        twin.fit(Same(), epochs=1, verbose=0, shuffle=False, callbacks=[Look()])
+
+    training = timed(train, batch * steps)
     weights = [
         [variable.value for variable in some] for some in (twin.trainable_variables, twin.non_trainable_variables)
     ]
-    forward = jax.jit(lambda images: twin.stateless_call(*weights, images, training=False)[0])
+
+    @jax.jit
+    def forward(weights: Any, images: Any) -> Any:  # not constants of the graph, whose casts XLA would do only once
+        return twin.stateless_call(*weights, images, training=False)[0]
+
     there = jax.device_put(images)
 
     def infer() -> None:
         for _ in range(steps):
-            answers = forward(there)
+            answers = forward(weights, there)
         answers.block_until_ready()
 
     inference = timed(infer, batch * steps)
@@ -99,7 +114,7 @@ def ours(batch: int, side: int, steps: int) -> dict[str, Any]:
         "inference": inference,
         "peak_gib": memory and memory / 2**30,
         "device": device.device_kind,
-        "versions": {"keras": keras.__version__, "jax": jax.__version__},
+        **describe_environment(),
         "macs": sum(stage.macs for stage in stage_costs(model)),
     }
 
@@ -112,7 +127,8 @@ def pytorch(batch: int, side: int, steps: int) -> dict[str, Any]:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     torch.backends.cudnn.benchmark = True
-    model = ResNetForImageClassification(ResNetConfig(num_labels=CLASSES)).to(device, memory_format=torch.channels_last)
+    config = ResNetConfig(num_labels=CLASSES, downsample_in_bottleneck=True)  # strides as in the paper, and in ours
+    model = ResNetForImageClassification(config).to(device, memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(model.parameters(), fused=True)
     arrays = (torch.from_numpy(array) for array in pictures(batch, side))
     images, labels = (array.pin_memory() if device.type == "cuda" else array for array in arrays)
@@ -175,7 +191,8 @@ def measure(name: str, batch: int, options: argparse.Namespace) -> dict[str, Any
         words, env={**os.environ, "KERAS_BACKEND": "jax"}, capture_output=True, text=True, check=False
     )
     if done.returncode:
-        return {"failed": done.stderr.strip().splitlines()[-1]}
+        last = done.stderr.strip().splitlines()[-1:]
+        return {"failed": last[0] if last else f"it ended with status {done.returncode} and said nothing"}
     return json.loads(done.stdout)
 
 

@@ -84,9 +84,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path)
     parser.add_argument("picture")
-    parser.add_argument("--turns", type=int, default=7)
+    parser.add_argument("--turns", type=int, default=5)
     options = parser.parse_args()
     model = options.run / "model.keras"
+    load = os.getloadavg()[0]
     shell = [str(Path(sys.executable).with_name("resnet50"))]
     side = json.loads((options.run / "recipe.json").read_text())["side"]
     with tempfile.TemporaryDirectory() as folder:
@@ -115,7 +116,7 @@ def main() -> None:
 
     results = {
         "what": f"{side} x {side} pixels, {BATCH} in a batch; latency of one picture; from the shell to an answer",
-        "load": os.getloadavg()[0],
+        "load": load,
         **describe_environment(),
         "runtimes": {name: version(name) for name in ("openvino", "onnxruntime", "ai-edge-litert", "nncf")},
         "formats": told,

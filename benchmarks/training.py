@@ -20,7 +20,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from resnet50.benchmark.training import CLASSES, CONTENDERS, STEPS, command
+from resnet50.benchmark.training import CLASSES, CONTENDERS, SETTLED, STEPS, command
 from resnet50.benchmark.turns import Turn, serve, take_turns
 from resnet50.data.parallel import usable_cores
 
@@ -37,7 +37,8 @@ def pytorch(side: int, batch: int) -> Turn:
     from transformers import ResNetConfig, ResNetForImageClassification
 
     torch.set_num_threads(usable_cores())
-    model = ResNetForImageClassification(ResNetConfig(num_labels=CLASSES)).to(memory_format=torch.channels_last)
+    config = ResNetConfig(num_labels=CLASSES, downsample_in_bottleneck=True)  # strides as in the paper, and in ours
+    model = ResNetForImageClassification(config).to(memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(model.parameters(), fused=True)
     images = torch.rand(STEPS * batch, 3, side, side).to(memory_format=torch.channels_last)
     labels = torch.randint(CLASSES, (STEPS * batch,))
@@ -55,7 +56,7 @@ def pytorch(side: int, batch: int) -> Turn:
             optimizer.step()
             loss.item()
             steps.append(time.perf_counter() - began)
-        return {"images_per_second": batch / median(steps[1:])}
+        return {"images_per_second": batch / median(steps[SETTLED:])}
 
     return turn
 
@@ -82,10 +83,12 @@ def main() -> None:
         return
     from resnet50.training.run import describe_environment
 
+    load = os.getloadavg()[0]
     results = {setting: measure(*SETTINGS[setting], options.turns) for setting in options.settings}
     told = {
         "what": "pictures a second in full training steps; side: 224 or 64 pixels, 16 or 32 pictures in a step",
-        "load": os.getloadavg()[0],
+        "command": " ".join(["python", "benchmarks/training.py", *sys.argv[1:]]),
+        "load": load,
         **describe_environment(),
         "peers": {name: version(name) for name in ("torch", "transformers")},
         "settings": results,

@@ -78,8 +78,10 @@ class Classifier:
             float32 ``(n, classes)``, 0..1, each row summing to 1.
 
         Raises:
-            ValueError: If the pictures do not have the model's size.
+            ValueError: If the pictures do not have the model's size, or the batch size is not positive.
         """
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, got {batch_size}.")
         if images.ndim != 4 or images.shape[1:] != (*self.side, 3):
             raise ValueError(f"needed pictures (n, {self.side[0]}, {self.side[1]}, 3), got {images.shape}.")
         found = np.zeros((len(images), len(self.class_names)), np.float32)

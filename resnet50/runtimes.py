@@ -86,11 +86,11 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             f"{path}: needed the description of an exported classifier, found other text "
             f"({' '.join(str(error).split())})."
         ) from error
-    for name, digest in files.items():
-        file = folder / name
-        if not file.is_file() or sha256(file) != digest:
-            found = "another one" if file.is_file() else "none"
-            raise ValueError(f"{file}: needed the file that the export wrote, found {found}; export again.")
+    there = {file.relative_to(folder).as_posix(): file for file in folder.rglob("*") if file.is_file()}
+    for name, digest in {FORMATS[told["export"]["format"]].file: None, **files}.items():
+        if name not in there or sha256(there[name]) != digest:  # a name with ".." in it is not there
+            found = "another one" if name in there else "none"
+            raise ValueError(f"{folder / name}: needed the file that the export wrote, found {found}; export again.")
     return told
 
 
@@ -185,20 +185,22 @@ class Runtime:
 
     Attributes:
         package: Name of the module that must be installed.
+        file: Name of the file that it opens.
         precisions: What there can be.
         open: From the folder of an export and its precision to its network.
     """
 
     package: str
+    file: str
     precisions: tuple[str, ...]
     open: Callable[[Path, str], Network]
 
 
 FORMATS: Mapping[str, Runtime] = {
-    "saved_model": Runtime("tensorflow", ("fp32", "bf16"), _saved_model),
-    "onnx": Runtime("onnxruntime", ("fp32", "fp16", "int8"), _onnx),
-    "openvino": Runtime("openvino", ("fp32", "bf16", "fp16", "int8"), _openvino),
-    "litert": Runtime("ai_edge_litert", ("fp32", "fp16", "int8"), _litert),
+    "saved_model": Runtime("tensorflow", "saved_model.pb", ("fp32", "bf16"), _saved_model),
+    "onnx": Runtime("onnxruntime", "model.onnx", ("fp32", "fp16", "int8"), _onnx),
+    "openvino": Runtime("openvino", "model.xml", ("fp32", "bf16", "fp16", "int8"), _openvino),
+    "litert": Runtime("ai_edge_litert", "model.tflite", ("fp32", "fp16", "int8"), _litert),
 }
 """The formats of exports."""
 

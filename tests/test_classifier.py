@@ -228,6 +228,11 @@ def test_refuses_pictures_of_another_size(classifier, shape):
     assert str(raised.value) == f"needed pictures (n, 32, 40, 3), got {shape}."
 
 
+def test_refuses_batches_of_nothing(classifier):
+    with pytest.raises(ValueError, match=r"^batch_size must be at least 1, got -1\.$"):
+        classifier.probabilities(IMAGES, batch_size=-1)
+
+
 def test_classifies_bytes_and_floats_alike_in_any_batch(classifier):
     expected = classifier.probabilities(IMAGES)
     assert expected.dtype == np.float32

@@ -115,6 +115,19 @@ def test_refuses_missing_files(copied):
     assert refusal(copied) == "/model.onnx: needed the file that the export wrote, found none; export again."
 
 
+@pytest.mark.parametrize("name", ["../stranger", "/etc/hostname", "nothing"])
+def test_only_files_of_the_folder_are_looked_at(copied, name):
+    (copied.parent / "stranger").write_text("not of the export")
+    change(copied, files={"model.onnx": runtimes.sha256(copied / "model.onnx"), name: "0" * 64})
+    with pytest.raises(ValueError, match=r": needed the file that the export wrote, found none; export again\.$"):
+        Classifier.load(copied)
+
+
+def test_the_file_that_is_opened_needs_its_hash(copied):
+    change(copied, files={})
+    assert refusal(copied) == "/model.onnx: needed the file that the export wrote, found another one; export again."
+
+
 @pytest.mark.parametrize("text", ["", "[]", "5", "{}", '{"export": {}}', '{"export": {"files": []}}'])
 def test_refuses_another_description(copied, text):
     (copied / "resnet50.json").write_text(text)

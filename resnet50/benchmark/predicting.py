@@ -15,8 +15,8 @@ import numpy as np
 
 from resnet50.benchmark.turns import Turn, serve
 
-SECONDS = 1.0
-"""How long each half of a turn lasts: full batches, then single pictures."""
+SECONDS, CALLS = 1.0, 100
+"""How long a turn sends full batches, and how many single pictures it sends then."""
 
 
 def model(path: str, batch: int) -> Turn:
@@ -28,7 +28,7 @@ def model(path: str, batch: int) -> Turn:
 
 
 def applications(side: int, batch: int) -> Turn:
-    """Get keras.applications.ResNet50 ready, which is called with ``predict_on_batch`` and normalised pictures."""
+    """Get keras.applications.ResNet50 ready, which is called with ``predict_on_batch``."""
     import keras
 
     network = keras.applications.ResNet50(weights=None, input_shape=(side, side, 3))
@@ -48,19 +48,19 @@ def applications_command(side: int, batch: int) -> list[str]:
 def _predict(predict: Callable[[np.ndarray], Any], side: tuple[int, int], batch: int) -> Turn:
     pictures = np.random.default_rng(0).integers(0, 256, (batch, *side, 3)).astype(np.float32)
 
-    def calls(images: np.ndarray) -> np.ndarray:
+    def calls(images: np.ndarray, *, seconds: float = 0.0, count: int = 1) -> np.ndarray:
         """Return the seconds of each call, the first left out: another shape may be made ready in it."""
         np.asarray(predict(images))
-        seconds: list[float] = []
-        end = time.perf_counter() + SECONDS
-        while not seconds or time.perf_counter() < end:
+        found: list[float] = []
+        end = time.perf_counter() + seconds
+        while len(found) < count or time.perf_counter() < end:
             began = time.perf_counter()
             np.asarray(predict(images))
-            seconds.append(time.perf_counter() - began)
-        return np.array(seconds)
+            found.append(time.perf_counter() - began)
+        return np.array(found)
 
     def turn() -> dict[str, float]:
-        full, single = calls(pictures), calls(pictures[:1])
+        full, single = calls(pictures, seconds=SECONDS), calls(pictures[:1], count=CALLS)
         return {
             "images_per_second": batch / float(np.median(full)),
             "latency_p50_ms": 1e3 * float(np.quantile(single, 0.5)),

@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -109,9 +110,16 @@ class _Worker:
 
     def __init__(self, name: str, words: Sequence[str]) -> None:
         self._name = name
-        quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ}
+        # quiet, and on a GPU not each with all of its memory
+        usual = {
+            "TF_CPP_MIN_LOG_LEVEL": "3",
+            "TF_FORCE_GPU_ALLOW_GROWTH": "true",
+            "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+        }
+        # a pipe that nobody reads would fill up
+        self._said = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115 - closed with the worker
         self._process: Any = subprocess.Popen(
-            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=quiet
+            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._said, text=True, env=usual | os.environ
         )
 
     def __enter__(self) -> _Worker:
@@ -125,14 +133,16 @@ class _Worker:
             self._process.stdin.flush()
             told = self._process.stdout.readline()
         if not told:
-            _, said = self._process.communicate()
-            last = next((line for line in reversed(said.splitlines()) if line.strip()), "nothing")
+            self._process.wait()
+            self._said.seek(0)
+            last = next((line for line in reversed(self._said.readlines()) if line.strip()), "nothing").rstrip("\n")
             raise ValueError(f"{self._name} cannot be measured: its process ended and said {last!r}.")
         return json.loads(told)
 
     def __exit__(self, *_: object) -> None:
         self._process.kill()
         self._process.communicate()
+        self._said.close()
 
 
 def _peak_mib() -> float:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resnet50.cli.bars import bar
+from resnet50.cli.model import find_model, load_classifier
 
 if TYPE_CHECKING:
     from resnet50.benchmark.turns import Measured
@@ -41,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
     if options.models:
         if options.size is not None:
             raise ValueError("--size is for training: models predict on pictures of their own size.")
-        side, batch = _side(options.models), options.batch or 8
+        side, batch = common_side(options.models), options.batch or 8
         commands = {_PEER: predicting.applications_command(side, batch)}
         commands |= {name: predicting.command(path, batch) for name, path in _paths(options.models).items()}
         what = f"predicting, {side} x {side} pixels, {batch} in a batch"
@@ -60,20 +62,16 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _paths(models: list[str]) -> dict[str, str]:
-    from resnet50.cli.model import find_model
-
     return {model: str(find_model(model)) for model in models}
 
 
-def _side(models: list[str]) -> int:
-    """Return the side of the models' pictures.
+def common_side(models: list[str]) -> int:
+    """Return the side of the pictures of models that are measured side by side.
 
     Raises:
         ValueError: If they have several, or pictures that are not square.
     """
-    from resnet50.classifier import Classifier
-
-    sides = {path: Classifier.load(path).side for path in _paths(models).values()}
+    sides = {path: load_classifier(Path(path)).side for path in _paths(models).values()}
     height, width = next(iter(sides.values()))
     if set(sides.values()) != {(width, width)}:
         told = ", ".join(f"{path} {height} x {width}" for path, (height, width) in sides.items())

@@ -176,14 +176,7 @@ def _own_pictures(
         return None, given
     if name not in RECIPES:
         raise ValueError(f"{path}: its recipe {name!r} is not known here; name the --data.")
-    try:
-        parts = source.load(RECIPES[name], noted.get("path"), side=classifier.side[0], how=how)
-    except FileNotFoundError as error:
-        if noted.get("path") is None:
-            raise
-        raise FileNotFoundError(
-            f"{error} The run had its pictures there; name by --data where they are now."
-        ) from error
+    parts = source.load_noted(RECIPES[name], noted, side=classifier.side[0], how=how)
     if parts.training.fingerprint != classifier.fingerprint:
         raise ValueError(
             f"{path}: the pictures that it was trained on are others by now, so that some of them may be in the test "

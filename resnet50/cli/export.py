@@ -49,6 +49,8 @@ def run(options: argparse.Namespace) -> int:
     check_pair(options.format, options.precision)
     path = find_model(options.model)
     check_new(options.out)
+    if options.pattern and not options.data:
+        raise ValueError("--pattern says how --data is read: name that too.")
     classifier = load_classifier(path)
 
     from resnet50.inference.export import export
@@ -77,7 +79,8 @@ def _pictures(path: Path, classifier: Classifier, options: argparse.Namespace) -
     """Return pictures to calibrate on, of the training part, and others to compare on.
 
     Raises:
-        ValueError: If none were named, and it is not known where those of the training are.
+        ValueError: If none were named, and it is not known where those of the training are, or they are others by now;
+            or if the model's pictures are not square.
         FileNotFoundError: If they are not there.
     """
     import numpy as np
@@ -86,7 +89,12 @@ def _pictures(path: Path, classifier: Classifier, options: argparse.Namespace) -
     from resnet50.recipes import RECIPES
     from resnet50.training.run import RunFolder
 
-    side = classifier.side[0]
+    height, side = classifier.side
+    if height != side:
+        raise ValueError(
+            f"{path}: needed a model of square pictures to find some for, got one of {side} x {height} pixels; in "
+            "Python, resnet50.export takes it and any pictures of its size."
+        )
     if options.data:
         with bar("reading pictures") as show:
             splits = load_splits(options.data, side=side, progress=show, **source.how_to_read(options)).splits
@@ -96,7 +104,11 @@ def _pictures(path: Path, classifier: Classifier, options: argparse.Namespace) -
         name = str(noted.get("task", classifier.recipe.get("name")))
         if name not in RECIPES:
             raise ValueError(f"{path}: its recipe {name!r} is not known here; name the --data.")
-        splits = source.load(RECIPES[name], noted.get("path"), side=side, how=noted.get("how", {})).splits
+        splits = source.load_noted(RECIPES[name], noted, side=side, how=noted.get("how", {})).splits
+        if splits["training"].fingerprint != classifier.fingerprint:
+            raise ValueError(
+                f"{path}: the pictures that it was trained on are others by now; name some like them by --data."
+            )
     parts = list(splits.values())  # the training part first, the test part last
     if len(parts) > 1:
         return _sample(parts[0], _CALIBRATED), _sample(parts[-1], _CHECKED)

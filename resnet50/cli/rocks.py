@@ -38,9 +38,9 @@ def run(options: argparse.Namespace) -> int:
     """Compare, print a table, and write ``similarity.json`` and ``similarity.png``."""
     from resnet50.training.run import RunFolder
 
-    path, data = find_model(options.model), options.data
-    if data is None and Path(options.model).is_dir():
-        data = RunFolder(Path(options.model)).read()[1]["data"].get("path")
+    path, noted = find_model(options.model), {}
+    if options.data is None and Path(options.model).is_dir():
+        noted = RunFolder(Path(options.model)).read()[1]["data"]
 
     import_keras()
     from resnet50.classifier import Classifier
@@ -56,7 +56,12 @@ def run(options: argparse.Namespace) -> int:
     height, width = classifier.side
     if height != width:
         raise ValueError(f"{path}: needed a model of square pictures, got one of {width} x {height} pixels.")
-    parts = source.load(find_task(rocks.RECIPE.name), data, side=height, how={})
+    task = find_task(rocks.RECIPE.name)
+    if options.data:
+        parts = source.load(task, options.data, side=height, how={})
+    else:
+        parts = source.load_noted(task, noted, side=height, how={})
+    data = options.data or noted["path"]
     fitted, held_out = parts.training, parts.test
     features = feature_model(classifier.model)
     found = similarity(

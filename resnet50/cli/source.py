@@ -73,6 +73,24 @@ def load(task: Task, data: str | None, *, side: int, how: Mapping[str, Any]) -> 
         return task.load(data, side=side, progress=show, **how)
 
 
+def load_noted(task: Task, noted: Mapping[str, Any], *, side: int, how: Mapping[str, Any]) -> Parts:
+    """Read a run's pictures from where it had them, as ``noted`` in its folder.
+
+    Raises:
+        ValueError: If they cannot be read.
+        FileNotFoundError: If they are not there.
+    """
+    place = noted.get("path")
+    try:
+        return load(task, place, side=side, how=how)
+    except FileNotFoundError as error:
+        if place is None:
+            raise
+        raise FileNotFoundError(
+            f"{error} The run had its pictures there; name by --data where they are now."
+        ) from error
+
+
 def counts(part: str, split: Split) -> str:
     """Return a line on a part of a source: its pictures, and how many there are of each class."""
     import numpy as np

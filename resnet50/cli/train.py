@@ -98,7 +98,7 @@ def run(options: argparse.Namespace) -> int:
         recipe, environment = RunFolder(Path(options.resume)).read()
         noted = environment["data"]  # a run that Python began need not say where its pictures are
         task, how = find_task(noted.get("task", recipe.name)), noted.get("how", {})
-        data = source.place(options) or noted.get("path")
+        data = source.place(options)
     elif options.recipe:
         task = find_task(options.recipe)
         recipe = choose(task, options.variant, overrides.get("weights"))
@@ -116,7 +116,10 @@ def run(options: argparse.Namespace) -> int:
     folder = RunFolder(Path(out))
     if not options.resume:
         folder.check_new()
-    parts = source.load(task, data, side=recipe.side, how=how)
+    if options.resume and data is None:
+        parts = source.load_noted(task, noted, side=recipe.side, how=how)
+    else:
+        parts = source.load(task, data, side=recipe.side, how=how)
 
     import_keras()
     import keras

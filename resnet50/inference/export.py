@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +27,21 @@ from resnet50.runtimes import HOW, MANIFEST, check_pair, sha256
 from resnet50.weights.normalization import model_normalization
 
 TOLERANCES: Mapping[str, float] = {"fp32": 1e-4, "fp16": 0.01, "bf16": 0.05, "int8": 0.05}
-"""For each precision, how far the probabilities of a picture may be off, as a mean over the pictures, 0..1."""
+"""For each precision, how far the probabilities of a picture may be off, as a mean over the pictures, 0..1.
+
+Nor may they be off by three quarters of what tells pictures apart: an export that says the same of all does not pass.
+"""
+
+_MOST = 0.75
+
+_STEP = 1 / 256  # of an 8-bit probability; where pictures differ by less, they are not told apart anyway
 
 _BY_TENSORFLOW = ("saved_model", "litert")
 
 _NEEDED = {
     "saved_model": (),
     "onnx": ("onnx", "onnxruntime"),
-    "openvino": ("nncf", "onnx", "openvino"),
+    "openvino": ("onnx", "openvino"),
     "litert": ("ai_edge_litert",),
 }
 
@@ -84,8 +92,8 @@ def export(
 
     Raises:
         ValueError: If an argument is not as described, a SavedModel or LiteRT file is wanted on another of Keras'
-            backends than TensorFlow, or the export differs from the original by more than its precision explains
-            (`TOLERANCES`). Nothing is left behind then.
+            backends than TensorFlow, the format's converter fails, or the export differs from the original by more
+            than its precision explains (`TOLERANCES`). Nothing is left behind then.
         ImportError: If a package that the format needs is not installed.
     """
     check_pair(format, precision)
@@ -104,14 +112,22 @@ def export(
         raise ValueError("int8 needs pictures to calibrate on, got none.")
     if not len(check):
         raise ValueError("an export is compared with the original on pictures, got none.")
-    missing = [name for name in _NEEDED[format] if importlib.util.find_spec(name) is None]
+    needed = (*_NEEDED[format], *(["nncf"] if (format, precision) == ("openvino", "int8") else []))
+    missing = [name for name in needed if importlib.util.find_spec(name) is None]
     if missing:
         raise ImportError(f"needed {', '.join(missing)} to export to {format}, found none installed; {HOW}.")
 
     expected = classifier.probabilities(check)
     with atomic_folder(out) as folder:
-        with _silenced():
-            _WRITERS[format](fold_batch_norm(classifier.model), folder, precision, calibration)
+        folded = fold_batch_norm(classifier.model)
+        try:
+            with _silenced():
+                _WRITERS[format](folded, folder, precision, calibration)
+        except OSError:
+            raise
+        except Exception as error:  # each converter raises kinds of its own
+            reason = " ".join(str(error).split())[:200]
+            raise ValueError(f"{out}: cannot be written as {format}, {precision} ({reason}).") from error
         files = {path.relative_to(folder).as_posix(): sha256(path) for path in _files(folder)}
         told = {
             "format": format,
@@ -122,9 +138,11 @@ def export(
         }
         write_text(folder / MANIFEST, json.dumps({**classifier.carried(), "export": told}, indent=2))
         found = _compare(expected, Classifier.load(folder).probabilities(check))
-        if not found.mean <= TOLERANCES[precision]:  # NaN is no number that is small enough
+        apart = float(np.abs(expected - expected.mean(axis=0)).max(axis=1).mean())
+        limit = min(TOLERANCES[precision], max(_MOST * apart, _STEP))
+        if not found.mean <= limit:  # NaN is no number that is small enough
             raise ValueError(
-                f"{out}: needed probabilities within {TOLERANCES[precision]:g} of the original's, mean over "
+                f"{out}: needed probabilities within {limit:.2g} of the original's, mean over "
                 f"{found.pictures} pictures, got {found.mean:.2g} off (at most {found.largest:.2g}; the most probable "
                 f"class is the same on {found.agreement:.1%}); take another precision."
             )
@@ -141,8 +159,12 @@ def _files(folder: Path) -> Iterator[Path]:
     return (path for path in sorted(folder.rglob("*")) if path.is_file())
 
 
+def _picture(images: np.ndarray | Rows, place: int) -> np.ndarray:
+    return np.asarray(images[place : place + 1], np.float32)
+
+
 def _one_by_one(images: np.ndarray | Rows) -> Iterator[np.ndarray]:
-    return (np.asarray(images[k : k + 1], np.float32) for k in range(len(images)))
+    return (_picture(images, place) for place in range(len(images)))
 
 
 @contextmanager
@@ -245,7 +267,7 @@ def _write_openvino(model: keras.Model, folder: Path, precision: str, calibratio
 
         network = nncf.quantize(
             network,
-            nncf.Dataset(list(_one_by_one(calibration))),
+            nncf.Dataset(range(len(calibration)), partial(_picture, calibration)),
             preset=nncf.QuantizationPreset.MIXED,  # zero need not lie in the middle of what activations are
             subset_size=len(calibration),
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import platform
+import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -139,8 +140,11 @@ class RunFolder:
 
     def remove_leftovers(self) -> None:
         """Remove what a killed process had begun to write."""
-        for leftover in self.path.rglob(".partial-*"):
-            leftover.unlink(missing_ok=True)
+        for leftover in list(self.path.rglob(".partial-*")):
+            if leftover.is_dir():  # of an export into the run's folder
+                shutil.rmtree(leftover, ignore_errors=True)
+            else:
+                leftover.unlink(missing_ok=True)
 
 
 _KEYS = {"backend", "versions", "machine", "precision", "data", "weights"}

@@ -70,6 +70,11 @@ def test_a_contender_that_ends_is_told_with_its_last_words(contender):
         )
 
 
+def test_a_contender_may_say_much(contender):
+    loud = contender("loud", 1, 2, before="import sys; print('x' * 300_000); sys.stderr.write('y' * 300_000)")
+    assert take_turns({"loud": loud}, turns=1)["loud"].values == {"rate": (2,)}
+
+
 def test_no_turns_are_refused():
     with pytest.raises(ValueError, match=r"^turns must be at least 1, got 0\.$"):
         take_turns({}, turns=0)

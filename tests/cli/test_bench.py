@@ -51,10 +51,10 @@ def test_models_of_several_sizes_are_refused(monkeypatch, tmp_path):
 
     class Loaded:
         def __init__(self, path):
-            self.side = sides[path]
+            self.side = sides[str(path)]
 
         load = classmethod(lambda cls, path: cls(path))
 
     monkeypatch.setattr("resnet50.classifier.Classifier", Loaded)
     with pytest.raises(ValueError, match=r"^needed models of square pictures of one size, got a\.keras 32 x 32, b\."):
-        bench._side(["a.keras", "b.keras"])
+        bench.common_side(["a.keras", "b.keras"])

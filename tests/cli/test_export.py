@@ -168,6 +168,32 @@ def test_the_pictures_of_an_unknown_recipe_have_to_be_named(command, trained, tm
     )
 
 
+def test_pictures_that_are_others_by_now_are_not_taken_for_those_of_the_training(command, trained, tmp_path):
+    from resnet50.classifier import Classifier
+
+    replace(Classifier.load(trained / "model.keras"), fingerprint="0" * 64).save(tmp_path / "mine.keras")
+    assert command("export", "mine.keras", "out", "--format", "onnx") == (
+        2,
+        "",
+        "resnet50 export: mine.keras: the pictures that it was trained on are others by now; name some like them by "
+        "--data.\n",
+    )
+
+
+def test_pictures_are_found_for_a_square_model_only(command, tmp_path, tiny_stages):
+    from resnet50.classifier import Classifier
+    from resnet50.model import build_resnet50
+
+    model = build_resnet50(2, input_shape=(32, 40, 3), stages=tiny_stages)
+    Classifier(model, ("a", "b"), "d", "f", {}, {}).save(tmp_path / "wide.keras")
+    status, out, err = command("export", "wide.keras", "out", "--format", "onnx")
+    assert (status, out) == (2, "")
+    assert err == (
+        "resnet50 export: wide.keras: needed a model of square pictures to find some for, got one of 40 x 32 pixels; "
+        "in Python, resnet50.export takes it and any pictures of its size.\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -178,6 +204,7 @@ def test_the_pictures_of_an_unknown_recipe_have_to_be_named(command, trained, tm
         (["no.keras", "out", "--format", "onnx"], "no.keras: needed a classifier (.keras), found nothing there; train"),
         (["no.keras", ".", "--format", "onnx"], ".: there is a folder already; remove it, or choose another name."),
         (["TRAINED", "out", "--format", "onnx", "--data", "none"], "none: "),
+        (["TRAINED", "out", "--format", "onnx", "--pattern", "x"], "--pattern says how --data is read: name that too."),
         (["no.keras", "out", "--format", "coreml"], "argument --format: invalid choice: 'coreml'"),
         (["no.keras", "out"], "the following arguments are required: --format"),
     ],

@@ -95,6 +95,15 @@ def test_a_run_knows_where_its_pictures_are(command, model, folder):
     status, _, err = command("rocks", "similarity", model.parent, "--permutations", 1)
     assert (status, err) == (0, "")
     assert (model.parent / "similarity.json").exists()
+    noted["data"]["path"] = "moved"
+    (model.parent / "recipe.json").unlink()
+    RunFolder(model.parent).create(Recipe(name="rocks", epochs=4), noted)
+    status, _, err = command("rocks", "similarity", model.parent, "--permutations", 1)
+    assert status == 2
+    assert err == (
+        "resnet50 rocks: moved: needed the folders 360 Rocks and 120 Rocks in it, found no 360 Rocks. The run had its "
+        "pictures there; name by --data where they are now.\n"
+    )
 
 
 def test_a_network_of_other_classes_is_compared_without_accuracy(command, folder, tmp_path, random_weights):

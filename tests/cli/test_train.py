@@ -195,6 +195,11 @@ def test_a_folder_of_pictures_is_trained_on_and_resumed_from_anywhere(command, o
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     assert command("train", "--resume", tmp_path / "run")[0] == 0
+    plants.rename(tmp_path / "moved")
+    status, _, err = command("train", "--resume", tmp_path / "run")
+    assert status == 2
+    assert err.endswith("The run had its pictures there; name by --data where they are now.\n")
+    assert command("train", "--resume", tmp_path / "run", "--data", tmp_path / "moved")[0] == 0
 
 
 def test_a_validation_part_of_ones_own_is_scored_after_every_epoch(command, own, plants, tmp_path):

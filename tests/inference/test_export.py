@@ -7,16 +7,18 @@ import json
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import numpy as np
 import pytest
 
+from resnet50.blocks import V1_5
 from resnet50.classifier import Classifier
 from resnet50.inference import export as module
 from resnet50.inference.export import Comparison, export
 from resnet50.inference.onnx_graph import onnx_model
-from resnet50.model import build_resnet50
+from resnet50.model import Stage, build_resnet50
 
 
 def pictures(count):
@@ -44,6 +46,8 @@ PAIRS = {
     ("litert", "int8"): 8e-2,
 }
 
+STAGES = (Stage("conv2", 1, (4, 6, 16), 1), Stage("conv3", 2, (5, 7, 24), 2))
+
 FILES = {
     "saved_model": {"saved_model.pb", "fingerprint.pb", "variables/variables.index"},
     "onnx": {"model.onnx"},
@@ -55,10 +59,13 @@ FILES = {
 @pytest.fixture(scope="module")
 def classifier(random_weights):
     """A tiny classifier that gives pictures different probabilities, none near 0 or 1."""
-    from resnet50.model import Stage
+    return classifier_of(
+        random_weights(build_resnet50(3, input_shape=(32, 40, 3), stages=STAGES, normalization="torch"), 1)
+    )
 
-    stages = (Stage("conv2", 1, (4, 6, 16), 1), Stage("conv3", 2, (5, 7, 24), 2))
-    model = random_weights(build_resnet50(3, input_shape=(32, 40, 3), stages=stages, normalization="torch"), 1)
+
+def classifier_of(model):
+    """Bring the last layer's weights to a size with which probabilities are neither alike nor 0 or 1."""
     last = model.layers[-1]
     scores = keras.Model(model.input, last.input).predict_on_batch(np.float32(IMAGES)) @ last.get_weights()[0]
     last.set_weights([weight * 3 / np.abs(scores).max() for weight in last.get_weights()])
@@ -210,13 +217,18 @@ def test_refuses_another_backend_where_tensorflow_writes(classifier, tmp_path, m
 
 
 @pytest.mark.parametrize(
-    ("name", "package"), [("onnx", "onnxruntime"), ("openvino", "nncf"), ("litert", "ai_edge_litert")]
+    ("name", "precision", "package"),
+    [
+        ("onnx", "fp32", "onnxruntime"),
+        ("openvino", "fp32", "openvino"),
+        ("openvino", "int8", "nncf"),
+        ("litert", "fp32", "ai_edge_litert"),
+    ],
 )
-def test_says_which_package_is_missing(classifier, tmp_path, monkeypatch, name, package):
+def test_says_which_package_is_missing(classifier, tmp_path, monkeypatch, name, precision, package):
     monkeypatch.setitem(sys.modules, package, None)
-    assert refusal(classifier, tmp_path, ImportError, format=name) == (
-        f"needed {package} to export to {name}, found none installed; pip install 'resnet50[export]'."
-    )
+    text = refusal(classifier, tmp_path, ImportError, format=name, precision=precision, calibration=IMAGES)
+    assert text == (f"needed {package} to export to {name}, found none installed; pip install 'resnet50[export]'.")
 
 
 def test_refuses_a_name_that_is_taken(classifier, exports, tmp_path):
@@ -237,6 +249,42 @@ def test_an_export_that_computes_something_else_is_not_kept(classifier, tmp_path
         f"{tmp_path}/out: needed probabilities within 0.0001 of the original's, mean over 2 pictures"
     )
     assert text.endswith("; take another precision.")
+
+
+MIXED = {
+    "v1, pixels as Caffe's": {"normalization": "caffe", "head": "mlp"},
+    "v1.5, small stem": {"conventions": V1_5, "stem": "small", "head": "norm", "normalization": "unit"},
+}
+
+
+@pytest.mark.parametrize("pair", [pair for pair in PAIRS if pair[1] != "int8"], ids="-".join)  # random ones round ill
+@pytest.mark.parametrize("network", MIXED)
+def test_every_kind_of_network_is_exported(random_weights, tmp_path, network, pair):
+    model = random_weights(build_resnet50(3, input_shape=(32, 40, 3), stages=STAGES, **MIXED[network]), 2)
+    scaled = classifier_of(model)
+    export(scaled, tmp_path / "out", format=pair[0], precision=pair[1], check=IMAGES, calibration=IMAGES)
+    found = Classifier.load(tmp_path / "out").probabilities(IMAGES)
+    np.testing.assert_allclose(found, scaled.probabilities(IMAGES), atol=2 * PAIRS[pair])
+
+
+def test_one_that_says_the_same_of_every_picture_is_not_kept(classifier, tmp_path, monkeypatch):
+    always = classifier.probabilities(IMAGES).mean(axis=0)
+    opened = SimpleNamespace(probabilities=lambda images: np.tile(always, (len(images), 1)))
+    monkeypatch.setattr(Classifier, "load", lambda path: opened)
+    off = np.abs(classifier.probabilities(IMAGES) - always).max(axis=1).mean()
+    monkeypatch.setitem(module.TOLERANCES, "int8", 2 * off)
+    text = refusal(classifier, tmp_path, precision="int8", calibration=IMAGES, check=IMAGES)
+    expected = f"needed probabilities within {0.75 * off:.2g} of the original's, mean over 12 pictures, got {off:.2g}"
+    assert expected in text
+
+
+def test_what_a_converter_cannot_do_is_one_line(classifier, tmp_path, monkeypatch):
+    def fails(*_):
+        raise RuntimeError("no such\noperation")
+
+    monkeypatch.setitem(module._WRITERS, "litert", fails)
+    text = refusal(classifier, tmp_path, format="litert", precision="fp16")
+    assert text == f"{tmp_path}/out: cannot be written as litert, fp16 (no such operation)."
 
 
 def test_one_that_gives_no_numbers_is_not_kept(classifier, tmp_path, monkeypatch):

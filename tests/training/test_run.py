@@ -41,6 +41,16 @@ def test_a_run_that_does_not_tell_its_pictures_is_refused(data, tiny_recipe, tmp
         folder.read()
 
 
+def test_what_a_killed_process_had_begun_is_removed(tmp_path):
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / ".partial-a").write_text("half")
+    (tmp_path / ".partial-export").mkdir()
+    (tmp_path / ".partial-export" / "model.onnx").write_text("half")
+    (tmp_path / "model.keras").write_text("whole")
+    RunFolder(tmp_path).remove_leftovers()
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["checkpoints", "model.keras"]
+
+
 def test_what_was_left_out_is_a_table(tmp_path):
     files = (Unreadable("a, b.jpg", "it is cut off"), Unreadable("c\udcff.png", 'no "picture"'))
     write_unreadable(tmp_path / "unreadable.csv", files)
