@@ -38,7 +38,9 @@ def ours(side: int, batch: int) -> Turn:
     batches.max_queue_size = 1  # or the whole turn would be made during the first step, and its cost not be counted
     twin = training_twin(build_network(recipe, CLASSES), resolve_precision(recipe.precision))
     twin.compile(
-        build_optimizer(recipe, recipe, twin, STEPS), keras.losses.CategoricalCrossentropy(), metrics=["accuracy"]
+        build_optimizer(recipe, recipe, twin, STEPS),
+        keras.losses.CategoricalCrossentropy(),
+        metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
     )
     return _fit(twin, batch, x=batches, shuffle=False)
 

@@ -89,7 +89,6 @@ class Checkpoint(keras.callbacks.Callback):
         """
         if not self._path.exists() or read_position(self._path) != self._position:
             return self._position.began
-        model.optimizer.build(model.trainable_variables)
         with open_h5(self._path, needed="a checkpoint") as file:
             state = json.loads(file["state"][()])
             groups = _groups(model)

@@ -29,8 +29,17 @@ def build_optimizer(
         steps_per_epoch: Batches in an epoch.
 
     Returns:
-        Optimiser, TensorFlow's fused one on that backend.
+        Optimiser with its moments, TensorFlow's fused one on that backend. If the first step made the moments,
+        TensorFlow would have to trace that step twice.
     """
+    optimizer = _choose_optimizer(recipe, phase, model, steps_per_epoch)
+    optimizer.build(model.trainable_variables)
+    return optimizer
+
+
+def _choose_optimizer(
+    recipe: Recipe, phase: Phase, model: keras.Model, steps_per_epoch: int
+) -> keras.optimizers.Optimizer:
     kind: Any = keras.optimizers.Adam
     if keras.backend.backend() == "tensorflow":
         from resnet50.training.fused import FusedAdam
