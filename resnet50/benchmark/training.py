@@ -28,10 +28,12 @@ def ours(side: int, batch: int) -> Turn:
     from resnet50.data.batches import Batches
     from resnet50.data.rendered_signs import rendered_signs
     from resnet50.recipes.signs import RECIPE
+    from resnet50.training.memory import keep_freed_memory
     from resnet50.training.network import build_network
     from resnet50.training.optimizer import build_optimizer
     from resnet50.training.precision import resolve_precision, training_twin
 
+    keep_freed_memory()
     recipe = replace(RECIPE, side=side, batch_size=batch)
     pictures, _ = rendered_signs(train=STEPS * batch, test=CLASSES, side=side)
     batches = Batches(pictures, batch, shuffle=True, augmentation=recipe.augmentation)

@@ -2,7 +2,10 @@
 
 Command: ``resnet50 train caltech101 --data DIR``, where DIR holds ``101_ObjectCategories``, as published (Fei-Fei et
 al. 2004, "Learning generative visual models from few training examples"). Its folder of odd pictures,
-``BACKGROUND_Google``, is left out.
+``BACKGROUND_Google``, is left out. From scratch, on 1116 pictures of 20 of the classes and for 15 of its 30 epochs, it
+reaches 72.2 % of 278 test pictures on average over seeds 0 to 2, from 70.5 to 73.7, sd 1.6; the classic setting, from
+scratch too, 37.2 %, from 28.8 to 44.2, sd 7.8 (``benchmarks/results/tasks-caltech101.json``). These 15 epochs took 153
+to 227 s on two cores with AVX512-BF16, some of them with other work to do.
 """
 
 from __future__ import annotations

@@ -38,6 +38,7 @@ from resnet50.training.callbacks import (
     phase_callbacks,
 )
 from resnet50.training.checkpoint import Checkpoint, Position, read_position
+from resnet50.training.memory import keep_freed_memory
 from resnet50.training.network import build_network
 from resnet50.training.optimizer import build_optimizer
 from resnet50.training.phases import freeze
@@ -250,6 +251,7 @@ def _run(
         write_text(folder.transfer, begun.transfer.to_json())
     if isinstance(progress, Progress):
         progress.begin_run(begun.transfer, begun.findings)
+    keep_freed_memory()
     twin = training_twin(model, begun.precision)
 
     def classifier(metrics: dict[str, float]) -> Classifier:

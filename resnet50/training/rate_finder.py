@@ -14,6 +14,7 @@ from resnet50.data.batches import Batches
 from resnet50.data.mixing import Mixing
 from resnet50.data.split import Split
 from resnet50.data.validation import train_validation_split
+from resnet50.training.memory import keep_freed_memory
 from resnet50.training.network import build_network
 from resnet50.training.optimizer import build_optimizer
 from resnet50.training.phases import freeze
@@ -107,6 +108,7 @@ def find_learning_rate(
 
 def _learner(recipe: Recipe, classes: int) -> keras.Model:
     model = build_network(recipe, classes, weights=recipe.weights)
+    keep_freed_memory()
     twin = training_twin(model, resolve_precision(recipe.precision))
     freeze(twin, recipe)
     steady = replace(recipe, schedule="constant", warmup_epochs=0.0, rate_factor=1.0, rate_patience=0)
