@@ -2,7 +2,10 @@
 
 Command: ``resnet50 train cifar10 --data DIR``, where DIR holds the binary version (Krizhevsky 2009, "Learning multiple
 layers of features from tiny images"). The network has the small stem, which keeps all 32 x 32 places up to the second
-stage: 23,600,522 parameters and four times the work of the paper's stem at 64 pixels.
+stage: 23,600,522 parameters and four times the work of the paper's stem at 64 pixels. From scratch, on 4,000 of the
+pictures and for 2 of its 30 epochs, it reaches 36.7 % of 1,000 test pictures on average over seeds 0 to 2, from 35.7 to
+37.9, sd 1.1; the classic setting, from scratch too, 11.7 %, from 10.1 to 14.1, sd 2.1
+(``benchmarks/results/tasks-cifar10.json``). These 2 epochs took 150 to 152 s on two cores with AVX512-BF16.
 """
 
 from __future__ import annotations

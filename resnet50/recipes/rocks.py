@@ -7,8 +7,8 @@ people judged how alike they look; ``resnet50 rocks similarity RUN`` says how fa
 
 From scratch it reaches 14.2 % of the 120 test pictures on average over seeds 0 to 2, from 12.5 to 16.7, sd 2.2, where
 guessing gives 3.3; the classic setting, from scratch too, 5.3 %, from 3.3 to 7.5, sd 2.1
-(``benchmarks/results/tasks-rocks.json``). Ten pictures of a kind are few to learn from. A run
-took 203 to 213 s on two cores with AVX512-BF16.
+(``benchmarks/results/tasks-rocks.json``). Ten pictures of a kind are few to learn from. A run took 203 to 213 s on two
+cores with AVX512-BF16.
 """
 
 from __future__ import annotations
