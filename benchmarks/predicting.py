@@ -6,7 +6,7 @@ the run's test part, and what it takes from the shell to a printed answer for on
 of the last loads keras.applications.ResNet50 and calls it once, as its documentation shows.
 
 Run: ``pip install 'resnet50[export]'``, then ``python benchmarks/predicting.py RUN PICTURE`` on a run that knows where
-its pictures are; writes ``benchmarks/results/predicting.json``.
+its pictures are; writes ``benchmarks/results/predicting-SIDE.json``.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from resnet50.benchmark.predicting import applications_command, command
 from resnet50.benchmark.turns import take_turns
 from resnet50.runtimes import FORMATS
 
-RESULTS = Path(__file__).parent / "results" / "predicting.json"
+RESULTS = Path(__file__).parent / "results"
 BATCH = 8
 PEER = "keras.applications float32"
 COLD = 5  # starts, of which the median counts, after one that fills the disk's cache
@@ -115,13 +115,14 @@ def main() -> None:
     from resnet50.training.run import describe_environment
 
     results = {
+        "command": f"python benchmarks/predicting.py RUN PICTURE --turns {options.turns}",
         "what": f"{side} x {side} pixels, {BATCH} in a batch; latency of one picture; from the shell to an answer",
         "load": load,
         **describe_environment(),
         "runtimes": {name: version(name) for name in ("openvino", "onnxruntime", "ai-edge-litert", "nncf")},
         "formats": told,
     }
-    RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+    (RESULTS / f"predicting-{side}.json").write_text(json.dumps(results, indent=2) + "\n")
 
 
 if __name__ == "__main__":
