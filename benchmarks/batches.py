@@ -24,6 +24,8 @@ from resnet50.data.rendered_signs import rendered_signs
 from resnet50.files import atomic_path
 from resnet50.model import build_resnet50
 from resnet50.recipes.signs import RECIPE
+from resnet50.training.memory import keep_freed_memory
+from resnet50.training.optimizer import build_optimizer
 from resnet50.training.precision import resolve_precision, training_twin
 from resnet50.training.run import describe_environment
 
@@ -66,8 +68,9 @@ def make_keras_layers(batches: Batches) -> Callable[[], int]:
 def make_training(batches: Batches) -> Callable[[], int]:
     """Training steps of the default network, as the recipe runs them, on a batch that is there already."""
     model = build_resnet50(len(batches.split.class_names), input_shape=(RECIPE.side, RECIPE.side, 3))
+    keep_freed_memory()
     twin = training_twin(model, resolve_precision(RECIPE.precision))
-    twin.compile(keras.optimizers.AdamW(RECIPE.learning_rate), keras.losses.CategoricalCrossentropy())
+    twin.compile(build_optimizer(RECIPE, RECIPE, twin, len(batches)), keras.losses.CategoricalCrossentropy())
     images, classes = batches[0]
 
     def steps() -> int:
