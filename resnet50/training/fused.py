@@ -4,43 +4,75 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import keras
+import numpy as np
 import tensorflow as tf
 from keras import layers, optimizers
 
-_SMALL = 16 * 16  # places of a feature map up to which a matrix product takes less time than a 1x1 convolution
+# Places (height times width) of a feature map up to which a matrix product takes less time than oneDNN's convolution:
+_SMALL = 16 * 16  # a 1x1 convolution; in bfloat16 also the gradient of a larger kernel
+_TINY = 2 * 2  # in bfloat16 any convolution
 
 
 class FusedConvolution(layers.Conv2D):
-    """Keras' convolution without the work that goes to waste in front of batch norm.
+    """Keras' convolution, on small feature maps by matrix products, and without the work that batch norm undoes.
 
     Same weights, same results to rounding. Batch norm takes its channels' means away, so that a bias in front of it
-    has the gradient zero; the sum over all places that would find so is left out. On a small feature map a 1x1
-    convolution is a matrix product, whose gradients oneDNN computes faster than those of a convolution.
+    changes nothing but the mean and has the gradient zero: `pass_biases` spares the passes over the feature map.
 
     Attributes:
-        bias_learns: Tells whether the bias has a gradient: not in front of a batch norm that learns.
+        adds_bias: Tells whether the bias, if any, is added here.
     """
 
-    bias_learns: Callable[[], bool] = staticmethod(lambda: True)
+    adds_bias: Callable[[], bool] = staticmethod(lambda: True)
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """Convolve ``(batch, height, width, channels)``."""
         _, height, width, channels = inputs.shape
-        if height and width and height * width <= _SMALL and self.kernel_size == self.strides == (1, 1):
+        small = height and width and height * width <= _SMALL and self.strides == (1, 1)
+        if small and self.kernel_size == (1, 1):
             flat = tf.matmul(tf.reshape(inputs, (-1, channels)), tf.reshape(self.kernel, (channels, self.filters)))
             outputs = tf.reshape(flat, (-1, height, width, self.filters))
+        elif small and self.padding == "same" and inputs.dtype == tf.bfloat16:
+            outputs = _convolve_small(inputs, tf.convert_to_tensor(self.kernel))
         else:
             outputs = self.convolution_op(inputs, self.kernel)
-        if self.use_bias:
-            bias = tf.convert_to_tensor(self.bias)
-            outputs = tf.nn.bias_add(outputs, bias if self.bias_learns() else _constant(bias))
+        if self.use_bias and self.adds_bias():
+            outputs = tf.nn.bias_add(outputs, self.bias)
         return self.activation(outputs)
 
 
 @tf.custom_gradient
-def _constant(bias: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
-    """Pass a bias on whose gradient is zero: of a weight without any, Keras would warn that it does not learn."""
-    return tf.identity(bias), tf.zeros_like
+def _convolve_small(inputs: tf.Tensor, kernel: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], list[tf.Tensor]]]:
+    """Convolve with stride 1 and padding "same", the gradient of the kernel as a matrix product.
+
+    oneDNN's own is slow where it sums over few places: on 2 x 2 of them it takes seven times as long.
+    """
+    _, height, width, _ = inputs.shape
+    filters = kernel.shape[-1]
+
+    def gradient(upstream: tf.Tensor) -> list[tf.Tensor]:
+        of_inputs = tf.raw_ops.Conv2DBackpropInput(
+            input_sizes=tf.shape(inputs), filter=kernel, out_backprop=upstream, strides=[1, 1, 1, 1], padding="SAME"
+        )
+        of_kernel = tf.matmul(_neighbours(inputs, kernel), tf.reshape(upstream, (-1, filters)), transpose_a=True)
+        return [of_inputs, tf.reshape(of_kernel, kernel.shape)]
+
+    if height * width > _TINY:
+        return tf.nn.conv2d(inputs, kernel, strides=1, padding="SAME"), gradient
+    flat = tf.matmul(_neighbours(inputs, kernel), tf.reshape(kernel, (-1, filters)))
+    return tf.reshape(flat, (-1, height, width, filters)), gradient
+
+
+def _neighbours(inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    """Return, for each place of each feature map, a row of what the kernel sees there, in the order of its weights."""
+    down, across, channels, _ = kernel.shape
+    above, left = (down - 1) // 2, (across - 1) // 2
+    padded = tf.pad(inputs, [(0, 0), (above, down - 1 - above), (left, across - 1 - left), (0, 0)])
+    places = np.arange(padded.shape[1] * padded.shape[2]).reshape(padded.shape[1:3])
+    seen = np.lib.stride_tricks.sliding_window_view(places, (down, across)).ravel()
+    rows = tf.gather(tf.reshape(padded, (-1, places.size, channels)), seen, axis=1)
+    return tf.reshape(rows, (-1, down * across * channels))
 
 
 class FusedBatchNormalization(layers.BatchNormalization):
@@ -49,17 +81,26 @@ class FusedBatchNormalization(layers.BatchNormalization):
     Same weights, same results to rounding; in bfloat16 the training step takes about two thirds of the time, since the
     feature map is neither widened to float32 nor passed over several times.
 
+    Attributes:
+        bias_left_out: Returns the bias, ``(channels,)``, that the convolution in front did not add, if any.
+
     Source: Ioffe and Szegedy 2015, arXiv:1502.03167, algorithms 1 and 2.
     """
+
+    bias_left_out: Callable[[], tf.Tensor | None] = staticmethod(lambda: None)
 
     def call(self, inputs: tf.Tensor, training: bool | None = None, mask: None = None) -> tf.Tensor:
         """Normalise ``(batch, height, width, channels)``; in training also move the statistics."""
         learning = bool(training and self.trainable)
+        beta, expected, bias = self.beta, self.moving_mean, self.bias_left_out()
+        if bias is not None:
+            beta = _with_idle(tf.convert_to_tensor(beta), bias)
+            expected -= bias
         outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
             inputs,
             self.gamma,
-            self.beta,
-            mean=None if learning else self.moving_mean,
+            beta,
+            mean=None if learning else expected,
             variance=None if learning else self.moving_variance,
             epsilon=self.epsilon,
             is_training=learning,
@@ -68,9 +109,35 @@ class FusedBatchNormalization(layers.BatchNormalization):
             # The operation returns the unbiased variance, n / (n - 1) too large for what Keras keeps.
             count = tf.cast(tf.size(inputs) // tf.shape(inputs)[-1], variance.dtype)
             variance *= (count - 1) / count
+            mean = mean if bias is None else mean + bias
             for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
                 moving.assign(moving * self.momentum + batch * (1 - self.momentum))
         return outputs
+
+
+def pass_biases(model: keras.Model) -> None:
+    """Have each batch norm, as long as it learns, account for the bias of a convolution that it alone follows."""
+    for layer in model.layers:
+        followers = [node.operation for node in layer._outbound_nodes]
+        if (
+            isinstance(layer, FusedConvolution)
+            and layer.use_bias
+            and layer.activation is keras.activations.linear
+            and len(followers) == 1
+            and isinstance(followers[0], FusedBatchNormalization)
+        ):
+            _pass_bias(layer, followers[0])
+
+
+def _pass_bias(convolution: FusedConvolution, norm: FusedBatchNormalization) -> None:
+    convolution.adds_bias = lambda: not norm.trainable
+    norm.bias_left_out = lambda: tf.cast(convolution.bias, tf.float32) if norm.trainable else None
+
+
+@tf.custom_gradient
+def _with_idle(used: tf.Tensor, idle: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], list[tf.Tensor]]]:
+    """Pass a weight on beside one whose gradient is zero: of a weight without any, Keras would warn."""
+    return tf.identity(used), lambda upstream: [upstream, tf.zeros_like(idle)]
 
 
 class FusedAdam(optimizers.Adam):

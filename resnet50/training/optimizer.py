@@ -29,31 +29,24 @@ def build_optimizer(
         steps_per_epoch: Batches in an epoch.
 
     Returns:
-        Optimiser with its moments, TensorFlow's fused one on that backend. If the first step made the moments,
-        TensorFlow would have to trace that step twice.
+        Optimiser with its moments, on TensorFlow the fused one. If the first step made the moments, TensorFlow would
+        have to trace that step twice.
     """
-    optimizer = _choose_optimizer(recipe, phase, model, steps_per_epoch)
-    optimizer.build(model.trainable_variables)
-    return optimizer
-
-
-def _choose_optimizer(
-    recipe: Recipe, phase: Phase, model: keras.Model, steps_per_epoch: int
-) -> keras.optimizers.Optimizer:
-    kind: Any = keras.optimizers.Adam
+    kind: type[keras.optimizers.Adam] = keras.optimizers.Adam
     if keras.backend.backend() == "tensorflow":
         from resnet50.training.fused import FusedAdam
 
         kind = FusedAdam
-    numbers = {"beta_2": recipe.beta_2, "use_ema": recipe.ema > 0, "ema_momentum": recipe.ema}
-    rate = build_schedule(phase, steps_per_epoch)
-    if phase.body_rate == phase.layer_decay == 1:
-        # Keras' Adam decouples its decay as AdamW does; None spares the pass over the weights that a decay of 0 costs
-        optimizer = kind(rate, weight_decay=recipe.weight_decay or None, **numbers)
-        optimizer.exclude_from_weight_decay(var_names=list(NO_DECAY))
-        return optimizer
-    decays = [0.0 if weight.name in NO_DECAY else recipe.weight_decay for weight in model.trainable_variables]
-    return _layerwise(kind)(rate, factors=rate_factors(model, phase), decays=decays, **numbers)
+    optimizer = _decoupled(kind)(
+        build_schedule(phase, steps_per_epoch),
+        factors=rate_factors(model, phase),
+        decays=[0.0 if weight.name in NO_DECAY else recipe.weight_decay for weight in model.trainable_variables],
+        beta_2=recipe.beta_2,
+        use_ema=recipe.ema > 0,
+        ema_momentum=recipe.ema,
+    )
+    optimizer.build(model.trainable_variables)
+    return optimizer
 
 
 def build_schedule(phase: Phase, steps_per_epoch: int) -> float | schedules.LearningRateSchedule:
@@ -113,29 +106,33 @@ class OneCycle(schedules.LearningRateSchedule):
         return {"highest": self.highest, "rise": self.rise, "steps": self.steps}
 
 
-def _layerwise(kind: type[keras.optimizers.Adam]) -> type[keras.optimizers.Adam]:
-    """Return the kind of Adam with a rate of its own for each weight."""
+def _decoupled(kind: type[keras.optimizers.Adam]) -> Any:
+    """Return the kind of Adam with a rate and a decay of its own for each weight."""
 
-    class LayerwiseAdam(kind):
-        """Adam whose rate is multiplied by a factor for each weight; the weight's decay follows its rate.
+    class AdamW(kind):
+        """Adam whose rate is multiplied by a factor for each weight, and whose decay follows that rate.
+
+        Keras' own decay takes two more passes over the weights, and knows one rate.
 
         Args:
             rate: Learning rate or schedule.
             factors: A factor for each weight, in the order in which the model has them.
             decays: Share of each weight, times its rate, that a step takes away.
             **numbers: Those of Adam.
+
+        Source: Loshchilov and Hutter 2017, arXiv:1711.05101, algorithm 2.
         """
 
         def __init__(self, rate: Any, *, factors: Sequence[float], decays: Sequence[float], **numbers: Any) -> None:
             super().__init__(rate, **numbers)
-            self._factors, self._decays = tuple(factors), tuple(decays)
+            self.factors, self.decays = tuple(factors), tuple(decays)
 
         def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
             """Move one weight by its gradient; both have its shape."""
             index = self._get_variable_index(variable)
-            rate = learning_rate * self._factors[index]
-            if self._decays[index]:
-                self.assign_sub(variable, variable * (rate * self._decays[index]))
+            rate = learning_rate * self.factors[index]
+            if self.decays[index]:
+                self.assign(variable, variable * (1 - rate * self.decays[index]))
             super().update_step(gradient, variable, rate)
 
-    return LayerwiseAdam
+    return AdamW

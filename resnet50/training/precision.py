@@ -5,7 +5,6 @@ The twin never reaches a file: after training its weights go back into the plain
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +50,7 @@ def training_twin(model: keras.Model, precision: str) -> keras.Model:
     """
     replacements: dict[type, Any] = {}
     if keras.backend.backend() == "tensorflow":
-        from resnet50.training.fused import FusedBatchNormalization, FusedConvolution
+        from resnet50.training.fused import FusedBatchNormalization, FusedConvolution, pass_biases
 
         replacements = {layers.BatchNormalization: FusedBatchNormalization, layers.Conv2D: FusedConvolution}
 
@@ -71,15 +70,9 @@ def training_twin(model: keras.Model, precision: str) -> keras.Model:
 
     twin = keras.models.clone_model(model, clone_function=convert)
     twin.set_weights(model.get_weights())
-    for layer in twin.layers:
-        if hasattr(layer, "bias_learns"):
-            layer.bias_learns = partial(_bias_learns, [node.operation for node in layer._outbound_nodes])
+    if replacements:
+        pass_biases(twin)
     return twin
-
-
-def _bias_learns(followers: list[layers.Layer]) -> bool:
-    """Tell whether the bias of a convolution moves anything that the given layers make of its output."""
-    return any(not isinstance(layer, layers.BatchNormalization) or not layer.trainable for layer in followers)
 
 
 def _has_bfloat16() -> bool:
