@@ -126,4 +126,4 @@ def _show(found: Similarity, names: Sequence[str], reports: dict[str, Report]) -
 
 
 def _cell(correlation: Correlation) -> str:
-    return f"{correlation.value:5.2f} {correlation.chance:6.2f} {correlation.p:6.3f}"
+    return f"{correlation.value:z5.2f} {correlation.chance:z6.2f} {correlation.p:6.3f}"

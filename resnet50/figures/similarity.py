@@ -90,7 +90,7 @@ def _draw(axes: Axes, y: float, correlation: Correlation, color: str, *, bold: b
         markerfacecolor=color if found else "white", markeredgewidth=1.6, linestyle="none",
     )  # fmt: skip
     right = correlation.value < 0.72
-    words = f"{correlation.value:.2f}".replace("-", "\N{MINUS SIGN}")
+    words = f"{correlation.value:z.2f}".replace("-", "\N{MINUS SIGN}")
     axes.annotate(
         words, (correlation.value, y), (9 if right else -9, 0), textcoords="offset points",
         fontsize=theme.SMALL, color=theme.shade(color, 0.85), family=theme.FONT,
