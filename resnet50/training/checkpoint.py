@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -59,6 +59,7 @@ class Checkpoint(keras.callbacks.Callback):
         every: Epochs between writings; the last epoch is always written.
         epochs: Epoch of the run at which the phase ends, if nothing stops it.
         others: The callbacks whose memory is kept.
+        before: Called before each writing, to write what must not be older than the checkpoint.
     """
 
     def __init__(
@@ -69,8 +70,10 @@ class Checkpoint(keras.callbacks.Callback):
         every: int,
         epochs: int,
         others: Sequence[keras.callbacks.Callback],
+        before: Callable[[], None] | None = None,
     ) -> None:
         super().__init__()
+        self._before = before
         self._path, self._position, self._every, self._epochs, self._others = path, position, every, epochs, others
         self._memories: list[dict[str, Any]] = []
 
@@ -119,6 +122,8 @@ class Checkpoint(keras.callbacks.Callback):
         """Write the state if it is time."""
         finished, stopped = epoch + 1, self.model.stop_training
         if finished % self._every == 0 or finished == self._epochs or stopped:
+            if self._before:
+                self._before()
             self._write(finished, stopped)
 
     def _write(self, epoch: int, stopped: bool) -> None:

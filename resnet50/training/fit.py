@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -267,12 +268,12 @@ def _run(
             metrics=metrics,
         )
 
-    def save_best(logs: dict[str, float]) -> None:
-        classifier(_floats(logs)).save(folder.best)
+    def take_best(logs: dict[str, float]) -> Callable[[], None]:
+        return partial(classifier(_floats(logs)).save, folder.best)
 
     history = WriteHistory(folder.history)
-    best = [KeepBest(save_best)] if begun.held_out else []
-    _fit(twin, begun, history, [*best, *callbacks], progress)
+    best = KeepBest(take_best) if begun.held_out else None
+    _fit(twin, begun, history, best, callbacks, progress)
     trained = Classifier.load(folder.best) if recipe.keep == "best" else classifier({})
     trained.save(folder.model)  # whatever becomes of its report
     report = write_report(
@@ -289,6 +290,7 @@ def _fit(
     twin: keras.Model,
     begun: _Begun,
     history: WriteHistory,
+    best: KeepBest | None,
     callbacks: Sequence[keras.callbacks.Callback],
     progress: keras.callbacks.Callback | None,
 ) -> None:
@@ -317,9 +319,14 @@ def _fit(
         )
         history.phase = position.phase + 1 if recipe.before else None
         average = [AverageEpochs(recipe.average_epochs, end)] if phase is recipe else []
-        keeping = [history, *average, *remembered, *phase_callbacks(phase)]
+        keeping = [history, *average, *([best] if best else []), *remembered, *phase_callbacks(phase)]
         checkpoint = Checkpoint(
-            folder.checkpoint, position=position, every=recipe.checkpoint_epochs, epochs=end, others=keeping
+            folder.checkpoint,
+            position=position,
+            every=recipe.checkpoint_epochs,
+            epochs=end,
+            others=keeping,
+            before=best.write if best else None,
         )
         if isinstance(progress, Progress):
             progress.begin_phase(position.phase, position.began)

@@ -74,11 +74,19 @@ def test_an_absurd_loss_stops_at_the_end_of_the_epoch(model):
 
 
 def test_the_best_is_the_highest_accuracy_then_the_lowest_loss():
-    saved = []
-    best = KeepBest(lambda logs: saved.append(logs["n"]))
+    taken, written = [], []
+
+    def take(logs):
+        taken.append(logs["n"])
+        return lambda: written.append(logs["n"])
+
+    best = KeepBest(take)
     for n, (accuracy, loss) in enumerate([(0.5, 1.0), (0.5, 1.1), (0.5, 0.9), (0.4, 0.1), (0.6, 2.0), (0.6, 2.0)]):
         best.on_epoch_end(n, {"val_accuracy": accuracy, "val_loss": loss, "n": n})
-    assert saved == [0, 2, 4]
+        if n in (3, 4, 5):
+            best.write()
+    assert taken == [0, 2, 4]
+    assert written == [2, 4]  # the last that was taken, and each once
     assert (best.best_accuracy, best.best_loss) == (0.6, 2.0)
 
 

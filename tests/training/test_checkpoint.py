@@ -283,3 +283,14 @@ def test_a_disk_that_fills_up_leaves_the_last_checkpoint(pictures, tmp_path, mon
     monkeypatch.undo()
     assert Checkpoint(path, position=Position(), every=1, epochs=3, others=[]).restore(model) == 1
     assert [file.name for file in tmp_path.iterdir()] == ["last.h5"]
+
+
+def test_what_must_not_be_older_than_a_checkpoint_is_written_before_it(pictures, tmp_path):
+    model = keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Flatten(), keras.layers.Dense(6, "softmax")])
+    model.compile("sgd", "categorical_crossentropy")
+    path, there = tmp_path / "last.h5", []
+    checkpoint = Checkpoint(
+        path, position=Position(), every=2, epochs=3, others=[], before=lambda: there.append(path.exists())
+    )
+    model.fit(Batches(pictures.training, 8), epochs=3, shuffle=False, verbose=0, callbacks=[checkpoint])
+    assert there == [False, True]  # with the checkpoints of epochs 2 and 3
