@@ -47,7 +47,8 @@ def grad_cam(model: keras.Model, images: np.ndarray, classes: np.ndarray, *, bat
     heats = np.zeros((len(images), *images.shape[1:3]), np.float32)
     for start in range(0, len(images), batch_size):
         some = slice(start, start + batch_size)
-        maps = body.predict_on_batch(images[some])  # (batch, h, w, channels)
+        # called, since to compile it for a few pictures takes longer than to compute them
+        maps = ops.convert_to_numpy(body(images[some], training=False))  # (batch, h, w, channels)
         columns = kernel[:, classes[some]].T  # (batch, d): a score is its column times the features, plus a constant
         slopes = gradient(partial(_score, tail=tail, columns=columns), maps)
         heat = np.einsum("nhwk,nk->nhw", maps, slopes.mean(axis=(1, 2)))
