@@ -28,15 +28,14 @@ SETTINGS = {"224": (224, 16), "64": (64, 32)}
 
 def kind(name: str, operation: str) -> str:
     """Tell what an operation is for, by its name in the graph and its type."""
-    back = "gradient_tape" in name
     if operation == "Cast":
         return "casts"
+    back = "gradient_tape" in name
     if "_bn" in name or "FusedBatchNorm" in operation:
-        return "batch norm, its gradients" if back else "batch norm"
-    if "Conv2DBackpropFilter" in operation:
-        return "convolutions, gradients of kernels"
+        return "batch norm, gradients" if back else "batch norm"
     if "Conv2D" in operation or "MatMul" in operation or "Gather" in operation:
-        return "convolutions, other gradients" if back else "convolutions"
+        # gradients of our own carry no layer's name
+        return "convolutions, gradients" if back or "_conv" not in name else "convolutions"
     if "adam" in name.lower() or operation.startswith("ResourceApply"):
         return "optimizer"
     return "ReLU, sums, biases, pooling and the rest"
