@@ -1,7 +1,8 @@
 """Where the time of a training step goes, by TensorFlow's profiler: ours beside keras.applications.
 
-One operation runs at a time here (with both cores), so that times add up to a step; a usual step runs two at once and
-takes some hundredths less. What is left of a step when all operations are counted is starting them, and waiting.
+One operation runs at a time here (with both cores), so that times add up to a step; a usual step runs two at once, and
+nothing looks on, so that it takes less, by the more the smaller its operations are. What is left of a step when all
+operations are counted is starting them, and waiting.
 
 Run: ``python benchmarks/step_profile.py``; writes ``benchmarks/results/step-profile.json``.
 """
