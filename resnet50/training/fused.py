@@ -29,7 +29,8 @@ class FusedConvolution(layers.Conv2D):
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """Convolve ``(batch, height, width, channels)``."""
         _, height, width, channels = inputs.shape
-        small = height and width and height * width <= _SMALL and self.strides == (1, 1)
+        plain = self.strides == self.dilation_rate == (1, 1) and self.groups == 1
+        small = plain and height and width and height * width <= _SMALL
         if small and self.kernel_size == (1, 1):
             flat = tf.matmul(tf.reshape(inputs, (-1, channels)), tf.reshape(self.kernel, (channels, self.filters)))
             outputs = tf.reshape(flat, (-1, height, width, self.filters))

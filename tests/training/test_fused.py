@@ -104,6 +104,17 @@ def test_a_convolution_is_keras_own(side, kernel, strides, use_bias):
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-3)
 
 
+@pytest.mark.parametrize("kernel", [1, 3])
+@pytest.mark.parametrize("numbers", [{"groups": 2}, {"dilation_rate": 2}, {"padding": "valid"}, {"strides": 2}])
+def test_what_is_not_a_plain_convolution_stays_keras_own(kernel, numbers):
+    x = np.random.default_rng(8).normal(size=(3, 4, 4, 8)).astype("float32")
+    numbers = {"padding": "same", **numbers}
+    plain = convolved(keras.layers.Conv2D(6, kernel, **numbers), x)
+    fused = convolved(FusedConvolution(6, kernel, dtype="mixed_bfloat16", **numbers), x)
+    for expected, found in zip(plain, fused, strict=True):
+        np.testing.assert_allclose(tf.cast(found, "float32"), expected, atol=0.02 * np.abs(expected).max())
+
+
 @pytest.mark.parametrize("kernel", [3, 5, (1, 3), (2, 4)])
 @pytest.mark.parametrize("side", [2, 3, 7])
 def test_small_maps_in_bfloat16_are_convolved_as_in_float32(side, kernel):
