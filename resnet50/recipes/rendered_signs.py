@@ -1,8 +1,8 @@
 """Rendered signs: drawn hands that show 0 to 5, so that training needs no download. They are not SIGNS.
 
-Command: ``resnet50 train rendered-signs``. On two cores with AVX512-BF16 it took 263 to 279 s, before the step
-became faster, and reaches, on the test pictures, 91.9 % on average over seeds 0 to 2, from 90.0 to 94.2 %, sd 2.1,
-where a linear classifier gets 39.2 % (``benchmarks/results/accuracy-rendered-signs.json``).
+Command: ``resnet50 train rendered-signs``. On two cores with AVX512-BF16 it takes 138 to 143 s and reaches, on
+the test pictures, 91.9 % on average over seeds 0 to 2, from 91.7 to 92.5 %, sd 0.5, where a linear classifier gets
+39.2 % (``benchmarks/results/accuracy-rendered-signs.json``).
 """
 
 from __future__ import annotations
