@@ -19,12 +19,11 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from training import SETTINGS
+
 from resnet50.benchmark.training import CONTENDERS, STEPS
 
 RESULTS = Path(__file__).parent / "results" / "step-profile.json"
-
-SETTINGS = {"224": (224, 16), "64": (64, 32)}
-"""Side in pixels and pictures in a step."""
 
 
 def kind(name: str, operation: str) -> str:

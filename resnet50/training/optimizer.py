@@ -112,7 +112,7 @@ def _decoupled(kind: type[keras.optimizers.Adam]) -> Any:
     class AdamW(kind):
         """Adam whose rate is multiplied by a factor for each weight, and whose decay follows that rate.
 
-        Keras' own decay takes two more passes over the weights, and knows one rate.
+        Keras' own decay knows one rate, and reads and writes the weights more often.
 
         Args:
             rate: Learning rate or schedule.
