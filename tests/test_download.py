@@ -36,9 +36,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         for header in headers:
             self.send_header(*header)
         self.end_headers()
-        self.wfile.write(body)
         if entry is not None:
+            # before the body: the client may be done with it before this thread goes on
             entry[2] = len(body)
+        self.wfile.write(body)
 
     def serve_range(self, entry, start):
         if start >= len(CONTENT):
