@@ -115,7 +115,7 @@ def test_is_saved_uncompiled_whatever_trained_it(tmp_path):
 def run(script, *arguments, backend):
     environment = os.environ | {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
     command = [sys.executable, "-c", script, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment, check=False)
 
 
 @pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])

@@ -155,10 +155,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def serve_stall(self, entry, _):
         self.send(CONTENT[:1000], declared=len(CONTENT), entry=entry)
-        self.server.release.wait(5)
+        self.server.release.wait(60)
 
     def serve_silent(self, *_):
-        self.server.release.wait(5)
+        self.server.release.wait(60)
 
     def serve_huge(self, *_):
         self.send(CONTENT, declared=10**12)
@@ -377,7 +377,7 @@ def test_stalled_connection(server, folder, page):
     began = time.monotonic()
     text = failure(wanted(server, page), folder, timeout=0.2)
     assert "nothing came for 0.2 seconds" in text
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 30
 
 
 def test_nobody_listens(server, folder):

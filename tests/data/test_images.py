@@ -466,7 +466,7 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="reads the memory of 
 
 def probe(paths):
     done = subprocess.run(
-        [sys.executable, "-c", PROBE, *map(str, paths)], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", PROBE, *map(str, paths)], capture_output=True, text=True, timeout=300, check=True
     )
     assert done.stderr == ""  # neither Pillow's warnings and log nor what libtiff prints
     return [json.loads(line) for line in done.stdout.splitlines()]

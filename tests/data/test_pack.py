@@ -244,7 +244,7 @@ packing.pack(
 def test_a_killed_one_leaves_nothing_for_long(tmp_path, monkeypatch):
     paths = pictures(tmp_path / "in")
     out = tmp_path / "out" / "out.h5"
-    done = subprocess.run([sys.executable, "-c", KILLED, tmp_path / "in", out], timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-c", KILLED, tmp_path / "in", out], timeout=300, check=False)
     assert done.returncode == -signal.SIGKILL
     leftovers = [entry.name for entry in out.parent.iterdir()]
     assert len(leftovers) == 1

@@ -201,7 +201,7 @@ def test_two_processes_at_once_do_not_disturb_each_other(tmp_path, cache):
         "print(load_splits(sys.argv[1], side=64).splits['training'].fingerprint)"
     )
     both = [subprocess.Popen([sys.executable, "-c", script, root], stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    told = [process.communicate(timeout=60)[0] for process in both]
+    told = [process.communicate(timeout=300)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0]
     assert told[0] == told[1] == load_splits(root, side=64).splits["training"].fingerprint + "\n"
     assert [entry.suffix for entry in cache.iterdir()] == [".h5"]
