@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
@@ -72,8 +73,78 @@ def _neighbours(inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     padded = tf.pad(inputs, [(0, 0), (above, down - 1 - above), (left, across - 1 - left), (0, 0)])
     places = np.arange(padded.shape[1] * padded.shape[2]).reshape(padded.shape[1:3])
     seen = np.lib.stride_tricks.sliding_window_view(places, (down, across)).ravel()
-    rows = tf.gather(tf.reshape(padded, (-1, places.size, channels)), seen, axis=1)
+    rows = tf.gather(_places(padded), seen, axis=1)
     return tf.reshape(rows, (-1, down * across * channels))
+
+
+class Thinning(layers.Layer):
+    """The places of a feature map, ``(batch, height, width, channels)``, that a 1x1 convolution with strides looks at.
+
+    Args:
+        strides: Down and across.
+        options: Of Keras' layers.
+    """
+
+    def __init__(self, strides: tuple[int, int], **options: Any) -> None:
+        super().__init__(**options)
+        self.strides = strides
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Return ``(batch, ceil(height / down), ceil(width / across), channels)``."""
+        return _thin(inputs, *self.strides)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Return the shape of what `call` returns."""
+        batch, height, width, channels = input_shape
+        down, across = self.strides
+        return batch, height and -(-height // down), width and -(-width // across), channels
+
+
+def share_thinning() -> Callable[..., Any]:
+    """Return how to call the layers of a clone so that 1x1 convolutions with strides become `Thinning` and plain ones.
+
+    Those of the same strides on the same feature map, as a block's first and its shortcut's, share one: three quarters
+    of the map are then read and their zero gradients written once, not by each, and the gradients are added while they
+    are small.
+    """
+    thinned: dict[tuple[int, tuple[int, int]], keras.KerasTensor] = {}
+
+    def call(layer: layers.Layer, *inputs: Any, **options: Any) -> Any:
+        strided = isinstance(layer, FusedConvolution) and layer.kernel_size == (1, 1) and layer.strides != (1, 1)
+        if strided and None not in inputs[0].shape[1:]:
+            key = id(inputs[0]), layer.strides
+            if key not in thinned:
+                thinning = Thinning(layer.strides, name=f"{layer.name}_thinning", dtype=layer.dtype_policy)
+                thinned[key] = thinning(*inputs)
+            layer.strides = (1, 1)
+            inputs = (thinned[key],)
+        return layer(*inputs, **options)
+
+    return call
+
+
+def _thin(inputs: tf.Tensor, down: int, across: int) -> tf.Tensor:
+    """Take every so many-th place; by gathering, since TensorFlow's strided slice takes ten times as long."""
+    _, height, width, channels = inputs.shape
+    taken = np.arange(height * width).reshape(height, width)[::down, ::across]
+    origins = np.full(height * width, taken.size)  # what was not taken takes a place of zeros behind the others
+    origins[taken] = np.arange(taken.size).reshape(taken.shape)
+
+    @tf.custom_gradient
+    def thin(inputs: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
+        def gradient(upstream: tf.Tensor) -> tf.Tensor:
+            padded = tf.pad(_places(upstream), [(0, 0), (0, 1), (0, 0)])
+            return tf.reshape(tf.gather(padded, origins, axis=1), (-1, height, width, channels))
+
+        return tf.reshape(tf.gather(_places(inputs), taken.ravel(), axis=1), (-1, *taken.shape, channels)), gradient
+
+    return thin(inputs)
+
+
+def _places(feature_map: tf.Tensor) -> tf.Tensor:
+    """Line the places up, ``(batch, height * width, channels)``."""
+    _, height, width, channels = feature_map.shape
+    return tf.reshape(feature_map, (-1, height * width, channels))
 
 
 class FusedBatchNormalization(layers.BatchNormalization):

@@ -49,9 +49,11 @@ def training_twin(model: keras.Model, precision: str) -> keras.Model:
         original.
     """
     replacements: dict[type, Any] = {}
+    call = None
     if keras.backend.backend() == "tensorflow":
-        from resnet50.training.fused import FusedBatchNormalization, FusedConvolution, pass_biases
+        from resnet50.training.fused import FusedBatchNormalization, FusedConvolution, pass_biases, share_thinning
 
+        call = share_thinning()
         replacements = {layers.BatchNormalization: FusedBatchNormalization, layers.Conv2D: FusedConvolution}
 
     def convert(layer: keras.layers.Layer) -> keras.layers.Layer:
@@ -68,7 +70,7 @@ def training_twin(model: keras.Model, precision: str) -> keras.Model:
         copy.trainable = layer.trainable
         return copy
 
-    twin = keras.models.clone_model(model, clone_function=convert)
+    twin = keras.models.clone_model(model, clone_function=convert, call_function=call)
     twin.set_weights(model.get_weights())
     if replacements:
         pass_biases(twin)
