@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,8 @@ import tensorflow as tf
 from keras import layers, optimizers
 
 # Places (height times width) of a feature map up to which a matrix product takes less time than oneDNN's convolution:
-_SMALL = 16 * 16  # a 1x1 convolution; in bfloat16 also the gradient of a larger kernel
+_POINTWISE = 28 * 28  # a 1x1 convolution
+_SMALL = 16 * 16  # in bfloat16 also the gradient of a larger kernel
 _TINY = 2 * 2  # in bfloat16 any convolution
 
 
@@ -31,11 +33,11 @@ class FusedConvolution(layers.Conv2D):
         """Convolve ``(batch, height, width, channels)``."""
         _, height, width, channels = inputs.shape
         plain = self.strides == self.dilation_rate == (1, 1) and self.groups == 1
-        small = plain and height and width and height * width <= _SMALL
-        if small and self.kernel_size == (1, 1):
+        places = height * width if plain and height and width else math.inf
+        if self.kernel_size == (1, 1) and places <= _POINTWISE:
             flat = tf.matmul(tf.reshape(inputs, (-1, channels)), tf.reshape(self.kernel, (channels, self.filters)))
             outputs = tf.reshape(flat, (-1, height, width, self.filters))
-        elif small and self.padding == "same" and inputs.dtype == tf.bfloat16:
+        elif places <= _SMALL and self.padding == "same" and inputs.dtype == tf.bfloat16:
             outputs = _convolve_small(inputs, tf.convert_to_tensor(self.kernel))
         else:
             outputs = self.convolution_op(inputs, self.kernel)
@@ -155,11 +157,14 @@ class FusedBatchNormalization(layers.BatchNormalization):
 
     Attributes:
         bias_left_out: Returns the bias, ``(channels,)``, that the convolution in front did not add, if any.
+        by_rows: Whether each row of a feature map is taken for one of its own. The numbers are the same; oneDNN is
+            faster at it, while TensorFlow no longer makes one operation of this and a ReLU that follows.
 
     Source: Ioffe and Szegedy 2015, arXiv:1502.03167, algorithms 1 and 2.
     """
 
     bias_left_out: Callable[[], tf.Tensor | None] = staticmethod(lambda: None)
+    by_rows = False
 
     def call(self, inputs: tf.Tensor, training: bool | None = None, mask: None = None) -> tf.Tensor:
         """Normalise ``(batch, height, width, channels)``; in training also move the statistics."""
@@ -168,8 +173,9 @@ class FusedBatchNormalization(layers.BatchNormalization):
         if bias is not None:
             beta = _with_idle(tf.convert_to_tensor(beta), bias)
             expected -= bias
+        shape = tf.shape(inputs)
         outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
-            inputs,
+            tf.reshape(inputs, (-1, 1, shape[2], shape[3])) if self.by_rows else inputs,
             self.gamma,
             beta,
             mean=None if learning else expected,
@@ -184,11 +190,26 @@ class FusedBatchNormalization(layers.BatchNormalization):
             mean = mean if bias is None else mean + bias
             for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
                 moving.assign(moving * self.momentum + batch * (1 - self.momentum))
-        return outputs
+        return tf.reshape(outputs, shape) if self.by_rows else outputs
 
 
-def pass_biases(model: keras.Model) -> None:
-    """Have each batch norm, as long as it learns, account for the bias of a convolution that it alone follows."""
+class FusedRescaling(layers.Rescaling):
+    """Keras' rescaling of pictures, row by row: TensorFlow is slow at repeating three numbers, one for each channel."""
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Rescale ``(batch, height, width, channels)``."""
+        _, height, width, channels = inputs.shape
+        scale, offset = (np.resize(np.asarray(v, self.compute_dtype), width * channels) for v in (self.scale, self.offset))
+        rows = tf.cast(tf.reshape(inputs, (-1, height, width * channels)), self.compute_dtype)
+        return tf.reshape(rows * scale + offset, (-1, height, width, channels))
+
+
+def look_ahead(model: keras.Model) -> None:
+    """Let each layer use what it can know from those that follow it.
+
+    Each batch norm, as long as it learns, accounts for the bias of a convolution that it alone follows. One that no
+    ReLU follows goes by rows.
+    """
     for layer in model.layers:
         followers = [node.operation for node in layer._outbound_nodes]
         if (
@@ -199,6 +220,8 @@ def pass_biases(model: keras.Model) -> None:
             and isinstance(followers[0], FusedBatchNormalization)
         ):
             _pass_bias(layer, followers[0])
+        if isinstance(layer, FusedBatchNormalization):
+            layer.by_rows = not any(isinstance(follower, layers.Activation | layers.ReLU) for follower in followers)
 
 
 def _pass_bias(convolution: FusedConvolution, norm: FusedBatchNormalization) -> None:

@@ -51,10 +51,20 @@ def training_twin(model: keras.Model, precision: str) -> keras.Model:
     replacements: dict[type, Any] = {}
     call = None
     if keras.backend.backend() == "tensorflow":
-        from resnet50.training.fused import FusedBatchNormalization, FusedConvolution, pass_biases, share_thinning
+        from resnet50.training.fused import (
+            FusedBatchNormalization,
+            FusedConvolution,
+            FusedRescaling,
+            look_ahead,
+            share_thinning,
+        )
 
         call = share_thinning()
-        replacements = {layers.BatchNormalization: FusedBatchNormalization, layers.Conv2D: FusedConvolution}
+        replacements = {
+            layers.Rescaling: FusedRescaling,
+            layers.Conv2D: FusedConvolution,
+            layers.BatchNormalization: FusedBatchNormalization,
+        }
 
     def convert(layer: keras.layers.Layer) -> keras.layers.Layer:
         config = layer.get_config()
@@ -73,7 +83,7 @@ def training_twin(model: keras.Model, precision: str) -> keras.Model:
     twin = keras.models.clone_model(model, clone_function=convert, call_function=call)
     twin.set_weights(model.get_weights())
     if replacements:
-        pass_biases(twin)
+        look_ahead(twin)
     return twin
 
 

@@ -8,7 +8,7 @@ import pytest
 
 tf = pytest.importorskip("tensorflow", reason="the fused operations are TensorFlow's")
 
-from resnet50.training.fused import FusedAdam, FusedBatchNormalization, FusedConvolution, pass_biases  # noqa: E402
+from resnet50.training.fused import FusedAdam, FusedBatchNormalization, FusedConvolution, look_ahead  # noqa: E402
 
 
 def both():
@@ -158,7 +158,7 @@ def test_a_bias_that_batch_norm_takes_over_does_what_it_did(learning, training):
     for kinds in ((keras.layers.Conv2D, keras.layers.BatchNormalization), (FusedConvolution, FusedBatchNormalization)):
         convolution, norm, model = pair(*kinds)
         norm.trainable = learning
-        pass_biases(model)
+        look_ahead(model)
         weights = [convolution.kernel.value, convolution.bias.value, norm.gamma.value, norm.beta.value]
         with tf.GradientTape() as tape:
             y = model(x, training=training)
@@ -178,7 +178,7 @@ def test_a_bias_that_batch_norm_takes_over_does_what_it_did(learning, training):
 
 def test_a_bias_under_an_activation_stays_where_it_is():
     convolution, norm, model = pair(FusedConvolution, FusedBatchNormalization, activation="relu")
-    pass_biases(model)
+    look_ahead(model)
     assert convolution.adds_bias()
     assert norm.bias_left_out() is None
 
@@ -186,6 +186,6 @@ def test_a_bias_under_an_activation_stays_where_it_is():
 def test_a_bias_that_others_see_stays_where_it_is():
     convolution, norm, model = pair(FusedConvolution, FusedBatchNormalization)
     model = keras.Model(model.input, [model.output, keras.layers.ReLU()(convolution.output)])
-    pass_biases(model)
+    look_ahead(model)
     assert convolution.adds_bias()
     assert norm.bias_left_out() is None
