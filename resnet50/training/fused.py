@@ -1,4 +1,4 @@
-"""Convolution, batch norm and Adam in the fewest TensorFlow operations, for the twin that trains."""
+"""Layers and Adam in the fewest TensorFlow operations, for the twin that trains."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 from keras import layers, optimizers
@@ -21,7 +20,7 @@ class FusedConvolution(layers.Conv2D):
     """Keras' convolution, on small feature maps by matrix products, and without the work that batch norm undoes.
 
     Same weights, same results to rounding. Batch norm takes its channels' means away, so that a bias in front of it
-    changes nothing but the mean and has the gradient zero: `pass_biases` spares the passes over the feature map.
+    changes nothing but the mean and has the gradient zero: `leave_bias_to` spares the passes over the feature map.
 
     Attributes:
         adds_bias: Tells whether the bias, if any, is added here.
@@ -29,11 +28,16 @@ class FusedConvolution(layers.Conv2D):
 
     adds_bias: Callable[[], bool] = staticmethod(lambda: True)
 
+    def leave_bias_to(self, norm: FusedBatchNormalization) -> None:
+        """Have the one layer that follows account for the bias, as long as it learns."""
+        self.adds_bias = lambda: not norm.trainable
+        norm.bias_left_out = lambda: tf.cast(self.bias, tf.float32) if norm.trainable else None
+
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """Convolve ``(batch, height, width, channels)``."""
         _, height, width, channels = inputs.shape
         plain = self.strides == self.dilation_rate == (1, 1) and self.groups == 1
-        places = height * width if plain and height and width else math.inf
+        places = height * width if plain else math.inf
         if self.kernel_size == (1, 1) and places <= _POINTWISE:
             flat = tf.matmul(tf.reshape(inputs, (-1, channels)), tf.reshape(self.kernel, (channels, self.filters)))
             outputs = tf.reshape(flat, (-1, height, width, self.filters))
@@ -100,29 +104,6 @@ class Thinning(layers.Layer):
         batch, height, width, channels = input_shape
         down, across = self.strides
         return batch, height and -(-height // down), width and -(-width // across), channels
-
-
-def share_thinning() -> Callable[..., Any]:
-    """Return how to call the layers of a clone so that 1x1 convolutions with strides become `Thinning` and plain ones.
-
-    Those of the same strides on the same feature map, as a block's first and its shortcut's, share one: three quarters
-    of the map are then read and their zero gradients written once, not by each, and the gradients are added while they
-    are small.
-    """
-    thinned: dict[tuple[int, tuple[int, int]], keras.KerasTensor] = {}
-
-    def call(layer: layers.Layer, *inputs: Any, **options: Any) -> Any:
-        strided = isinstance(layer, FusedConvolution) and layer.kernel_size == (1, 1) and layer.strides != (1, 1)
-        if strided and None not in inputs[0].shape[1:]:
-            key = id(inputs[0]), layer.strides
-            if key not in thinned:
-                thinning = Thinning(layer.strides, name=f"{layer.name}_thinning", dtype=layer.dtype_policy)
-                thinned[key] = thinning(*inputs)
-            layer.strides = (1, 1)
-            inputs = (thinned[key],)
-        return layer(*inputs, **options)
-
-    return call
 
 
 def _thin(inputs: tf.Tensor, down: int, across: int) -> tf.Tensor:
@@ -199,34 +180,10 @@ class FusedRescaling(layers.Rescaling):
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """Rescale ``(batch, height, width, channels)``."""
         _, height, width, channels = inputs.shape
-        scale, offset = (np.resize(np.asarray(v, self.compute_dtype), width * channels) for v in (self.scale, self.offset))
-        rows = tf.cast(tf.reshape(inputs, (-1, height, width * channels)), self.compute_dtype)
+        numbers = width * channels
+        scale, offset = (np.resize(np.asarray(v, self.compute_dtype), numbers) for v in (self.scale, self.offset))
+        rows = tf.cast(tf.reshape(inputs, (-1, height, numbers)), self.compute_dtype)
         return tf.reshape(rows * scale + offset, (-1, height, width, channels))
-
-
-def look_ahead(model: keras.Model) -> None:
-    """Let each layer use what it can know from those that follow it.
-
-    Each batch norm, as long as it learns, accounts for the bias of a convolution that it alone follows. One that no
-    ReLU follows goes by rows.
-    """
-    for layer in model.layers:
-        followers = [node.operation for node in layer._outbound_nodes]
-        if (
-            isinstance(layer, FusedConvolution)
-            and layer.use_bias
-            and layer.activation is keras.activations.linear
-            and len(followers) == 1
-            and isinstance(followers[0], FusedBatchNormalization)
-        ):
-            _pass_bias(layer, followers[0])
-        if isinstance(layer, FusedBatchNormalization):
-            layer.by_rows = not any(isinstance(follower, layers.Activation | layers.ReLU) for follower in followers)
-
-
-def _pass_bias(convolution: FusedConvolution, norm: FusedBatchNormalization) -> None:
-    convolution.adds_bias = lambda: not norm.trainable
-    norm.bias_left_out = lambda: tf.cast(convolution.bias, tf.float32) if norm.trainable else None
 
 
 @tf.custom_gradient

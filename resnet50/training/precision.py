@@ -40,7 +40,7 @@ def training_twin(model: keras.Model, precision: str) -> keras.Model:
     """Copy a model into the form that trains fastest on this backend.
 
     Args:
-        model: Flat functional float32 model; not changed.
+        model: Flat functional float32 model for pictures of one size; not changed.
         precision: ``"float32"`` or ``"bfloat16"``: what the layers between the pixels' normalisation and the head
             compute in. Weights are float32 either way.
 
@@ -51,13 +51,8 @@ def training_twin(model: keras.Model, precision: str) -> keras.Model:
     replacements: dict[type, Any] = {}
     call = None
     if keras.backend.backend() == "tensorflow":
-        from resnet50.training.fused import (
-            FusedBatchNormalization,
-            FusedConvolution,
-            FusedRescaling,
-            look_ahead,
-            share_thinning,
-        )
+        from resnet50.training.fused import FusedBatchNormalization, FusedConvolution, FusedRescaling
+        from resnet50.training.rewiring import look_ahead, share_thinning
 
         call = share_thinning()
         replacements = {

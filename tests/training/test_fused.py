@@ -8,7 +8,7 @@ import pytest
 
 tf = pytest.importorskip("tensorflow", reason="the fused operations are TensorFlow's")
 
-from resnet50.training.fused import FusedAdam, FusedBatchNormalization, FusedConvolution, look_ahead  # noqa: E402
+from resnet50.training.fused import FusedAdam, FusedBatchNormalization, FusedConvolution, FusedRescaling  # noqa: E402
 
 
 def both():
@@ -65,6 +65,14 @@ def test_bfloat16_stays_bfloat16_outside_and_float32_inside():
     assert y.dtype == tf.bfloat16
     assert {weight.dtype for weight in half.weights} == {"float32"}
     np.testing.assert_allclose(tf.cast(y, "float32"), fused(x, training=True), atol=0.05)
+
+
+@pytest.mark.parametrize("numbers", [(1 / 255, 0), ([0.5, 2, 3], [-1, 0, 4])])
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_rescaling_is_keras_own(numbers, dtype):
+    x = np.random.default_rng(9).uniform(0, 256, (2, 4, 5, 3)).astype(dtype)
+    plain, fused = keras.layers.Rescaling(*numbers), FusedRescaling(*numbers)
+    np.testing.assert_allclose(fused(x), plain(x), rtol=1e-6)
 
 
 def adam_fit(kind, weight_decay):
@@ -138,54 +146,3 @@ def convolved(layer, x):
         y = layer(inputs)
         loss = tf.reduce_sum(tf.cast(y, "float32") * np.random.default_rng(5).normal(size=y.shape))
     return [y, *tape.gradient(loss, [inputs, *(weight.value for weight in layer.weights)])]
-
-
-def pair(convolution, norm, activation=None):
-    """Return a convolution, the batch norm that follows it, and the model of both."""
-    inputs = keras.Input((5, 5, 3))
-    first, second = convolution(4, 3, activation=activation), norm()
-    model = keras.Model(inputs, second(first(inputs)))
-    draw = np.random.default_rng(7)
-    model.set_weights([draw.uniform(1, 2, weight.shape) for weight in model.weights])
-    return first, second, model
-
-
-@pytest.mark.parametrize("training", [True, False])
-@pytest.mark.parametrize("learning", [True, False])
-def test_a_bias_that_batch_norm_takes_over_does_what_it_did(learning, training):
-    x = np.random.default_rng(6).normal(size=(6, 5, 5, 3)).astype("float32")
-    results = []
-    for kinds in ((keras.layers.Conv2D, keras.layers.BatchNormalization), (FusedConvolution, FusedBatchNormalization)):
-        convolution, norm, model = pair(*kinds)
-        norm.trainable = learning
-        look_ahead(model)
-        weights = [convolution.kernel.value, convolution.bias.value, norm.gamma.value, norm.beta.value]
-        with tf.GradientTape() as tape:
-            y = model(x, training=training)
-            loss = tf.reduce_sum(y * tf.cos(y))
-        results.append([y, tape.gradient(loss, weights), norm.moving_mean.numpy(), norm.moving_variance.numpy()])
-    assert convolution.adds_bias() != learning
-    (y, gradients, *statistics), (own_y, own_gradients, *own_statistics) = results
-    np.testing.assert_allclose(own_y, y, rtol=1e-4, atol=1e-4)
-    np.testing.assert_allclose(own_statistics, statistics, rtol=1e-5)
-    if learning and not training:  # nothing learns so: the bias would have a gradient
-        return
-    for name, expected, found in zip(("kernel", "bias", "gamma", "beta"), gradients, own_gradients, strict=True):
-        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=2e-3, err_msg=name)
-    if learning:
-        np.testing.assert_array_equal(own_gradients[1], np.zeros(4))
-
-
-def test_a_bias_under_an_activation_stays_where_it_is():
-    convolution, norm, model = pair(FusedConvolution, FusedBatchNormalization, activation="relu")
-    look_ahead(model)
-    assert convolution.adds_bias()
-    assert norm.bias_left_out() is None
-
-
-def test_a_bias_that_others_see_stays_where_it_is():
-    convolution, norm, model = pair(FusedConvolution, FusedBatchNormalization)
-    model = keras.Model(model.input, [model.output, keras.layers.ReLU()(convolution.output)])
-    look_ahead(model)
-    assert convolution.adds_bias()
-    assert norm.bias_left_out() is None
