@@ -2,7 +2,8 @@
 
 One operation runs at a time here (with both cores), so that times add up to a step; a usual step runs two at once, and
 nothing looks on, so that it takes less, by the more the smaller its operations are. What is left of a step when all
-operations are counted is starting them, and waiting.
+operations are counted is starting them, and waiting. What the processor can do at most is judged by products of square
+bfloat16 matrices, the best of TensorFlow's and PyTorch's.
 
 Run: ``python benchmarks/step_profile.py``; writes ``benchmarks/results/step-profile.json``.
 """
@@ -15,6 +16,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -64,10 +66,30 @@ def profile(name: str, side: int, batch: int) -> dict[str, float]:
     return {"step": 1e3 * batch / rate, **dict(sorted(took.items()))}
 
 
+def products() -> dict[str, float]:
+    """Return the most operations a second, in billions, of bfloat16 matrix products; a multiplication and a sum are two."""
+    import tensorflow as tf
+    import torch
+
+    best: dict[str, float] = {}
+    for side in (512, 1024, 2048, 4096):
+        ours, theirs = tf.ones((side, side), tf.bfloat16), torch.ones((side, side), dtype=torch.bfloat16)
+        for name, multiply in (("TensorFlow", lambda a=ours: tf.matmul(a, a)), ("PyTorch", lambda a=theirs: a @ a)):
+            times = []
+            for _ in range(20):
+                began = time.perf_counter()
+                multiply()
+                times.append(time.perf_counter() - began)
+            best[name] = max(best.get(name, 0), 2 * side**3 / min(times) / 1e9)
+    return best
+
+
 def main() -> None:
     argparse.ArgumentParser(description=__doc__).parse_args()
     from resnet50.training.run import describe_environment
 
+    most = products()
+    print(json.dumps(most), flush=True)
     settings: dict[str, Any] = {}
     for setting, (side, batch) in SETTINGS.items():
         for name in CONTENDERS:
@@ -81,6 +103,7 @@ def main() -> None:
         "pictures in a step",
         "command": "python benchmarks/step_profile.py",
         **describe_environment(),
+        "billions of operations a second in bfloat16 products": most,
         "settings": settings,
     }
     RESULTS.write_text(json.dumps(told, indent=2) + "\n")
