@@ -27,6 +27,7 @@ def test_the_notebook_runs(tmp_path, monkeypatch):
     said = "".join(output.get("text", "") for output in shown)
     assert "rendered signs: 48 pictures to train with, 12 to test" in said
     assert "of 12 test pictures are right" in said
+    assert "WARNING" not in said
 
 
 def test_the_notebook_is_kept_without_data_of_others():
