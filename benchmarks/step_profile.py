@@ -21,9 +21,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from training import SETTINGS
-
 from resnet50.benchmark.training import CONTENDERS, STEPS
+from training import SETTINGS
 
 RESULTS = Path(__file__).parent / "results" / "step-profile.json"
 
