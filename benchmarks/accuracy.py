@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from resnet50 import Split
+from resnet50 import Dataset
 from resnet50.recipes import find_task
 
 
@@ -28,8 +28,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     options = parser.parse_args()
     task = find_task(options.recipe)
-    parts = task.load(options.data, side=task.RECIPE.side)
-    training, test = parts.training, parts.test
+    splits = task.load(options.data, image_size=task.RECIPE.image_size)
+    training, test = splits.train, splits.test
     linear = linear_accuracy(training, test)
     where = ["--data", options.data] if options.data else []
     runs: list[dict[str, float]] = []
@@ -47,7 +47,7 @@ def main() -> None:
         print(runs[-1], flush=True)
         accuracies = [run["accuracy"] for run in runs]
         result = {
-            "what": f"accuracy on the {len(test)} test pictures of {test.dataset}, trained on {len(training)}",
+            "what": f"accuracy on the {len(test)} test images of {test.name}, trained on {len(training)}",
             "command": f"python benchmarks/accuracy.py {options.recipe}"
             + (" --data DIR" if options.data else "")
             + ("" if options.seeds == [0, 1, 2, 3, 4] else f" --seeds {' '.join(map(str, options.seeds))}"),
@@ -59,16 +59,16 @@ def main() -> None:
             "linear_classifier": linear,
             "runs": runs,
             "recipe": recipe,
-            "fingerprint": {"training": training.fingerprint, "test": test.fingerprint},
+            "fingerprint": {"train": training.fingerprint, "test": test.fingerprint},
             **{name: environment[name] for name in ("backend", "versions", "machine", "commit", "precision")},
         }
         path = Path(__file__).parent / "results" / f"accuracy-{options.recipe}.json"
         path.write_text(json.dumps(result, indent=2) + "\n")
 
 
-def linear_accuracy(training: Split, test: Split) -> float:
+def linear_accuracy(training: Dataset, test: Dataset) -> float:
     """Test accuracy of ridge regression from pixels to classes, its strength chosen on a fifth of the training data."""
-    x, probe = (np.asarray(split.images).reshape(len(split), -1) / 127.5 - 1 for split in (training, test))
+    x, probe = (np.asarray(dataset.images).reshape(len(dataset), -1) / 127.5 - 1 for dataset in (training, test))
     y = np.eye(len(training.class_names))[training.labels]
     held_out = np.random.default_rng(0).permutation(len(x)) < len(x) // 5
     best = max(

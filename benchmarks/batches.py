@@ -1,4 +1,4 @@
-"""How fast `Batches` makes pictures, beside what a training step consumes and what Keras' own layers make.
+"""How fast `Batches` makes images, beside what a training step consumes and what Keras' own layers make.
 
 Run ``python benchmarks/batches.py``; it takes under a minute and writes ``benchmarks/results/batches.json``. All three
 are measured in turn in each repeat, so that whatever else the machine does falls on all of them alike.
@@ -19,14 +19,14 @@ import keras
 import tensorflow as tf
 from keras import layers
 
+from resnet50._io.files import atomic_path
+from resnet50.build import build_resnet50
 from resnet50.data.batches import Batches
-from resnet50.data.rendered_signs import rendered_signs
-from resnet50.files import atomic_path
-from resnet50.model import build_resnet50
+from resnet50.datasets.rendered_signs import rendered_signs
 from resnet50.recipes.signs import RECIPE
-from resnet50.training.memory import keep_freed_memory
+from resnet50.training.fast_cpu.memory import keep_freed_memory
+from resnet50.training.fast_cpu.precision import build_training_model, resolve_precision
 from resnet50.training.optimizer import build_optimizer
-from resnet50.training.precision import resolve_precision, training_twin
 from resnet50.training.run import describe_environment
 
 RESULTS = Path(__file__).parent / "results" / "batches.json"
@@ -59,23 +59,25 @@ def make_keras_layers(batches: Batches) -> Callable[[], int]:
             images = layer(images, training=True)
         return images, classes
 
-    split = batches.split
-    data = tf.data.Dataset.from_tensor_slices((split.images, split.labels)).shuffle(len(split))
+    dataset = batches.split
+    data = tf.data.Dataset.from_tensor_slices((dataset.images, dataset.labels)).shuffle(len(dataset))
     data = data.batch(BATCH).map(change, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
     return lambda: sum(len(images) for images, _ in data)
 
 
 def make_training(batches: Batches) -> Callable[[], int]:
     """Training steps of the default network, as the recipe runs them, on a batch that is there already."""
-    model = build_resnet50(len(batches.split.class_names), input_shape=(RECIPE.side, RECIPE.side, 3))
+    model = build_resnet50(len(batches.split.class_names), input_shape=(RECIPE.image_size, RECIPE.image_size, 3))
     keep_freed_memory()
-    twin = training_twin(model, resolve_precision(RECIPE.precision))
-    twin.compile(build_optimizer(RECIPE, RECIPE, twin, len(batches)), keras.losses.CategoricalCrossentropy())
+    training_model = build_training_model(model, resolve_precision(RECIPE.precision))
+    training_model.compile(
+        build_optimizer(RECIPE, RECIPE, training_model, len(batches)), keras.losses.CategoricalCrossentropy()
+    )
     images, classes = batches[0]
 
     def steps() -> int:
         for _ in range(STEPS // REPEATS):
-            twin.train_on_batch(images, classes)
+            training_model.train_on_batch(images, classes)
         return BATCH * (STEPS // REPEATS)
 
     return steps
@@ -83,8 +85,8 @@ def make_training(batches: Batches) -> Callable[[], int]:
 
 def main() -> None:
     """Measure, print and write."""
-    split, _ = rendered_signs(train=PICTURES, test=6, side=RECIPE.side)
-    batches = Batches(split, BATCH, shuffle=True, augmentation=RECIPE.augmentation, seed=RECIPE.seed)
+    dataset, _ = rendered_signs(train=PICTURES, test=6, image_size=RECIPE.image_size)
+    batches = Batches(dataset, BATCH, shuffle=True, augmentation=RECIPE.augmentation, seed=RECIPE.seed)
     kinds = {
         "batches": make_batches(batches),
         "keras_layers": make_keras_layers(batches),
@@ -94,12 +96,12 @@ def main() -> None:
     for repeat in range(-1, REPEATS):  # the first warms up
         for name, work in kinds.items():
             started = time.perf_counter()
-            pictures = work()
+            images = work()
             if repeat >= 0:
-                rates[name].append(pictures / (time.perf_counter() - started))
+                rates[name].append(images / (time.perf_counter() - started))
     median = {name: statistics.median(values) for name, values in rates.items()}
     results = {
-        "what": f"pictures a second, {RECIPE.side} x {RECIPE.side}, batch {BATCH}, augmentation of the recipe signs",
+        "what": f"images a second, {RECIPE.image_size} x {RECIPE.image_size}, batch {BATCH}, augmentation of the recipe signs",
         **describe_environment(),
         "precision": resolve_precision(RECIPE.precision),
         "load": os.getloadavg()[0],

@@ -1,16 +1,16 @@
 """Training and inference of our network on Keras' JAX backend beside PyTorch's compiled one, on one accelerator.
 
-Both compute in bfloat16 (weights stay float32) on the same uint8 pictures, which are normalised on the device: ours is
+Both compute in bfloat16 (weights stay float32) on the same uint8 images, which are normalized on the device: ours is
 compiled by XLA, PyTorch's (that of transformers) by ``torch.compile``, channels last. Training is the step that
 ``train`` runs, its look at every loss included, fed from the processor's memory without augmentation; inference is the
-forward pass on pictures that are there. Each contender and batch size has a process of its own, in turn, since each
+forward pass on images that are there. Each contender and batch size has a process of its own, in turn, since each
 takes what memory it finds.
 
 Model FLOP utilisation is what the network's multiply-accumulates need, three times over in training, as a share of the
 device's peak in bfloat16 without sparsity.
 
 Run: ``pip install jax[cuda13] torch transformers``, then ``python benchmarks/gpu.py``; TensorFlow is not needed. Writes
-``benchmarks/results/gpu.json``. It runs on a processor too, with ``--side 32 --batches 2 --steps 2`` in a minute.
+``benchmarks/results/gpu.json``. It runs on a processor too, with ``--image-size 32 --batches 2 --steps 2`` in a minute.
 """
 
 from __future__ import annotations
@@ -38,40 +38,42 @@ CLASSES = 1000
 REPEATS = 3  # stretches of steps that are timed, after one that warms up; the median counts
 
 
-def pictures(batch: int, side: int) -> tuple[np.ndarray, np.ndarray]:
+def images(batch: int, image_size: int) -> tuple[np.ndarray, np.ndarray]:
     """Return a batch of noise, uint8, and its labels."""
     rng = np.random.default_rng(0)
-    return rng.integers(0, 256, (batch, side, side, 3), dtype=np.uint8), rng.integers(0, CLASSES, batch)
+    return rng.integers(0, 256, (batch, image_size, image_size, 3), dtype=np.uint8), rng.integers(0, CLASSES, batch)
 
 
-def timed(work: Callable[[], None], pictures_done: int) -> dict[str, float]:
-    """Return pictures a second over the stretches."""
+def timed(work: Callable[[], None], images_done: int) -> dict[str, float]:
+    """Return images a second over the stretches."""
     work()
     rates = []
     for _ in range(REPEATS):
         began = time.perf_counter()
         work()
-        rates.append(pictures_done / (time.perf_counter() - began))
+        rates.append(images_done / (time.perf_counter() - began))
     return {"median": statistics.median(rates), "min": min(rates), "max": max(rates)}
 
 
-def ours(batch: int, side: int, steps: int) -> dict[str, Any]:
+def ours(batch: int, image_size: int, steps: int) -> dict[str, Any]:
     """Measure our network under Keras on JAX."""
     import jax
     import keras
 
-    from resnet50.evaluation.complexity import stage_costs
+    from resnet50.metrics.complexity import stage_costs
+    from resnet50.training.fast_cpu.precision import build_training_model
     from resnet50.training.network import build_network
     from resnet50.training.optimizer import build_optimizer
-    from resnet50.training.precision import training_twin
     from resnet50.training.recipe import Recipe
     from resnet50.training.run import describe_environment
 
-    recipe = Recipe(name="gpu", epochs=1, warmup_epochs=0, side=side, batch_size=batch)
+    recipe = Recipe(name="gpu", epochs=1, warmup_epochs=0, image_size=image_size, batch_size=batch)
     model = build_network(recipe, CLASSES)
-    twin = training_twin(model, "bfloat16")
-    twin.compile(build_optimizer(recipe, recipe, twin, steps), keras.losses.CategoricalCrossentropy())
-    images, labels = pictures(batch, side)
+    training_model = build_training_model(model, "bfloat16")
+    training_model.compile(
+        build_optimizer(recipe, recipe, training_model, steps), keras.losses.CategoricalCrossentropy()
+    )
+    images, labels = images(batch, image_size)
     targets = np.eye(CLASSES, dtype=np.float32)[labels]
 
     class Same(keras.utils.PyDataset):
@@ -88,16 +90,17 @@ def ours(batch: int, side: int, steps: int) -> dict[str, Any]:
             float((logs or {})["loss"])
 
     def train() -> None:
-        twin.fit(Same(), epochs=1, verbose=0, shuffle=False, callbacks=[Look()])
+        training_model.fit(Same(), epochs=1, verbose=0, shuffle=False, callbacks=[Look()])
 
     training = timed(train, batch * steps)
     weights = [
-        [variable.value for variable in some] for some in (twin.trainable_variables, twin.non_trainable_variables)
+        [variable.value for variable in some]
+        for some in (training_model.trainable_variables, training_model.non_trainable_variables)
     ]
 
     @jax.jit
     def forward(weights: Any, images: Any) -> Any:  # not constants of the graph, whose casts XLA would do only once
-        return twin.stateless_call(*weights, images, training=False)[0]
+        return training_model.stateless_call(*weights, images, training=False)[0]
 
     there = jax.device_put(images)
 
@@ -110,7 +113,7 @@ def ours(batch: int, side: int, steps: int) -> dict[str, Any]:
     device = jax.devices()[0]
     memory = (device.memory_stats() or {}).get("peak_bytes_in_use")
     return {
-        "training": training,
+        "train": training,
         "inference": inference,
         "peak_gib": memory and memory / 2**30,
         "device": device.device_kind,
@@ -119,7 +122,7 @@ def ours(batch: int, side: int, steps: int) -> dict[str, Any]:
     }
 
 
-def pytorch(batch: int, side: int, steps: int) -> dict[str, Any]:
+def pytorch(batch: int, image_size: int, steps: int) -> dict[str, Any]:
     """Measure the same network in PyTorch, compiled."""
     import torch
     from transformers import ResNetConfig, ResNetForImageClassification
@@ -130,7 +133,7 @@ def pytorch(batch: int, side: int, steps: int) -> dict[str, Any]:
     config = ResNetConfig(num_labels=CLASSES, downsample_in_bottleneck=True)  # strides as in the paper, and in ours
     model = ResNetForImageClassification(config).to(device, memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(model.parameters(), fused=True)
-    arrays = (torch.from_numpy(array) for array in pictures(batch, side))
+    arrays = (torch.from_numpy(array) for array in images(batch, image_size))
     images, labels = (array.pin_memory() if device.type == "cuda" else array for array in arrays)
     mean, deviation = (
         torch.tensor(values, device=device).reshape(1, 3, 1, 1) * 255
@@ -172,7 +175,7 @@ def pytorch(batch: int, side: int, steps: int) -> dict[str, Any]:
     inference = timed(infer, batch * steps)
     cuda = device.type == "cuda"
     return {
-        "training": training,
+        "train": training,
         "inference": inference,
         "peak_gib": torch.cuda.max_memory_allocated() / 2**30 if cuda else None,
         "device": torch.cuda.get_device_name() if cuda else "cpu",
@@ -186,7 +189,7 @@ CONTENDERS = {"ours": ours, "PyTorch": pytorch}
 def measure(name: str, batch: int, options: argparse.Namespace) -> dict[str, Any]:
     """Run a contender in a process of its own; what it cannot do, such as find its packages or room, is told."""
     words = [sys.executable, __file__, "--worker", name, "--batches", str(batch)]
-    words += ["--side", str(options.side), "--steps", str(options.steps)]
+    words += ["--image-size", str(options.image_size), "--steps", str(options.steps)]
     done = subprocess.run(
         words, env={**os.environ, "KERAS_BACKEND": "jax"}, capture_output=True, text=True, check=False
     )
@@ -206,7 +209,7 @@ def quiet_output() -> Iterator[Any]:
 
 def utilise(told: dict[str, Any], macs: float, peak: float | None) -> None:
     """Add the share of the device's peak that each rate is."""
-    for what, passes in (("training", 3), ("inference", 1)):
+    for what, passes in (("train", 3), ("inference", 1)):
         if peak and what in told:
             told[what]["flop_utilisation"] = told[what]["median"] * 2 * macs * passes / (peak * 1e12)
 
@@ -215,7 +218,7 @@ def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--batches", type=int, nargs="+", default=[64, 128, 256, 512])
-    parser.add_argument("--side", type=int, default=224)
+    parser.add_argument("--image-size", type=int, default=224)
     parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--contenders", nargs="+", choices=list(CONTENDERS), default=list(CONTENDERS))
     parser.add_argument("--peak-tflops", type=float, help="of the device in bfloat16, if its name is not known here")
@@ -224,10 +227,13 @@ def main() -> None:
     options = parser.parse_args()
     if options.worker:
         with quiet_output() as answers:
-            print(json.dumps(CONTENDERS[options.worker](options.batches[0], options.side, options.steps)), file=answers)
+            print(
+                json.dumps(CONTENDERS[options.worker](options.batches[0], options.image_size, options.steps)),
+                file=answers,
+            )
         return
     results: dict[str, Any] = {
-        "what": f"pictures a second of ResNet-50, {options.side} x {options.side}, {CLASSES} classes, bfloat16",
+        "what": f"images a second of ResNet-50, {options.image_size} x {options.image_size}, {CLASSES} classes, bfloat16",
         "command": "python benchmarks/" + " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         "processor_load": os.getloadavg()[0],
         "batches": {},
@@ -237,14 +243,13 @@ def main() -> None:
         macs = told.get("ours", {}).get("macs")
         for one in told.values():
             known = [
-                peak for part, peak in PEAK_TFLOPS.items() if part in one.get("device", "").replace("-", " ").split()
+                peak for split, peak in PEAK_TFLOPS.items() if split in one.get("device", "").replace("-", " ").split()
             ]
             if macs:
                 utilise(one, macs, options.peak_tflops or next(iter(known), None))
-        if all("training" in told.get(name, {}) for name in CONTENDERS):
+        if all("train" in told.get(name, {}) for name in CONTENDERS):
             told["ours_over_PyTorch"] = {
-                what: told["ours"][what]["median"] / told["PyTorch"][what]["median"]
-                for what in ("training", "inference")
+                what: told["ours"][what]["median"] / told["PyTorch"][what]["median"] for what in ("train", "inference")
             }
         results["batches"][batch] = told
         options.out.write_text(json.dumps(results, indent=2) + "\n")

@@ -1,7 +1,7 @@
-"""How the cost of training grows: time and memory against pictures in a step, size of the pictures and their number.
+"""How the cost of training grows: time and memory against images in a step, size of the images and their number.
 
 Each point is a process of its own, so that its peak memory is that of the point alone: full training steps of our
-network (`resnet50.benchmark.training`) for the first two, and for the number of pictures an epoch of augmented batches
+network (`resnet50.profiling.training`) for the first two, and for the number of images an epoch of augmented batches
 from a packed file, since an epoch's steps only multiply what a step costs; its memory is told without the pages of that
 file, which the system takes back when it needs room.
 
@@ -21,10 +21,10 @@ from typing import Any
 
 import numpy as np
 
-from resnet50.benchmark.training import command
-from resnet50.benchmark.turns import Turn, serve, take_turns
-from resnet50.figures import theme
-from resnet50.figures.save import save_figure
+from resnet50.plots import theme
+from resnet50.plots.save import save_figure
+from resnet50.profiling.training import command
+from resnet50.profiling.turns import Turn, serve, take_turns
 from resnet50.training.run import describe_environment
 
 ROOT = Path(__file__).parents[1]
@@ -39,16 +39,16 @@ TURNS = 3
 def read(path: str) -> Turn:
     """Get ready to read a packed file of noise for an epoch, as training does."""
     from resnet50.data.batches import Batches
-    from resnet50.data.hdf5 import read_part
+    from resnet50.data.hdf5 import read_split
     from resnet50.recipes.signs import RECIPE
 
-    batches = Batches(read_part(path, "training"), BATCH, shuffle=True, augmentation=RECIPE.augmentation)
+    batches = Batches(read_split(path, "train"), BATCH, shuffle=True, augmentation=RECIPE.augmentation)
 
     def turn() -> dict[str, float]:
         batches.epoch += 1
         began = time.perf_counter()
         done = sum(len(images) for images, _ in batches)
-        return {"seconds": time.perf_counter() - began, "pictures": done, "own_mib": own_mib()}
+        return {"seconds": time.perf_counter() - began, "images": done, "own_mib": own_mib()}
 
     return turn
 
@@ -60,25 +60,25 @@ def own_mib() -> float:
 
 
 def write_noise(count: int, path: Path) -> None:
-    """Write pictures of noise as `resnet50.data.pack` writes them: one after another, so that they can stay on disk."""
+    """Write images of noise as `resnet50.data.pack` writes them: one after another, so that they can stay on disk."""
     from resnet50.data.hdf5 import add_images, add_labels, new_h5
 
     rng = np.random.default_rng(0)
     with new_h5(path, tuple("012345"), "noise") as file:
-        images = add_images(file, "training", count, SIDE)
+        images = add_images(file, "train", count, SIDE)
         for place in range(count):
             images.write_direct_chunk((place, 0, 0, 0), rng.bytes(SIDE * SIDE * 3))
-        add_labels(file, "training", np.arange(count) % 6, [str(place) for place in range(count)])
+        add_labels(file, "train", np.arange(count) % 6, [str(place) for place in range(count)])
 
 
 def train_points(points: list[tuple[int, int]]) -> list[dict[str, float]]:
     """Measure training steps, ``(side, batch)`` each."""
     found = []
-    for side, batch in points:
-        (one,) = take_turns({"ours": command("ours", side, batch)}, turns=TURNS).values()
+    for image_size, batch in points:
+        (one,) = take_turns({"ours": command("ours", image_size, batch)}, turns=TURNS).values()
         found.append(
             {
-                "side": side,
+                "image_size": image_size,
                 "batch": batch,
                 "seconds": batch / one.median("images_per_second"),
                 "images_per_second": one.median("images_per_second"),
@@ -96,7 +96,7 @@ def read_points() -> list[dict[str, float]]:
             path = Path(folder, "train_noise.h5")
             write_noise(count, path)
             (one,) = take_turns({"read": [sys.executable, __file__, "--read", str(path)]}, turns=TURNS).values()
-        found.append({"pictures": count, "seconds": one.median("seconds"), "peak_mib": max(one.values["own_mib"])})
+        found.append({"images": count, "seconds": one.median("seconds"), "peak_mib": max(one.values["own_mib"])})
         print(found[-1], flush=True)
     return found
 
@@ -104,9 +104,9 @@ def read_points() -> list[dict[str, float]]:
 def draw(told: dict[str, Any]) -> None:
     """Draw time above memory, a column for each of the three."""
     columns = (
-        ("batch", f"pictures in a step, {SIDE} x {SIDE} pixels", "seconds a step"),
-        ("side", f"side of the pictures in pixels, {BATCH} in a step", "seconds a step"),
-        ("pictures", f"pictures read for an epoch, {SIDE} x {SIDE} pixels", "seconds an epoch"),
+        ("batch", f"images in a step, {SIDE} x {SIDE} pixels", "seconds a step"),
+        ("image_size", f"side of the images in pixels, {BATCH} in a step", "seconds a step"),
+        ("images", f"images read for an epoch, {SIDE} x {SIDE} pixels", "seconds an epoch"),
     )
     figure = theme.new_figure(13, 6.2)
     panels = figure.subplots(2, 3)
@@ -141,8 +141,8 @@ def main() -> None:
         "load": os.getloadavg()[0],
         **describe_environment(),
         "batch": train_points([(SIDE, batch) for batch in BATCHES]),
-        "side": train_points([(side, BATCH) for side in SIDES]),
-        "pictures": read_points(),
+        "image_size": train_points([(image_size, BATCH) for image_size in SIDES]),
+        "images": read_points(),
     }
     RESULTS.write_text(json.dumps(told, indent=2) + "\n")
     draw(told)

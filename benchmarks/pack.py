@@ -1,11 +1,11 @@
-"""How fast a folder of pictures is packed, and read from then on, beside `keras.utils.image_dataset_from_directory`.
+"""How fast a folder of images is packed, and read from then on, beside `keras.utils.image_dataset_from_directory`.
 
-Run ``python benchmarks/pack.py DIR``, where DIR holds a folder of picture files for each class; it takes a few minutes
+Run ``python benchmarks/pack.py DIR``, where DIR holds a folder of image files for each class; it takes a few minutes
 and writes ``benchmarks/results/pack.json``. Keras reads the same files to the same size, with the same cut to a square,
 as fast as it can: bilinear, files in their order, two batches ahead (its ``uncached``), or from memory (its ``cached``,
 filled before). All are measured in turn in each repeat, so that whatever else the machine does falls on all alike.
 
-``python benchmarks/pack.py DIR --pictures 100000`` packs as many names for the files of DIR, and writes time and memory
+``python benchmarks/pack.py DIR --images 100000`` packs as many names for the files of DIR, and writes time and memory
 to ``benchmarks/results/pack-memory.json``.
 """
 
@@ -28,10 +28,10 @@ from typing import Any
 
 import numpy as np
 
-from resnet50.data.hdf5 import read_part
-from resnet50.data.listing import list_pictures
+from resnet50._io.files import atomic_path
+from resnet50.data.hdf5 import read_split
+from resnet50.data.listing import list_images
 from resnet50.data.pack import pack
-from resnet50.files import atomic_path
 
 RESULTS = Path(__file__).parent / "results"
 BATCH, REPEATS = 32, 5
@@ -40,14 +40,14 @@ BATCH, REPEATS = 32, 5
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="a folder for each class")
-    parser.add_argument("--size", type=int, default=224, help="height and width in pixels")
-    parser.add_argument("--pictures", type=int, help="measure memory, with as many pictures")
+    parser.add_argument("--image-size", type=int, default=224, help="height and width in pixels")
+    parser.add_argument("--images", type=int, help="measure memory, with as many images")
     parser.add_argument("--measured", type=Path, help=argparse.SUPPRESS)  # how the measured process is started
     options = parser.parse_args()
     if options.measured:
-        print(json.dumps(measured_pack(options.folder, options.measured, options.size)))
+        print(json.dumps(measured_pack(options.folder, options.measured, options.image_size)))
         return
-    result = measure_speed(options.folder, options.size) if options.pictures is None else measure_memory(options)
+    result = measure_speed(options.folder, options.image_size) if options.pictures is None else measure_memory(options)
     path = RESULTS / ("pack.json" if options.pictures is None else "pack-memory.json")
     text = json.dumps(result, indent=2) + "\n"
     with atomic_path(path) as temporary:
@@ -55,36 +55,41 @@ def main() -> None:
     print(text, end="")
 
 
-def measure_speed(folder: Path, side: int) -> dict[str, Any]:
-    """Return pictures a second of each way to read, as medians over repeats."""
+def measure_speed(folder: Path, image_size: int) -> dict[str, Any]:
+    """Return images a second of each way to read, as medians over repeats."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import keras
     import tensorflow as tf
 
     from resnet50.data.batches import Batches
-    from resnet50.data.pictures import load_splits
+    from resnet50.data.loading import read_splits
     from resnet50.training.run import describe_environment
 
     def from_directory(*, shuffle: bool) -> tf.data.Dataset:
         return keras.utils.image_dataset_from_directory(
-            folder, image_size=(side, side), crop_to_aspect_ratio=True, batch_size=BATCH, shuffle=shuffle, verbose=False
+            folder,
+            image_size=(image_size, image_size),
+            crop_to_aspect_ratio=True,
+            batch_size=BATCH,
+            shuffle=shuffle,
+            verbose=False,
         )
 
     with tempfile.TemporaryDirectory() as place:
         os.environ["RESNET50_CACHE"] = place
         out = Path(place, "packed.h5")
-        pack(list_pictures(folder), out, side=side)
-        split = read_part(out, "training")
-        ours = Batches(split, BATCH, shuffle=True)
+        pack(list_images(folder), out, image_size=image_size)
+        dataset = read_split(out, "train")
+        ours = Batches(dataset, BATCH, shuffle=True)
         cached = from_directory(shuffle=False).cache()
-        load_splits(folder, side=side)
+        read_splits(folder, image_size=image_size)
 
         def packing() -> int:
-            pack(list_pictures(folder), out, side=side)
-            return len(split)
+            pack(list_images(folder), out, image_size=image_size)
+            return len(dataset)
 
         def second_start() -> int:
-            return len(load_splits(folder, side=side).splits["training"])
+            return len(read_splits(folder, image_size=image_size).splits["train"])
 
         def epoch() -> int:
             ours.epoch += 1
@@ -102,12 +107,12 @@ def measure_speed(folder: Path, side: int) -> dict[str, Any]:
         for repeat in range(-1, REPEATS):  # the first warms up: files come into the system's cache
             for name, work in kinds.items():
                 began = time.perf_counter()
-                pictures = work()
+                images = work()
                 if repeat >= 0:
-                    rates[name].append(pictures / (time.perf_counter() - began))
+                    rates[name].append(images / (time.perf_counter() - began))
     median = {name: statistics.median(values) for name, values in rates.items()}
     return {
-        "what": f"pictures a second, {len(split)} files of {split.dataset} to {side} x {side}, batch {BATCH}",
+        "what": f"images a second, {len(dataset)} files of {dataset.name} to {image_size} x {image_size}, batch {BATCH}",
         **describe_environment(),
         "load": os.getloadavg()[0],
         "pictures_per_second": {
@@ -121,53 +126,61 @@ def measure_speed(folder: Path, side: int) -> dict[str, Any]:
 
 
 def count(batches: Iterable[Any]) -> int:
-    """Read every batch; return the number of pictures."""
+    """Read every batch; return the number of images."""
     return sum(len(batch[0]) for batch in batches)
 
 
 def measure_memory(options: argparse.Namespace) -> dict[str, Any]:
-    """Return what packing a hundredth of the pictures takes, and all of them."""
+    """Return what packing a hundredth of the images takes, and all of them."""
     from resnet50.training.run import describe_environment
 
     files = [(path, path.parent.name) for path in sorted(options.folder.resolve().glob("*/*")) if path.is_file()]
     files = [files[index] for index in np.random.default_rng(0).permutation(len(files))]  # a few are of all classes
     runs = []
-    for pictures in (options.pictures // 100, options.pictures):
+    for images in (options.pictures // 100, options.pictures):
         with tempfile.TemporaryDirectory() as place:
-            write_names(Path(place), files, pictures)
-            words = [sys.executable, __file__, place, "--size", str(options.size), "--measured", f"{place}/packed.h5"]
+            write_names(Path(place), files, images)
+            words = [
+                sys.executable,
+                __file__,
+                place,
+                "--image-size",
+                str(options.image_size),
+                "--measured",
+                f"{place}/packed.h5",
+            ]
             runs.append(json.loads(subprocess.run(words, check=True, stdout=subprocess.PIPE).stdout))
     return {
-        "what": f"packing hard links to the {len(files)} files of {options.folder.name}, {options.size} pixels a side",
+        "what": f"packing hard links to the {len(files)} files of {options.folder.name}, {options.image_size} pixels a side",
         **describe_environment(),
         "load": os.getloadavg()[0],
         "runs": runs,
     }
 
 
-def write_names(place: Path, files: list[tuple[Path, str]], pictures: int) -> None:
+def write_names(place: Path, files: list[tuple[Path, str]], images: int) -> None:
     """Give the files as many names, listed in a CSV file."""
     (place / "names").mkdir()
     copies = [shutil.copy(path, place / f"{index}{path.suffix}") for index, (path, _) in enumerate(files)]
     with (place / "list.csv").open("w", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(("path", "label"))
-        for index in range(pictures):
+        for index in range(images):
             path, label = files[index % len(files)]
             name = f"names/{index:08}{path.suffix}"
             os.link(copies[index % len(files)], place / name)
             rows.writerow((name, label))
 
 
-def measured_pack(place: Path, out: Path, side: int) -> dict[str, float]:
+def measured_pack(place: Path, out: Path, image_size: int) -> dict[str, float]:
     """Pack in this process, which has done nothing else, and tell what it took."""
-    listing = list_pictures(place / "list.csv")
+    listing = list_images(place / "list.csv")
     listed = peak_megabytes()
     began = time.perf_counter()
-    pack(listing, out, side=side)
+    pack(listing, out, image_size=image_size)
     seconds = time.perf_counter() - began
     return {
-        "pictures": len(listing.entries),
+        "images": len(listing.entries),
         "seconds": seconds,
         "pictures_per_second": len(listing.entries) / seconds,
         "file_megabytes": out.stat().st_size / 1e6,

@@ -1,12 +1,12 @@
 """How fast a trained classifier predicts in each format, beside keras.applications, in turn in one run.
 
-For every format and precision the run's model is exported and measured: pictures a second in batches of 8 and how long
-a single picture takes (`resnet50.benchmark.predicting`), how often its most probable class is that of the original on
-the run's test part, and what it takes from the shell to a printed answer for one picture file, whole process. The peer
+For every format and precision the run's model is exported and measured: images a second in batches of 8 and how long
+a single image takes (`resnet50.profiling.predicting`), how often its most probable class is that of the original on
+the run's test part, and what it takes from the shell to a printed answer for one image file, whole process. The peer
 of the last loads keras.applications.ResNet50 and calls it once, as its documentation shows.
 
 Run: ``pip install 'resnet50[export]'``, then ``python benchmarks/predicting.py RUN PICTURE`` on a run that knows where
-its pictures are; writes ``benchmarks/results/predicting-SIDE.json``.
+its images are; writes ``benchmarks/results/predicting-SIDE.json``.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from resnet50.benchmark.predicting import applications_command, command
-from resnet50.benchmark.turns import take_turns
-from resnet50.runtimes import FORMATS
+from resnet50.inference.runtimes import FORMATS
+from resnet50.profiling.predicting import applications_command, command
+from resnet50.profiling.turns import take_turns
 
 RESULTS = Path(__file__).parent / "results"
 BATCH = 8
@@ -36,9 +36,9 @@ PEER_SCRIPT = """
 import sys
 import keras
 import numpy as np
-side, picture = int(sys.argv[1]), sys.argv[2]
+side, image = int(sys.argv[1]), sys.argv[2]
 model = keras.applications.ResNet50(weights=None, input_shape=(side, side, 3))
-image = keras.utils.img_to_array(keras.utils.load_img(picture, target_size=(side, side)))
+image = keras.utils.img_to_array(keras.utils.load_img(image, target_size=(side, side)))
 images = keras.applications.resnet50.preprocess_input(image[None])
 print(np.argmax(model.predict(images, verbose=0)))
 """
@@ -62,15 +62,15 @@ def cold(words: list[str]) -> dict[str, float]:
 
 
 def agreement(model: Path, export: Path) -> float:
-    """Return the share of the run's test pictures that both give the same most probable class."""
+    """Return the share of the run's test images that both give the same most probable class."""
     script = (
         "import json, sys\n"
         "from pathlib import Path\n"
-        "from resnet50.classifier import Classifier\n"
+        "from resnet50.inference.classifier import Classifier\n"
         "from resnet50.recipes import find_task\n"
-        "from resnet50.training.run import RunFolder\n"
+        "from resnet50.training.run import RunDirectory\n"
         "model, export = sys.argv[1:]\n"
-        "noted = RunFolder(Path(model).parent).read()[1]['data']\n"
+        "noted = RunDirectory(Path(model).parent).read()[1]['data']\n"
         "one, other = Classifier.load(model), Classifier.load(export)\n"
         "images = find_task(noted['task']).load(noted['path'], side=one.side[0], **noted['how']).test.images\n"
         "same = one.probabilities(images).argmax(1) == other.probabilities(images).argmax(1)\n"
@@ -83,13 +83,13 @@ def agreement(model: Path, export: Path) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path)
-    parser.add_argument("picture")
+    parser.add_argument("image")
     parser.add_argument("--turns", type=int, default=5)
     options = parser.parse_args()
     model = options.run / "model.keras"
     load = os.getloadavg()[0]
     shell = [str(Path(sys.executable).with_name("resnet50"))]
-    side = json.loads((options.run / "recipe.json").read_text())["side"]
+    image_size = json.loads((options.run / "recipe.json").read_text())["image_size"]
     with tempfile.TemporaryDirectory() as folder:
         paths = {"Keras float32": model}
         for name, runtime in FORMATS.items():
@@ -98,13 +98,13 @@ def main() -> None:
                 words = [*shell, "export", str(options.run), str(out), "--format", name, "--precision", precision]
                 subprocess.run(words, check=True)
                 paths[f"{name} {precision}"] = out
-        commands = {PEER: applications_command(side, BATCH)}
+        commands = {PEER: applications_command(image_size, BATCH)}
         commands |= {name: command(str(path), BATCH) for name, path in paths.items()}
         measured = take_turns(commands, turns=options.turns)
         told: dict[str, Any] = {name: one.summary() for name, one in measured.items()}
         for name, one in measured.items():
             told[name]["over_keras_applications"] = one.over(measured[PEER], "images_per_second")
-        told[PEER]["cold_start"] = cold([sys.executable, "-c", PEER_SCRIPT, str(side), options.picture])
+        told[PEER]["cold_start"] = cold([sys.executable, "-c", PEER_SCRIPT, str(image_size), options.picture])
         for name, path in paths.items():
             told[name]["cold_start"] = cold([*shell, "predict", options.picture, "--model", str(path)])
             told[name]["agreement"] = agreement(model, path)
@@ -116,13 +116,13 @@ def main() -> None:
 
     results = {
         "command": f"python benchmarks/predicting.py RUN PICTURE --turns {options.turns}",
-        "what": f"{side} x {side} pixels, {BATCH} in a batch; latency of one picture; from the shell to an answer",
+        "what": f"{image_size} x {image_size} pixels, {BATCH} in a batch; latency of one image; from the shell to an answer",
         "load": load,
         **describe_environment(),
         "runtimes": {name: version(name) for name in ("openvino", "onnxruntime", "ai-edge-litert", "nncf")},
         "formats": told,
     }
-    (RESULTS / f"predicting-{side}.json").write_text(json.dumps(results, indent=2) + "\n")
+    (RESULTS / f"predicting-{image_size}.json").write_text(json.dumps(results, indent=2) + "\n")
 
 
 if __name__ == "__main__":

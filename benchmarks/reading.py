@@ -1,7 +1,7 @@
 """Whether reading holds up predicting: a folder of large JPEGs, read alone, predicted alone, and both at once.
 
-For each model the figures are, in pictures a second: the files decoded and brought to the model's size and nothing else
-(`resnet50.inference.forward` reads so); the network on as many pictures that are in memory; the folder through
+For each model the figures are, in images a second: the files decoded and brought to the model's size and nothing else
+(`resnet50.inference.batching` reads so); the network on as many images that are in memory; the folder through
 `resnet50.inference.predict`, which does both at once; and what the first two would give one after the other. Beside it
 `keras.utils.image_dataset_from_directory` with keras.applications.ResNet50 and ``predict``. All take turns.
 
@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from resnet50.benchmark.turns import Turn, serve, take_turns
+from resnet50.profiling.turns import Turn, serve, take_turns
 
 RESULTS = Path(__file__).parent / "results" / "reading.json"
 
@@ -36,7 +36,7 @@ BATCH, TURNS = 8, 3  # many batches, so that the first, before which all must wa
 
 def write_photos(folder: Path) -> float:
     """Write the photos; return their mean size in megabytes."""
-    from resnet50.data.rendered_signs import rendered_signs
+    from resnet50.datasets.rendered_signs import rendered_signs
 
     rng = np.random.default_rng(0)
     hands, _ = rendered_signs(train=PHOTOS, test=6)
@@ -48,7 +48,7 @@ def write_photos(folder: Path) -> float:
 
 
 def timed(work: Callable[[], object]) -> Turn:
-    """Return a turn that tells the pictures a second of one go at all photos."""
+    """Return a turn that tells the images a second of one go at all photos."""
 
     def turn() -> dict[str, float]:
         began = time.perf_counter()
@@ -58,40 +58,42 @@ def timed(work: Callable[[], object]) -> Turn:
     return turn
 
 
-def reading(folder: str, side: str) -> Turn:
+def reading(folder: str, image_size: str) -> Turn:
+    from resnet50._io.workers import in_order
     from resnet50.data.images import read_image
-    from resnet50.data.parallel import in_order
 
     paths = sorted(Path(folder).iterdir())
-    return timed(lambda: list(in_order(lambda path: read_image(path, height=int(side), width=int(side)), paths)))
+    return timed(
+        lambda: list(in_order(lambda path: read_image(path, height=int(image_size), width=int(image_size)), paths))
+    )
 
 
 def network(model: str) -> Turn:
-    from resnet50.classifier import Classifier
+    from resnet50.inference.classifier import Classifier
 
     classifier = Classifier.load(model)
-    pictures = np.random.default_rng(0).integers(0, 256, (BATCH, *classifier.side, 3), np.uint8)
-    return timed(lambda: [classifier.model.predict_on_batch(pictures) for _ in range(PHOTOS // BATCH)])
+    images = np.random.default_rng(0).integers(0, 256, (BATCH, *classifier.image_size, 3), np.uint8)
+    return timed(lambda: [classifier.model.predict_on_batch(images) for _ in range(PHOTOS // BATCH)])
 
 
 def both(folder: str, model: str) -> Turn:
-    from resnet50.classifier import Classifier
-    from resnet50.inference.predict import find_pictures, predict
+    from resnet50.inference.classifier import Classifier
+    from resnet50.inference.predict import find_images, predict
 
     classifier = Classifier.load(model)
-    paths = find_pictures([folder])
+    paths = find_images([folder])
     return timed(lambda: list(predict(classifier, paths, batch_size=BATCH)))
 
 
-def applications(folder: str, side: str) -> Turn:
+def applications(folder: str, image_size: str) -> Turn:
     import keras
 
-    size = (int(side), int(side))
-    pictures = keras.utils.image_dataset_from_directory(
+    size = (int(image_size), int(image_size))
+    images = keras.utils.image_dataset_from_directory(
         folder, labels=None, image_size=size, batch_size=BATCH, crop_to_aspect_ratio=True, shuffle=False, verbose=False
     )
     model = keras.applications.ResNet50(weights=None, input_shape=(*size, 3))
-    return timed(lambda: model.predict(pictures.map(keras.applications.resnet50.preprocess_input), verbose=0))
+    return timed(lambda: model.predict(images.map(keras.applications.resnet50.preprocess_input), verbose=0))
 
 
 WORKERS = {work.__name__: work for work in (reading, network, both, applications)}
@@ -111,17 +113,17 @@ def main() -> None:
 
     load = os.getloadavg()[0]
     models = {model: str(find_model(model)) for model in options.models}
-    side = common_side(options.models)
+    image_size = common_side(options.models)
 
     def command(name: str, *words: str) -> list[str]:
         return [sys.executable, __file__, *words, "--worker", name]
 
     with tempfile.TemporaryDirectory() as folder:
         megabytes = write_photos(Path(folder))
-        commands = {"reading": command("reading", folder, str(side))}
+        commands = {"reading": command("reading", folder, str(image_size))}
         commands |= {f"{name}: network": command("network", path) for name, path in models.items()}
         commands |= {f"{name}: both": command("both", folder, path) for name, path in models.items()}
-        commands["keras.applications"] = command("applications", folder, str(side))
+        commands["keras.applications"] = command("applications", folder, str(image_size))
         measured = take_turns(commands, turns=TURNS)
     rates = {name: one.median("images_per_second") for name, one in measured.items()}
     told: dict[str, Any] = {}
@@ -134,8 +136,8 @@ def main() -> None:
             "both_over_keras": measured[f"{name}: both"].over(measured["keras.applications"], "images_per_second"),
         }
     results = {
-        "what": f"pictures a second, {PHOTOS} JPEGs of {WIDTH} x {HEIGHT} pixels and {megabytes:.1f} MB each, "
-        f"predicted at {side} x {side}",
+        "what": f"images a second, {PHOTOS} JPEGs of {WIDTH} x {HEIGHT} pixels and {megabytes:.1f} MB each, "
+        f"predicted at {image_size} x {image_size}",
         "command": " ".join(["python", "benchmarks/reading.py", *options.models]),
         "load": load,
         **describe_environment(),

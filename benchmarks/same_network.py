@@ -1,7 +1,7 @@
 """What trains fast is the same network: its first fifty steps in bfloat16 beside those of the plain graph in float32.
 
 Both begin with the same weights and get the same batches of rendered signs; a seed decides which, and how they are
-changed. The plain one is made of Keras' own layers and Adam; the fast one is what `resnet50.training.fit.train` trains.
+changed. The plain one is made of Keras' own layers and Adam; the fast one is what `resnet50.training.train.train` trains.
 How far the two lie apart under one seed is told beside how far the plain one lies from itself under two seeds (root
 mean square): for the losses of the steps, and for the moving statistics of batch norm after the last step, layer by
 layer. Whether one learns better than the other is the mean over the steps of fast minus plain, seed by seed.
@@ -25,13 +25,13 @@ import numpy as np
 
 from resnet50 import rendered_signs
 from resnet50.data.batches import Batches
-from resnet50.data.split import Split
-from resnet50.figures import theme
-from resnet50.figures.save import save_figure
+from resnet50.data.dataset import Dataset
+from resnet50.plots import theme
+from resnet50.plots.save import save_figure
 from resnet50.recipes.signs import RECIPE
+from resnet50.training.fast_cpu.precision import build_training_model
 from resnet50.training.network import build_network
 from resnet50.training.optimizer import build_optimizer
-from resnet50.training.precision import training_twin
 from resnet50.training.run import describe_environment
 
 ROOT = Path(__file__).parents[1]
@@ -54,7 +54,7 @@ def compiled(model: keras.Model, *, fused: bool) -> keras.Model:
     return model
 
 
-def train(model: keras.Model, weights: list[np.ndarray], training: Split, batch: int, seed: int) -> list[float]:
+def train(model: keras.Model, weights: list[np.ndarray], training: Dataset, batch: int, seed: int) -> list[float]:
     """Train from these weights for `STEPS` steps; return the loss of each."""
     model.set_weights(weights)
     for variable in model.optimizer.variables:
@@ -148,7 +148,7 @@ def main() -> None:
     training, _ = rendered_signs()
     network = build_network(RECIPE, len(training.class_names))
     first = network.get_weights()
-    fast = compiled(training_twin(network, "bfloat16"), fused=True)
+    fast = compiled(build_training_model(network, "bfloat16"), fused=True)
     plain = compiled(network, fused=False)
     losses: dict[str, list[list[float]]] = {"plain": [], "fast": []}
     moved: dict[str, list[dict[str, list[np.ndarray]]]] = {"plain": [], "fast": []}

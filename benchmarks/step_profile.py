@@ -21,7 +21,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from resnet50.benchmark.training import CONTENDERS, STEPS
+from resnet50.profiling.training import CONTENDERS, STEPS
 from training import SETTINGS
 
 RESULTS = Path(__file__).parent / "results" / "step-profile.json"
@@ -42,13 +42,13 @@ def kind(name: str, operation: str) -> str:
     return "ReLU, sums, biases, pooling and the rest"
 
 
-def profile(name: str, side: int, batch: int) -> dict[str, float]:
+def profile(name: str, image_size: int, batch: int) -> dict[str, float]:
     """Return the milliseconds of a contender's step by kind of operation, and those of the whole step."""
     import tensorflow as tf
     from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
     tf.config.threading.set_inter_op_parallelism_threads(1)
-    turn = CONTENDERS[name](side, batch)
+    turn = CONTENDERS[name](image_size, batch)
     turn()
     with tempfile.TemporaryDirectory() as folder:
         tf.profiler.experimental.start(folder)
@@ -71,15 +71,18 @@ def products() -> dict[str, float]:
     import torch
 
     best: dict[str, float] = {}
-    for side in (512, 1024, 2048, 4096):
-        ours, theirs = tf.ones((side, side), tf.bfloat16), torch.ones((side, side), dtype=torch.bfloat16)
+    for image_size in (512, 1024, 2048, 4096):
+        ours, theirs = (
+            tf.ones((image_size, image_size), tf.bfloat16),
+            torch.ones((image_size, image_size), dtype=torch.bfloat16),
+        )
         for name, multiply in (("TensorFlow", lambda a=ours: tf.matmul(a, a)), ("PyTorch", lambda a=theirs: a @ a)):
             times = []
             for _ in range(20):
                 began = time.perf_counter()
                 multiply()
                 times.append(time.perf_counter() - began)
-            best[name] = max(best.get(name, 0), 2 * side**3 / min(times) / 1e9)
+            best[name] = max(best.get(name, 0), 2 * image_size**3 / min(times) / 1e9)
     return best
 
 
@@ -90,16 +93,16 @@ def main() -> None:
     most = products()
     print(json.dumps(most), flush=True)
     settings: dict[str, Any] = {}
-    for setting, (side, batch) in SETTINGS.items():
+    for setting, (image_size, batch) in SETTINGS.items():
         for name in CONTENDERS:
-            command = [sys.executable, __file__, name, str(side), str(batch)]
+            command = [sys.executable, __file__, name, str(image_size), str(batch)]
             quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ}
             done = subprocess.run(command, env=quiet, stdout=subprocess.PIPE, check=True)
             settings.setdefault(setting, {})[name] = json.loads(done.stdout.splitlines()[-1])
             print(setting, name, json.dumps(settings[setting][name], indent=2), flush=True)
     told = {
         "what": "milliseconds of a training step by kind of operation, one at a time; side: 224 or 64 pixels, 16 or 32 "
-        "pictures in a step",
+        "images in a step",
         "command": "python benchmarks/step_profile.py",
         **describe_environment(),
         "billions of operations a second in bfloat16 products": most,

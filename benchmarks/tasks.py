@@ -1,9 +1,9 @@
-"""The tasks that begin with pictures of one's own: our recipe beside the classic setting, from scratch, seed by seed.
+"""The tasks that begin with images of one's own: our recipe beside the classic setting, from scratch, seed by seed.
 
-For each seed, both get the same training, validation and test pictures, size and number of epochs. Ours is the recipe
+For each seed, both get the same training, validation and test images, size and number of epochs. Ours is the recipe
 as ``resnet50 train TASK --variant scratch`` runs it. The classic one is ``keras.applications.ResNet50`` with random
 weights and plain ``fit``: pixels divided by 255, Adam at 1e-3, float32, and what the task's public project adds (see
-``CLASSIC``). Its ImageNet weights are not at hand, so that nothing is frozen. The test pictures are scored once, at the
+``CLASSIC``). Its ImageNet weights are not at hand, so that nothing is frozen. The test images are scored once, at the
 end.
 
 Run: ``python benchmarks/tasks.py leukemia --data DIR``; writes ``benchmarks/results/tasks-leukemia.json`` anew after
@@ -25,15 +25,15 @@ import keras
 import numpy as np
 from keras import layers
 
-from resnet50 import Parts, Recipe, train
+from resnet50 import DatasetSplits, Recipe, train
 from resnet50.recipes import find_task
-from resnet50.training.fit import hold_out
 from resnet50.training.run import describe_environment
+from resnet50.training.train import hold_out
 
 
 @dataclass(frozen=True)
 class Classic:
-    """What a public project adds to ``fit``: a head, changes to training pictures, callbacks."""
+    """What a public project adds to ``fit``: a head, changes to training images, callbacks."""
 
     head: Callable[[keras.KerasTensor], keras.KerasTensor]
     batch_size: int = 32
@@ -95,29 +95,29 @@ def main() -> None:
     options = parser.parse_args()
     task = find_task(options.task)
     recipe = task.RECIPE.lasting(options.epochs or task.RECIPE.epochs)
-    parts = task.load(options.data, side=recipe.side)
+    splits = task.load(options.data, image_size=recipe.image_size)
     runs: dict[str, list[dict[str, float]]] = {"ours": [], "classic": []}
     for seed in options.seeds:
         for name, way in (("ours", train_ours), ("classic", train_classic)):
             began = time.perf_counter()
-            run = way(replace(recipe, seed=seed), parts)
+            run = way(replace(recipe, seed=seed), splits)
             runs[name].append({"seed": seed, **run, "seconds": round(time.perf_counter() - began, 1)})
             print(name, runs[name][-1], flush=True)
             keras.utils.clear_session()
-        write(options, recipe, parts, runs)
+        write(options, recipe, splits, runs)
 
 
-def train_ours(recipe: Recipe, parts: Parts) -> dict[str, float]:
+def train_ours(recipe: Recipe, splits: DatasetSplits) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
-        run = train(recipe, parts, out=Path(folder, "run"))
+        run = train(recipe, splits, out=Path(folder, "run"))
     return {"test_accuracy": run.report.accuracy, **last_epochs(run.history)}
 
 
-def train_classic(recipe: Recipe, parts: Parts) -> dict[str, float]:
+def train_classic(recipe: Recipe, splits: DatasetSplits) -> dict[str, float]:
     keras.utils.set_random_seed(recipe.seed)
     setting = CLASSIC[recipe.name]
-    learning, held_out = hold_out(recipe, parts)
-    x = inputs = keras.Input((recipe.side, recipe.side, 3))
+    learning, held_out = hold_out(recipe, splits)
+    x = inputs = keras.Input((recipe.image_size, recipe.image_size, 3))
     for change in setting.changes():
         x = change(x)
     x = layers.Rescaling(1 / 255)(x)
@@ -134,7 +134,7 @@ def train_classic(recipe: Recipe, parts: Parts) -> dict[str, float]:
         callbacks=setting.callbacks(),
         verbose=0,
     ).history
-    _, accuracy = model.evaluate(np.asarray(parts.test.images), parts.test.labels, verbose=0)
+    _, accuracy = model.evaluate(np.asarray(splits.test.images), splits.test.labels, verbose=0)
     rows = [dict(zip(history, values, strict=True)) for values in zip(*history.values(), strict=True)]
     return {"test_accuracy": accuracy, **last_epochs(rows)}
 
@@ -151,23 +151,25 @@ def last_epochs(rows: list[dict[str, float]]) -> dict[str, float]:
     }
 
 
-def write(options: argparse.Namespace, recipe: Recipe, parts: Parts, runs: dict[str, list[dict[str, float]]]) -> None:
+def write(
+    options: argparse.Namespace, recipe: Recipe, splits: DatasetSplits, runs: dict[str, list[dict[str, float]]]
+) -> None:
     def summary(name: str) -> dict[str, object]:
         accuracies = [run["test_accuracy"] for run in runs[name]]
         sd = statistics.stdev(accuracies) if len(accuracies) > 1 else None
         return {"mean": statistics.mean(accuracies), "sd": sd, "worst": min(accuracies), "runs": runs[name]}
 
-    counts = {name: len(split) for name, split in parts.splits.items()}
+    counts = {name: len(dataset) for name, dataset in splits.splits.items()}
     result = {
-        "what": f"accuracy on the test pictures of {parts.test.dataset}, from scratch, {recipe.side} pixels",
+        "what": f"accuracy on the test images of {splits.test.name}, from scratch, {recipe.image_size} pixels",
         "command": f"python benchmarks/tasks.py {options.task} --data DIR"
         + ("" if options.seeds == [0, 1, 2] else f" --seeds {' '.join(map(str, options.seeds))}")
         + (f" --epochs {options.epochs}" if options.epochs else ""),
-        "pictures": {**counts, "classes": len(parts.test.class_names)},
+        "images": {**counts, "classes": len(splits.test.class_names)},
         "ours": summary("ours"),
         "classic": summary("classic"),
         "recipe": asdict(recipe),
-        "fingerprints": {name: split.fingerprint for name, split in parts.splits.items()},
+        "fingerprints": {name: dataset.fingerprint for name, dataset in splits.splits.items()},
         **describe_environment(),
     }
     path = Path(__file__).parent / "results" / f"tasks-{options.task}.json"

@@ -1,7 +1,7 @@
 """How fast training is beside keras.applications with plain ``fit`` and beside PyTorch, in turn in one run.
 
-Each contender trains ResNet-50 with Adam on pictures in memory, fed in the way that is best for it, in a process of its
-own (`resnet50.benchmark.turns`); PyTorch's network is that of transformers, channels last, bfloat16 autocast, fused
+Each contender trains ResNet-50 with Adam on images in memory, fed in the way that is best for it, in a process of its
+own (`resnet50.profiling.turns`); PyTorch's network is that of transformers, channels last, bfloat16 autocast, fused
 Adam. A rate is the median over the turns, a ratio the median of the turns' ratios.
 
 Run: ``pip install torch transformers``, then ``python benchmarks/training.py``; writes
@@ -20,19 +20,19 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from resnet50.benchmark.training import CLASSES, CONTENDERS, SETTLED, STEPS, command
-from resnet50.benchmark.turns import Turn, serve, take_turns
-from resnet50.data.parallel import usable_cores
+from resnet50._io.workers import usable_cores
+from resnet50.profiling.training import CLASSES, CONTENDERS, SETTLED, STEPS, command
+from resnet50.profiling.turns import Turn, serve, take_turns
 
 RESULTS = Path(__file__).parent / "results" / "training.json"
 
 SETTINGS = {"224": (224, 16), "64": (64, 32)}
-"""Side in pixels and pictures in a step."""
+"""Side in pixels and images in a step."""
 
 PYTORCH = "PyTorch bfloat16"
 
 
-def pytorch(side: int, batch: int) -> Turn:
+def pytorch(image_size: int, batch: int) -> Turn:
     import torch
     from transformers import ResNetConfig, ResNetForImageClassification
 
@@ -40,7 +40,7 @@ def pytorch(side: int, batch: int) -> Turn:
     config = ResNetConfig(num_labels=CLASSES, downsample_in_bottleneck=True)  # strides as in the paper, and in ours
     model = ResNetForImageClassification(config).to(memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(model.parameters(), fused=True)
-    images = torch.rand(STEPS * batch, 3, side, side).to(memory_format=torch.channels_last)
+    images = torch.rand(STEPS * batch, 3, image_size, image_size).to(memory_format=torch.channels_last)
     labels = torch.randint(CLASSES, (STEPS * batch,))
     model.train()
 
@@ -61,9 +61,9 @@ def pytorch(side: int, batch: int) -> Turn:
     return turn
 
 
-def measure(side: int, batch: int, turns: int) -> dict[str, Any]:
-    commands = {name: command(name, side, batch) for name in CONTENDERS}
-    commands[PYTORCH] = [sys.executable, __file__, "--worker", str(side), str(batch)]
+def measure(image_size: int, batch: int, turns: int) -> dict[str, Any]:
+    commands = {name: command(name, image_size, batch) for name in CONTENDERS}
+    commands[PYTORCH] = [sys.executable, __file__, "--worker", str(image_size), str(batch)]
     measured = take_turns(commands, turns=turns)
     ours = measured["ours"]
     return {
@@ -86,7 +86,7 @@ def main() -> None:
     load = os.getloadavg()[0]
     results = {setting: measure(*SETTINGS[setting], options.turns) for setting in options.settings}
     told = {
-        "what": "pictures a second in full training steps; side: 224 or 64 pixels, 16 or 32 pictures in a step",
+        "what": "images a second in full training steps; side: 224 or 64 pixels, 16 or 32 images in a step",
         "command": " ".join(["python", "benchmarks/training.py", *sys.argv[1:]]),
         "load": load,
         **describe_environment(),

@@ -21,8 +21,8 @@ from pathlib import Path
 
 import numpy as np
 
-from resnet50 import Parts, Phase, Recipe, Split, load_signs, train
-from resnet50.data.twins import twin_groups
+from resnet50 import Dataset, DatasetSplits, Phase, Recipe, load_signs, train
+from resnet50.data.near_duplicates import near_duplicate_groups
 from resnet50.recipes import signs
 from resnet50.training.run import describe_environment
 
@@ -50,9 +50,9 @@ def recipes(pretrained: str) -> list[Recipe]:
         replace(
             tuned,
             name="head, then all, batch norm frozen",
-            before=(Phase(epochs=10, learning_rate=1e-3, warmup_epochs=0, trains="head"),),
+            before=(Phase(epochs=10, learning_rate=1e-3, warmup_epochs=0, trainable="head"),),
             epochs=EPOCHS - 10,
-            freeze_statistics=True,
+            freeze_batch_norm=True,
         ),
     ]
 
@@ -70,19 +70,19 @@ def main() -> None:
         few, others = draw(photos, seed)
         for way in ways:
             with tempfile.TemporaryDirectory() as folder:
-                run = train(replace(way, seed=seed), Parts(few, others), out=Path(folder, "run"))
+                run = train(replace(way, seed=seed), DatasetSplits(few, others), out=Path(folder, "run"))
             accuracies[way.name].append(run.report.accuracy)
             print(f"seed {seed}, {way.name}: {run.report.accuracy:.1%} of {len(others)}", flush=True)
         write(options, ways, accuracies)
 
 
-def draw(photos: Split, seed: int) -> tuple[Split, Split]:
+def draw(photos: Dataset, seed: int) -> tuple[Dataset, Dataset]:
     """Return so many photos of each class, and all others that have no twin among them."""
     rng = np.random.default_rng(seed)
     of_class = [np.flatnonzero(photos.labels == label) for label in range(len(photos.class_names))]
     few = np.concatenate([rng.choice(indices, A_CLASS, replace=False) for indices in of_class])
-    groups = twin_groups(photos.images)
-    return photos.take(few), photos.take(np.flatnonzero(~np.isin(groups, groups[few])))
+    groups = near_duplicate_groups(photos.images)
+    return photos.select(few), photos.select(np.flatnonzero(~np.isin(groups, groups[few])))
 
 
 def write(options: argparse.Namespace, ways: list[Recipe], accuracies: dict[str, list[float]]) -> None:

@@ -26,7 +26,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from resnet50 import Parts
+from resnet50 import DatasetSplits
 from resnet50.recipes.signs import RECIPE
 
 RESULTS = Path(__file__).parent / "results" / "whole-run.json"
@@ -60,8 +60,8 @@ rows = []
 images, labels = read("train_signs.h5", "train")
 order = np.random.default_rng(seed).permutation(len(images))
 held_out, kept = np.split(order, [held])
-body = keras.applications.ResNet50(include_top=False, weights=None, input_shape=images.shape[1:], pooling="avg")
-model = keras.Model(body.input, keras.layers.Dense(6, activation="softmax")(body.output))
+backbone = keras.applications.ResNet50(include_top=False, weights=None, input_shape=images.shape[1:], pooling="avg")
+model = keras.Model(backbone.input, keras.layers.Dense(6, activation="softmax")(backbone.output))
 model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
 model.fit(
     images[kept], labels[kept], batch_size=batch, epochs=epochs, verbose=0, callbacks=[Clock()],
@@ -76,7 +76,7 @@ with open(f"{out}/history.csv", "w") as file:
 """
 
 
-def run(words: list[str], out: Path, pictures: int) -> dict[str, Any]:
+def run(words: list[str], out: Path, images: int) -> dict[str, Any]:
     """Run a command that leaves ``history.csv`` and ``model.keras`` in a folder; say how long it took."""
     quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ}
     with tempfile.TemporaryFile("w+") as said:
@@ -92,18 +92,18 @@ def run(words: list[str], out: Path, pictures: int) -> dict[str, Any]:
         rows = list(csv.DictReader(file))
     return {
         "seconds": round(seconds, 1),
-        "images_per_second": pictures * len(rows) / seconds,
+        "images_per_second": images * len(rows) / seconds,
         "epoch_seconds": median(float(row["seconds"]) for row in rows[1:]),
         "peak_mib": used.ru_maxrss / 1024,
     }
 
 
-def accuracy(model: Path, seed: int, parts: Parts) -> float:
+def accuracy(model: Path, seed: int, splits: DatasetSplits) -> float:
     """Return the share of the held-out photos that the saved model names rightly."""
     from resnet50 import Classifier
-    from resnet50.training.fit import hold_out
+    from resnet50.training.train import hold_out
 
-    _, held_out = hold_out(replace(RECIPE, validation=VALIDATION, seed=seed), parts)
+    _, held_out = hold_out(replace(RECIPE, validation=VALIDATION, seed=seed), splits)
     return float((Classifier.load(model).probabilities(held_out.images).argmax(axis=1) == held_out.labels).mean())
 
 
@@ -114,14 +114,14 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=3)
     options = parser.parse_args()
     from resnet50.recipes import signs
-    from resnet50.training.fit import hold_out
     from resnet50.training.run import describe_environment
+    from resnet50.training.train import hold_out
 
-    parts = signs.load(options.data)
+    splits = signs.load(options.data)
     if options.epochs < 2:
         parser.error(f"--epochs must be at least 2, got {options.epochs}: the first is not a usual one.")
     load = os.getloadavg()[0]
-    learning, held_out = hold_out(replace(signs.RECIPE, validation=VALIDATION), parts)
+    learning, held_out = hold_out(replace(signs.RECIPE, validation=VALIDATION), splits)
     told: dict[str, list[dict[str, Any]]] = {"ours": [], PEER: []}
     for seed in range(options.turns):
         for name in told:
@@ -133,7 +133,7 @@ def main() -> None:
                 peer += map(str, (options.epochs, RECIPE.batch_size, len(held_out), seed))
                 found = run(ours, out, len(learning)) if name == "ours" else run(peer, Path(folder), len(learning))
                 if name == "ours":  # the peer holds out others, without a look at near-duplicates
-                    found["validation_accuracy"] = accuracy(out / "model.keras", seed, parts)
+                    found["validation_accuracy"] = accuracy(out / "model.keras", seed, splits)
             told[name].append({"seed": seed, **found})
             print(name, told[name][-1], flush=True)
         ratios = [
@@ -141,7 +141,7 @@ def main() -> None:
             for one, other in zip(told["ours"], told[PEER], strict=True)
         ]
         results = {
-            "what": f"a whole run on {parts.training.dataset}: {options.epochs} epochs of {len(learning)} photos, "
+            "what": f"a whole run on {splits.train.name}: {options.epochs} epochs of {len(learning)} photos, "
             f"{len(held_out)} held out",
             "command": f"python benchmarks/whole_run.py --data DIR --epochs {options.epochs} --turns {options.turns}",
             "load": load,

@@ -6,34 +6,34 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from resnet50.blocks import V1 as V1
-    from resnet50.blocks import V1_5 as V1_5
+    from resnet50.audit.check import check as check
     from resnet50.blocks import convolutional_block as convolutional_block
     from resnet50.blocks import identity_block as identity_block
-    from resnet50.classifier import Classifier as Classifier
+    from resnet50.build import build_resnet50 as build_resnet50
+    from resnet50.conventions import V1 as V1
+    from resnet50.conventions import V1_5 as V1_5
     from resnet50.data.augmentation import Augmentation as Augmentation
     from resnet50.data.batches import Batches as Batches
-    from resnet50.data.check import check as check
-    from resnet50.data.pictures import load_pictures as load_pictures
-    from resnet50.data.rendered_signs import rendered_signs as rendered_signs
-    from resnet50.data.signs import load_signs as load_signs
-    from resnet50.data.split import Parts as Parts
-    from resnet50.data.split import Split as Split
-    from resnet50.data.validation import train_validation_split as train_validation_split
-    from resnet50.evaluation.features import feature_model as feature_model
-    from resnet50.evaluation.grad_cam import grad_cam as grad_cam
-    from resnet50.evaluation.report import score as score
+    from resnet50.data.dataset import Dataset as Dataset
+    from resnet50.data.dataset import DatasetSplits as DatasetSplits
+    from resnet50.data.loading import load_dataset as load_dataset
+    from resnet50.data.splitting import train_validation_split as train_validation_split
+    from resnet50.datasets.rendered_signs import rendered_signs as rendered_signs
+    from resnet50.datasets.signs import load_signs as load_signs
+    from resnet50.exporters.export import export as export
+    from resnet50.graph.fold import fold_batch_norm as fold_batch_norm
+    from resnet50.inference.classifier import Classifier as Classifier
     from resnet50.inference.embed import embed as embed
-    from resnet50.inference.export import export as export
-    from resnet50.inference.fold import fold_batch_norm as fold_batch_norm
+    from resnet50.inference.features import feature_model as feature_model
     from resnet50.inference.predict import predict as predict
+    from resnet50.metrics.grad_cam import grad_cam as grad_cam
+    from resnet50.metrics.scores import score as score
     from resnet50.model import ResNet50 as ResNet50
-    from resnet50.model import build_resnet50 as build_resnet50
-    from resnet50.training.fit import resume as resume
-    from resnet50.training.fit import train as train
-    from resnet50.training.rate_finder import find_learning_rate as find_learning_rate
+    from resnet50.training.lr_finder import find_learning_rate as find_learning_rate
     from resnet50.training.recipe import Phase as Phase
     from resnet50.training.recipe import Recipe as Recipe
+    from resnet50.training.train import resume as resume
+    from resnet50.training.train import train as train
     from resnet50.weights.read import read_weights as read_weights
     from resnet50.weights.save import save_weights as save_weights
     from resnet50.weights.transfer import load_weights as load_weights
@@ -52,7 +52,7 @@ _HOMES = {
     "load_signs": "data.signs",
     "rendered_signs": "data.rendered_signs",
     "train_validation_split": "data.validation",
-    "load_pictures": "data.pictures",
+    "load_dataset": "data.images",
     "check": "data.check",
     "Augmentation": "data.augmentation",
     "Batches": "data.batches",

@@ -1,95 +1,62 @@
-"""The two residual blocks of ResNet-50, one equation each.
+"""The two residual blocks of ResNet-50: He et al. 2015, arXiv:1512.03385, figure 5 (right), from top to bottom.
 
-Read this file beside figure 5 (right) of He et al. 2015, "Deep Residual Learning for Image Recognition",
-arXiv:1512.03385. A block adds what its three convolutions have learned to what it was given:
-``relu(shortcut + residual)``.
+A block adds what its three convolutions have learned, the residual F(x), to what it was given: ``relu(x + F(x))``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
 import keras
 from keras import KerasTensor, layers
 
+from resnet50._io.arguments import explain_arguments
+from resnet50.conventions import V1, Conventions
 
-@dataclass(frozen=True)
-class Conventions:
-    """What the paper leaves open and published ResNet-50 networks settle in different ways.
+_EXAMPLE = "{}(x, [64, 64, 256], kernel_size=3, name={!r}), where kernel_size is the course's f"
 
-    Attributes:
-        name: Name under which files and messages speak of these conventions.
-        use_bias: Whether convolutions have a bias (batch norm, which follows each, makes it redundant).
-        epsilon: Added to the variance in every batch norm.
-        stride_on_kernel: Whether a convolutional block strides on its k x k convolution (v1.5) or its first 1x1 (v1).
-        momentum: Share of the old moving statistics that a training step keeps, 0..1.
-        last_gamma: Initialiser of the scale in each block's last batch norm. ``"zeros"`` makes every residual zero at
-            the start, so that a fresh block passes its shortcut on (Goyal et al. 2017, arXiv:1706.02677, section 5.1).
-        kernel_initializer: Initialiser of every convolution's kernel.
+
+def bottleneck(
+    x: KerasTensor, filters: Sequence[int], kernel_size: int, stride: int, conventions: Conventions, name: str
+) -> KerasTensor:
+    """Return the residual F(x) of both blocks: narrow the channels (1x1), see the neighbors (k x k), widen (1x1).
+
+    ``x`` is ``(N, H, W, C)``; the result is ``(N, ceil(H / stride), ceil(W / stride), filters[2])``.
     """
-
-    name: str
-    use_bias: bool
-    epsilon: float
-    stride_on_kernel: bool
-    momentum: float
-    last_gamma: str = "ones"
-    kernel_initializer: str = "glorot_uniform"
-
-    def from_scratch(self) -> Conventions:
-        """Return the same network, initialised so that it trains well from nothing on a few thousand pictures.
-
-        Moving statistics follow within some ten steps, every residual starts at zero, kernels start as in He et al.
-        2015, arXiv:1502.01852. None of this changes what a trained network computes.
-        """
-        return replace(self, momentum=0.9, last_gamma="zeros", kernel_initializer="he_normal")
+    narrow, middle, wide = filters
+    first, second = (1, stride) if conventions.stride_on_kernel else (stride, 1)
+    x = conv_norm_relu(x, narrow, 1, first, conventions, f"{name}_1")
+    x = conv_norm_relu(x, middle, kernel_size, second, conventions, f"{name}_2")
+    return conv_norm(x, wide, 1, 1, conventions, f"{name}_3", gamma=conventions.last_gamma)
 
 
-V1 = Conventions(name="v1", use_bias=True, epsilon=1.001e-5, stride_on_kernel=False, momentum=0.99)
-"""The network of the paper as ``keras.applications.ResNet50`` builds it."""
-
-V1_5 = Conventions(
-    name="v1.5", use_bias=False, epsilon=1e-5, stride_on_kernel=True, momentum=0.9, kernel_initializer="he_normal"
-)
-"""The network as torchvision, timm and Hugging Face build it."""
-
-CONVENTIONS = {conventions.name: conventions for conventions in (V1, V1_5)}
-
-
+@explain_arguments(_EXAMPLE.format("identity_block", "conv2_block2"))
 def identity_block(
     x: KerasTensor, filters: Sequence[int], *, kernel_size: int = 3, conventions: Conventions = V1, name: str
 ) -> KerasTensor:
-    """Add a bottleneck's residual to a feature map of the same shape.
-
-    Computes ``relu(x + F(x))``: F narrows the channels (1x1), looks at the neighbours (k x k) and widens again (1x1).
+    """Compute ``relu(x + F(x))``: the residual, added to a feature map of the same shape.
 
     Args:
-        x: Feature map, ``(batch, height, width, filters[2])``, float.
-        filters: Channels that leave each of the three convolutions.
-        kernel_size: Side of the middle convolution's kernel in pixels; odd.
-        conventions: What the paper leaves open.
-        name: Prefix of every layer's name, such as ``"conv2_block2"``.
+        x: Feature map, ``(N, H, W, filters[2])``, float.
+        filters: Channels after each of the residual's three convolutions.
+        kernel_size: Height and width of the middle kernel in pixels; odd.
+        conventions: `V1`, `V1_5` or a variant of them.
+        name: Prefix of the layers' names, such as ``"conv2_block2"``.
 
     Returns:
-        Feature map with the shape of ``x``; no value is negative.
+        Feature map of the shape of ``x``, values >= 0.
 
     Raises:
-        ValueError: If ``x`` does not have ``filters[2]`` channels (Keras would broadcast a one-channel ``x`` silently),
-            or an argument is not as described.
+        ValueError: If ``x`` does not have ``filters[2]`` channels (Keras would broadcast one channel without a
+            warning), or an argument is not as described.
 
     Source: He et al. 2015, arXiv:1512.03385, equation 1 and figure 5 (right).
     """
-    _check_block(x, filters, kernel_size, 1, name)
-    if x.shape[-1] != filters[2]:
-        raise ValueError(
-            f"{name}: an identity block needs as many channels in as out, got {x.shape[-1]} in and {filters[2]} out; "
-            "use convolutional_block to change the number of channels."
-        )
-    residual = _bottleneck(x, filters, kernel_size=kernel_size, stride=1, conventions=conventions, name=name)
-    return _relu(layers.Add(name=f"{name}_add")([x, residual]), name=f"{name}_out")
+    check_block(x, filters, kernel_size, name, keeps_channels=True)
+    return add_relu(x, bottleneck(x, filters, kernel_size, 1, conventions, name), name)
 
 
+@explain_arguments(_EXAMPLE.format("convolutional_block", "conv3_block1"))
 def convolutional_block(
     x: KerasTensor,
     filters: Sequence[int],
@@ -99,67 +66,79 @@ def convolutional_block(
     conventions: Conventions = V1,
     name: str,
 ) -> KerasTensor:
-    """Add a bottleneck's residual to a projection of the feature map, changing its size and channels.
-
-    Computes ``relu(W x + F(x))``: W is a strided 1x1 convolution with batch norm that gives the shortcut F's shape.
+    """Compute ``relu(W x + F(x))``, where W, a strided 1x1 convolution, gives the shortcut the residual's shape.
 
     Args:
-        x: Feature map, ``(batch, height, width, channels)``, float.
-        filters: Channels that leave each of the residual's three convolutions.
-        kernel_size: Side of the middle convolution's kernel in pixels; odd.
-        stride: Step in pixels; height and width are divided by it and rounded up.
-        conventions: What the paper leaves open.
-        name: Prefix of every layer's name, such as ``"conv3_block1"``.
+        x: Feature map, ``(N, H, W, C)``, float.
+        filters: Channels after each of the residual's three convolutions.
+        kernel_size: Height and width of the middle kernel in pixels; odd.
+        stride: Height and width are divided by it and rounded up.
+        conventions: `V1`, `V1_5` or a variant of them.
+        name: Prefix of the layers' names, such as ``"conv3_block1"``.
 
     Returns:
-        Feature map, ``(batch, ceil(height / stride), ceil(width / stride), filters[2])``; no value is negative.
+        Feature map, ``(N, ceil(H / stride), ceil(W / stride), filters[2])``, values >= 0.
 
     Raises:
         ValueError: If an argument is not as described.
 
     Source: He et al. 2015, arXiv:1512.03385, equation 2 and figure 5 (right), shortcut option B.
     """
-    _check_block(x, filters, kernel_size, stride, name)
-    shortcut = conv_norm(x, filters[2], 1, stride=stride, conventions=conventions, name=f"{name}_0")
-    residual = _bottleneck(x, filters, kernel_size=kernel_size, stride=stride, conventions=conventions, name=name)
-    return _relu(layers.Add(name=f"{name}_add")([shortcut, residual]), name=f"{name}_out")
+    check_block(x, filters, kernel_size, name, stride=stride)
+    shortcut = conv_norm(x, filters[-1], 1, stride, conventions, f"{name}_0")
+    return add_relu(shortcut, bottleneck(x, filters, kernel_size, stride, conventions, name), name)
+
+
+def add_relu(shortcut: KerasTensor, residual: KerasTensor, name: str) -> KerasTensor:
+    """Compute ``relu(shortcut + residual)`` of two feature maps of one shape, ``(N, H, W, C)``."""
+    return layers.Activation("relu", name=f"{name}_out")(layers.Add(name=f"{name}_add")([shortcut, residual]))
+
+
+def conv_norm_relu(
+    x: KerasTensor, filters: int, kernel_size: int, stride: int, conventions: Conventions, name: str
+) -> KerasTensor:
+    """Compute ``relu(conv_norm(x))``; see `conv_norm` for the arguments."""
+    x = conv_norm(x, filters, kernel_size, stride, conventions, name)
+    return layers.Activation("relu", name=f"{name}_relu")(x)
 
 
 def conv_norm(
     x: KerasTensor,
     filters: int,
     kernel_size: int,
-    *,
-    stride: int = 1,
-    gamma_initializer: str = "ones",
-    conventions: Conventions = V1,
+    stride: int,
+    conventions: Conventions,
     name: str,
+    gamma: str = "ones",
 ) -> KerasTensor:
-    """Convolve and normalise; the pair that the whole network is made of.
+    """Convolve, then normalize over the batch: the pair of layers that the whole network is made of.
 
     Args:
-        x: Feature map, ``(batch, height, width, channels)``, float.
-        filters: Channels that leave the convolution.
-        kernel_size: Side of the kernel in pixels; odd.
-        stride: Step in pixels.
-        gamma_initializer: Initialiser of the batch norm's scale.
+        x: Feature map, ``(N, H, W, C)``, float.
+        filters: Channels of the result.
+        kernel_size: Height and width of the kernel in pixels; odd.
+        stride: Step of the kernel in pixels.
         conventions: What the paper leaves open.
-        name: Prefix of the layers ``{name}_pad`` (only where a kernel strides), ``{name}_conv`` and ``{name}_bn``.
+        name: Prefix of the layers ``{name}_conv``, ``{name}_bn`` and, where a kernel strides, ``{name}_pad``.
+        gamma: Initializer of the batch norm's scale.
 
     Returns:
-        Feature map, ``(batch, ceil(height / stride), ceil(width / stride), filters)``.
+        Feature map, ``(N, ceil(H / stride), ceil(W / stride), filters)``.
 
-    Source: He et al. 2015, arXiv:1512.03385, section 3.4 (batch norm right after each convolution).
+    Raises:
+        ValueError: If Keras is set to channels first.
+
+    Source: He et al. 2015, arXiv:1512.03385, section 3.4.
     """
     if keras.config.image_data_format() != "channels_last":
         raise ValueError(
-            f"{name}: needs feature maps with channels last, but Keras is set to "
-            f"{keras.config.image_data_format()!r}; call keras.config.set_image_data_format('channels_last')."
+            f"{name}: expected Keras to have channels last, got {keras.config.image_data_format()!r}; call "
+            "keras.config.set_image_data_format('channels_last')."
         )
-    padding = "same" if stride == 1 else "valid"
-    if stride > 1 and kernel_size > 1:
-        # "same" would pad a strided convolution on one side only and shift the picture by a pixel.
-        x = layers.ZeroPadding2D(kernel_size // 2, name=f"{name}_pad")(x)
+    padding = "same"
+    if stride > 1:  # "same" would pad one side only and shift the image by a pixel
+        padding = "valid"
+        x = layers.ZeroPadding2D(kernel_size // 2, name=f"{name}_pad")(x) if kernel_size > 1 else x
     x = layers.Conv2D(
         filters,
         kernel_size,
@@ -170,42 +149,30 @@ def conv_norm(
         name=f"{name}_conv",
     )(x)
     return layers.BatchNormalization(
-        momentum=conventions.momentum,
-        epsilon=conventions.epsilon,
-        gamma_initializer=gamma_initializer,
-        name=f"{name}_bn",
+        momentum=conventions.momentum, epsilon=conventions.epsilon, gamma_initializer=gamma, name=f"{name}_bn"
     )(x)
 
 
-def conv_norm_relu(
-    x: KerasTensor, filters: int, kernel_size: int, *, stride: int = 1, conventions: Conventions = V1, name: str
-) -> KerasTensor:
-    """Convolve, normalise and rectify: `conv_norm`, which explains the arguments, then ``max(x, 0)``."""
-    x = conv_norm(x, filters, kernel_size, stride=stride, conventions=conventions, name=name)
-    return _relu(x, name=f"{name}_relu")
-
-
-def _bottleneck(
-    x: KerasTensor, filters: Sequence[int], *, kernel_size: int, stride: int, conventions: Conventions, name: str
-) -> KerasTensor:
-    """Return the residual F(x) of both blocks: narrow (1x1), look around (k x k), widen (1x1)."""
-    narrow, middle, wide = filters
-    first, second = (1, stride) if conventions.stride_on_kernel else (stride, 1)
-    x = conv_norm_relu(x, narrow, 1, stride=first, conventions=conventions, name=f"{name}_1")
-    x = conv_norm_relu(x, middle, kernel_size, stride=second, conventions=conventions, name=f"{name}_2")
-    return conv_norm(x, wide, 1, gamma_initializer=conventions.last_gamma, conventions=conventions, name=f"{name}_3")
-
-
-def _relu(x: KerasTensor, *, name: str) -> KerasTensor:
-    return layers.Activation("relu", name=name)(x)
-
-
-def _check_block(x: KerasTensor, filters: Sequence[int], kernel_size: int, stride: int, name: str) -> None:
+def check_block(
+    x: KerasTensor,
+    filters: Sequence[int],
+    kernel_size: int,
+    name: str,
+    *,
+    stride: int = 1,
+    keeps_channels: bool = False,
+) -> None:
+    """Raise ValueError, with the block's name, for the first argument of a block that is not as it must be."""
     if len(x.shape) != 4:
-        raise ValueError(f"{name}: needs a feature map (batch, height, width, channels), got shape {tuple(x.shape)}.")
-    if len(filters) != 3 or any(not isinstance(f, int) or f < 1 for f in filters):
-        raise ValueError(f"{name}: filters must be three positive integers, got {filters!r}.")
+        raise ValueError(f"{name}: expected a feature map (batch, height, width, channels), got {tuple(x.shape)}.")
+    if not isinstance(filters, list | tuple) or len(filters) != 3 or any(type(f) is not int or f < 1 for f in filters):
+        raise ValueError(f"{name}: expected filters to be three positive integers, got {filters!r}.")
     if kernel_size < 1 or kernel_size % 2 == 0:
-        raise ValueError(f"{name}: kernel_size must be odd and positive, so that it has a centre, got {kernel_size!r}.")
+        raise ValueError(f"{name}: expected kernel_size to be odd and positive, got {kernel_size!r}.")
     if stride < 1:
-        raise ValueError(f"{name}: stride must be at least 1, got {stride!r}.")
+        raise ValueError(f"{name}: expected stride to be at least 1, got {stride!r}.")
+    if keeps_channels and x.shape[-1] != filters[-1]:
+        raise ValueError(
+            f"{name}: expected {filters[-1]} channels in, as many as out, got {x.shape[-1]}; use convolutional_block to "
+            "change the number of channels."
+        )

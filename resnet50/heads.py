@@ -15,7 +15,7 @@ Head = Callable[[KerasTensor, int], KerasTensor]
 
 
 def linear(features: KerasTensor, classes: int, activation: Any = "softmax") -> KerasTensor:
-    """Average each channel over the picture, then one dense layer: the head of the paper.
+    """Average each channel over the image, then one dense layer: the head of the paper.
 
     Args:
         features: Last feature map, ``(batch, height, width, channels)``, float.
@@ -23,7 +23,7 @@ def linear(features: KerasTensor, classes: int, activation: Any = "softmax") -> 
         activation: Activation of the last layer; ``"softmax"`` gives probabilities, None gives logits.
 
     Returns:
-        ``(batch, classes)``, float32 whatever the precision of the body.
+        ``(batch, classes)``, float32 whatever the precision of the backbone.
 
     Source: He et al. 2015, arXiv:1512.03385, table 1 (last row).
     """
@@ -67,7 +67,7 @@ def mlp(features: KerasTensor, classes: int) -> KerasTensor:
 
 
 def flatten(features: KerasTensor, classes: int) -> KerasTensor:
-    """Keep where on the picture a feature is: every value of the map goes into a dense layer of 384 units.
+    """Keep where on the image a feature is: every value of the map goes into a dense layer of 384 units.
 
     Args:
         features: Last feature map, ``(batch, height, width, channels)``, float; height and width known.
@@ -81,7 +81,7 @@ def flatten(features: KerasTensor, classes: int) -> KerasTensor:
     """
     if None in features.shape[1:]:
         raise ValueError(
-            f"the head 'flatten' needs pictures of one size, got a feature map of {tuple(features.shape)}; "
+            f"the head 'flatten' needs images of one size, got a feature map of {tuple(features.shape)}; "
             "name both sides in input_shape, or take another head."
         )
     x = layers.Flatten(name="head_flatten")(features)  # (batch, height * width * channels)

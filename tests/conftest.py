@@ -30,7 +30,7 @@ def random_weights() -> Callable[..., keras.Model]:
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The folder of real pictures that the repository does not hold."""
+    """The folder of real images that the repository does not hold."""
     folder = Path(os.environ.get("RESNET50_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
     if not folder.is_dir():
         pytest.skip(f"no shared data at {folder}; set RESNET50_DATA to their folder")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "resnet50"
-# Lowest first; what stands on one line may not import its neighbours.
+# Lowest first; what stands on one line may not import its neighbors.
 LAYERS = [
     {"files", "download", "blocks"},
     {"heads", "weights", "data"},

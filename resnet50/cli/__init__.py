@@ -10,14 +10,14 @@ from typing import NoReturn
 
 COMMANDS = {
     "check": "look for what is wrong with a data set: duplicates, leaks, broken files",
-    "pack": "decode a folder of pictures once, into one file to train from many times",
+    "pack": "decode a folder of images once, into one file to train from many times",
     "train": "train a classifier by a recipe, or resume a run",
     "rates": "find a learning rate: let it rise for some steps and draw what the loss does",
     "evaluate": "score a trained classifier on a test split",
-    "predict": "say what is on pictures",
+    "predict": "say what is on images",
     "export": "write a trained classifier for another runtime: OpenVINO, ONNX, LiteRT, TensorFlow",
-    "explain": "show what on a picture speaks for a class",
-    "embed": "write the features of pictures, the network's next-to-last layer",
+    "explain": "show what on an image speaks for a class",
+    "embed": "write the features of images, the network's next-to-last layer",
     "bench": "measure how fast training or a model is on this machine, beside keras.applications",
     "rocks": "compare a classifier of rocks with human judgement",
     "summary": "show the network stage by stage, or draw it",

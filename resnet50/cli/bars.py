@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from resnet50.download import Progress
+    from resnet50._io.fetch import Progress
 
 
 @contextmanager

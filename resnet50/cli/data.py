@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     show.add_argument("name", metavar="NAME", help=f"one of {', '.join(RECIPES)}")
     source.add_source_arguments(show)
     show.add_argument(
-        "--out", metavar="PNG", help="also draw a sheet of its pictures into this file; an earlier one is replaced"
+        "--out", metavar="PNG", help="also draw a sheet of its images into this file; an earlier one is replaced"
     )
 
 
@@ -30,7 +30,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _fetch(options: argparse.Namespace) -> int:
-    from resnet50.data.signs import fetch_signs
+    from resnet50.datasets.signs import fetch_signs
 
     with bar("SIGNS", in_bytes=True) as show:
         folder = fetch_signs(options.out, progress=show)
@@ -41,19 +41,19 @@ def _fetch(options: argparse.Namespace) -> int:
 def _show(options: argparse.Namespace) -> int:
     task = find_task(options.name)
     how = source.how_to_read(options)
-    parts = source.load(task, source.place(options), side=task.RECIPE.side, how=how)
-    training = parts.training
-    print(f"{training.dataset}: RGB, {training.images.shape[2]} x {training.images.shape[1]} pixels")
-    for part, split in parts.splits.items():
-        print(f"{source.counts(part, split)}   SHA-256 {split.fingerprint[:16]}")
-    if parts.unreadable:
-        from resnet50.data.finding import are, so_many
+    splits = source.load(task, source.place(options), image_size=task.RECIPE.image_size, how=how)
+    training = splits.train
+    print(f"{training.name}: RGB, {training.images.shape[2]} x {training.images.shape[1]} pixels")
+    for split, dataset in splits.splits.items():
+        print(f"{source.counts(split, dataset)}   SHA-256 {dataset.fingerprint[:16]}")
+    if splits.unreadable:
+        from resnet50._io.text import are, plural
 
-        them = parts.unreadable
-        print(f"{so_many(len(them), 'file')} cannot be read and {are(them)} left out: see 'resnet50 check'")
+        them = splits.unreadable
+        print(f"{plural(len(them), 'file')} cannot be read and {are(them)} left out: see 'resnet50 check'")
     if options.out:
-        from resnet50.figures.pictures import draw_contact_sheet
-        from resnet50.figures.save import save_figure
+        from resnet50.plots.images import draw_contact_sheet
+        from resnet50.plots.save import save_figure
 
         save_figure(draw_contact_sheet(training), Path(options.out))
         print(options.out)

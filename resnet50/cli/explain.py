@@ -6,16 +6,16 @@ import argparse
 import sys
 from pathlib import Path
 
+from resnet50._io.quiet import import_keras
 from resnet50.cli.model import add_model_argument, find_model
 from resnet50.cli.out import check_new
-from resnet50.cli.quiet import import_keras
 
-_SHOWN = 448  # pixels: shorter pictures are drawn this long or a little longer
+_SHOWN = 448  # pixels: shorter images are drawn this long or a little longer
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("image", metavar="IMAGE", help="picture file")
+    parser.add_argument("image", metavar="IMAGE", help="image file")
     add_model_argument(parser)
     parser.add_argument("--top", type=int, default=3, metavar="INT", help="classes to explain (3)")
     parser.add_argument(
@@ -26,25 +26,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Draw where on a picture the network finds what speaks for its most probable classes."""
+    """Draw where on an image the network finds what speaks for its most probable classes."""
     if options.top < 1:
         raise ValueError(f"top must be at least 1, got {options.top}.")
     path = find_model(options.model)
     out = Path(options.out or f"{Path(options.image).stem}-explained.png")
     if options.out:
-        check_new(out)  # it might be the picture itself
+        check_new(out)  # it might be the image itself
 
     import_keras()
     import numpy as np
 
-    from resnet50.classifier import Classifier
     from resnet50.data.images import read_image
-    from resnet50.evaluation.grad_cam import grad_cam
-    from resnet50.figures.explain import draw_explanation
-    from resnet50.figures.save import save_figure
+    from resnet50.inference.classifier import Classifier
+    from resnet50.metrics.grad_cam import grad_cam
+    from resnet50.plots.explain import draw_explanation
+    from resnet50.plots.save import save_figure
 
     classifier = Classifier.load(path)
-    height, width = classifier.side
+    height, width = classifier.image_size
     image = read_image(options.image, height=height, width=width)
     (probabilities,) = classifier.probabilities(image[None])
     classes = np.argsort(-probabilities, kind="stable")[: options.top]

@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from resnet50.cli.quiet import quiet
+from resnet50._io.quiet import quiet
 
 if TYPE_CHECKING:
-    from resnet50.classifier import Classifier
+    from resnet50.inference.classifier import Classifier
 
 RUNS = Path("runs")
 """Folder below which runs are put, in the current folder."""
@@ -27,27 +27,27 @@ def find_model(named: str | None) -> Path:
     Raises:
         FileNotFoundError: If there is none.
     """
-    from resnet50.runtimes import is_export
+    from resnet50.inference.runtimes import is_export
 
     if named is not None:
         path = Path(named)
         return path / "model.keras" if path.is_dir() and not is_export(path) else path
     models = sorted(RUNS.glob("*/model.keras"), key=lambda model: model.stat().st_mtime)
     if not models:
-        raise FileNotFoundError(f"needed a model, found none in {RUNS}/; train one first, or name one with --model.")
+        raise FileNotFoundError(f"expected a model, found none in {RUNS}/; train one first, or name one with --model.")
     return models[-1]
 
 
 def load_classifier(path: Path) -> Classifier:
     """Open a classifier in its own runtime, quietly; Keras is imported for a ``.keras`` file alone."""
-    from resnet50.classifier import Classifier
+    from resnet50.inference.classifier import Classifier
 
     with quiet():
         return Classifier.load(path)
 
 
-def say_rate(pictures: int, failed: int, seconds: float) -> None:
-    """Say on standard error how many pictures there were, and how fast they were done; of a single one nothing."""
-    if pictures > 1:
+def say_rate(images: int, failed: int, seconds: float) -> None:
+    """Say on standard error how many images there were, and how fast they were done; of a single one nothing."""
+    if images > 1:
         bad = f", {failed} of them unreadable" if failed else ""
-        print(f"{pictures} pictures{bad}, {pictures / seconds:.1f} pictures/s", file=sys.stderr)
+        print(f"{images} images{bad}, {images / seconds:.1f} images/s", file=sys.stderr)

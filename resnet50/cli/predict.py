@@ -25,9 +25,9 @@ KINDS = {".csv": "csv", ".json": "list", ".jsonl": "json"}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("images", nargs="+", metavar="IMAGE", help="picture files, or folders of them")
+    parser.add_argument("images", nargs="+", metavar="IMAGE", help="image files, or folders of them")
     add_model_argument(parser, what="a .keras file, a run or an export")
-    parser.add_argument("--top", type=int, default=3, metavar="INT", help="classes to name for each picture (3)")
+    parser.add_argument("--top", type=int, default=3, metavar="INT", help="classes to name for each image (3)")
     where = parser.add_mutually_exclusive_group()
     where.add_argument(
         "--format", choices=("text", "csv", "json"), default="text", help="what to print; json is one object a line"
@@ -37,15 +37,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Classify every picture; 2 if one could not be read, after the others are done."""
+    """Classify every image; 2 if one could not be read, after the others are done."""
     kind = kind_of(options.out) if options.out else options.format
     path = find_model(options.model)
     if options.out:
         check_new(options.out)
 
-    from resnet50.inference.predict import find_pictures, predict
+    from resnet50.inference.predict import find_images, predict
 
-    pictures = find_pictures(options.images)
+    images = find_images(options.images)
     classifier = load_classifier(path)
     if kind == "text" or options.out:
         print(f"model: {path}, trained on {classifier.dataset}", file=sys.stderr)
@@ -54,19 +54,19 @@ def run(options: argparse.Namespace) -> int:
 
         def counted() -> Iterator[Prediction]:
             nonlocal failed
-            for done, prediction in enumerate(predict(classifier, pictures, top=options.top), 1):
+            for done, prediction in enumerate(predict(classifier, images, top=options.top), 1):
                 failed += prediction.error is not None
-                show(done, len(pictures))
+                show(done, len(images))
                 yield prediction
 
         if kind == "text":
-            _write_text(counted(), file, width=max(len(str(picture)) for picture in pictures))
+            _write_text(counted(), file, width=max(len(str(image)) for image in images))
         elif kind == "csv":
             _write_csv(counted(), file, top=min(options.top, len(classifier.class_names)))
         else:
             told = {"model": str(path), "dataset": classifier.dataset}
             _write_json(counted(), file, told, as_list=kind == "list")
-    say_rate(len(pictures), failed, time.perf_counter() - began)
+    say_rate(len(images), failed, time.perf_counter() - began)
     return 2 if failed else 0
 
 
@@ -78,7 +78,7 @@ def kind_of(out: str) -> str:
     """
     suffix = Path(out).suffix.lower()
     if suffix not in KINDS:
-        raise ValueError(f"{out}: needed a name that ends in {', '.join(KINDS)}, got {suffix or 'no ending'}.")
+        raise ValueError(f"{out}: expected a name that ends in {', '.join(KINDS)}, got {suffix or 'no ending'}.")
     return KINDS[suffix]
 
 
@@ -87,7 +87,7 @@ def _destination(out: str | None) -> Iterator[TextIO]:
     if out is None:
         yield sys.stdout
     else:
-        from resnet50.files import atomic_path
+        from resnet50._io.files import atomic_path
 
         with atomic_path(out) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
             yield file

@@ -10,12 +10,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from resnet50.data.check import Finding
-from resnet50.data.finding import have, so_many
-from resnet50.evaluation.report import Report
+from resnet50._io.text import have, plural
+from resnet50.audit.check import Issue
+from resnet50.metrics.scores import Report
 from resnet50.training.callbacks import Progress
-from resnet50.training.fit import Run
 from resnet50.training.recipe import Phase
+from resnet50.training.train import Run
 from resnet50.weights.transfer import TransferReport
 
 
@@ -45,10 +45,10 @@ class EpochTable(Progress):
         self._first: int | None = None
         self._bar = self._bars.add_task("", total=None, epoch=0, epochs=self._epochs, now="")
 
-    def begin_run(self, transfer: TransferReport | None, findings: Sequence[Finding]) -> None:
+    def begin_run(self, transfer: TransferReport | None, issues: Sequence[Issue]) -> None:
         """Print what the weights gave the network, and what is wrong with the data."""
         told = [str(transfer)] if transfer else []
-        told += [f"{finding.severity}: {finding.summary}" for finding in findings if finding.severity != "note"]
+        told += [f"{issue.severity}: {issue.summary}" for issue in issues if issue.severity != "note"]
         for line in told:
             self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
@@ -56,7 +56,7 @@ class EpochTable(Progress):
         """Count the epochs that are left, since an earlier phase may have ended early, and name the phase."""
         self._epochs = epoch + sum(one.epochs for one in self._phases[phase:])
         if len(self._phases) > 1 and not self._bars.disable:
-            trained = self._phases[phase].trains
+            trained = self._phases[phase].trainable
             words = f"phase {phase + 1} of {len(self._phases)}: {'all layers' if trained == 'all' else trained}"
             self._console.print(words, style="bold", highlight=False)
 
@@ -97,10 +97,10 @@ def show_report(report: Report) -> None:
     """Print the scores, overall and by class."""
     low, high = report.interval
     print(
-        f"{report.dataset}, {so_many(report.pictures, 'picture')}: accuracy {report.accuracy:.2%} "
+        f"{report.dataset}, {plural(report.images, 'image')}: accuracy {report.accuracy:.2%} "
         f"(95 % interval {low:.1%} to {high:.1%}), loss {report.loss:.3f}"
     )
-    over = f" (both over the {so_many(report.scored, 'class')} that {have(report.scored)} test pictures)"
+    over = f" (both over the {plural(report.scored, 'class')} that {have(report.scored)} test images)"
     over = over if report.scored < len(report.classes) else ""
     top = "".join(f"top {k} {share:.1%}, " for k, share in report.top_k.items())
     print(
@@ -109,12 +109,12 @@ def show_report(report: Report) -> None:
     )
     if report.scaled is not None and not report.no_temperature:
         print(
-            f"with a temperature of {report.scaled.temperature:.2f}, fitted on {report.scaled.pictures:,} validation "
-            f"pictures: calibration error {report.scaled.calibration_error:.1%}, loss {report.scaled.loss:.3f}"
+            f"with a temperature of {report.scaled.temperature:.2f}, fitted on {report.scaled.images:,} validation "
+            f"images: calibration error {report.scaled.calibration_error:.1%}, loss {report.scaled.loss:.3f}"
             f"{', both worse' if report.worse_scaled else ''}"
         )
     table = Table("class", box=None)
-    for name in ("precision", "recall", "F1", "pictures"):
+    for name in ("precision", "recall", "F1", "images"):
         table.add_column(name, justify="right")
     for name, scores in report.classes.items():
         shares = (f"{share:.1%}" for share in (scores.precision, scores.recall, scores.f1))

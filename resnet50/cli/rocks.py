@@ -9,13 +9,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from resnet50._io.quiet import import_keras
 from resnet50.cli import source
 from resnet50.cli.model import find_model
-from resnet50.cli.quiet import import_keras
 
 if TYPE_CHECKING:
-    from resnet50.evaluation.report import Report
-    from resnet50.evaluation.similarity import Correlation, Similarity
+    from resnet50.metrics.scores import Report
+    from resnet50.metrics.similarity import Correlation, Similarity
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,33 +36,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Compare, print a table, and write ``similarity.json`` and ``similarity.png``."""
-    from resnet50.training.run import RunFolder
+    from resnet50.training.run import RunDirectory
 
     path, noted = find_model(options.model), {}
     if options.data is None and Path(options.model).is_dir():
-        noted = RunFolder(Path(options.model)).read()[1]["data"]
+        noted = RunDirectory(Path(options.model)).read()[1]["data"]
 
     import_keras()
-    from resnet50.classifier import Classifier
-    from resnet50.evaluation.features import feature_model
-    from resnet50.evaluation.report import score
-    from resnet50.evaluation.similarity import similarity
-    from resnet50.figures.save import save_figure
-    from resnet50.figures.similarity import draw_similarity
-    from resnet50.files import write_text
+    from resnet50._io.files import write_text
+    from resnet50.inference.classifier import Classifier
+    from resnet50.inference.features import feature_model
+    from resnet50.metrics.scores import score
+    from resnet50.metrics.similarity import similarity
+    from resnet50.plots.save import save_figure
+    from resnet50.plots.similarity import draw_similarity
     from resnet50.recipes import find_task, rocks
 
     classifier = Classifier.load(path)
-    height, width = classifier.side
+    height, width = classifier.image_size
     if height != width:
-        raise ValueError(f"{path}: needed a model of square pictures, got one of {width} x {height} pixels.")
+        raise ValueError(f"{path}: expected a model of square images, got one of {width} x {height} pixels.")
     task = find_task(rocks.RECIPE.name)
     if options.data:
-        parts = source.load(task, options.data, side=height, how={})
+        splits = source.load(task, options.data, image_size=height, how={})
     else:
-        parts = source.load_noted(task, noted, side=height, how={})
+        splits = source.load_noted(task, noted, image_size=height, how={})
     data = options.data or noted["path"]
-    fitted, held_out = parts.training, parts.test
+    fitted, held_out = splits.train, splits.test
     features = feature_model(classifier.model)
     found = similarity(
         features.predict(fitted.images, verbose=0),
@@ -104,9 +104,9 @@ def _show(found: Similarity, names: Sequence[str], reports: dict[str, Report]) -
     table = Table("", box=None, pad_edge=False)
     columns = (found.fitted, found.held_out, found.realigned)
     for heading in (
-        f"{found.fitted.pictures} aligned\non themselves",
-        f"{found.held_out.pictures} others,\naligned as these",
-        f"the {found.realigned.pictures} aligned\non themselves",
+        f"{found.fitted.images} aligned\non themselves",
+        f"{found.held_out.images} others,\naligned as these",
+        f"the {found.realigned.images} aligned\non themselves",
     ):
         table.add_column(f"{heading}\n{'r':>5} {'chance':>6} {'p':>6}", justify="right")
     table.add_row("overall", *(_cell(each.overall) for each in columns))
@@ -121,7 +121,7 @@ def _show(found: Similarity, names: Sequence[str], reports: dict[str, Report]) -
     )
     for what, report in reports.items():
         low, high = report.interval
-        words = f"{report.pictures} test pictures, {len(report.classes)} {what}: accuracy {report.accuracy:.1%}"
+        words = f"{report.images} test images, {len(report.classes)} {what}: accuracy {report.accuracy:.1%}"
         console.print(f"{words} (95 % interval {low:.1%} to {high:.1%})", highlight=False, soft_wrap=True)
 
 

@@ -1,103 +1,95 @@
-"""What commands share that read pictures of a data set: naming their place, how they are read, and reading them."""
+"""What commands share that read the images of a dataset: naming them, how they are read, and reading them."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
-from inspect import signature
+from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from resnet50.cli.bars import bar
+from resnet50.data.options import ReadOptions
 
 if TYPE_CHECKING:
-    from resnet50.data.split import Parts, Split
-    from resnet50.recipes import Task
+    from resnet50.data.dataset import Dataset, DatasetSplits
+    from resnet50.datasets.source import DataSource
 
-OPTIONS: Mapping[str, dict[str, Any]] = {
-    "pattern": {"metavar": "RE", "help": "regular expression whose group 'class' finds the class in a file's path"},
-    "test": {
-        "metavar": "FLOAT",
-        "type": float,
-        "help": "share of the pictures to score at the end, if none are named (0.2)",
-    },
-    "most_unreadable": {"metavar": "FLOAT", "type": float, "help": "share of files that may be broken (0.1)"},
-}
-"""What can be said of how a source is to be read, where the task lets one say it."""
+OPTIONS = {field.name: field for field in fields(ReadOptions)}
 
 
 def add_source_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the place of the pictures, as a second word or by name, and how to read them."""
-    parser.add_argument("source", nargs="?", metavar="PICTURES", help="the same as --data")
-    parser.add_argument(
-        "--data", metavar="DIR", help="folder, CSV or h5 with the pictures; else where the recipe has them"
-    )
-    add_how_arguments(parser, *OPTIONS)
+    """Add the place of the images, as a second word or by name, and how to read them."""
+    parser.add_argument("source", nargs="?", metavar="PATH", help="The same as --data.")
+    parser.add_argument("--data", metavar="PATH", help="Folder, CSV file or h5 file of images.")
+    add_read_options(parser, *OPTIONS)
 
 
-def add_how_arguments(parser: argparse.ArgumentParser, *names: str) -> None:
-    """Add some of `OPTIONS`."""
-    how = parser.add_argument_group("how to read a folder of your own")
+def add_read_options(parser: argparse.ArgumentParser, *names: str) -> None:
+    """Add some of the options of `ReadOptions`."""
+    group = parser.add_argument_group("reading your own images")
     for name in names:
-        how.add_argument(word(name), **OPTIONS[name])
+        field = OPTIONS[name]
+        kind = str if field.default is None else float
+        default = "" if field.default is None else f" Default: {field.default}."
+        metavar = field.metadata.get("metavar", kind.__name__.upper())
+        group.add_argument(word(name), type=kind, metavar=metavar, help=field.metadata["help"] + default)
 
 
 def place(options: argparse.Namespace) -> str | None:
-    """Return the place that was named, whole, so that it is found again from elsewhere.
+    """Return the absolute path of the images that was given, so that they are found again from elsewhere.
 
     Raises:
-        ValueError: If two were named.
+        ValueError: If two were given.
     """
     if options.source and options.data:
-        raise ValueError(f"needed one place of pictures, got {options.source} and --data {options.data}.")
+        raise ValueError(f"expected one place of images, got {options.source} and --data {options.data}.")
     named = options.source or options.data
     return str(Path(named).absolute()) if named else None
 
 
-def how_to_read(options: argparse.Namespace) -> dict[str, Any]:
-    """Return what was said of how to read the source."""
+def read_options(options: argparse.Namespace) -> ReadOptions:
+    """Return the options that were given."""
+    return ReadOptions(**given(options))
+
+
+def given(options: argparse.Namespace) -> dict[str, str | float]:
+    """Return the options that were given, by name."""
     return {name: value for name in OPTIONS if (value := getattr(options, name, None)) is not None}
 
 
-def load(task: Task, data: str | None, *, side: int, how: Mapping[str, Any]) -> Parts:
-    """Read a task's pictures; on a terminal, with a bar for what takes long.
+def load(source: DataSource, *, image_size: int) -> DatasetSplits:
+    """Read a source, with a progress bar on a terminal.
 
     Raises:
-        ValueError: If the task does not let one say how its pictures are to be read, or they cannot be.
+        ValueError: If the images cannot be read.
         FileNotFoundError: If they are not there.
     """
-    for name in how:
-        if name not in signature(task.load).parameters:
-            raise ValueError(f"the recipe {task.RECIPE.name} knows how its pictures are read: leave out {word(name)}.")
-    with bar("reading pictures") as show:
-        return task.load(data, side=side, progress=show, **how)
+    with bar("reading images") as show:
+        return source.load(image_size, progress=show)
 
 
-def load_noted(task: Task, noted: Mapping[str, Any], *, side: int, how: Mapping[str, Any]) -> Parts:
-    """Read a run's pictures from where it had them, as ``noted`` in its folder.
+def load_recorded(source: DataSource, *, image_size: int) -> DatasetSplits:
+    """Read a run's images from where it had them.
 
     Raises:
         ValueError: If they cannot be read.
         FileNotFoundError: If they are not there.
     """
-    place = noted.get("path")
     try:
-        return load(task, place, side=side, how=how)
+        return load(source, image_size=image_size)
     except FileNotFoundError as error:
-        if place is None:
+        if source.path is None:
             raise
-        raise FileNotFoundError(
-            f"{error} The run had its pictures there; name by --data where they are now."
-        ) from error
+        raise FileNotFoundError(f"{error} The run had its images there; give their new place by --data.") from error
 
 
-def counts(part: str, split: Split) -> str:
-    """Return a line on a part of a source: its pictures, and how many there are of each class."""
+def counts(split: str, dataset: Dataset) -> str:
+    """Return a line on a split: its images, and how many there are of each class."""
     import numpy as np
 
-    numbers = np.bincount(split.labels, minlength=len(split.class_names))
-    classes = "  ".join(f"{name}: {number}" for name, number in zip(split.class_names, numbers, strict=True))
-    return f"{part:11}{len(split):6} pictures   {classes}"
+    numbers = np.bincount(dataset.labels, minlength=len(dataset.class_names))
+    classes = "  ".join(f"{name}: {number}" for name, number in zip(dataset.class_names, numbers, strict=True))
+    return f"{split:11}{len(dataset):6} images   {classes}"
 
 
 def word(name: str) -> str:

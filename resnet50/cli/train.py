@@ -11,9 +11,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from resnet50._io.quiet import import_keras
 from resnet50.cli import source
 from resnet50.cli.model import RUNS
-from resnet50.cli.quiet import import_keras
 from resnet50.recipes import RECIPES, Task, find_task, find_variant
 from resnet50.training.recipe import Phase, Recipe
 
@@ -24,16 +24,16 @@ OVERRIDES: dict[str, type] = {
     "epochs": int,
     "weights": str,
     "normalization": str,
-    "trains": str,
-    "freeze_statistics": bool,
+    "trainable": str,
+    "freeze_batch_norm": bool,
     "batch_size": int,
     "learning_rate": float,
     "warmup_epochs": float,
     "schedule": str,
-    "rate_factor": float,
-    "rate_patience": int,
-    "body_rate": float,
-    "layer_decay": float,
+    "lr_factor": float,
+    "lr_patience": int,
+    "backbone_lr_multiplier": float,
+    "layer_lr_decay": float,
     "patience": int,
     "weight_decay": float,
     "beta_2": float,
@@ -41,11 +41,11 @@ OVERRIDES: dict[str, type] = {
     "mixup": float,
     "cutmix": float,
     "balance_classes": bool,
-    "average_epochs": int,
+    "swa_epochs": int,
     "ema": float,
     "validation": float,
     "keep": str,
-    "side": int,
+    "image_size": int,
     "head": str,
     "stem": str,
     "conventions": str,
@@ -90,13 +90,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Train or resume, showing progress, and print where everything is."""
-    from resnet50.training.run import RunFolder
+    from resnet50.training.run import RunDirectory
 
     overrides = {name: value for name in OVERRIDES if (value := getattr(options, name)) is not None}
     if options.resume:
         _refuse_with_resume(options, overrides)
-        recipe, environment = RunFolder(Path(options.resume)).read()
-        noted = environment["data"]  # a run that Python began need not say where its pictures are
+        recipe, environment = RunDirectory(Path(options.resume)).read()
+        noted = environment["data"]  # a run that Python began need not say where its images are
         task, how = find_task(noted.get("task", recipe.name)), noted.get("how", {})
         data = source.place(options)
     elif options.recipe:
@@ -107,25 +107,25 @@ def run(options: argparse.Namespace) -> int:
         elif Path(overrides.get("weights", "")).is_file():
             overrides["weights"] = str(Path(overrides["weights"]).absolute())  # to be found on a resume from elsewhere
         if options.head_epochs is not None:
-            overrides["before"] = (Phase(epochs=options.head_epochs, trains="head"),) if options.head_epochs else ()
+            overrides["before"] = (Phase(epochs=options.head_epochs, trainable="head"),) if options.head_epochs else ()
         recipe = replace(recipe.lasting(overrides.pop("epochs", recipe.epochs)), **overrides)
         data, how = source.place(options), source.how_to_read(options)
     else:
-        raise ValueError(f"needed a recipe, one of {', '.join(RECIPES)}, or --resume RUN, got neither.")
+        raise ValueError(f"expected a recipe, one of {', '.join(RECIPES)}, or --resume RUN, got neither.")
     out = options.resume or options.out or RUNS / f"{recipe.name}-{datetime.now():%Y%m%d-%H%M%S}"
-    folder = RunFolder(Path(out))
+    folder = RunDirectory(Path(out))
     if not options.resume:
         folder.check_new()
     if options.resume and data is None:
-        parts = source.load_noted(task, noted, side=recipe.side, how=how)
+        splits = source.load_noted(task, noted, image_size=recipe.image_size, how=how)
     else:
-        parts = source.load(task, data, side=recipe.side, how=how)
+        splits = source.load(task, data, image_size=recipe.image_size, how=how)
 
     import_keras()
     import keras
 
     from resnet50.cli.progress import EpochTable, show_run
-    from resnet50.training.fit import resume, train
+    from resnet50.training.train import resume, train
 
     table = EpochTable(recipe.phases)
     shown = []
@@ -134,16 +134,16 @@ def run(options: argparse.Namespace) -> int:
     usual = _usual_weights(task)
     if usual and not (options.resume or options.variant or options.weights or recipe.weights):
         print(f"From scratch, since the weights {usual} are not here; 'resnet50 weights fetch {usual}' fetches them.")
-    counts = ", ".join(f"{len(split):,} for {part}" for part, split in parts.splits.items())
-    held_out = f" ({recipe.validation:.0%} of training held out)" if recipe.validation and not parts.validation else ""
-    words = f"{parts.training.dataset}, pictures: {counts}{held_out}. Seed {recipe.seed}."
+    counts = ", ".join(f"{len(dataset):,} for {split}" for split, dataset in splits.splits.items())
+    held_out = f" ({recipe.validation:.0%} of training held out)" if recipe.validation and not splits.validation else ""
+    words = f"{splits.train.name}, images: {counts}{held_out}. Seed {recipe.seed}."
     print(f"{'Resuming' if options.resume else 'Training in'} {out}. {words}", flush=True)
     try:
         if options.resume:
-            finished = resume(out, parts, callbacks=shown, progress=table)
+            finished = resume(out, splits, callbacks=shown, progress=table)
         else:
             noted = {"task": task.RECIPE.name, "path": data, "how": how}
-            finished = train(recipe, parts, out=out, callbacks=shown, progress=table, data=noted)
+            finished = train(recipe, splits, out=out, callbacks=shown, progress=table, data=noted)
     except KeyboardInterrupt:
         print(f"Stopped. To go on: resnet50 train --resume {out}", file=sys.stderr)
         raise
@@ -167,7 +167,7 @@ def choose(task: Task, variant: str | None, weights: str | None) -> Recipe:
     chosen = find_variant(task, variant)
     if weights is None and chosen.weights and not _at_hand(chosen.weights):
         raise FileNotFoundError(
-            f"{task.RECIPE.name} {variant}: needed the weights {chosen.weights}, which are not here; run 'resnet50 "
+            f"{task.RECIPE.name} {variant}: expected the weights {chosen.weights}, which are not here; run 'resnet50 "
             f"weights fetch {chosen.weights}', or name a file or {NO_WEIGHTS} by --weights."
         )
     return chosen
@@ -181,9 +181,9 @@ def _usual_weights(task: Task) -> str | None:
 
 def _at_hand(weights: str) -> bool:
     from resnet50.weights.fetch import weights_folder
-    from resnet50.weights.sources import find_source
+    from resnet50.weights.registry import find_published
 
-    published = find_source(weights)
+    published = find_published(weights)
     return (weights_folder(published) / published.download.name).is_file()
 
 

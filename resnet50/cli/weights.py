@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from resnet50.cli.bars import bar
 
 if TYPE_CHECKING:
-    from resnet50.weights.sources import Source
+    from resnet50.weights.registry import PublishedWeights
 
 _SUFFIXES = (".h5", ".hdf5", ".keras", ".safetensors", ".pth", ".pt", ".bin")
 _RIGHT = "right"
@@ -40,23 +40,23 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _list(options: argparse.Namespace) -> int:
-    from resnet50.weights.sources import SOURCES
+    from resnet50.weights.registry import REGISTRY
 
     if options.json:
-        print(json.dumps([_facts(source) for source in SOURCES.values()], indent=2))
+        print(json.dumps([_facts(source) for source in REGISTRY.values()], indent=2))
         return 0
     from rich.console import Console
     from rich.table import Table
 
     table = Table("name", box=None, pad_edge=False)
     table.add_column("top-1", justify="right")
-    for column in ("licence", "network", "cached"):
+    for column in ("license", "network", "cached"):
         table.add_column(column)
-    for source in SOURCES.values():
-        licence = source.licence if source.commercial else f"{source.licence} *"
-        table.add_row(source.name, _top1(source), licence, source.conventions, "yes" if _path(source).is_file() else "")
+    for source in REGISTRY.values():
+        license = source.license if source.commercial else f"{source.license} *"
+        table.add_row(source.name, _top1(source), license, source.conventions, "yes" if _path(source).is_file() else "")
     Console().print(table, highlight=False, no_wrap=True)
-    print("\ntop-1: the publishers' figures, on ImageNet's validation pictures of that size.")
+    print("\ntop-1: the publishers' figures, on ImageNet's validation images of that size.")
     print("* not for commercial use")
     return 0
 
@@ -74,10 +74,10 @@ def _show(options: argparse.Namespace) -> int:
         if wrong := check_weights(source.name):  # before reading, which would fetch it again
             print(f"in the cache, but WRONG: {wrong}")
             return 2
-    from resnet50.cli.quiet import import_keras
+    from resnet50._io.quiet import import_keras
 
     import_keras()
-    from resnet50.model import build_resnet50
+    from resnet50.build import build_resnet50
     from resnet50.weights.normalization import UNKNOWN
     from resnet50.weights.read import read_weights
     from resnet50.weights.transfer import load_weights
@@ -105,21 +105,21 @@ def _show(options: argparse.Namespace) -> int:
 
 def _fetch(options: argparse.Namespace) -> int:
     from resnet50.weights.fetch import fetch_weights
-    from resnet50.weights.sources import find_source
+    from resnet50.weights.registry import find_published
 
-    for source in [find_source(name) for name in options.names]:  # all names are checked before the first is fetched
+    for source in [find_published(name) for name in options.names]:  # all names are checked before the first is fetched
         with bar(source.name, in_bytes=True) as show:
             path = fetch_weights(source.name, progress=show)
         print(path)
         if not source.commercial:
-            print(f"{source.name}: {source.licence}, not for commercial use", file=sys.stderr)
+            print(f"{source.name}: {source.license}, not for commercial use", file=sys.stderr)
     return 0
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from resnet50.weights.sources import SOURCES
+    from resnet50.weights.registry import REGISTRY
 
-    words = options.weights or [name for name, source in SOURCES.items() if _path(source).is_file()]
+    words = options.weights or [name for name, source in REGISTRY.items() if _path(source).is_file()]
     if not words:
         print("no published weights are in the cache")
     verdicts = [_verdict(*_find(word)) for word in words]
@@ -128,12 +128,12 @@ def _verify(options: argparse.Namespace) -> int:
     return 0 if all(verdict == _RIGHT for _, verdict in verdicts) else 2
 
 
-def _verdict(source: Source | None, path: Path) -> tuple[str, str]:
+def _verdict(source: PublishedWeights | None, path: Path) -> tuple[str, str]:
     """Return what was looked at, and whether it is right; a file of no row is compared with the row of its name."""
     from resnet50.weights.fetch import check_weights
-    from resnet50.weights.sources import SOURCES
+    from resnet50.weights.registry import REGISTRY
 
-    for row in (source,) if source else SOURCES.values():
+    for row in (source,) if source else REGISTRY.values():
         if row.download.name == path.name:
             what = f"{row.name} ({path})"
             if not path.is_file():
@@ -141,56 +141,58 @@ def _verdict(source: Source | None, path: Path) -> tuple[str, str]:
             wrong = check_weights(row.name, folder=path.parent)
             return what, _RIGHT if wrong is None else f"WRONG, {wrong}"
     with path.open("rb") as file:
-        for row in SOURCES.values():
+        for row in REGISTRY.values():
             if row.download.mismatch(file) is None:
                 return f"{row.name} ({path})", _RIGHT
     return str(path), "unknown, no published weights have its hash"
 
 
-def _find(word: str) -> tuple[Source | None, Path]:
+def _find(word: str) -> tuple[PublishedWeights | None, Path]:
     """Return the row that is named and where its file is or would be; or None and the file that is named."""
-    from resnet50.weights.sources import SOURCES, find_source
+    from resnet50.weights.registry import REGISTRY, find_published
 
     path = Path(word)
-    if word not in SOURCES:
+    if word not in REGISTRY:
         if path.is_file():
             return None, path
         if path.suffix in _SUFFIXES:
             found = "a folder" if path.is_dir() else "nothing there"
-            raise FileNotFoundError(f"{word}: needed a file of weights, or a name of published ones, found {found}.")
-    source = find_source(word)
+            raise FileNotFoundError(f"{word}: expected a file of weights, or a name of published ones, found {found}.")
+    source = find_published(word)
     return source, _path(source)
 
 
-def _path(source: Source) -> Path:
+def _path(source: PublishedWeights) -> Path:
     from resnet50.weights.fetch import weights_folder
 
     return weights_folder(source) / source.download.name
 
 
-def _top1(source: Source) -> str:
+def _top1(source: PublishedWeights) -> str:
     return "" if source.top1 is None else f"{source.top1:g} % at {source.top1_side}"
 
 
-def _facts(source: Source) -> dict[str, object]:
+def _facts(source: PublishedWeights) -> dict[str, object]:
     """Everything that is known of published weights, plain enough for JSON."""
     path = _path(source)
     return {**dataclasses.asdict(source), "path": str(path), "cached": path.is_file()}
 
 
-def _print_facts(source: Source) -> None:
+def _print_facts(source: PublishedWeights) -> None:
     download = source.download
     hashes = [f"{what} {value}" for what, value in (("SHA-256", download.sha256_start), ("MD5", download.md5)) if value]
-    test = f"{source.side} x {source.side} pixels"
+    test = f"{source.image_size} x {source.image_size} pixels"
     if source.crop is not None:
-        test += f", cut from a picture whose shorter side is {source.side / source.crop:.0f}, {source.interpolation}"
+        test += (
+            f", cut from an image whose shorter side is {source.image_size / source.crop:.0f}, {source.interpolation}"
+        )
     lines = {
         "name": source.name,
         "publisher": source.publisher,
         "address": ", ".join(download.urls),
         "checked by": ", ".join(hashes) or "the SHA-256 that the server states",
         "size": "not published" if download.size is None else f"{download.size:,} bytes",
-        "licence": source.licence + ("" if source.commercial else ", not for commercial use"),
+        "license": source.license + ("" if source.commercial else ", not for commercial use"),
         "network": source.conventions,
         "normalization": source.normalization,
         "tested at": test,

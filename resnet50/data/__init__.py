@@ -1,1 +1,1 @@
-"""Pictures in, splits and batches out; no module here knows the network."""
+"""Images in, splits and batches out; no module here knows the network."""

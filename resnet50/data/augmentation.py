@@ -1,4 +1,4 @@
-"""Random changes to training pictures: one composed warp and one change of light for each, outside the model."""
+"""Random changes to training images: one composed warp and one change of light for each, outside the model."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from PIL import Image
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How far training pictures are changed at random; every figure is the largest change, drawn uniformly.
+    """How far training images are changed at random; every figure is the largest change, drawn uniformly.
 
     Attributes:
         shift: Along each axis, as a share of the side, 0..0.5.
@@ -19,8 +19,8 @@ class Augmentation:
         zoom: Factor between ``1 - zoom`` and ``1 + zoom``, 0..0.9.
         shear: To either side, in degrees, 0..60.
         brightness: Added to every pixel, to either side, as a share of 255, 0..1.
-        contrast: Factor on the distance to the picture's mean, between ``1 - contrast`` and ``1 + contrast``, 0..1.
-        flip: Whether half of the pictures are mirrored left to right.
+        contrast: Factor on the distance to the image's mean, between ``1 - contrast`` and ``1 + contrast``, 0..1.
+        flip: Whether half of the images are mirrored left to right.
 
     Raises:
         ValueError: If a figure is out of its range.
@@ -41,21 +41,21 @@ class Augmentation:
                 raise ValueError(f"augmentation {field} must be 0..{limit}, got {getattr(self, field)!r}.")
 
     def apply(self, images: np.ndarray, generators: list[np.random.Generator]) -> np.ndarray:
-        """Change each picture by what its own generator draws.
+        """Change each image by what its own generator draws.
 
         Args:
             images: RGB uint8 ``(n, height, width, 3)``, 0..255; not changed.
-            generators: One for each picture; the same state gives the same change whatever the other pictures are.
+            generators: One for each image; the same state gives the same change whatever the other images are.
 
         Returns:
             uint8 ``(n, height, width, 3)``. What a warp brings in from outside continues the border.
 
         Raises:
-            ValueError: If the pictures are not of this form, or there is not one generator for each.
+            ValueError: If the images are not of this form, or there is not one generator for each.
         """
         if images.dtype != np.uint8 or images.ndim != 4 or len(generators) != len(images):
             raise ValueError(
-                "needed uint8 pictures (n, height, width, 3) and a generator for each, "
+                "expected uint8 images (n, height, width, 3) and a generator for each, "
                 f"got {images.dtype} {images.shape} and {len(generators)} generators."
             )
         if not any(getattr(self, field.name) for field in fields(self)):
@@ -67,9 +67,9 @@ class Augmentation:
         return changed
 
     def _warp(self, draw: np.ndarray, height: int, width: int) -> tuple[float, ...]:
-        """Return the affine map from a place in the result to one in the picture: (a, b, c, d, e, f) as Pillow has it.
+        """Return the affine map from a place in the result to one in the image: (a, b, c, d, e, f) as Pillow has it.
 
-        The picture is mirrored, then turned and zoomed, then sheared, each about its centre, and shifted at last.
+        The image is mirrored, then turned and zoomed, then sheared, each about its center, and shifted at last.
         """
         angle, shear = math.radians(self.rotation * draw[0]), math.radians(self.shear * draw[1])
         scale = 1 / (1 + self.zoom * draw[2])
@@ -77,7 +77,7 @@ class Augmentation:
         cos, sin, slope = math.cos(angle) * scale, math.sin(angle) * scale, math.tan(shear)
         a, b = mirror * cos, mirror * (cos * slope - sin)
         d, e = sin, sin * slope + cos
-        x, y = width * (0.5 + self.shift * draw[4]), height * (0.5 + self.shift * draw[5])  # where the centre lands
+        x, y = width * (0.5 + self.shift * draw[4]), height * (0.5 + self.shift * draw[5])  # where the center lands
         return a, b, width / 2 - a * x - b * y, d, e, height / 2 - d * x - e * y
 
     def _light(self, image: np.ndarray, draw: np.ndarray) -> np.ndarray:
@@ -90,11 +90,11 @@ class Augmentation:
 
 
 def _sample(image: np.ndarray, warp: tuple[float, ...]) -> np.ndarray:
-    """Look at the places that an affine map names, between pixels linearly, in a picture whose border never ends."""
+    """Look at the places that an affine map names, between pixels linearly, in an image whose border never ends."""
     height, width = image.shape[:2]
     a, b, c, d, e, f = warp
     corners = np.array([(a * x + b * y + c, d * x + e * y + f) for x in (0, width) for y in (0, height)])
-    # the part of the endless picture that is looked at, and a pixel more on each side to draw lines to
+    # the part of the endless image that is looked at, and a pixel more on each side to draw lines to
     (left, top), (right, bottom) = np.floor(corners.min(axis=0)) - 1, np.ceil(corners.max(axis=0)) + 1
     part = image.take(np.arange(top, bottom, dtype=int), axis=0, mode="clip")
     part = part.take(np.arange(left, right, dtype=int), axis=1, mode="clip")

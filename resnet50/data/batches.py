@@ -6,8 +6,8 @@ import keras
 import numpy as np
 
 from resnet50.data.augmentation import Augmentation
+from resnet50.data.dataset import Dataset
 from resnet50.data.mixing import Mixing
-from resnet50.data.split import Split
 
 
 class Batches(keras.utils.PyDataset):
@@ -19,14 +19,14 @@ class Batches(keras.utils.PyDataset):
     ``on_epoch_end`` before the first epoch too, and again for validation).
 
     Args:
-        split: The pictures.
-        batch_size: Pictures in a batch.
+        dataset: The images.
+        batch_size: Images in a batch.
         shuffle: Whether each epoch has an order of its own; if not, batches keep the split's order.
-        augmentation: Random changes to each picture; None for none.
-        mixing: Random mixture of the pictures of a batch, after their changes; None for none.
-        balance: Whether a batch also holds weights, under which every class counts as much as any other: a picture's
-            class that has ``count`` of the ``n`` pictures weighs ``n / (classes * count)``, which is 1 on average over
-            the pictures. Classes without pictures are not counted.
+        augmentation: Random changes to each image; None for none.
+        mixing: Random mixture of the images of a batch, after their changes; None for none.
+        balance: Whether a batch also holds weights, under which every class counts as much as any other: an image's
+            class that has ``count`` of the ``n`` images weighs ``n / (classes * count)``, which is 1 on average over
+            the images. Classes without images are not counted.
         seed: Decides order, changes and mixtures.
 
     Attributes:
@@ -38,7 +38,7 @@ class Batches(keras.utils.PyDataset):
 
     def __init__(
         self,
-        split: Split,
+        dataset: Dataset,
         batch_size: int,
         *,
         shuffle: bool = False,
@@ -55,13 +55,13 @@ class Batches(keras.utils.PyDataset):
             raise ValueError(f"batch_size must be at least 1, got {batch_size!r}.")
         if seed < 0:
             raise ValueError(f"seed must be 0 or more, got {seed!r}.")
-        if not len(split):
-            raise ValueError(f"{split.dataset}: there are no pictures to make batches of.")
-        self.split, self.batch_size, self.seed = split, batch_size, seed
+        if not len(dataset):
+            raise ValueError(f"{dataset.name}: there are no images to make batches of.")
+        self.split, self.batch_size, self.seed = dataset, batch_size, seed
         self.shuffle, self.augmentation, self.mixing, self.balance = shuffle, augmentation, mixing, balance
         self.epoch = 0
-        self._one_hot = np.eye(len(split.class_names), dtype=np.float32)
-        self._class_weights = _balancing_weights(split)
+        self._one_hot = np.eye(len(dataset.class_names), dtype=np.float32)
+        self._class_weights = _balancing_weights(dataset)
 
     def __len__(self) -> int:
         """Return the number of batches in an epoch."""
@@ -71,8 +71,8 @@ class Batches(keras.utils.PyDataset):
         """Return batch ``index`` of the epoch.
 
         Returns:
-            Pictures, RGB uint8 ``(n, height, width, 3)``, 0..255, and targets, float32 ``(n, classes)``, one-hot where
-            nothing is mixed; if balanced also weights, float32 ``(n,)``, those of a mixed picture's classes in its
+            Images, RGB uint8 ``(n, height, width, 3)``, 0..255, and targets, float32 ``(n, classes)``, one-hot where
+            nothing is mixed; if balanced also weights, float32 ``(n,)``, those of a mixed image's classes in its
             proportions.
 
         Raises:
@@ -87,18 +87,18 @@ class Batches(keras.utils.PyDataset):
         chosen = order[index * self.batch_size : (index + 1) * self.batch_size]
         images = self.split.images[chosen]
         if self.augmentation is not None:
-            # a picture's change hangs on which picture it is, so that another batch size changes it alike
-            generators = [np.random.default_rng((self.seed, epoch, int(picture))) for picture in chosen]
+            # an image's change hangs on which image it is, so that another batch size changes it alike
+            generators = [np.random.default_rng((self.seed, epoch, int(image))) for image in chosen]
             images = self.augmentation.apply(images, generators)
         targets = self._one_hot[self.split.labels[chosen]]
         if self.mixing is not None:
-            # the last number keeps this generator apart from that of the picture which has the batch's index
+            # the last number keeps this generator apart from that of the image which has the batch's index
             images, targets = self.mixing.apply(images, targets, np.random.default_rng((self.seed, epoch, index, 1)))
         return (images, targets, targets @ self._class_weights) if self.balance else (images, targets)
 
 
-def _balancing_weights(split: Split) -> np.ndarray:
-    """Return the weight of each class, float32 ``(classes,)``; 0 for one without pictures."""
-    counts = np.bincount(split.labels, minlength=len(split.class_names))
+def _balancing_weights(dataset: Dataset) -> np.ndarray:
+    """Return the weight of each class, float32 ``(classes,)``; 0 for one without images."""
+    counts = np.bincount(dataset.labels, minlength=len(dataset.class_names))
     classes = np.count_nonzero(counts)
-    return np.divide(len(split), classes * counts, out=np.zeros(len(counts), np.float32), where=counts > 0)
+    return np.divide(len(dataset), classes * counts, out=np.zeros(len(counts), np.float32), where=counts > 0)

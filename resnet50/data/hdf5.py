@@ -1,6 +1,6 @@
-"""The library's own file of pictures: HDF5 in the schema of SIGNS, the course's photos of hands.
+"""The library's own file of images: HDF5 in the schema of SIGNS, the course's photos of hands.
 
-A part of a data set is ``{part}_set_x`` (uint8 pictures) and ``{part}_set_y`` (labels), where ``part`` is ``train``,
+A part of a data set is ``{part}_set_x`` (uint8 images) and ``{part}_set_y`` (labels), where ``part`` is ``train``,
 ``val`` or ``test``; ``list_classes`` names the classes. A file holds one part, as the course's do, or several. Files
 that this library writes add ``{part}_set_source_file``, ``{part}_set_group`` where there are groups, the attribute
 ``dataset`` and, of files that were left out, ``unreadable_file`` and ``unreadable_reason``.
@@ -18,27 +18,27 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from resnet50.data.split import Split, Unreadable
-from resnet50.files import atomic_path, open_h5
+from resnet50._io.files import atomic_path, open_h5
+from resnet50.data.dataset import Dataset, Unreadable
 
 MOST_BYTES = 16 << 30
 """Most bytes of one key, decompressed, that are read into memory: a few KiB can declare TiB."""
 
 MAPPED_FROM = 256 << 20
-"""Bytes of a part's pictures from which on they stay in the file, if they lie there in one piece, until used."""
+"""Bytes of a part's images from which on they stay in the file, if they lie there in one piece, until used."""
 
-_KEYS = {"training": "train", "validation": "val", "test": "test"}
+_KEYS = {"train": "train", "validation": "val", "test": "test"}
 _NEEDED = "an HDF5 file in the schema of SIGNS"
 
 
-def read_h5(path: str | os.PathLike[str]) -> dict[str, Split]:
+def read_h5(path: str | os.PathLike[str]) -> dict[str, Dataset]:
     """Read and check every part that a file of the schema holds.
 
     Args:
         path: The file.
 
     Returns:
-        One or more of ``"training"``, ``"validation"`` and ``"test"``, in this order, each as `read_part` gives it.
+        One or more of ``"training"``, ``"validation"`` and ``"test"``, in this order, each as `read_split` gives it.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -46,22 +46,22 @@ def read_h5(path: str | os.PathLike[str]) -> dict[str, Split]:
     """
     path = Path(path)
     with open_h5(path, needed=_NEEDED) as file, _damage_told(path):
-        parts = [part for part, key in _KEYS.items() if f"{key}_set_x" in file]
-        if not parts:
-            raise ValueError(f"{path}: needed the key train_set_x, val_set_x or test_set_x, found {_keys_of(file)}.")
-        return {part: _part(file, path, part) for part in parts}
+        splits = [split for split, key in _KEYS.items() if f"{key}_set_x" in file]
+        if not splits:
+            raise ValueError(f"{path}: expected the key train_set_x, val_set_x or test_set_x, found {_keys_of(file)}.")
+        return {split: _part(file, path, split) for split in splits}
 
 
-def read_part(path: str | os.PathLike[str], part: str) -> Split:
+def read_split(path: str | os.PathLike[str], split: str) -> Dataset:
     """Read and check one part of a file of the schema.
 
     Args:
         path: The file.
-        part: ``"training"``, ``"validation"`` or ``"test"``.
+        split: ``"training"``, ``"validation"`` or ``"test"``.
 
     Returns:
-        The pictures, RGB uint8 ``(n, side, side, 3)``; labels in the course's ``(1, n)`` form become ``(n,)``. From
-        `MAPPED_FROM` bytes on, uncompressed pictures are mapped into memory, so that only those in use take room.
+        The images, RGB uint8 ``(n, side, side, 3)``; labels in the course's ``(1, n)`` form become ``(n,)``. From
+        `MAPPED_FROM` bytes on, uncompressed images are mapped into memory, so that only those in use take room.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -69,7 +69,7 @@ def read_part(path: str | os.PathLike[str], part: str) -> Split:
     """
     path = Path(path)
     with open_h5(path, needed=_NEEDED) as file, _damage_told(path):
-        return _part(file, path, part)
+        return _part(file, path, split)
 
 
 def read_unreadable(path: str | os.PathLike[str]) -> tuple[Unreadable, ...]:
@@ -87,23 +87,23 @@ def read_unreadable(path: str | os.PathLike[str]) -> tuple[Unreadable, ...]:
         return tuple(Unreadable(*told) for told in zip(names, reasons, strict=False))
 
 
-def write_part(split: Split, path: str | os.PathLike[str], part: str) -> None:
+def write_split(dataset: Dataset, path: str | os.PathLike[str], split: str) -> None:
     """Write a split as the only part of a file, compressed, atomically.
 
     Args:
-        split: What to write.
+        dataset: What to write.
         path: The file; one that exists is replaced once the new one is complete.
-        part: ``"training"``, ``"validation"`` or ``"test"``.
+        split: ``"training"``, ``"validation"`` or ``"test"``.
 
     Raises:
-        ValueError: If `read_part` would refuse the file: there are no pictures, or they are not square, or the classes
+        ValueError: If `read_split` would refuse the file: there are no images, or they are not square, or the classes
             are fewer than two, of the same name, or of a name that cannot be printed.
     """
-    if not _is_square_rgb(split.images.shape):
-        raise ValueError(f"{path}: needed pictures (n, side, side, 3) to write, got {split.images.shape}.")
-    with new_h5(path, split.class_names, split.dataset) as file:
-        file.create_dataset(f"{_key(part)}_set_x", data=split.images, compression="gzip", compression_opts=1)
-        add_labels(file, part, split.labels, split.sources, split.groups)
+    if not _is_square_rgb(dataset.images.shape):
+        raise ValueError(f"{path}: expected images (n, side, side, 3) to write, got {dataset.images.shape}.")
+    with new_h5(path, dataset.class_names, dataset.name) as file:
+        file.create_dataset(f"{_key(split)}_set_x", data=dataset.images, compression="gzip", compression_opts=1)
+        add_labels(file, split, dataset.labels, dataset.paths, dataset.groups)
 
 
 @contextmanager
@@ -127,7 +127,7 @@ def new_h5(
         OSError: If the disk has not as much room.
         ValueError: If the classes are fewer than two, of the same name, or of a name that cannot be printed.
     """
-    _check_names(class_names, f"{path}: needed class names")
+    _check_names(class_names, f"{path}: expected class names")
     access, creation = h5py.h5p.create(h5py.h5p.FILE_ACCESS), h5py.h5p.create(h5py.h5p.FILE_CREATE)
     access.set_libver_bounds(h5py.h5f.LIBVER_V110, h5py.h5f.LIBVER_V110)  # earlier ones have no index without a size
     creation.set_obj_track_times(False)
@@ -144,45 +144,45 @@ def new_h5(
         os.truncate(temporary, size)
 
 
-def add_images(file: h5py.File, part: str, count: int, side: int) -> h5py.h5d.DatasetID:
-    """Make room in a new file for a part's pictures, which are then written one by one and need no memory here.
+def add_images(file: h5py.File, split: str, count: int, image_size: int) -> h5py.h5d.DatasetID:
+    """Make room in a new file for a part's images, which are then written one by one and need no memory here.
 
-    A chunk is one picture, uncompressed, and all are allocated at once, so that they lie one after another and
-    `read_part` can map them.
+    A chunk is one image, uncompressed, and all are allocated at once, so that they lie one after another and
+    `read_split` can map them.
 
     Args:
         file: What `new_h5` gave.
-        part: ``"training"``, ``"validation"`` or ``"test"``.
-        count: Number of pictures; ``set_extent`` can make it smaller later.
-        side: Their height and width in pixels.
+        split: ``"training"``, ``"validation"`` or ``"test"``.
+        count: Number of images; ``set_extent`` can make it smaller later.
+        image_size: Their height and width in pixels.
 
     Returns:
-        HDF5's handle: ``write_direct_chunk((k, 0, 0, 0), picture)`` writes picture k.
+        HDF5's handle: ``write_direct_chunk((k, 0, 0, 0), image)`` writes image k.
     """
     creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-    creation.set_chunk((1, side, side, 3))
+    creation.set_chunk((1, image_size, image_size, 3))
     creation.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
     creation.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
     creation.set_obj_track_times(False)
-    space = h5py.h5s.create_simple((count, side, side, 3))
-    return h5py.h5d.create(file.id, f"{_key(part)}_set_x".encode(), h5py.h5t.STD_U8LE, space, creation)
+    space = h5py.h5s.create_simple((count, image_size, image_size, 3))
+    return h5py.h5d.create(file.id, f"{_key(split)}_set_x".encode(), h5py.h5t.STD_U8LE, space, creation)
 
 
 def add_labels(
-    file: h5py.File, part: str, labels: np.ndarray, sources: Sequence[str], groups: Sequence[str] = ()
+    file: h5py.File, split: str, labels: np.ndarray, paths: Sequence[str], groups: Sequence[str] = ()
 ) -> None:
     """Write all of a part that is not pixels.
 
     Args:
         file: What `new_h5` gave.
-        part: ``"training"``, ``"validation"`` or ``"test"``.
+        split: ``"training"``, ``"validation"`` or ``"test"``.
         labels: int64 ``(n,)``.
-        sources: Where each picture came from.
-        groups: Group of each picture, or none.
+        paths: Where each image came from.
+        groups: Group of each image, or none.
     """
-    key = _key(part)
+    key = _key(split)
     file[f"{key}_set_y"] = labels
-    file[f"{key}_set_source_file"] = _bytes(sources)
+    file[f"{key}_set_source_file"] = _bytes(paths)
     if groups:
         file[f"{key}_set_group"] = _bytes(groups)
 
@@ -209,10 +209,10 @@ def _keep_room(handle: int, size: int) -> None:
                 raise
 
 
-def _key(part: str) -> str:
-    if part not in _KEYS:
-        raise ValueError(f"a part must be one of {', '.join(_KEYS)}, got {part!r}.")
-    return _KEYS[part]
+def _key(split: str) -> str:
+    if split not in _KEYS:
+        raise ValueError(f"a part must be one of {', '.join(_KEYS)}, got {split!r}.")
+    return _KEYS[split]
 
 
 def _bytes(texts: Sequence[str]) -> np.ndarray:
@@ -220,34 +220,34 @@ def _bytes(texts: Sequence[str]) -> np.ndarray:
     return np.array([text.encode("utf-8", "surrogateescape") for text in texts])
 
 
-def _part(file: h5py.File, path: Path, part: str) -> Split:
-    key = _key(part)
+def _part(file: h5py.File, path: Path, split: str) -> Dataset:
+    key = _key(split)
     x, y, classes = (_dataset(file, name, path) for name in (f"{key}_set_x", f"{key}_set_y", "list_classes"))
     if not _is_square_rgb(x.shape):
-        raise ValueError(f"{path}: needed {key}_set_x of shape (n, side, side, 3), found {x.shape}.")
+        raise ValueError(f"{path}: expected {key}_set_x of shape (n, side, side, 3), found {x.shape}.")
     if x.dtype != np.uint8:
-        raise ValueError(f"{path}: needed {key}_set_x of type uint8 (0..255), found {x.dtype}.")
+        raise ValueError(f"{path}: expected {key}_set_x of type uint8 (0..255), found {x.dtype}.")
     if y.shape not in ((len(x),), (1, len(x))):
         raise ValueError(
-            f"{path}: needed {key}_set_y of shape ({len(x)},) or (1, {len(x)}) for {len(x)} pictures, found {y.shape}."
+            f"{path}: expected {key}_set_y of shape ({len(x)},) or (1, {len(x)}) for {len(x)} images, found {y.shape}."
         )
     class_names = _names(classes, path)
     images = _images(x, path)
     labels = _labels(y, len(class_names), path)
-    sources = tuple(f"{path.name}#{index}" for index in range(len(x)))
+    paths = tuple(f"{path.name}#{index}" for index in range(len(x)))
     for name in (f"{key}_set_source_file", "source_file"):  # the second is how a file of one part may have it
         where = file.get(name)
         if isinstance(where, h5py.Dataset) and where.shape == (len(x),) and _is_text(where):
-            sources = tuple(_text(source) for source in _read(where, path))
+            paths = tuple(_text(source) for source in _read(where, path))
             break
     groups = _texts(file, f"{key}_set_group", path) if f"{key}_set_group" in file else ()
     if groups and len(groups) != len(x):
-        raise ValueError(f"{path}: needed {key}_set_group of shape ({len(x)},), found ({len(groups)},).")
+        raise ValueError(f"{path}: expected {key}_set_group of shape ({len(x)},), found ({len(groups)},).")
     name = file.attrs.get("dataset")
     dataset = " ".join(_shown(name).split()) if isinstance(name, str | bytes) else ""
     if not dataset:  # the course's files do not say what they hold
         dataset = "SIGNS" if class_names == tuple("012345") else path.stem
-    return Split(images=images, labels=labels, class_names=class_names, sources=sources, dataset=dataset, groups=groups)
+    return Dataset(images=images, labels=labels, class_names=class_names, paths=paths, name=dataset, groups=groups)
 
 
 @contextmanager
@@ -266,8 +266,8 @@ def _dataset(file: h5py.File, key: str, path: Path) -> h5py.Dataset:
     if not isinstance(value, h5py.Dataset):
         if key in (str(name) for name in file):
             found = "a group" if isinstance(value, h5py.Group) else "a link that leads to none"
-            raise ValueError(f"{path}: needed the data set {key}, found {found}.")
-        raise ValueError(f"{path}: needed the key {key}, found {_keys_of(file)}.")
+            raise ValueError(f"{path}: expected the data set {key}, found {found}.")
+        raise ValueError(f"{path}: expected the key {key}, found {_keys_of(file)}.")
     return value
 
 
@@ -287,26 +287,26 @@ def _images(dataset: h5py.Dataset, path: Path) -> np.ndarray:
 
 
 def _start(dataset: h5py.Dataset) -> int | None:
-    """Return where in the file the bytes of all pictures lie one after another, or None if they do not."""
+    """Return where in the file the bytes of all images lie one after another, or None if they do not."""
     stored = dataset.id
     creation = stored.get_create_plist()
     plain_type = stored.get_type() in (h5py.h5t.STD_U8LE, h5py.h5t.STD_U8BE)
     if not plain_type or creation.get_nfilters() or dataset.is_virtual or dataset.external:
         return None
-    picture = math.prod(dataset.shape[1:])
+    image = math.prod(dataset.shape[1:])
     if dataset.chunks is None:
         start = stored.get_offset()
     elif dataset.chunks == (1, *dataset.shape[1:]) and stored.get_num_chunks() == len(dataset):
         start = stored.get_chunk_info(0).byte_offset
         stray = stored.chunk_iter(
-            lambda chunk: None if chunk.byte_offset == start + chunk.chunk_offset[0] * picture else chunk
+            lambda chunk: None if chunk.byte_offset == start + chunk.chunk_offset[0] * image else chunk
         )
         if stray is not None:
             return None
     else:
         return None
     size = os.fstat(dataset.file.id.get_vfd_handle()).st_size
-    return start if start is not None and start + len(dataset) * picture <= size else None
+    return start if start is not None and start + len(dataset) * image <= size else None
 
 
 def _read(dataset: h5py.Dataset, path: Path) -> np.ndarray:
@@ -316,8 +316,8 @@ def _read(dataset: h5py.Dataset, path: Path) -> np.ndarray:
             f"{MOST_BYTES / 2**30:g} GiB."
         )
     if dataset.is_virtual or dataset.external:
-        raise ValueError(f"{path}: needed {dataset.name} in the file itself, found that it lies in other files.")
-    # HDF5 gives zeros for what was never written, which would pass for black pictures and for class 0.
+        raise ValueError(f"{path}: expected {dataset.name} in the file itself, found that it lies in other files.")
+    # HDF5 gives zeros for what was never written, which would pass for black images and for class 0.
     if dataset.chunks is None:
         complete = dataset.id.get_storage_size() >= dataset.size * dataset.id.get_type().get_size()
     else:
@@ -331,7 +331,7 @@ def _read(dataset: h5py.Dataset, path: Path) -> np.ndarray:
 def _texts(file: h5py.File, key: str, path: Path) -> tuple[str, ...]:
     dataset = _dataset(file, key, path)
     if dataset.ndim != 1 or not _is_text(dataset):
-        raise ValueError(f"{path}: needed {key} to be a list of text, found {dataset.dtype} {dataset.shape}.")
+        raise ValueError(f"{path}: expected {key} to be a list of text, found {dataset.dtype} {dataset.shape}.")
     return tuple(_text(value) for value in _read(dataset, path))
 
 
@@ -341,11 +341,11 @@ def _is_square_rgb(shape: tuple[int, ...] | None) -> bool:
 
 def _names(classes: h5py.Dataset, path: Path) -> tuple[str, ...]:
     if classes.ndim != 1:
-        raise ValueError(f"{path}: needed list_classes of shape (classes,), found {classes.shape}.")
+        raise ValueError(f"{path}: expected list_classes of shape (classes,), found {classes.shape}.")
     if classes.dtype.kind not in "iu" and not _is_text(classes):
-        raise ValueError(f"{path}: needed list_classes of text or whole numbers, found {classes.dtype}.")
+        raise ValueError(f"{path}: expected list_classes of text or whole numbers, found {classes.dtype}.")
     names = tuple(_shown(name) for name in _read(classes, path))
-    _check_names(names, f"{path}: needed list_classes")
+    _check_names(names, f"{path}: expected list_classes")
     return names
 
 
@@ -361,7 +361,7 @@ def _check_names(names: Sequence[str], needed: str) -> None:
 
 
 def _labels(y: h5py.Dataset, classes: int, path: Path) -> np.ndarray:
-    needed = f"{path}: needed {(y.name or '').removeprefix('/')}"
+    needed = f"{path}: expected {(y.name or '').removeprefix('/')}"
     if y.dtype.kind not in "iuf":
         raise ValueError(f"{needed} of whole numbers, found {y.dtype}.")
     values = _read(y, path).reshape(-1)

@@ -1,4 +1,4 @@
-"""One picture from a file to pixels, or an error that says what is wrong with it."""
+"""One image from a file to pixels, or an error that says what is wrong with it."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ import numpy as np
 from PIL import Image, ImageOps, TiffImagePlugin, _imaging
 
 SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
-"""Names under which a folder's files count as pictures."""
+"""Names under which a folder's files count as images."""
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")  # Pillow reads MPO, which some phones write, as a JPEG
 # A JPEG is decoded at a fraction of its size; one of a large phone has 108 million pixels.
 _MAX_JPEG_PIXELS = 120_000_000
 # Others are decoded whole, at 4 bytes a pixel, twice where something is transparent, nearly four times from WebP: so no
-# picture takes more than 1 GB, and several can be read at a time.
+# image takes more than 1 GB, and several can be read at a time.
 _MAX_PIXELS = 60_000_000
 _MAX_SCANS = 50  # of a progressive JPEG: each goes over all pixels, and may take a hundred bytes; 10 are usual
 
@@ -46,14 +46,14 @@ logging.getLogger("PIL").addHandler(logging.NullHandler())  # else Python prints
 
 @dataclass(frozen=True)
 class Header:
-    """What a picture's file says of it before any pixel is decoded.
+    """What an image's file says of it before any pixel is decoded.
 
     Attributes:
         width: In pixels, the right way up.
         height: In pixels, the right way up.
-        mode: Pillow's name of the pixels' form, such as ``"RGB"``, ``"L"`` (grey), ``"P"`` (palette), ``"CMYK"``.
+        mode: Pillow's name of the pixels' form, such as ``"RGB"``, ``"L"`` (gray), ``"P"`` (palette), ``"CMYK"``.
         format: Pillow's name of the file's format, such as ``"JPEG"``.
-        oriented: Whether the file stores the picture turned or mirrored, and says so in its EXIF.
+        oriented: Whether the file stores the image turned or mirrored, and says so in its EXIF.
     """
 
     width: int
@@ -64,13 +64,13 @@ class Header:
 
 
 def read_image(path: str | os.PathLike[str], *, height: int, width: int) -> np.ndarray:
-    """Read a picture: turned as its EXIF says, as RGB, its middle cut to the wanted shape and resized.
+    """Read an image: turned as its EXIF says, as RGB, its middle cut to the wanted shape and resized.
 
-    Grey becomes three equal channels, what is transparent becomes white, and of a moving picture the first frame is
-    taken. Colour profiles are not applied. Numbers of more than 8 bits and floats are scaled from the smallest usual
-    range that holds the whole picture: 0..1, 0..255, 0..4095, 0..65535 or 0 to the picture's largest number.
+    Gray becomes three equal channels, what is transparent becomes white, and of a moving image the first frame is
+    taken. Color profiles are not applied. Numbers of more than 8 bits and floats are scaled from the smallest usual
+    range that holds the whole image: 0..1, 0..255, 0..4095, 0..65535 or 0 to the image's largest number.
 
-    A file that is cut off is refused, even if a part of the picture could be shown. Damage that a decoder does not tell
+    A file that is cut off is refused, even if a part of the image could be shown. Damage that a decoder does not tell
     of, as in the middle of a JPEG, cannot be noticed.
 
     Args:
@@ -83,11 +83,11 @@ def read_image(path: str | os.PathLike[str], *, height: int, width: int) -> np.n
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file is no such picture, is damaged, or has more than 60 million pixels (a JPEG: 120).
+        ValueError: If the file is no such image, is damaged, or has more than 60 million pixels (a JPEG: 120).
     """
     with _opened(path) as image:
         _check_scans(image)
-        # a JPEG can be decoded at a fraction of its size; twice what is needed leaves the resizing exact enough
+        # a JPEG can be decoded at a fraction of its size; twice what is expected leaves the resizing exact enough
         enough = 2 * max(width, height)  # for both sides, since EXIF may exchange them
         image.draft("RGB", (enough, enough))
         image.load()
@@ -97,7 +97,7 @@ def read_image(path: str | os.PathLike[str], *, height: int, width: int) -> np.n
 
 
 def read_header(path: str | os.PathLike[str]) -> Header:
-    """Read what a picture's file says of it; its pixels are not decoded, and may be damaged.
+    """Read what an image's file says of it; its pixels are not decoded, and may be damaged.
 
     Args:
         path: JPEG, PNG, WebP, BMP, GIF or TIFF, whatever its name says.
@@ -107,7 +107,7 @@ def read_header(path: str | os.PathLike[str]) -> Header:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file does not begin as such a picture, or has more pixels than `read_image` takes.
+        ValueError: If the file does not begin as such an image, or has more pixels than `read_image` takes.
     """
     with _opened(path) as image:
         orientation = _orientation(image)
@@ -118,12 +118,12 @@ def read_header(path: str | os.PathLike[str]) -> Header:
 
 @contextmanager
 def _opened(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
-    """Open a picture that is not too large, and turn whatever goes wrong in the block into one kind of error."""
+    """Open an image that is not too large, and turn whatever goes wrong in the block into one kind of error."""
     path = Path(path)
     try:
         if not path.is_file():  # a pipe would be waited for
             found = "a folder" if path.is_dir() else "no ordinary file" if path.exists() else "nothing there"
-            raise FileNotFoundError(f"{path}: needed a picture, found {found}.")
+            raise FileNotFoundError(f"{path}: expected an image, found {found}.")
         with _quiet, Image.open(path, formats=_FORMATS) as image:
             _check_size(image)
             if image.format == "TIFF":
@@ -133,12 +133,12 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
         raise
     # Pillow's readers raise many kinds for damaged files: OSError, SyntaxError, struct.error, MemoryError, KeyError ...
     except Exception as error:
-        raise ValueError(f"{path}: cannot be read as a picture ({_reason(error)}).") from error
+        raise ValueError(f"{path}: cannot be read as an image ({_reason(error)}).") from error
 
 
 def _reason(error: Exception) -> str:
     if isinstance(error, Image.UnidentifiedImageError):
-        return "no picture in a format that is read here"
+        return "no image in a format that is read here"
     if isinstance(error, Image.DecompressionBombError):  # Pillow's own limit, above ours
         return f"it has more than {_MAX_JPEG_PIXELS:,} pixels"
     return " ".join(str(error).split()) or type(error).__name__
@@ -148,7 +148,7 @@ def _check_size(image: Image.Image) -> None:
     limit = _MAX_JPEG_PIXELS if image.format in ("JPEG", "MPO") else _MAX_PIXELS
     if image.width * image.height > limit:
         raise ValueError(f"it has {image.width} x {image.height} pixels, more than {limit:,}")
-    tags = getattr(image, "tag_v2", {})  # of a TIFF, whose tiles are decoded whole and may be larger than the picture
+    tags = getattr(image, "tag_v2", {})  # of a TIFF, whose tiles are decoded whole and may be larger than the image
     tile = tags.get(TiffImagePlugin.TILEWIDTH, 0), tags.get(TiffImagePlugin.TILELENGTH, 0)
     if tile[0] * tile[1] > limit:
         raise ValueError(f"it has a tile of {tile[0]} x {tile[1]} pixels, more than {limit:,}")
@@ -157,14 +157,14 @@ def _check_size(image: Image.Image) -> None:
 def _check_scans(image: Image.Image) -> None:
     file = getattr(image, "fp", None)
     if file is not None and image.info.get("progressive"):
-        # the JPEG reader stands in the first scan, behind any small picture in the EXIF
+        # the JPEG reader stands in the first scan, behind any small image in the EXIF
         scans = 1 + sum(chunk.count(b"\xff\xda") for chunk in iter(lambda: file.read(1 << 20), b""))
         if scans > _MAX_SCANS:
             raise ValueError(f"it has {scans} scans, more than {_MAX_SCANS}")
 
 
 def _orientation(image: Image.Image) -> int:
-    """Return how the EXIF says that the picture is stored, 2..8; any other number, or no number, is upright."""
+    """Return how the EXIF says that the image is stored, 2..8; any other number, or no number, is upright."""
     try:
         # not the PNG reader's own method, which decodes the pixels to find what stands behind them
         orientation = Image.Image.getexif(image).get(_ORIENTATION)

@@ -1,4 +1,4 @@
-"""Which pictures a source holds, which class each shows, and which part each belongs to; no picture is opened here."""
+"""Which images a source holds, which class each shows, and which part each belongs to; no image is opened here."""
 
 from __future__ import annotations
 
@@ -14,54 +14,54 @@ from typing import NamedTuple, NoReturn
 
 from resnet50.data.images import SUFFIXES
 
-PARTS = ("training", "validation", "test")
-"""What a picture can be for."""
+SPLITS = ("train", "validation", "test")
+"""What an image can be for."""
 
-_PART_NAMES = {
-    **dict.fromkeys(("train", "training"), "training"),
+_SPLIT_NAMES = {
+    **dict.fromkeys(("train", "train"), "train"),
     **dict.fromkeys(("val", "valid", "validation"), "validation"),
     **dict.fromkeys(("test", "testing"), "test"),
 }
-# Pictures too, which the decoder refuses: listed, so that they are named and counted and not lost without a word.
+# Images too, which the decoder refuses: listed, so that they are named and counted and not lost without a word.
 _REFUSED = (".arw", ".avif", ".cr2", ".dng", ".heic", ".heif", ".ico", ".jp2", ".jxl", ".nef", ".psd", ".tga")
-_NO_CLASSES = ("__MACOSX", "@eaDir")  # what macOS' archives and Synology's disks put beside pictures
+_NO_CLASSES = ("__MACOSX", "@eaDir")  # what macOS' archives and Synology's disks put beside images
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One picture of a source.
+    """One image of a source.
 
     Attributes:
         path: The file, which may be damaged or missing: that is for the decoder to say.
         label: Index into the listing's ``class_names``.
-        part: One of `PARTS`; None if the source does not say.
-        group: What the picture belongs to, such as a patient or a specimen; "" for nothing.
+        split: One of `PARTS`; None if the source does not say.
+        group: What the image belongs to, such as a patient or a specimen; "" for nothing.
     """
 
     path: Path
     label: int
-    part: str | None = None
+    split: str | None = None
     group: str = ""
 
 
 @dataclass(frozen=True)
 class Listing:
-    """The pictures of a source.
+    """The images of a source.
 
     Attributes:
         root: Folder that the source's paths start from.
-        entries: The pictures, in the order of their paths, name by name; the same on every machine.
+        entries: The images, in the order of their paths, name by name; the same on every machine.
         class_names: At least two names, in the order of the labels: sorted, as numbers if all are whole numbers.
-        dataset: Name of the source, for figures and reports.
+        name: Name of the source, for figures and reports.
     """
 
     root: Path
     entries: tuple[Entry, ...]
     class_names: tuple[str, ...]
-    dataset: str
+    name: str
 
     def name_of(self, entry: Entry) -> str:
-        """Return a picture's path below the root, or its whole path if it is elsewhere, with ``/`` between names."""
+        """Return an image's path below the root, or its whole path if it is elsewhere, with ``/`` between names."""
         inside = entry.path.is_relative_to(self.root)
         return (entry.path.relative_to(self.root) if inside else entry.path).as_posix()
 
@@ -69,16 +69,16 @@ class Listing:
 class _Found(NamedTuple):
     path: Path
     name: str  # of the class
-    part: str | None = None
+    split: str | None = None
     group: str = ""
 
 
-def list_pictures(source: str | os.PathLike[str], *, pattern: str | None = None) -> Listing:
-    """Find the pictures of a folder or a CSV file.
+def list_images(source: str | os.PathLike[str], *, pattern: str | None = None) -> Listing:
+    """Find the images of a folder or a CSV file.
 
     A folder holds a folder for each class, or folders ``train``, ``val`` and ``test`` (also ``training``, ``valid``,
     ``validation``, ``testing``, in any case; the last two may be missing) that do. What lies deeper in a class's folder
-    belongs to that class. Hidden files, what is no picture by its name, and folders without pictures are passed over.
+    belongs to that class. Hidden files, what is no image by its name, and folders without images are passed over.
     Folders that are links are followed.
 
     A CSV file is UTF-8 and has a header with the columns ``path`` (relative to the file) and ``label`` (any text or
@@ -88,16 +88,16 @@ def list_pictures(source: str | os.PathLike[str], *, pattern: str | None = None)
     Args:
         source: The folder or the CSV file.
         pattern: Regular expression with a group named ``class``, and perhaps ``part`` and ``group``, searched in the
-            path of each picture below the folder, with ``/`` between names; for folders whose file names say the class,
-            such as ``"[IMS]_(?P<class>[^_]+)_"`` for ``I_Andesite_1_120.jpg``. Every picture must match.
+            path of each image below the folder, with ``/`` between names; for folders whose file names say the class,
+            such as ``"[IMS]_(?P<class>[^_]+)_"`` for ``I_Andesite_1_120.jpg``. Every image must match.
 
     Returns:
-        The pictures, at least one of each of two classes.
+        The images, at least one of each of two classes.
 
     Raises:
         FileNotFoundError: If there is no such folder or file.
-        ValueError: If there are no pictures or fewer than two classes, a class has no training pictures or a name that
-            cannot be printed, a picture has no class or is there twice, only some pictures have a part, or the pattern
+        ValueError: If there are no images or fewer than two classes, a class has no training images or a name that
+            cannot be printed, an image has no class or is there twice, only some images have a part, or the pattern
             or the CSV file is not as above.
     """
     source = Path(source)
@@ -105,42 +105,44 @@ def list_pictures(source: str | os.PathLike[str], *, pattern: str | None = None)
         found = _in_folders(source) if pattern is None else _by_pattern(source, pattern)
         return _listing(source, source, found)
     if not source.exists():
-        raise FileNotFoundError(f"{source}: needed a folder of pictures or a CSV file, found nothing there.")
+        raise FileNotFoundError(f"{source}: expected a folder of images or a CSV file, found nothing there.")
     if source.suffix.lower() != ".csv" or not source.is_file():
-        raise ValueError(f"{source}: needed a folder of pictures or a CSV file, found neither.")
+        raise ValueError(f"{source}: expected a folder of images or a CSV file, found neither.")
     if pattern is not None:
-        raise ValueError(f"{source}: needed a folder to search with a pattern, found a CSV file, which names classes.")
+        raise ValueError(
+            f"{source}: expected a folder to search with a pattern, found a CSV file, which names classes."
+        )
     return _listing(source, source.parent, _from_csv(source))
 
 
 def _listing(source: Path, root: Path, found: Sequence[_Found]) -> Listing:
     """Check what all kinds of source have to keep to, and number the classes."""
-    without = [each.path for each in found if each.part is None]
+    without = [each.path for each in found if each.split is None]
     if 0 < len(without) < len(found):
         raise ValueError(
-            f"{source}: needed a part for every picture or for none, found {len(without):,} of {len(found):,} without, "
+            f"{source}: expected a part for every image or for none, found {len(without):,} of {len(found):,} without, "
             f"such as {_show(without[0])}."
         )
     names = sorted({each.name for each in found}, key=_numbers_first)
     for name in names:
         if not name or not name.isprintable():
-            raise ValueError(f"{source}: needed class names that can be printed, found {name!r}; rename that class.")
+            raise ValueError(f"{source}: expected class names that can be printed, found {name!r}; rename that class.")
     if len(names) < 2:
         raise ValueError(
-            f"{source}: needed pictures of at least two classes, found {len(found):,} of one, {names[0]}; "
+            f"{source}: expected images of at least two classes, found {len(found):,} of one, {names[0]}; "
             "add the folder, or the rows, of another class."
         )
     if not without:
-        learnt = {each.name for each in found if each.part == "training"}
+        learnt = {each.name for each in found if each.split == "train"}
         for each in found:
             if each.name not in learnt:
                 raise ValueError(
-                    f"{source}: needed training pictures of every class, found none of {each.name}, which is in the "
-                    f"{each.part} part; the names of a class must be the same in all parts."
+                    f"{source}: expected training images of every class, found none of {each.name}, which is in the "
+                    f"{each.split} part; the names of a class must be the same in all parts."
                 )
     label = {name: index for index, name in enumerate(names)}
     ordered = sorted(found, key=lambda each: each.path.parts)
-    entries = tuple(Entry(each.path, label[each.name], each.part, each.group) for each in ordered)
+    entries = tuple(Entry(each.path, label[each.name], each.split, each.group) for each in ordered)
     dataset = source.resolve().stem if source.is_file() else source.resolve().name
     return Listing(root, entries, tuple(names), _show(dataset or source))
 
@@ -153,18 +155,18 @@ def _numbers_first(name: str) -> tuple[bool, int, str]:
 
 def _in_folders(root: Path) -> list[_Found]:
     """Take the class from the first folder below the root or, if there are parts, below that of the part."""
-    paths = pictures_below(root)
-    parts = _part_folders(root, paths)
-    depth = 1 if parts else 0  # where the class stands
+    paths = images_below(root)
+    splits = _part_folders(root, paths)
+    depth = 1 if splits else 0  # where the class stands
     found, loose = [], []
     for inside in paths:
-        if parts and inside[0] not in parts:
+        if splits and inside[0] not in splits:
             raise ValueError(
-                f"{root}: needed pictures in the folders {_names(parts)} alone, found {_show('/'.join(inside))} too; "
+                f"{root}: expected images in the folders {_names(splits)} alone, found {_show('/'.join(inside))} too; "
                 "move it into one of them, or out."
             )
         if len(inside) > depth + 1:
-            found.append(_Found(root.joinpath(*inside), _name(inside[depth]), parts[inside[0]] if parts else None))
+            found.append(_Found(root.joinpath(*inside), _name(inside[depth]), splits[inside[0]] if splits else None))
         else:
             loose.append(inside)
     if loose:
@@ -177,34 +179,34 @@ def _in_folders(root: Path) -> list[_Found]:
 def _part_folders(root: Path, paths: Sequence[tuple[str, ...]]) -> dict[str, str]:
     """Tell which folders of the root are parts: {folder: part}; none if they are classes."""
     folders = {inside[0] for inside in paths if len(inside) > 1}
-    named = {folder: _PART_NAMES[folder.lower()] for folder in sorted(folders) if folder.lower() in _PART_NAMES}
+    named = {folder: _SPLIT_NAMES[folder.lower()] for folder in sorted(folders) if folder.lower() in _SPLIT_NAMES}
     holding = {inside[0] for inside in paths if len(inside) > 2}  # a folder of a folder
-    learnt = [folder for folder, part in named.items() if part == "training"]
+    learnt = [folder for folder, split in named.items() if split == "train"]
     if not any(folder in holding for folder in learnt) and set(named) != folders:
         return {}  # train is a class, as in bus, car, train
-    for part, times in Counter(named.values()).items():
+    for split, times in Counter(named.values()).items():
         if times > 1:
-            twice = _names([folder for folder in named if named[folder] == part])
-            raise ValueError(f"{root}: needed one folder of {part} pictures, found {twice}; move them into one.")
+            twice = _names([folder for folder in named if named[folder] == split])
+            raise ValueError(f"{root}: expected one folder of {split} images, found {twice}; move them into one.")
     if named and not learnt:
-        raise ValueError(f"{root}: needed a folder train beside {_names(named)}, found none with pictures.")
+        raise ValueError(f"{root}: expected a folder train beside {_names(named)}, found none with images.")
     return named
 
 
 def _refuse_loose(root: Path, loose: Sequence[tuple[str, ...]], found: Sequence[_Found]) -> NoReturn:
-    """Refuse pictures that lie where the folders of the classes should be."""
+    """Refuse images that lie where the folders of the classes should be."""
     folder = root.joinpath(*loose[0][:-1])
     count = sum(inside[:-1] == loose[0][:-1] for inside in loose)
     if any(folder in each.path.parents for each in found):
         raise ValueError(
-            f"{folder}: needed every picture in the folder of its class, found {count:,} beside these folders, such as "
+            f"{folder}: expected every image in the folder of its class, found {count:,} beside these folders, such as "
             f"{_show(loose[0][-1])}; move them into one, or out."
         )
     advice = (
         "if this is the folder of one class, name the one above" if folder == root else "if none is known, move them"
     )
     raise ValueError(
-        f"{folder}: needed a folder for each class, found {count:,} pictures without one; make such folders, give a "
+        f"{folder}: expected a folder for each class, found {count:,} images without one; make such folders, give a "
         f"pattern that finds the class in the file names or, {advice}."
     )
 
@@ -219,13 +221,13 @@ def _refuse_level(root: Path, paths: Sequence[tuple[str, ...]]) -> None:
     below = {inside[len(shared)] for inside in paths if len(inside) > len(shared) + 1}
     if shared and len(below) > 1:
         raise ValueError(
-            f"{root}: needed a folder for each class, found only {_show('/'.join(shared))}, which holds "
+            f"{root}: expected a folder for each class, found only {_show('/'.join(shared))}, which holds "
             f"{_names(sorted(below))}; name {_show(root.joinpath(*shared))} instead."
         )
 
 
 def compile_pattern(pattern: str) -> re.Pattern[str]:
-    """Compile what finds a picture's class in its path.
+    """Compile what finds an image's class in its path.
 
     Raises:
         ValueError: If it is no regular expression, or has no group named ``class``.
@@ -233,31 +235,33 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
     try:
         search = re.compile(pattern)
     except (re.error, RecursionError, OverflowError) as error:
-        raise ValueError(f"needed a pattern that is a regular expression, got {pattern!r} ({error}).") from error
+        raise ValueError(f"expected a pattern that is a regular expression, got {pattern!r} ({error}).") from error
     if "class" not in search.groupindex:
-        raise ValueError(f"needed a pattern with a group named class, such as '(?P<class>[^_]+)_', got {pattern!r}.")
+        raise ValueError(f"expected a pattern with a group named class, such as '(?P<class>[^_]+)_', got {pattern!r}.")
     return search
 
 
 def _by_pattern(root: Path, pattern: str) -> list[_Found]:
     search = compile_pattern(pattern)
     found, missed = [], []
-    for inside in pictures_below(root):
+    for inside in images_below(root):
         path = root.joinpath(*inside)
         match = search.search("/".join(inside))
         groups = match.groupdict() if match else {}
         if not groups.get("class"):
             missed.append(path)
             continue
-        part = groups.get("part")
-        if part and part.lower() not in _PART_NAMES:
-            _refuse_part(path, part)
+        split = groups.get("split")
+        if split and split.lower() not in _SPLIT_NAMES:
+            _refuse_part(path, split)
         found.append(
-            _Found(path, _name(groups["class"]), _PART_NAMES[part.lower()] if part else None, groups.get("group") or "")
+            _Found(
+                path, _name(groups["class"]), _SPLIT_NAMES[split.lower()] if split else None, groups.get("group") or ""
+            )
         )
     if missed:
         raise ValueError(
-            f"{root}: needed a pattern that finds a class in every picture's path, found none in {len(missed):,} of "
+            f"{root}: expected a pattern that finds a class in every image's path, found none in {len(missed):,} of "
             f"{len(found) + len(missed):,}, such as {_show(missed[0].relative_to(root).as_posix())}, "
             f"with {pattern!r}."
         )
@@ -271,25 +275,25 @@ def _from_csv(path: Path) -> list[_Found]:
         where = f"{path}, line {line}"
         for column in ("path", "label"):
             if not row[column]:
-                raise ValueError(f"{where}: needed a {column}, found none.")
-        split = row.get("split")
-        if split and split.lower() not in _PART_NAMES:
-            _refuse_part(where, split)
-        picture = path.parent / row["path"]
-        first = lines.setdefault(os.path.normpath(picture), line)
+                raise ValueError(f"{where}: expected a {column}, found none.")
+        dataset = row.get("split")
+        if dataset and dataset.lower() not in _SPLIT_NAMES:
+            _refuse_part(where, dataset)
+        image = path.parent / row["path"]
+        first = lines.setdefault(os.path.normpath(image), line)
         if first != line:
-            raise ValueError(f"{where}: needed each picture once, found {_show(row['path'])} in line {first} too.")
-        part = _PART_NAMES[split.lower()] if split else None
-        found.append(_Found(picture, _name(row["label"]), part, row.get("group", "")))
+            raise ValueError(f"{where}: expected each image once, found {_show(row['path'])} in line {first} too.")
+        split = _SPLIT_NAMES[dataset.lower()] if dataset else None
+        found.append(_Found(image, _name(row["label"]), split, row.get("group", "")))
     if not found:
-        raise ValueError(f"{path}: needed a row for each picture, found a header alone.")
+        raise ValueError(f"{path}: expected a row for each image, found a header alone.")
     try:
         there = any(each.path.exists() for each in found)
     except (OSError, ValueError):  # a name too long, or with a zero byte
         there = True  # for the decoder to say
     if not there:
         raise ValueError(
-            f"{path}: needed paths relative to the folder {path.parent}, found no file at any of the {len(found):,}, "
+            f"{path}: expected paths relative to the folder {path.parent}, found no file at any of the {len(found):,}, "
             f"such as {_show(found[0].path)}."
         )
     return found
@@ -307,7 +311,7 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
                 times = header.count(column)
                 if times > 1 or (not times and column in ("path", "label")):
                     raise ValueError(
-                        f"{path}: needed a header with one column {column}, found "
+                        f"{path}: expected a header with one column {column}, found "
                         f"{', '.join(map(_show, header[:20])) or 'an empty file'}."
                     )
             for row in rows:
@@ -315,28 +319,28 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
                     continue
                 if len(row) != len(header):
                     raise ValueError(
-                        f"{path}, line {rows.line_num}: needed {len(header)} fields as in the header, found {len(row)}."
+                        f"{path}, line {rows.line_num}: expected {len(header)} fields as in the header, found {len(row)}."
                     )
                 yield rows.line_num, dict(zip(header, map(str.strip, row), strict=True))
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: needed a CSV file in UTF-8, found other bytes; save it as CSV UTF-8.") from error
+        raise ValueError(f"{path}: expected a CSV file in UTF-8, found other bytes; save it as CSV UTF-8.") from error
     except (csv.Error, OSError) as error:
         raise ValueError(f"{path}: cannot be read as a CSV file ({error}).") from error
 
 
-def pictures_below(root: Path) -> list[tuple[str, ...]]:
-    """Find the files in a folder and below that are pictures by their names; hidden ones are passed over.
+def images_below(root: Path) -> list[tuple[str, ...]]:
+    """Find the files in a folder and below that are images by their names; hidden ones are passed over.
 
     Args:
         root: The folder. Folders in it that are links are followed.
 
     Returns:
-        The path of each below the root, as names, sorted. Some may be pictures that cannot be decoded here.
+        The path of each below the root, as names, sorted. Some may be images that cannot be decoded here.
 
     Raises:
-        ValueError: If there are none, a folder cannot be read, or a link makes pictures be there twice.
+        ValueError: If there are none, a folder cannot be read, or a link makes images be there twice.
     """
-    pictures, others = [], 0
+    images, others = [], 0
     seen: dict[tuple[int, int], Path] = {}
     for folder, folders, files in os.walk(root, followlinks=True, onerror=_refuse_folder):
         here = Path(folder)
@@ -348,26 +352,26 @@ def pictures_below(root: Path) -> list[tuple[str, ...]]:
             folders.clear()
             continue
         if first != here:
-            raise ValueError(f"{here}: needed each picture once, found that it is the folder {first}; remove the link.")
+            raise ValueError(f"{here}: expected each image once, found that it is the folder {first}; remove the link.")
         for name in files:
             if not name.startswith("."):
                 if name.lower().endswith(SUFFIXES + _REFUSED):
-                    pictures.append((*inside, name))
+                    images.append((*inside, name))
                 else:
                     others += 1
-    if not pictures:
+    if not images:
         raise ValueError(
-            f"{root}: needed pictures ({', '.join(SUFFIXES)}), found none in it; {others:,} files of other kinds."
+            f"{root}: expected images ({', '.join(SUFFIXES)}), found none in it; {others:,} files of other kinds."
         )
-    return sorted(pictures)
+    return sorted(images)
 
 
 def _refuse_folder(error: OSError) -> NoReturn:
-    raise ValueError(f"{error.filename}: needed a folder that can be read ({error.strerror}).") from error
+    raise ValueError(f"{error.filename}: expected a folder that can be read ({error.strerror}).") from error
 
 
 def _refuse_part(where: object, name: str) -> NoReturn:
-    raise ValueError(f"{where}: needed one of {', '.join(_PART_NAMES)} as its part, found {name!r}.")
+    raise ValueError(f"{where}: expected one of {', '.join(_SPLIT_NAMES)} as its part, found {name!r}.")
 
 
 def _name(text: str) -> str:

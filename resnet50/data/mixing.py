@@ -1,4 +1,4 @@
-"""Training pictures mixed with others of their batch, and their targets with them: mixup and cutmix."""
+"""Training images mixed with others of their batch, and their targets with them: mixup and cutmix."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Mixing:
-    """How strongly the pictures of a batch are mixed with one another.
+    """How strongly the images of a batch are mixed with one another.
 
-    Each picture meets the one that a random permutation of the batch puts in its place. The share that it keeps is
+    Each image meets the one that a random permutation of the batch puts in its place. The share that it keeps is
     drawn once for the batch, from ``Beta(alpha, alpha)``: a small alpha hardly mixes, with 1 every share is as likely
     as any other, a large alpha gives halves. Where both ways are on, one of the two is drawn for each batch, either as
     likely.
 
     Attributes:
-        mixup: Alpha of mixup, which blends two pictures as a whole; 0 switches it off.
-        cutmix: Alpha of cutmix, which replaces a rectangle by what the other picture has there; 0 switches it off.
+        mixup: Alpha of mixup, which blends two images as a whole; 0 switches it off.
+        cutmix: Alpha of cutmix, which replaces a rectangle by what the other image has there; 0 switches it off.
 
     Raises:
         ValueError: If an alpha is negative or not finite.
@@ -43,19 +43,19 @@ class Mixing:
 
         Args:
             images: RGB uint8 ``(n, height, width, 3)``, 0..255; not changed.
-            targets: What each picture is, float ``(n, classes)``, each row summing to 1; not changed.
+            targets: What each image is, float ``(n, classes)``, each row summing to 1; not changed.
             generator: Decides the permutation, the way, the share and the rectangle; the same state gives the same.
 
         Returns:
-            Pictures, uint8 ``(n, height, width, 3)``, rounded, and targets, float32 ``(n, classes)``, each row summing
-            to 1. What cutmix leaves of a picture is counted in pixels, after its rectangle was clipped to the picture.
+            Images, uint8 ``(n, height, width, 3)``, rounded, and targets, float32 ``(n, classes)``, each row summing
+            to 1. What cutmix leaves of an image is counted in pixels, after its rectangle was clipped to the image.
 
         Raises:
-            ValueError: If pictures or targets are not of this form.
+            ValueError: If images or targets are not of this form.
         """
         if images.dtype != np.uint8 or images.ndim != 4 or targets.ndim != 2 or len(targets) != len(images):
             raise ValueError(
-                "needed uint8 pictures (n, height, width, 3) and targets (n, classes), "
+                "expected uint8 images (n, height, width, 3) and targets (n, classes), "
                 f"got {images.dtype} {images.shape} and {targets.shape}."
             )
         ways = [(alpha, way) for alpha, way in ((self.mixup, _blend), (self.cutmix, _paste)) if alpha]
@@ -80,7 +80,7 @@ def _paste(
 ) -> tuple[np.ndarray, float]:
     """Put a rectangle of ``1 - share`` of the area from ``others`` over ``images``; return it and what stays uncovered.
 
-    The rectangle has the picture's proportions and its centre anywhere in it; what reaches over the border is cut off.
+    The rectangle has the image's proportions and its center anywhere in it; what reaches over the border is cut off.
     """
     height, width = images.shape[1:3]
     (top, bottom), (left, right) = (_span(length, math.sqrt(1 - share), generator) for length in (height, width))

@@ -15,12 +15,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from resnet50._io.fetch import Progress
+from resnet50._io.workers import in_order
+from resnet50.data.dataset import Unreadable
 from resnet50.data.hdf5 import add_images, add_labels, add_unreadable, new_h5
 from resnet50.data.images import read_image
-from resnet50.data.listing import PARTS, Entry, Listing
-from resnet50.data.parallel import in_order
-from resnet50.data.split import Unreadable
-from resnet50.download import Progress
+from resnet50.data.listing import SPLITS, Entry, Listing
 
 try:
     import fcntl
@@ -28,7 +28,7 @@ except ImportError:  # Windows, where a file that is open cannot be removed anyw
     fcntl = None  # type: ignore[assignment]
 
 _SHOWN = 3  # files that an error names
-_REST = 256  # bytes for the label of a picture, or the reason why it is left out
+_REST = 256  # bytes for the label of an image, or the reason why it is left out
 _JUST_BEGUN = 5  # seconds in which a file has been made, but may not be locked yet
 
 
@@ -36,21 +36,21 @@ def pack(
     listing: Listing,
     out: str | os.PathLike[str],
     *,
-    side: int,
-    most_unreadable: float = 0.1,
+    image_size: int,
+    max_unreadable: float = 0.1,
     progress: Progress | None = None,
 ) -> tuple[Unreadable, ...]:
-    """Decode every picture of a listing into one file in the schema of `resnet50.data.hdf5`.
+    """Decode every image of a listing into one file in the schema of `resnet50.data.hdf5`.
 
-    Pictures are decoded by several threads and written one by one, so that memory does not grow with their number; they
-    lie in the file as they are used, uncompressed. The same pictures give the same bytes. The file gets its name when
+    Images are decoded by several threads and written one by one, so that memory does not grow with their number; they
+    lie in the file as they are used, uncompressed. The same images give the same bytes. The file gets its name when
     it is complete; what a killed process left half written is removed by the next that packs into the same folder.
 
     Args:
-        listing: The pictures, their classes and parts; what has no part becomes training.
+        listing: The images, their classes and parts; what has no part becomes training.
         out: The file; one that exists is replaced once the new one is complete.
-        side: Height and width in pixels that each picture is brought to, by `read_image`.
-        most_unreadable: Share of the files, 0..1, that may be left out since they cannot be read.
+        image_size: Height and width in pixels that each image is brought to, by `read_image`.
+        max_unreadable: Share of the files, 0..1, that may be left out since they cannot be read.
         progress: Called with the files that are done and their number.
 
     Returns:
@@ -60,41 +60,32 @@ def pack(
         OSError: If there is not enough room on the disk, or the file cannot be written.
         ValueError: If more files than allowed cannot be read, or none can, or an argument is not as described.
     """
-    if side < 1:
-        raise ValueError(f"side must be at least 1 pixel, got {side!r}.")
-    check_share(most_unreadable)
+    if image_size < 1:
+        raise ValueError(f"expected image_size to be at least 1 pixel, got {image_size!r}.")
+    if not 0 <= max_unreadable <= 1:
+        raise ValueError(f"expected max_unreadable from 0 to 1, got {max_unreadable!r}.")
     out, total = Path(out), len(listing.entries)
-    size = _most_bytes(listing, side)
+    size = _most_bytes(listing, image_size)
     _remove_leftovers(out)
     _check_room(out, size)
     unreadable: list[Unreadable] = []
-    with _full_disk_told(out, size), new_h5(out, listing.class_names, listing.dataset, room=size) as file:
+    with _full_disk_told(out, size), new_h5(out, listing.class_names, listing.name, room=size) as file:
         counts = Counter(_part_of(entry) for entry in listing.entries)
-        rows = {part: _Rows(add_images(file, part, counts[part], side)) for part in PARTS if counts[part]}
-        for done, (entry, image) in enumerate(in_order(lambda e: _decode(e, side), listing.entries), 1):
+        rows = {split: _Rows(add_images(file, split, counts[split], image_size)) for split in SPLITS if counts[split]}
+        for done, (entry, image) in enumerate(in_order(lambda e: _decode(e, image_size), listing.entries), 1):
             if isinstance(image, np.ndarray):
                 rows[_part_of(entry)].add(image, entry, listing.name_of(entry))
             else:
                 unreadable.append(Unreadable(listing.name_of(entry), image))
-                check_unreadable(unreadable, listing, most_unreadable)
+                check_unreadable(unreadable, listing, max_unreadable)
             if progress is not None:
                 progress(done, total)
         if len(unreadable) == total:
             raise ValueError(f"{listing.root}: none of {total} files can be read, such as {_named(unreadable[:1])}.")
-        for part in rows:
-            rows[part].finish(file, part)
+        for split in rows:
+            rows[split].finish(file, split)
         add_unreadable(file, unreadable)
     return tuple(unreadable)
-
-
-def check_share(most_unreadable: float) -> None:
-    """Refuse a share of files that may be left out which is none.
-
-    Raises:
-        ValueError: If it is not 0..1.
-    """
-    if not 0 <= most_unreadable <= 1:
-        raise ValueError(f"most_unreadable must be 0..1, got {most_unreadable!r}.")
 
 
 def check_unreadable(unreadable: Sequence[Unreadable], listing: Listing, most: float) -> None:
@@ -122,32 +113,32 @@ class _Rows:
 
     images: h5py.h5d.DatasetID
     labels: list[int] = field(default_factory=list)
-    sources: list[str] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
     groups: list[str] = field(default_factory=list)
 
     def add(self, image: np.ndarray, entry: Entry, source: str) -> None:
         self.images.write_direct_chunk((len(self.labels), 0, 0, 0), image)
         self.labels.append(entry.label)
-        self.sources.append(source)
+        self.paths.append(source)
         self.groups.append(entry.group)
 
-    def finish(self, file: h5py.File, part: str) -> None:
+    def finish(self, file: h5py.File, split: str) -> None:
         if not self.labels:
             del file[h5py.h5i.get_name(self.images)]
             return
         self.images.set_extent((len(self.labels), *self.images.shape[1:]))
         groups = self.groups if any(self.groups) else ()
-        add_labels(file, part, np.array(self.labels, dtype=np.int64), self.sources, groups)
+        add_labels(file, split, np.array(self.labels, dtype=np.int64), self.paths, groups)
 
 
 def _part_of(entry: Entry) -> str:
-    return entry.part or "training"
+    return entry.split or "train"
 
 
-def _decode(entry: Entry, side: int) -> tuple[Entry, np.ndarray | str]:
-    """Return the picture, or why it cannot be read."""
+def _decode(entry: Entry, image_size: int) -> tuple[Entry, np.ndarray | str]:
+    """Return the image, or why it cannot be read."""
     try:
-        return entry, read_image(entry.path, height=side, width=side)
+        return entry, read_image(entry.path, height=image_size, width=image_size)
     except (ValueError, FileNotFoundError) as error:
         return entry, str(error).removeprefix(f"{entry.path}: ").removesuffix(".")
 
@@ -156,10 +147,10 @@ def _named(unreadable: Iterable[Unreadable]) -> str:
     return ", ".join(f"{told.path}: {told.reason}" for told in unreadable)
 
 
-def _most_bytes(listing: Listing, side: int) -> int:
+def _most_bytes(listing: Listing, image_size: int) -> int:
     texts = [(listing.name_of(entry), entry.group) for entry in listing.entries]
     longest = [max(map(len, map(os.fsencode, column))) for column in zip(*texts, strict=True)]  # all take as much room
-    return len(texts) * (3 * side**2 + sum(longest) + _REST) + (1 << 20)
+    return len(texts) * (3 * image_size**2 + sum(longest) + _REST) + (1 << 20)
 
 
 def _check_room(out: Path, size: int) -> None:
@@ -167,7 +158,7 @@ def _check_room(out: Path, size: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < size:
         raise OSError(
-            f"{out}: needed {size / 1e6:,.0f} MB of free disk for the packed pictures, found {free / 1e6:,.0f} MB; "
+            f"{out}: expected {size / 1e6:,.0f} MB of free disk for the packed images, found {free / 1e6:,.0f} MB; "
             "make room, or choose another place or a smaller side."
         )
 
@@ -181,7 +172,7 @@ def _full_disk_told(out: Path, size: int) -> Iterator[None]:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise OSError(
-            f"{out}: needed {size / 1e6:,.0f} MB of disk for the packed pictures, found it full before they were all "
+            f"{out}: expected {size / 1e6:,.0f} MB of disk for the packed images, found it full before they were all "
             "written; make room and start again."
         ) from error
 

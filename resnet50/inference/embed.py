@@ -1,4 +1,4 @@
-"""From picture files to the features that a classifier sees in them."""
+"""From image files to the features that a classifier sees in them."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from pathlib import Path
 
 import numpy as np
 
-from resnet50.classifier import Classifier
-from resnet50.data.split import Unreadable
-from resnet50.download import Progress
-from resnet50.evaluation.features import feature_model
-from resnet50.files import atomic_path
-from resnet50.inference.forward import forward
+from resnet50._io.fetch import Progress
+from resnet50._io.files import atomic_path
+from resnet50.data.dataset import Unreadable
+from resnet50.inference.batching import forward
+from resnet50.inference.classifier import Classifier
+from resnet50.inference.features import feature_model
 
 
 @dataclass(frozen=True, eq=False)
 class Embedding:
-    """Features of pictures.
+    """Features of images.
 
     Attributes:
-        features: Row k for picture k, float32 ``(n, d)``: what the classifier's last dense layer is given.
+        features: Row k for image k, float32 ``(n, d)``: what the classifier's last dense layer is given.
         paths: The ``n`` files.
         unreadable: Files that were left out.
     """
@@ -65,12 +65,12 @@ def check_name(path: str | os.PathLike[str]) -> None:
 def embed(
     classifier: Classifier, paths: Sequence[Path], *, batch_size: int = 32, progress: Progress | None = None
 ) -> Embedding:
-    """Compute the features of any number of picture files.
+    """Compute the features of any number of image files.
 
     Args:
         classifier: A trained classifier, with any head.
-        paths: Picture files.
-        batch_size: Pictures in one forward pass; twice as many are read ahead.
+        paths: Image files.
+        batch_size: Images in one forward pass; twice as many are read ahead.
         progress: Called with the files that are done and their number.
 
     Returns:

@@ -1,4 +1,4 @@
-"""From picture files to class names."""
+"""From image files to class names."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from resnet50.classifier import Classifier
-from resnet50.data.listing import pictures_below
-from resnet50.inference.forward import forward
+from resnet50.data.listing import images_below
+from resnet50.inference.batching import forward
+from resnet50.inference.classifier import Classifier
 
 
 @dataclass(frozen=True)
@@ -29,31 +29,31 @@ class Prediction:
     error: str | None = None
 
 
-def find_pictures(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
-    """Replace each folder by the picture files in it and below, in sorted order; keep files as they are.
+def find_images(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
+    """Replace each folder by the image files in it and below, in sorted order; keep files as they are.
 
-    Files that are pictures by their names are the same as for training: hidden ones are passed over, and those that
+    Files that are images by their names are the same as for training: hidden ones are passed over, and those that
     cannot be decoded here are there, so that the error names them.
 
     Raises:
-        ValueError: If a folder holds no picture.
+        ValueError: If a folder holds no image.
     """
     found: list[Path] = []
     for path in map(Path, paths):
-        found += [path.joinpath(*inside) for inside in pictures_below(path)] if path.is_dir() else [path]
+        found += [path.joinpath(*inside) for inside in images_below(path)] if path.is_dir() else [path]
     return found
 
 
 def predict(
     classifier: Classifier, paths: Sequence[Path], *, top: int = 3, batch_size: int = 32
 ) -> Iterator[Prediction]:
-    """Classify any number of picture files; one that cannot be read gets its reason and stops nothing.
+    """Classify any number of image files; one that cannot be read gets its reason and stops nothing.
 
     Args:
         classifier: A trained classifier.
-        paths: Picture files.
+        paths: Image files.
         top: Number of classes to name for each.
-        batch_size: Pictures in one forward pass; twice as many are read ahead.
+        batch_size: Images in one forward pass; twice as many are read ahead.
 
     Yields:
         A prediction for each file, in order.

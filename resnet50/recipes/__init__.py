@@ -1,13 +1,10 @@
-"""One file a task: where its pictures come from and every number of its training."""
+"""Numbers only: one short file per task, named after its dataset in `resnet50.datasets`. Nothing here reads images."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
-from resnet50.data.split import Parts
-from resnet50.download import Progress
 from resnet50.recipes import caltech101, cats_dogs, cifar10, folder, leukemia, rendered_signs, rocks, signs
 from resnet50.training.recipe import Recipe
 
@@ -17,21 +14,16 @@ class Task(Protocol):
 
     Attributes:
         RECIPE: Every number of a training from scratch.
-        VARIANTS: Every way to train, by name: ``"scratch"``, which is `RECIPE`; ``"fine-tuned"``, from ImageNet's
-            weights, where the network has their stem; ``"classic"``, the setting that is usual elsewhere.
+        VARIANTS: Every way to train, by name: ``"scratch"``, which is `RECIPE`; ``"fine-tuned"``, from ImageNet
+            weights, where the network has their stem; ``"classic"``, the usual setting elsewhere.
     """
 
     RECIPE: Recipe
     VARIANTS: Mapping[str, Recipe]
     __doc__: str | None
 
-    def load(
-        self, data: str | os.PathLike[str] | None, *, side: int, progress: Progress | None = None, **options: Any
-    ) -> Parts:
-        """Return the pictures from a place, or from where they usually are, ``side`` pixels high and wide."""
 
-
-RECIPES: Mapping[str, Task] = {
+RECIPES: dict[str, Task] = {
     task.RECIPE.name: task for task in (signs, leukemia, rocks, cats_dogs, cifar10, caltech101, folder, rendered_signs)
 }
 
@@ -43,7 +35,7 @@ def find_task(name: str) -> Task:
         ValueError: If there is none.
     """
     if name not in RECIPES:
-        raise ValueError(f"needed a recipe's name, one of {', '.join(RECIPES)}, got {name!r}.")
+        raise ValueError(f"expected the name of a task, one of {', '.join(RECIPES)}, got {name!r}.")
     return RECIPES[name]
 
 
@@ -54,5 +46,5 @@ def find_variant(task: Task, name: str) -> Recipe:
         ValueError: If it has none.
     """
     if name not in task.VARIANTS:
-        raise ValueError(f"needed a variant of {task.RECIPE.name}, one of {', '.join(task.VARIANTS)}, got {name!r}.")
+        raise ValueError(f"expected a variant of {task.RECIPE.name}, one of {', '.join(task.VARIANTS)}, got {name!r}.")
     return task.VARIANTS[name]

@@ -12,8 +12,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from resnet50.audit.check import Issue
 from resnet50.data.batches import Batches
-from resnet50.data.check import Finding
 from resnet50.training.recipe import Phase, Recipe
 from resnet50.training.run import write_history
 from resnet50.weights.transfer import TransferReport
@@ -26,12 +26,12 @@ class DivergenceError(ValueError):
 class Progress(keras.callbacks.Callback):
     """A callback that shows a training, and is told what Keras' callbacks are not."""
 
-    def begin_run(self, transfer: TransferReport | None, findings: Sequence[Finding]) -> None:
-        """Show what pretrained weights gave the network, and what the data doctor found.
+    def begin_run(self, transfer: TransferReport | None, issues: Sequence[Issue]) -> None:
+        """Show what pretrained weights gave the network, and what the audit found.
 
         Args:
             transfer: The report on the weights; None from scratch, or where a checkpoint holds all weights.
-            findings: What is wrong with the pictures, the worst first.
+            findings: What is wrong with the images, the worst first.
         """
 
     def begin_phase(self, phase: int, epoch: int) -> None:
@@ -125,7 +125,7 @@ class KeepBest(keras.callbacks.Callback):
             self._write = None
 
 
-class AverageEpochs(keras.callbacks.Callback):
+class WeightAverage(keras.callbacks.Callback):
     """Stochastic weight averaging: the mean of weights and moving statistics after the last epochs becomes the model.
 
     Args:
@@ -180,7 +180,7 @@ class ValidateAverage(keras.callbacks.Callback):
 
 @contextmanager
 def averaged(model: keras.Model) -> Iterator[None]:
-    """Give a model the running average of its weights for a block, if its optimiser keeps one."""
+    """Give a model the running average of its weights for a block, if its optimizer keeps one."""
     if not model.optimizer.use_ema:
         yield
         return
@@ -204,7 +204,7 @@ class WriteHistory(keras.callbacks.Callback):
 
     Attributes:
         phase: Number of the phase, counted from 1, for the rows of a run of several; None for no such column.
-        rows: ``epoch`` counted from 1, ``phase``, ``loss``, ``accuracy``, their ``val_`` twins where pictures are held
+        rows: ``epoch`` counted from 1, ``phase``, ``loss``, ``accuracy``, their ``val_`` twins where images are held
             out, ``learning_rate`` at the epoch's end and ``seconds``.
     """
 
@@ -232,7 +232,7 @@ def phase_callbacks(phase: Phase) -> list[keras.callbacks.Callback]:
     """Return Keras' callbacks that end a phase early or lower its rate, by its validation loss."""
     made: list[keras.callbacks.Callback] = []
     if phase.schedule == "plateau":
-        made.append(keras.callbacks.ReduceLROnPlateau(factor=phase.rate_factor, patience=phase.rate_patience))
+        made.append(keras.callbacks.ReduceLROnPlateau(factor=phase.lr_factor, patience=phase.lr_patience))
     if phase.patience:
         made.append(keras.callbacks.EarlyStopping(patience=phase.patience))
     return made
@@ -254,16 +254,16 @@ def check_callbacks(recipe: Recipe, callbacks: Sequence[keras.callbacks.Callback
                 f"{name} sets the learning rate, which the schedule {scheduled[0]!r} sets too; "
                 "use the schedule 'constant', or leave the callback out."
             )
-        if str(getattr(callback, "monitor", "")).startswith("val_") and not recipe.validation:
-            raise ValueError(f"{name} watches {callback.monitor}, but validation is 0; hold pictures out.")
-        if isinstance(callback, keras.callbacks.EarlyStopping) and recipe.average_epochs > 1:
+        if str(getattr(callback, "monitor", "")).startswith("val_") and not recipe.validation_split:
+            raise ValueError(f"{name} watches {callback.monitor}, but validation_split is 0; hold images out.")
+        if isinstance(callback, keras.callbacks.EarlyStopping) and recipe.swa_epochs > 1:
             raise ValueError(
-                f"{name} may end the run before the last {recipe.average_epochs} epochs, which are to be averaged; "
-                "set average_epochs to 1, or leave the callback out."
+                f"{name} may end the run before the last {recipe.swa_epochs} epochs, which are to be averaged; "
+                "set swa_epochs to 1, or leave the callback out."
             )
         if getattr(callback, "restore_best_weights", False) and recipe.ema:
             raise ValueError(
-                f"{name} restores weights that the running average would replace; set keep to 'best' instead of "
+                f"{name} restores weights that the running average would replace; set restore_best instead of "
                 "restore_best_weights."
             )
         if isinstance(callback, keras.callbacks.TensorBoard):

@@ -12,7 +12,7 @@ import h5py
 import keras
 import numpy as np
 
-from resnet50.files import atomic_path, open_h5
+from resnet50._io.files import atomic_path, open_h5
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def read_position(path: Path) -> Position:
         return Position()
     with open_h5(path, needed="a checkpoint") as file:
         if "state" not in file:
-            raise ValueError(f"{path}: needed a checkpoint, found another HDF5 file.")
+            raise ValueError(f"{path}: expected a checkpoint, found another HDF5 file.")
         state = json.loads(file["state"][()])
     return Position(phase=state["phase"], began=state["began"])
 
@@ -100,7 +100,7 @@ class Checkpoint(keras.callbacks.Callback):
             kinds = [type(callback).__name__ for callback in self._others]
             if found != shapes or state["kinds"] != kinds:
                 raise ValueError(
-                    f"{self._path}: needed a checkpoint of this network with the callbacks {kinds}, "
+                    f"{self._path}: expected a checkpoint of this network with the callbacks {kinds}, "
                     f"found {'one of another network' if found != shapes else state['kinds']}."
                 )
             for name, variables in groups.items():

@@ -6,8 +6,9 @@ import os
 
 import keras
 
-from resnet50.blocks import V1, V1_5, Conventions
-from resnet50.model import STAGES, Stage, build_resnet50
+from resnet50.build import build_resnet50
+from resnet50.conventions import V1, V1_5, Conventions
+from resnet50.model import STAGES, Stage
 from resnet50.training.recipe import Recipe
 
 # the last as keras.applications begins: for what a classic recipe gave
@@ -25,7 +26,7 @@ def build_network(
     """Build a recipe's network, its first weights drawn by the recipe's seed.
 
     Args:
-        recipe: Side, head, stem, stages, seed; conventions and normalisation, if it says any.
+        recipe: Side, head, stem, stages, seed; conventions and normalization, if it says any.
         classes: Number of classes.
         weights: Pretrained weights to load.
         conventions: Those that weights need, which are loaded later.
@@ -42,7 +43,7 @@ def build_network(
         conventions = _CONVENTIONS[recipe.conventions]
     return build_resnet50(
         classes,
-        input_shape=(recipe.side, recipe.side, 3),
+        input_shape=(recipe.image_size, recipe.image_size, 3),
         weights=weights,
         normalization=normalization or recipe.normalization,
         head=recipe.head,

@@ -1,4 +1,4 @@
-"""The optimiser of a phase and the schedule of its rate: Keras' own wherever it has them."""
+"""The optimizer of a phase and the schedule of its rate: Keras' own wherever it has them."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def build_optimizer(
         steps_per_epoch: Batches in an epoch.
 
     Returns:
-        Optimiser with its moments, on TensorFlow the fused one. If the first step made the moments, TensorFlow would
+        Optimizer with its moments, on TensorFlow the fused one. If the first step made the moments, TensorFlow would
         have to trace that step twice.
     """
     kind: type[keras.optimizers.Adam] = keras.optimizers.Adam
     if keras.backend.backend() == "tensorflow":
-        from resnet50.training.fused import FusedAdam
+        from resnet50.training.fast_cpu.fused import FusedAdam
 
         kind = FusedAdam
     optimizer = _decoupled(kind)(
@@ -69,7 +69,7 @@ def build_schedule(phase: Phase, steps_per_epoch: int) -> float | schedules.Lear
             warmup_steps=rise,
         )
     if phase.schedule == "exponential":
-        return schedules.ExponentialDecay(phase.learning_rate, steps_per_epoch, phase.rate_factor)
+        return schedules.ExponentialDecay(phase.learning_rate, steps_per_epoch, phase.lr_factor)
     if phase.schedule == "one-cycle":
         return OneCycle(phase.learning_rate, rise=rise, steps=steps)
     return float(phase.learning_rate)

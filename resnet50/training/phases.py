@@ -52,12 +52,12 @@ def freeze(model: keras.Model, phase: Phase) -> None:
     """
     of_model = parts(model)
     names = list(of_model)
-    if phase.trains not in (*names[1:], "all"):
-        raise ValueError(f"trains must be one of {', '.join(reversed(names[1:]))}, all, got {phase.trains!r}.")
-    lowest = 0 if phase.trains == "all" else names.index(phase.trains)
+    if phase.trainable not in (*names[1:], "all"):
+        raise ValueError(f"trains must be one of {', '.join(reversed(names[1:]))}, all, got {phase.trainable!r}.")
+    lowest = 0 if phase.trainable == "all" else names.index(phase.trainable)
     for height, (name, members) in enumerate(of_model.items()):
         for layer in members:
-            kept = phase.freeze_statistics and name != HEAD and isinstance(layer, layers.BatchNormalization)
+            kept = phase.freeze_batch_norm and name != HEAD and isinstance(layer, layers.BatchNormalization)
             layer.trainable = height >= lowest and not kept
 
 
@@ -66,15 +66,15 @@ def rate_factors(model: keras.Model, phase: Phase) -> list[float]:
 
     Args:
         model: Flat network, its layers frozen for the phase.
-        phase: Ratio of the body to the head, and from each stage to the one below.
+        phase: Ratio of the backbone to the head, and from each stage to the one below.
 
     Returns:
         A factor for each of ``model.trainable_variables``, in their order, above 0 and at most 1: of the k-th part
-        below the head, ``body_rate * layer_decay**k``.
+        below the head, ``backbone_lr_multiplier * layer_lr_decay**k``.
     """
     of_model = parts(model)
     factors = {}
     for depth, members in enumerate(reversed(of_model.values())):
-        factor = phase.body_rate * phase.layer_decay**depth if depth else 1.0
+        factor = phase.backbone_lr_multiplier * phase.layer_lr_decay**depth if depth else 1.0
         factors.update({id(weight): factor for layer in members for weight in layer.weights})
     return [factors[id(weight)] for weight in model.trainable_variables]

@@ -1,4 +1,4 @@
-"""A recipe is data: every number of a training run, frozen, checked and written with the run."""
+"""A recipe is data: every number of a training run, frozen, checked and stored with the run."""
 
 from __future__ import annotations
 
@@ -7,58 +7,64 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
+from resnet50.conventions import CONVENTIONS
 from resnet50.data.augmentation import Augmentation
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 
 SCHEDULES = ("cosine", "constant", "exponential", "one-cycle", "plateau")
 
-_CONVENTIONS = ("v1", "v1.5", "keras")  # of `resnet50.blocks`, which needs Keras
+_CONVENTIONS = (*CONVENTIONS, "keras")
 
-_STAGES = ("conv2", "conv3", "conv4", "conv5")  # of the paper's table
+_LAYER_GROUPS = ("conv2", "conv3", "conv4", "conv5")  # the stages of table 1
+
+
+def _number(help: str, default: Any, *, common: bool = False) -> Any:  # noqa: A002 - argparse's word
+    """Return a field with what the command line says of it; common options come first there."""
+    return field(default=default, metadata={"help": help, "common": common})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Phase:
-    """A stretch of a training: what learns in it, how fast, and for how long. Each has an optimiser of its own.
+    """A stretch of a training: which layers learn, how fast, and for how long. Each phase has its own optimizer.
 
-    The optimiser is AdamW (Loshchilov and Hutter 2017, arXiv:1711.05101). What its rate does is the schedule:
+    The optimizer is AdamW (Loshchilov and Hutter 2017, arXiv:1711.05101). Its learning rate follows the schedule:
 
     - ``"cosine"`` rises linearly for `warmup_epochs` and falls along half a cosine to zero.
     - ``"constant"`` stays, so that a callback may set it.
-    - ``"exponential"`` is multiplied by `rate_factor` in the course of every epoch.
-    - ``"one-cycle"`` rises along half a cosine from a 25th for `warmup_epochs`, and falls along another to nothing
-      (Smith and Topin 2017, arXiv:1708.07120; the rate alone, the momentum stays).
-    - ``"plateau"`` is multiplied by `rate_factor` when the validation loss has not fallen for `rate_patience` epochs.
+    - ``"exponential"`` is multiplied by `lr_factor` over the course of every epoch.
+    - ``"one-cycle"`` rises along half a cosine from a 25th for `warmup_epochs` and falls along another to nearly zero
+      (Smith and Topin 2017, arXiv:1708.07120; the momentum stays constant).
+    - ``"plateau"`` is multiplied by `lr_factor` when the validation loss has not fallen for `lr_patience` epochs.
 
     Attributes:
-        epochs: Passes over the training pictures.
-        learning_rate: Highest rate of the schedule.
+        epochs: Passes over the training images, at least 1.
+        learning_rate: Highest rate of the schedule, above 0.
         warmup_epochs: Epochs in which the rate rises; may be a fraction.
-        schedule: What the rate does: "cosine", "constant", "exponential", "one-cycle" or "plateau".
-        rate_factor: What an exponential or plateau schedule multiplies the rate with, 0..1; 1 with the others.
-        rate_patience: Epochs without a lower validation loss on which a plateau's rate falls; 0 with the others.
-        trains: What learns: "head", a stage such as "conv5" with all that is above it, or "all".
-        freeze_statistics: Whether batch norm below the head stays as it is: statistics, gamma and beta.
-        body_rate: Factor on the rate of everything below the head, 0..1.
-        layer_decay: Further factor from each stage to the one below it, 0..1: conv5 once, conv4 twice, the stem last.
+        schedule: One of `SCHEDULES`.
+        lr_factor: What an exponential or plateau schedule multiplies the rate by, 0..1; 1 with the others.
+        lr_patience: Epochs without a lower validation loss before a plateau schedule lowers the rate; 0 with the others.
+        trainable: Which layers learn: ``"head"``, a stage such as ``"conv5"`` and all above it, or ``"all"``.
+        freeze_batch_norm: Whether batch norm below the head stays fixed: statistics, gamma and beta.
+        backbone_lr_multiplier: Factor on the learning rate of everything below the head, 0..1.
+        layer_lr_decay: Further factor from each stage to the one below it, 0..1: conv5 once, conv4 twice, the stem last.
         patience: Epochs without a lower validation loss after which the phase ends early; 0 for never.
 
     Raises:
         ValueError: If a number is impossible.
     """
 
-    epochs: int
-    learning_rate: float = 1e-3
-    warmup_epochs: float = 0.0
-    schedule: str = "cosine"
-    rate_factor: float = 1.0
-    rate_patience: int = 0
-    trains: str = "all"
-    freeze_statistics: bool = False
-    body_rate: float = 1.0
-    layer_decay: float = 1.0
-    patience: int = 0
+    epochs: int = field(metadata={"help": "Passes over the training images in the last phase.", "common": True})
+    learning_rate: float = _number("Highest learning rate of the last phase.", 1e-3, common=True)
+    warmup_epochs: float = _number("Epochs in which the learning rate rises; may be a fraction.", 0.0)
+    schedule: str = _number(f"Course of the learning rate: {', '.join(SCHEDULES)}.", "cosine")
+    lr_factor: float = _number("Multiplier of the exponential and plateau schedules, 0..1; 1 with the others.", 1.0)
+    lr_patience: int = _number("Epochs without a lower validation loss before a plateau schedule lowers the rate.", 0)
+    trainable: str = _number("Layers that learn: head, a stage such as conv5 with all above it, or all.", "all")
+    freeze_batch_norm: bool = _number("Keep batch norm below the head fixed: statistics, gamma and beta.", False)
+    backbone_lr_multiplier: float = _number("Factor on the learning rate of everything below the head, 0..1.", 1.0)
+    layer_lr_decay: float = _number("Further learning rate factor from each stage to the one below it, 0..1.", 1.0)
+    patience: int = _number("End the phase after this many epochs without a lower validation loss; 0 for never.", 0)
 
     def __post_init__(self) -> None:
         falls = self.schedule in ("exponential", "plateau")
@@ -75,20 +81,20 @@ class Phase:
                 "warmup_epochs": warm.get(
                     self.schedule, (self.warmup_epochs == 0, f"0 with the schedule {self.schedule!r}")
                 ),
-                "rate_factor": (
-                    0 < self.rate_factor < 1 if falls else self.rate_factor == 1,
+                "lr_factor": (
+                    0 < self.lr_factor < 1 if falls else self.lr_factor == 1,
                     f"{'above 0 and less than 1' if falls else '1'} with the schedule {self.schedule!r}",
                 ),
-                "rate_patience": (
-                    self.rate_patience >= 1 if self.schedule == "plateau" else self.rate_patience == 0,
+                "lr_patience": (
+                    self.lr_patience >= 1 if self.schedule == "plateau" else self.lr_patience == 0,
                     f"{'at least 1' if self.schedule == 'plateau' else '0'} with the schedule {self.schedule!r}",
                 ),
                 **{
                     name: (
-                        0 < getattr(self, name) <= 1 and (self.trains != "head" or getattr(self, name) == 1),
-                        "above 0 and at most 1, and 1 where the head alone trains",
+                        0 < getattr(self, name) <= 1 and (self.trainable != "head" or getattr(self, name) == 1),
+                        "above 0 and at most 1, and 1 where trainable is 'head'",
                     )
-                    for name in ("body_rate", "layer_decay")
+                    for name in ("backbone_lr_multiplier", "layer_lr_decay")
                 },
                 "patience": (self.patience >= 0, "0 or more"),
             },
@@ -96,88 +102,93 @@ class Phase:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe(Phase):
-    """Every number of a training run; the network's own are those of `build_resnet50`.
+class Recipe:
+    """Every number of a training run. Two runs of one recipe on one machine and dataset give the same weights.
 
-    Two runs of one recipe on one machine and data give the same weights. A recipe is itself the last phase of its
-    training; the phases before it, if any, stand in `before`.
-
-    Weight decay spares biases and batch norm. The running average of `ema` is Keras' own: it takes in what is trained,
-    while batch norm's statistics stay those of the network that is being trained, means over its last steps. A
-    momentum whose memory, ``1 / (1 - ema)`` steps, is much longer than theirs sets the two apart until the rate is low.
+    Weight decay spares biases and batch norm. The running average of `ema` is that of Keras: it covers what is trained,
+    while batch norm's statistics stay those of the network in training, means over its last steps. A momentum whose
+    memory, ``1 / (1 - ema)`` steps, is much longer than theirs sets the two apart until the rate is low.
 
     Attributes:
-        name: What the run is called.
-        before: Phases that come first, each with its own epochs; the epochs of the run count on over all of them.
+        name: Name of the run.
+        phases: What happens one after the other; the epochs of the run count on over all of them.
         weights: Name of pretrained weights or their file; None to train from scratch.
-        normalization: Row of `resnet50.weights.NORMALIZATIONS`; None for what the weights say, or from scratch.
-        batch_size: Pictures in a step.
-        weight_decay: Share of a weight, times the rate, that a step takes away.
+        normalization: Row of `resnet50.weights.NORMALIZATIONS`; None for that of the weights, or from scratch.
+        batch_size: Images in a step.
+        weight_decay: Share of a weight, times the learning rate, that a step takes away.
         beta_2: Momentum of the squared gradients, 0..1.
         label_smoothing: Share of the target that is spread over all classes, 0..1.
-        augmentation: Random changes to training pictures.
-        mixup: How strongly two pictures are blended, the alpha of a Beta distribution; 0 for not.
-        cutmix: How large a piece of another picture is pasted in, the alpha of a Beta distribution; 0 for not.
-        balance_classes: Whether every class weighs the same in the training loss, however few its pictures.
-        validation: Share of the training pictures held out and scored after every epoch; 0 trains on all of them. A
-            validation part of the data's own takes the place of the share.
-        keep: Which weights become the trained model: the ``"last"`` or the ones that validated ``"best"``.
-        side: Height and width of the pictures in pixels.
+        augmentation: Random changes to training images.
+        mixup: Strength of blending two images, the alpha of a Beta distribution; 0 for none.
+        cutmix: Size of the piece of another image that is pasted in, the alpha of a Beta distribution; 0 for none.
+        class_weight: ``"balanced"`` makes every class count the same in the training loss, however few its images;
+            None counts every image the same.
+        validation_split: Share of the training images held out and scored after every epoch; 0 trains on all of them.
+            A validation split of the dataset's own takes its place.
+        restore_best: Whether the epoch that validated best becomes the trained model, instead of the last one.
+        image_size: Height and width of the images in pixels, at least 32.
         head: Row of `resnet50.heads.HEADS`.
         stem: Row of `resnet50.model.STEMS`.
-        conventions: Name of the network's conventions: ``"v1"``; ``"v1.5"``, as in torchvision and timm; or
-            ``"keras"``, v1 with the first weights and the slow moving statistics of keras.applications. None for those
-            of the weights, or v1 from scratch.
+        conventions: ``"v1"``; ``"v1.5"``, as in torchvision and timm; or ``"keras"``, v1 with the initial weights and
+            the slow moving statistics of keras.applications. None for those of the weights, or v1 from scratch.
         stages: The table of stages as rows of `resnet50.model.Stage`'s fields; None for the paper's.
-        average_epochs: Number of last epochs whose weights are averaged into the trained model; 1 for none.
+        swa_epochs: Number of last epochs whose weights are averaged into the trained model; 1 for none (Izmailov et al.
+            2018, arXiv:1803.05407).
         ema: Momentum of a running average of the weights, which is validated and becomes the trained model; 0 for none.
         precision: ``"float32"``, ``"bfloat16"``, or ``"auto"`` for what the machine computes fastest.
         checkpoint_epochs: Epochs between checkpoints, from which a run can be resumed.
-        seed: Decides the first weights, the order of pictures, their changes and the held-out share.
+        seed: Determines the initial weights, the order of images, their augmentation and the validation split.
 
     Raises:
         ValueError: If a number is impossible, or two do not go together.
     """
 
     name: str
-    before: tuple[Phase, ...] = ()
-    weights: str | None = None
-    normalization: str | None = None
-    batch_size: int = 32
-    warmup_epochs: float = 3.0
-    weight_decay: float = 0.01
-    beta_2: float = 0.999
-    label_smoothing: float = 0.1
+    phases: tuple[Phase, ...]
+    weights: str | None = _number(
+        "Pretrained weights: a name from 'resnet50 weights list' or a file.", None, common=True
+    )
+    normalization: str | None = _number("Input normalization; by default that of the weights.", None)
+    batch_size: int = _number("Images in a step.", 32, common=True)
+    weight_decay: float = _number("Share of a weight, times the learning rate, that a step takes away.", 0.01)
+    beta_2: float = _number("Momentum of the squared gradients, 0..1.", 0.999)
+    label_smoothing: float = _number("Share of the target that is spread over all classes, 0..1.", 0.1)
     augmentation: Augmentation = field(default_factory=Augmentation)
-    mixup: float = 0.0
-    cutmix: float = 0.0
-    balance_classes: bool = False
-    validation: float = 0.0
-    keep: str = "last"
-    side: int = 64
-    head: str = "linear"
-    stem: str = "imagenet"
-    conventions: str | None = None
+    mixup: float = _number("Strength of blending two images (alpha of a Beta distribution); 0 for none.", 0.0)
+    cutmix: float = _number(
+        "Size of the pasted piece of another image (alpha of a Beta distribution); 0 for none.", 0.0
+    )
+    class_weight: str | None = _number("'balanced' makes every class count the same in the training loss.", None)
+    validation_split: float = _number(
+        "Share of the training images held out and scored after every epoch; 0 for none.", 0.0, common=True
+    )
+    restore_best: bool = _number("Keep the epoch that validated best instead of the last one.", False)
+    image_size: int = _number("Height and width of the images in pixels.", 64, common=True)
+    head: str = _number("Classifier head: linear, norm, mlp or flatten.", "linear")
+    stem: str = _number("Stem: imagenet, or cifar for images of 32 pixels.", "imagenet")
+    conventions: str | None = _number(
+        f"Block variant: {', '.join(_CONVENTIONS)}; by default that of the weights.", None
+    )
     stages: tuple[tuple[str, int, tuple[int, int, int], int], ...] | None = None
-    average_epochs: int = 1
-    ema: float = 0.0
-    precision: str = "auto"
-    checkpoint_epochs: int = 5
-    seed: int = 0
+    swa_epochs: int = _number("Number of last epochs whose weights are averaged; 1 for none.", 1)
+    ema: float = _number("Momentum of a running average of the weights, 0..1; 0 for none.", 0.0)
+    precision: str = _number(f"Computation in {', '.join(PRECISIONS)}; auto takes the fastest.", "auto")
+    checkpoint_epochs: int = _number("Epochs between checkpoints.", 5)
+    seed: int = _number("Seed of the initial weights, the order, the augmentation and the splits.", 0, common=True)
 
     def __post_init__(self) -> None:
-        super().__post_init__()
+        has_phases = bool(self.phases) and all(isinstance(phase, Phase) for phase in self.phases)
+        _check(self, {"phases": (has_phases, "a tuple of at least one Phase")})
         _check(
             self,
             {
-                "before": (all(type(phase) is Phase for phase in self.before), "a tuple of Phase"),
                 **{
                     name: (isinstance(getattr(self, name), str | None), "a name or None")
                     for name in ("weights", "normalization", "head", "stem")
                 },
                 "conventions": (
                     self.conventions is None or (self.conventions in _CONVENTIONS and not self.weights),
-                    f"one of {', '.join(_CONVENTIONS)}, or None where there are weights, which bring their own",
+                    f"one of {', '.join(_CONVENTIONS)}, or None where there are weights, which determine it",
                 ),
                 "batch_size": (self.batch_size >= 1, "at least 1"),
                 "weight_decay": (0 <= self.weight_decay < float("inf"), "0 or more"),
@@ -185,56 +196,70 @@ class Recipe(Phase):
                 "label_smoothing": (0 <= self.label_smoothing < 1, "0 or more and less than 1"),
                 "mixup": (0 <= self.mixup < float("inf"), "0 or more"),
                 "cutmix": (0 <= self.cutmix < float("inf"), "0 or more"),
-                "validation": (0 <= self.validation < 1, "0 or more and less than 1"),
-                "keep": (
-                    self.keep == "last" or (self.keep == "best" and self.validation > 0),
-                    "'last', or 'best' where validation is above 0",
+                "class_weight": (self.class_weight in (None, "balanced"), "'balanced' or None"),
+                "validation_split": (0 <= self.validation_split < 1, "0 or more and less than 1"),
+                "restore_best": (
+                    not self.restore_best or self.validation_split > 0,
+                    "False where validation_split is 0",
                 ),
-                "side": (self.side >= 32, "at least 32 pixels"),
-                "average_epochs": (
-                    self.average_epochs == 1 or (1 < self.average_epochs <= self.epochs and self.keep == "last"),
-                    f"1, or up to {self.epochs} epochs where keep is 'last'",
-                ),
-                "patience": (
-                    not self.patience or self.average_epochs == 1,
-                    f"0 where average_epochs is {self.average_epochs}, since an early end leaves fewer to average",
+                "image_size": (self.image_size >= 32, "at least 32 pixels"),
+                "swa_epochs": (
+                    self.swa_epochs == 1 or (1 < self.swa_epochs <= self.last.epochs and not self.restore_best),
+                    f"1, or up to {self.last.epochs} epochs where restore_best is False",
                 ),
                 "ema": (
-                    self.ema == 0 or (0 < self.ema < 1 and self.average_epochs == 1),
-                    "0 or more and less than 1, and 0 where average_epochs is above 1",
+                    self.ema == 0 or (0 < self.ema < 1 and self.swa_epochs == 1),
+                    "0 or more and less than 1, and 0 where swa_epochs is above 1",
                 ),
                 "precision": (self.precision in PRECISIONS, f"one of {', '.join(PRECISIONS)}"),
                 "checkpoint_epochs": (self.checkpoint_epochs >= 1, "at least 1"),
                 "seed": (0 <= self.seed < 2**32, "0 or more and less than 2**32"),
             },
         )
-        parts = ("head", *reversed([row[0] for row in self.stages] if self.stages else _STAGES), "all")
+        groups = ("head", *reversed([row[0] for row in self.stages] if self.stages else _LAYER_GROUPS), "all")
         for phase in self.phases:
             _check(
                 phase,
                 {
-                    "trains": (phase.trains in parts, f"one of {', '.join(parts)}"),
+                    "trainable": (phase.trainable in groups, f"one of {', '.join(groups)}"),
                     "schedule": (
-                        self.validation > 0 or phase.schedule != "plateau",
-                        "another than 'plateau' where validation is 0",
+                        self.validation_split > 0 or phase.schedule != "plateau",
+                        "another than 'plateau' where validation_split is 0",
                     ),
-                    "patience": (self.validation > 0 or not phase.patience, "0 where validation is 0"),
+                    "patience": (
+                        not phase.patience
+                        or (self.validation_split > 0 and (phase is not self.last or self.swa_epochs == 1)),
+                        "0 where validation_split is 0, and where the last epochs of the phase are averaged (swa_epochs)",
+                    ),
                 },
             )
 
     @property
-    def phases(self) -> tuple[Phase, ...]:
-        """Every phase in order, the recipe itself last."""
-        return (*self.before, self)
+    def last(self) -> Phase:
+        """The last phase, in which the network is usually trained at length."""
+        return self.phases[-1]
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of all phases together, if none of them ends early."""
+        return sum(phase.epochs for phase in self.phases)
+
+    def change(self, **numbers: Any) -> Recipe:
+        """Return the recipe with other numbers, each given by its name in the recipe or in its last phase.
+
+        Raises:
+            TypeError: If neither has a number of that name.
+            ValueError: If a number is impossible.
+        """
+        own = {name: numbers.pop(name) for name in list(numbers) if name in _OWN}
+        phases = own.pop("phases", self.phases)
+        return replace(self, phases=(*phases[:-1], replace(phases[-1], **numbers)), **own)
 
     def lasting(self, epochs: int) -> Recipe:
-        """Return the recipe stretched or shrunk to so many epochs, its warm-up and averaging in proportion.
-
-        This is about its last phase, where the network is trained at length; the ones before it stay as they are.
-        """
-        share = epochs / self.epochs
-        averaged = 1 if self.average_epochs == 1 else max(1, round(self.average_epochs * share))
-        return replace(self, epochs=epochs, warmup_epochs=self.warmup_epochs * share, average_epochs=averaged)
+        """Return the recipe with so many epochs in its last phase, its warm-up and averaging in proportion."""
+        share = epochs / self.last.epochs
+        averaged = 1 if self.swa_epochs == 1 else max(1, round(self.swa_epochs * share))
+        return self.change(epochs=epochs, warmup_epochs=self.last.warmup_epochs * share, swa_epochs=averaged)
 
     def to_json(self) -> str:
         """Return the recipe as JSON text, every number in it."""
@@ -250,21 +275,26 @@ class Recipe(Phase):
         try:
             values: Any = json.loads(text)
         except json.JSONDecodeError as error:
-            raise ValueError(f"needed a recipe in JSON, found broken JSON ({error}).") from error
-        names = {field.name for field in fields(cls)}
-        if not isinstance(values, Mapping) or set(values) != names:
-            raise ValueError(f"needed a recipe with {', '.join(sorted(names))}, found {sorted(values)}.")
+            raise ValueError(f"expected a recipe in JSON, got broken JSON ({error}).") from error
+        if not isinstance(values, Mapping) or set(values) != _OWN:
+            found = ", ".join(sorted(values)) if isinstance(values, Mapping) else type(values).__name__
+            raise ValueError(
+                f"expected a recipe with {', '.join(sorted(_OWN))}, got {found}; another version of resnet50 wrote it."
+            )
         try:
             stages = values["stages"] and tuple((n, b, tuple(f), s) for n, b, f, s in values["stages"])
-            before = tuple(Phase(**phase) for phase in values["before"])
+            phases = tuple(Phase(**phase) for phase in values["phases"])
             augmentation = Augmentation(**values["augmentation"])
-            return cls(**{**values, "augmentation": augmentation, "stages": stages, "before": before})
+            return cls(**{**values, "augmentation": augmentation, "stages": stages, "phases": phases})
         except TypeError as error:  # a text where a number should be, say
-            raise ValueError(f"needed a recipe with numbers of the right type, found others ({error}).") from error
+            raise ValueError(f"expected a recipe with numbers of the right type, got others ({error}).") from error
 
 
-def _check(phase: Phase, checks: Mapping[str, tuple[bool, str]]) -> None:
-    """Raise for the first field, by its name, that is not what is needed."""
-    for name, (holds, needed) in checks.items():
+_OWN = {field.name for field in fields(Recipe)}
+
+
+def _check(owner: Phase | Recipe, checks: Mapping[str, tuple[bool, str]]) -> None:
+    """Raise ValueError for the first field, by its name, that is not as expected."""
+    for name, (holds, expected) in checks.items():
         if not holds:
-            raise ValueError(f"{name} must be {needed}, got {getattr(phase, name)!r}.")
+            raise ValueError(f"expected {name} to be {expected}, got {getattr(owner, name)!r}.")

@@ -14,14 +14,14 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from resnet50.data.parallel import usable_cores
-from resnet50.data.split import Unreadable
-from resnet50.files import atomic_path, write_text
+from resnet50._io.files import atomic_path, write_text
+from resnet50._io.workers import usable_cores
+from resnet50.data.dataset import Unreadable
 from resnet50.training.recipe import Recipe
 
 
 @dataclass(frozen=True)
-class RunFolder:
+class RunDirectory:
     """The names of everything in a run's folder."""
 
     path: Path
@@ -33,7 +33,7 @@ class RunFolder:
 
     @property
     def best(self) -> Path:
-        """The classifier of the epoch that validated best, where pictures were held out."""
+        """The classifier of the epoch that validated best, where images were held out."""
         return self.path / "checkpoints" / "best.keras"
 
     @property
@@ -68,12 +68,12 @@ class RunFolder:
 
     @property
     def report(self) -> Path:
-        """Scores on the test pictures."""
+        """Scores on the test images."""
         return self.path / "report.json"
 
     @property
     def page(self) -> Path:
-        """The report as a page, with its figures, mistakes and the data doctor's warnings."""
+        """The report as a page, with its figures, mistakes and the audit's warnings."""
         return self.path / "report.html"
 
     @property
@@ -82,9 +82,9 @@ class RunFolder:
         return self.path / "curves.png"
 
     @property
-    def pictures(self) -> Path:
-        """Every picture that the run was given: its part, source, class and the SHA-256 of its pixels."""
-        return self.path / "pictures.csv"
+    def images(self) -> Path:
+        """Every image that the run was given: its part, source, class and the SHA-256 of its pixels."""
+        return self.path / "images.csv"
 
     @property
     def unreadable(self) -> Path:
@@ -100,7 +100,7 @@ class RunFolder:
         if self.recipe.exists():
             raise ValueError(f"{self.path}: there is a run here already; resume it, or choose another folder.")
         if self.path.exists() and not self.path.is_dir():
-            raise ValueError(f"{self.path}: needed a folder for the run, found a file; choose another name.")
+            raise ValueError(f"{self.path}: expected a folder for the run, found a file; choose another name.")
 
     def create(self, recipe: Recipe, environment: Mapping[str, Any]) -> None:
         """Make the folder and write what the run will be.
@@ -120,16 +120,16 @@ class RunFolder:
             ValueError: If its files are damaged.
         """
         if not self.recipe.is_file() or not self.environment.is_file():
-            raise FileNotFoundError(f"{self.path}: needed the folder of a run, found no recipe.json in it.")
+            raise FileNotFoundError(f"{self.path}: expected the folder of a run, found no recipe.json in it.")
         try:
             environment = json.loads(self.environment.read_text(encoding="utf-8"))
         except ValueError as error:
-            raise ValueError(f"{self.environment}: needed JSON, found something broken ({error}).") from error
+            raise ValueError(f"{self.environment}: expected JSON, found something broken ({error}).") from error
         if not isinstance(environment, dict) or not set(environment) >= _KEYS:
-            raise ValueError(f"{self.environment}: needed {', '.join(sorted(_KEYS))} in it, found less.")
+            raise ValueError(f"{self.environment}: expected {', '.join(sorted(_KEYS))} in it, found less.")
         if not isinstance(environment["data"], dict) or "fingerprints" not in environment["data"]:
             raise ValueError(
-                f"{self.environment}: needed the fingerprints of the run's pictures in data, found none; a run of an "
+                f"{self.environment}: expected the fingerprints of the run's images in data, found none; a run of an "
                 "earlier version cannot be gone on with."
             )
         try:

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from resnet50.weights.normalization import normalize as normalize
     from resnet50.weights.read import WeightsFile as WeightsFile
     from resnet50.weights.read import read_weights as read_weights
+    from resnet50.weights.registry import REGISTRY as REGISTRY
+    from resnet50.weights.registry import find_published as find_published
+    from resnet50.weights.registry import imagenet_classes as imagenet_classes
     from resnet50.weights.save import save_weights as save_weights
-    from resnet50.weights.sources import SOURCES as SOURCES
-    from resnet50.weights.sources import find_source as find_source
-    from resnet50.weights.sources import imagenet_classes as imagenet_classes
     from resnet50.weights.transfer import TransferReport as TransferReport
     from resnet50.weights.transfer import load_weights as load_weights
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 _HOMES = {
     "NORMALIZATIONS": "normalization",
     "normalize": "normalization",
-    "SOURCES": "sources",
-    "find_source": "sources",
+    "REGISTRY": "sources",
+    "find_published": "sources",
     "imagenet_classes": "sources",
     "fetch_weights": "fetch",
     "WeightsFile": "read",

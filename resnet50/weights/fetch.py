@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from resnet50.download import DownloadError, Progress, cache_folder, check, fetch
-from resnet50.weights.sources import Source, find_source
+from resnet50._io.fetch import DownloadError, Progress, cache_folder, check, fetch
+from resnet50.weights.registry import PublishedWeights, find_published
 
 _FORMER_LAYER = b"res2a_branch2a"
 _FORMER = (
@@ -18,14 +18,14 @@ _FORMER = (
 )
 
 
-def weights_folder(source: Source) -> Path:
+def weights_folder(source: PublishedWeights) -> Path:
     """Return the folder in which a published file is kept.
 
     Args:
-        source: Row of `resnet50.weights.sources.SOURCES`.
+        source: Row of `resnet50.weights.registry.REGISTRY`.
 
     Returns:
-        ``weights/<publisher>`` in `resnet50.download.cache_folder`; for Keras' own files the folder ``models`` of
+        ``weights/<publisher>`` in `resnet50._io.fetch.cache_folder`; for Keras' own files the folder ``models`` of
         Keras' cache (``$KERAS_HOME``, or ``~/.keras``), so that they are shared with keras.applications.
     """
     if source.publisher != "keras":
@@ -41,7 +41,7 @@ def fetch_weights(name: str, *, folder: str | os.PathLike[str] | None = None, pr
     """Fetch published weights, unless they are in the cache already; a cached file is checked by its hash, too.
 
     Args:
-        name: Name of a row of `resnet50.weights.sources.SOURCES`.
+        name: Name of a row of `resnet50.weights.registry.REGISTRY`.
         folder: Where to look for the file and put it; `weights_folder` by default.
         progress: Called as the file grows, with the bytes that are there and those of the whole (None if not known).
             By default Keras' progress bar is shown, if standard output is a terminal.
@@ -54,7 +54,7 @@ def fetch_weights(name: str, *, folder: str | os.PathLike[str] | None = None, pr
         DownloadError: If the file cannot be had, as when there is no network; the text names the file, its address and
             where to put it by hand.
     """
-    source = find_source(name)
+    source = find_published(name)
     folder = weights_folder(source) if folder is None else Path(folder)
     try:
         return fetch(source.download, folder, progress=progress or _progress_bar(source))
@@ -68,7 +68,7 @@ def check_weights(name: str, *, folder: str | os.PathLike[str] | None = None) ->
     """Say what is wrong with a published file that is in the cache; no network is needed.
 
     Args:
-        name: Name of a row of `resnet50.weights.sources.SOURCES`.
+        name: Name of a row of `resnet50.weights.registry.REGISTRY`.
         folder: Where the file is; `weights_folder` by default.
 
     Returns:
@@ -78,7 +78,7 @@ def check_weights(name: str, *, folder: str | os.PathLike[str] | None = None) ->
         ValueError: If no row has that name.
         FileNotFoundError: If the file is not there.
     """
-    source = find_source(name)
+    source = find_published(name)
     folder = weights_folder(source) if folder is None else Path(folder)
     found = check(source.download, folder)
     if found is not None and _is_former(folder / source.download.name):
@@ -95,7 +95,7 @@ def _is_former(path: Path) -> bool:
         return False
 
 
-def _progress_bar(source: Source) -> Progress | None:
+def _progress_bar(source: PublishedWeights) -> Progress | None:
     """Return what shows Keras' own bar, made when the first bytes have come; None where nobody looks."""
     if not sys.stdout.isatty():
         return None

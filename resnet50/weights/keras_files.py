@@ -41,7 +41,7 @@ def read_archive(archive: zipfile.ZipFile) -> tuple[Arrays, str]:
         archive: Open for reading.
 
     Returns:
-        Arrays by layer's name, and how pixels are normalised, as `read_h5` explains; a graph tells that by itself.
+        Arrays by layer's name, and how pixels are normalized, as `read_h5` explains; a graph tells that by itself.
 
     Raises:
         UnfitFileError: If it is no such file. Damage raises what zipfile, json, h5py and NumPy raise.

@@ -36,7 +36,7 @@ class Layout:
         stages: What stands before a stage's number.
         blocks: What stands between the numbers of stage and block.
         shift: What to add to the family's number of a stage to get ours.
-        parts: What a block is made of, by the family's name, with the end of our layer's name.
+        splits: What a block is made of, by the family's name, with the end of our layer's name.
     """
 
     name: str
@@ -69,7 +69,7 @@ class Layout:
 
     @property
     def first_block(self) -> str:
-        """The kernel by which the family, and whatever stands before its names, is recognised."""
+        """The kernel by which the family, and whatever stands before its names, is recognized."""
         return f"{self.module('conv2_block1_1_conv')}.weight"
 
 
@@ -118,11 +118,11 @@ HUGGING_FACE = Layout(
 _CONV = ("weight", "bias")
 _NORM = ("weight", "bias", "running_mean", "running_var")
 
-# Modules of these names belong to a network's body; one that a ResNet-50 does not have makes it another network.
-_BODY_MODULES = re.compile(r"(conv|bn|norm|layer|stage|stem|downsample|embedder|encoder|attnpool)")
+# Modules of these names belong to a network's backbone; one that a ResNet-50 does not have makes it another network.
+_BACKBONE_MODULES = re.compile(r"(conv|bn|norm|layer|stage|stem|downsample|embedder|encoder|attnpool)")
 
 
-def is_body(layer: str) -> bool:
+def is_backbone(layer: str) -> bool:
     """Tell whether a layer of this name belongs to the stem or the stages, and not to a head."""
     return re.match(r"conv\d+_|post_", layer) is not None
 
@@ -143,7 +143,7 @@ def from_state_dict(tensors: Mapping[str, np.ndarray]) -> tuple[str, Arrays, dic
     Raises:
         UnfitFileError: If it is no ResNet of bottleneck or basic blocks, or a part is missing or of another kind.
     """
-    layout, prefix = _recognise(tensors)
+    layout, prefix = _recognize(tensors)
     found: dict[str, dict[str, np.ndarray]] = {}
     unused: dict[str, str] = {}
     strange: list[str] = []
@@ -156,7 +156,7 @@ def from_state_dict(tensors: Mapping[str, np.ndarray]) -> tuple[str, Arrays, dic
             if kind in found.setdefault(layer, {}):
                 raise UnfitFileError(f"{module}.{kind} twice, once of them as {name}.")
             found[layer][kind] = tensor
-        elif _BODY_MODULES.match(module):
+        elif _BACKBONE_MODULES.match(module):
             strange.append(name)
         else:
             unused[name] = "no part of a ResNet-50"
@@ -222,7 +222,7 @@ def from_bfloat16(bits: np.ndarray) -> np.ndarray:
     return (bits.astype("uint32") << 16).view("float32")
 
 
-def _recognise(tensors: Mapping[str, np.ndarray]) -> tuple[Layout, str]:
+def _recognize(tensors: Mapping[str, np.ndarray]) -> tuple[Layout, str]:
     """Return the layout and the prefix of the names of the network in it."""
     found = [
         (layout, name.removesuffix(layout.first_block))

@@ -13,14 +13,14 @@ from keras import KerasTensor, layers
 
 @dataclass(frozen=True)
 class Normalization:
-    """``(x - mean) / std`` per channel of a picture in 0..255, after turning RGB into BGR if the weights say so."""
+    """``(x - mean) / std`` per channel of an image in 0..255, after turning RGB into BGR if the weights say so."""
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
     flip_to_bgr: bool = False
 
     def for_channels(self, channels: int) -> Normalization:
-        """Return the same for pictures of so many channels: itself for three, else its means and deviations averaged.
+        """Return the same for images of so many channels: itself for three, else its means and deviations averaged.
 
         What is not RGB has no blue that could come first, so nothing is flipped then.
         """
@@ -42,15 +42,15 @@ NORMALIZATIONS = {
 }
 
 UNKNOWN = "unknown"
-"""Stands for a normalisation that is in a graph or file, but is no row of `NORMALIZATIONS` or is not told."""
+"""Stands for a normalization that is in a graph or file, but is no row of `NORMALIZATIONS` or is not told."""
 
 
 def normalize(x: KerasTensor, name: str) -> KerasTensor:
-    """Add a normalisation to the graph; always computed in float32, since bfloat16 errs by most of a grey level.
+    """Add a normalization to the graph; always computed in float32, since bfloat16 errs by most of a gray level.
 
     Args:
-        x: Pictures, ``(batch, height, width, channels)``, 0..255; with three channels they are RGB.
-        name: Row of `NORMALIZATIONS`. Pictures of another number of channels get the average of the row's means and
+        x: Images, ``(batch, height, width, channels)``, 0..255; with three channels they are RGB.
+        name: Row of `NORMALIZATIONS`. Images of another number of channels get the average of the row's means and
             deviations for each channel.
 
     Returns:
@@ -69,7 +69,7 @@ def normalize(x: KerasTensor, name: str) -> KerasTensor:
 
 
 def find_normalization(operations: Iterable[tuple[str, Mapping[str, Any]]]) -> str | None:
-    """Tell by which row a graph normalises its pixels.
+    """Tell by which row a graph normalizes its pixels.
 
     Args:
         operations: Name of the class and ``get_config()`` of each operation in the graph, layers and others.
@@ -93,7 +93,7 @@ def find_normalization(operations: Iterable[tuple[str, Mapping[str, Any]]]) -> s
 
 
 def model_normalization(model: keras.Model) -> str | None:
-    """Tell by which row a model normalises its pixels, as `find_normalization` does."""
+    """Tell by which row a model normalizes its pixels, as `find_normalization` does."""
     operations = [op for op in model.operations if type(op).__name__ in ("Rescaling", "Normalization", "Flip")]
     return find_normalization((type(op).__name__, op.get_config()) for op in operations)
 

@@ -13,14 +13,14 @@ from pathlib import Path
 import numpy as np
 from safetensors import safe_open
 
-from resnet50.blocks import CONVENTIONS, V1, V1_5, Conventions
-from resnet50.files import open_h5
+from resnet50._io.files import open_h5
+from resnet50.conventions import CONVENTIONS, V1, V1_5, Conventions
 from resnet50.weights import keras_files, layouts, torch_pickle
 from resnet50.weights.fetch import fetch_weights
 from resnet50.weights.keras_files import NORMALIZATION_KEY
 from resnet50.weights.layouts import LIMIT, Arrays, UnfitFileError
 from resnet50.weights.normalization import NORMALIZATIONS, UNKNOWN
-from resnet50.weights.sources import SOURCES, find_source
+from resnet50.weights.registry import REGISTRY, find_published
 
 NEEDED = "a file of ResNet-50 weights (.h5, .weights.h5, .keras, .safetensors, .pth, .pt or .bin)"
 
@@ -60,7 +60,7 @@ def read_weights(weights: str | os.PathLike[str] | WeightsFile) -> WeightsFile:
     ``state_dict`` and ``model`` is taken. Prefixes such as ``module.`` are dropped (`layouts.from_state_dict`).
 
     Args:
-        weights: Name of published weights (`resnet50.weights.SOURCES`), which are fetched if they are not in the cache;
+        weights: Name of published weights (`resnet50.weights.REGISTRY`), which are fetched if they are not in the cache;
             or a path; or what this function returned.
 
     Returns:
@@ -73,8 +73,8 @@ def read_weights(weights: str | os.PathLike[str] | WeightsFile) -> WeightsFile:
     """
     if isinstance(weights, WeightsFile):
         return weights
-    if isinstance(weights, str) and weights in SOURCES:
-        source = SOURCES[weights]
+    if isinstance(weights, str) and weights in REGISTRY:
+        source = REGISTRY[weights]
         return replace(
             _read_file(fetch_weights(weights)),
             origin=weights,
@@ -84,15 +84,15 @@ def read_weights(weights: str | os.PathLike[str] | WeightsFile) -> WeightsFile:
     path = Path(weights)
     if isinstance(weights, str) and path.suffix not in _SUFFIXES and not path.exists():
         try:
-            find_source(weights)
+            find_published(weights)
         except ValueError as error:
-            raise ValueError(f"{weights}: needed {NEEDED} or a published name, found neither; {error}") from error
+            raise ValueError(f"{weights}: expected {NEEDED} or a published name, found neither; {error}") from error
     return _read_file(path)
 
 
 def _read_file(path: Path) -> WeightsFile:
     if path.is_dir():
-        raise FileNotFoundError(f"{path}: needed {NEEDED}, found a folder; name the file in it.")
+        raise FileNotFoundError(f"{path}: expected {NEEDED}, found a folder; name the file in it.")
     start = _start(path)
     with _reading(path):
         if start.startswith(b"PK\x03\x04"):
@@ -120,11 +120,11 @@ def _reading(path: Path) -> Iterator[None]:
     try:
         yield
     except UnfitFileError as error:
-        raise ValueError(f"{path}: needed {NEEDED}, found {error}") from error
+        raise ValueError(f"{path}: expected {NEEDED}, found {error}") from error
     except Exception as error:  # many kinds, and RuntimeError and zlib.error among them
         reason = " ".join(str(error).split())[:200]
         raise ValueError(
-            f"{path}: needed {NEEDED}, found one that is damaged or of another layout "
+            f"{path}: expected {NEEDED}, found one that is damaged or of another layout "
             f"({type(error).__name__}: {reason}); fetch it again."
         ) from error
 

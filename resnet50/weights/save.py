@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from safetensors.numpy import save_file
 
-from resnet50.files import atomic_path
+from resnet50._io.files import atomic_path
 from resnet50.weights.keras_files import NORMALIZATION_KEY
 from resnet50.weights.layouts import TORCHVISION, to_state_dict
 from resnet50.weights.normalization import model_normalization
@@ -22,7 +22,7 @@ _SUFFIXES = {"torchvision": ".safetensors", "keras": ".h5"}
 def save_weights(model: keras.Model, path: str | os.PathLike[str], *, layout: str = "torchvision") -> None:
     """Write a network's weights for other libraries, every bit as it is.
 
-    A file also carries the name of the model's normalisation, by which `build_resnet50` gets it right when it comes
+    A file also carries the name of the model's normalization, by which `build_resnet50` gets it right when it comes
     back.
 
     Args:

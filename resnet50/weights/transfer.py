@@ -1,4 +1,4 @@
-"""Weights into a model by layers' names: all of its body or nothing, and a report of what came and what did not."""
+"""Weights into a model by layers' names: all of its backbone or nothing, and a report of what came and what did not."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from dataclasses import asdict, dataclass
 import keras
 import numpy as np
 
-from resnet50.weights.layouts import HUGGING_FACE, TORCHVISION, Arrays, Shapes, describe_network, is_body
+from resnet50.weights.layouts import HUGGING_FACE, TORCHVISION, Arrays, Shapes, describe_network, is_backbone
 from resnet50.weights.normalization import NORMALIZATIONS, UNKNOWN, model_normalization
 from resnet50.weights.read import WeightsFile, read_weights
+from resnet50.weights.registry import REGISTRY
 
 
 @dataclass(frozen=True)
@@ -52,17 +53,17 @@ class TransferReport:
 def load_weights(
     model: keras.Model, weights: str | os.PathLike[str] | WeightsFile, *, adapt_stem: bool = False
 ) -> TransferReport:
-    """Load published weights or a file's into a network. Either its whole body is loaded, or nothing changes.
+    """Load published weights or a file's into a network. Either its whole backbone is loaded, or nothing changes.
 
     Weights go to the layer of their name, after every shape has been compared. The head may be another one than the
-    file's, or for other classes: then it stays as it was, and the report says so. A model that normalises pixels
+    file's, or for other classes: then it stays as it was, and the report says so. A model that normalizes pixels
     otherwise than the weights expect is warned of.
 
     Args:
         model: Flat model with the layers' names of keras.applications' ResNet-50, with a head or without; changed in
             place.
         weights: Name of published weights, path of a file, or what `read_weights` returned.
-        adapt_stem: Whether a first kernel for RGB may be changed to fit pictures of another number of channels
+        adapt_stem: Whether a first kernel for RGB may be changed to fit images of another number of channels
             (`adapt_kernel`).
 
     Returns:
@@ -83,12 +84,12 @@ def load_weights(
         channels = needed["conv1_conv"][0][2]
         if kernel.ndim == 4 and kernel.shape[2] == 3 != channels:
             if file.normalization in NORMALIZATIONS and NORMALIZATIONS[file.normalization].flip_to_bgr:
-                kernel = kernel[:, :, ::-1]  # pictures of other channels are not flipped, so the kernel is
+                kernel = kernel[:, :, ::-1]  # images of other channels are not flipped, so the kernel is
             arrays = {**arrays, "conv1_conv": (adapt_kernel(kernel, channels), *bias)}
             how = "their sum" if channels == 1 else f"repeated in turn, times 3/{channels}"
             notes += (f"conv1_conv was adapted from 3 input channels to {channels} ({how})",)
     found = {name: [value.shape for value in values] for name, values in arrays.items()}
-    _check_body(file, needed, found, model)
+    _check_backbone(file, needed, found, model)
     for note in clash:
         warnings.warn(f"{file.origin}: {note}.", stacklevel=2)
 
@@ -101,16 +102,45 @@ def load_weights(
     return TransferReport(file.origin, file.layout, loaded, kept, {**renamed, **file.unused}, notes)
 
 
+def check_top(weights: str | os.PathLike[str], classes: int | None) -> None:
+    """Refuse published weights whose top is for another number of classes than the network's; None for no top.
+
+    Raises:
+        ValueError: If it is.
+    """
+    if classes is None or not isinstance(weights, str) or weights not in REGISTRY:
+        return
+    if REGISTRY[weights].classes != classes:
+        raise ValueError(
+            f"expected weights with a top for {classes!r} classes, got {weights!r}, which has one for "
+            f"{REGISTRY[weights].classes or 'no'}; include_top=False takes them without it, build_resnet50 with a new one."
+        )
+
+
+def load_complete(model: keras.Model, weights: str | os.PathLike[str], *, include_top: bool) -> None:
+    """Load weights into the bare network, its top included if it has one.
+
+    Raises:
+        ValueError: If they do not fit all of it.
+    """
+    # as in keras.applications: a network without top does not need the file with one
+    report = load_weights(model, "imagenet-notop" if weights == "imagenet" and not include_top else weights)
+    for layer, reason in report.kept.items():
+        raise ValueError(f"{weights}: expected weights for the top of this network, got others ({layer}: {reason}).")
+
+
 def weighted_layers(model: keras.Model) -> dict[str, keras.Layer]:
     """Return the layers that have weights, by name.
 
     Raises:
-        ValueError: If none of them has a name of ResNet-50's body.
+        ValueError: If none of them has a name of ResNet-50's backbone.
     """
     layers = {layer.name: layer for layer in model.layers if layer.weights}
-    if not any(map(is_body, layers)):
+    if not any(map(is_backbone, layers)):
         found = ", ".join(list(layers)[:3]) or "none with weights"
-        raise ValueError(f"needed a flat model whose layers are called conv1_conv, conv1_bn and so on, found {found}.")
+        raise ValueError(
+            f"expected a flat model whose layers are called conv1_conv, conv1_bn and so on, found {found}."
+        )
     return layers
 
 
@@ -124,14 +154,14 @@ def strides_on_1x1(model: keras.Model) -> bool:
 
 
 def adapt_kernel(kernel: np.ndarray, channels: int) -> np.ndarray:
-    """Make a kernel for pictures of other channels out of one for RGB.
+    """Make a kernel for images of other channels out of one for RGB.
 
-    One channel: the sum over the three, which answers a grey picture as the kernel did. More: the three are repeated in
+    One channel: the sum over the three, which answers a gray image as the kernel did. More: the three are repeated in
     turn, cut to the number, and scaled by 3 / channels, so that the answer keeps its size.
 
     Args:
         kernel: ``(height, width, 3, filters)``.
-        channels: Channels of the pictures, at least 1.
+        channels: Channels of the images, at least 1.
 
     Returns:
         ``(height, width, channels, filters)``, float32.
@@ -146,7 +176,7 @@ def adapt_kernel(kernel: np.ndarray, channels: int) -> np.ndarray:
 
 def _named(file: WeightsFile, model: keras.Model) -> Arrays:
     """Bring the numbers by which early Keras 3 told layers apart (``conv2d_1``) to names, as Keras does: in order."""
-    if any(map(is_body, file.arrays)):
+    if any(map(is_backbone, file.arrays)):
         return file.arrays
     kinds = {
         keras.layers.Conv2D: "conv2d",
@@ -170,13 +200,13 @@ def _compare_normalizations(file: WeightsFile, model: keras.Model) -> tuple[str,
     ours = model_normalization(model)
     if ours is None or UNKNOWN in (ours, file.normalization) or ours == file.normalization:
         return ()
-    return (f"the model normalises pixels as {ours!r}, but these weights expect {file.normalization!r}",)
+    return (f"the model normalizes pixels as {ours!r}, but these weights expect {file.normalization!r}",)
 
 
-def _check_body(file: WeightsFile, needed: Shapes, found: Shapes, model: keras.Model) -> None:
-    differing = [name for name in {**needed, **found} if is_body(name) and needed.get(name) != found.get(name)]
+def _check_backbone(file: WeightsFile, needed: Shapes, found: Shapes, model: keras.Model) -> None:
+    differing = [name for name in {**needed, **found} if is_backbone(name) and needed.get(name) != found.get(name)]
     if differing:
-        examples = "; ".join(f"{n}: needed {needed.get(n)}, found {found.get(n)}" for n in differing[:3])
+        examples = "; ".join(f"{n}: expected {needed.get(n)}, found {found.get(n)}" for n in differing[:3])
         raise ValueError(
             f"{file.origin}: belongs to another network, {len(differing)} layers differ ({examples})"
             f"{_explain(file, needed, found)}."
@@ -218,7 +248,9 @@ def _compare_heads(needed: Shapes, found: Shapes) -> tuple[dict[str, str], dict[
 
     A head goes as a whole or not at all: a classifier makes no sense behind other layers than its own.
     """
-    mine, other = ({n: shapes for n, shapes in side.items() if not is_body(n)} for side in (needed, found))
+    mine, other = (
+        {n: shapes for n, shapes in image_size.items() if not is_backbone(n)} for image_size in (needed, found)
+    )
     if mine == other:
         return {}, {}
     kept, unused = {}, {}

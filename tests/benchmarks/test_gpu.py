@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 def test_ours_is_measured_anywhere(tmp_path):
     if importlib.util.find_spec("jax") is None:
         pytest.skip("jax is not installed")
-    words = ["--side", 32, "--batches", 2, "--steps", 2, "--contenders", "ours", "--peak-tflops", 0.5]
+    words = ["--image-size", 32, "--batches", 2, "--steps", 2, "--contenders", "ours", "--peak-tflops", 0.5]
     done = subprocess.run(
         [sys.executable, ROOT / "benchmarks" / "gpu.py", *map(str, words), "--out", tmp_path / "gpu.json"],
         env={**os.environ, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"},
@@ -27,7 +27,7 @@ def test_ours_is_measured_anywhere(tmp_path):
     assert done.returncode == 0, done.stderr
     told = json.loads((tmp_path / "gpu.json").read_text())["batches"]["2"]["ours"]
     assert told["device"] == "cpu"
-    for what, passes in (("training", 3), ("inference", 1)):
+    for what, passes in (("train", 3), ("inference", 1)):
         rate = told[what]["median"]
         assert 0 < told[what]["min"] <= rate <= told[what]["max"]
         # 2.05e6 of the classifier, and what the convolutions need on 32 x 32 pixels
@@ -42,4 +42,4 @@ def test_what_cannot_run_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     (tmp_path / "python").write_text("#!/bin/sh\necho 'ModuleNotFoundError: no torch' >&2\nexit 1\n")
     (tmp_path / "python").chmod(0o755)
-    assert gpu.measure("PyTorch", 2, Namespace(side=32, steps=1)) == {"failed": "ModuleNotFoundError: no torch"}
+    assert gpu.measure("PyTorch", 2, Namespace(image_size=32, steps=1)) == {"failed": "ModuleNotFoundError: no torch"}

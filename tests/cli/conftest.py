@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
+import re
 import types
+from collections.abc import Callable, Sequence
 
 import pytest
 
 from resnet50 import recipes
 from resnet50.cli import main
-from resnet50.data.rendered_signs import rendered_signs, write_rendered_signs
-from resnet50.data.split import Parts
+from resnet50.data.dataset import DatasetSplits
+from resnet50.datasets.rendered_signs import rendered_signs, write_rendered_signs
 from resnet50.training.recipe import Recipe
 
 
 @pytest.fixture(scope="session")
 def tiny_task():
-    parts = Parts(*rendered_signs(train=24, test=6, side=32))
+    splits = DatasetSplits(*rendered_signs(train=24, test=6, image_size=32))
     recipe = Recipe(
         name="tiny",
         epochs=2,
         warmup_epochs=0,
         batch_size=8,
-        side=32,
+        image_size=32,
         stages=(("conv2", 2, (4, 6, 16), 1), ("conv3", 1, (5, 7, 24), 2)),
         precision="float32",
         checkpoint_epochs=1,
     )
     return types.SimpleNamespace(
-        __doc__="Tiny: a network of seconds.", RECIPE=recipe, VARIANTS={"scratch": recipe}, load=lambda data, **_: parts
+        __doc__="Tiny: a network of seconds.",
+        RECIPE=recipe,
+        VARIANTS={"scratch": recipe},
+        load=lambda data, **_: splits,
     )
 
 
@@ -48,10 +53,35 @@ def command(tiny_task, tmp_path, monkeypatch, capsys):
     return run
 
 
+@pytest.fixture
+def refused(command) -> Callable[..., str]:
+    """Run ``resnet50`` with words that it refuses in one line; the line names the command and holds these values.
+
+    A value is held as a whole word: a 1 is not found in 10. The line is given back.
+    """
+
+    def run(words: Sequence[object], *values: object) -> str:
+        status, out, err = command(*words)
+        assert (status, out) == (2, "")
+        assert err.startswith(f"resnet50 {words[0]}")
+        assert err.count("\n") == 1
+        missing = [str(value) for value in values if not re.search(rf"(?<!\w){re.escape(str(value))}(?!\w)", err)]
+        assert not missing, f"{missing} not in the message: {err}"
+        return err
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def numbers() -> Callable[[str], list[str]]:
+    """Return the numbers in a text, a percent sign included, but not those in a word or the name of a file."""
+    return re.compile(r"(?<![\w/.-])\d+(?:[.,]\d+)*%?(?!\w)").findall
+
+
 @pytest.fixture(scope="session")
 def trained(tiny_task, tmp_path_factory):
     """The folder of a finished run of the tiny recipe."""
-    from resnet50.training.fit import train
+    from resnet50.training.train import train
 
     out, noted = tmp_path_factory.mktemp("trained") / "run", {"task": "tiny", "path": None, "how": {}}
     return train(tiny_task.RECIPE, tiny_task.load(None), out=out, data=noted).folder.path
@@ -59,7 +89,7 @@ def trained(tiny_task, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def files(tmp_path_factory):
-    """A folder with the tiny task's pictures in two h5 files."""
+    """A folder with the tiny task's images in two h5 files."""
     folder = tmp_path_factory.mktemp("files")
-    write_rendered_signs(folder, train=24, test=6, side=32)
+    write_rendered_signs(folder, train=24, test=6, image_size=32)
     return folder

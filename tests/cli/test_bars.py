@@ -25,10 +25,10 @@ def screen(monkeypatch):
 @pytest.mark.parametrize(("in_bytes", "count"), [(False, "3000/9000"), (True, "3.0/9.0 kB")])
 def test_a_terminal_sees_what_is_done_and_how_much_of_it(screen, in_bytes, count):
     shown = screen(terminal=True)
-    with bar("comparing pictures", in_bytes=in_bytes) as show:
+    with bar("comparing images", in_bytes=in_bytes) as show:
         assert "comparing" not in shown.getvalue()
         show(3000, 9000)
-    assert "comparing pictures" in shown.getvalue()
+    assert "comparing images" in shown.getvalue()
     assert count in shown.getvalue()
 
 
@@ -41,6 +41,6 @@ def test_a_whole_that_is_not_known_is_no_error(screen):
 
 def test_where_there_is_no_terminal_nothing_is_shown(screen):
     shown = screen(terminal=False)
-    with bar("reading pictures") as show:
+    with bar("reading images") as show:
         show(1, 2)
     assert shown.getvalue() == ""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 import keras
 import numpy as np
@@ -26,11 +27,10 @@ def test_a_terminal_sees_every_epoch_and_a_file_nothing(monkeypatch, terminal):
     table.close()
     shown = screen.getvalue()
     if terminal:
-        assert "   2  loss  0.693  accuracy" in shown
-        assert "   3  loss" in shown
-        assert "│ val loss" in shown
-        assert "epoch 3/3" in shown
-        assert "phase" not in shown
+        assert re.search(r"^ +2 .*\bloss\b.* 0\.693\b.*\baccuracy\b.*\bval\b.* 0\.693\b", shown, re.MULTILINE)
+        assert re.search(r"^ +3 .*\bloss\b", shown, re.MULTILINE)
+        assert "3/3" in shown
+        assert "all" not in shown  # a single phase is not named
     else:
         assert shown == ""
 
@@ -41,15 +41,17 @@ def test_phases_are_named_and_what_is_left_is_counted_from_where_they_began(monk
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2, "softmax")])
     model.compile("sgd", "categorical_crossentropy", metrics=["accuracy"])
     x, y = np.zeros((4, 2), "float32"), np.eye(2, dtype="float32")[[0, 1, 0, 1]]
-    table = progress.EpochTable([Phase(epochs=9, trains="head"), Phase(epochs=2)])
+    table = progress.EpochTable([Phase(epochs=9, trainable="head"), Phase(epochs=2)])
     table.begin_phase(0, 0)
     model.fit(x, y, epochs=1, verbose=0, callbacks=[table])  # as if it had ended early
     table.begin_phase(1, 1)
     model.fit(x, y, initial_epoch=1, epochs=3, verbose=0, callbacks=[table])
     table.close()
     shown = screen.getvalue()
-    for words in ("phase 1 of 2: head", "epoch 1/11", "phase 2 of 2: all layers", "epoch 3/3"):
+    for words in ("head", "1/11", "all", "3/3"):
         assert words in shown
+    assert re.search(r"\b1\b.*\b2\b.*\bhead\b", shown)
+    assert re.search(r"\b2\b.*\b2\b.*\ball\b", shown)
 
 
 @pytest.mark.parametrize("terminal", [True, False])

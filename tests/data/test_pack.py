@@ -11,97 +11,102 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from PIL import Image
 
-from resnet50.data import hdf5, parallel
+from factories import noise, raises, write_image
+from resnet50._io import workers as parallel
+from resnet50.data import hdf5
 from resnet50.data import pack as packing
 from resnet50.data.hdf5 import read_h5, read_unreadable
 from resnet50.data.images import read_image
 from resnet50.data.listing import Entry, Listing
 from resnet50.data.pack import pack
-from resnet50.data.split import Unreadable
-
-NOTHING_THERE = "needed a picture, found nothing there"
 
 
-def pictures(root, count=7):
+def images(root, count=7):
     """Files of noise: odd ones PNG, even ones JPEG, all of other sizes."""
-    root.mkdir(parents=True, exist_ok=True)
-    rng = np.random.default_rng(0)
-    paths = [root / f"{index:02}.{'png' if index % 2 else 'jpg'}" for index in range(count)]
-    for index, path in enumerate(paths):
-        Image.fromarray(rng.integers(0, 256, (20 + index, 30, 3), dtype=np.uint8)).save(path)
-    return paths
+    return [
+        write_image(root / f"{index:02}.{'png' if index % 2 else 'jpg'}", noise(20 + index, 30, 3, seed=index))
+        for index in range(count)
+    ]
 
 
-def listing_of(root, paths, *, parts=None, groups=None, class_names=("cat", "dog")):
+def listing_of(root, paths, *, splits=None, groups=None, class_names=("cat", "dog")):
     n = len(paths)
-    rows = zip(paths, [index % 2 for index in range(n)], parts or [None] * n, groups or [""] * n, strict=True)
+    rows = zip(paths, [index % 2 for index in range(n)], splits or [None] * n, groups or [""] * n, strict=True)
     return Listing(root, tuple(Entry(*row) for row in rows), class_names, "pets")
 
 
-def decoded(paths, side=16):
-    return np.stack([read_image(path, height=side, width=side) for path in paths])
+def decoded(paths, image_size=16):
+    return np.stack([read_image(path, height=image_size, width=image_size) for path in paths])
 
 
-def refusal(listing, out, kind=ValueError, side=16, **options):
-    with pytest.raises(kind) as raised:
-        pack(listing, out, side=side, **options)
+def refusal(listing, out, *values, kind=ValueError, image_size=16, **options):
+    """Why a listing is refused; all values but paths stand beside the paths, which hold the name of the test."""
+    with raises(kind, *values) as raised:
+        pack(listing, out, image_size=image_size, **options)
     text = str(raised.value)
-    assert "\n" not in text
+    beside = text.replace(str(out), "").replace(str(listing.root), "")
+    assert [value for value in values if not isinstance(value, Path) and str(value) not in beside] == [], text
     return text
+
+
+def reason(path):
+    """Why an image is refused: what `read_image` says, path and all."""
+    with pytest.raises((ValueError, FileNotFoundError)) as raised:
+        read_image(path, height=16, width=16)
+    return str(raised.value)
 
 
 def test_packs_every_part_in_order(tmp_path, monkeypatch):
     monkeypatch.setattr(hdf5, "MAPPED_FROM", 0)
-    paths = pictures(tmp_path / "in")
-    parts = ["training", "test", "training", "validation", "test", "training", "training"]
+    paths = images(tmp_path / "in")
+    splits = ["train", "test", "train", "validation", "test", "train", "train"]
     groups = ["p1", "p2", "", "p2", "", "p1", "p3"]
     seen = []
     out = tmp_path / "new" / "out.h5"
-    listing = listing_of(tmp_path / "in", paths, parts=parts, groups=groups)
-    assert pack(listing, out, side=16, progress=lambda *told: seen.append(told)) == ()
+    listing = listing_of(tmp_path / "in", paths, splits=splits, groups=groups)
+    assert pack(listing, out, image_size=16, progress=lambda *told: seen.append(told)) == ()
     assert seen == [(done, 7) for done in range(1, 8)]
     splits = read_h5(out)
-    assert list(splits) == ["training", "validation", "test"]
-    for part, chosen in (("training", [0, 2, 5, 6]), ("validation", [3]), ("test", [1, 4])):
-        split = splits[part]
-        assert isinstance(split.images, np.memmap)
-        np.testing.assert_array_equal(split.images, decoded([paths[k] for k in chosen]))
-        assert split.labels.tolist() == [k % 2 for k in chosen]
-        assert split.sources == tuple(paths[k].name for k in chosen)
-        assert (split.class_names, split.dataset) == (("cat", "dog"), "pets")
-    assert splits["training"].groups == ("p1", "", "p1", "p3")
+    assert list(splits) == ["train", "validation", "test"]
+    for split, chosen in (("train", [0, 2, 5, 6]), ("validation", [3]), ("test", [1, 4])):
+        dataset = splits[split]
+        assert isinstance(dataset.images, np.memmap)
+        np.testing.assert_array_equal(dataset.images, decoded([paths[k] for k in chosen]))
+        assert dataset.labels.tolist() == [k % 2 for k in chosen]
+        assert dataset.paths == tuple(paths[k].name for k in chosen)
+        assert (dataset.class_names, dataset.name) == (("cat", "dog"), "pets")
+    assert splits["train"].groups == ("p1", "", "p1", "p3")
     assert splits["test"].groups == ("p2", "")
     assert read_unreadable(out) == ()
     assert [entry.name for entry in out.parent.iterdir()] == ["out.h5"]
 
 
 def test_what_has_no_part_is_for_training(tmp_path):
-    paths = pictures(tmp_path / "in", 3)
-    pack(listing_of(tmp_path / "in", paths), tmp_path / "out.h5", side=16)
+    paths = images(tmp_path / "in", 3)
+    pack(listing_of(tmp_path / "in", paths), tmp_path / "out.h5", image_size=16)
     splits = read_h5(tmp_path / "out.h5")
-    assert list(splits) == ["training"]
-    assert splits["training"].groups == ()
+    assert list(splits) == ["train"]
+    assert splits["train"].groups == ()
     with h5py.File(tmp_path / "out.h5") as file:
         assert sorted(file) == ["list_classes", "train_set_source_file", "train_set_x", "train_set_y"]
         assert file["train_set_x"].chunks == (1, 16, 16, 3)
 
 
 def test_sources_are_paths_below_the_root(tmp_path):
-    paths = [*pictures(tmp_path / "in" / "deep", 2), *pictures(tmp_path / "else", 1)]
-    pack(listing_of(tmp_path / "in", paths), tmp_path / "out.h5", side=16)
-    sources = read_h5(tmp_path / "out.h5")["training"].sources
-    assert sources == ("deep/00.jpg", "deep/01.png", str(tmp_path / "else" / "00.jpg"))
+    paths = [*images(tmp_path / "in" / "deep", 2), *images(tmp_path / "else", 1)]
+    pack(listing_of(tmp_path / "in", paths), tmp_path / "out.h5", image_size=16)
+    paths = read_h5(tmp_path / "out.h5")["train"].paths
+    assert paths == ("deep/00.jpg", "deep/01.png", str(tmp_path / "else" / "00.jpg"))
 
 
-def test_the_same_pictures_give_the_same_bytes(tmp_path, monkeypatch):
-    listing = listing_of(tmp_path / "in", pictures(tmp_path / "in", 20), groups=["a", "b"] * 10)
+def test_the_same_images_give_the_same_bytes(tmp_path, monkeypatch):
+    listing = listing_of(tmp_path / "in", images(tmp_path / "in", 20), groups=["a", "b"] * 10)
     (tmp_path / "in" / "03.png").write_bytes(b"no picture")
     files = []
     for threads in (1, 8):
         monkeypatch.setattr(parallel, "THREADS", threads)
-        pack(listing, tmp_path / f"{threads}.h5", side=16)
+        pack(listing, tmp_path / f"{threads}.h5", image_size=16)
         files.append((tmp_path / f"{threads}.h5").read_bytes())
         time.sleep(1.1)  # HDF5's times are whole seconds
     assert files[0] == files[1]
@@ -109,75 +114,81 @@ def test_the_same_pictures_give_the_same_bytes(tmp_path, monkeypatch):
 
 def test_what_cannot_be_read_is_left_out_and_named(tmp_path, monkeypatch):
     monkeypatch.setattr(hdf5, "MAPPED_FROM", 0)
-    paths = pictures(tmp_path / "in")
+    paths = images(tmp_path / "in")
     paths[1].write_bytes(b"GIF89a")
     paths[4].unlink()
-    parts = ["training"] * 4 + ["test"] + ["training"] * 2
-    told = pack(listing_of(tmp_path / "in", paths, parts=parts), tmp_path / "out.h5", side=16, most_unreadable=2 / 7)
+    splits = ["train"] * 4 + ["test"] + ["train"] * 2
+    told = pack(
+        listing_of(tmp_path / "in", paths, splits=splits), tmp_path / "out.h5", image_size=16, max_unreadable=2 / 7
+    )
     assert [each.path for each in told] == ["01.png", "04.jpg"]
-    assert told[0].reason.startswith("cannot be read as a picture (")
-    assert told[1] == Unreadable("04.jpg", NOTHING_THERE)
+    for each, path in zip(told, (paths[1], paths[4]), strict=True):
+        assert each.reason
+        assert each.reason in reason(path)
+        assert str(path) not in each.reason
+    assert told[0].reason != told[1].reason
     splits = read_h5(tmp_path / "out.h5")
-    assert list(splits) == ["training"]  # the test part had no other
-    assert isinstance(splits["training"].images, np.memmap)
-    np.testing.assert_array_equal(splits["training"].images, decoded([paths[k] for k in (0, 2, 3, 5, 6)]))
-    assert splits["training"].labels.tolist() == [0, 0, 1, 1, 0]
-    assert splits["training"].sources == ("00.jpg", "02.jpg", "03.png", "05.png", "06.jpg")
+    assert list(splits) == ["train"]  # the test part had no other
+    assert isinstance(splits["train"].images, np.memmap)
+    np.testing.assert_array_equal(splits["train"].images, decoded([paths[k] for k in (0, 2, 3, 5, 6)]))
+    assert splits["train"].labels.tolist() == [0, 0, 1, 1, 0]
+    assert splits["train"].paths == ("00.jpg", "02.jpg", "03.png", "05.png", "06.jpg")
     assert read_unreadable(tmp_path / "out.h5") == told
 
 
 def test_too_many_unreadable_files_stop_it(tmp_path):
-    paths = pictures(tmp_path / "in", 20)
+    paths = images(tmp_path / "in", 20)
     for path in paths[2:8]:
         path.unlink()
     out, seen = tmp_path / "out" / "out.h5", []
+    listing = listing_of(tmp_path / "in", paths)
+    why = pack(listing, tmp_path / "all.h5", image_size=16, max_unreadable=1)[0].reason
     text = refusal(
-        listing_of(tmp_path / "in", paths), out, most_unreadable=0.2, progress=lambda done, _: seen.append(done)
+        listing,
+        out,
+        *(tmp_path / "in", 5, 20, 0.2, "02.jpg", "03.png", "04.jpg", "…"),
+        max_unreadable=0.2,
+        progress=lambda done, _: seen.append(done),
     )
-    assert text == (
-        f"{tmp_path / 'in'}: at least 5 of 20 files cannot be read, more than the share of 0.2 that may be left out: "
-        f"02.jpg: {NOTHING_THERE}, 03.png: {NOTHING_THERE}, 04.jpg: {NOTHING_THERE} …; mend or remove them, or allow "
-        "more."
-    )
+    assert text.count(why) == 3
+    assert "05.png" not in text
     assert seen[-1] == 6  # it does not go on to the end
     assert list(out.parent.iterdir()) == []
 
 
 def test_a_source_that_cannot_be_read_at_all_is_refused(tmp_path):
-    listing = listing_of(tmp_path, [tmp_path / "a.jpg", tmp_path / "b.jpg"])
-    assert refusal(listing, tmp_path / "out.h5", most_unreadable=1) == (
-        f"{tmp_path}: none of 2 files can be read, such as a.jpg: {NOTHING_THERE}."
-    )
-    assert list(tmp_path.iterdir()) == []
+    root = tmp_path / "in"
+    paths = [*images(root, 1), root / "a.jpg"]
+    why = pack(listing_of(root, paths), tmp_path / "out.h5", image_size=16, max_unreadable=1)[0].reason
+    (tmp_path / "out.h5").unlink()
+    listing = listing_of(root, [root / "a.jpg", root / "b.jpg"])
+    refusal(listing, tmp_path / "out.h5", root, 2, "a.jpg", why, max_unreadable=1)
+    assert list(tmp_path.iterdir()) == [root]
 
 
 @pytest.mark.parametrize(
-    ("options", "text"),
+    ("options", "values"),
     [
-        ({"side": 0}, "side must be at least 1 pixel, got 0."),
-        ({"most_unreadable": 1.5}, "most_unreadable must be 0..1, got 1.5."),
-        ({"most_unreadable": float("nan")}, "most_unreadable must be 0..1, got nan."),
+        ({"image_size": 0}, ("image_size", 1, 0)),
+        ({"max_unreadable": 1.5}, ("max_unreadable", 0, 1, 1.5)),
+        ({"max_unreadable": float("nan")}, ("max_unreadable", 0, 1, "nan")),
     ],
 )
-def test_refuses_other_arguments(tmp_path, options, text):
-    assert refusal(listing_of(tmp_path, pictures(tmp_path, 2)), tmp_path / "out.h5", **options) == text
+def test_refuses_other_arguments(tmp_path, options, values):
+    refusal(listing_of(tmp_path, images(tmp_path, 2)), tmp_path / "out.h5", *values, **options)
 
 
 def test_refuses_class_names_that_could_not_be_read_back(tmp_path):
-    listing = listing_of(tmp_path / "in", pictures(tmp_path / "in", 2), class_names=("cat", "cat"))
-    text = refusal(listing, tmp_path / "out.h5")
-    assert text == f"{tmp_path / 'out.h5'}: needed class names that differ, found cat more than once."
+    listing = listing_of(tmp_path / "in", images(tmp_path / "in", 2), class_names=("cat", "cat"))
+    refusal(listing, tmp_path / "out.h5", tmp_path / "out.h5", "cat")
 
 
 def test_a_disk_without_room_is_told_before_any_work(tmp_path, monkeypatch):
-    listing = listing_of(tmp_path / "in", pictures(tmp_path / "in", 3))
+    listing = listing_of(tmp_path / "in", images(tmp_path / "in", 3))
     monkeypatch.setattr(packing, "read_image", None)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**9, 10**9 - 7, 3_400_000))
-    text = refusal(listing, tmp_path / "new" / "out.h5", OSError, side=600)
-    assert text == (
-        f"{tmp_path / 'new' / 'out.h5'}: needed 4 MB of free disk for the packed pictures, found 3 MB; make room, or "
-        "choose another place or a smaller side."
-    )
+    out = tmp_path / "new" / "out.h5"
+    refusal(listing, out, out, "4 MB", "3 MB", "image_size", kind=OSError, image_size=600)
     assert not (tmp_path / "new").exists()
 
 
@@ -186,14 +197,10 @@ def test_a_disk_that_fills_meanwhile_is_told_in_one_line(tmp_path, monkeypatch):
     def no_room(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    listing = listing_of(tmp_path / "in", pictures(tmp_path / "in", 3))
+    listing = listing_of(tmp_path / "in", images(tmp_path / "in", 3))
     (tmp_path / "out.h5").write_bytes(b"old")
     monkeypatch.setattr(os, "posix_fallocate", no_room)
-    text = refusal(listing, tmp_path / "out.h5", OSError)
-    assert text == (
-        f"{tmp_path / 'out.h5'}: needed 1 MB of disk for the packed pictures, found it full before they were all "
-        "written; make room and start again."
-    )
+    refusal(listing, tmp_path / "out.h5", tmp_path / "out.h5", "1 MB", kind=OSError)
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["in", "out.h5"]
     assert (tmp_path / "out.h5").read_bytes() == b"old"
 
@@ -205,22 +212,22 @@ def test_a_disk_that_cannot_keep_room_will_do(tmp_path, monkeypatch, kind):
         raise OSError(kind, "not here")
 
     monkeypatch.setattr(os, "posix_fallocate", refuse)
-    pack(listing_of(tmp_path / "in", pictures(tmp_path / "in", 3)), tmp_path / "out.h5", side=16)
-    assert len(read_h5(tmp_path / "out.h5")["training"]) == 3
+    pack(listing_of(tmp_path / "in", images(tmp_path / "in", 3)), tmp_path / "out.h5", image_size=16)
+    assert len(read_h5(tmp_path / "out.h5")["train"]) == 3
 
 
 @pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="this system cannot keep room on a disk")
 @pytest.mark.parametrize("bad", [0, 9])
 def test_the_room_that_is_kept_is_enough_and_given_back(tmp_path, monkeypatch, bad):
-    paths = pictures(tmp_path / ("long" * 40), 20)
+    paths = images(tmp_path / ("long" * 40), 20)
     for path in paths[:bad]:
         path.write_bytes(b"?" * 60)
     kept = []
     monkeypatch.setattr(os, "posix_fallocate", lambda handle, start, size: kept.append(size))
     listing = listing_of(tmp_path, paths, groups=["patient" * 10_000, "p"] * 10)
-    pack(listing, tmp_path / "without.h5", side=16, most_unreadable=0.5)
+    pack(listing, tmp_path / "without.h5", image_size=16, max_unreadable=0.5)
     monkeypatch.undo()
-    pack(listing, tmp_path / "out.h5", side=16, most_unreadable=0.5)
+    pack(listing, tmp_path / "out.h5", image_size=16, max_unreadable=0.5)
     size = (tmp_path / "out.h5").stat().st_size
     assert (tmp_path / "without.h5").stat().st_size == size
     assert size < kept[0] < size + 2**20 + 20 * 300 + bad * 70_000
@@ -242,45 +249,45 @@ packing.pack(
 
 
 def test_a_killed_one_leaves_nothing_for_long(tmp_path, monkeypatch):
-    paths = pictures(tmp_path / "in")
+    paths = images(tmp_path / "in")
     out = tmp_path / "out" / "out.h5"
     done = subprocess.run([sys.executable, "-c", KILLED, tmp_path / "in", out], timeout=300, check=False)
     assert done.returncode == -signal.SIGKILL
     leftovers = [entry.name for entry in out.parent.iterdir()]
     assert len(leftovers) == 1
     assert re.fullmatch(r"\.partial-.*\.h5", leftovers[0])
-    pack(listing_of(tmp_path / "in", paths), out, side=16)  # one that began just now could be alive
+    pack(listing_of(tmp_path / "in", paths), out, image_size=16)  # one that began just now could be alive
     assert sorted(entry.name for entry in out.parent.iterdir()) == sorted([*leftovers, "out.h5"])
     monkeypatch.setattr(packing, "_JUST_BEGUN", -1)
-    pack(listing_of(tmp_path / "in", paths), out, side=16)
+    pack(listing_of(tmp_path / "in", paths), out, image_size=16)
     assert [entry.name for entry in out.parent.iterdir()] == ["out.h5"]
-    np.testing.assert_array_equal(read_h5(out)["training"].images, decoded(paths))
+    np.testing.assert_array_equal(read_h5(out)["train"].images, decoded(paths))
 
 
 def test_one_that_is_alive_is_left_alone(tmp_path, monkeypatch):
     monkeypatch.setattr(packing, "_JUST_BEGUN", -1)
-    listing = listing_of(tmp_path / "in", pictures(tmp_path / "in", 4))
+    listing = listing_of(tmp_path / "in", images(tmp_path / "in", 4))
     out = tmp_path / "out"
 
     def another(done, total):
         if done == 2:
-            pack(listing, out / "b.h5", side=16)
+            pack(listing, out / "b.h5", image_size=16)
             assert len(list(out.glob(".partial-*.h5"))) == 1
 
-    pack(listing, out / "a.h5", side=16, progress=another)
+    pack(listing, out / "a.h5", image_size=16, progress=another)
     assert sorted(entry.name for entry in out.iterdir()) == ["a.h5", "b.h5"]
     assert (out / "a.h5").read_bytes() == (out / "b.h5").read_bytes()
 
 
-def test_real_odd_pictures(shared_data, tmp_path):
+def test_real_odd_images(shared_data, tmp_path):
     folder = shared_data / "bad_images"
     if not folder.is_dir():
         pytest.skip(f"no bad_images in {shared_data}; set RESNET50_DATA to the folder with the real data")
     paths = sorted(folder.iterdir())
-    told = pack(listing_of(folder, paths), tmp_path / "out.h5", side=32, most_unreadable=0.9)
-    split = read_h5(tmp_path / "out.h5")["training"]
-    assert len(split) + len(told) == len(paths) == 35
-    assert {each.path for each in told} | set(split.sources) == {path.name for path in paths}
+    told = pack(listing_of(folder, paths), tmp_path / "out.h5", image_size=32, max_unreadable=0.9)
+    dataset = read_h5(tmp_path / "out.h5")["train"]
+    assert len(dataset) + len(told) == len(paths) == 35
+    assert {each.path for each in told} | set(dataset.paths) == {path.name for path in paths}
     assert "truncated_jpeg.jpg" in {each.path for each in told}
     assert all("\n" not in each.reason and str(folder) not in each.reason for each in told)
-    assert Path(split.sources[0]).name in {path.name for path in paths}
+    assert Path(dataset.paths[0]).name in {path.name for path in paths}

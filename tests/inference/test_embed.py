@@ -6,40 +6,38 @@ import hashlib
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from resnet50.classifier import Classifier
+from factories import classifier as classifier_of
+from factories import noise, raises, tiny_model, write_image
 from resnet50.data.images import read_image
-from resnet50.data.split import Unreadable
 from resnet50.inference.embed import embed
-from resnet50.model import build_resnet50
 
 
 @pytest.fixture
-def classifier(tiny_stages, random_weights):
-    model = random_weights(build_resnet50(3, input_shape=(40, 48, 3), stages=tiny_stages), 8)
-    return Classifier(model, ("a", "b", "c"), "d", "f", {}, {})
+def classifier():
+    return classifier_of(tiny_model(size=(40, 48), seed=8))
 
 
 @pytest.fixture
-def pictures(tmp_path):
+def images(tmp_path):
     paths = [tmp_path / f"{name}.png" for name in ("é", "b", "bad", "c")]
     for k, path in enumerate(paths):
-        pixels = np.random.default_rng(k).integers(0, 256, (50, 60, 3), dtype="uint8")
-        Image.fromarray(pixels).save(path)
-    paths[2].write_text("no picture")
+        write_image(path, noise(50, 60, 3, seed=k))
+    paths[2].write_text("no image")
     return paths
 
 
-def test_features_make_the_probabilities(classifier, pictures):
+def test_features_make_the_probabilities(classifier, images):
     steps = []
-    found = embed(classifier, pictures, batch_size=2, progress=lambda *step: steps.append(step))
-    kept = [pictures[0], pictures[1], pictures[3]]
+    found = embed(classifier, images, batch_size=2, progress=lambda *step: steps.append(step))
+    kept = [images[0], images[1], images[3]]
     assert found.paths == tuple(kept)
     assert found.features.shape == (3, 24)
     assert found.features.dtype == np.float32
-    reason = f"{pictures[2]}: cannot be read as a picture (no picture in a format that is read here)."
-    assert found.unreadable == (Unreadable(str(pictures[2]), reason),)
+    (lost,) = found.unreadable
+    assert lost.path == str(images[2])
+    assert str(images[2]) in lost.reason
+    assert "\n" not in lost.reason
     assert steps == [(1, 4), (2, 4), (3, 4), (4, 4)]
     kernel, bias = classifier.model.get_layer("predictions").get_weights()
     scores = np.exp(found.features @ kernel + bias)
@@ -49,8 +47,8 @@ def test_features_make_the_probabilities(classifier, pictures):
     assert np.ptp(expected, axis=0).max() > 1e-3
 
 
-def test_a_file_of_features_opens_without_pickle(classifier, pictures, tmp_path):
-    found = embed(classifier, pictures)
+def test_a_file_of_features_opens_without_pickle(classifier, images, tmp_path):
+    found = embed(classifier, images)
     (tmp_path / "m.keras").write_bytes(b"a model")
     found.save(tmp_path / "out.npz", model=tmp_path / "m.keras")
     with np.load(tmp_path / "out.npz", allow_pickle=False) as file:
@@ -64,16 +62,15 @@ def test_a_file_of_features_opens_without_pickle(classifier, pictures, tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir() if path.suffix not in (".png", ".keras")) == ["out.npz"]
 
 
-def test_what_is_there_stays_if_writing_fails(classifier, pictures, tmp_path):
+def test_what_is_there_stays_if_writing_fails(classifier, images, tmp_path):
     out = tmp_path / "out.npz"
     out.write_text("old")
     with pytest.raises(FileNotFoundError):
-        embed(classifier, pictures).save(out, model=tmp_path / "none.keras")
+        embed(classifier, images).save(out, model=tmp_path / "none.keras")
     assert out.read_text() == "old"
 
 
 def test_another_name_is_refused(classifier, tmp_path):
-    with pytest.raises(ValueError) as raised:
+    with raises(ValueError, tmp_path / "out.npy", ".npz"):
         embed(classifier, []).save(tmp_path / "out.npy", model=tmp_path / "m.keras")
-    assert str(raised.value) == f"{tmp_path}/out.npy: the name of a file of features must end in .npz."
     assert embed(classifier, []).features.shape == (0, 24)

@@ -1,12 +1,12 @@
-"""A recipe and pictures small enough that a whole training takes seconds."""
+"""A recipe and images small enough that a whole training takes seconds."""
 
 from __future__ import annotations
 
 import pytest
 
 import factories
-from resnet50.data.rendered_signs import rendered_signs
-from resnet50.data.split import Parts
+from resnet50.data.dataset import DatasetSplits
+from resnet50.datasets.rendered_signs import rendered_signs
 from resnet50.training.recipe import Recipe
 
 
@@ -16,5 +16,5 @@ def tiny_recipe() -> Recipe:
 
 
 @pytest.fixture(scope="session")
-def pictures() -> Parts:
-    return Parts(*rendered_signs(train=48, test=12, side=32))
+def images() -> DatasetSplits:
+    return DatasetSplits(*rendered_signs(train=48, test=12, image_size=32))

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from resnet50.blocks import V1, V1_5
+from resnet50.conventions import V1, V1_5
 from resnet50.training.network import build_network
 
 
@@ -33,7 +33,7 @@ def test_conventions_of_weights_are_those_of_the_file(tiny_recipe):
 
 
 def test_head_stem_side_classes_and_normalization(tiny_recipe):
-    recipe = replace(tiny_recipe, head="norm", stem="small", side=48, normalization="torch")
+    recipe = replace(tiny_recipe, head="norm", stem="small", image_size=48, normalization="torch")
     model = build_network(recipe, 4)
     assert (model.input_shape, model.output_shape) == ((None, 48, 48, 3), (None, 4))
     assert model.get_layer("conv1_conv").kernel_size == (3, 3)

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from resnet50.model import build_resnet50
+from factories import tiny_model
 from resnet50.training.optimizer import OneCycle, build_optimizer, build_schedule
 from resnet50.training.phases import freeze
 from resnet50.training.recipe import Phase, Recipe
@@ -32,7 +32,7 @@ def test_cosine_without_warm_up_begins_at_the_top():
 
 
 def test_exponential_is_multiplied_in_every_epoch():
-    found = rates(Phase(epochs=3, learning_rate=0.4, schedule="exponential", rate_factor=0.25), 2)
+    found = rates(Phase(epochs=3, learning_rate=0.4, schedule="exponential", lr_factor=0.25), 2)
     assert found == pytest.approx([0.4, 0.2, 0.1, 0.05, 0.025, 0.0125], rel=1e-5)
 
 
@@ -40,7 +40,7 @@ def test_exponential_is_multiplied_in_every_epoch():
     "phase",
     [
         Phase(epochs=2, learning_rate=0.4, schedule="constant"),
-        Phase(epochs=2, learning_rate=0.4, schedule="plateau", rate_factor=0.5, rate_patience=2),
+        Phase(epochs=2, learning_rate=0.4, schedule="plateau", lr_factor=0.5, lr_patience=2),
     ],
 )
 def test_a_rate_that_is_set_from_outside_is_a_number(phase):
@@ -74,8 +74,8 @@ def test_a_schedule_can_be_made_again_from_its_arguments():
 
 
 @pytest.fixture
-def model(tiny_stages):
-    model = build_resnet50(5, input_shape=(40, 32, 3), stages=tiny_stages)
+def model():
+    model = tiny_model(5, size=(40, 32), seed=None)
     # from zero a float32 step of half the size is half the step to the last bit
     model.set_weights([np.zeros_like(weight) for weight in model.get_weights()])
     return model
@@ -99,7 +99,7 @@ def first_step(model, phase, start=0.0, **numbers):
 
 def test_the_first_update_is_exactly_the_scaled_one(model):
     plain = first_step(model, Phase(epochs=1))
-    scaled = first_step(model, Phase(epochs=1, body_rate=0.5, layer_decay=0.25))
+    scaled = first_step(model, Phase(epochs=1, backbone_lr_multiplier=0.5, layer_lr_decay=0.25))
     factors = {"conv1": 0.5 * 0.25**3, "conv2": 0.5 * 0.25**2, "conv3": 0.5 * 0.25, "predictions": 1.0}
     assert len(scaled) == len(plain) > 20
     for path, update in scaled.items():
@@ -108,7 +108,7 @@ def test_the_first_update_is_exactly_the_scaled_one(model):
 
 
 def test_the_decay_of_a_weight_follows_its_rate_and_spares_the_same(model):
-    phase = Phase(epochs=1, learning_rate=0.1, schedule="constant", layer_decay=0.5)
+    phase = Phase(epochs=1, learning_rate=0.1, schedule="constant", layer_lr_decay=0.5)
     decayed, not_decayed = (first_step(model, phase, start=1.0, weight_decay=decay) for decay in (0.5, 0.0))
     factors = {"conv1": 0.125, "conv2": 0.25, "conv3": 0.5, "predictions": 1.0}
     for path, weight in decayed.items():
@@ -138,6 +138,6 @@ def test_without_ratios_it_is_keras_adamw(model):
 
 def test_the_running_average_is_that_of_the_recipe(model):
     recipe = Recipe(name="x", epochs=4, ema=0.75)
-    for phase in (recipe, Phase(epochs=1, layer_decay=0.5)):
+    for phase in (recipe, Phase(epochs=1, layer_lr_decay=0.5)):
         optimizer = build_optimizer(recipe, phase, model, 5)
         assert (optimizer.use_ema, optimizer.ema_momentum) == (True, 0.75)

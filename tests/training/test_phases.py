@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from keras import layers
 
-from resnet50.model import build_resnet50
+from factories import noise, raises, tiny_model
+from resnet50.training.fast_cpu.precision import build_training_model
 from resnet50.training.optimizer import build_optimizer
 from resnet50.training.phases import freeze, parts, rate_factors
-from resnet50.training.precision import training_twin
 from resnet50.training.recipe import Phase, Recipe
 
 BODY = ["conv1", "conv2", "conv3"]
@@ -23,8 +23,8 @@ def head_with_norm(features, classes):
 
 
 @pytest.fixture
-def model(tiny_stages, random_weights):
-    return random_weights(build_resnet50(5, input_shape=(40, 32, 3), stages=tiny_stages, head=head_with_norm), 1)
+def model():
+    return tiny_model(5, size=(40, 32), seed=1, head=head_with_norm)
 
 
 def home(name):
@@ -34,47 +34,46 @@ def home(name):
 
 def trained_for_two_steps(model, phase, precision):
     """Train a twin; return each layer's weights before and after."""
-    twin = training_twin(model, precision)
-    freeze(twin, phase)
+    training_model = build_training_model(model, precision)
+    freeze(training_model, phase)
     recipe = Recipe(name="x", epochs=4, weight_decay=0.1)
-    twin.compile(build_optimizer(recipe, phase, twin, 2), keras.losses.CategoricalCrossentropy())
-    before = {layer.name: layer.get_weights() for layer in twin.layers if layer.weights}
-    rng = np.random.default_rng(0)
-    images, targets = rng.integers(0, 256, (16, 40, 32, 3)).astype("uint8"), np.eye(5)[rng.integers(0, 5, 16)]
-    twin.fit(images, targets.astype("float32"), batch_size=8, verbose=0)
-    return {name: (old, twin.get_layer(name).get_weights()) for name, old in before.items()}
+    training_model.compile(build_optimizer(recipe, phase, training_model, 2), keras.losses.CategoricalCrossentropy())
+    before = {layer.name: layer.get_weights() for layer in training_model.layers if layer.weights}
+    targets = np.eye(5, dtype="float32")[np.random.default_rng(0).integers(0, 5, 16)]
+    training_model.fit(noise(16, 40, 32, 3), targets, batch_size=8, verbose=0)
+    return {name: (old, training_model.get_layer(name).get_weights()) for name, old in before.items()}
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize(
     ("phase", "trained"),
     [
-        (Phase(epochs=1, trains="head"), {"head"}),
-        (Phase(epochs=1, trains="conv3", layer_decay=0.5), {"head", "conv3"}),
-        (Phase(epochs=1, trains="conv2"), {"head", "conv3", "conv2"}),
+        (Phase(epochs=1, trainable="head"), {"head"}),
+        (Phase(epochs=1, trainable="conv3", layer_lr_decay=0.5), {"head", "conv3"}),
+        (Phase(epochs=1, trainable="conv2"), {"head", "conv3", "conv2"}),
         (Phase(epochs=1), {"head", "conv3", "conv2", "conv1"}),
-        (Phase(epochs=1, freeze_statistics=True), {"head", "conv3", "conv2", "conv1"}),
+        (Phase(epochs=1, freeze_batch_norm=True), {"head", "conv3", "conv2", "conv1"}),
     ],
     ids=["head", "conv3", "conv2", "all", "statistics"],
 )
 def test_what_is_frozen_does_not_move_and_what_trains_does(model, phase, trained, precision):
     for name, (before, after) in trained_for_two_steps(model, phase, precision).items():
-        frozen = home(name) not in trained or (phase.freeze_statistics and name.endswith("_bn"))
+        frozen = home(name) not in trained or (phase.freeze_batch_norm and name.endswith("_bn"))
         moved = [not np.array_equal(old, new) for old, new in zip(before, after, strict=True)]
         # a bias in front of a batch norm that learns moves nothing, so that it does not learn
-        idle = name.endswith("_conv") and len(moved) == 2 and not phase.freeze_statistics
+        idle = name.endswith("_conv") and len(moved) == 2 and not phase.freeze_batch_norm
         assert moved == [not frozen, *[not frozen and not idle] * (len(moved) - 1)], name
 
 
 def test_freezing_again_undoes_what_was_frozen(model):
-    freeze(model, Phase(epochs=1, trains="head", freeze_statistics=True))
+    freeze(model, Phase(epochs=1, trainable="head", freeze_batch_norm=True))
     freeze(model, Phase(epochs=1))
     assert all(layer.trainable for layer in model.layers)
 
 
 def test_a_part_that_is_not_there_is_refused(model):
-    with pytest.raises(ValueError, match="trains must be one of head, conv3, conv2, all, got 'conv5'"):
-        freeze(model, Phase(epochs=1, trains="conv5"))
+    with raises(ValueError, "trainable", "head", "conv3", "conv2", "all", "'conv5'"):
+        freeze(model, Phase(epochs=1, trainable="conv5"))
 
 
 def test_the_parts_of_a_network_are_its_stem_its_stages_and_the_rest(model):
@@ -88,13 +87,13 @@ def test_the_parts_of_a_network_are_its_stem_its_stages_and_the_rest(model):
 
 
 def test_a_stage_learns_slower_than_the_one_above_it(model):
-    factors = rate_factors(model, Phase(epochs=1, layer_decay=0.5, body_rate=0.25))
+    factors = rate_factors(model, Phase(epochs=1, layer_lr_decay=0.5, backbone_lr_multiplier=0.25))
     expected = {"head": 1.0, "conv3": 0.125, "conv2": 0.0625, "conv1": 0.03125}
     assert factors == [expected[home(weight.path.split("/")[0])] for weight in model.trainable_variables]
 
 
 def test_frozen_weights_have_no_factor(model):
-    phase = Phase(epochs=1, trains="conv3", layer_decay=0.5)
+    phase = Phase(epochs=1, trainable="conv3", layer_lr_decay=0.5)
     freeze(model, phase)
     assert sorted(set(rate_factors(model, phase))) == [0.5, 1.0]
     assert len(rate_factors(model, phase)) == len(model.trainable_variables)

@@ -1,4 +1,4 @@
-"""Make golden.npz: what PyTorch's ResNet-50 answers under weights and pictures that NumPy draws from a seed.
+"""Make golden.npz: what PyTorch's ResNet-50 answers under weights and images that NumPy draws from a seed.
 
 Run by hand, from anywhere, where these are installed (the versions that made the file are in it, too)::
 
@@ -6,7 +6,7 @@ Run by hand, from anywhere, where these are installed (the versions that made th
     pip install --no-deps torchvision==0.28.0 timm==1.0.31
     python tests/weights/make_golden.py
 
-The upper half needs NumPy alone; test_parity.py draws the same weights and pictures from it. The lower half runs
+The upper half needs NumPy alone; test_parity.py draws the same weights and images from it. The lower half runs
 transformers', torchvision's and timm's network in float64, so that the file holds what the weights mean and no rounding
 of one machine, and writes nothing unless the three agree.
 """
@@ -30,7 +30,7 @@ SIZES = {"224x224": (224, 224), "97x131": (97, 131), "64x64": (64, 64)}
 PICTURES = 2
 SAMPLES = 64
 
-# ----------------------------------------------------------------------------------------------- weights and pictures
+# ----------------------------------------------------------------------------------------------- weights and images
 
 
 def state_dict() -> dict[str, np.ndarray]:
@@ -56,8 +56,8 @@ def hugging_face(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {_hugging_face_name(name): array for name, array in arrays.items()}
 
 
-def pictures() -> dict[str, np.ndarray]:
-    """Draw raw RGB pictures, ``(2, height, width, 3)``, 0..255, uint8: coloured squares under noise."""
+def images() -> dict[str, np.ndarray]:
+    """Draw raw RGB images, ``(2, height, width, 3)``, 0..255, uint8: colored squares under noise."""
     drawn = {}
     for size, (height, width) in SIZES.items():
         rng = np.random.default_rng([SEED, height, width])
@@ -77,7 +77,7 @@ def digest(arrays: dict[str, np.ndarray]) -> str:
 
 
 def samples(feature_map: np.ndarray) -> np.ndarray:
-    """Pick values of each picture all over its feature map, ``(batch, ...)`` with channels last, ``(batch, 64)``."""
+    """Pick values of each image all over its feature map, ``(batch, ...)`` with channels last, ``(batch, 64)``."""
     flat = feature_map.reshape(len(feature_map), -1)
     return flat[:, np.arange(SAMPLES) * 9973 % flat.shape[1]]  # a prime, so that channels and places both change
 
@@ -86,7 +86,7 @@ def _unit(conv: str, norm: str, shape: tuple[int, int, int, int]) -> dict[str, n
     """Draw a convolution and its batch norm so that what they are given keeps its size.
 
     Nearly half of the variances are smaller than the epsilon that is added to them: with all of them near one, nobody
-    would notice another epsilon. No filter answers to a constant: with random filters that do, all pictures look alike
+    would notice another epsilon. No filter answers to a constant: with random filters that do, all images look alike
     after fifty layers.
     """
     out, fan_in = shape[0], shape[1] * shape[2] * shape[3]
@@ -182,7 +182,7 @@ _OPERATORS: list[torch.library.Library] = []  # they last as long as the library
 def run(
     network: torch.nn.Module, stages: list[torch.nn.Module], pixels: np.ndarray, dtype: str
 ) -> tuple[list[np.ndarray], np.ndarray]:
-    """Normalise raw RGB as the three publishers do, run, and return every stage's end (channels last) and logits."""
+    """Normalize raw RGB as the three publishers do, run, and return every stage's end (channels last) and logits."""
     import torch
 
     network.to(getattr(torch, dtype)).eval()
@@ -215,7 +215,7 @@ def main() -> None:
     """Run the three networks and write the file, if they agree."""
     from importlib.metadata import version
 
-    arrays, drawn = state_dict(), pictures()
+    arrays, drawn = state_dict(), images()
     golden = {"digest": digest(arrays | drawn)}
     golden["made_with"] = ", ".join(f"{name} {version(name)}" for name in ("numpy", "torch", *NETWORKS))
     networks = {name: build(arrays) for name, build in NETWORKS.items()}

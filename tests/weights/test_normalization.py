@@ -6,19 +6,19 @@ import keras
 import numpy as np
 import pytest
 
+from factories import noise, raises
 from resnet50.weights import NORMALIZATIONS, normalize
 from resnet50.weights.normalization import model_normalization
 
 
 @pytest.fixture
 def pixels() -> np.ndarray:
-    rng = np.random.default_rng(3)
-    pixels = rng.integers(0, 256, (2, 5, 7, 3), dtype="uint8")
+    pixels = noise(2, 5, 7, 3, seed=3)
     pixels[0, 0, 0], pixels[0, 0, 1] = 0, 255
     return pixels
 
 
-def normalised(pixels: np.ndarray, name: str, *, dtype: str = "float32") -> np.ndarray:
+def normalized(pixels: np.ndarray, name: str, *, dtype: str = "float32") -> np.ndarray:
     x = keras.Input((None, None, pixels.shape[-1]), dtype=dtype)
     return np.asarray(keras.Model(x, normalize(x, name))(pixels))
 
@@ -47,7 +47,7 @@ FORMULAS = {"symmetric": symmetric_formula, "unit": unit_formula, "caffe": caffe
 @pytest.mark.parametrize("name", ["symmetric", "unit", "caffe", "torch"])
 @pytest.mark.parametrize("given", ["uint8", "float32"])
 def test_each_row_is_its_formula(name, given, pixels):
-    actual = normalised(pixels.astype(given), name, dtype=given)
+    actual = normalized(pixels.astype(given), name, dtype=given)
     expected = FORMULAS[name](pixels)
     np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-5)
     assert actual.dtype == np.float32
@@ -55,13 +55,13 @@ def test_each_row_is_its_formula(name, given, pixels):
 
 
 def test_symmetric_goes_from_minus_one_to_one(pixels):
-    actual = normalised(pixels, "symmetric")
+    actual = normalized(pixels, "symmetric")
     assert (actual.min(), actual.max()) == (-1, 1)
 
 
 def test_caffe_is_what_keras_applications_does(pixels):
     theirs = keras.applications.resnet.preprocess_input(pixels.astype("float32").copy())  # it works in place
-    np.testing.assert_allclose(normalised(pixels, "caffe"), theirs, rtol=1e-6, atol=1e-4)
+    np.testing.assert_allclose(normalized(pixels, "caffe"), theirs, rtol=1e-6, atol=1e-4)
 
 
 def test_there_is_a_formula_for_every_row():
@@ -71,7 +71,7 @@ def test_there_is_a_formula_for_every_row():
 @pytest.mark.parametrize("name", ["symmetric", "unit", "caffe", "torch"])
 def test_pixels_are_not_changed_in_place(name, pixels):
     floats = pixels.astype("float32")
-    normalised(floats, name)
+    normalized(floats, name)
     np.testing.assert_array_equal(floats, pixels)
 
 
@@ -88,7 +88,7 @@ def test_it_is_computed_in_float32_under_mixed_precision(name, given, pixels):
     np.testing.assert_allclose(actual, FORMULAS[name](pixels), rtol=1e-5, atol=1e-5)
 
 
-# means of three channels and of three deviations, in grey levels
+# means of three channels and of three deviations, in gray levels
 AVERAGES = {
     "unit": (0, 255),
     "symmetric": (127.5, 127.5),
@@ -100,9 +100,9 @@ AVERAGES = {
 @pytest.mark.parametrize("name", ["symmetric", "unit", "caffe", "torch"])
 @pytest.mark.parametrize("channels", [1, 2, 4, 5])
 def test_other_channels_get_the_average_and_keep_their_order(name, channels):
-    pixels = np.random.default_rng(4).integers(0, 256, (2, 5, 7, channels)).astype("float32")
+    pixels = noise(2, 5, 7, channels, seed=4).astype("float32")
     mean, deviation = AVERAGES[name]
-    np.testing.assert_allclose(normalised(pixels, name), (pixels - mean) / deviation, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(normalized(pixels, name), (pixels - mean) / deviation, rtol=1e-4, atol=1e-4)
 
 
 def graph(channels: int, *layers) -> keras.Model:
@@ -138,6 +138,5 @@ def test_what_is_no_row_is_not_taken_for_one(layers, expected):
 
 @pytest.mark.parametrize("name", ["zscore", "", None])
 def test_an_unknown_row_is_refused_with_the_names_of_those_there_are(name):
-    message = rf"normalization must be one of symmetric, unit, caffe, torch, got {name!r}\."
-    with pytest.raises(ValueError, match=message):
+    with raises(ValueError, "normalization", *FORMULAS, repr(name)):
         normalize(keras.Input((8, 8, 3)), name)

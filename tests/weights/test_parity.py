@@ -1,7 +1,7 @@
 """Weights of the PyTorch world mean the same here, to the logits; without PyTorch, and beside it where it is installed.
 
 golden.npz holds what transformers', torchvision's and timm's ResNet-50 answered under random weights; make_golden.py
-made it, and draws the same weights and pictures here. Everything is the whole network: only that one is published.
+made it, and draws the same weights and images here. Everything is the whole network: only that one is published.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ import keras
 import numpy as np
 import pytest
 
-from resnet50.model import build_resnet50
+from factories import fill_random, noise
+from resnet50.build import build_resnet50
 from resnet50.weights import load_weights, save_weights
 
 _spec = importlib.util.spec_from_file_location("make_golden", Path(__file__).with_name("make_golden.py"))
@@ -49,7 +50,7 @@ class Network(NamedTuple):
 
 
 def network(weights: Path) -> Network:
-    """Build it around a file of weights, which alone decides conventions and normalisation."""
+    """Build it around a file of weights, which alone decides conventions and normalization."""
     classifier = build_resnet50(1000, input_shape=(None, None, 3), weights=weights)
     ends = [classifier.get_layer(name).output for name in STAGE_ENDS]
     return Network(classifier, keras.Model(classifier.inputs[0], [*ends, *classifier.outputs]))
@@ -199,8 +200,8 @@ def arrays() -> dict[str, np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def pictures() -> dict[str, np.ndarray]:
-    return make_golden.pictures()
+def images() -> dict[str, np.ndarray]:
+    return make_golden.images()
 
 
 @pytest.fixture(scope="module")
@@ -215,13 +216,13 @@ def ours(arrays, tmp_path_factory) -> Network:
     return network(write_safetensors(tmp_path_factory.mktemp("weights") / "model.safetensors", arrays))
 
 
-def test_these_are_the_weights_and_pictures_of_the_golden_numbers(arrays, pictures, golden):
-    assert make_golden.digest(arrays | pictures) == golden["digest"]
+def test_these_are_the_weights_and_images_of_the_golden_numbers(arrays, images, golden):
+    assert make_golden.digest(arrays | images) == golden["digest"]
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_golden_logits(size, ours, pictures, golden):
-    _, logits, probabilities = ours.run(pictures[size])
+def test_golden_logits(size, ours, images, golden):
+    _, logits, probabilities = ours.run(images[size])
     expected = golden[f"{size} logits"]
     assert difference(logits, expected) < TOLERANCE
     exponentials = np.exp(expected - expected.max(axis=1, keepdims=True))
@@ -229,8 +230,8 @@ def test_golden_logits(size, ours, pictures, golden):
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_golden_numbers_after_each_stage(size, ours, pictures, golden):
-    maps, _, _ = ours.run(pictures[size])
+def test_golden_numbers_after_each_stage(size, ours, images, golden):
+    maps, _, _ = ours.run(images[size])
     for name, found, mean, values in zip(
         STAGE_ENDS, maps, golden[f"{size} means"], golden[f"{size} samples"], strict=True
     ):
@@ -281,7 +282,7 @@ def theirs(request, arrays):
 
 
 def test_live_logits_and_every_value_of_every_stage(theirs, ours):
-    pixels = np.random.default_rng(8).integers(0, 256, (2, 75, 110, 3), dtype="uint8")
+    pixels = noise(2, 75, 110, 3, seed=8)
     maps, logits, _ = ours.run(pixels)
     their_maps, their_logits = make_golden.run(*theirs, pixels, "float32")
     assert difference(logits, their_logits) < TOLERANCE
@@ -312,7 +313,7 @@ def test_live_saved_weights_open_in_their_network(theirs, ours, tmp_path):
     for tensor in fresh.state_dict().values():
         tensor.zero_()
     fresh.load_state_dict(safetensors.load_file(tmp_path / "ours.safetensors"), strict=True)
-    pixels = np.random.default_rng(9).integers(0, 256, (1, 64, 83, 3), dtype="uint8")
+    pixels = noise(1, 64, 83, 3, seed=9)
     _, logits = make_golden.run(fresh, [], pixels, "float32")
     assert difference(ours.run(pixels)[1], logits) < TOLERANCE
 
@@ -321,11 +322,11 @@ def test_live_saved_weights_open_in_their_network(theirs, ours, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def keras_network(random_weights) -> keras.Model:
-    """keras.applications' network for pictures of any size, up to the logits, and no weight as it was initialised."""
+def keras_network() -> keras.Model:
+    """keras.applications' network for images of any size, up to the logits, and no weight as it was initialized."""
     anything = keras.Input((None, None, 3))
     model = keras.applications.ResNet50(weights=None, input_tensor=anything, classifier_activation=None)
-    random_weights(model, 7)
+    fill_random(model, 7)
     # variances about as small as epsilon, or another epsilon would pass
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
@@ -359,8 +360,8 @@ def published(keras_network, tmp_path_factory) -> Network:
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_logits_of_keras_applications(size, keras_network, published, pictures):
-    assert difference(published.run(pictures[size])[1], keras_logits(keras_network, pictures[size])) < TOLERANCE
+def test_logits_of_keras_applications(size, keras_network, published, images):
+    assert difference(published.run(images[size])[1], keras_logits(keras_network, images[size])) < TOLERANCE
 
 
 def test_weights_that_keras_saves_today_are_the_same(keras_network, published, tmp_path):

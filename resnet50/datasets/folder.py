@@ -1,0 +1,28 @@
+"""Your own images: a folder of class folders, a CSV table, an h5 file or a folder of CIFAR-10."""
+
+from __future__ import annotations
+
+import os
+
+from resnet50._io.fetch import Progress
+from resnet50.data.dataset import DatasetSplits
+from resnet50.data.loading import load_dataset
+from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
+
+
+def load(
+    path: str | os.PathLike[str] | None,
+    *,
+    image_size: int,
+    options: ReadOptions = DEFAULT_OPTIONS,
+    progress: Progress | None = None,
+) -> DatasetSplits:
+    """Read images from any source that `resnet50.data.loading.load_dataset` takes, which explains the arguments.
+
+    Raises:
+        FileNotFoundError: If nothing is there, or no path is given.
+        ValueError: If the source cannot be read.
+    """
+    if path is None:
+        raise FileNotFoundError("expected a folder, a CSV file or an h5 file of images, got no path.")
+    return load_dataset(path, image_size=image_size, options=options, progress=progress)

@@ -1,0 +1,89 @@
+"""Where a run's images come from: recorded with the run, and read back by every command that needs them again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from inspect import signature
+from typing import Any
+
+from resnet50._io.fetch import Progress
+from resnet50.data.dataset import DatasetSplits
+from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
+from resnet50.datasets import DATASETS
+
+
+@dataclass(frozen=True)
+class DataSource:
+    """A place of images and how they are read.
+
+    Attributes:
+        task: Key of `DATASETS`; ``"folder"`` for images of your own.
+        path: Folder or file; None for where the dataset usually is.
+        options: How they are read; only ``"folder"`` takes other than the default ones.
+
+    Raises:
+        ValueError: If there is no such dataset, or it does not take options.
+    """
+
+    task: str
+    path: str | None = None
+    options: ReadOptions = DEFAULT_OPTIONS
+
+    def __post_init__(self) -> None:
+        if self.task not in DATASETS:
+            raise ValueError(f"expected the name of a dataset, one of {', '.join(DATASETS)}, got {self.task!r}.")
+        if not self._takes_options and self.options != DEFAULT_OPTIONS:
+            raise ValueError(
+                f"{self.task}: expected no options, since it is known how this dataset is read, got "
+                f"{', '.join(self.changed_options)}; use 'folder' to read it in another way."
+            )
+
+    @property
+    def changed_options(self) -> dict[str, Any]:
+        """The options that differ from the default ones, by name."""
+        return {
+            field.name: value
+            for field in fields(ReadOptions)
+            if (value := getattr(self.options, field.name)) != field.default
+        }
+
+    @property
+    def _takes_options(self) -> bool:
+        return "options" in signature(DATASETS[self.task]).parameters
+
+    def load(self, image_size: int, *, progress: Progress | None = None) -> DatasetSplits:
+        """Read the images.
+
+        Args:
+            image_size: Height and width in pixels that every image is brought to.
+            progress: Called while images are decoded, with the number that is done and their number.
+
+        Returns:
+            The splits.
+
+        Raises:
+            FileNotFoundError: If nothing is at the path, or the dataset has no usual place and no path is given.
+            ValueError: If the images cannot be read.
+        """
+        options: dict[str, Any] = {"options": self.options} if self._takes_options else {}
+        return DATASETS[self.task](self.path, image_size=image_size, progress=progress, **options)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, ready for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> DataSource:
+        """Return the source that `to_dict` described.
+
+        Raises:
+            ValueError: If the values are not those of a source.
+        """
+        try:
+            return cls(values["task"], values["path"], ReadOptions(**values["options"]))
+        except (KeyError, TypeError) as error:
+            raise ValueError(
+                f"expected task, path and options of a data source, got {dict(values)!r}; another version of resnet50 "
+                "wrote it."
+            ) from error

@@ -1,0 +1,294 @@
+"""The signs that diagrams are made of: feature maps, operations, arrows; all lengths in inches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes
+from matplotlib.patches import Circle, FancyBboxPatch, PathPatch, Polygon
+from matplotlib.path import Path
+
+from resnet50.plots import theme
+from resnet50.plots.diagrams.network import Operation, Shape, describe, is_a, is_relu
+
+HEIGHT = 0.98
+"""Height of an operation."""
+
+STRIP = 0.28
+"""Width of an operation that is not a convolution."""
+
+RADIUS = 0.19
+"""Radius of an addition."""
+
+HEAD = 0.11
+"""Length and width of an arrow's head."""
+
+SLANT = 0.38
+"""How far a slab's receding edges run to the right and up, as a share of their length."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How large to draw a feature map, against the largest of a figure.
+
+    Attributes:
+        image_size: Side in pixels of the largest map.
+        channels: Most channels of a map.
+        height: Inches of the largest side.
+        depth: What a width is drawn shorter by than a height, 0..1.
+        thickness: Inches of the most channels.
+        power: What ratios are raised to, 0..1, so that 2 pixels can still be seen beside 64.
+    """
+
+    side: float
+    channels: int
+    height: float
+    depth: float
+    thickness: float
+    power: float
+
+    @classmethod
+    def fit(cls, shapes: Iterable[Shape], *, height: float, depth: float, thickness: float, power: float) -> Scale:
+        """Return the scale for a figure of these maps."""
+        maps = [shape for shape in shapes if shape.sides]
+        side = max(max(shape.extent) for shape in maps)
+        return cls(side, max(shape.channels for shape in maps), height, depth, thickness, power)
+
+    def size(self, shape: Shape) -> tuple[float, float, float]:
+        """Return height, depth and thickness in inches."""
+        rows, columns = (self.height * (side / self.side) ** self.power for side in shape.extent)
+        return rows, columns * self.depth, max(0.07, self.thickness * (shape.channels / self.channels) ** self.power)
+
+
+def draw_slab(
+    axes: Axes, left: float, middle: float, size: tuple[float, float, float], color: str, *, strength: float = 0.62
+) -> float:
+    """Draw a feature map as a slab seen from the side.
+
+    Args:
+        axes: Canvas.
+        left: Where the slab begins.
+        middle: Height at which the path enters and leaves.
+        size: Height, depth (for the map's width) and thickness (for its channels).
+        color: Of its faces.
+        strength: Share of that color in the front, the rest being white, 0..1.
+
+    Returns:
+        Where the slab ends.
+    """
+    height, depth, thickness = size
+    run = depth * SLANT
+    bottom = middle - (height + run) / 2
+    front = [(left, bottom), (left + thickness, bottom), (left + thickness, bottom + height), (left, bottom + height)]
+    top = [front[3], front[2], (front[2][0] + run, front[2][1] + run), (front[3][0] + run, front[3][1] + run)]
+    side = [front[1], front[2], top[2], (front[1][0] + run, front[1][1] + run)]
+    for corners, share in ((front, strength), (top, strength * 0.6), (side, min(1, strength * 1.35))):
+        axes.add_patch(
+            Polygon(
+                corners,
+                facecolor=theme.tint(color, share),
+                edgecolor=theme.shade(color, 0.6),
+                linewidth=0.8,
+                joinstyle="round",
+                zorder=3,
+            )
+        )
+    return left + thickness + run
+
+
+def slab_width(size: tuple[float, float, float]) -> float:
+    """Return how far a slab of this height, depth and thickness reaches to the right."""
+    return size[2] + size[1] * SLANT
+
+
+def draw_operations(axes: Axes, left: float, middle: float, operations: Sequence[Operation]) -> float:
+    """Draw operations that follow each other as one box with a cell for each.
+
+    Returns:
+        Where the box ends.
+    """
+    widths = [_width(operation) for operation in operations]
+    outline = FancyBboxPatch(
+        (left, middle - HEIGHT / 2),
+        sum(widths),
+        HEIGHT,
+        boxstyle="round,pad=0,rounding_size=0.09",
+        facecolor="none",
+        edgecolor=theme.INK,
+        linewidth=1.1,
+        zorder=5,
+    )
+    axes.add_patch(outline)
+    for operation, width in zip(operations, widths, strict=True):
+        cell = Polygon(
+            [
+                (left, middle - HEIGHT / 2),
+                (left + width, middle - HEIGHT / 2),
+                (left + width, middle + HEIGHT / 2),
+                (left, middle + HEIGHT / 2),
+            ],
+            facecolor=theme.tint(_color(operation), 0.45),
+            edgecolor="none",
+            zorder=3,
+        )
+        axes.add_patch(cell)
+        cell.set_clip_path(outline)
+        if operation is not operations[0]:
+            ends = [middle - HEIGHT / 2, middle + HEIGHT / 2]
+            axes.plot([left, left], ends, color=theme.INK, linewidth=0.6, zorder=4)
+        if is_a(operation, "Conv2D"):
+            theme.write(axes, left + width / 2, middle + 0.16, "conv", size=theme.SMALL, color=theme.MUTED, zorder=6)
+            theme.write(axes, left + width / 2, middle - 0.11, describe(operation), weight="bold", zorder=6)
+        else:
+            label = describe(operation)
+            theme.write(axes, left + width / 2, middle, label, size=theme.SMALL, rotation=90, zorder=6)
+        left += width
+    return left
+
+
+def draw_panel(axes: Axes, span: tuple[float, float], rise: tuple[float, float], color: str) -> None:
+    """Draw a pale background from left to right and from bottom to top."""
+    (left, right), (bottom, top) = span, rise
+    axes.add_patch(
+        FancyBboxPatch(
+            (left, bottom),
+            right - left,
+            top - bottom,
+            boxstyle="round,pad=0,rounding_size=0.14",
+            facecolor=theme.tint(color, 0.09),
+            edgecolor="none",
+            zorder=0,
+        )
+    )
+
+
+def draw_plus(axes: Axes, left: float, middle: float) -> float:
+    """Draw an addition: a plus in a circle.
+
+    Returns:
+        Where the circle ends.
+    """
+    center = left + RADIUS
+    axes.add_patch(Circle((center, middle), RADIUS, facecolor="white", edgecolor=theme.INK, linewidth=1.4, zorder=4))
+    arm = RADIUS * 0.55
+    axes.plot([center - arm, center + arm], [middle, middle], color=theme.INK, linewidth=1.6, zorder=5)
+    axes.plot([center, center], [middle - arm, middle + arm], color=theme.INK, linewidth=1.6, zorder=5)
+    return left + 2 * RADIUS
+
+
+def draw_arrow(axes: Axes, left: float, middle: float, length: float, color: str = theme.INK) -> float:
+    """Draw an arrow to the right.
+
+    Returns:
+        Where its head ends.
+    """
+    draw_line(axes, [(left, middle), (left + length, middle)], color=color)
+    return left + length
+
+
+def draw_line(
+    axes: Axes,
+    points: Sequence[tuple[float, float]],
+    *,
+    color: str,
+    radius: float = 0.0,
+    width: float = 1.8,
+    head: bool = True,
+) -> None:
+    """Draw a line of horizontal and vertical parts, whose bends are rounded and whose end may have a head."""
+    vertices, codes = [points[0]], [Path.MOVETO]
+    for before, corner, after in zip(points, points[1:], points[2:], strict=False):
+        vertices += [_towards(corner, before, radius), corner, _towards(corner, after, radius)]
+        codes += [Path.LINETO, Path.CURVE3, Path.CURVE3]
+    path = Path([*vertices, _towards(points[-1], vertices[-1], HEAD * 0.6 if head else 0)], [*codes, Path.LINETO])
+    axes.add_patch(PathPatch(path, facecolor="none", edgecolor=color, linewidth=width, capstyle="butt", zorder=2))
+    if head:
+        (x, y), (from_x, from_y) = points[-1], vertices[-1]
+        along = ((x > from_x) - (x < from_x), (y > from_y) - (y < from_y))
+        across = (-along[1], along[0])
+        back = (x - HEAD * along[0], y - HEAD * along[1])
+        corners = [(back[0] + sign * HEAD / 2 * across[0], back[1] + sign * HEAD / 2 * across[1]) for sign in (1, -1)]
+        axes.add_patch(Polygon([points[-1], *corners], facecolor=color, edgecolor="none", zorder=2))
+
+
+def draw_vector(axes: Axes, left: float, middle: float, height: float, color: str) -> float:
+    """Draw a vector as a thin upright bar.
+
+    Returns:
+        Where it ends.
+    """
+    width = 0.09
+    axes.add_patch(
+        FancyBboxPatch(
+            (left, middle - height / 2),
+            width,
+            height,
+            boxstyle="round,pad=0,rounding_size=0.04",
+            facecolor=theme.tint(color, 0.62),
+            edgecolor=theme.shade(color, 0.6),
+            linewidth=0.8,
+            zorder=3,
+        )
+    )
+    return left + width
+
+
+def draw_classes(axes: Axes, left: float, middle: float, count: int, color: str) -> float:
+    """Draw a column of circles, one for a class, and three dots where there are more than seven.
+
+    Returns:
+        Where the column ends.
+    """
+    radius, pitch = 0.075, 0.21
+    rows = min(count, 7)
+    for row in range(rows):
+        center = (left + radius, middle + ((rows - 1) / 2 - row) * pitch)
+        if count > rows and row == rows - 2:
+            for step in (-0.055, 0, 0.055):
+                axes.add_patch(Circle((center[0], center[1] + step), 0.014, facecolor=theme.INK, edgecolor="none"))
+            continue
+        face, edge = theme.tint(color, 0.62), theme.shade(color, 0.6)
+        axes.add_patch(Circle(center, radius, facecolor=face, edgecolor=edge, linewidth=0.8, zorder=3))
+    return left + 2 * radius
+
+
+def draw_hop(axes: Axes, span: tuple[float, float], rise: tuple[float, float], *, projected: bool) -> None:
+    """Draw a shortcut that leaves the path, passes over a block and comes back; a square on it is a convolution."""
+    (left, right), (bottom, top) = span, rise
+    line = [(left, bottom), (left, top), (right, top), (right, bottom)]
+    draw_line(axes, line, color=theme.SHORTCUT, radius=0.12, width=1.4, head=False)
+    if projected:
+        draw_projection(axes, (left + right) / 2, top)
+
+
+def draw_projection(axes: Axes, x: float, y: float) -> None:
+    """Draw the square that stands for the convolution of a shortcut."""
+    half = 0.065
+    corners = [(x - half, y - half), (x + half, y - half), (x + half, y + half), (x - half, y + half)]
+    axes.add_patch(Polygon(corners, facecolor="white", edgecolor=theme.SHORTCUT, linewidth=1.6, zorder=4))
+
+
+def draw_joint(axes: Axes, x: float, y: float) -> None:
+    """Draw the dot at which shortcuts leave the path and come back to it."""
+    axes.add_patch(Circle((x, y), 0.042, facecolor=theme.SHORTCUT, edgecolor="white", linewidth=0.8, zorder=4))
+
+
+def _towards(start: tuple[float, float], end: tuple[float, float], distance: float) -> tuple[float, float]:
+    length = ((end[0] - start[0]) ** 2 + (end[1] - start[1]) ** 2) ** 0.5
+    share = min(distance, length / 2) / length if length else 0
+    return start[0] + share * (end[0] - start[0]), start[1] + share * (end[1] - start[1])
+
+
+def _width(operation: Operation) -> float:
+    if is_a(operation, "Conv2D"):
+        return theme.text_width(describe(operation), theme.NORMAL, "bold") + 0.18
+    return STRIP
+
+
+def _color(operation: Operation) -> str:
+    if is_a(operation, "Conv2D"):
+        return theme.CONVOLUTION
+    if is_a(operation, "BatchNormalization"):
+        return theme.NORMALIZATION
+    return theme.ACTIVATION if is_relu(operation) else theme.OTHER

@@ -1,0 +1,156 @@
+"""Sheets of images: what a data set holds, and what a model says of it."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from resnet50.data.dataset import Dataset
+from resnet50.plots import theme
+
+# Inches, all of them.
+NARROW, WIDE = 1.05, 1.8  # an image is as wide as its text needs, between these
+SHEET = 9.7
+CAPTION = 0.58
+GAP = 0.12
+MARGIN = 0.22
+HEAD = 0.75
+
+TEXT = theme.SMALL
+
+
+def draw_contact_sheet(dataset: Dataset, *, rows: int = 4, title: str | None = None) -> Figure:
+    """Draw the first images of each class, a column for a class.
+
+    Args:
+        dataset: Images, uint8 ``(n, height, width, 3)``, 0..255.
+        rows: Images of each class; a class that has fewer leaves gaps.
+        title: Title; None for the data set's name and how many images and classes it has.
+
+    Returns:
+        Figure of 1.2 inches or a little more per class.
+
+    Raises:
+        ValueError: If ``rows`` is not positive.
+    """
+    if rows < 1:
+        raise ValueError(f"rows must be at least 1, got {rows}.")
+    names = dataset.class_names
+    title = f"{dataset.name}: {len(dataset):,} images, {len(names)} classes" if title is None else title
+    wide, high = size = _size(dataset, max(theme.text_width(name, theme.NORMAL, "bold") for name in names))
+    width = max(2 * MARGIN + len(names) * (wide + GAP) - GAP, _title_width(title))
+    top = MARGIN + rows * (high + GAP) - GAP
+    figure, axes = theme.new_canvas(width, top + 0.26 + HEAD)
+    _write_title(axes, title)
+    for column, name in enumerate(names):
+        x = MARGIN + column * (wide + GAP)
+        label = _fitting(name, wide, theme.NORMAL, "bold")
+        theme.write(axes, x + wide / 2, top + 0.13, label, weight="bold")
+        chosen = np.flatnonzero(dataset.labels == column)[:rows]
+        for row in range(rows):
+            corner = (x, top - high - row * (high + GAP))
+            if row < len(chosen):
+                theme.draw_image(axes, dataset.images[chosen[row]], corner, size)
+            else:
+                _draw_frame(axes, corner, size, theme.FAINT, linestyle=":")
+    return figure
+
+
+def draw_predictions(
+    dataset: Dataset, probabilities: np.ndarray, *, title: str, limit: int = 24, beside: np.ndarray | None = None
+) -> Figure:
+    """Draw images with their true class and what the model says; a wrong answer is framed and crossed.
+
+    Args:
+        dataset: Images, uint8 ``(n, height, width, 3)``, 0..255; pass ``split.take(...)`` for a selection.
+        probabilities: What the model says of each, ``(n, classes)``, 0..1.
+        title: What the selection is, such as ``"SIGNS: the mistakes"``.
+        limit: Most images to draw; the first ones are.
+        beside: A second image to stand to the right of each, such as where the model looks, uint8
+            ``(n, height, width, 3)``; the name of the file then stands under it.
+
+    Returns:
+        Figure with up to eight images in a row; says so if there are none.
+
+    Raises:
+        ValueError: If the probabilities or second images do not fit the split, or ``limit`` is not positive.
+    """
+    probabilities = np.asarray(probabilities)
+    if beside is not None and beside.shape != dataset.images.shape:
+        raise ValueError(f"{dataset.name}: expected images of shape {dataset.images.shape}, got {beside.shape}.")
+    if probabilities.shape != (len(dataset), len(dataset.class_names)):
+        raise ValueError(
+            f"{dataset.name}: expected probabilities of shape ({len(dataset)}, {len(dataset.class_names)}), "
+            f"got {probabilities.shape}."
+        )
+    if limit < 1:
+        raise ValueError(f"limit must be at least 1, got {limit}.")
+    shown = min(len(dataset), limit)
+    title = title if shown == len(dataset) else f"{title} (the first {shown} of {len(dataset):,})"
+    if not shown:
+        figure, axes = theme.new_canvas(_title_width(title), HEAD + 0.4)
+        _write_title(axes, title)
+        theme.write(axes, MARGIN, 0.35, "no images", ha="left", color=theme.MUTED)
+        return figure
+    wide, high = size = _size(dataset, max(theme.text_width(f"✗ {name}, 100%", TEXT) for name in dataset.class_names))
+    step = wide + GAP if beside is None else 2 * (wide + GAP)
+    columns = min(shown, int(SHEET / step))
+    rows = -(-shown // columns)
+    width = max(2 * MARGIN + columns * step - GAP, _title_width(title))
+    figure, axes = theme.new_canvas(width, rows * (high + CAPTION) + HEAD)
+    _write_title(axes, title)
+    for index in range(shown):
+        row, column = divmod(index, columns)
+        x, y = corner = (MARGIN + column * step, (rows - row) * (high + CAPTION) - high)
+        said, true = int(probabilities[index].argmax()), int(dataset.labels[index])
+        color = theme.ACTIVATION if said == true else theme.WRONG
+        theme.draw_image(axes, dataset.images[index], corner, size)
+        if said != true:
+            _draw_frame(axes, corner, size, color, linewidth=2.5)
+            truth = _fitting(f"true: {dataset.class_names[true]}", wide, TEXT)
+            theme.write(axes, x, y - 0.32, truth, size=TEXT, ha="left", color=theme.MUTED)
+        mark, share = "✓" if said == true else "✗", f", {probabilities[index, said]:.0%}"
+        answer = _fitting(f"{mark} {dataset.class_names[said]}", wide - theme.text_width(share, TEXT) - 0.05, TEXT)
+        theme.write(axes, x, y - 0.14, answer + share, size=TEXT, ha="left", color=theme.shade(color, 0.85))
+        if beside is not None:
+            right = x + wide + GAP / 3
+            theme.draw_image(axes, beside[index], (right, y), size)
+            source = PurePosixPath(dataset.paths[index]).name
+            name = _fitting(source[::-1], wide, TEXT)[::-1]  # its end tells it from others
+            theme.write(axes, right, y - 0.14, name, size=TEXT, ha="left", color=theme.MUTED)
+    return figure
+
+
+def _size(dataset: Dataset, text: float) -> tuple[float, float]:
+    """Return width and height of an image under which a text of this width shall fit."""
+    wide = min(max(NARROW, text), WIDE)
+    rows, columns = dataset.images.shape[1:3]
+    return wide, wide * rows / columns
+
+
+def _draw_frame(axes: Axes, corner: tuple[float, float], size: tuple[float, float], color: str, **options: Any) -> None:
+    axes.add_patch(Rectangle(corner, *size, facecolor="none", edgecolor=color, **options))
+
+
+def _write_title(axes: Axes, title: str) -> None:
+    theme.write(axes, MARGIN, axes.get_ylim()[1] - 0.34, title, size=theme.LARGE, ha="left", weight="bold")
+
+
+def _title_width(title: str) -> float:
+    return 2 * MARGIN + theme.text_width(title, theme.LARGE, "bold")
+
+
+def _fitting(text: str, width: float, size: float, weight: str = "normal") -> str:
+    """Return the text, or its beginning and an ellipsis, at most so many inches wide."""
+    full = theme.text_width(text, size, weight)
+    if full <= width:
+        return text
+    length = min(len(text), int(len(text) * width / full) + 3)
+    while length > 1 and theme.text_width(theme.shortened(text, length), size, weight) > width:
+        length -= 1
+    return theme.shortened(text, length)

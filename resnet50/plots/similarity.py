@@ -1,0 +1,98 @@
+"""How much like people a network sees, dimension by dimension, beside what chance gives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from resnet50.metrics.similarity import Agreement, Correlation, Similarity
+from resnet50.plots import theme
+
+_ROW, _PANEL, _GAP = 0.36, 3.1, 0.38  # inches
+_LEVEL = 0.05
+
+
+def draw_similarity(similarity: Similarity, names: Sequence[str], *, title: str) -> Figure:
+    """Draw the correlation with the human space overall and along each dimension, a panel for each alignment.
+
+    Args:
+        similarity: What was found.
+        names: Name of each dimension.
+        title: Which network was compared, on what.
+
+    Returns:
+        Figure in which a dot is a correlation, hollow where its p is 0.05 or more, and a gray bar is where 95 % of the
+        shuffled ones lie, with a line at their mean.
+
+    Raises:
+        ValueError: If there is not a name for each dimension.
+    """
+    fitted, held_out, realigned = similarity.fitted, similarity.held_out, similarity.realigned
+    panels = (
+        (f"{fitted.images} aligned on themselves", fitted, theme.TRAINING),
+        (f"{held_out.images} others, aligned as these", held_out, theme.VALIDATION),
+        (f"the {realigned.images} aligned on themselves", realigned, theme.TRAINING),
+    )
+    count = len(fitted.dimensions)
+    if len(names) != count:
+        raise ValueError(f"expected a name for each of {count} dimensions, got {len(names)}.")
+    words = ["overall", *(f"{number} {name}" for number, name in enumerate(names, start=1))]
+    left = 0.4 + max(theme.text_width(word, theme.SMALL) for word in words)
+    bottom, high, top = 0.95, (len(words) + 0.6) * _ROW, 1.05
+    width = max(left + len(panels) * (_PANEL + _GAP), 0.5 + theme.text_width(title, theme.LARGE, "bold"))
+    height = bottom + high + top
+    figure, canvas = theme.new_canvas(width, height)
+    theme.write(canvas, 0.25, height - 0.34, title, size=theme.LARGE, ha="left", weight="bold")
+    shown = [each for _, agreement, _ in panels for each in _correlations(agreement)]
+    low = min(-0.25, *(min(each.value, each.band[0]) - 0.05 for each in shown))
+    for index, (heading, agreement, color) in enumerate(panels):
+        x = left + index * (_PANEL + _GAP)
+        axes = figure.add_axes((x / width, bottom / height, _PANEL / width, high / height))
+        _style(axes, low, len(words))
+        theme.write(canvas, x, bottom + high + 0.2, heading, ha="left", weight="bold", size=theme.SMALL)
+        for row, correlation in enumerate(_correlations(agreement)):
+            _draw(axes, _place(row), correlation, color, bold=row == 0)
+    for row, word in enumerate(words):
+        y = bottom + high * (1 - (_place(row) + 0.5) / (len(words) + 0.6))
+        weight = "bold" if row == 0 else "normal"
+        theme.write(canvas, left - 0.15, y, word, size=theme.SMALL, ha="right", weight=weight)
+    note = f"● correlation, ○ where p ≥ {_LEVEL:g}; gray: 95 % of {similarity.permutations:,} shuffles, and their mean"
+    theme.write(canvas, left, 0.25, note, size=theme.SMALL, ha="left", color=theme.MUTED)
+    return figure
+
+
+def _correlations(agreement: Agreement) -> tuple[Correlation, ...]:
+    return (agreement.overall, *agreement.dimensions)
+
+
+def _place(row: int) -> float:
+    return row if row == 0 else row + 0.6  # overall stands apart
+
+
+def _style(axes: Axes, low: float, rows: int) -> None:
+    theme.style_axes(axes, grid="x")
+    axes.axvline(0, color=theme.OTHER, linewidth=1)
+    axes.set(xlim=(low, 1), ylim=(rows + 0.1, -0.5), yticks=[])
+    axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "", "0.5", "", "1"])
+    axes.tick_params(length=0)
+    theme.write_below(axes, "correlation")
+
+
+def _draw(axes: Axes, y: float, correlation: Correlation, color: str, *, bold: bool) -> None:
+    low, high = correlation.band
+    axes.barh(y, high - low, left=low, height=0.52, color=theme.FAINT)
+    axes.plot([correlation.chance] * 2, [y - 0.26, y + 0.26], color=theme.OTHER, linewidth=1.5)
+    found = correlation.p < _LEVEL
+    axes.plot(
+        [correlation.value], [y], marker="o", markersize=9 if bold else 7, color=color, clip_on=False,
+        markerfacecolor=color if found else "white", markeredgewidth=1.6, linestyle="none",
+    )  # fmt: skip
+    right = correlation.value < 0.72
+    words = f"{correlation.value:z.2f}".replace("-", "\N{MINUS SIGN}")
+    axes.annotate(
+        words, (correlation.value, y), (9 if right else -9, 0), textcoords="offset points",
+        fontsize=theme.SMALL, color=theme.shade(color, 0.85), family=theme.FONT,
+        weight="bold" if bold else "normal", ha="left" if right else "right", va="center",
+    )  # fmt: skip

@@ -1,0 +1,128 @@
+"""The colors, sizes and small helpers that make every figure look like the others."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, Literal
+
+import numpy as np
+from matplotlib import colors
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.textpath import TextPath
+
+INK = "#1f2933"
+"""Text and lines."""
+
+MUTED = "#66727f"
+"""Text and lines of second rank."""
+
+FAINT = "#dde2e8"
+"""Grids and frames."""
+
+# Hues by Paul Tol and by Okabe and Ito, softened; told apart with any color vision.
+TRAINING = "#3b6fa8"
+VALIDATION = "#d9731a"
+WRONG = "#b8371f"
+SHORTCUT = "#c2571a"
+
+CONVOLUTION = "#4a7fb5"
+NORMALIZATION = "#d9b44a"
+ACTIVATION = "#3f9c8f"
+OTHER = "#98a3af"
+FEATURES = "#8494a7"
+
+STAGES = ("#4a7fb5", "#3f9c8f", "#d0a02e", "#b5658c")
+"""Colors of the stages, in their order; a fifth stage starts over."""
+
+FONT = "DejaVu Sans"
+"""Comes with matplotlib, so that figures are the same on every machine."""
+
+SMALL, NORMAL, LARGE = 10.5, 12.0, 17.0
+"""Sizes of text in points: labels, what is read first, titles."""
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """Return an empty white figure of this size in inches."""
+    return Figure(figsize=(width, height), facecolor="white")
+
+
+def new_canvas(width: float, height: float) -> tuple[Figure, Axes]:
+    """Return a white figure and axes that fill it, in which a unit is an inch and text cannot outgrow its box."""
+    figure = new_figure(width, height)
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set(xlim=(0, width), ylim=(0, height))
+    axes.set_axis_off()
+    return figure, axes
+
+
+def write(place: Axes | Figure, x: float, y: float, text: str, *, size: float = NORMAL, **options: Any) -> None:
+    """Write a text, centerd unless the options say otherwise; a dollar sign in a class name stays one."""
+    text = drawable(text)
+    style: dict[str, Any] = {"ha": "center", "va": "center", "color": INK, "family": FONT} | options
+    place.text(x, y, text, fontsize=size, parse_math=False, **style)
+
+
+def style_axes(axes: Axes, *, grid: Literal["x", "y"] = "y") -> None:
+    """Give a panel faint lines across the values, which are on the axis ``grid``, and a frame of two sides or one."""
+    open_sides = ["top", "right"] if grid == "y" else ["top", "right", "left"]
+    axes.set_facecolor("white")
+    axes.spines[open_sides].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(OTHER)
+    axes.grid(axis=grid, color=FAINT, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.tick_params(labelsize=SMALL, colors=MUTED, labelfontfamily=FONT)
+
+
+def write_title(axes: Axes, text: str, *, size: float = NORMAL) -> None:
+    """Write what a panel shows above its left end."""
+    axes.set_title(text, fontsize=size, color=INK, family=FONT, loc="left")
+
+
+def write_below(axes: Axes, text: str) -> None:
+    """Write what the horizontal axis of a panel stands for."""
+    axes.set_xlabel(text, fontsize=SMALL, color=MUTED, family=FONT)
+
+
+def draw_image(
+    axes: Axes, image: np.ndarray, corner: tuple[float, float], size: tuple[float, float], **options: Any
+) -> None:
+    """Draw pixels from the lower left corner on, as wide and high as told; the axes' limits stay what they are."""
+    (left, bottom), (width, height) = corner, size
+    limits = axes.get_xlim(), axes.get_ylim()
+    axes.imshow(image, extent=(left, left + width, bottom, bottom + height), aspect="auto", **options)
+    axes.set(xlim=limits[0], ylim=limits[1])  # imshow moves them to the image
+
+
+@lru_cache(maxsize=4096)
+def text_width(text: str, size: float, weight: str = "normal") -> float:
+    """Return the width in inches of the widest line of a text."""
+    if not text.strip():
+        return 0.0
+    font, text = FontProperties(family=FONT, weight=weight), drawable(text)
+    points = max(TextPath((0, 0), line, size=size, prop=font).get_extents().width for line in text.split("\n"))
+    return float(points) / 72 * 1.03  # small pixels make letters wider
+
+
+def drawable(text: str) -> str:
+    """Return the text with a box for each character that the font does not have, or that is none (file names)."""
+    font = get_font(findfont(FontProperties(family=FONT)))
+    return "".join(one if one == "\n" or font.get_char_index(ord(one)) else "\u25a1" for one in text)
+
+
+def shortened(text: str, length: int) -> str:
+    """Return the text, or its beginning and an ellipsis, in at most so many characters."""
+    return text if len(text) <= length else text[: length - 1].rstrip() + "…"
+
+
+def tint(color: str, share: float) -> tuple[float, float, float]:
+    """Mix a color with white: a ``share`` of 0 is white, 1 is the color itself."""
+    red, green, blue = (1 - share * (1 - part) for part in colors.to_rgb(color))
+    return red, green, blue
+
+
+def shade(color: str, share: float) -> tuple[float, float, float]:
+    """Mix a color with black: a ``share`` of 0 is black, 1 is the color itself."""
+    red, green, blue = (share * part for part in colors.to_rgb(color))
+    return red, green, blue

@@ -1,0 +1,235 @@
+import fcntl
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import h5py
+import pytest
+
+from factories import raises
+from resnet50._io.files import atomic_folder, atomic_path, open_h5, write_text
+
+
+def names(folder):
+    return sorted(entry.name for entry in folder.iterdir())
+
+
+def test_the_file_is_there_after_the_block(tmp_path):
+    target = tmp_path / "a.txt"
+    with atomic_path(target) as temporary:
+        temporary.write_text("new")
+        assert temporary.parent == tmp_path
+        assert not target.exists()
+    assert target.read_text() == "new"
+    assert names(tmp_path) == ["a.txt"]
+
+
+def test_replaces_only_at_the_end(tmp_path):
+    target = tmp_path / "a.txt"
+    target.write_text("old")
+    with atomic_path(str(target)) as temporary:
+        temporary.write_text("new")
+        assert target.read_text() == "old"
+    assert target.read_text() == "new"
+
+
+def test_a_writer_may_replace_the_temporary_file(tmp_path):
+    with atomic_path(tmp_path / "a.txt") as temporary:
+        (tmp_path / "own").write_text("new")
+        (tmp_path / "own").replace(temporary)
+    assert names(tmp_path) == ["a.txt"]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+@pytest.mark.parametrize("old", [None, "old"])
+def test_an_error_leaves_all_as_it_was(tmp_path, error, old):
+    target = tmp_path / "a.txt"
+    if old:
+        target.write_text(old)
+    with pytest.raises(error, match="stop"), atomic_path(target) as temporary:
+        temporary.write_text("half")
+        raise error("stop")
+    assert names(tmp_path) == (["a.txt"] if old else [])
+    if old:
+        assert target.read_text() == old
+
+
+def test_makes_the_folder(tmp_path):
+    with atomic_path(tmp_path / "b" / "c" / "a.txt") as temporary:
+        temporary.write_text("new")
+    assert (tmp_path / "b" / "c" / "a.txt").read_text() == "new"
+
+
+@pytest.mark.parametrize(
+    ("name", "suffix"),
+    [("a.weights.h5", ".weights.h5"), ("a.keras", ".keras"), ("a", ""), (".hidden", ".hidden"), ("a b.c.d", ".c.d")],
+)
+def test_keeps_the_whole_suffix(tmp_path, name, suffix):
+    with atomic_path(tmp_path / name) as temporary:
+        assert temporary.name.startswith(".partial-")
+        assert temporary.name.removeprefix(".partial-").partition(".")[2] == suffix.removeprefix(".")
+    assert names(tmp_path) == [name]
+
+
+@pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_permissions_follow_the_umask(tmp_path, mask, mode):
+    before = os.umask(mask)
+    try:
+        with atomic_path(tmp_path / "a.txt") as temporary:
+            temporary.write_text("new")
+        assert os.umask(mask) == mask
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a.txt").stat().st_mode & 0o777 == mode
+
+
+def test_a_folder_under_the_name_is_refused_before_the_work(tmp_path):
+    (tmp_path / "a.txt").mkdir()
+    with raises(ValueError, tmp_path / "a.txt"), atomic_path(tmp_path / "a.txt"):
+        pytest.fail("the work was begun")
+    assert names(tmp_path) == ["a.txt"]
+
+
+def refuses(path, *values, kind=ValueError):
+    """Expect an error of just this kind; return what it says beside the path, and its cause."""
+    with raises(kind, path, "a file of fists") as caught, open_h5(path, needed="a file of fists"):
+        pass
+    assert caught.type is kind
+    text = str(caught.value).replace(str(path), "")
+    assert [value for value in values if value not in text] == [], text
+    return text, caught.value.__cause__
+
+
+@pytest.fixture
+def good(tmp_path):
+    with h5py.File(tmp_path / "good.h5", "w") as file:
+        file["x"] = list(range(1000))
+    return tmp_path / "good.h5"
+
+
+def test_opens_for_reading_and_closes(good):
+    with open_h5(str(good), needed="a file of fists") as file:
+        assert file["x"][999] == 999
+        assert file.mode == "r"
+    assert not file
+
+
+def test_closes_after_an_error(good):
+    with pytest.raises(KeyError), open_h5(good, needed="a file of fists") as file:
+        file["y"]
+    assert not file
+
+
+@pytest.mark.parametrize("text", ["a\n猫", "a\n猫\n"])
+def test_a_text_ends_its_last_line(tmp_path, text):
+    write_text(tmp_path / "new" / "a.txt", text)
+    assert (tmp_path / "new" / "a.txt").read_bytes() == b"a\n\xe7\x8c\xab\n"
+
+
+def test_a_text_is_utf8_wherever_it_is_written(tmp_path):
+    code = f"from resnet50._io.files import write_text; write_text({str(tmp_path / 'a.txt')!r}, chr(0x732b))"
+    plain = {**os.environ, "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    subprocess.run([sys.executable, "-c", code], env=plain, check=True)
+    assert (tmp_path / "a.txt").read_bytes() == b"\xe7\x8c\xab\n"
+
+
+def test_a_text_that_cannot_be_written_leaves_the_old_one(tmp_path):
+    target = tmp_path / "a.txt"
+    write_text(target, "old")
+    with pytest.raises(UnicodeEncodeError):
+        write_text(target, "\udcff")
+    assert target.read_text() == "old\n"
+    assert names(tmp_path) == ["a.txt"]
+
+
+def test_no_such_file(tmp_path):
+    refuses(tmp_path / "none.h5", kind=FileNotFoundError)
+    refuses(tmp_path, "folder", kind=FileNotFoundError)
+
+
+@pytest.mark.parametrize(
+    ("content", "values"),
+    [
+        (b"", ["empty"]),
+        (b"  \n<!doctype HTML>", ["HTML"]),
+        (b"<HTML>", ["HTML"]),
+        (b"version https://git-lfs.github.com/spec/v1\n", ["Git LFS", "git lfs pull"]),
+        (b"\x89PNG\r\n\x1a\n0000", [r"b'\x89PNG\r\n\x1a\n'", "HDF5"]),
+        (b"\x89HDF\r\n", [r"b'\x89HDF\r\n'", "HDF5"]),
+    ],
+)
+def test_not_hdf5(tmp_path, content, values):
+    (tmp_path / "a.h5").write_bytes(content)
+    refuses(tmp_path / "a.h5", *values)
+
+
+@pytest.mark.parametrize("share", [0.01, 0.2, 0.5, 0.99])
+def test_cut_off(good, share):
+    content = good.read_bytes()
+    good.write_bytes(content[: int(len(content) * share)])
+    text, cause = refuses(good, "HDF5")
+    assert isinstance(cause, OSError | RuntimeError)
+    assert " ".join(str(cause).split()).replace(str(good), "") in text
+
+
+def test_no_right_to_read(good, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    refuses(good, "Permission denied")
+
+
+def test_another_program_writes_to_it(good):
+    with good.open("rb+") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)  # as HDF5 does in another process
+        _, cause = refuses(good)
+    assert isinstance(cause, BlockingIOError)
+
+
+def test_a_folder_that_cannot_be_written_is_told_by_the_name_that_was_asked_for(tmp_path, monkeypatch):
+    def refuse(**names):
+        raise PermissionError(13, "Permission denied", f"{names['dir']}/.partial-x")
+
+    monkeypatch.setattr(tempfile, "mkstemp", refuse)
+    with raises(PermissionError, "Permission denied") as caught, atomic_path(tmp_path / "answers.csv"):
+        pass
+    assert (caught.value.errno, caught.value.filename) == (13, str(tmp_path / "answers.csv"))
+    assert ".partial-x" not in str(caught.value)
+
+
+def test_a_folder_appears_when_all_of_it_is_written(tmp_path):
+    path = tmp_path / "new" / "export"
+    with atomic_folder(path) as temporary:
+        assert temporary.parent == path.parent
+        (temporary / "sub").mkdir()
+        (temporary / "sub" / "a").write_text("a")
+        assert not path.exists()
+    assert (path / "sub" / "a").read_text() == "a"
+    assert [entry.name for entry in path.parent.iterdir()] == ["export"]
+    assert path.stat().st_mode & 0o055 == 0o055 & ~umask()
+
+
+def umask():
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def test_a_folder_that_fails_leaves_nothing(tmp_path):
+    with pytest.raises(OSError, match="no room"), atomic_folder(tmp_path / "export") as temporary:
+        (temporary / "a").write_text("a")
+        raise OSError("no room")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_a_folder_replaces_nothing(tmp_path, kind):
+    path = tmp_path / "export"
+    path.mkdir() if kind == "folder" else path.write_text("old")
+    with raises(ValueError, path) as caught, atomic_folder(path):
+        pass
+    assert kind in str(caught.value).replace(str(path), "")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["export"]

@@ -1,0 +1,177 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from resnet50.data.lazy_images import LazyImages
+from resnet50.data.near_duplicates import join, near_duplicate_groups, near_duplicate_pairs, thumbnails
+
+
+def noise(n, seed=0, image_size=16):
+    """Images far from each other: blocks of color, the same on every scale that a thumbnail could have."""
+    blocks = np.random.default_rng(seed).integers(20, 236, (n, 4, 4, 3))
+    return np.repeat(np.repeat(blocks, image_size // 4, axis=1), image_size // 4, axis=2).astype(np.uint8)
+
+
+def jittered(images, copies, strength, seed=0):
+    rng = np.random.default_rng(seed)
+    chosen = images[rng.integers(0, len(images), copies)].astype(int)
+    return np.clip(chosen + rng.integers(-strength, strength + 1, chosen.shape), 0, 255).astype(np.uint8)
+
+
+def found(small, **options):
+    """All pairs, as {(first, second): distance}."""
+    pairs = {}
+    for first, second, distance in near_duplicate_pairs(small, **options):
+        assert first.dtype == second.dtype == np.int64
+        for one, other, apart in zip(first.tolist(), second.tolist(), distance.tolist(), strict=True):
+            assert one < other
+            assert (one, other) not in pairs
+            pairs[one, other] = apart
+    return pairs
+
+
+def by_hand(small, flip=False):
+    wide = small.astype(np.float64)
+    others = wide[:, :, ::-1] if flip else wide
+    pairs = {}
+    for one in range(len(wide)):
+        apart = np.sqrt(((others[one + 1 :] - wide[one]) ** 2).mean(axis=(1, 2, 3)))
+        pairs |= {(one, one + 1 + int(k)): apart[k] for k in np.flatnonzero(apart < 6)}
+    return pairs
+
+
+def test_thumbnails_are_means_of_cells():
+    images = np.random.default_rng(0).integers(0, 256, (3, 32, 48, 3), dtype=np.uint8)
+    means = images.reshape(3, 16, 2, 16, 3, 3).mean(axis=(2, 4))
+    small = thumbnails(images)
+    assert (small.shape, small.dtype) == ((3, 16, 16, 3), np.uint8)
+    assert np.abs(small - means).max() <= 1
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    """Many blocks of comparisons, with few images."""
+    monkeypatch.setattr("resnet50.data.near_duplicates._BLOCK", 64)
+
+
+@pytest.mark.parametrize("strength", [2, 7])
+def test_pairs_are_those_of_a_plain_loop(small_blocks, strength):
+    small = jittered(noise(20), 400, strength)  # at 7, one pair in some ten is near enough
+    expected = by_hand(small)
+    pairs = found(small)
+    assert len(expected) > 10
+    assert pairs.keys() == expected.keys()
+    np.testing.assert_allclose([pairs[pair] for pair in expected], list(expected.values()), rtol=1e-12)
+
+
+def test_pairs_of_flat_images_whose_means_are_all_alike(small_blocks):
+    rng = np.random.default_rng(5)
+    small = (120 + rng.normal(0, 4.1, (300, 16, 16, 3))).round().astype(np.uint8)
+    expected = by_hand(small)
+    assert 100 < len(expected) < 300 * 299 / 2 - 100
+    assert found(small).keys() == expected.keys()
+
+
+def test_pairs_that_differ_in_brightness_alone(small_blocks):
+    small = noise(1) + np.repeat(np.arange(20), 12).astype(np.uint8)[:, None, None, None]
+    expected = by_hand(small)
+    assert len(expected) == 20 * 66 + (19 + 18 + 17 + 16 + 15) * 144  # up to five levels apart
+    assert found(small).keys() == expected.keys()
+
+
+def test_a_pair_just_near_enough_is_found():
+    small = np.concatenate([noise(1), noise(1) + np.uint8(6)])
+    assert found(small) == {}
+    small[1, :2, :2] -= 6
+    assert found(small) == {(0, 1): pytest.approx(6 * (252 / 256) ** 0.5)}
+
+
+def test_mirrored_pairs_are_those_of_a_plain_loop(small_blocks):
+    small = noise(400)
+    small[200:300] = jittered(small[:60, :, ::-1], 100, 4)
+    expected = by_hand(small, flip=True)
+    assert len(expected) > 50
+    assert found(small, mirrored=True).keys() == expected.keys()
+    assert not found(small[:200], mirrored=True)
+
+
+def test_a_image_is_no_twin_of_its_own_mirror_image():
+    half = noise(5)
+    symmetric = np.concatenate([half, half[:, :, ::-1]], axis=2)
+    assert not found(thumbnails(symmetric), mirrored=True)
+
+
+def test_progress_ends_with_all():
+    told = []
+    found(noise(2500), progress=told.append)
+    assert told == sorted(told)
+    assert len(told) > 1
+    assert told[-1] == 2500
+
+
+def test_nothing_has_no_twins():
+    assert found(np.empty((0, 16, 16, 3), np.uint8)) == {}
+    assert near_duplicate_groups(np.empty((0, 9, 9, 3), np.uint8)).tolist() == []
+
+
+def test_images_may_be_a_memory_map(tmp_path):
+    images = np.concatenate([noise(30, image_size=20), noise(30, image_size=20)])
+    np.save(tmp_path / "images.npy", images)
+    mapped = np.load(tmp_path / "images.npy", mmap_mode="r")
+    assert near_duplicate_groups(mapped).tolist() == [*range(30), *range(30)]
+
+
+def test_rows_have_the_twins_that_an_array_has():
+    images = np.concatenate([noise(30, image_size=20), noise(30, image_size=20)])
+    order = np.random.default_rng(0).permutation(60)
+    groups = near_duplicate_groups(images[order])
+    assert near_duplicate_groups(LazyImages(images, order)).tolist() == groups.tolist()
+    assert groups.max() == 29
+
+
+def test_scipy_is_waited_for_only_where_there_are_twins():
+    code = "import sys, resnet50.data.near_duplicates, resnet50.recipes.folder; print('scipy' in sys.modules)"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout == "False\n"
+
+
+def test_join_counts_by_first_appearance():
+    groups = join(np.arange(6), np.array([5, 4]), np.array([1, 5]))
+    assert groups.tolist() == [0, 1, 2, 3, 1, 1]
+    assert join(groups, np.array([0]), np.array([2])).tolist() == [0, 1, 0, 2, 1, 1]
+    assert join(groups, np.array([4]), np.array([1])).tolist() == [0, 1, 2, 3, 1, 1]
+
+
+def test_groups_hang_together_by_chains_and_are_counted_by_first_appearance():
+    gray = [10, 100, 14, 200, 19, 104, 24]  # 10-14-19-24: each within 6 of the next, the ends are not
+    images = np.full((7, 16, 16, 3), 0, np.uint8) + np.array(gray, np.uint8)[:, None, None, None]
+    assert near_duplicate_groups(images).tolist() == [0, 1, 0, 2, 0, 1, 0]
+    joined_late = images[[0, 4, 2]]  # the third joins two groups that were apart
+    assert near_duplicate_groups(joined_late).tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize(("apart", "groups"), [(5, 1), (6, 2), (7, 2)])
+def test_twins_differ_by_less_than_six_gray_levels(apart, groups):
+    images = np.full((2, 16, 16, 3), 90, np.uint8)
+    images[1] += apart
+    assert len(set(near_duplicate_groups(images).tolist())) == groups
+
+
+def test_groups_are_those_of_a_plain_loop_over_pairs(small_blocks):
+    base = noise(40, 3)
+    images = jittered(base, 400, 7, seed=3)
+    small = images.astype(np.float64).reshape(400, -1)  # 16 x 16 already
+    expected = np.full(400, -1)
+    for group in range(400):
+        if not (expected == -1).any():
+            break
+        front = [int(np.argmax(expected == -1))]
+        while front:
+            k = front.pop()
+            if expected[k] == -1:
+                expected[k] = group
+                near = np.sqrt(((small - small[k]) ** 2).mean(axis=1)) < 6
+                front += np.flatnonzero(near & (expected == -1)).tolist()
+    np.testing.assert_array_equal(near_duplicate_groups(images), expected)

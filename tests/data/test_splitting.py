@@ -1,0 +1,182 @@
+import hashlib
+import re
+import time
+
+import numpy as np
+import pytest
+
+from factories import dataset, raises
+from resnet50.data.splitting import train_validation_split
+from resnet50.datasets.signs import load_signs
+
+
+def made(images, labels, groups=()):
+    return dataset(labels, "abc", images=images, paths=[f"file {k}" for k in range(len(labels))], groups=groups)
+
+
+def noise(n, seed=0, shape=(20, 24, 3)):
+    """Images far from each other: blocks of color, the same on every scale that a thumbnail could have."""
+    rng = np.random.default_rng(seed)
+    blocks = rng.integers(20, 236, (n, 4, 4, 3))
+    return np.repeat(np.repeat(blocks, shape[0] // 4, axis=1), shape[1] // 4, axis=2).astype(np.uint8)
+
+
+def twin_of(image, rng, strength=3):
+    return np.clip(image.astype(int) + rng.integers(-strength, strength + 1, image.shape), 0, 255).astype(np.uint8)
+
+
+def test_cuts_every_class_to_the_exact_count_and_keeps_the_order():
+    labels = np.random.default_rng(1).permutation([0] * 50 + [1] * 20 + [2] * 110)
+    labeled = made(noise(180), labels)
+    rest, held_out = train_validation_split(labeled, 0.1, seed=4)
+    assert np.bincount(held_out.labels).tolist() == [5, 2, 11]
+    assert np.bincount(rest.labels).tolist() == [45, 18, 99]
+    for split in (rest, held_out):
+        places = [int(source.removeprefix("file ")) for source in split.paths]
+        assert places == sorted(places)
+        np.testing.assert_array_equal(split.images, labeled.images[places])
+        np.testing.assert_array_equal(split.labels, labeled.labels[places])
+    assert set(rest.paths) | set(held_out.paths) == set(labeled.paths)
+    assert not set(rest.paths) & set(held_out.paths)
+
+
+def test_the_seed_alone_decides():
+    labeled = made(noise(90), [0, 1, 2] * 30)
+    chosen = [train_validation_split(labeled, 0.2, seed=seed)[1].paths for seed in (7, 7, 8, 9)]
+    assert chosen[0] == chosen[1]
+    assert len(set(chosen)) == 3
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_twins_stay_together(seed):
+    rng = np.random.default_rng(seed)
+    singles = noise(60, seed)
+    families = noise(20, seed + 100)
+    images = np.concatenate([singles, *([twin_of(image, rng) for image in families] for _ in range(3))])
+    family = np.concatenate([np.arange(60), *[np.arange(60, 80)] * 3])
+    order = rng.permutation(len(images))
+    images, family = images[order], family[order]
+    rest, held_out = train_validation_split(made(images, family % 3), 0.25, seed=seed)
+    sides = [{family[int(source.removeprefix("file "))] for source in split.paths} for split in (rest, held_out)]
+    assert not sides[0] & sides[1]
+    assert np.bincount(held_out.labels).tolist() == [10, 10, 10]
+
+
+@pytest.mark.parametrize("fraction", [0, 1, -0.1, 1.5, float("nan")])
+def test_refuses_a_share_that_is_none(fraction):
+    with raises(ValueError, "fraction", 0, 1, fraction):
+        train_validation_split(made(noise(6), [0, 1] * 3), fraction, seed=0)
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_refuses_where_no_class_has_two(count):
+    with raises(ValueError) as caught:
+        train_validation_split(made(noise(count), range(count)), 0.5, seed=0)
+    # what must stay together, a reason with a number of its own, is not to blame
+    assert sorted(re.findall(r"\d+(?:\.\d+)?", str(caught.value))) == sorted(["0.5", str(count)])
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "groups", "fraction", "smallest"),
+    [
+        (np.repeat(noise(1), 4, axis=0), [0] * 4, (), 0.5, 4),
+        (noise(6), [0, 1] * 3, ["the only"] * 6, 0.5, 6),
+        (noise(12), [0] * 12, ["p"] * 5 + ["q"] * 7, 0.1, 5),  # of one image, five are too many
+        (noise(9), [0] * 4 + [1] * 5, ["p"] * 4 + ["q"] * 5, 0.4, 4),  # each is all of a class
+    ],
+)
+def test_refuses_to_part_what_belongs_together(images, labels, groups, fraction, smallest):
+    with raises(ValueError) as caught:
+        train_validation_split(made(images, labels, groups=groups), fraction, seed=0)
+    told = sorted(re.findall(r"\d+(?:\.\d+)?", str(caught.value)))
+    assert told == sorted(map(str, (fraction, len(images), smallest)))
+
+
+@pytest.mark.parametrize(("fraction", "counts"), [(0.1, [1, 1, 0]), (0.5, [2, 1, 0]), (0.95, [3, 1, 0])])
+def test_a_tiny_class_has_one_on_each_side_if_it_has_two(fraction, counts):
+    labeled = made(noise(7), [0, 0, 0, 0, 1, 1, 2])
+    rest, held_out = train_validation_split(labeled, fraction, seed=3)
+    assert np.bincount(held_out.labels, minlength=3).tolist() == counts
+    assert np.bincount(rest.labels, minlength=3).tolist() == [4 - counts[0], 2 - counts[1], 1]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_images_of_a_patient_stay_together(seed):
+    rng = np.random.default_rng(seed)
+    patient = rng.integers(0, 40, 400)
+    labeled = made(noise(400), rng.integers(0, 3, 400), groups=[f"patient {k}" for k in patient])
+    rest, held_out = train_validation_split(labeled, 0.25, seed=seed)
+    assert not set(rest.groups) & set(held_out.groups)
+    share = np.bincount(held_out.labels) / np.bincount(labeled.labels)
+    assert np.abs(share - 0.25).max() < 0.1
+
+
+def test_what_has_no_group_is_not_one_group():
+    groups = ["", "a"] * 30
+    rest, held_out = train_validation_split(made(noise(60), [0, 1] * 30, groups=groups), 0.2, seed=0)
+    assert held_out.groups == ("",) * 6  # the one group that there is, is a whole class
+    assert rest.groups.count("a") == 30
+
+
+def test_patients_that_share_a_twin_stay_together():
+    images = noise(12)
+    images[6] = twin_of(images[0], np.random.default_rng(1))  # of another patient
+    patients = [f"p{k // 2}" for k in range(12)]  # 0 and 1 are of p0, 6 and 7 of p3
+    sides = []
+    for seed in range(30):
+        _, held_out = train_validation_split(made(images, [0, 1] * 6, groups=patients), 0.4, seed=seed)
+        there = {int(source.removeprefix("file ")) for source in held_out.paths}
+        sides.append(len(there & {0, 1, 6, 7}))
+    assert set(sides) == {0, 4}
+
+
+def test_groups_too_large_for_the_exact_number_are_taken_where_they_bring_it_nearer():
+    labels, groups = [0] * 30, [f"g{k // 10}" for k in range(30)]  # a share of 0.2 is 6 images, all groups have 10
+    _, held_out = train_validation_split(made(noise(30), labels, groups=groups), 0.2, seed=0)
+    assert len(held_out) == 10
+    labels, groups = [0] * 30 + [1] * 30, [f"g{k // 3}" for k in range(60)]  # 15 % are 4 (4.5 to even): 3 or 6
+    _, held_out = train_validation_split(made(noise(60), labels, groups=groups), 0.15, seed=0)
+    assert np.bincount(held_out.labels).tolist() == [3, 3]  # a group more would be two too many instead of one too few
+
+
+def test_ten_thousand_images_take_seconds():
+    images = np.random.default_rng(0).integers(0, 256, (10000, 4, 4, 3), dtype=np.uint8)
+    images[8000:] = images[:2000]  # twins to be joined
+    labeled = made(images, np.arange(10000) % 3, groups=[f"g{k // 4}" for k in range(10000)])
+    started = time.process_time()
+    train_validation_split(labeled, 0.1, seed=0)
+    assert time.process_time() - started < 30  # some 2 s; a pass over all images for each group took more
+
+
+def test_the_cut_of_signs_is_the_one_that_was_published_with(shared_data):
+    if not (shared_data / "signs").is_dir():
+        pytest.skip(f"no signs in {shared_data}; set RESNET50_DATA to the folder with the real data")
+    train, _ = load_signs(shared_data / "signs")
+    digests = []
+    for seed in (0, 1, 4):
+        _, held_out = train_validation_split(train, 0.1, seed=seed)
+        digests.append(hashlib.sha256("\n".join(held_out.paths).encode()).hexdigest()[:16])
+    assert digests == ["5fa40b0281e020b7", "aa497370a746baaf", "8481be9ac63bde7a"]
+
+
+def test_no_real_sign_has_a_twin_on_the_other_side(shared_data):
+    if not (shared_data / "signs").is_dir():
+        pytest.skip(f"no signs in {shared_data}; set RESNET50_DATA to the folder with the real data")
+    train, _ = load_signs(shared_data / "signs")
+    rest, held_out = train_validation_split(train, 0.1, seed=0)
+    assert np.bincount(held_out.labels).tolist() == [18] * 6
+
+    def contrasts(labeled):
+        """Each image's pixels, not averaged, as a vector of mean 0 and length 1."""
+        vectors = labeled.images.astype(np.float32).reshape(len(labeled), -1)
+        vectors -= vectors.mean(axis=1, keepdims=True)
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+    def closest(a, b):
+        return (contrasts(a) @ contrasts(b).T).max(axis=1)
+
+    alike = 0.99
+    assert (closest(held_out, rest) > alike).sum() == 0
+    # the measure does see the twins that there are: a blind cut would have parted some
+    blind = np.random.default_rng(0).permutation(1080)
+    assert (closest(train.select(blind[:108]), train.select(blind[108:])) > alike).sum() > 3

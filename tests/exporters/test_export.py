@@ -1,0 +1,278 @@
+"""Every format and precision, written and opened again, against the classifier it was made from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+import pytest
+
+from factories import fill_random, raises
+from resnet50.build import build_resnet50
+from resnet50.conventions import V1_5
+from resnet50.exporters import export as module
+from resnet50.exporters.export import Comparison, export
+from resnet50.graph.onnx_graph import onnx_model
+from resnet50.inference.classifier import Classifier
+from resnet50.model import Stage
+
+
+def images(count):
+    """Noise on grounds of other colors; on one ground a network could hardly tell them apart."""
+    rng = np.random.default_rng(0)
+    grounds = rng.uniform(40, 216, (count, 1, 1, 3))
+    return np.uint8(np.clip(rng.normal(grounds, 30, (count, 32, 40, 3)), 0, 255))
+
+
+IMAGES = images(12)
+
+# how far one image's probability may be off
+PAIRS = {
+    ("saved_model", "fp32"): 1e-5,
+    ("saved_model", "bf16"): 4e-2,
+    ("onnx", "fp32"): 1e-5,
+    ("onnx", "fp16"): 2e-3,
+    ("onnx", "int8"): 8e-2,
+    ("openvino", "fp32"): 1e-5,
+    ("openvino", "bf16"): 4e-2,
+    ("openvino", "fp16"): 2e-3,
+    ("openvino", "int8"): 8e-2,
+    ("litert", "fp32"): 1e-5,
+    ("litert", "fp16"): 2e-3,
+    ("litert", "int8"): 8e-2,
+}
+
+STAGES = (Stage("conv2", 1, (4, 6, 16), 1), Stage("conv3", 2, (5, 7, 24), 2))
+
+FILES = {
+    "saved_model": {"saved_model.pb", "fingerprint.pb", "variables/variables.index"},
+    "onnx": {"model.onnx"},
+    "openvino": {"model.xml", "model.bin"},
+    "litert": {"model.tflite"},
+}
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    """A tiny classifier that gives images different probabilities, none near 0 or 1."""
+    return classifier_of(network(1, normalization="torch"))
+
+
+def network(seed, **options):
+    return fill_random(build_resnet50(3, input_shape=(32, 40, 3), stages=STAGES, **options), seed)
+
+
+def classifier_of(model):
+    """Bring the last layer's weights to a size with which probabilities are neither alike nor 0 or 1."""
+    last = model.layers[-1]
+    scores = keras.Model(model.input, last.input).predict_on_batch(np.float32(IMAGES)) @ last.get_weights()[0]
+    last.set_weights([weight * 3 / np.abs(scores).max() for weight in last.get_weights()])
+    return Classifier(model, ("fist", "fünf", "two"), "hands", "0123abcd", {"name": "signs"}, {"accuracy": 0.983})
+
+
+@pytest.fixture(scope="module")
+def exports(classifier, tmp_path_factory):
+    """Make each export when it is first asked for; give back its folder and how far it was found to be."""
+    made = {}
+
+    def get(pair):
+        if pair not in made:
+            folder = tmp_path_factory.mktemp("exports") / "-".join(pair)
+            found = export(
+                classifier, folder, format=pair[0], precision=pair[1], check=IMAGES[:8], calibration=IMAGES[4:]
+            )
+            made[pair] = folder, found
+        return made[pair]
+
+    return get
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids="-".join)
+def test_an_export_predicts_what_the_classifier_does(classifier, exports, pair):
+    folder, found = exports(pair)
+    back = Classifier.load(folder)
+    expected = classifier.probabilities(IMAGES)
+    assert np.ptp(expected, axis=0).min() > 0.03
+    probabilities = back.probabilities(IMAGES)
+    assert probabilities.dtype == np.float32
+    np.testing.assert_allclose(probabilities, expected, atol=PAIRS[pair])
+    np.testing.assert_allclose(back.probabilities(IMAGES.astype(np.float32)), probabilities, atol=1e-5)
+    np.testing.assert_allclose(back.probabilities(IMAGES, batch_size=5), probabilities, atol=1e-5)
+    assert (back.class_names, back.dataset) == (("fist", "fünf", "two"), "hands")
+    assert (back.fingerprint, back.recipe, back.metrics) == ("0123abcd", {"name": "signs"}, {"accuracy": 0.983})
+    assert back.image_size == (32, 40)
+    differences = np.abs(probabilities[:8] - expected[:8]).max(axis=1)
+    assert found.images == 8
+    assert found.largest == pytest.approx(differences.max(), abs=1e-5)
+    assert found.mean == pytest.approx(differences.mean(), abs=1e-5)
+    assert found.agreement == np.mean(probabilities[:8].argmax(axis=1) == expected[:8].argmax(axis=1))
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids="-".join)
+def test_a_folder_says_what_it_is(exports, pair):
+    folder, _ = exports(pair)
+    told = json.loads((folder / "resnet50.json").read_text(encoding="utf-8"))
+    assert set(told) == {"class_names", "dataset", "fingerprint", "recipe", "metrics", "export"}
+    about = told["export"]
+    assert (about["format"], about["precision"], about["image_size"]) == (*pair, [32, 40])
+    assert about["normalization"] == "torch"
+    assert set(about["files"]) >= FILES[pair[0]]
+    there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert there == {*about["files"], "resnet50.json"}
+    for name, digest in about["files"].items():
+        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
+    assert folder.stat().st_mode & 0o055 == 0o055
+
+
+@pytest.mark.parametrize(
+    ("name", "small", "file"),
+    [
+        ("onnx", "fp16", "model.onnx"),
+        ("openvino", "fp16", "model.bin"),
+        ("litert", "fp16", "model.tflite"),
+        ("saved_model", "bf16", "saved_model.pb"),
+    ],
+)
+def test_fewer_bits_make_smaller_files(exports, name, small, file):
+    half, whole = ((exports((name, precision))[0] / file).stat().st_size for precision in (small, "fp32"))
+    assert half < 0.85 * whole
+
+
+@pytest.mark.parametrize("pair", [pair for pair in PAIRS if pair[1] != "fp32"], ids="-".join)
+def test_fewer_bits_round_more(classifier, exports, pair):
+    if pair == ("openvino", "bf16") and "bf16" not in Path("/proc/cpuinfo").read_text():
+        pytest.skip("this processor does not compute in bfloat16")
+    found = Classifier.load(exports(pair)[0]).probabilities(IMAGES)
+    assert np.abs(found - classifier.probabilities(IMAGES)).max() > 1e-5
+
+
+def refusal(classifier, tmp_path, *values, kind=ValueError, **options):
+    options = {"format": "onnx", "check": IMAGES[:2]} | options
+    with raises(kind, *values) as caught:
+        export(classifier, tmp_path / "out", **options)
+    assert list(tmp_path.iterdir()) == []
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "precision", "there"),
+    [
+        ("saved_model", "int8", ("fp32", "bf16")),
+        ("saved_model", "fp16", ("fp32", "bf16")),
+        ("onnx", "bf16", ("fp32", "fp16", "int8")),
+        ("litert", "bf16", ("fp32", "fp16", "int8")),
+        ("openvino", "fp64", ("fp32", "bf16", "fp16", "int8")),
+    ],
+)
+def test_refuses_a_pair_that_there_is_not(classifier, tmp_path, name, precision, there):
+    text = refusal(classifier, tmp_path, name, repr(precision), format=name, precision=precision)
+    assert set(re.findall(r"\b(?:fp|bf|int)\d+", text)) == {*there, precision}
+
+
+def test_refuses_an_unknown_format(classifier, tmp_path):
+    refusal(classifier, tmp_path, "format", "saved_model", "onnx", "openvino", "litert", "'coreml'", format="coreml")
+
+
+def test_refuses_to_work_without_images(classifier, tmp_path):
+    refusal(classifier, tmp_path, "int8", precision="int8")
+    refusal(classifier, tmp_path, "int8", precision="int8", calibration=IMAGES[:0])
+    assert "int8" not in refusal(classifier, tmp_path, check=IMAGES[:0])
+
+
+def test_refuses_a_model_that_is_not_float32(classifier, tmp_path):
+    def convert(layer):
+        config = layer.get_config()
+        if layer.name == "conv1_conv":
+            config["dtype"] = "mixed_bfloat16"
+        return type(layer).from_config(config)
+
+    mixed = replace(classifier, model=keras.models.clone_model(classifier.model, clone_function=convert))
+    refusal(mixed, tmp_path, "float32", "'conv1_conv'", "mixed_bfloat16")
+
+
+def test_refuses_an_export(exports, tmp_path):
+    refusal(Classifier.load(exports(("onnx", "fp32"))[0]), tmp_path, "'layers'", ".keras")
+
+
+def test_refuses_another_backend_where_tensorflow_writes(classifier, tmp_path, monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    values = ("litert", "TensorFlow", "jax", "KERAS_BACKEND=tensorflow", "onnx", "openvino")
+    refusal(classifier, tmp_path, *values, format="litert")
+
+
+@pytest.mark.parametrize(
+    ("name", "precision", "package"),
+    [
+        ("onnx", "fp32", "onnxruntime"),
+        ("openvino", "fp32", "openvino"),
+        ("openvino", "int8", "nncf"),
+        ("litert", "fp32", "ai_edge_litert"),
+    ],
+)
+def test_says_which_package_is_missing(classifier, tmp_path, monkeypatch, name, precision, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    options = {"format": name, "precision": precision, "calibration": IMAGES}
+    refusal(classifier, tmp_path, package, name, "pip install 'resnet50[export]'", kind=ImportError, **options)
+
+
+def test_refuses_a_name_that_is_taken(classifier, exports, tmp_path):
+    (tmp_path / "there").mkdir()
+    with raises(ValueError, tmp_path / "there"):
+        export(classifier, tmp_path / "there", format="onnx", check=IMAGES[:2])
+
+
+def test_an_export_that_computes_something_else_is_not_kept(classifier, tmp_path, monkeypatch):
+    def wrong(model):
+        made = onnx_model(model)
+        next(one for one in made.graph.initializer if one.name == "predictions/bias").raw_data = bytes(12)
+        return made
+
+    monkeypatch.setattr("resnet50.graph.onnx_graph.onnx_model", wrong)
+    refusal(classifier, tmp_path, tmp_path / "out", "0.0001", 2)
+
+
+MIXED = {
+    "v1, pixels as Caffe's": {"normalization": "caffe", "head": "mlp"},
+    "v1.5, small stem": {"conventions": V1_5, "stem": "small", "head": "norm", "normalization": "unit"},
+}
+
+
+@pytest.mark.parametrize("pair", [pair for pair in PAIRS if pair[1] != "int8"], ids="-".join)  # random ones round ill
+@pytest.mark.parametrize("kind", MIXED)
+def test_every_kind_of_network_is_exported(tmp_path, kind, pair):
+    scaled = classifier_of(network(2, **MIXED[kind]))
+    export(scaled, tmp_path / "out", format=pair[0], precision=pair[1], check=IMAGES, calibration=IMAGES)
+    found = Classifier.load(tmp_path / "out").probabilities(IMAGES)
+    np.testing.assert_allclose(found, scaled.probabilities(IMAGES), atol=2 * PAIRS[pair])
+
+
+def test_one_that_says_the_same_of_every_image_is_not_kept(classifier, tmp_path, monkeypatch):
+    always = classifier.probabilities(IMAGES).mean(axis=0)
+    opened = SimpleNamespace(probabilities=lambda images: np.tile(always, (len(images), 1)))
+    monkeypatch.setattr(Classifier, "load", lambda path: opened)
+    off = np.abs(classifier.probabilities(IMAGES) - always).max(axis=1).mean()
+    monkeypatch.setitem(module.TOLERANCES, "int8", 2 * off)
+    values = (f"{0.75 * off:.2g}", 12, f"{off:.2g}")
+    refusal(classifier, tmp_path, *values, precision="int8", calibration=IMAGES, check=IMAGES)
+
+
+def test_what_a_converter_cannot_do_is_one_line(classifier, tmp_path, monkeypatch):
+    def fails(*_):
+        raise RuntimeError("no such\noperation")
+
+    monkeypatch.setitem(module._WRITERS, "litert", fails)
+    values = (tmp_path / "out", "litert", "fp16", "no such operation")
+    refusal(classifier, tmp_path, *values, format="litert", precision="fp16")
+
+
+def test_one_that_gives_no_numbers_is_not_kept(classifier, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_compare", lambda *_: Comparison(2, np.nan, np.nan, 0.5))
+    refusal(classifier, tmp_path, 2, "nan", "50.0%")

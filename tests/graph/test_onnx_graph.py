@@ -1,0 +1,89 @@
+"""The ONNX graph in ONNX Runtime against the Keras model it was written from."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from keras import layers
+
+from factories import noise, raises, tiny_model
+from resnet50.conventions import V1, V1_5
+from resnet50.graph.fold import fold_batch_norm
+from resnet50.graph.onnx_graph import onnx_model
+
+IMAGES = noise(3, 32, 40, 3).astype(np.float32)
+
+
+def run(made, images):
+    session = onnxruntime.InferenceSession(made.SerializeToString(), providers=["CPUExecutionProvider"])
+    return session.run(["probabilities"], {"image": images})[0]
+
+
+def tempered(model):
+    """Bring the scores near each other, so that no probability is 0 or 1 and hides a difference."""
+    last = model.layers[-1]
+    scores = keras.Model(model.input, last.input).predict_on_batch(IMAGES) @ last.get_weights()[0]
+    last.set_weights([weight / np.abs(scores).max() for weight in last.get_weights()])
+    return model
+
+
+@pytest.mark.parametrize("folded", [False, True], ids=["whole", "folded"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"conventions": V1, "head": "mlp"},
+        {"conventions": V1_5, "head": "norm"},
+        {"conventions": V1_5, "normalization": "caffe", "head": "flatten"},
+        {"stem": "small", "normalization": "torch"},
+    ],
+    ids=lambda options: "-".join(getattr(value, "name", value) for value in options.values()),
+)
+def test_computes_the_same(options, folded):
+    model = tiny_model(seed=1, **options)
+    model = tempered(fold_batch_norm(model) if folded else model)
+    made = onnx_model(model)
+    onnx.checker.check_model(made, full_check=True)
+    expected = model.predict_on_batch(IMAGES)
+    assert expected.min() > 0.05
+    np.testing.assert_allclose(run(made, IMAGES), expected, atol=1e-5)
+    np.testing.assert_allclose(run(made, IMAGES[:1]), expected[:1], atol=1e-5)
+
+
+def test_nodes_have_the_names_of_the_layers():
+    made = onnx_model(tiny_model(seed=None))
+    names = {node.name for node in made.graph.node}
+    assert {"conv1_conv", "conv2_block1_add", "conv3_block2_3_conv", "avg_pool", "predictions"} <= names
+    assert [
+        dimension.dim_param or dimension.dim_value for dimension in made.graph.input[0].type.tensor_type.shape.dim
+    ] == [
+        "n",
+        32,
+        40,
+        3,
+    ]
+
+
+@pytest.mark.parametrize("size", [(9, 8), (8, 9)])
+def test_pads_as_keras_does_where_a_window_strides(random_weights, size):
+    inputs = keras.Input((*size, 4))
+    x = layers.Conv2D(6, (3, 2), strides=2, padding="same", groups=2, use_bias=False)(inputs)
+    x = layers.MaxPooling2D((2, 3), strides=2, padding="same")(x)
+    model = random_weights(keras.Model(inputs, layers.Flatten()(x)))
+    images = np.random.default_rng(0).normal(0, 1, (2, *size, 4)).astype(np.float32)
+    np.testing.assert_allclose(run(onnx_model(model), images), model.predict_on_batch(images), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("build", "values"),
+    [
+        (lambda x: layers.AveragePooling2D(2, name="odd")(x), ("'m'", "'odd'", "AveragePooling2D")),
+        (lambda x: layers.Conv2D(3, 3, activation="gelu", name="odd")(x), ("'gelu'", "'odd'")),
+    ],
+)
+def test_refuses_what_it_does_not_know(build, values):
+    inputs = keras.Input((8, 8, 3))
+    with raises(ValueError, "ONNX", *values):
+        onnx_model(keras.Model(inputs, layers.Flatten()(build(inputs)), name="m"))

@@ -1,0 +1,351 @@
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+import pytest
+
+from factories import noise, raises, tiny_model
+from resnet50.inference.classifier import Classifier
+
+pytestmark = pytest.mark.filterwarnings(  # Keras, from TensorFlow's variables, whenever it loads or copies weights
+    "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning:keras"
+)
+
+IMAGES = noise(3, 32, 40, 3)
+CARRIED = {"class_names": ["a", "b", "c"], "dataset": "d", "fingerprint": "f", "recipe": {}, "metrics": {}}
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    return Classifier(
+        model=tiny_model(seed=1),
+        class_names=("fist", "fünf", "two"),
+        dataset="hands",
+        fingerprint="0123abcd",
+        recipe={"name": "signs", "epochs": 24, "augmentation": {"shift": 0.1}, "stages": None},
+        metrics={"accuracy": 0.983},
+    )
+
+
+@pytest.fixture(scope="module")
+def saved(classifier, tmp_path_factory):
+    path = tmp_path_factory.mktemp("saved") / "model.v1.keras"
+    classifier.save(path)
+    return path
+
+
+def refuses(path, *values, kind=ValueError):
+    """Expect an error of just this kind that holds the path, and the values beside it."""
+    with raises(kind, path) as caught:
+        Classifier.load(path)
+    assert caught.type is kind
+    text = str(caught.value).replace(str(path), "")
+    assert [value for value in values if str(value) not in text] == [], text
+
+
+def archive(path, **members):
+    with zipfile.ZipFile(path, "w") as file:
+        for name, text in members.items():
+            file.writestr(name.replace("__", "."), text)
+    return path
+
+
+def names_in(folder):
+    return sorted(entry.name for entry in folder.iterdir())
+
+
+def test_what_is_saved_is_loaded(classifier, saved):
+    back = Classifier.load(str(saved))
+    assert back.class_names == ("fist", "fünf", "two")
+    assert (back.dataset, back.fingerprint) == ("hands", "0123abcd")
+    assert back.recipe == {"name": "signs", "epochs": 24, "augmentation": {"shift": 0.1}, "stages": None}
+    assert back.metrics == {"accuracy": 0.983}
+    assert back.image_size == (32, 40)
+    assert [layer.name for layer in back.model.layers] == [layer.name for layer in classifier.model.layers]
+    assert back.model.name == classifier.model.name
+    for before, after in zip(classifier.model.get_weights(), back.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(before, after)
+    np.testing.assert_array_equal(back.probabilities(IMAGES), classifier.probabilities(IMAGES))
+
+
+def test_leaves_one_file_of_the_usual_form(saved):
+    assert names_in(saved.parent) == ["model.v1.keras"]
+    with zipfile.ZipFile(saved) as file:
+        assert sorted(file.namelist()) == ["config.json", "metadata.json", "model.weights.h5", "resnet50.json"]
+        assert file.testzip() is None
+        config = json.loads(file.read("config.json"))
+        assert json.loads(file.read("resnet50.json"))["class_names"] == ["fist", "fünf", "two"]
+    assert {layer["module"].split(".")[0] for layer in config["config"]["layers"]} == {"keras"}
+    assert saved.stat().st_mode & 0o444 == 0o444 & ~umask()
+
+
+def umask():
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def test_a_loaded_one_can_be_saved_again(saved, tmp_path):
+    Classifier.load(saved).save(tmp_path / "again.keras")
+    assert Classifier.load(tmp_path / "again.keras").class_names == ("fist", "fünf", "two")
+
+
+def test_is_saved_uncompiled_whatever_trained_it(tmp_path):
+    model = tiny_model()
+    model.compile("adam", "categorical_crossentropy")
+    made = Classifier(model, ("a", "b", "c"), "d", "f", {}, {})
+    made.save(tmp_path / "a.keras")
+    assert model.compiled
+    assert not keras.saving.load_model(tmp_path / "a.keras").compiled
+    np.testing.assert_array_equal(
+        Classifier.load(tmp_path / "a.keras").probabilities(IMAGES), made.probabilities(IMAGES)
+    )
+
+
+def run(script, *arguments, backend):
+    environment = os.environ | {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
+    command = [sys.executable, "-c", script, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment, check=False)
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
+def test_plain_keras_opens_it_in_a_process_without_this_package(classifier, saved, tmp_path, backend):
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed")
+    script = """
+import sys
+
+
+class Without:
+    # A finder of neither this package nor, on another backend, TensorFlow; who asks whether it is there hears no.
+
+    def __init__(self, finder):
+        self.finder = finder
+
+    def find_spec(self, name, *rest):
+        hidden = ("resnet50", "tensorflow")[: 1 + (sys.argv[4] != "tensorflow")]
+        return None if name.split(".")[0] in hidden else self.finder.find_spec(name, *rest)
+
+    def __getattr__(self, name):
+        return getattr(self.finder, name)
+
+
+sys.meta_path[:] = [Without(finder) for finder in sys.meta_path]
+import keras, numpy
+model = keras.saving.load_model(sys.argv[1])
+assert not model.compiled
+assert all(layer.dtype_policy.name == "float32" for layer in model.layers)
+numpy.save(sys.argv[3], model.predict(numpy.load(sys.argv[2]), verbose=0))
+"""
+    np.save(tmp_path / "images.npy", IMAGES)
+    done = run(script, saved, tmp_path / "images.npy", tmp_path / "out.npy", backend, backend=backend)
+    assert done.returncode == 0, done.stderr
+    np.testing.assert_allclose(np.load(tmp_path / "out.npy"), classifier.probabilities(IMAGES), atol=2e-6)
+
+
+def test_the_name_appears_when_all_is_written_and_not_before(classifier, tmp_path, monkeypatch):
+    """So that a process that is killed leaves nothing under the name, or what was there."""
+    path = tmp_path / "a.keras"
+    seen = []
+    replace = Path.replace
+
+    def watch(self, target):
+        assert not path.exists()
+        seen.append((target, Classifier.load(self).class_names))
+        return replace(self, target)
+
+    write = zipfile.ZipFile.writestr
+
+    def not_yet(self, *arguments, **options):
+        assert not path.exists()
+        return write(self, *arguments, **options)
+
+    monkeypatch.setattr(zipfile.ZipFile, "writestr", not_yet)
+    monkeypatch.setattr(Path, "replace", watch)
+    classifier.save(path)
+    assert seen == [(path, ("fist", "fünf", "two"))]
+    assert names_in(tmp_path) == ["a.keras"]
+
+
+def test_a_failed_save_keeps_the_old_file(classifier, saved, tmp_path, monkeypatch):
+    path = tmp_path / "a.keras"
+    path.write_bytes(saved.read_bytes())
+    unwritable = Classifier(classifier.model, ("a", "b", "c"), "d", "f", {"what": object()}, {})
+    with raises(TypeError, "JSON"):
+        unwritable.save(path)
+
+    def no_room(*_, **__):
+        raise OSError("no room")
+
+    monkeypatch.setattr(zipfile.ZipFile, "writestr", no_room)
+    with pytest.raises(OSError, match="no room"):
+        classifier.save(path)
+    assert path.read_bytes() == saved.read_bytes()
+    assert names_in(tmp_path) == ["a.keras"]
+
+
+@pytest.mark.parametrize("name", ["model.h5", "model", "model.keras.zip", "model.KERAS"])
+def test_refuses_to_save_under_another_suffix(classifier, tmp_path, name):
+    with raises(ValueError, tmp_path / name) as caught:
+        classifier.save(tmp_path / name)
+    assert ".keras" in str(caught.value).replace(name, "")
+    assert names_in(tmp_path) == []
+
+
+def test_refuses_to_save_over_a_folder(classifier, tmp_path):
+    (tmp_path / "a.keras").mkdir()
+    with raises(ValueError, tmp_path / "a.keras"):
+        classifier.save(tmp_path / "a.keras")
+
+
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "values"),
+    [
+        ((None, 32, 40, 3), 4, (4, 3, "a, b, c")),
+        ((None, None, 40, 3), 3, ("(None, height, width, 3)", "(None, None, 40, 3)")),
+        ((None, 20), 3, ("(None, height, width, 3)", "(None, 20)")),
+    ],
+)
+def test_refuses_a_model_that_does_not_fit(inputs, outputs, values):
+    model = SimpleNamespace(input_shape=inputs, output_shape=(None, outputs))
+    with raises(ValueError, *values):
+        Classifier(model, ("a", "b", "c"), "d", "f", {}, {})
+
+
+@pytest.mark.parametrize("shape", [(2, 40, 32, 3), (32, 40, 3), (2, 32, 40, 1)])
+def test_refuses_images_of_another_size(classifier, shape):
+    with raises(ValueError, "(n, 32, 40, 3)", shape):
+        classifier.probabilities(np.zeros(shape, np.uint8))
+
+
+def test_refuses_batches_of_nothing(classifier):
+    with raises(ValueError, "batch_size", 1, -5):
+        classifier.probabilities(IMAGES, batch_size=-5)
+
+
+def test_classifies_bytes_and_floats_alike_in_any_batch(classifier):
+    expected = classifier.probabilities(IMAGES)
+    assert expected.dtype == np.float32
+    np.testing.assert_allclose(expected.sum(axis=1), 1, atol=1e-6)
+    assert np.ptp(expected, axis=0).max() > 1e-4  # the images do matter
+    np.testing.assert_allclose(classifier.probabilities(IMAGES.astype(np.float32)), expected, atol=1e-6)
+    np.testing.assert_allclose(classifier.probabilities(IMAGES, batch_size=2), expected, atol=1e-6)
+
+
+def test_images_that_lie_in_a_file_are_read_a_batch_at_a_time(classifier, tmp_path, monkeypatch):
+    images = noise(11, 32, 40, 3, seed=1)
+    expected = classifier.probabilities(images, batch_size=4)
+    images.tofile(tmp_path / "images")
+    mapped = np.memmap(tmp_path / "images", np.uint8, "r", shape=images.shape)
+    given = []
+    predict = classifier.model.predict_on_batch
+    monkeypatch.setattr(classifier.model, "predict_on_batch", lambda batch: given.append(batch.shape) or predict(batch))
+    np.testing.assert_array_equal(classifier.probabilities(mapped, batch_size=4), expected)
+    assert given == [(4, 32, 40, 3)] * 3  # of one shape, for another the network would be compiled again
+
+
+def test_no_images_have_no_probabilities(classifier):
+    assert classifier.probabilities(IMAGES[:0]).shape == (0, 3)
+
+
+def test_refuses_what_is_no_file(tmp_path):
+    refuses(tmp_path / "a.keras", ".keras", kind=FileNotFoundError)
+    refuses(tmp_path, ".keras", "folder", kind=FileNotFoundError)
+
+
+def test_refuses_a_file_cut_anywhere(saved, tmp_path):
+    whole = saved.read_bytes()
+    path = tmp_path / "a.keras"
+    for size in [0, 3, 40, *range(1000, len(whole), len(whole) // 15), len(whole) - 1]:
+        path.write_bytes(whole[:size])
+        refuses(path, ".keras", "zip")
+
+
+def test_refuses_other_files(tmp_path):
+    text = tmp_path / "a.keras"
+    text.write_text("some text\n")
+    refuses(text, ".keras", "zip")
+    inside = ("resnet50.json", "keras.saving.load_model")
+    refuses(archive(tmp_path / "b.keras", readme__txt="x"), "zip", *inside)
+    keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]).save(tmp_path / "c.keras")
+    refuses(tmp_path / "c.keras", "Keras", *inside)
+
+
+def test_keras_own_save_loses_the_labels_and_that_is_said(classifier, tmp_path):
+    classifier.model.save(tmp_path / "a.keras")
+    refuses(tmp_path / "a.keras", "Keras", "resnet50.json", "keras.saving.load_model")
+
+
+KEYS = ("class_names", "dataset", "fingerprint", "recipe", "metrics")
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ('{"class_names": ', ("JSON", "line 1 column 17")),
+        (b"\xff\xfe\x00", ("JSON",)),
+        ("[" * 100_000, ("JSON",)),
+        ('["class_names"]', (*KEYS, "list")),
+        ("5", (*KEYS, "int")),
+        ("null", (*KEYS, "NoneType")),
+        ('{"class_names": ["a"]}', KEYS),
+        (json.dumps(CARRIED | {"more": 1}), (*KEYS, "more")),
+        (json.dumps(CARRIED | {"class_names": "abc"}), ("class_names", "'abc'")),
+        (json.dumps(CARRIED | {"class_names": [1, 2, 3]}), ("class_names", [1, 2, 3])),
+    ],
+)
+def test_refuses_an_archive_that_carries_something_else(tmp_path, text, values):
+    refuses(archive(tmp_path / "a.keras", config__json="{}", resnet50__json=text), "resnet50.json", *values)
+
+
+def test_refuses_an_archive_that_keras_cannot_open(saved, tmp_path):
+    path = archive(tmp_path / "a.keras", config__json="{}", resnet50__json=json.dumps(CARRIED))
+    refuses(path, "Keras")
+    content = bytearray(saved.read_bytes())
+    with zipfile.ZipFile(saved) as file:
+        at = file.getinfo("model.weights.h5").header_offset + 20_000
+    content[at] ^= 0xFF
+    path.write_bytes(content)
+    refuses(path, "Keras", "CRC-32")
+
+
+def with_labels(model, path, **changes):
+    model.save(path)
+    with zipfile.ZipFile(path, "a") as file:
+        file.writestr("resnet50.json", json.dumps(CARRIED | changes))
+    return path
+
+
+def test_refuses_labels_of_another_number(classifier, tmp_path):
+    path = with_labels(classifier.model, tmp_path / "a.keras", class_names=["a", "b"])
+    refuses(path, 3, 2, "a, b")
+
+
+def test_refuses_to_run_code_from_a_file(tmp_path):
+    inputs = keras.Input((8, 8, 3))
+    outputs = keras.layers.Lambda(lambda x: x[:, 0, 0, :])(inputs)
+    path = with_labels(keras.Model(inputs, outputs), tmp_path / "a.keras")
+    refuses(path, "Lambda")
+
+
+def test_random_damage_gives_no_other_error(saved, tmp_path):
+    rng = np.random.default_rng(0)
+    whole = saved.read_bytes()
+    path = tmp_path / "a.keras"
+    for _ in range(8):
+        content = bytearray(whole)
+        for at in rng.integers(0, len(whole), 3):
+            content[at] ^= rng.integers(1, 256)
+        path.write_bytes(content)
+        try:
+            Classifier.load(path)  # where damage hit nothing that is read
+        except ValueError as error:
+            assert str(path) in str(error)
+            assert "\n" not in str(error)

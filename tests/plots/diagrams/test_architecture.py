@@ -1,0 +1,149 @@
+"""The texts of the diagrams against what the model's own layers say."""
+
+from __future__ import annotations
+
+import io
+from collections import Counter
+
+import keras
+import pytest
+from matplotlib.figure import Figure
+
+from factories import raises
+from resnet50.build import build_resnet50
+from resnet50.conventions import V1, V1_5
+from resnet50.model import ResNet50, Stage
+from resnet50.plots.diagrams.architecture import draw_block, draw_network
+
+
+def texts(figure: Figure) -> Counter[str]:
+    found = [text.get_text() for axes in figure.axes for text in axes.texts]
+    return Counter(text.replace("\N{MULTIPLICATION SIGN}", "x") for text in found)
+
+
+def png(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, dpi=50, bbox_inches="tight")
+    return buffer.getvalue()
+
+
+def network(conventions=None, stages=None, **options) -> keras.Model:
+    stages = stages or (Stage("conv2", 2, (4, 6, 10), 1), Stage("conv3", 3, (5, 7, 12), 2))
+    return build_resnet50(3, input_shape=(64, 96, 3), conventions=conventions, stages=stages, **options)
+
+
+def test_an_identity_block_says_what_its_layers_are():
+    figure = draw_block(network(V1), "conv3_block2")
+    found = texts(figure)
+    assert found["Identity block"] == found["relu(x + F(x))"] == found["conv3_block2"] == 1
+    assert found["1x1, 5"] == found["3x3, 7"] == found["1x1, 12"] == 1
+    assert found["conv"] == found["batch norm"] == found["ReLU"] == 3
+    # In, out, and what leaves the last convolution; then the two narrow maps.
+    assert found["8 x 12 x 12"] == 3
+    assert found["8 x 12 x 5"] == found["8 x 12 x 7"] == 1
+    assert png(figure).startswith(b"\x89PNG")
+
+
+def test_a_convolutional_block_of_v1_strides_on_its_first_convolution():
+    found = texts(draw_block(network(V1), "conv3_block1"))
+    assert found["Convolutional block"] == found["relu(W x + F(x))"] == 1
+    assert found["1x1, 5, /2"] == found["3x3, 7"] == found["1x1, 12"] == found["1x1, 12, /2"] == 1
+    assert found["16 x 24 x 10"] == 1
+    assert found["8 x 12 x 5"] == found["8 x 12 x 7"] == 1
+    assert found["8 x 12 x 12"] == 3
+    assert found["conv"] == found["batch norm"] == 4
+    assert found["pad 1"] == 0
+
+
+def test_a_convolutional_block_of_v1_5_strides_on_its_kernel_after_padding():
+    found = texts(draw_block(network(V1_5), "conv3_block1"))
+    assert found["1x1, 5"] == found["3x3, 7, /2"] == found["pad 1"] == found["1x1, 12, /2"] == 1
+    assert found["16 x 24 x 5"] == found["8 x 12 x 7"] == 1
+
+
+@pytest.mark.parametrize("conventions", [V1, V1_5], ids=["v1", "v1.5"])
+@pytest.mark.parametrize("stride", [1, 3])
+def test_a_changed_table_changes_the_image(conventions, stride):
+    model = network(conventions, (Stage("conv2", 1, (8, 9, 11), 1), Stage("extra", 2, (3, 5, 13), stride)))
+    for block in ("conv2_block1", "extra_block1", "extra_block2"):
+        found = texts(draw_block(model, block))
+        for layer in model.layers:
+            if isinstance(layer, keras.layers.Conv2D) and layer.name.startswith(f"{block}_"):
+                side, filters, step = layer.kernel_size[0], layer.filters, layer.strides[0]
+                assert found[f"{side}x{side}, {filters}" + (f", /{step}" if step > 1 else "")] >= 1
+                assert found[" x ".join(map(str, layer.output.shape[1:]))] >= 1
+
+
+def test_unknown_sides_are_written_as_parts_of_the_input():
+    model = ResNet50((None, None, 3), classes=5)
+    found = texts(draw_block(model, "conv4_block1"))
+    assert found["H/8 x W/8 x 512"] == 1
+    assert found["H/16 x W/16 x 1024"] == 3
+    assert texts(draw_network(model))["H/32 x W/32 x 2048"] == 1
+
+
+def test_the_resnet_50_is_drawn_as_table_1_has_it():
+    figure = draw_network(build_resnet50(6))
+    found = texts(figure)
+    assert found["ResNet-50"] == 1
+    assert sum("23.6" in text and "16" in text for text in found) == 1
+    assert found["64 x 64 x 3"] == found["16 x 16 x 64"] == found["7x7, 64, /2"] == found["max 3x3, /2"] == 1
+    sizes = {"conv2": "16 x 16 x 256", "conv3": "8 x 8 x 512", "conv4": "4 x 4 x 1024", "conv5": "2 x 2 x 2048"}
+    for stage, size in sizes.items():
+        assert found[stage] == found[size] == 1
+    assert (found["x 3"], found["x 4"], found["x 6"]) == (2, 1, 1)
+    assert found["3x3, 64"] == found["3x3, 128"] == found["3x3, 256"] == found["3x3, 512"] == 1
+    assert found["6 classes"] == found["global mean"] == found["dense, softmax"] == 1
+    assert sum("relu(W x + F(x))" in text for text in found) == sum("relu(x + F(x))" in text for text in found) == 1
+    assert png(figure).startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        network(V1_5, stem="cifar", head="mlp"),
+        network(normalization="caffe"),
+        ResNet50((64, 64, 3), include_top=False, pooling="max"),
+    ],
+    ids=["small-mlp", "caffe", "pooled"],
+)
+def test_every_kind_of_network_can_be_drawn(model):
+    assert png(draw_network(model)).startswith(b"\x89PNG")
+
+
+def test_the_head_may_be_missing_or_have_hidden_layers():
+    assert texts(draw_network(ResNet50((64, 64, 3), include_top=False)))["head"] == 0
+    found = texts(draw_network(network(head="mlp")))
+    assert found["dense, relu"] == 2
+    assert found["512"] == found["128"] == found["3 classes"] == 1
+
+
+def test_a_model_that_shares_layers_with_another_is_drawn_as_itself():
+    model = network(V1)
+    image = keras.Input((64, 96, 3))
+    model(image)
+    tap = keras.Model(model.input, model.get_layer("conv3_block1_out").output)
+    assert texts(draw_network(tap))["12"] == 0
+    assert texts(draw_block(tap, "conv3_block1")) == texts(draw_block(model, "conv3_block1"))
+
+
+def test_an_unknown_block_is_refused_with_those_there_are():
+    with raises(ValueError, "'conv9_block1'", "conv2_block1", "conv2_block2", "conv3_block1"):
+        draw_block(network(), "conv9_block1")
+
+
+def test_a_model_without_blocks_is_refused():
+    inputs = keras.Input((8, 8, 3))
+    plain = keras.Model(inputs, keras.layers.Conv2D(2, 3)(inputs), name="plain")
+    with raises(ValueError, "plain"):
+        draw_network(plain)
+    with raises(ValueError, "plain"):
+        draw_block(plain, "conv2_block1")
+
+
+def test_a_model_without_a_graph_is_refused():
+    class Subclassed(keras.Model):
+        pass
+
+    with raises(ValueError, "Subclassed"):
+        draw_network(Subclassed())

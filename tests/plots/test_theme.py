@@ -1,0 +1,42 @@
+"""The package draws without a screen, without pyplot and without Keras."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+from resnet50.plots import theme
+
+
+def test_figures_need_neither_pyplot_nor_keras_to_be_imported():
+    code = (
+        "import sys, resnet50.plots.diagrams.architecture, resnet50.plots.training, resnet50.plots.images\n"
+        "print(sorted({'keras', 'tensorflow', 'matplotlib.pyplot'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_colors_mix_with_white_and_black():
+    assert theme.tint("#ff0000", 0) == (1, 1, 1)
+    assert theme.tint("#ff0000", 1) == theme.shade("#ff0000", 1) == (1, 0, 0)
+    assert theme.shade("#ff0000", 0) == (0, 0, 0)
+
+
+def test_texts_are_shortened_to_their_length():
+    assert theme.shortened("neutrophil", 10) == "neutrophil"
+    assert theme.shortened("neutrophil", 5) == "neut…"
+    assert theme.text_width("", 12) == 0
+    assert theme.text_width("wide", 12) < theme.text_width("wider", 12) < theme.text_width("wider", 12, "bold")
+
+
+def test_what_the_font_does_not_have_is_drawn_as_a_box():
+    assert theme.drawable("Zoë, кот, ✗ …\nb") == "Zoë, кот, ✗ …\nb"
+    assert theme.drawable("a猫\udcffb\x1b") == "a□□b□"
+    figure, axes = theme.new_canvas(2, 1)
+    theme.write(axes, 1, 0.5, "猫 \udcff")
+    assert [text.get_text() for text in axes.texts] == ["□ □"]
+    FigureCanvasAgg(figure).draw()
+    assert theme.text_width("\udcff", 12) == theme.text_width("□", 12)

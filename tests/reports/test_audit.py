@@ -1,0 +1,117 @@
+import base64
+import io
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from factories import dataset
+from resnet50.audit.issue import Issue, Place
+from resnet50.reports.audit import check_page, summarize
+
+
+def labeled(counts, shade, names=("cats", "dogs <i>")):
+    labels = np.repeat(np.arange(len(counts)), counts)
+    images = np.zeros((len(labels), 8, 8, 3), np.uint8)
+    images[...] = shade + np.arange(len(labels))[:, None, None, None]
+    return dataset(labels, names, images=images, paths=[f"{shade}/{k}.jpg" for k in range(len(labels))])
+
+
+def issue(kind, severity, *examples):
+    return Issue(kind, severity, f"summary of {kind} & more.", f"advice on {kind}", tuple(examples))
+
+
+def counted(text):
+    """How many findings of each severity a text tells of."""
+    return re.findall(r"(\d+) (error|warning|note)", text)
+
+
+def title(html):
+    return re.search(r"<h1>(.*?)</h1>", html)[1]
+
+
+def images(html):
+    """The first pixel of every image, in order."""
+    found = re.findall(r'src="data:image/png;base64,([^"]+)"', html)
+    return [Image.open(io.BytesIO(base64.b64decode(data))).getpixel((0, 0))[0] for data in found]
+
+
+def captions(html):
+    return [re.findall(r"<span>(.*?)</span>", text) for text in re.findall(r"<figcaption>(.*?)</figcaption>", html)]
+
+
+def test_findings_are_shown_worst_first_with_their_images_beside_each_other():
+    splits = {"train": labeled([2, 0], 10), "test": labeled([1, 1], 100)}
+    training_model = (
+        Place("100/1.jpg", "test", 1, "dogs <i>"),
+        Place("10/0.jpg", "train", 0, "cats", "1.0 gray levels apart"),
+    )
+    lost = (Place("a<b>.jpg", remark="is cut off"),)
+    issues = [issue("modes", "note"), issue("leak", "error", training_model), issue("unreadable", "warning", lost)]
+    html = check_page(issues, splits, title="pets").html()
+    assert "pets" in title(html)
+    assert counted(title(html)) == [("1", "error"), ("1", "warning"), ("1", "note")]
+    contents = re.search(r'<p class="sub">(.*?)</p>', html)[1]
+    assert re.findall(r"\d+", contents) == ["2", "2", "2", "8", "8"]  # images of each part, classes, pixels
+    assert contents.index("train") < contents.index("test")
+    places = [html.index(f"summary of {kind} &amp; more.") for kind in ("leak", "unreadable", "modes")]
+    assert places == sorted(places)
+    between = html[places[0] : places[1]]
+    assert images(between) == [101, 10]
+    assert captions(between) == [
+        ["dogs &lt;i&gt;, test", "100/1.jpg"],
+        ["cats, training", "10/0.jpg", "1.0 gray levels apart"],
+    ]
+    assert "<td>a&lt;b&gt;.jpg</td><td>is cut off</td>" in html[places[1] : places[2]]
+    assert "<p>" not in html[places[0] : places[1]]  # nothing on examples that are not shown
+    assert '<tr><td>cats</td><td class="number">2</td><td class="number">1</td></tr>' in html
+    assert '<tr><td>dogs &lt;i&gt;</td><td class="number">0</td><td class="number">1</td></tr>' in html
+
+
+def test_of_many_examples_some_are_shown():
+    splits = {"train": labeled([50, 50], 10)}
+    examples = [(Place(f"10/{k}.jpg", "train", k, "cats"),) for k in range(40)]
+    html = check_page([issue("small", "note", *examples)], splits, title="pets").html()
+    shown = html.split("<h2>")[0]
+    assert images(shown) == list(range(10, 26))
+    (more,) = re.findall(r"<p>(.*?)</p>", shown)
+    assert "16" in more
+    assert "--json" in more
+
+
+def test_the_sheet_shows_four_of_each_class_and_fewer_where_there_are_hundreds():
+    html = check_page([], {"train": labeled([40, 3], 10)}, title="pets").html()
+    assert "pets" in title(html)
+    assert counted(title(html)) == []
+    sheet = html.split("<h2>")[-1]
+    shown = images(sheet)
+    assert len(set(shown[:4])) == 4
+    assert max(shown[:4]) < 50 <= min(shown[4:])
+    assert shown[4:] == [50, 51, 52]
+    assert [lines[0] for lines in captions(sheet)] == ["cats"] * 4 + ["dogs &lt;i&gt;"] * 3
+    names = tuple(f"class {k}" for k in range(120))
+    many = check_page([], {"train": labeled([3] * 120, 0, names)}, title="many").html()
+    assert len(images(many)) == 240
+
+
+def test_a_source_that_cannot_be_read_has_a_page_too():
+    html = check_page([issue("unusable", "error")], {}, title="pets").html()
+    assert "pets" in title(html)
+    assert counted(title(html)) == [("1", "error")]
+    assert "summary of unusable" in html
+    assert "<h2>" not in html  # neither classes nor images
+
+
+@pytest.mark.parametrize(
+    ("severities", "counts"),
+    [
+        ((), []),
+        (("note",), [("1", "note")]),
+        (("note", "error", "note", "error", "warning"), [("2", "error"), ("1", "warning"), ("2", "note")]),
+    ],
+)
+def test_a_summary_counts(severities, counts):
+    words = summarize([issue("x", severity) for severity in severities])
+    assert words
+    assert counted(words) == counts

@@ -1,0 +1,528 @@
+"""One tiny run from end to end, and everything that a run refuses."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from importlib.util import find_spec
+
+import keras
+import numpy as np
+import pytest
+
+import factories
+from factories import fill_random, raises
+from resnet50.build import build_resnet50
+from resnet50.conventions import V1_5
+from resnet50.data.dataset import DatasetSplits
+from resnet50.data.splitting import train_validation_split
+from resnet50.datasets.rendered_signs import rendered_signs
+from resnet50.inference.classifier import Classifier
+from resnet50.metrics.scores import score
+from resnet50.model import Stage
+from resnet50.training.callbacks import DivergenceError, averaged
+from resnet50.training.recipe import Phase
+from resnet50.training.train import resume, train
+
+
+@pytest.fixture(scope="module")
+def finished(images, tmp_path_factory):
+    recipe = factories.tiny_recipe(epochs=3, validation=0.25, keep="best", precision="bfloat16", checkpoint_epochs=2)
+    return train(
+        recipe,
+        images,
+        out=tmp_path_factory.mktemp("runs") / "tiny",
+        data={"task": "rendered-signs", "path": "somewhere"},
+    )
+
+
+def test_the_folder_holds_everything(finished):
+    folder = finished.folder
+    names = {path.relative_to(folder.path).as_posix() for path in folder.path.rglob("*") if path.is_file()}
+    assert names == {
+        "model.keras",
+        "recipe.json",
+        "environment.json",
+        "history.csv",
+        "images.csv",
+        "report.json",
+        "curves.png",
+        "confusion.png",
+        "reliability.png",
+        "balance.png",
+        "mistakes.png",
+        "report.html",
+        "checkpoints/last.h5",
+        "checkpoints/best.keras",
+    }
+    for figure in ("curves", "confusion", "reliability", "balance", "mistakes"):
+        assert (folder.path / f"{figure}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_every_image_is_noted_with_its_part(finished, images):
+    rows = list(csv.DictReader(finished.folder.images.read_text().splitlines()))
+    assert [row["split"] for row in rows] == ["train"] * 36 + ["validation"] * 12 + ["test"] * 12
+    sha256 = {
+        (source, images.train.class_names[label]): hashlib.sha256(image.tobytes()).hexdigest()
+        for dataset in (images.train, images.test)
+        for source, label, image in zip(dataset.paths, dataset.labels, dataset.images, strict=True)
+    }
+    assert {(row["source"], row["class"]): row["sha256"] for row in rows} == sha256
+    assert len(sha256) == 60
+
+
+def test_the_report_is_that_of_the_saved_file(finished, images):
+    test = images.test
+    saved = Classifier.load(finished.folder.model)
+    plain = replace(finished.report, scaled=None, no_temperature="", issues=())
+    assert score(saved.probabilities(test.images), test) == plain
+    report = json.loads(finished.folder.report.read_text())
+    assert report["accuracy"] == finished.report.accuracy
+    assert saved.metrics["accuracy"] == finished.report.accuracy
+    assert saved.class_names == ("0", "1", "2", "3", "4", "5")
+    assert saved.dataset == "rendered signs"
+    assert saved.recipe["epochs"] == 3
+
+
+def test_the_saved_file_is_plain_float32_keras(finished):
+    model = keras.saving.load_model(finished.folder.model, compile=False)
+    assert {type(layer).__module__.split(".")[0] for layer in model.layers} == {"keras"}
+    assert {layer.dtype_policy.name for layer in model.layers} == {"float32"}
+    assert type(model.get_layer("conv1_bn")) is keras.layers.BatchNormalization
+    assert not model.compiled
+
+
+def test_the_best_epoch_is_the_model(finished):
+    best = max(finished.history, key=lambda row: (row["val_accuracy"], -row["val_loss"]))
+    saved = Classifier.load(finished.folder.best)
+    assert saved.metrics["val_accuracy"] == best["val_accuracy"]
+    for expected, found in zip(saved.model.get_weights(), finished.classifier.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_the_history_has_a_row_for_each_epoch(finished):
+    rows = list(csv.DictReader(finished.folder.history.read_text().splitlines()))
+    assert [row["epoch"] for row in rows] == ["1", "2", "3"]
+    rates = [float(row["learning_rate"]) for row in rows]
+    assert rates[0] == pytest.approx(1e-3, rel=1e-6)  # the warm-up's end
+    assert rates[1] == pytest.approx(5e-4, rel=1e-6)  # half of half a cosine
+    assert rates[2] == pytest.approx(0, abs=1e-9)
+
+
+def test_the_environment_names_data_and_precision(finished, images):
+    environment = json.loads(finished.folder.environment.read_text())
+    assert environment["data"]["fingerprints"]["train"] == images.train.fingerprint
+    assert environment["data"]["path"] == "somewhere"
+    assert environment["precision"] == "bfloat16"
+
+
+def test_the_same_recipe_gives_the_same_weights_and_another_seed_others(tiny_recipe, images, tmp_path):
+    short = replace(tiny_recipe, epochs=2, warmup_epochs=0)
+    first, again, other = (
+        train(replace(short, seed=seed), images, out=tmp_path / name).classifier.model.get_weights()
+        for name, seed in (("first", 3), ("again", 3), ("other", 4))
+    )
+    assert all((a == b).all() for a, b in zip(first, again, strict=True))
+    assert any((a != b).any() for a, b in zip(first, other, strict=True))
+
+
+def test_images_that_lie_in_a_file_give_the_same_weights(tiny_recipe, images, tmp_path):
+    def filed(dataset):
+        dataset.images.tofile(tmp_path / "images" / f"{len(dataset)}")
+        mapped = np.memmap(tmp_path / "images" / f"{len(dataset)}", np.uint8, "r", shape=dataset.images.shape)
+        return replace(dataset, images=mapped)
+
+    (tmp_path / "images").mkdir()
+    recipe = replace(tiny_recipe, epochs=1, warmup_epochs=0, validation=0.25)
+    mapped = DatasetSplits(filed(images.train), filed(images.test))
+    learning, _ = train_validation_split(mapped.train, 0.25, seed=recipe.seed)
+    assert not isinstance(learning.images, np.ndarray)
+    here, there = (train(recipe, splits, out=tmp_path / name) for name, splits in (("a", images), ("b", mapped)))
+    for one, other in zip(here.classifier.model.get_weights(), there.classifier.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert (tmp_path / "a" / "report.json").read_text() == (tmp_path / "b" / "report.json").read_text()
+
+
+def test_a_tiny_network_learns_its_training_images(tiny_recipe, tmp_path):
+    images, _ = rendered_signs(train=12, test=1, image_size=32)
+    recipe = replace(
+        tiny_recipe,
+        epochs=60,
+        learning_rate=0.01,
+        label_smoothing=0.0,
+        augmentation=type(tiny_recipe.augmentation)(),
+        batch_size=12,
+        swa_epochs=3,
+        checkpoint_epochs=60,
+    )
+    assert train(recipe, DatasetSplits(images, images), out=tmp_path / "run").report.accuracy >= 0.9
+
+
+def test_images_of_another_size_are_refused(tiny_recipe, images, tmp_path):
+    with raises(ValueError, "rendered signs", 33, "tiny", 32, "image_size"):
+        train(replace(tiny_recipe, image_size=33), images, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_other_classes_in_the_test_split_are_refused(tiny_recipe, images, tmp_path):
+    training, test = images.train, images.test
+    with raises(ValueError, "train", "test", ", ".join(training.class_names), "a, b, c, d, e, f"):
+        train(tiny_recipe, DatasetSplits(training, replace(test, class_names=tuple("abcdef"))), out=tmp_path)
+
+
+def test_a_share_that_cannot_be_held_out_is_refused_before_anything_is_written(tiny_recipe, images, tmp_path):
+    alike = images.train.select([0, 0, 0, 0])
+    recipe = replace(tiny_recipe, validation=0.25)
+    with raises(ValueError, "validation", 0.25, 4):
+        train(recipe, DatasetSplits(alike, images.test), out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_with_a_run_is_refused(finished, tiny_recipe, images):
+    with raises(ValueError, finished.folder.path):
+        train(tiny_recipe, images, out=finished.folder.path)
+
+
+def test_resuming_with_other_images_is_refused(finished, images):
+    training, test = images.train, images.test
+    with raises(ValueError, finished.folder.path, "SHA-256"):
+        resume(finished.folder.path, DatasetSplits(training.select(range(47)), test))
+
+
+def test_resuming_with_other_test_images_is_refused(finished, images):
+    training, test = images.train, images.test
+    with raises(ValueError, finished.folder.path, "SHA-256"):
+        resume(finished.folder.path, DatasetSplits(training, test.select(range(11))))
+
+
+def test_resuming_on_another_machine_warns(finished, images):
+    path = finished.folder.environment
+    text = path.read_text()
+    environment = json.loads(text)
+    environment["machine"]["threads"] = 99
+    path.write_text(json.dumps(environment))
+    with pytest.warns(UserWarning) as caught:
+        resume(finished.folder.path, images)
+    (message,) = (str(warning.message) for warning in caught if warning.category is UserWarning)
+    assert str(finished.folder.path) in message
+    assert "machine" in message
+    assert "versions" not in message
+    path.write_text(text)
+
+
+def test_resuming_on_another_backend_is_refused(finished, images):
+    path = finished.folder.environment
+    text = path.read_text()
+    path.write_text(text.replace(f'"backend": "{keras.backend.backend()}"', '"backend": "abacus"'))
+    with raises(ValueError, finished.folder.path, keras.backend.backend(), "KERAS_BACKEND=abacus"):
+        resume(finished.folder.path, images)
+    path.write_text(text)
+
+
+def test_resuming_nothing_is_refused(images, tmp_path):
+    with raises(FileNotFoundError, tmp_path):
+        resume(tmp_path, images)
+
+
+class Poison(keras.callbacks.Callback):
+    """Make a weight NaN before the third epoch, if armed."""
+
+    def __init__(self, armed):
+        super().__init__()
+        self._armed = armed  # an object is no JSON, so that a resume does not bring it back
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 2 and self._armed is not None:
+            kernel = self.model.get_layer("predictions").kernel  # below, a fused activation hides what is no number
+            kernel.assign(kernel * np.nan)
+
+
+def test_a_lost_loss_keeps_the_last_good_state(tiny_recipe, images, tmp_path):
+    with raises(DivergenceError, "nan", tmp_path / "run" / "checkpoints" / "last.h5") as caught:
+        train(tiny_recipe, images, out=tmp_path / "run", callbacks=[Poison(armed=object())])
+    numbers = re.findall(r"\d+(?:\.\d+)?", str(caught.value).replace(str(tmp_path), ""))
+    assert {"3", "1", "0.001"} <= set(numbers)  # the epoch, the step, and the learning rate
+    assert not (tmp_path / "run" / "model.keras").exists()
+    finished = resume(tmp_path / "run", images, callbacks=[Poison(armed=None)])
+    assert len(finished.history) == 4
+    assert all(np.isfinite(weight).all() for weight in finished.classifier.model.get_weights())
+
+
+def test_stopping_early_is_remembered(tiny_recipe, images, tmp_path):
+    def callbacks():
+        return [keras.callbacks.EarlyStopping("loss", patience=0, min_delta=1e9)]
+
+    run = train(tiny_recipe, images, out=tmp_path / "run", callbacks=callbacks())
+    assert len(run.history) == 2
+    noted = run.folder.images.read_bytes()
+    run.folder.images.unlink()  # as in a run of an earlier version
+    again = resume(tmp_path / "run", images, callbacks=callbacks())
+    assert len(again.history) == 2
+    assert run.folder.images.read_bytes() == noted
+
+
+def test_a_head_phase_leaves_the_body_alone_and_the_classifier_can_be_trained_on(tiny_recipe, images, tmp_path):
+    recipe = replace(tiny_recipe, epochs=1, warmup_epochs=0, trainable="head", precision="bfloat16")
+    begun = build_resnet50(6, input_shape=(32, 32, 3), stages=[Stage(*row) for row in recipe.stages])
+    before = weights_of(begun)
+    begun.save(tmp_path / "begun.keras")
+    run = train(replace(recipe, weights=str(tmp_path / "begun.keras")), images, out=tmp_path / "run")
+    after = weights_of(keras.saving.load_model(run.folder.model, compile=False))
+    for name, expected in before.items():
+        same = [np.array_equal(a, b) for a, b in zip(expected, after[name], strict=True)]
+        assert same == [name != "predictions"] * len(same), name
+    assert all(layer.trainable for layer in run.classifier.model.layers)
+
+
+def weights_of(model):
+    return {layer.name: layer.get_weights() for layer in model.layers if layer.weights}
+
+
+@pytest.fixture(scope="module")
+def pretrained(tmp_path_factory):
+    """A file of random weights in v1.5's conventions, for five classes, and what is in it."""
+    model = build_resnet50(
+        5,
+        input_shape=(32, 32, 3),
+        stages=[Stage("conv2", 1, (4, 6, 16), 1), Stage("conv3", 2, (5, 7, 24), 2)],
+        conventions=V1_5,
+        normalization="torch",
+    )
+    fill_random(model, 8)
+    path = tmp_path_factory.mktemp("pretrained") / "weights.keras"
+    model.save(path)
+    return path, weights_of(model)
+
+
+class First(keras.callbacks.Callback):
+    """Keep the weights that training begins with; stop where told."""
+
+    def __init__(self, *, stop=None):
+        super().__init__()
+        self.stop = stop
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 0:
+            self.weights = weights_of(self.model)
+        if epoch == self.stop:
+            raise KeyboardInterrupt
+
+
+def test_pretrained_weights_bring_their_network_and_are_reported(tiny_recipe, pretrained, images, tmp_path):
+    path, weights = pretrained
+    recipe = replace(tiny_recipe, epochs=1, warmup_epochs=0, weights=str(path))
+    first = First()
+    run = train(recipe, images, out=tmp_path / "run", progress=first)
+    assert not run.classifier.model.get_layer("conv1_conv").use_bias  # v1.5's
+    for name, expected in weights.items():
+        for a, b in zip(expected, first.weights[name], strict=True):
+            assert name == "predictions" or np.array_equal(a, b)
+    assert set(run.transfer.loaded) == set(weights) - {"predictions"}
+    assert set(run.transfer.kept) == {"predictions"}
+    written = json.loads(run.folder.transfer.read_text())
+    assert written == json.loads(run.transfer.to_json())
+    noted = json.loads(run.folder.environment.read_text())["weights"]
+    assert (noted["origin"], noted["normalization"], noted["conventions"]["name"]) == (str(path), "torch", "v1.5")
+    assert re.fullmatch("[0-9a-f]{64}", noted["sha256"])
+
+
+def test_a_checkpoint_makes_the_file_of_weights_dispensable(tiny_recipe, pretrained, images, tmp_path):
+    path = tmp_path / "weights.keras"
+    path.write_bytes(pretrained[0].read_bytes())
+    recipe = replace(tiny_recipe, epochs=2, warmup_epochs=0, weights=str(path))
+    whole = train(recipe, images, out=tmp_path / "whole")
+    for name, stop in (("early", 0), ("late", 1)):
+        with pytest.raises(KeyboardInterrupt):
+            train(recipe, images, out=tmp_path / name, progress=First(stop=stop))
+    early = resume(tmp_path / "early", images)
+    assert early.transfer == whole.transfer
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, images, out=tmp_path / "changed", progress=First(stop=0))
+    other = keras.saving.load_model(path, compile=False)
+    other.get_layer("conv1_bn").set_weights([weight + 1 for weight in other.get_layer("conv1_bn").get_weights()])
+    other.save(path)
+    with raises(ValueError, path, "SHA-256"):
+        resume(tmp_path / "changed", images)
+    path.unlink()
+    with raises(FileNotFoundError, path):
+        resume(tmp_path / "changed", images)
+    late = resume(tmp_path / "late", images)
+    assert late.transfer is None
+    for run in (early, late):
+        for a, b in zip(whole.classifier.model.get_weights(), run.classifier.model.get_weights(), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_weights_that_do_not_tell_their_normalization_need_it_from_the_recipe(
+    tiny_recipe, pretrained, tmp_path, images
+):
+    _, weights = pretrained
+    model = build_resnet50(
+        5, input_shape=(32, 32, 3), stages=[Stage(*row) for row in tiny_recipe.stages], conventions=V1_5
+    )
+    for name, values in weights.items():
+        model.get_layer(name).set_weights(values)
+    model.save_weights(tmp_path / "untold.weights.h5")
+    recipe = replace(tiny_recipe, epochs=1, warmup_epochs=0, weights=str(tmp_path / "untold.weights.h5"))
+    rows = ("symmetric", "unit", "caffe", "torch")
+    with raises(ValueError, tmp_path / "untold.weights.h5", "normalization", *rows):
+        train(recipe, images, out=tmp_path / "run")
+    with raises(ValueError, "normalization", *rows, "'foo'"):
+        train(replace(recipe, normalization="foo"), images, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    run = train(replace(recipe, normalization="caffe"), images, out=tmp_path / "run")
+    assert json.loads(run.folder.environment.read_text())["weights"]["normalization"] == "caffe"
+
+
+def test_weights_of_another_network_are_refused_before_anything_is_written(tiny_recipe, pretrained, images, tmp_path):
+    recipe = replace(tiny_recipe, weights=str(pretrained[0]), stages=(("conv2", 1, (4, 6, 16), 1),))
+    with raises(ValueError, pretrained[0], "conv3_block1"):
+        train(recipe, images, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_callbacks_that_do_not_go_with_the_recipe_are_refused_before_anything_is_written(tiny_recipe, images, tmp_path):
+    with raises(ValueError, "ReduceLROnPlateau", "'cosine'"):
+        train(tiny_recipe, images, out=tmp_path / "run", callbacks=[keras.callbacks.ReduceLROnPlateau("loss")])
+    assert not (tmp_path / "run").exists()
+
+
+class Averages(keras.callbacks.Callback):
+    """Keep the running average of the weights at the end of every epoch, and the weights themselves."""
+
+    def on_train_begin(self, logs=None):
+        self.averages, self.weights = [], []
+
+    def on_epoch_end(self, epoch, logs=None):
+        with averaged(self.model):
+            self.averages.append(self.model.get_weights())
+        self.weights.append(self.model.get_weights())
+
+
+@pytest.mark.parametrize("keep", ["last", "best"])
+def test_the_running_average_is_what_is_validated_saved_and_kept(keep, tiny_recipe, images, tmp_path):
+    watch = Averages()
+    recipe = replace(tiny_recipe, ema=0.9, validation=0.25, keep=keep, learning_rate=0.01)
+    run = train(recipe, images, out=tmp_path / "run", progress=watch)
+    best = max(range(4), key=lambda k: (run.history[k]["val_accuracy"], -run.history[k]["val_loss"]))
+    kept = watch.averages[best if keep == "best" else 3]
+    for found, expected in zip(run.classifier.model.get_weights(), kept, strict=True):
+        np.testing.assert_array_equal(found, expected)
+    assert any((a != b).any() for a, b in zip(watch.averages[3], watch.weights[3], strict=True))
+    # the validation's figures are those of the file
+    _, held_out = train_validation_split(images.train, 0.25, seed=recipe.seed)
+    saved = Classifier.load(run.folder.best)
+    again = score(saved.probabilities(held_out.images), held_out)
+    assert again.accuracy == pytest.approx(run.history[best]["val_accuracy"])
+
+
+def test_rare_classes_and_mixtures_change_what_is_learned(tiny_recipe, images, tmp_path):
+    training, test = images.train, images.test
+    uneven = training.select([k for k in range(len(training)) if training.labels[k] != 5 or k % 3 == 0])
+    recipe = replace(tiny_recipe, epochs=1, warmup_epochs=0)
+    plain, *others = (
+        train(
+            replace(recipe, **numbers), DatasetSplits(uneven, test), out=tmp_path / name
+        ).classifier.model.get_weights()
+        for name, numbers in (
+            ("plain", {}),
+            ("balanced", {"balance_classes": True}),
+            ("mixup", {"mixup": 0.5}),
+            ("cutmix", {"cutmix": 1.0}),
+        )
+    )
+    for other in others:
+        assert any((a != b).any() for a, b in zip(plain, other, strict=True))
+
+
+def test_tensorboard_may_come_and_go(tiny_recipe, images, tmp_path):
+    pytest.importorskip("tensorboard")
+    recipe = replace(tiny_recipe, epochs=2, before=(Phase(epochs=1, trainable="head"),))
+    logs = tmp_path / "run" / "tensorboard"
+    shown = [keras.callbacks.TensorBoard(logs, write_graph=False)]
+    train(recipe, images, out=tmp_path / "run", callbacks=shown)
+    assert list((logs / "train").glob("events.*"))
+    resume(tmp_path / "run", images)
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_training_needs_no_tensorflow_on_another_backend(backend, tiny_recipe, tmp_path):
+    if find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed")
+    script = """
+import sys
+from pathlib import Path
+
+class Without:
+    # A finder that does not find TensorFlow; asking whether it is there is answered with no.
+
+    def __init__(self, finder):
+        self.finder = finder
+
+    def find_spec(self, name, *rest):
+        return None if name.split(".")[0] == "tensorflow" else self.finder.find_spec(name, *rest)
+
+    def __getattr__(self, name):
+        return getattr(self.finder, name)
+
+
+sys.meta_path[:] = [Without(finder) for finder in sys.meta_path]
+import keras
+from resnet50 import Parts, Recipe, rendered_signs, resume, train
+recipe = Recipe.from_json(Path(sys.argv[1], "recipe.json").read_text())
+images = Parts(*rendered_signs(train=32, test=6, side=32))
+
+class Stop(keras.callbacks.Callback):
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 2:
+            raise KeyboardInterrupt
+
+class Moved(keras.callbacks.Callback):
+    # Which layers each phase moved.
+
+    def on_train_begin(self, logs=None):
+        self.before = {layer.name: layer.get_weights() for layer in self.model.layers if layer.weights}
+
+    def on_train_end(self, logs=None):
+        after = {name: self.model.get_layer(name).get_weights() for name in self.before}
+        moved.append({n for n in after if any((a != b).any() for a, b in zip(after[n], self.before[n]))})
+
+moved = []
+whole = train(recipe, images, out=Path(sys.argv[1], "whole"), progress=Moved())
+assert [row["phase"] for row in whole.history] == [1, 2, 2]
+assert whole.history[1]["loss"] == whole.history[1]["loss"]
+assert moved[0] == {"predictions"}, moved[0]
+assert {"predictions", "conv1_conv", "conv3_block1_1_conv"} <= moved[1]
+assert not [name for name in moved[1] if name.endswith("_bn")]
+try:
+    train(recipe, images, out=Path(sys.argv[1], "stopped"), progress=Stop())
+except KeyboardInterrupt:
+    resumed = resume(Path(sys.argv[1], "stopped"), images)
+weights = whole.classifier.model.get_weights(), resumed.classifier.model.get_weights()
+assert all((a == b).all() for a, b in zip(*weights))
+"""
+    recipe = replace(
+        tiny_recipe,
+        before=(Phase(epochs=1, trainable="head"),),
+        epochs=2,
+        warmup_epochs=0,
+        validation=0.25,
+        freeze_batch_norm=True,
+        layer_lr_decay=0.5,
+        ema=0.5,
+    )
+    (tmp_path / "recipe.json").write_text(recipe.to_json())
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path)],
+        env={**os.environ, "KERAS_BACKEND": backend},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
