@@ -1,34 +1,85 @@
-"""Loading Keras and other runtimes without what they say on every start."""
+"""Keras and other runtimes without the messages that they print whenever they start.
+
+TensorFlow 2.21 writes six lines to the file descriptor, whatever TF_CPP_MIN_LOG_LEVEL says: it reads that variable too
+late. They reach the terminal of anyone who imports a network, so the first import of Keras after `import resnet50`
+is made here.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-
-
-def import_keras() -> None:
-    """Import Keras and its backend, quietly."""
-    with quiet():
-        import keras  # noqa: F401 - imported for its effect
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
+from types import ModuleType
+from typing import Any
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Drop what libraries in C++ say in the block of builds and missing GPUs; exceptions are not dropped.
-
-    TensorFlow 2.21 writes these lines to the file descriptor before it has read TF_CPP_MIN_LOG_LEVEL.
-    """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # for what it says later, such as that there is no GPU
-    sys.stderr.flush()
-    kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
+    """Hold back what is written to the file descriptor of standard error in a block; print it if the block raises."""
     try:
-        os.dup2(nowhere, 2)
+        terminal = os.dup(2)
+    except OSError:  # no standard error, as under pythonw
         yield
-    finally:
+        return
+    with tempfile.TemporaryFile() as held:
+        _flush()
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            _flush()
+            held.seek(0)
+            os.write(terminal, held.read())
+            raise
+        finally:
+            _flush()
+            os.dup2(terminal, 2)
+            os.close(terminal)
+
+
+def import_keras_quietly() -> None:
+    """Make the next import of Keras in this process a quiet one, unless Keras or TensorFlow is imported already."""
+    if not {"keras", "tensorflow"} & set(sys.modules) and not any(isinstance(f, _KerasFinder) for f in sys.meta_path):
+        sys.meta_path.insert(0, _KerasFinder())
+
+
+class _KerasFinder(MetaPathFinder):
+    """Finds Keras once, as Python would, and steps aside."""
+
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        if name != "keras":
+            return None
+        sys.meta_path.remove(self)
+        spec = find_spec(name)
+        if spec is not None and spec.loader is not None and "tensorflow" not in sys.modules:
+            spec.loader = _QuietLoader(spec.loader)
+        return spec
+
+
+class _QuietLoader(Loader):
+    """Loads a module by its own loader, quietly."""
+
+    def __init__(self, loader: Loader) -> None:
+        self._loader = loader
+
+    def create_module(self, spec: ModuleSpec) -> Any:
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__loader__ = self._loader
+        if module.__spec__ is not None:
+            module.__spec__.loader = self._loader
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # for what comes later, such as that there is no GPU
+        with quiet():
+            self._loader.exec_module(module)
+
+
+def _flush() -> None:
+    if sys.stderr is not None:
         sys.stderr.flush()
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)

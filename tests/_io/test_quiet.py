@@ -1,29 +1,56 @@
+"""What reaches standard error when the package is used for the first time: nothing but errors."""
+
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
+import pytest
 
-def test_keras_is_imported_silently_and_errors_are_heard_again():
-    script = """
-import os, sys
-from resnet50._io.quiet import import_keras
-import_keras()
-assert "keras" in sys.modules
-os.write(2, b"heard")
-"""
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "heard")
+from resnet50._io.quiet import quiet
 
 
-def test_a_backend_that_is_not_there_is_an_error():
-    script = "from resnet50._io.quiet import import_keras; import_keras()"
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        env={"KERAS_BACKEND": "abacus", "PATH": ""},
-        capture_output=True,
-        text=True,
-        check=False,
+def run(script: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    base = {name: value for name, value in os.environ.items() if not name.startswith(("TF_", "KERAS_"))}
+    return subprocess.run(
+        [sys.executable, "-c", script], env={**base, **environment}, capture_output=True, text=True, check=False
     )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "script",
+    [
+        "import resnet50; resnet50.build_resnet50",
+        "from resnet50.blocks import identity_block",
+        "import resnet50, keras; keras.ops.zeros(2); import importlib.resources as r; r.files('keras')",
+    ],
+)
+def test_the_first_use_prints_nothing_and_later_errors_are_seen(script):
+    done = run(f"{script}\nimport os, sys; assert 'keras' in sys.modules; os.write(2, b'seen')")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "seen")
+
+
+@pytest.mark.slow
+def test_a_program_that_has_imported_tensorflow_keeps_its_settings():
+    done = run("import os, tensorflow; before = dict(os.environ); import resnet50.blocks; print(dict(os.environ) == before)")
+    assert done.stdout == "True\n"
+
+
+def test_a_missing_backend_is_an_error_with_its_output():
+    done = run("import resnet50.blocks", KERAS_BACKEND="abacus")
     assert done.returncode == 1
     assert "abacus" in done.stderr
+
+
+def test_what_was_held_back_is_printed_when_the_block_raises(capfd):
+    with quiet():
+        os.write(2, b"held back")
+    assert capfd.readouterr().err == ""
+    with pytest.raises(KeyError), quiet():
+        os.write(2, b"the cause")
+        raise KeyError
+    assert capfd.readouterr().err == "the cause"
+    os.write(2, b"after")
+    assert capfd.readouterr().err == "after"
