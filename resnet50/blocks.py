@@ -173,6 +173,6 @@ def check_block(
         raise ValueError(f"{name}: expected stride to be at least 1, got {stride!r}.")
     if keeps_channels and x.shape[-1] != filters[-1]:
         raise ValueError(
-            f"{name}: expected {filters[-1]} channels in, as many as out, got {x.shape[-1]}; use convolutional_block to "
-            "change the number of channels."
+            f"{name}: expected {filters[-1]} channels in, as many as out, got {x.shape[-1]}; use convolutional_block "
+            "to change the number of channels."
         )

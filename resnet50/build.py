@@ -69,8 +69,8 @@ def build_resnet50(
         normalization = "symmetric" if file is None else file.normalization
         if file is not None and normalization == UNKNOWN:
             raise ValueError(
-                f"{file.origin}: expected a file that states how its network normalizes pixels, got one that does not; set "
-                f"normalization to one of {', '.join(NORMALIZATIONS)}."
+                f"{file.origin}: expected a file that states how its network normalizes pixels, got one that does not; "
+                f"set normalization to one of {', '.join(NORMALIZATIONS)}."
             )
     if conventions is None:
         conventions = V1.from_scratch() if file is None else file.conventions

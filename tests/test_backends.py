@@ -17,7 +17,7 @@ from resnet50.conventions import V1, V1_5
 
 SHAPE = (40, 48, 3)
 CLASSES = 4
-VARIANTS = {"v1": (V1, "caffe", "imagenet"), "v1.5": (V1_5, "torch", "small")}
+VARIANTS = {"v1": (V1, "caffe", "imagenet"), "v1.5": (V1_5, "torch", "cifar")}
 
 # Runs with another KERAS_BACKEND; prints what it imported and writes what it predicted.
 SCRIPT = """
@@ -70,7 +70,7 @@ stages = (Stage("conv2", 2, (4, 6, 16), 1), Stage("conv3", 2, (5, 7, 24), 2))
 pixels = np.load(folder / "pixels.npy")
 for name, (conventions, normalization, stem) in {
     "v1": (V1, "caffe", "imagenet"),
-    "v1.5": (V1_5, "torch", "small"),
+    "v1.5": (V1_5, "torch", "cifar"),
 }.items():
     model = build_resnet50(
         4,

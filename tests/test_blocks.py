@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from dataclasses import replace
 
@@ -372,3 +373,30 @@ def test_a_block_refuses_channels_first(block):
             block()
     finally:
         keras.config.set_image_data_format("channels_last")
+
+
+@pytest.mark.parametrize(
+    ("block", "call"),
+    [
+        (identity_block, lambda block, x: block(x, 3, [4, 6, 11])),
+        (identity_block, lambda block, x: block(x, f=3, filters=[4, 6, 11])),
+        (identity_block, lambda block, x: block(x, [4, 6, 11])),
+        (convolutional_block, lambda block, x: block(x, 3, [4, 6, 11], s=2)),
+    ],
+)
+def test_a_call_as_in_the_course_is_answered_with_the_arguments(block, call):
+    with raises(TypeError, block.__name__, "kernel_size=3", "name="):
+        call(block, keras.Input((9, 7, 11)))
+
+
+def test_blocks_show_their_own_signature():
+    assert list(inspect.signature(identity_block).parameters) == ["x", "filters", "kernel_size", "conventions", "name"]
+    assert identity_block.__name__ == "identity_block"
+    assert "x + F(x)" in identity_block.__doc__
+
+
+@pytest.mark.parametrize("filters", [[], 64, [4, 6], [4, 6, 0], [4, 6, 11.0], "abc"])
+@pytest.mark.parametrize("block", [identity_block, convolutional_block])
+def test_filters_are_three_positive_integers(block, filters):
+    with raises(ValueError, "b: ", "filters", repr(filters)):
+        block(keras.Input((9, 7, 11)), filters, name="b")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 import math
 
@@ -12,28 +11,11 @@ import pytest
 
 import resnet50.weights.read
 from factories import TINY_STAGES, fill_random, noise, raises, tiny_model
+from oracles import DEPTHS, count, dim, expected_names, image, names_after_input, network_oracle, of_file, same_by_name
 from resnet50.build import build_resnet50
 from resnet50.conventions import V1, V1_5
-from resnet50.heads import HEADS
 from resnet50.model import STAGES, ResNet50, Stage, features
-from resnet50.weights import WeightsFile
 from resnet50.weights.normalization import model_normalization
-
-DEPTHS = {"conv2": 3, "conv3": 4, "conv4": 6, "conv5": 3}
-
-
-def expected_names(*, padded: bool = False) -> list[str]:
-    """Every layer between input and top, from the rule alone; Keras sorts layers by their distance to the output."""
-    names = ["conv1_pad", "conv1_conv", "conv1_bn", "conv1_relu", "pool1_pad", "pool1_pool"]
-    for stage, depth in DEPTHS.items():
-        for block in range(1, depth + 1):
-            parts = ["1_conv", "1_bn", "1_relu", "2_conv", "2_bn", "2_relu", "3_conv", "3_bn", "add", "out"]
-            if block == 1:
-                parts[6:8] = ["0_conv", "3_conv", "0_bn", "3_bn"]
-                if padded and stage != "conv2":
-                    parts.insert(3, "2_pad")
-            names += [f"{stage}_block{block}_{part}" for part in parts]
-    return names
 
 
 def copy_by_name(source: keras.Model, target: keras.Model) -> None:
@@ -43,10 +25,6 @@ def copy_by_name(source: keras.Model, target: keras.Model) -> None:
     assert weights.keys() == layers.keys()
     for name, layer in layers.items():
         layer.set_weights(weights[name])
-
-
-def names_after_input(model: keras.Model) -> list[str]:
-    return [layer.name for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
 
 
 def settings(layer: keras.Layer) -> dict:
@@ -60,21 +38,6 @@ def settings(layer: keras.Layer) -> dict:
 
 def sizes(model: keras.Model, *names: str) -> list[tuple[int, int]]:
     return [tuple(model.get_layer(name).output.shape[1:3]) for name in names]
-
-
-def count(weights) -> int:
-    return sum(math.prod(w.shape) for w in weights)
-
-
-def dim(model: keras.Model) -> None:
-    """Make the first kernel fit for inputs of some hundred, so that random weights do not saturate the softmax."""
-    layer = model.get_layer("conv1_conv")
-    kernel, bias = layer.get_weights()
-    layer.set_weights([kernel / 100, bias])
-
-
-def image(*shape: int) -> np.ndarray:
-    return np.random.default_rng(11).normal(0, 1, shape).astype("float32")
 
 
 STAGE_ENDS = ("conv1_relu", "pool1_pool", *(f"{stage}_block{depth}_out" for stage, depth in DEPTHS.items()))
@@ -117,15 +80,6 @@ def test_parameters_with_1000_classes(full):
 
 def test_parameters_without_top(open_ended):
     assert open_ended.count_params() == 23_587_712
-
-
-def test_parameters_of_a_classifier_of_six():
-    model = build_resnet50()
-    assert model.count_params() == 23_600_006
-    assert count(model.trainable_weights) == 23_546_886
-    assert count(model.non_trainable_weights) == 53_120
-    assert model.input_shape == (None, 64, 64, 3)
-    assert model.output_shape == (None, 6)
 
 
 def test_parameters_of_ten_classes_in_small_images():
@@ -184,24 +138,6 @@ def test_layers_agree_with_keras_applications_in_kind_and_setting(theirs, ours):
         assert settings(mine) == settings(other), mine.name
     assert ours.name == theirs.name == "resnet50"
     assert ours.dtype == theirs.dtype
-
-
-def test_from_scratch_reaches_every_layer():
-    """A fresh classifier: fast statistics, zero last gammas, He kernels, in each and every block."""
-    model = tiny_model(3, size=(40, 48), seed=None)
-    norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
-    assert len(norms) == 1 + 4 + 3 + 4 + 3
-    for layer in norms:
-        assert layer.momentum == 0.9
-        assert (layer.get_weights()[0] == (0 if layer.name.endswith("_3_bn") else 1)).all()
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.Conv2D):
-            assert layer.kernel_initializer.__class__.__name__ == "HeNormal"
-    ready = tiny_model(3, size=(40, 48), seed=None, conventions=V1)
-    for layer in ready.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            assert layer.momentum == 0.99
-            assert (layer.get_weights()[0] == 1).all()
 
 
 def test_signature_is_compatible_with_keras_applications():
@@ -266,8 +202,8 @@ def test_ceil_arithmetic_in_both_conventions(conventions, size):
 
 
 @pytest.mark.parametrize(("height", "width"), [(32, 32), (33, 45)])
-def test_small_stem_keeps_the_side_until_the_stages(height, width):
-    model = tiny_model(3, size=(height, width), seed=None, stem="small")
+def test_cifar_stem_keeps_the_side_until_the_stages(height, width):
+    model = tiny_model(3, size=(height, width), seed=None, stem="cifar")
     names = names_after_input(model)
     assert names[:5] == ["normalization", "conv1_conv", "conv1_bn", "conv1_relu", "conv2_block1_1_conv"]
     assert model.get_layer("conv1_conv").kernel.shape == (3, 3, 3, 64)
@@ -382,87 +318,21 @@ def test_defaults_and_no_shape_without_top(open_ended):
 # ----------------------------------------------------------------------- the whole graph against NumPy, v1.5 included
 
 
-def correlate(x: np.ndarray, kernel: np.ndarray, bias: np.ndarray | float, stride: int) -> np.ndarray:
-    """Correlation with half a kernel of zeros on all four sides, float64; an image of patches, then one product."""
-    side = kernel.shape[0]
-    pad = side // 2
-    x = np.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
-    patches = np.lib.stride_tricks.sliding_window_view(x, (side, side), axis=(1, 2))[:, ::stride, ::stride]
-    return np.einsum("nhwcij,ijco->nhwo", patches, kernel, optimize=True) + bias
-
-
-def network_oracle(
-    x: np.ndarray, weights: dict[str, list[np.ndarray]], table: list[tuple[str, int, int]], *, v15: bool, small: bool
-) -> np.ndarray:
-    """ResNet in NumPy: ``table`` holds each stage's name, number of blocks and stride."""
-
-    def unit(x: np.ndarray, name: str, stride: int = 1) -> np.ndarray:
-        kernel, *bias = (w.astype("float64") for w in weights[f"{name}_conv"])
-        gamma, beta, mean, variance = (w.astype("float64") for w in weights[f"{name}_bn"])
-        y = correlate(x, kernel, bias[0] if bias else 0.0, stride)
-        return gamma * (y - mean) / np.sqrt(variance + (1e-5 if v15 else 1.001e-5)) + beta
-
-    x = np.maximum(unit(x, "conv1", 1 if small else 2), 0)
-    if not small:  # no value is negative, so a border of zeros never wins against a pixel
-        x = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
-        x = np.lib.stride_tricks.sliding_window_view(x, (3, 3), axis=(1, 2))[:, ::2, ::2].max(axis=(-2, -1))
-    for name, blocks, stage_stride in table:
-        for block in range(1, blocks + 1):
-            here = f"{name}_block{block}"
-            stride = stage_stride if block == 1 else 1
-            y = np.maximum(unit(x, f"{here}_1", 1 if v15 else stride), 0)
-            y = np.maximum(unit(y, f"{here}_2", stride if v15 else 1), 0)
-            x = np.maximum(unit(y, f"{here}_3") + (unit(x, f"{here}_0", stride) if block == 1 else x), 0)
-    return x
-
-
 @pytest.mark.parametrize("kind", ["v1", "v1.5"])
-@pytest.mark.parametrize("stem", ["imagenet", "small"])
+@pytest.mark.parametrize("stem", ["imagenet", "cifar"])
 @pytest.mark.parametrize("size", [(33, 47), (36, 32)])
 def test_features_are_those_of_a_network_in_numpy(kind, stem, size):
     stages = (Stage("conv2", 3, (4, 6, 10), 1), Stage("conv3", 1, (5, 7, 12), 2), Stage("conv4", 2, (3, 8, 9), 3))
     x = keras.Input((*size, 3))
-    features = features(x, stem=stem, conventions={"v1": V1, "v1.5": V1_5}[kind], stages=stages)
-    model = fill_random(keras.Model(x, features), 6)
+    output = features(x, stem=stem, conventions={"v1": V1, "v1.5": V1_5}[kind], stages=stages)
+    model = fill_random(keras.Model(x, output), 6)
     weights = {layer.name: layer.get_weights() for layer in model.layers if layer.weights}
     data = image(2, *size, 3)
     table = [("conv2", 3, 1), ("conv3", 1, 2), ("conv4", 2, 3)]
-    expected = network_oracle(data, weights, table, v15=kind == "v1.5", small=stem == "small")
+    expected = network_oracle(data, weights, table, v15=kind == "v1.5", cifar=stem == "cifar")
     actual = np.asarray(model(data))
     assert actual.shape == expected.shape
     np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-5 * expected.max())
-
-
-# ----------------------------------------------------------------------------------------------- the classifier's graph
-
-
-def test_classifier_is_one_flat_graph_without_lambdas():
-    for normalization in ("symmetric", "caffe", "torch"):
-        model = tiny_model(3, size=(40, 48), seed=None, normalization=normalization)
-        assert not any(isinstance(layer, (keras.Model, keras.layers.Lambda)) for layer in model.layers)
-        names = names_after_input(model)
-        assert names[names.index("conv1_pad") - 1] == "normalization"
-        assert names[-2:] == ["avg_pool", "predictions"]
-        assert (model.name, model.inputs[0].name, len(model.inputs), len(model.outputs)) == ("resnet50", "image", 1, 1)
-    body = names_after_input(build_resnet50())
-    assert body == ["normalization", *expected_names(), "avg_pool", "predictions"]
-
-
-@pytest.mark.parametrize("normalization", ["symmetric", "caffe", "torch"])
-def test_bytes_and_floats_give_the_same_probabilities(normalization):
-    model = tiny_model(4, size=(40, 48), seed=8, normalization=normalization)
-    if normalization == "caffe":
-        dim(model)
-    pixels = noise(3, 40, 48, 3)
-    pixels[0, :2] = 0
-    pixels[0, 2:4] = 255
-    bytes_, floats = model.predict_on_batch(pixels), model.predict_on_batch(pixels.astype("float32"))
-    np.testing.assert_array_equal(bytes_, floats)
-    np.testing.assert_array_equal(np.asarray(model(pixels)), np.asarray(model(pixels.astype("float32"))))
-    assert bytes_.dtype == np.float32
-    np.testing.assert_allclose(bytes_.sum(axis=1), 1, rtol=1e-5)
-    assert (bytes_ > 0).all()
-    assert np.ptp(bytes_, axis=0).max() > 1e-3
 
 
 def test_the_first_classifier_is_the_bare_network_on_normalized_pixels():
@@ -475,122 +345,7 @@ def test_the_first_classifier_is_the_bare_network_on_normalized_pixels():
     assert_equal_outputs(classifier, bare, pixels, normalized)
 
 
-@pytest.mark.parametrize("normalization", ["symmetric", "caffe", "torch"])
-def test_classifier_saves_and_loads_with_plain_keras(normalization, tmp_path):
-    model = tiny_model(4, size=(40, 48), seed=10, normalization=normalization)
-    dim(model)
-    model.save(tmp_path / "model.keras")
-    again = keras.saving.load_model(tmp_path / "model.keras")
-    pixels = noise(2, 40, 48, 3, seed=2)
-    np.testing.assert_array_equal(np.asarray(again(pixels)), np.asarray(model(pixels)))
-    assert [layer.name for layer in again.layers] == [layer.name for layer in model.layers]
-
-
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="takes gradients with TensorFlow's tape")
-@pytest.mark.parametrize("conventions", [V1, V1_5], ids=["v1", "v1.5"])
-def test_a_gradient_reaches_every_weight_of_the_network(conventions):
-    """But for the biases before batch norm, which takes them off again: their gradient is zero up to rounding."""
-    import tensorflow as tf
-
-    model = tiny_model(4, size=(40, 48), seed=12, conventions=conventions)
-    pixels = noise(4, 40, 48, 3, seed=3).astype("float32")
-    with tf.GradientTape() as tape:
-        probabilities = model(pixels, training=True)
-        loss = -tf.reduce_mean(tf.math.log(tf.linalg.diag_part(probabilities)))
-    gradients = tape.gradient(loss, [variable.value for variable in model.trainable_variables])
-    for variable, gradient in zip(model.trainable_variables, gradients, strict=True):
-        largest = np.abs(gradient.numpy()).max()
-        if variable.name == "bias" and "predictions" not in variable.path:
-            assert largest < 1e-5, variable.path
-        else:
-            assert largest > 1e-3, variable.path
-
-
-def test_training_moves_every_statistic_and_a_frozen_layer_none():
-    model = tiny_model(3, size=(40, 48), seed=13)
-    frozen = {"conv1_bn", "conv3_block1_0_bn"}
-    for name in frozen:
-        model.get_layer(name).trainable = False
-    model.compile(keras.optimizers.SGD(0.0), "sparse_categorical_crossentropy")
-    norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
-    before = {layer.name: layer.get_weights() for layer in norms}
-    pixels, labels = image(4, 40, 48, 3) * 50 + 120, np.array([0, 1, 2, 0])
-    model.predict_on_batch(pixels)
-    model.test_on_batch(pixels, labels)
-    for layer in norms:
-        assert all(map(np.array_equal, before[layer.name], layer.get_weights()))
-    model.train_on_batch(pixels, labels)
-    for layer in norms:
-        moved = [not np.array_equal(old, new) for old, new in zip(before[layer.name], layer.get_weights(), strict=True)]
-        assert moved == [False, False, layer.name not in frozen, layer.name not in frozen], layer.name
-
-
 # --------------------------------------------------------------------------------------------------- pretrained weights
-
-
-def of_file(model: keras.Model, **changes) -> WeightsFile:
-    """What a file with this model's weights would be read as."""
-    arrays = {layer.name: tuple(layer.get_weights()) for layer in model.layers if layer.weights}
-    conventions = V1 if len(arrays["conv1_conv"]) == 2 else V1_5
-    file = WeightsFile("some file", "keras", conventions.from_scratch(), "caffe", arrays, {})
-    return dataclasses.replace(file, **changes)
-
-
-def same_by_name(mine: keras.Model, other: keras.Model, *, but: tuple[str, ...] = ()) -> bool:
-    ours, theirs = ({layer.name: layer.get_weights() for layer in m.layers if layer.weights} for m in (mine, other))
-    return ours.keys() == theirs.keys() and all(
-        all(map(np.array_equal, values, theirs[name])) for name, values in ours.items() if name not in but
-    )
-
-
-@pytest.mark.parametrize(("conventions", "stride_of"), [(V1, "1_conv"), (V1_5, "2_conv")], ids=["v1", "v1.5"])
-@pytest.mark.parametrize("normalization", ["symmetric", "caffe", "torch"])
-def test_weights_bring_their_conventions_and_normalization(conventions, stride_of, normalization):
-    source = tiny_model(3, size=(40, 48), seed=1, conventions=conventions, normalization=normalization)
-    model = tiny_model(3, weights=of_file(source, normalization=normalization), size=(40, 48), seed=None)
-    assert same_by_name(model, source)
-    assert model.get_layer("conv1_conv").use_bias == conventions.use_bias
-    assert model.get_layer(f"conv3_block1_{stride_of}").strides == (2, 2)
-    assert model.get_layer("conv1_bn").momentum == 0.9
-    assert model.get_layer("conv1_bn").epsilon == conventions.epsilon
-    assert model_normalization(model) == normalization
-
-
-def test_explicit_arguments_win_over_the_weights():
-    source = tiny_model(3, size=(40, 48), seed=1)
-    with pytest.warns(UserWarning) as caught:
-        model = tiny_model(3, weights=of_file(source), normalization="torch", conventions=V1, size=(40, 48), seed=None)
-    values = ("some file", "'torch'", "'caffe'")
-    assert any(all(value in str(warning.message) for value in values) for warning in caught)
-    assert same_by_name(model, source)
-    assert model_normalization(model) == "torch"
-    assert model.get_layer("conv1_bn").momentum == 0.99
-    with raises(ValueError, "some file", 15):
-        tiny_model(3, weights=of_file(source), conventions=V1_5, size=(40, 48), seed=None)
-
-
-def test_a_head_for_other_classes_starts_afresh():
-    source = tiny_model(3, size=(40, 48), seed=1)
-    for changes in ({"classes": 5}, {"classes": 3, "head": "mlp"}):
-        model = tiny_model(**changes, weights=of_file(source), size=(40, 48), seed=None)
-        head = {"predictions", "head_dense_512", "head_dense_128"}
-        assert same_by_name(
-            keras.Model(model.inputs, model.get_layer("avg_pool").output),
-            keras.Model(source.inputs, source.get_layer("avg_pool").output),
-        )
-        for layer in model.layers:
-            if layer.name in head:
-                kernel, bias = layer.get_weights()
-                assert kernel.std() > 0
-                assert (bias == 0).all()
-
-
-def test_a_file_that_does_not_tell_its_normalization_wants_it_told():
-    source = tiny_model(3, size=(40, 48), seed=1)
-    file = of_file(source, normalization="unknown")
-    with raises(ValueError, "some file", "normalization", "symmetric", "unit", "caffe", "torch"):
-        tiny_model(3, weights=file, size=(40, 48), seed=None)
-    assert model_normalization(tiny_model(3, weights=file, normalization="caffe", size=(40, 48), seed=None)) == "caffe"
 
 
 def test_raw_images_give_what_keras_preprocessing_and_network_give():
@@ -600,22 +355,6 @@ def test_raw_images_give_what_keras_preprocessing_and_network_give():
     pixels = noise(2, 40, 56, 3, seed=5)
     preprocessed = keras.applications.resnet.preprocess_input(pixels.astype("float32"))  # a copy: it works in place
     assert_equal_outputs(mine, theirs, pixels, preprocessed)
-
-
-def test_raw_images_give_what_torchs_preprocessing_and_network_give():
-    """Torchvision's ToTensor and Normalize, written out, before the network in NumPy that strides on the 3x3."""
-    source = tiny_model(5, size=(40, 56), seed=3, conventions=V1_5)
-    file = of_file(source, layout="torchvision", normalization="torch")
-    mine = tiny_model(5, size=(40, 56), seed=None, weights=file)
-    pixels = noise(2, 40, 56, 3, seed=5)
-    unit = pixels.astype("float64") / 255
-    x = (unit - np.array([0.485, 0.456, 0.406])) / np.array([0.229, 0.224, 0.225])
-    features = network_oracle(x, dict(file.arrays), [("conv2", 2, 1), ("conv3", 2, 2)], v15=True, small=False)
-    kernel, bias = file.arrays["predictions"]
-    logits = features.mean(axis=(1, 2)) @ kernel + bias
-    expected = np.exp(logits - logits.max(axis=1, keepdims=True))
-    expected /= expected.sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(np.asarray(mine(pixels)), expected, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("channels", [1, 2, 4])
@@ -651,9 +390,9 @@ def test_imagenet_is_asked_for_as_in_keras_applications(options, name, monkeypat
 
 def test_a_top_that_does_not_fit_is_refused_before_a_download(monkeypatch):
     monkeypatch.setattr(resnet50.weights.read, "fetch_weights", None)
-    with raises(ValueError, "weights='timm/a1_in1k'", 1000, 6, "include_top=False"):
+    with raises(ValueError, "'timm/a1_in1k'", 1000, 6, "include_top=False"):
         ResNet50((32, 40, 3), weights="timm/a1_in1k")
-    with raises(ValueError, "weights='imagenet-notop'", 6):
+    with raises(ValueError, "'imagenet-notop'", 6):
         ResNet50((32, 40, 3), weights="imagenet-notop")
 
 
@@ -684,7 +423,7 @@ def test_the_bare_network_refuses_a_file_with_another_top(tmp_path):
         ({"input_shape": (1, 64, 64, 3)}, ("input_shape", "(height, width, channels)", (1, 64, 64, 3))),
         ({"input_tensor": np.zeros((1, 64, 64, 3))}, ("input_tensor", "numpy.ndarray")),
         ({"input_tensor": (64, 64, 3)}, ("input_tensor", "tuple")),
-        ({"stem": "huge"}, ("stem", "imagenet", "small", "'huge'")),
+        ({"stem": "huge"}, ("stem", "imagenet", "cifar", "'huge'")),
     ],
 )
 def test_the_network_refuses_in_words(options, values):
@@ -718,26 +457,3 @@ def test_a_missing_file_of_weights(name, tmp_path):
         ResNet50((32, 40, 3), include_top=False, weights=tmp_path / name)
     with raises(FileNotFoundError, tmp_path / name, ".safetensors"):
         build_resnet50(stages=TINY_STAGES, weights=str(tmp_path / name))
-
-
-@pytest.mark.parametrize(
-    ("options", "values"),
-    [
-        ({"classes": 0}, ("classes", 0)),
-        ({"classes": -1}, ("classes", -1)),
-        ({"classes": 1}, ("classes", 2, 1)),
-        ({"classes": True}, ("classes", True)),
-        ({"input_shape": (31, 64, 3)}, ("input_shape", 32, (31, 64, 3))),
-        ({"input_shape": (64, 64, 1)}, ("input_shape", "(height, width, 3)", (64, 64, 1), "adapt_stem=True")),
-        ({"input_shape": (64, 64, 0), "adapt_stem": True}, ("input_shape", "channels", (64, 64, 0))),
-        ({"input_shape": (3, 64, 64)}, ("input_shape", "(height, width, 3)", (3, 64, 64))),
-        ({"input_shape": (64, 64)}, ("input_shape", "(height, width, 3)", (64, 64))),
-        ({"weights": "nonsense"}, ("nonsense", ".h5", ".safetensors")),
-        ({"head": "deep"}, ("head", *HEADS, "'deep'")),
-        ({"normalization": "zscore"}, ("normalization", "symmetric", "unit", "caffe", "torch", "'zscore'")),
-        ({"stem": "tiny"}, ("stem", "imagenet", "small", "'tiny'")),
-    ],
-)
-def test_the_classifier_refuses_in_words(options, values):
-    with raises(ValueError, *values):
-        build_resnet50(**{"stages": TINY_STAGES, "input_shape": (40, 48, 3), **options})

@@ -34,7 +34,9 @@ def test_the_first_use_prints_nothing_and_later_errors_are_seen(script):
 
 @pytest.mark.slow
 def test_a_program_that_has_imported_tensorflow_keeps_its_settings():
-    done = run("import os, tensorflow; before = dict(os.environ); import resnet50.blocks; print(dict(os.environ) == before)")
+    done = run(
+        "import os, tensorflow; before = dict(os.environ); import resnet50.blocks; print(dict(os.environ) == before)"
+    )
     assert done.stdout == "True\n"
 
 
