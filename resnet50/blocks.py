@@ -69,10 +69,10 @@ def convolutional_block(
     """Compute ``relu(W x + F(x))``, where W, a strided 1x1 convolution, gives the shortcut the residual's shape.
 
     Args:
-        x: Feature map, ``(N, H, W, C)``, float.
+        x: Feature map, ``(N, H, W, C)``, float, with any number of channels.
         filters: Channels after each of the residual's three convolutions.
         kernel_size: Height and width of the middle kernel in pixels; odd.
-        stride: Height and width are divided by it and rounded up.
+        stride: Step in pixels, at least 1.
         conventions: `V1`, `V1_5` or a variant of them.
         name: Prefix of the layers' names, such as ``"conv3_block1"``.
 
@@ -115,15 +115,12 @@ def conv_norm(
 
     Args:
         x: Feature map, ``(N, H, W, C)``, float.
-        filters: Channels of the result.
+        filters: Channels of the result, ``(N, ceil(H / stride), ceil(W / stride), filters)``.
         kernel_size: Height and width of the kernel in pixels; odd.
         stride: Step of the kernel in pixels.
-        conventions: What the paper leaves open.
+        conventions: `V1`, `V1_5` or a variant of them.
         name: Prefix of the layers ``{name}_conv``, ``{name}_bn`` and, where a kernel strides, ``{name}_pad``.
         gamma: Initializer of the batch norm's scale.
-
-    Returns:
-        Feature map, ``(N, ceil(H / stride), ceil(W / stride), filters)``.
 
     Raises:
         ValueError: If Keras is set to channels first.
