@@ -19,10 +19,7 @@ _EXAMPLE = "{}(x, [64, 64, 256], kernel_size=3, name={!r}), where kernel_size is
 def bottleneck(
     x: KerasTensor, filters: Sequence[int], kernel_size: int, stride: int, conventions: Conventions, name: str
 ) -> KerasTensor:
-    """Return the residual F(x) of both blocks: narrow the channels (1x1), see the neighbors (k x k), widen (1x1).
-
-    ``x`` is ``(N, H, W, C)``; the result is ``(N, ceil(H / stride), ceil(W / stride), filters[2])``.
-    """
+    """Return the residual F(x) of both blocks: narrow the channels (1x1), see the neighbors (k x k), widen (1x1)."""
     narrow, middle, wide = filters
     first, second = (1, stride) if conventions.stride_on_kernel else (stride, 1)
     x = conv_norm_relu(x, narrow, 1, first, conventions, f"{name}_1")
@@ -68,19 +65,8 @@ def convolutional_block(
 ) -> KerasTensor:
     """Compute ``relu(W x + F(x))``, where W, a strided 1x1 convolution, gives the shortcut the residual's shape.
 
-    Args:
-        x: Feature map, ``(N, H, W, C)``, float, with any number of channels.
-        filters: Channels after each of the residual's three convolutions.
-        kernel_size: Height and width of the middle kernel in pixels; odd.
-        stride: Step in pixels, at least 1.
-        conventions: `V1`, `V1_5` or a variant of them.
-        name: Prefix of the layers' names, such as ``"conv3_block1"``.
-
-    Returns:
-        Feature map, ``(N, ceil(H / stride), ceil(W / stride), filters[2])``, values >= 0.
-
-    Raises:
-        ValueError: If an argument is not as described.
+    From a feature map ``(N, H, W, C)`` of any number of channels to ``(N, ceil(H / stride), ceil(W / stride),
+    filters[2])``; the other arguments and errors are those of `identity_block`.
 
     Source: He et al. 2015, arXiv:1512.03385, equation 2 and figure 5 (right), shortcut option B.
     """
@@ -97,7 +83,7 @@ def add_relu(shortcut: KerasTensor, residual: KerasTensor, name: str) -> KerasTe
 def conv_norm_relu(
     x: KerasTensor, filters: int, kernel_size: int, stride: int, conventions: Conventions, name: str
 ) -> KerasTensor:
-    """Compute ``relu(conv_norm(x))``; see `conv_norm` for the arguments."""
+    """Compute ``relu(conv_norm(x))``."""
     x = conv_norm(x, filters, kernel_size, stride, conventions, name)
     return layers.Activation("relu", name=f"{name}_relu")(x)
 
@@ -111,36 +97,26 @@ def conv_norm(
     name: str,
     gamma: str = "ones",
 ) -> KerasTensor:
-    """Convolve, then normalize over the batch: the pair of layers that the whole network is made of.
+    """Convolve, then normalize over the batch (section 3.4): the pair of layers that the whole network is made of.
 
-    Args:
-        x: Feature map, ``(N, H, W, C)``, float.
-        filters: Channels of the result, ``(N, ceil(H / stride), ceil(W / stride), filters)``.
-        kernel_size: Height and width of the kernel in pixels; odd.
-        stride: Step of the kernel in pixels.
-        conventions: `V1`, `V1_5` or a variant of them.
-        name: Prefix of the layers ``{name}_conv``, ``{name}_bn`` and, where a kernel strides, ``{name}_pad``.
-        gamma: Initializer of the batch norm's scale.
+    From ``(N, H, W, C)`` to ``(N, ceil(H / stride), ceil(W / stride), filters)``; ``gamma`` initializes batch norm's
+    scale. The layers are ``{name}_conv``, ``{name}_bn`` and, in front where a kernel strides, ``{name}_pad``.
 
     Raises:
         ValueError: If Keras is set to channels first.
-
-    Source: He et al. 2015, arXiv:1512.03385, section 3.4.
     """
     if keras.config.image_data_format() != "channels_last":
         raise ValueError(
             f"{name}: expected Keras to have channels last, got {keras.config.image_data_format()!r}; call "
             "keras.config.set_image_data_format('channels_last')."
         )
-    padding = "same"
-    if stride > 1:  # "same" would pad one side only and shift the image by a pixel
-        padding = "valid"
-        x = layers.ZeroPadding2D(kernel_size // 2, name=f"{name}_pad")(x) if kernel_size > 1 else x
+    if stride > 1 and kernel_size > 1:  # padding="same" would pad one side only and shift the image by a pixel
+        x = layers.ZeroPadding2D(kernel_size // 2, name=f"{name}_pad")(x)
     x = layers.Conv2D(
         filters,
         kernel_size,
         strides=stride,
-        padding=padding,
+        padding="same" if stride == 1 else "valid",
         use_bias=conventions.use_bias,
         kernel_initializer=conventions.kernel_initializer,
         name=f"{name}_conv",
