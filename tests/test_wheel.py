@@ -15,6 +15,9 @@ from resnet50.datasets.rendered_signs import write_rendered_signs
 ROOT = Path(__file__).resolve().parents[1]
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
     """Run the installed command in an empty folder."""
@@ -55,11 +58,12 @@ def installed(tmp_path_factory):
     return run
 
 
-def test_the_wheel_holds_every_module_and_its_types(installed):
-    here = {path.relative_to(ROOT / "resnet50") for path in (ROOT / "resnet50").rglob("*.py")}
+def test_the_wheel_holds_every_module_stub_and_template(installed):
     there = installed.folder / "site" / "resnet50"
-    assert {path.relative_to(there) for path in there.rglob("*.py")} == here
-    assert (there / "py.typed").is_file()
+    for pattern in ("*.py", "*.pyi", "*.j2", "py.typed", "imagenet_classes.txt"):
+        here = {path.relative_to(ROOT / "resnet50") for path in (ROOT / "resnet50").rglob(pattern)}
+        assert here
+        assert {path.relative_to(there) for path in there.rglob(pattern)} == here
 
 
 def test_the_full_network_trains_and_predicts_from_the_shell(installed):
