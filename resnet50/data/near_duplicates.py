@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -83,17 +83,9 @@ class NearDuplicates:
         stored = None
         if self.stored is not None:
             stored = tuple(
-                Pairs(*np.sort([position[pairs.first], position[pairs.second]], axis=0), pairs.distance)
-                for pairs in self.stored
+                _sorted_pairs(position[pairs.first], position[pairs.second], pairs.distance) for pairs in self.stored
             )
-        groups = _renumber(self.groups[order])
-        return replace(
-            self,
-            thumbnails=self.thumbnails[order],
-            single_color=self.single_color[order],
-            groups=groups,
-            stored=stored,
-        )
+        return NearDuplicates(self.thumbnails[order], self.single_color[order], _renumber(self.groups[order]), stored)
 
 
 def find_near_duplicates(
@@ -197,8 +189,7 @@ def near_duplicate_pairs(
             squares = lengths - 2 * (a @ b.T).astype(np.float64)
             i, j = np.nonzero((squares < NEAR_DUPLICATE_DISTANCE**2 * size) & (rows[:, None] < columns))
             if len(i):
-                pair = np.sort([order[rows[i]], order[columns[j]]], axis=0)
-                yield Pairs(pair[0], pair[1], np.sqrt(squares[i, j] / size))
+                yield _sorted_pairs(order[rows[i]], order[columns[j]], np.sqrt(squares[i, j] / size))
         if progress is not None:
             progress(bottom)
 
@@ -245,6 +236,10 @@ def _has_single_color(images: np.ndarray, small: np.ndarray) -> np.ndarray:
     for k in np.flatnonzero(single):  # a thumbnail averages fine patterns away
         single[k] = images[k].std(axis=(0, 1)).max() < _SINGLE_COLOR
     return single
+
+
+def _sorted_pairs(one: np.ndarray, other: np.ndarray, distance: np.ndarray) -> Pairs:
+    return Pairs(np.minimum(one, other), np.maximum(one, other), distance)
 
 
 def _drop(pairs: Pairs, left_out: np.ndarray) -> Pairs:

@@ -1,7 +1,7 @@
 """Draw a hand with some fingers raised, as if photographed.
 
-A hand is a skeleton of tapered round bones, posed joint by joint, rotated in space and drawn into a depth buffer; light,
-wall and camera follow. Lengths are in palms (wrist to middle knuckle), angles in degrees. In the hand's own frame x
+A hand is a skeleton of tapered round bones, posed joint by joint, rotated in space and drawn into a depth buffer;
+light, wall and camera follow. Lengths are in palms (wrist to middle knuckle), angles in degrees. In the hand's own frame x
 points to the side of its thumb, y to the fingertips and z out of the palm; in an image x points right, y down and z to
 the viewer, in pixels.
 """
@@ -326,7 +326,7 @@ def _color(rng: Generator, brightness: np.ndarray, sheen: np.ndarray, tint: np.n
 
 
 def _wall(rng: Generator, cover: np.ndarray, light: np.ndarray, palm: float) -> np.ndarray:
-    """Paint a plain wall with the hand's soft shadow, brighter toward the light; RGB ``(image_size, image_size, 3)``."""
+    """Paint a plain wall with the hand's soft shadow, brighter toward the light; RGB ``(size, size, 3)``."""
     size = len(cover)
     paint = rng.uniform(0.62, 0.98) * (1 + rng.uniform(-0.03, 0.03, 3))
     ramp = np.linspace(-0.5, 0.5, size)

@@ -13,14 +13,14 @@ LABELS = np.array([2, 0, 1, 0])
 
 
 def made(**changes):
-    splits = {
+    fields = {
         "images": IMAGES.copy(),
         "labels": LABELS.copy(),
         "class_names": ("one", "two", "three"),
         "paths": ("a", "b", "c", "d"),
-        "dataset": "hands",
+        "name": "hands",
     }
-    return Dataset(**splits | changes)
+    return Dataset(**fields | changes)
 
 
 @pytest.mark.parametrize(
@@ -39,30 +39,30 @@ def made(**changes):
         ({"class_names": ()}, ("labels", "0..-1", "0..2")),
     ],
 )
-def test_refuses_parts_that_do_not_fit(changes, values):
+def test_refuses_fields_that_do_not_fit(changes, values):
     with raises(ValueError, "hands", *values):
         made(**changes)
 
 
-def test_takes_images_in_the_order_asked_for():
-    split = made().select([3, 0, 3])
-    np.testing.assert_array_equal(split.images, IMAGES[[3, 0, 3]])
-    assert split.labels.tolist() == [0, 2, 0]
-    assert split.paths == ("d", "a", "d")
-    assert (split.class_names, split.dataset) == (("one", "two", "three"), "hands")
-    assert len(split) == 3
+def test_selects_images_in_the_given_order():
+    selected = made().select([3, 0, 3])
+    np.testing.assert_array_equal(selected.images, IMAGES[[3, 0, 3]])
+    assert selected.labels.tolist() == [0, 2, 0]
+    assert selected.paths == ("d", "a", "d")
+    assert (selected.class_names, selected.name) == (("one", "two", "three"), "hands")
+    assert len(selected) == 3
 
 
 @pytest.mark.parametrize("none", [[], np.array([], dtype=np.int64), range(0)])
-def test_takes_nothing(none):
-    split = made().select(none)
-    assert len(split) == 0
-    assert split.images.shape == (0, 6, 5, 3)
-    assert split.labels.dtype == np.int64
+def test_selects_nothing(none):
+    selected = made().select(none)
+    assert len(selected) == 0
+    assert selected.images.shape == (0, 6, 5, 3)
+    assert selected.labels.dtype == np.int64
 
 
 @pytest.mark.parametrize(("indices", "kind"), [([True, False, True, False], "bool"), ([0.0, 1.5], "float64")])
-def test_take_refuses_what_is_no_index(indices, kind):
+def test_select_refuses_other_indices(indices, kind):
     with raises(ValueError, "hands", "indices", kind):
         made().select(indices)
 
@@ -70,7 +70,7 @@ def test_take_refuses_what_is_no_index(indices, kind):
 def test_fingerprint_is_that_of_the_data():
     names = repr(((4, 6, 5, 3), ("one", "two", "three"))).encode()
     assert made().fingerprint == hashlib.sha256(names + IMAGES.tobytes() + LABELS.tobytes()).hexdigest()
-    assert made(paths=("other",) * 4, dataset="another").fingerprint == made().fingerprint
+    assert made(paths=("other",) * 4, name="another").fingerprint == made().fingerprint
     strided = np.repeat(IMAGES, 2, axis=2)[:, :, ::2]
     assert not strided.flags.c_contiguous
     assert made(images=strided).fingerprint == made().fingerprint
@@ -125,31 +125,31 @@ def test_images_that_lie_in_a_file_stay_there(tmp_path):
     dataset = made(images=mapped, groups=("a", "b", "c", "d"))
     assert dataset.fingerprint == made().fingerprint
     for chosen in ([1, 2], range(4), [3], [2, 1], [0, 2], [1, 1], [-2, -1], [-1, 0], []):
-        split = dataset.select(chosen)
-        assert not isinstance(split.images, np.ndarray)
-        assert split.images.shape == np.asarray(split.images).shape == (len(chosen), 6, 5, 3)
-        np.testing.assert_array_equal(split.images, IMAGES[list(chosen)])
-        assert split.labels.tolist() == LABELS[list(chosen)].tolist()
-        assert split.fingerprint == made().select(chosen).fingerprint
+        selected = dataset.select(chosen)
+        assert not isinstance(selected.images, np.ndarray)
+        assert selected.images.shape == np.asarray(selected.images).shape == (len(chosen), 6, 5, 3)
+        np.testing.assert_array_equal(selected.images, IMAGES[list(chosen)])
+        assert selected.labels.tolist() == LABELS[list(chosen)].tolist()
+        assert selected.fingerprint == made().select(chosen).fingerprint
     twice = dataset.select([3, 1, 0]).select([-1, 0])
     np.testing.assert_array_equal(twice.images, IMAGES[[0, 3]])
     assert (twice.paths, twice.groups) == (("a", "d"), ("a", "d"))
     assert len(dataset.select([]).select([])) == 0
     assert isinstance(made().select([1, 2]).images, np.ndarray)
-    for taken in (dataset, twice):
+    for labeled in (dataset, twice):
         with pytest.raises(IndexError):
-            taken.select([3, 4])
+            labeled.select([3, 4])
 
 
-def test_taking_from_a_file_takes_no_memory(tmp_path, monkeypatch):
+def test_selecting_from_a_file_takes_no_memory(tmp_path, monkeypatch):
     monkeypatch.setattr("resnet50.data.dataset._BLOCK", 1 << 20)
     shape = (400, 100, 100, 3)  # 12 MB
     mapped = np.memmap(tmp_path / "images", np.uint8, "w+", shape=shape)
     dataset = made(images=mapped, labels=np.zeros(400, np.int64), paths=("a",) * 400)
     order = np.random.default_rng(0).permutation(400)
     tracemalloc.start()
-    split = dataset.select(order).select(order[:350] - 50)
-    assert len(split.fingerprint) == 64
+    selected = dataset.select(order).select(order[:350] - 50)
+    assert len(selected.fingerprint) == 64
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert most < 2e6

@@ -21,7 +21,7 @@ from resnet50.data.hdf5 import (
 
 IMAGES = noise(5, 8, 8, 3)
 LABELS = np.array([0, 1, 2, 1, 0])
-SHAPE = "(n, side, side, 3)"
+SHAPE = "(n, size, size, 3)"
 
 
 def write(path, split="train", **changes):
@@ -326,14 +326,14 @@ def test_random_damage_gives_no_other_error(tmp_path):
 
 
 def split_of(**changes):
-    splits = {
+    fields = {
         "images": IMAGES,
         "labels": LABELS,
         "class_names": ("fist", "fünf", "2"),
         "paths": ("a/é.jpg", "b", "c", "d", "e"),
-        "dataset": "Fäuste",
+        "name": "Fäuste",
     }
-    return Dataset(**splits | changes)
+    return Dataset(**fields | changes)
 
 
 def test_what_is_written_is_read(tmp_path):
@@ -341,7 +341,7 @@ def test_what_is_written_is_read(tmp_path):
     write_split(dataset, tmp_path / "new" / "a.h5", "test")
     back = read_split(tmp_path / "new" / "a.h5", "test")
     assert back.fingerprint == dataset.fingerprint
-    assert (back.class_names, back.paths, back.dataset) == (dataset.class_names, dataset.paths, dataset.name)
+    assert (back.class_names, back.paths, back.name) == (dataset.class_names, dataset.paths, dataset.name)
     with h5py.File(tmp_path / "new" / "a.h5") as file:
         assert sorted(file) == ["list_classes", "test_set_source_file", "test_set_x", "test_set_y"]
         np.testing.assert_array_equal(file["test_set_x"], IMAGES)
