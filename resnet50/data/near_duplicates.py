@@ -122,10 +122,10 @@ def find_near_duplicates(
         groups = join(groups, within.first, within.second)
         reported = _drop(pairs, single_color)
         pairs_found += len(reported.first)
-        if pairs_found <= MAX_STORED_PAIRS:
-            stored.append(reported)
-        else:
+        if pairs_found > MAX_STORED_PAIRS:
             stored.clear()
+        elif len(reported.first):
+            stored.append(reported)
     return NearDuplicates(small, single_color, groups, tuple(stored) if pairs_found <= MAX_STORED_PAIRS else None)
 
 

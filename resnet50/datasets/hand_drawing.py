@@ -1,9 +1,9 @@
 """Draw a hand with some fingers raised, as if photographed.
 
 A hand is a skeleton of tapered round bones, posed joint by joint, rotated in space and drawn into a depth buffer;
-light, wall and camera follow. Lengths are in palms (wrist to middle knuckle), angles in degrees. In the hand's own frame x
-points to the side of its thumb, y to the fingertips and z out of the palm; in an image x points right, y down and z to
-the viewer, in pixels.
+light, wall and camera follow. Lengths are in palms (wrist to middle knuckle), angles in degrees. In the hand's own
+frame x points to the side of its thumb, y to the fingertips and z out of the palm; in an image x points right, y down
+and z to the viewer, in pixels.
 """
 
 from __future__ import annotations

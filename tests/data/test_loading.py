@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from factories import noise, raises, write_image
+from resnet50.data.dataset import Dataset
 from resnet50.data.listing import list_images
 from resnet50.data.loading import load_dataset, read_splits
 from resnet50.data.options import ReadOptions
@@ -80,7 +81,7 @@ def test_a_file_of_the_schema_is_read(tmp_path, suffix):
 
 def test_a_folder_of_files_of_the_schema_is_read(tmp_path):
     train, test = write(tmp_path / "train_hands.h5", "train", 4), write(tmp_path / "test_hands.h5", "test", 2, seed=1)
-    assert list(read_splits(tmp_path, image_size=8).splits) == ["train", "test"]
+    assert list(read_splits(tmp_path, image_size=8).by_name) == ["train", "test"]
     val = write(tmp_path / "val_hands.h5", "val", 3, seed=2)
     splits = read_splits(tmp_path, image_size=8)
     for split, pixels in (("train", train), ("validation", val), ("test", test)):
