@@ -12,7 +12,7 @@ from resnet50._io.text import have, listed, plural, share_of
 from resnet50.audit.duplicates import duplicates
 from resnet50.audit.file_properties import odd_files
 from resnet50.audit.issue import EXAMPLES, SEVERITIES, AllImages, Issue, Place
-from resnet50.data.dataset import Dataset, Unreadable
+from resnet50.data.dataset import Dataset, DatasetSplits, Unreadable
 from resnet50.data.images import Header
 
 FEW = 10
@@ -52,7 +52,7 @@ def check(
     images = AllImages(splits)
     found = [
         *_unreadable(unreadable, len(images), refused),
-        *duplicates(images, progress),
+        *duplicates(images, DatasetSplits.of(splits), progress=progress),
         *_shared_groups(images),
         *_classes(images),
         *_uncertain(images),

@@ -51,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
     from resnet50.audit.check import check
     from resnet50.audit.file_properties import read_headers
     from resnet50.audit.issue import Issue
-    from resnet50.data.listing import compile_pattern
+    from resnet50.data.folder import compile_pattern
     from resnet50.data.loading import Splits
     from resnet50.reports.audit import check_page, contents, summarize
 

@@ -1,1 +1,1 @@
-"""Images in, splits and batches out; no module here knows the network."""
+"""Read, decode, split and batch images. Named datasets are in `resnet50.datasets`; nothing here knows the network."""

@@ -1,4 +1,4 @@
-"""Random changes to training images: one composed warp and one change of light for each, outside the model."""
+"""Random changes to training images, outside the model: one composed affine warp and one change of light for each."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from PIL import Image
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How far training images are changed at random; every figure is the largest change, drawn uniformly.
+    """How strongly training images are changed; each number is the largest change, and changes are drawn uniformly.
 
     Attributes:
-        shift: Along each axis, as a share of the side, 0..0.5.
-        rotation: To either side, in degrees, 0..180.
+        shift: Along each axis, as a share of the height or width, 0..0.5.
+        rotation: In either direction, in degrees, 0..180.
         zoom: Factor between ``1 - zoom`` and ``1 + zoom``, 0..0.9.
-        shear: To either side, in degrees, 0..60.
-        brightness: Added to every pixel, to either side, as a share of 255, 0..1.
+        shear: In either direction, in degrees, 0..60.
+        brightness: Added to or subtracted from every pixel, as a share of 255, 0..1.
         contrast: Factor on the distance to the image's mean, between ``1 - contrast`` and ``1 + contrast``, 0..1.
         flip: Whether half of the images are mirrored left to right.
 
     Raises:
-        ValueError: If a figure is out of its range.
+        ValueError: If a number is out of its range.
     """
 
     shift: float = 0.0
@@ -38,20 +38,20 @@ class Augmentation:
         limits = {"shift": 0.5, "rotation": 180, "zoom": 0.9, "shear": 60, "brightness": 1, "contrast": 1}
         for field, limit in limits.items():
             if not 0 <= getattr(self, field) <= limit:
-                raise ValueError(f"augmentation {field} must be 0..{limit}, got {getattr(self, field)!r}.")
+                raise ValueError(f"expected augmentation {field} in 0..{limit}, got {getattr(self, field)!r}.")
 
     def apply(self, images: np.ndarray, generators: list[np.random.Generator]) -> np.ndarray:
-        """Change each image by what its own generator draws.
+        """Change each image by the draws of its own generator.
 
         Args:
             images: RGB uint8 ``(n, height, width, 3)``, 0..255; not changed.
-            generators: One for each image; the same state gives the same change whatever the other images are.
+            generators: One for each image; the same state gives the same change, whatever the other images are.
 
         Returns:
-            uint8 ``(n, height, width, 3)``. What a warp brings in from outside continues the border.
+            uint8 ``(n, height, width, 3)``. Pixels that a warp brings in from outside repeat the border.
 
         Raises:
-            ValueError: If the images are not of this form, or there is not one generator for each.
+            ValueError: If the images do not have this type and shape, or there is not one generator for each.
         """
         if images.dtype != np.uint8 or images.ndim != 4 or len(generators) != len(images):
             raise ValueError(
@@ -69,7 +69,7 @@ class Augmentation:
     def _warp(self, draw: np.ndarray, height: int, width: int) -> tuple[float, ...]:
         """Return the affine map from a place in the result to one in the image: (a, b, c, d, e, f) as Pillow has it.
 
-        The image is mirrored, then turned and zoomed, then sheared, each about its center, and shifted at last.
+        The image is mirrored, rotated and zoomed, then sheared, each about its center, and finally shifted.
         """
         angle, shear = math.radians(self.rotation * draw[0]), math.radians(self.shear * draw[1])
         scale = 1 / (1 + self.zoom * draw[2])
@@ -90,11 +90,11 @@ class Augmentation:
 
 
 def _sample(image: np.ndarray, warp: tuple[float, ...]) -> np.ndarray:
-    """Look at the places that an affine map names, between pixels linearly, in an image whose border never ends."""
+    """Sample an image at the places of an affine map, bilinearly; beyond its border the image continues it."""
     height, width = image.shape[:2]
     a, b, c, d, e, f = warp
     corners = np.array([(a * x + b * y + c, d * x + e * y + f) for x in (0, width) for y in (0, height)])
-    # the part of the endless image that is looked at, and a pixel more on each side to draw lines to
+    # the region of the continued image that is sampled, and one more pixel on each side to interpolate with
     (left, top), (right, bottom) = np.floor(corners.min(axis=0)) - 1, np.ceil(corners.max(axis=0)) + 1
     part = image.take(np.arange(top, bottom, dtype=int), axis=0, mode="clip")
     part = part.take(np.arange(left, right, dtype=int), axis=1, mode="clip")

@@ -1,4 +1,4 @@
-"""Batches for training and evaluation: one data path that feeds every backend alike."""
+"""Batches for training and evaluation: one data path for every backend."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from resnet50.data.mixing import Mixing
 
 
 class Batches(keras.utils.PyDataset):
-    """A split in batches of one size, the last of an epoch perhaps smaller.
+    """A dataset in batches of one size; the last of an epoch may be smaller.
 
-    What a batch holds depends on the seed, the epoch and its index alone: not on the order in which batches are asked
-    for, on threads or on any global generator. Pass ``shuffle=False`` to ``fit`` (which would else shuffle batches by
-    Python's global generator) and set `epoch` from a callback's ``on_epoch_begin`` (Keras calls a PyDataset's own
-    ``on_epoch_end`` before the first epoch too, and again for validation).
+    The content of a batch depends only on the seed, the epoch and its index: not on the order in which batches are
+    requested, on threads or on any global generator. Pass ``shuffle=False`` to ``fit``, which would otherwise shuffle
+    batches by Python's global generator, and set `epoch` from a callback's ``on_epoch_begin``, since Keras calls a
+    PyDataset's own ``on_epoch_end`` before the first epoch too, and again for validation.
 
     Args:
         dataset: The images.
         batch_size: Images in a batch.
-        shuffle: Whether each epoch has an order of its own; if not, batches keep the split's order.
+        shuffle: Whether each epoch has an order of its own; if not, batches have the dataset's order.
         augmentation: Random changes to each image; None for none.
-        mixing: Random mixture of the images of a batch, after their changes; None for none.
-        balance: Whether a batch also holds weights, under which every class counts as much as any other: an image's
-            class that has ``count`` of the ``n`` images weighs ``n / (classes * count)``, which is 1 on average over
-            the images. Classes without images are not counted.
-        seed: Decides order, changes and mixtures.
+        mixing: Random mixture of the images of a batch, after augmentation; None for none.
+        balance: Whether a batch also holds weights that give all classes the same influence: an image of a class with
+            ``count`` of the ``n`` images weighs ``n / (classes * count)``, which is 1 on average over the images.
+            Classes without images are not counted.
+        seed: Determines order, augmentation and mixtures.
 
     Attributes:
-        epoch: Epoch that batches are drawn for, counted from 0.
+        epoch: Epoch whose batches are returned, counted from 0.
 
     Raises:
-        ValueError: If the split is empty, the batch size is not positive or the seed is negative.
+        ValueError: If the dataset is empty, the batch size is not positive or the seed is negative.
     """
 
     def __init__(
@@ -47,17 +47,17 @@ class Batches(keras.utils.PyDataset):
         balance: bool = False,
         seed: int = 0,
     ) -> None:
-        # On TensorFlow two threads, since Keras then leaves tf.data's autotuner out, which can idle for ten seconds at
-        # the end of an epoch (TensorFlow 2.21). On JAX and PyTorch none: there fit looks at a batch before the first
-        # epoch begins (Keras 3.15), and what threads had made by then would be served as that epoch's.
+        # TensorFlow gets two threads: Keras then does without tf.data's autotuner, which can idle for ten seconds at
+        # the end of an epoch (TensorFlow 2.21). JAX and PyTorch get none: there fit takes a batch before the first
+        # epoch begins (Keras 3.15), and batches that threads had prepared by then would be used for that epoch.
         super().__init__(workers=2 if keras.backend.backend() == "tensorflow" else 1)
         if batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, got {batch_size!r}.")
+            raise ValueError(f"expected batch_size to be at least 1, got {batch_size!r}.")
         if seed < 0:
-            raise ValueError(f"seed must be 0 or more, got {seed!r}.")
+            raise ValueError(f"expected seed to be 0 or more, got {seed!r}.")
         if not len(dataset):
-            raise ValueError(f"{dataset.name}: there are no images to make batches of.")
-        self.split, self.batch_size, self.seed = dataset, batch_size, seed
+            raise ValueError(f"{dataset.name}: expected images to make batches of, got none.")
+        self.dataset, self.batch_size, self.seed = dataset, batch_size, seed
         self.shuffle, self.augmentation, self.mixing, self.balance = shuffle, augmentation, mixing, balance
         self.epoch = 0
         self._one_hot = np.eye(len(dataset.class_names), dtype=np.float32)
@@ -65,34 +65,34 @@ class Batches(keras.utils.PyDataset):
 
     def __len__(self) -> int:
         """Return the number of batches in an epoch."""
-        return -(-len(self.split) // self.batch_size)
+        return -(-len(self.dataset) // self.batch_size)
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, ...]:
         """Return batch ``index`` of the epoch.
 
         Returns:
-            Images, RGB uint8 ``(n, height, width, 3)``, 0..255, and targets, float32 ``(n, classes)``, one-hot where
-            nothing is mixed; if balanced also weights, float32 ``(n,)``, those of a mixed image's classes in its
-            proportions.
+            Images, RGB uint8 ``(n, height, width, 3)``, 0..255, and targets, float32 ``(n, classes)``, one-hot
+            unless mixed; if balanced also weights, float32 ``(n,)``, for a mixed image those of its classes in
+            proportion.
 
         Raises:
             IndexError: If an epoch has no such batch.
         """
         if not 0 <= index < len(self):
-            raise IndexError(f"batch must be 0..{len(self) - 1}, got {index}.")
+            raise IndexError(f"expected a batch index in 0..{len(self) - 1}, got {index}.")
         epoch = self.epoch
-        order = np.arange(len(self.split))
+        order = np.arange(len(self.dataset))
         if self.shuffle:
             order = np.random.default_rng((self.seed, epoch)).permutation(order)
         chosen = order[index * self.batch_size : (index + 1) * self.batch_size]
-        images = self.split.images[chosen]
+        images = self.dataset.images[chosen]
         if self.augmentation is not None:
-            # an image's change hangs on which image it is, so that another batch size changes it alike
+            # an image's change depends on its index in the dataset, so that it is the same for any batch size
             generators = [np.random.default_rng((self.seed, epoch, int(image))) for image in chosen]
             images = self.augmentation.apply(images, generators)
-        targets = self._one_hot[self.split.labels[chosen]]
+        targets = self._one_hot[self.dataset.labels[chosen]]
         if self.mixing is not None:
-            # the last number keeps this generator apart from that of the image which has the batch's index
+            # the last number makes this generator differ from that of the image with the batch's index
             images, targets = self.mixing.apply(images, targets, np.random.default_rng((self.seed, epoch, index, 1)))
         return (images, targets, targets @ self._class_weights) if self.balance else (images, targets)
 

@@ -1,4 +1,4 @@
-"""CIFAR-10 from its binary version, or from lossless PNG sheets with a list of labels."""
+"""Read CIFAR-10 from its binary version, or from lossless PNG sheets with a list of labels."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from resnet50.data.images import read_header, read_image
 CLASS_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 _PAGE = "https://www.cs.toronto.edu/~kriz/cifar.html"
-_ADVICE = f"download cifar-10-binary.tar.gz from {_PAGE}, unpack it and name its folder"
+_ADVICE = f"download cifar-10-binary.tar.gz from {_PAGE}, unpack it and give its folder"
 
 _BATCHES = {"train": tuple(f"data_batch_{index}.bin" for index in range(1, 6)), "test": ("test_batch.bin",)}
 _BATCH_RECORDS = 10_000
 _RECORD_BYTES = 1 + 3 * 32 * 32  # the label, then the red, green and blue plane
 
 _SHEETS = {"train": range(50), "test": range(50, 60)}  # cifar10_batch_0.png and so on
-_SHEET_PICTURES = 1000
+_SHEET_IMAGES = 1000
 _LABELS_FILE = "cifar10_labels.js"
 _LABELS_BYTES = 1 << 20
 
@@ -32,10 +32,10 @@ _UNPACKED = "cifar-10-batches-bin"
 
 
 def is_cifar10(folder: str | os.PathLike[str]) -> bool:
-    """Tell whether a folder holds CIFAR-10 in any form, also one that `read_cifar10` refuses with advice."""
+    """Return whether a folder holds CIFAR-10 in any form, including forms that `read_cifar10` refuses with advice."""
     folder = Path(folder)
-    signs = (*_BATCHES["train"], *_BATCHES["test"], _UNPACKED, _LABELS_FILE, *_PICKLES, *_ARCHIVES)
-    return any((folder / sign).exists() for sign in signs)
+    names = (*_BATCHES["train"], *_BATCHES["test"], _UNPACKED, _LABELS_FILE, *_PICKLES, *_ARCHIVES)
+    return any((folder / name).exists() for name in names)
 
 
 def read_cifar10(folder: str | os.PathLike[str]) -> dict[str, Dataset]:
@@ -49,14 +49,13 @@ def read_cifar10(folder: str | os.PathLike[str]) -> dict[str, Dataset]:
     for all. A sheet is 1024 pixels wide and 1000 high; row k is image k, its 32 rows of 32 pixels one after the
     other.
 
-    The python version and Keras' copy of it are pickles, which may run what they like when they are read, and are
-    refused.
+    The Python version and Keras' copy of it are refused: they are pickles, which can run any code when they are read.
 
     Args:
         folder: The folder.
 
     Returns:
-        The splits ``"training"`` and ``"test"``: RGB uint8 ``(n, 32, 32, 3)``, labels int64 ``(n,)``, in the order of
+        The splits ``"train"`` and ``"test"``: RGB uint8 ``(n, 32, 32, 3)``, labels int64 ``(n,)``, in the order of
         the files; 50,000 and 10,000 images in the binary version, 1000 for each sheet.
 
     Raises:
@@ -67,7 +66,7 @@ def read_cifar10(folder: str | os.PathLike[str]) -> dict[str, Dataset]:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise FileNotFoundError(f"{folder}: expected a folder with CIFAR-10, found none there.")
+        raise FileNotFoundError(f"{folder}: expected a folder with CIFAR-10, got a path that is not a folder.")
     for place in (folder, folder / _UNPACKED):
         if any((place / name).exists() for names in _BATCHES.values() for name in names):
             return {split: _read_batches(place, names) for split, names in _BATCHES.items()}
@@ -76,22 +75,22 @@ def read_cifar10(folder: str | os.PathLike[str]) -> dict[str, Dataset]:
         return {split: _read_sheets(folder, split, sheets, labels) for split, sheets in _SHEETS.items()}
     for name in _PICKLES:
         if (folder / name).exists():
-            raise ValueError(f"{folder}: {name} is of CIFAR-10's python version, pickles that are not read; {_ADVICE}.")
+            raise ValueError(f"{folder}: expected CIFAR-10's binary version, got pickles ({name}); {_ADVICE}.")
     for name in _ARCHIVES:
         if (folder / name).exists():
             advice = "unpack it" if "binary" in name else _ADVICE
-            raise ValueError(f"{folder}: expected CIFAR-10's binary version, found the archive {name}; {advice}.")
-    raise FileNotFoundError(f"{folder}: expected CIFAR-10's binary version, found none of its files; {_ADVICE}.")
+            raise ValueError(f"{folder}: expected CIFAR-10's binary version, got the archive {name}; {advice}.")
+    raise FileNotFoundError(f"{folder}: expected CIFAR-10's binary version, got none of its files; {_ADVICE}.")
 
 
 def _read_batches(folder: Path, names: Sequence[str]) -> Dataset:
     paths = [folder / name for name in names]
-    for path in paths:  # all sizes first, so that nothing is read in vain
+    for path in paths:  # check all sizes before reading any file
         if not path.is_file():
-            raise FileNotFoundError(f"{path}: expected every file of CIFAR-10's binary version, found none there.")
-        size, needed = path.stat().st_size, _BATCH_RECORDS * _RECORD_BYTES
-        if size != needed:
-            raise ValueError(f"{path}: expected {needed:,} bytes, found {size:,}; download or unpack it again.")
+            raise FileNotFoundError(f"{path}: expected a file of CIFAR-10's binary version, got none; unpack it again.")
+        size, expected = path.stat().st_size, _BATCH_RECORDS * _RECORD_BYTES
+        if size != expected:
+            raise ValueError(f"{path}: expected {expected:,} bytes, got {size:,}; download or unpack it again.")
     images = np.empty((len(paths) * _BATCH_RECORDS, 32, 32, 3), np.uint8)
     labels = np.empty(len(images), np.int64)
     for index, path in enumerate(paths):
@@ -100,53 +99,53 @@ def _read_batches(folder: Path, names: Sequence[str]) -> Dataset:
         labels[rows] = records[:, 0]
         _check_labels(labels[rows], path)
         images[rows] = records[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
-    return _split(images, labels, [path.name for path in paths], _BATCH_RECORDS)
+    return _dataset(images, labels, [path.name for path in paths], _BATCH_RECORDS)
 
 
 def _read_labels(path: Path) -> np.ndarray:
     if path.stat().st_size > _LABELS_BYTES:
-        raise ValueError(f"{path}: expected a list of at most 60,000 labels, found {path.stat().st_size:,} bytes.")
+        raise ValueError(f"{path}: expected a list of at most 60,000 labels, got {path.stat().st_size:,} bytes.")
     text = path.read_bytes().decode("ascii", "replace")
     match = re.fullmatch(r"\s*var\s+labels\s*=\s*\[([0-9,\s]*)\]\s*;?\s*", text)
     numbers = match[1].split(",") if match else []
     if not all(re.fullmatch(r"\s*[0-9]{1,3}\s*", number) for number in numbers) or not numbers:
-        raise ValueError(f"{path}: expected the text var labels=[...] with whole numbers alone, found another.")
+        raise ValueError(f"{path}: expected the text var labels=[...] with only whole numbers in it, got other text.")
     labels = np.array(numbers, dtype=np.int64)
     _check_labels(labels, path)
     return labels
 
 
 def _read_sheets(folder: Path, split: str, sheets: Sequence[int], labels: np.ndarray) -> Dataset:
-    found = [sheet for sheet in sheets if (folder / f"cifar10_batch_{sheet}.png").exists()]
-    if not found:
+    present = [sheet for sheet in sheets if (folder / f"cifar10_batch_{sheet}.png").exists()]
+    if not present:
         raise FileNotFoundError(
             f"{folder}: expected a {split} sheet, cifar10_batch_{sheets[0]}.png to cifar10_batch_{sheets[-1]}.png, "
-            "found none."
+            "got none."
         )
-    paths = [folder / f"cifar10_batch_{sheet}.png" for sheet in found]
+    paths = [folder / f"cifar10_batch_{sheet}.png" for sheet in present]
     for path in paths:
         header = read_header(path)
-        if (header.width, header.height, header.mode, header.format) != (1024, _SHEET_PICTURES, "RGB", "PNG"):
+        if (header.width, header.height, header.mode, header.format) != (1024, _SHEET_IMAGES, "RGB", "PNG"):
             raise ValueError(
-                f"{path}: expected a PNG of 1024 x {_SHEET_PICTURES} pixels in RGB, found a {header.format} of "
+                f"{path}: expected a PNG of 1024 x {_SHEET_IMAGES} pixels in RGB, got a {header.format} of "
                 f"{header.width} x {header.height} in {header.mode}."
             )
-    end = (found[-1] + 1) * _SHEET_PICTURES
+    end = (present[-1] + 1) * _SHEET_IMAGES
     if len(labels) < end:
         raise ValueError(
-            f"{folder / _LABELS_FILE}: expected at least {end:,} labels for sheet {found[-1]}, found {len(labels):,}."
+            f"{folder / _LABELS_FILE}: expected at least {end:,} labels for sheet {present[-1]}, got {len(labels):,}."
         )
-    images = [read_image(path, height=_SHEET_PICTURES, width=1024).reshape(-1, 32, 32, 3) for path in paths]
-    chosen = [labels[sheet * _SHEET_PICTURES : (sheet + 1) * _SHEET_PICTURES] for sheet in found]
-    return _split(np.concatenate(images), np.concatenate(chosen), [path.name for path in paths], _SHEET_PICTURES)
+    images = [read_image(path, height=_SHEET_IMAGES, width=1024).reshape(-1, 32, 32, 3) for path in paths]
+    chosen = [labels[sheet * _SHEET_IMAGES : (sheet + 1) * _SHEET_IMAGES] for sheet in present]
+    return _dataset(np.concatenate(images), np.concatenate(chosen), [path.name for path in paths], _SHEET_IMAGES)
 
 
 def _check_labels(labels: np.ndarray, path: Path) -> None:
-    wrong = np.flatnonzero(labels > 9)  # none is below 0
+    wrong = np.flatnonzero(labels > 9)  # uint8 or digits: none is below 0
     if len(wrong):
-        raise ValueError(f"{path}: expected labels 0..9, found {labels[wrong[0]]} for image {wrong[0]}; it is damaged.")
+        raise ValueError(f"{path}: expected labels 0..9, got {labels[wrong[0]]} for image {wrong[0]}; fetch it anew.")
 
 
-def _split(images: np.ndarray, labels: np.ndarray, names: Sequence[str], each: int) -> Dataset:
+def _dataset(images: np.ndarray, labels: np.ndarray, names: Sequence[str], each: int) -> Dataset:
     paths = tuple(f"{name}#{index}" for name in names for index in range(each))
     return Dataset(images=images, labels=labels, class_names=CLASS_NAMES, paths=paths, name="CIFAR-10")

@@ -1,9 +1,9 @@
 """The library's own file of images: HDF5 in the schema of SIGNS, the course's photos of hands.
 
-A part of a data set is ``{part}_set_x`` (uint8 images) and ``{part}_set_y`` (labels), where ``part`` is ``train``,
-``val`` or ``test``; ``list_classes`` names the classes. A file holds one part, as the course's do, or several. Files
-that this library writes add ``{part}_set_source_file``, ``{part}_set_group`` where there are groups, the attribute
-``dataset`` and, of files that were left out, ``unreadable_file`` and ``unreadable_reason``.
+A split is ``{split}_set_x`` (uint8 images) and ``{split}_set_y`` (labels), where ``split`` is ``train``, ``val`` or
+``test``; ``list_classes`` names the classes. A file holds one split, as the course's do, or several. Files that this
+library writes add ``{split}_set_source_file``, ``{split}_set_group`` where there are groups, the attribute ``dataset``
+and, for files that were left out, ``unreadable_file`` and ``unreadable_reason``.
 """
 
 from __future__ import annotations
@@ -22,85 +22,85 @@ from resnet50._io.files import atomic_path, open_h5
 from resnet50.data.dataset import Dataset, Unreadable
 
 MOST_BYTES = 16 << 30
-"""Most bytes of one key, decompressed, that are read into memory: a few KiB can declare TiB."""
+"""Most bytes of one key, decompressed, that are read into memory: a file of a few KiB can declare TiB."""
 
 MAPPED_FROM = 256 << 20
-"""Bytes of a part's images from which on they stay in the file, if they lie there in one piece, until used."""
+"""Bytes from which on a split's images are mapped from the file instead of read, if they are contiguous there."""
 
 _KEYS = {"train": "train", "validation": "val", "test": "test"}
 _NEEDED = "an HDF5 file in the schema of SIGNS"
 
 
 def read_h5(path: str | os.PathLike[str]) -> dict[str, Dataset]:
-    """Read and check every part that a file of the schema holds.
+    """Read and check every split in a file of the schema.
 
     Args:
         path: The file.
 
     Returns:
-        One or more of ``"training"``, ``"validation"`` and ``"test"``, in this order, each as `read_split` gives it.
+        One or more of ``"train"``, ``"validation"`` and ``"test"``, in this order, each as `read_split` returns it.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is not HDF5, holds no part, or its keys, shapes, types or values are not those of the schema.
+        ValueError: If it is not HDF5, holds no split, or its keys, shapes, types or values are not those of the schema.
     """
     path = Path(path)
-    with open_h5(path, needed=_NEEDED) as file, _damage_told(path):
+    with open_h5(path, needed=_NEEDED) as file, _damage_reported(path):
         splits = [split for split, key in _KEYS.items() if f"{key}_set_x" in file]
         if not splits:
-            raise ValueError(f"{path}: expected the key train_set_x, val_set_x or test_set_x, found {_keys_of(file)}.")
-        return {split: _part(file, path, split) for split in splits}
+            raise ValueError(f"{path}: expected the key train_set_x, val_set_x or test_set_x, got {_keys_of(file)}.")
+        return {split: _read_one(file, path, split) for split in splits}
 
 
 def read_split(path: str | os.PathLike[str], split: str) -> Dataset:
-    """Read and check one part of a file of the schema.
+    """Read and check one split in a file of the schema.
 
     Args:
         path: The file.
-        split: ``"training"``, ``"validation"`` or ``"test"``.
+        split: ``"train"``, ``"validation"`` or ``"test"``.
 
     Returns:
-        The images, RGB uint8 ``(n, side, side, 3)``; labels in the course's ``(1, n)`` form become ``(n,)``. From
-        `MAPPED_FROM` bytes on, uncompressed images are mapped into memory, so that only those in use take room.
+        The images, RGB uint8 ``(n, size, size, 3)``; labels in the course's ``(1, n)`` form become ``(n,)``. From
+        `MAPPED_FROM` bytes on, uncompressed images are mapped into memory, so that only those in use take memory.
 
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If it is not HDF5, or its keys, shapes, types or values are not those of the schema.
     """
     path = Path(path)
-    with open_h5(path, needed=_NEEDED) as file, _damage_told(path):
-        return _part(file, path, split)
+    with open_h5(path, needed=_NEEDED) as file, _damage_reported(path):
+        return _read_one(file, path, split)
 
 
 def read_unreadable(path: str | os.PathLike[str]) -> tuple[Unreadable, ...]:
-    """Return the files that were left out when a file of the schema was packed; none for a file that tells of none.
+    """Return the files that were left out when a file of the schema was packed, if it lists any.
 
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If it is not HDF5, or is damaged.
     """
     path = Path(path)
-    with open_h5(path, needed=_NEEDED) as file, _damage_told(path):
+    with open_h5(path, needed=_NEEDED) as file, _damage_reported(path):
         if "unreadable_file" not in file:
             return ()
         names, reasons = (_texts(file, key, path) for key in ("unreadable_file", "unreadable_reason"))
-        return tuple(Unreadable(*told) for told in zip(names, reasons, strict=False))
+        return tuple(Unreadable(name, reason) for name, reason in zip(names, reasons, strict=False))
 
 
 def write_split(dataset: Dataset, path: str | os.PathLike[str], split: str) -> None:
-    """Write a split as the only part of a file, compressed, atomically.
+    """Write a dataset as the only split of a file, compressed, atomically.
 
     Args:
-        dataset: What to write.
+        dataset: The images.
         path: The file; one that exists is replaced once the new one is complete.
-        split: ``"training"``, ``"validation"`` or ``"test"``.
+        split: ``"train"``, ``"validation"`` or ``"test"``.
 
     Raises:
         ValueError: If `read_split` would refuse the file: there are no images, or they are not square, or the classes
-            are fewer than two, of the same name, or of a name that cannot be printed.
+            are fewer than two, share a name, or have a name that cannot be printed.
     """
     if not _is_square_rgb(dataset.images.shape):
-        raise ValueError(f"{path}: expected images (n, side, side, 3) to write, got {dataset.images.shape}.")
+        raise ValueError(f"{path}: expected images (n, size, size, 3) to write, got {dataset.images.shape}.")
     with new_h5(path, dataset.class_names, dataset.name) as file:
         file.create_dataset(f"{_key(split)}_set_x", data=dataset.images, compression="gzip", compression_opts=1)
         add_labels(file, split, dataset.labels, dataset.paths, dataset.groups)
@@ -108,36 +108,38 @@ def write_split(dataset: Dataset, path: str | os.PathLike[str], split: str) -> N
 
 @contextmanager
 def new_h5(
-    path: str | os.PathLike[str], class_names: Sequence[str], dataset: str, *, room: int = 0
+    path: str | os.PathLike[str], class_names: Sequence[str], name: str, *, room: int = 0
 ) -> Iterator[h5py.File]:
-    """Give a file of the schema to add parts to; it gets its name when the block ends without an error.
+    """Open a new file of the schema to add splits to; it gets its name when the block ends without an error.
 
     The same content gives the same bytes. HDF5 1.10 and later read the file.
 
     Args:
         path: The file; one that exists is replaced once the new one is complete.
         class_names: Name of each class.
-        dataset: Name of the data set.
-        room: Bytes of disk to keep for the file from the start, if it is known; what is not used is given back.
+        name: Name of the dataset.
+        room: Bytes of disk to reserve for the file from the start, if known; the unused rest is freed.
 
     Yields:
         The open file.
 
     Raises:
-        OSError: If the disk has not as much room.
-        ValueError: If the classes are fewer than two, of the same name, or of a name that cannot be printed.
+        OSError: If the disk does not have that much room.
+        ValueError: If the classes are fewer than two, share a name, or have a name that cannot be printed.
     """
     _check_names(class_names, f"{path}: expected class names")
     access, creation = h5py.h5p.create(h5py.h5p.FILE_ACCESS), h5py.h5p.create(h5py.h5p.FILE_CREATE)
-    access.set_libver_bounds(h5py.h5f.LIBVER_V110, h5py.h5f.LIBVER_V110)  # earlier ones have no index without a size
+    access.set_libver_bounds(
+        h5py.h5f.LIBVER_V110, h5py.h5f.LIBVER_V110
+    )  # earlier versions have no index without a size
     creation.set_obj_track_times(False)
     with atomic_path(path) as temporary:
         with h5py.File(h5py.h5f.create(os.fsencode(temporary), h5py.h5f.ACC_TRUNC, creation, access)) as file:
             if room:
-                _keep_room(file.id.get_vfd_handle(), room)
+                _reserve(file.id.get_vfd_handle(), room)
             file["list_classes"] = _bytes(class_names)
-            if dataset:  # of a fixed length: HDF5 1.14 can loop for ever over a damaged heap of others
-                file.attrs["dataset"] = _bytes([dataset])[0]
+            if name:  # of a fixed length: HDF5 1.14 can loop forever over a damaged heap of variable ones
+                file.attrs["dataset"] = _bytes([name])[0]
             yield file
             file.flush()
             size = file.id.get_filesize()
@@ -145,14 +147,14 @@ def new_h5(
 
 
 def add_images(file: h5py.File, split: str, count: int, image_size: int) -> h5py.h5d.DatasetID:
-    """Make room in a new file for a part's images, which are then written one by one and need no memory here.
+    """Allocate a split's images in a new file; they are then written one by one and take no memory here.
 
-    A chunk is one image, uncompressed, and all are allocated at once, so that they lie one after another and
-    `read_split` can map them.
+    A chunk is one uncompressed image, and all are allocated at once, so that they are contiguous and `read_split` can
+    map them.
 
     Args:
-        file: What `new_h5` gave.
-        split: ``"training"``, ``"validation"`` or ``"test"``.
+        file: A file that `new_h5` opened.
+        split: ``"train"``, ``"validation"`` or ``"test"``.
         count: Number of images; ``set_extent`` can make it smaller later.
         image_size: Their height and width in pixels.
 
@@ -171,14 +173,14 @@ def add_images(file: h5py.File, split: str, count: int, image_size: int) -> h5py
 def add_labels(
     file: h5py.File, split: str, labels: np.ndarray, paths: Sequence[str], groups: Sequence[str] = ()
 ) -> None:
-    """Write all of a part that is not pixels.
+    """Write everything of a split but its pixels.
 
     Args:
-        file: What `new_h5` gave.
-        split: ``"training"``, ``"validation"`` or ``"test"``.
+        file: A file that `new_h5` opened.
+        split: ``"train"``, ``"validation"`` or ``"test"``.
         labels: int64 ``(n,)``.
         paths: Where each image came from.
-        groups: Group of each image, or none.
+        groups: Group of each image; empty for none.
     """
     key = _key(split)
     file[f"{key}_set_y"] = labels
@@ -191,73 +193,73 @@ def add_unreadable(file: h5py.File, unreadable: Sequence[Unreadable]) -> None:
     """Write which files were left out, and why.
 
     Args:
-        file: What `new_h5` gave.
-        unreadable: The files; none is written if there are none.
+        file: A file that `new_h5` opened.
+        unreadable: The files; nothing is written if there are none.
     """
     if unreadable:
-        file["unreadable_file"] = _bytes([told.path for told in unreadable])
-        file["unreadable_reason"] = _bytes([told.reason for told in unreadable])
+        file["unreadable_file"] = _bytes([each.path for each in unreadable])
+        file["unreadable_reason"] = _bytes([each.reason for each in unreadable])
 
 
-def _keep_room(handle: int, size: int) -> None:
-    """Take disk for an open file, since one that is full when HDF5 closes its file kills the process."""
+def _reserve(handle: int, size: int) -> None:
+    """Reserve disk for an open file: a disk that is full when HDF5 closes its file kills the process."""
     if hasattr(os, "posix_fallocate"):
         try:
             os.posix_fallocate(handle, 0, size)
         except OSError as error:
-            if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):  # not every kind of disk can
+            if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):  # not every file system can
                 raise
 
 
 def _key(split: str) -> str:
     if split not in _KEYS:
-        raise ValueError(f"a part must be one of {', '.join(_KEYS)}, got {split!r}.")
+        raise ValueError(f"expected a split, one of {', '.join(_KEYS)}, got {split!r}.")
     return _KEYS[split]
 
 
 def _bytes(texts: Sequence[str]) -> np.ndarray:
-    # A source is often a file name, which need not be UTF-8 on Linux.
+    # a path is often a file name, which need not be UTF-8 on Linux
     return np.array([text.encode("utf-8", "surrogateescape") for text in texts])
 
 
-def _part(file: h5py.File, path: Path, split: str) -> Dataset:
+def _read_one(file: h5py.File, path: Path, split: str) -> Dataset:
     key = _key(split)
     x, y, classes = (_dataset(file, name, path) for name in (f"{key}_set_x", f"{key}_set_y", "list_classes"))
     if not _is_square_rgb(x.shape):
-        raise ValueError(f"{path}: expected {key}_set_x of shape (n, side, side, 3), found {x.shape}.")
+        raise ValueError(f"{path}: expected {key}_set_x of shape (n, size, size, 3), got {x.shape}.")
     if x.dtype != np.uint8:
-        raise ValueError(f"{path}: expected {key}_set_x of type uint8 (0..255), found {x.dtype}.")
+        raise ValueError(f"{path}: expected {key}_set_x of type uint8 (0..255), got {x.dtype}.")
     if y.shape not in ((len(x),), (1, len(x))):
         raise ValueError(
-            f"{path}: expected {key}_set_y of shape ({len(x)},) or (1, {len(x)}) for {len(x)} images, found {y.shape}."
+            f"{path}: expected {key}_set_y of shape ({len(x)},) or (1, {len(x)}) for {len(x)} images, got {y.shape}."
         )
     class_names = _names(classes, path)
     images = _images(x, path)
     labels = _labels(y, len(class_names), path)
     paths = tuple(f"{path.name}#{index}" for index in range(len(x)))
-    for name in (f"{key}_set_source_file", "source_file"):  # the second is how a file of one part may have it
-        where = file.get(name)
-        if isinstance(where, h5py.Dataset) and where.shape == (len(x),) and _is_text(where):
-            paths = tuple(_text(source) for source in _read(where, path))
+    for source_key in (f"{key}_set_source_file", "source_file"):  # the second may be in files of one split
+        sources = file.get(source_key)
+        if isinstance(sources, h5py.Dataset) and sources.shape == (len(x),) and _is_text(sources):
+            paths = tuple(_text(source) for source in _read(sources, path))
             break
     groups = _texts(file, f"{key}_set_group", path) if f"{key}_set_group" in file else ()
     if groups and len(groups) != len(x):
-        raise ValueError(f"{path}: expected {key}_set_group of shape ({len(x)},), found ({len(groups)},).")
-    name = file.attrs.get("dataset")
-    dataset = " ".join(_shown(name).split()) if isinstance(name, str | bytes) else ""
-    if not dataset:  # the course's files do not say what they hold
-        dataset = "SIGNS" if class_names == tuple("012345") else path.stem
-    return Dataset(images=images, labels=labels, class_names=class_names, paths=paths, name=dataset, groups=groups)
+        raise ValueError(f"{path}: expected {key}_set_group of shape ({len(x)},), got ({len(groups)},).")
+    attribute = file.attrs.get("dataset")
+    name = " ".join(_shown(attribute).split()) if isinstance(attribute, str | bytes) else ""
+    if not name:  # the course's files have no name
+        name = "SIGNS" if class_names == tuple("012345") else path.stem
+    return Dataset(images=images, labels=labels, class_names=class_names, paths=paths, name=name, groups=groups)
 
 
 @contextmanager
-def _damage_told(path: Path) -> Iterator[None]:
-    """Turn the many kinds of error that h5py raises on a damaged or strange file into one."""
+def _damage_reported(path: Path) -> Iterator[None]:
+    """Turn the many types of error that h5py raises for a damaged or foreign file into one."""
     try:
         yield
     except (KeyError, MemoryError, OSError, RuntimeError, TypeError) as error:
         raise ValueError(
-            f"{path} cannot be read, it is damaged or holds what h5py does not know ({_one_line(error)})."
+            f"{path}: cannot be read; it is damaged or holds types that h5py does not know ({_one_line(error)})."
         ) from error
 
 
@@ -265,9 +267,9 @@ def _dataset(file: h5py.File, key: str, path: Path) -> h5py.Dataset:
     value = file.get(key)
     if not isinstance(value, h5py.Dataset):
         if key in (str(name) for name in file):
-            found = "a group" if isinstance(value, h5py.Group) else "a link that leads to none"
-            raise ValueError(f"{path}: expected the data set {key}, found {found}.")
-        raise ValueError(f"{path}: expected the key {key}, found {_keys_of(file)}.")
+            kind = "a group" if isinstance(value, h5py.Group) else "a link to nothing"
+            raise ValueError(f"{path}: expected the HDF5 dataset {key}, got {kind}.")
+        raise ValueError(f"{path}: expected the key {key}, got {_keys_of(file)}.")
     return value
 
 
@@ -281,13 +283,13 @@ def _images(dataset: h5py.Dataset, path: Path) -> np.ndarray:
     start = _start(dataset) if dataset.nbytes >= MAPPED_FROM else None
     if start is None:
         return _read(dataset, path)
-    # by the open file's own handle: another may have got its name meanwhile
+    # by the open file's own handle: its name may have passed to another file meanwhile
     with os.fdopen(os.dup(dataset.file.id.get_vfd_handle()), "rb") as raw:
         return np.memmap(raw, np.uint8, "r", start, dataset.shape)
 
 
 def _start(dataset: h5py.Dataset) -> int | None:
-    """Return where in the file the bytes of all images lie one after another, or None if they do not."""
+    """Return the offset in the file from which on the bytes of all images are contiguous, or None if they are not."""
     stored = dataset.id
     creation = stored.get_create_plist()
     plain_type = stored.get_type() in (h5py.h5t.STD_U8LE, h5py.h5t.STD_U8BE)
@@ -312,26 +314,29 @@ def _start(dataset: h5py.Dataset) -> int | None:
 def _read(dataset: h5py.Dataset, path: Path) -> np.ndarray:
     if dataset.nbytes > MOST_BYTES:
         raise ValueError(
-            f"{path}: {dataset.name} declares {dataset.nbytes / 2**30:.1f} GiB, the most that is read is "
-            f"{MOST_BYTES / 2**30:g} GiB."
+            f"{path}: expected {dataset.name} to have at most {MOST_BYTES / 2**30:g} GiB, got one that declares "
+            f"{dataset.nbytes / 2**30:.1f} GiB."
         )
     if dataset.is_virtual or dataset.external:
-        raise ValueError(f"{path}: expected {dataset.name} in the file itself, found that it lies in other files.")
-    # HDF5 gives zeros for what was never written, which would pass for black images and for class 0.
+        raise ValueError(f"{path}: expected {dataset.name} in the file itself, got one that lies in other files.")
+    # HDF5 returns zeros for values that were never written, which would pass for black images and for class 0
     if dataset.chunks is None:
         complete = dataset.id.get_storage_size() >= dataset.size * dataset.id.get_type().get_size()
     else:
         chunks = math.prod(-(-length // step) for length, step in zip(dataset.shape, dataset.chunks, strict=True))
         complete = dataset.id.get_num_chunks() >= chunks
     if not complete:
-        raise ValueError(f"{path}: {dataset.name} was never written to its end; make or fetch the file again.")
+        raise ValueError(
+            f"{path}: expected {dataset.name} to be complete, got one that was not written to its end; make or "
+            "fetch the file again."
+        )
     return dataset[()]
 
 
 def _texts(file: h5py.File, key: str, path: Path) -> tuple[str, ...]:
     dataset = _dataset(file, key, path)
     if dataset.ndim != 1 or not _is_text(dataset):
-        raise ValueError(f"{path}: expected {key} to be a list of text, found {dataset.dtype} {dataset.shape}.")
+        raise ValueError(f"{path}: expected {key} to be a list of text, got {dataset.dtype} {dataset.shape}.")
     return tuple(_text(value) for value in _read(dataset, path))
 
 
@@ -341,37 +346,37 @@ def _is_square_rgb(shape: tuple[int, ...] | None) -> bool:
 
 def _names(classes: h5py.Dataset, path: Path) -> tuple[str, ...]:
     if classes.ndim != 1:
-        raise ValueError(f"{path}: expected list_classes of shape (classes,), found {classes.shape}.")
+        raise ValueError(f"{path}: expected list_classes of shape (classes,), got {classes.shape}.")
     if classes.dtype.kind not in "iu" and not _is_text(classes):
-        raise ValueError(f"{path}: expected list_classes of text or whole numbers, found {classes.dtype}.")
+        raise ValueError(f"{path}: expected list_classes of text or whole numbers, got {classes.dtype}.")
     names = tuple(_shown(name) for name in _read(classes, path))
     _check_names(names, f"{path}: expected list_classes")
     return names
 
 
-def _check_names(names: Sequence[str], needed: str) -> None:
+def _check_names(names: Sequence[str], expected: str) -> None:
     if len(names) < 2:
-        raise ValueError(f"{needed}, at least 2, found {len(names)}.")
+        raise ValueError(f"{expected}, at least 2, got {len(names)}.")
     for name in names:
         if not name or not name.isprintable():
-            raise ValueError(f"{needed} that can be printed, found {name!r}.")
+            raise ValueError(f"{expected} that can be printed, got {name!r}.")
     if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"{needed} that differ, found {twice} more than once.")
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"{expected} that differ, got {repeated} more than once.")
 
 
 def _labels(y: h5py.Dataset, classes: int, path: Path) -> np.ndarray:
-    needed = f"{path}: expected {(y.name or '').removeprefix('/')}"
+    expected = f"{path}: expected {(y.name or '').removeprefix('/')}"
     if y.dtype.kind not in "iuf":
-        raise ValueError(f"{needed} of whole numbers, found {y.dtype}.")
+        raise ValueError(f"{expected} of whole numbers, got {y.dtype}.")
     values = _read(y, path).reshape(-1)
     if values.dtype.kind == "f":
         if not np.isfinite(values).all():
-            raise ValueError(f"{needed} of whole numbers, found NaN or infinity.")
+            raise ValueError(f"{expected} of whole numbers, got NaN or infinity.")
         if (values != np.rint(values)).any():
-            raise ValueError(f"{needed} of whole numbers, found {values[values != np.rint(values)][0]}.")
+            raise ValueError(f"{expected} of whole numbers, got {values[values != np.rint(values)][0]}.")
     if values.min() < 0 or values.max() >= classes:
-        raise ValueError(f"{needed} within 0..{classes - 1}, found {values.min()}..{values.max()}.")
+        raise ValueError(f"{expected} within 0..{classes - 1}, got {values.min()}..{values.max()}.")
     return values.astype(np.int64)
 
 
@@ -385,7 +390,7 @@ def _text(value: object) -> str:
 
 
 def _shown(value: object) -> str:
-    """Decode what is for people alone, as nothing but what can be printed."""
+    """Decode text that is only shown, without bytes that are not UTF-8."""
     return _text(value).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 

@@ -1,4 +1,4 @@
-"""One image from a file to pixels, or an error that says what is wrong with it."""
+"""Decode one image file to pixels, or raise an error that says what is wrong with it."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ import numpy as np
 from PIL import Image, ImageOps, TiffImagePlugin, _imaging
 
 SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
-"""Names under which a folder's files count as images."""
+"""Suffixes of the files in a folder that count as images."""
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")  # Pillow reads MPO, which some phones write, as a JPEG
-# A JPEG is decoded at a fraction of its size; one of a large phone has 108 million pixels.
+# A JPEG is decoded at a fraction of its size; that of a large phone has 108 million pixels.
 _MAX_JPEG_PIXELS = 120_000_000
-# Others are decoded whole, at 4 bytes a pixel, twice where something is transparent, nearly four times from WebP: so no
-# image takes more than 1 GB, and several can be read at a time.
+# Other formats are decoded whole, at 4 bytes a pixel, twice if transparent and nearly four times from WebP. With this
+# limit no image takes more than 1 GB, and several can be read at a time.
 _MAX_PIXELS = 60_000_000
-_MAX_SCANS = 50  # of a progressive JPEG: each goes over all pixels, and may take a hundred bytes; 10 are usual
+_MAX_SCANS = 50  # of a progressive JPEG: each covers all pixels and may take only a hundred bytes; 10 are usual
 
 _ORIENTATION = 0x0112  # the EXIF tag
 _TURNS = {
@@ -39,21 +39,22 @@ _TURNS = {
 }
 _ON_ITS_SIDE = (5, 6, 7, 8)
 
-_RANGES = (1, 255, 4095, 65535)  # of a mask or a share, of 8, 12 and 16 bits
+_RANGES = (1, 255, 4095, 65535)  # largest value of a mask or a share, and of 8, 12 and 16 bits
 
-logging.getLogger("PIL").addHandler(logging.NullHandler())  # else Python prints Pillow's errors, which are raised too
+# otherwise Python prints Pillow's errors, which are raised too
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
 @dataclass(frozen=True)
 class Header:
-    """What an image's file says of it before any pixel is decoded.
+    """The properties of an image file that are known before any pixel is decoded.
 
     Attributes:
-        width: In pixels, the right way up.
-        height: In pixels, the right way up.
-        mode: Pillow's name of the pixels' form, such as ``"RGB"``, ``"L"`` (gray), ``"P"`` (palette), ``"CMYK"``.
-        format: Pillow's name of the file's format, such as ``"JPEG"``.
-        oriented: Whether the file stores the image turned or mirrored, and says so in its EXIF.
+        width: In pixels, of the upright image.
+        height: In pixels, of the upright image.
+        mode: Pillow's name of the pixel format, such as ``"RGB"``, ``"L"`` (gray), ``"P"`` (palette), ``"CMYK"``.
+        format: Pillow's name of the file format, such as ``"JPEG"``.
+        oriented: Whether the file stores the image rotated or mirrored, as its EXIF orientation declares.
     """
 
     width: int
@@ -64,66 +65,66 @@ class Header:
 
 
 def read_image(path: str | os.PathLike[str], *, height: int, width: int) -> np.ndarray:
-    """Read an image: turned as its EXIF says, as RGB, its middle cut to the wanted shape and resized.
+    """Read an image as RGB: apply its EXIF orientation, crop its center to the given aspect ratio, and resize it.
 
-    Gray becomes three equal channels, what is transparent becomes white, and of a moving image the first frame is
-    taken. Color profiles are not applied. Numbers of more than 8 bits and floats are scaled from the smallest usual
-    range that holds the whole image: 0..1, 0..255, 0..4095, 0..65535 or 0 to the image's largest number.
+    Gray becomes three equal channels, transparent pixels become white, and of an animation the first frame is used.
+    Color profiles are not applied. Values of more than 8 bits and floats are scaled from the smallest usual range that
+    holds the whole image: 0..1, 0..255, 0..4095, 0..65535 or 0 to the image's largest value.
 
-    A file that is cut off is refused, even if a part of the image could be shown. Damage that a decoder does not tell
-    of, as in the middle of a JPEG, cannot be noticed.
+    A truncated file is refused, even if a part of the image could be decoded. Damage that a decoder does not report,
+    as in the middle of a JPEG, cannot be detected.
 
     Args:
-        path: JPEG, PNG, WebP, BMP, GIF or TIFF, whatever its name says.
-        height: Wanted height in pixels.
-        width: Wanted width in pixels.
+        path: JPEG, PNG, WebP, BMP, GIF or TIFF, whatever its suffix.
+        height: Height of the result in pixels.
+        width: Width of the result in pixels.
 
     Returns:
         RGB uint8 ``(height, width, 3)``, 0..255.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file is no such image, is damaged, or has more than 60 million pixels (a JPEG: 120).
+        ValueError: If the file is not such an image, is damaged, or has more than 60 million pixels (a JPEG: 120).
     """
     with _opened(path) as image:
         _check_scans(image)
-        # a JPEG can be decoded at a fraction of its size; twice what is expected leaves the resizing exact enough
-        enough = 2 * max(width, height)  # for both sides, since EXIF may exchange them
+        # a JPEG can be decoded at a fraction of its size; twice the result's leaves the resizing exact enough
+        enough = 2 * max(width, height)  # for height and width, since EXIF may exchange them
         image.draft("RGB", (enough, enough))
         image.load()
         turn = _TURNS.get(_orientation(image))
         upright = image if turn is None else image.transpose(turn)
-        return np.array(_rgb(upright, (width, height)))  # a copy of its own, that can be written to
+        return np.array(_rgb(upright, (width, height)))  # a copy that can be written to
 
 
 def read_header(path: str | os.PathLike[str]) -> Header:
-    """Read what an image's file says of it; its pixels are not decoded, and may be damaged.
+    """Read the properties of an image file; its pixels are not decoded and may be damaged.
 
     Args:
-        path: JPEG, PNG, WebP, BMP, GIF or TIFF, whatever its name says.
+        path: JPEG, PNG, WebP, BMP, GIF or TIFF, whatever its suffix.
 
     Returns:
-        Size, form and format.
+        Size, pixel format and file format.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file does not begin as such an image, or has more pixels than `read_image` takes.
+        ValueError: If the file does not begin like such an image, or has more pixels than `read_image` accepts.
     """
     with _opened(path) as image:
         orientation = _orientation(image)
-        turned = orientation in _ON_ITS_SIDE and image.format != "TIFF"  # whose reader has exchanged the sides already
+        turned = orientation in _ON_ITS_SIDE and image.format != "TIFF"  # Pillow has exchanged a TIFF's sides already
         width, height = image.size[::-1] if turned else image.size
         return Header(width, height, image.mode, image.format or "", orientation in _TURNS)
 
 
 @contextmanager
 def _opened(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
-    """Open an image that is not too large, and turn whatever goes wrong in the block into one kind of error."""
+    """Open an image that is not too large, and turn all errors in the block into one type."""
     path = Path(path)
     try:
-        if not path.is_file():  # a pipe would be waited for
-            found = "a folder" if path.is_dir() else "no ordinary file" if path.exists() else "nothing there"
-            raise FileNotFoundError(f"{path}: expected an image, found {found}.")
+        if not path.is_file():  # reading a pipe would never end
+            kind = "a folder" if path.is_dir() else "a special file" if path.exists() else "a path that does not exist"
+            raise FileNotFoundError(f"{path}: expected an image file, got {kind}.")
         with _quiet, Image.open(path, formats=_FORMATS) as image:
             _check_size(image)
             if image.format == "TIFF":
@@ -131,14 +132,14 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
             yield image
     except FileNotFoundError:
         raise
-    # Pillow's readers raise many kinds for damaged files: OSError, SyntaxError, struct.error, MemoryError, KeyError ...
+    # Pillow's readers raise many types for damaged files: OSError, SyntaxError, struct.error, MemoryError, KeyError ...
     except Exception as error:
         raise ValueError(f"{path}: cannot be read as an image ({_reason(error)}).") from error
 
 
 def _reason(error: Exception) -> str:
     if isinstance(error, Image.UnidentifiedImageError):
-        return "no image in a format that is read here"
+        return "not an image in a supported format"
     if isinstance(error, Image.DecompressionBombError):  # Pillow's own limit, above ours
         return f"it has more than {_MAX_JPEG_PIXELS:,} pixels"
     return " ".join(str(error).split()) or type(error).__name__
@@ -148,7 +149,7 @@ def _check_size(image: Image.Image) -> None:
     limit = _MAX_JPEG_PIXELS if image.format in ("JPEG", "MPO") else _MAX_PIXELS
     if image.width * image.height > limit:
         raise ValueError(f"it has {image.width} x {image.height} pixels, more than {limit:,}")
-    tags = getattr(image, "tag_v2", {})  # of a TIFF, whose tiles are decoded whole and may be larger than the image
+    tags = getattr(image, "tag_v2", {})  # a TIFF's tiles are decoded whole and may be larger than the image
     tile = tags.get(TiffImagePlugin.TILEWIDTH, 0), tags.get(TiffImagePlugin.TILELENGTH, 0)
     if tile[0] * tile[1] > limit:
         raise ValueError(f"it has a tile of {tile[0]} x {tile[1]} pixels, more than {limit:,}")
@@ -157,24 +158,24 @@ def _check_size(image: Image.Image) -> None:
 def _check_scans(image: Image.Image) -> None:
     file = getattr(image, "fp", None)
     if file is not None and image.info.get("progressive"):
-        # the JPEG reader stands in the first scan, behind any small image in the EXIF
+        # the JPEG reader is in the first scan by now, past any small image in the EXIF
         scans = 1 + sum(chunk.count(b"\xff\xda") for chunk in iter(lambda: file.read(1 << 20), b""))
         if scans > _MAX_SCANS:
             raise ValueError(f"it has {scans} scans, more than {_MAX_SCANS}")
 
 
 def _orientation(image: Image.Image) -> int:
-    """Return how the EXIF says that the image is stored, 2..8; any other number, or no number, is upright."""
+    """Return the EXIF orientation; 2..8 are rotated or mirrored, and any other number, or none, is upright."""
     try:
-        # not the PNG reader's own method, which decodes the pixels to find what stands behind them
+        # not the PNG reader's own method, which decodes the pixels to find the metadata after them
         orientation = Image.Image.getexif(image).get(_ORIENTATION)
-    except Exception:  # damaged metadata beside sound pixels
+    except Exception:  # damaged metadata with intact pixels
         return 1
     return orientation if isinstance(orientation, int) else 1
 
 
 def _rgb(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """Cut and resize to (width, height) first, what is left to do on fewer pixels then."""
+    """Crop and resize to (width, height) first, so that the conversion to RGB has fewer pixels to process."""
     if image.mode.startswith("I") or image.mode == "F":  # 16 or 32 bits
         deep = image.convert("I") if image.mode.startswith("I;") else image
         most = float(np.max(deep.getextrema()))
@@ -194,7 +195,7 @@ def _fit(image: Image.Image, size: tuple[int, int]) -> Image.Image:
 
 
 class _Quiet:
-    """Ignores warnings in a block, in several threads at a time: the last to leave brings them back."""
+    """Ignore warnings in a block, in several threads at a time: the last to leave restores them."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -206,7 +207,7 @@ class _Quiet:
             if not self._inside:
                 self._caught = warnings.catch_warnings()
                 self._caught.__enter__()
-                warnings.simplefilter("ignore")  # damaged metadata beside sound pixels; what matters raises
+                warnings.simplefilter("ignore")  # damaged metadata with intact pixels; serious damage raises
             self._inside += 1
 
     def __exit__(self, *_: object) -> None:
@@ -221,7 +222,7 @@ _quiet = _Quiet()
 
 @cache
 def _silence_libtiff() -> None:
-    """Stop libtiff from printing, for a damaged file, hundreds of lines; Pillow raises what matters."""
+    """Stop libtiff from printing hundreds of lines for a damaged file; Pillow raises an error for serious damage."""
     library = ctypes.CDLL(_imaging.__file__)
     for name in ("TIFFSetWarningHandler", "TIFFSetErrorHandler"):
         handler = getattr(library, name, None)  # None where Pillow hides its libtiff, as on Windows

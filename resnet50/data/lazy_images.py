@@ -1,4 +1,4 @@
-"""Images that lie in a file, in any order, without a copy of them."""
+"""Images in a file, in any order, without a copy in memory."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from numpy.typing import DTypeLike
 
 
 class LazyImages:
-    """Some rows of an array that is mapped from a file, in some order, read only when they are asked for.
+    """Some images of an array that is mapped from a file, in some order, each read when it is indexed.
 
-    ``rows[3]``, ``rows[10:20]`` and ``rows[[7, 2, 2]]`` are arrays as NumPy gives them, and ``np.asarray(rows)`` reads
-    all. Nothing can be written.
+    ``images[3]``, ``images[10:20]`` and ``images[[7, 2, 2]]`` are arrays, as with NumPy, and ``np.asarray(images)``
+    reads all. Nothing can be written.
 
     Args:
-        array: What holds the rows, ``(m, ...)``, read-only.
-        indices: Which of them, and in which order, int64 ``(n,)``, each 0..m - 1.
+        array: The mapped array, ``(m, ...)``, read-only.
+        indices: Index in it of each image, int64 ``(n,)``, 0..m - 1.
 
     Attributes:
         shape: ``(n, ...)``.
         ndim: Length of the shape.
-        dtype: That of the array.
+        dtype: Type of the array.
     """
 
     def __init__(self, array: np.ndarray, indices: np.ndarray) -> None:
@@ -41,9 +41,9 @@ class LazyImages:
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
         if copy is False:
-            raise ValueError("rows of a file have to be copied to become an array; leave out copy=False.")
+            raise ValueError("expected to copy the images from their file into an array, got copy=False; leave it out.")
         return np.asarray(self[:], dtype)
 
     def select(self, indices: np.ndarray) -> LazyImages:
-        """Return the rows at these indices of this, in this order, without reading them."""
+        """Return the images at these indices, in this order, without reading them."""
         return LazyImages(self._array, self._indices[indices])

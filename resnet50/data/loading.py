@@ -1,30 +1,23 @@
-"""Images from any source to splits of one size; what was decoded once is kept in the user's cache."""
+"""Read images from any source into splits of one image size."""
 
 from __future__ import annotations
 
-import hashlib
 import os
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from resnet50._io.fetch import Progress, cache_folder
-from resnet50._io.workers import in_order
+from resnet50._io.fetch import Progress
+from resnet50.data.cache import read_decoded, read_packed
 from resnet50.data.cifar10 import is_cifar10, read_cifar10
 from resnet50.data.dataset import Dataset, DatasetSplits
-from resnet50.data.hdf5 import read_h5, read_split, read_unreadable
-from resnet50.data.listing import Entry, Listing, list_images
+from resnet50.data.hdf5 import read_split, read_unreadable
+from resnet50.data.listing import Listing, list_images
 from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
-from resnet50.data.pack import check_unreadable, pack
-from resnet50.data.splitting import train_validation_split
 
-DECODING = 1
-"""Raised whenever `read_image` gives other pixels for the same file, so that what is in the cache is not used."""
-
-_FILES = {"train": "train", "validation": "val", "test": "test"}  # how the names of files of arrays begin
+_FILES = {"train": "train", "validation": "val", "test": "test"}  # how the names of the splits' h5 files begin
 
 
 def read_splits(
@@ -36,37 +29,33 @@ def read_splits(
 ) -> DatasetSplits:
     """Read a source in the splits that it has.
 
-    Image files are decoded once and stored as ``packed/<SHA-256>.h5`` in `cache_folder`, named by the contents, paths,
-    labels, splits and groups of all of them and by the image size. The next time they are only checked for changes; a
-    changed, added or removed image makes another such file. Files in the cache may be deleted at any time; their
-    modification times tell when each was last used.
+    Image files are decoded once and cached (`resnet50.data.cache`); later calls only check them for changes.
 
     Args:
         source: What `list_images` takes or returned; a file in the schema of `resnet50.data.hdf5`; a folder with such
-            files named ``train_*.h5`` and perhaps ``val_*.h5`` and ``test_*.h5``; or a folder of CIFAR-10.
-        image_size: Height and width in pixels that every image is brought to. Image files are cropped to a centered
-            square; arrays of another size are resized (bicubic, averaged where they shrink).
+            files named ``train_*.h5`` and optionally ``val_*.h5`` and ``test_*.h5``; or a folder of CIFAR-10.
+        image_size: Height and width in pixels of all images. Image files are cropped to a centered square; arrays of
+            another size are resized (bicubic, averaged where they shrink).
         options: How image files are read; ``test_split`` is not used here.
-        progress: Called with the files that are decoded and their number; never where all are cached.
+        progress: Called with the files decoded and their number; never if all are cached.
 
     Returns:
-        The splits, all of the same classes; what has no split is ``train``.
+        The splits, all with the same classes; images without a split are in ``train``.
 
     Raises:
         FileNotFoundError: If nothing is there.
         OSError: If there is not enough room on the disk for the cache, or it cannot be written.
-        ValueError: If the source is none of these, or damaged, or too many of its files cannot be read, or an
+        ValueError: If the source is none of these, or is damaged, or too many of its files cannot be read, or an
             argument is not as described.
     """
     if image_size < 1:
         raise ValueError(f"expected image_size to be at least 1 pixel, got {image_size!r}.")
-    if isinstance(source, Listing):
-        return _packed(source, image_size, options, progress)
-    path = Path(source)
-    arrays = _read_arrays(path) if options.pattern is None else None
-    if arrays is None:
-        return _packed(list_images(path, pattern=options.pattern), image_size, options, progress)
-    return arrays.map(lambda dataset: _resized(dataset, image_size))
+    if not isinstance(source, Listing):
+        arrays = _read_arrays(Path(source)) if options.pattern is None else None
+        if arrays is not None:
+            return arrays.map(lambda dataset: _resized(dataset, image_size))
+        source = list_images(source, pattern=options.pattern)
+    return read_decoded(source, image_size=image_size, options=options, progress=progress)
 
 
 def load_dataset(
@@ -77,13 +66,13 @@ def load_dataset(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> DatasetSplits:
-    """Read a source as `read_splits` does, and split a test part off the training images if it has none of its own.
+    """Read a source like `read_splits`, and cut a test split off the training images if it has none.
 
-    What belongs together, by its group or as near-duplicates, stays together.
+    Images of one group and near-duplicates stay together.
 
     Args:
         source: As for `read_splits`.
-        image_size: Height and width in pixels that every image is brought to.
+        image_size: Height and width in pixels of all images.
         options: How the source is read.
         seed: Determines which images become the test split.
         progress: As for `read_splits`.
@@ -94,43 +83,42 @@ def load_dataset(
     Raises:
         FileNotFoundError: If nothing is there.
         OSError: If there is not enough room on the disk for the cache, or it cannot be written.
-        ValueError: As `read_splits`; and if there are no training images, or no test split can be made.
+        ValueError: As `read_splits`; and if there are no training images, or no test split can be cut off.
     """
     splits = read_splits(source, image_size=image_size, options=options, progress=progress)
     if splits.train is None:
-        raise ValueError(f"{_place(source)}: expected training images, got {' and '.join(splits.by_name)} images only.")
-    if splits.test is not None:
-        return splits
-    train, test = train_validation_split(splits.train, options.test_split, seed=seed)
-    return replace(splits, train=train, test=test)
-
-
-def _place(source: str | os.PathLike[str] | Listing) -> Path:
-    return source.root if isinstance(source, Listing) else Path(source)
+        place = source.root if isinstance(source, Listing) else Path(source)
+        raise ValueError(f"{place}: expected training images, got {' and '.join(splits.by_name)} images only.")
+    return splits if splits.test is not None else splits.cut(options.test_split, into="test", seed=seed)
 
 
 def _read_arrays(path: Path) -> DatasetSplits | None:
-    """Read a source whose images are arrays; return None if it is of files."""
+    """Read a source whose images are arrays; return None for other sources."""
     if path.is_file():
-        return _read_cached(path) if path.suffix.lower() in (".h5", ".hdf5") else None
+        return read_packed(path) if path.suffix.lower() in (".h5", ".hdf5") else None
     if is_cifar10(path):
         return DatasetSplits.of(read_cifar10(path))
-    found = {split: sorted(path.glob(f"{key}_*.h5")) for split, key in _FILES.items()}
-    if not found["train"]:
+    if not any(path.glob(f"{_FILES['train']}_*.h5")):
         return None
-    for split, files in found.items():
-        if len(files) > 1:
-            names = ", ".join(file.name for file in files)
-            raise ValueError(f"{path}: expected one file {_FILES[split]}_*.h5, found {names}; name one file itself.")
-    splits = {split: read_split(files[0], split) for split, files in found.items() if files}
+    files = {split: _only_file(path, start) for split, start in _FILES.items()}
+    present = {split: file for split, file in files.items() if file is not None}
+    splits = {split: read_split(file, split) for split, file in present.items()}
     for split, dataset in splits.items():
         if dataset.class_names != splits["train"].class_names:
             raise ValueError(
-                f"{found[split][0]}: expected the classes of {found['train'][0].name}, "
-                f"{', '.join(splits['train'].class_names)}, found {', '.join(dataset.class_names)}."
+                f"{present[split]}: expected the classes of {present['train'].name}, "
+                f"{', '.join(splits['train'].class_names)}, got {', '.join(dataset.class_names)}."
             )
-    unreadable = tuple(left_out for files in found.values() for file in files for left_out in read_unreadable(file))
-    return DatasetSplits.of(splits, unreadable)
+    return DatasetSplits.of(splits, tuple(each for file in present.values() for each in read_unreadable(file)))
+
+
+def _only_file(folder: Path, start: str) -> Path | None:
+    """Return the h5 file of a split, or None if there is none."""
+    files = sorted(folder.glob(f"{start}_*.h5"))
+    if len(files) > 1:
+        names = ", ".join(file.name for file in files)
+        raise ValueError(f"{folder}: expected one file {start}_*.h5, got {names}; name one file itself.")
+    return files[0] if files else None
 
 
 def _resized(dataset: Dataset, image_size: int) -> Dataset:
@@ -140,47 +128,3 @@ def _resized(dataset: Dataset, image_size: int) -> Dataset:
     for index, image in enumerate(dataset.images):
         images[index] = np.asarray(Image.fromarray(image).resize((image_size, image_size), Image.Resampling.BICUBIC))
     return replace(dataset, images=images)
-
-
-def _packed(listing: Listing, image_size: int, options: ReadOptions, progress: Progress | None) -> DatasetSplits:
-    """Read files of images from the cache, after they were decoded into it if they are not there."""
-    path = cache_folder() / "packed" / f"{_key(listing, image_size)}.h5"
-    try:
-        splits = _read_cached(path)
-    except (FileNotFoundError, ValueError):  # ValueError: damaged
-        try:
-            pack(listing, path, image_size=image_size, max_unreadable=options.max_unreadable, progress=progress)
-        except PermissionError as error:
-            raise PermissionError(
-                f"{path.parent}: expected a folder to keep decoded images in, found one that cannot be written; set "
-                "RESNET50_CACHE to one that can."
-            ) from error
-        splits = _read_cached(path)
-    check_unreadable(splits.unreadable, listing, options.max_unreadable)
-    with suppress(OSError):  # a cache that others filled may be read-only
-        os.utime(path)
-    # of the same images elsewhere the name may be another
-    return replace(splits.map(lambda dataset: replace(dataset, name=listing.name)), root=listing.root)
-
-
-def _read_cached(path: Path) -> DatasetSplits:
-    return DatasetSplits.of(read_h5(path), read_unreadable(path))
-
-
-def _key(listing: Listing, image_size: int) -> str:
-    """Hash all that the packed images depend on."""
-    digest = hashlib.sha256(repr((DECODING, image_size, listing.class_names)).encode())
-    for entry, content in zip(listing.entries, in_order(_content, listing.entries), strict=True):
-        digest.update(repr((listing.name_of(entry), entry.label, entry.split, entry.group, content)).encode())
-    return digest.hexdigest()
-
-
-def _content(entry: Entry) -> str:
-    """Hash a file; what cannot be read is told by its kind of error."""
-    try:
-        if not entry.path.is_file():  # a pipe would be waited for
-            return "no file"
-        with entry.path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
-        return type(error).__name__

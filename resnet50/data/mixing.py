@@ -1,4 +1,4 @@
-"""Training images mixed with others of their batch, and their targets with them: mixup and cutmix."""
+"""Mix training images, and their targets, with others of their batch: mixup and cutmix."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import numpy as np
 class Mixing:
     """How strongly the images of a batch are mixed with one another.
 
-    Each image meets the one that a random permutation of the batch puts in its place. The share that it keeps is
-    drawn once for the batch, from ``Beta(alpha, alpha)``: a small alpha hardly mixes, with 1 every share is as likely
-    as any other, a large alpha gives halves. Where both ways are on, one of the two is drawn for each batch, either as
-    likely.
+    Each image is mixed with the one that a random permutation of the batch puts in its place. The share of itself in
+    the result is drawn once for the batch, from ``Beta(alpha, alpha)``: a small alpha hardly mixes, with 1 every share
+    is equally likely, a large alpha gives halves. If both are switched on, one of the two is drawn for each batch, with
+    equal probability.
 
     Attributes:
-        mixup: Alpha of mixup, which blends two images as a whole; 0 switches it off.
-        cutmix: Alpha of cutmix, which replaces a rectangle by what the other image has there; 0 switches it off.
+        mixup: Alpha of mixup, which blends two whole images; 0 switches it off.
+        cutmix: Alpha of cutmix, which replaces a rectangle by that of the other image; 0 switches it off.
 
     Raises:
         ValueError: If an alpha is negative or not finite.
@@ -34,7 +34,7 @@ class Mixing:
     def __post_init__(self) -> None:
         for name in ("mixup", "cutmix"):
             if not 0 <= getattr(self, name) < math.inf:
-                raise ValueError(f"{name} must be 0 or more and finite, got {getattr(self, name)!r}.")
+                raise ValueError(f"expected {name} to be 0 or more and finite, got {getattr(self, name)!r}.")
 
     def apply(
         self, images: np.ndarray, targets: np.ndarray, generator: np.random.Generator
@@ -43,28 +43,28 @@ class Mixing:
 
         Args:
             images: RGB uint8 ``(n, height, width, 3)``, 0..255; not changed.
-            targets: What each image is, float ``(n, classes)``, each row summing to 1; not changed.
-            generator: Decides the permutation, the way, the share and the rectangle; the same state gives the same.
+            targets: Share of each class in each image, float ``(n, classes)``, each row summing to 1; not changed.
+            generator: Determines the permutation, the method, the share and the rectangle.
 
         Returns:
             Images, uint8 ``(n, height, width, 3)``, rounded, and targets, float32 ``(n, classes)``, each row summing
-            to 1. What cutmix leaves of an image is counted in pixels, after its rectangle was clipped to the image.
+            to 1. For cutmix the share is counted in pixels, after the rectangle is clipped to the image.
 
         Raises:
-            ValueError: If images or targets are not of this form.
+            ValueError: If images or targets do not have these types and shapes.
         """
         if images.dtype != np.uint8 or images.ndim != 4 or targets.ndim != 2 or len(targets) != len(images):
             raise ValueError(
                 "expected uint8 images (n, height, width, 3) and targets (n, classes), "
                 f"got {images.dtype} {images.shape} and {targets.shape}."
             )
-        ways = [(alpha, way) for alpha, way in ((self.mixup, _blend), (self.cutmix, _paste)) if alpha]
-        if not ways:
+        methods = [(alpha, method) for alpha, method in ((self.mixup, _blend), (self.cutmix, _paste)) if alpha]
+        if not methods:
             return images, targets.astype(np.float32)
-        alpha, way = ways[generator.integers(len(ways))]
+        alpha, method = methods[generator.integers(len(methods))]
         order = generator.permutation(len(images))
-        mixed, kept = way(images, images[order], generator.beta(alpha, alpha), generator)
-        return mixed, (kept * targets + (1 - kept) * targets[order]).astype(np.float32)
+        mixed, share = method(images, images[order], generator.beta(alpha, alpha), generator)
+        return mixed, (share * targets + (1 - share) * targets[order]).astype(np.float32)
 
 
 def _blend(
@@ -78,9 +78,10 @@ def _blend(
 def _paste(
     images: np.ndarray, others: np.ndarray, share: float, generator: np.random.Generator
 ) -> tuple[np.ndarray, float]:
-    """Put a rectangle of ``1 - share`` of the area from ``others`` over ``images``; return it and what stays uncovered.
+    """Paste a rectangle of ``1 - share`` of the area from ``others`` into ``images``.
 
-    The rectangle has the image's proportions and its center anywhere in it; what reaches over the border is cut off.
+    Return the result and the share of the area that is left. The rectangle has the image's aspect ratio and its center
+    anywhere in it; it is clipped at the border.
     """
     height, width = images.shape[1:3]
     (top, bottom), (left, right) = (_span(length, math.sqrt(1 - share), generator) for length in (height, width))
@@ -90,6 +91,6 @@ def _paste(
 
 
 def _span(length: int, share: float, generator: np.random.Generator) -> tuple[int, int]:
-    """Return first pixel and end of a share of a side, its middle drawn uniformly, clipped to the side."""
+    """Return start and end of a span that covers a share of a length, its middle drawn uniformly, clipped to it."""
     middle, half = generator.uniform(0, length), length * share / 2
     return max(round(middle - half), 0), min(round(middle + half), length)

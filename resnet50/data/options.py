@@ -1,4 +1,4 @@
-"""How a source of images is read, as one object that is handed on and stored with a run."""
+"""How a source of images is read: one object that functions pass on and that is recorded with a run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class ReadOptions:
         pattern: Regular expression with a group named ``class`` that finds the class in a file's path; None takes the
             class from the folders (`resnet50.data.listing.list_images`).
         test_split: Share of the images, above 0 and below 1, that becomes the test split where the source has none.
-        max_unreadable: Share of files, 0..1, that may be left out because they cannot be read.
+        max_unreadable: Share of the files, 0..1, that may be left out because they cannot be read.
 
     Raises:
         ValueError: If a share is out of its range.
@@ -39,4 +39,4 @@ class ReadOptions:
 
 
 DEFAULT_OPTIONS = ReadOptions()
-"""How a source is read where nothing else is asked for."""
+"""The options that apply unless others are given."""

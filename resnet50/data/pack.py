@@ -1,4 +1,4 @@
-"""Decoding a whole source once, into one file that is trained from many times."""
+"""Decode a whole source once into one file, for any number of trainings."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ except ImportError:  # Windows, where a file that is open cannot be removed anyw
 
 _SHOWN = 3  # files that an error names
 _REST = 256  # bytes for the label of an image, or the reason why it is left out
-_JUST_BEGUN = 5  # seconds in which a file has been made, but may not be locked yet
+_JUST_BEGUN = 5  # seconds after its creation in which a file may not be locked yet
 
 
 def pack(
@@ -42,19 +42,19 @@ def pack(
 ) -> tuple[Unreadable, ...]:
     """Decode every image of a listing into one file in the schema of `resnet50.data.hdf5`.
 
-    Images are decoded by several threads and written one by one, so that memory does not grow with their number; they
-    lie in the file as they are used, uncompressed. The same images give the same bytes. The file gets its name when
-    it is complete; what a killed process left half written is removed by the next that packs into the same folder.
+    Several threads decode the images, which are written one by one, uncompressed, so that memory does not grow with
+    their number. The same images give the same bytes. The file gets its name when it is complete; the next call for
+    the same folder removes what a killed process left half written.
 
     Args:
-        listing: The images, their classes and parts; what has no part becomes training.
+        listing: The images with their classes and splits; images without a split go into ``train``.
         out: The file; one that exists is replaced once the new one is complete.
-        image_size: Height and width in pixels that each image is brought to, by `read_image`.
-        max_unreadable: Share of the files, 0..1, that may be left out since they cannot be read.
-        progress: Called with the files that are done and their number.
+        image_size: Height and width in pixels of the decoded images (`read_image`).
+        max_unreadable: Share of the files, 0..1, that may be left out because they cannot be read.
+        progress: Called with the files done and their number.
 
     Returns:
-        The files that were left out, each with its reason; they are listed in the file too.
+        The files that were left out, each with the reason; the packed file lists them too.
 
     Raises:
         OSError: If there is not enough room on the disk, or the file cannot be written.
@@ -69,19 +69,21 @@ def pack(
     _remove_leftovers(out)
     _check_room(out, size)
     unreadable: list[Unreadable] = []
-    with _full_disk_told(out, size), new_h5(out, listing.class_names, listing.name, room=size) as file:
-        counts = Counter(_part_of(entry) for entry in listing.entries)
+    with _full_disk_reported(out, size), new_h5(out, listing.class_names, listing.name, room=size) as file:
+        counts = Counter(_split_of(entry) for entry in listing.entries)
         rows = {split: _Rows(add_images(file, split, counts[split], image_size)) for split in SPLITS if counts[split]}
         for done, (entry, image) in enumerate(in_order(lambda e: _decode(e, image_size), listing.entries), 1):
             if isinstance(image, np.ndarray):
-                rows[_part_of(entry)].add(image, entry, listing.name_of(entry))
+                rows[_split_of(entry)].add(image, entry, listing.name_of(entry))
             else:
                 unreadable.append(Unreadable(listing.name_of(entry), image))
                 check_unreadable(unreadable, listing, max_unreadable)
             if progress is not None:
                 progress(done, total)
         if len(unreadable) == total:
-            raise ValueError(f"{listing.root}: none of {total} files can be read, such as {_named(unreadable[:1])}.")
+            raise ValueError(
+                f"{listing.root}: none of {total} files can be read: {_described(unreadable[:1])}; replace them."
+            )
         for split in rows:
             rows[split].finish(file, split)
         add_unreadable(file, unreadable)
@@ -89,37 +91,37 @@ def pack(
 
 
 def check_unreadable(unreadable: Sequence[Unreadable], listing: Listing, most: float) -> None:
-    """Refuse a source of which too many files cannot be read.
+    """Refuse a source with too many unreadable files.
 
     Args:
-        unreadable: Those that cannot.
+        unreadable: The unreadable files.
         listing: All files.
-        most: Share that is allowed, 0..1.
+        most: Share of all files that may be unreadable, 0..1.
 
     Raises:
-        ValueError: If there are more.
+        ValueError: If more are.
     """
     if len(unreadable) > most * len(listing.entries):
         raise ValueError(
             f"{listing.root}: at least {len(unreadable)} of {len(listing.entries)} files cannot be read, more than the "
-            f"share of {most:g} that may be left out: {_named(unreadable[:_SHOWN])}"
-            f"{' …' if len(unreadable) > _SHOWN else ''}; mend or remove them, or allow more."
+            f"share of {most:g} that may be left out: {_described(unreadable[:_SHOWN])}"
+            f"{' …' if len(unreadable) > _SHOWN else ''}; repair or remove them, or raise max_unreadable."
         )
 
 
 @dataclass
 class _Rows:
-    """A part in the making."""
+    """A split that is being written, image by image."""
 
     images: h5py.h5d.DatasetID
     labels: list[int] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
     groups: list[str] = field(default_factory=list)
 
-    def add(self, image: np.ndarray, entry: Entry, source: str) -> None:
+    def add(self, image: np.ndarray, entry: Entry, path: str) -> None:
         self.images.write_direct_chunk((len(self.labels), 0, 0, 0), image)
         self.labels.append(entry.label)
-        self.paths.append(source)
+        self.paths.append(path)
         self.groups.append(entry.group)
 
     def finish(self, file: h5py.File, split: str) -> None:
@@ -131,25 +133,25 @@ class _Rows:
         add_labels(file, split, np.array(self.labels, dtype=np.int64), self.paths, groups)
 
 
-def _part_of(entry: Entry) -> str:
+def _split_of(entry: Entry) -> str:
     return entry.split or "train"
 
 
 def _decode(entry: Entry, image_size: int) -> tuple[Entry, np.ndarray | str]:
-    """Return the image, or why it cannot be read."""
+    """Return the image, or the reason why it cannot be read."""
     try:
         return entry, read_image(entry.path, height=image_size, width=image_size)
     except (ValueError, FileNotFoundError) as error:
         return entry, str(error).removeprefix(f"{entry.path}: ").removesuffix(".")
 
 
-def _named(unreadable: Iterable[Unreadable]) -> str:
-    return ", ".join(f"{told.path}: {told.reason}" for told in unreadable)
+def _described(unreadable: Iterable[Unreadable]) -> str:
+    return ", ".join(f"{each.path}: {each.reason}" for each in unreadable)
 
 
 def _most_bytes(listing: Listing, image_size: int) -> int:
     texts = [(listing.name_of(entry), entry.group) for entry in listing.entries]
-    longest = [max(map(len, map(os.fsencode, column))) for column in zip(*texts, strict=True)]  # all take as much room
+    longest = [max(map(len, map(os.fsencode, column))) for column in zip(*texts, strict=True)]  # HDF5 pads all to it
     return len(texts) * (3 * image_size**2 + sum(longest) + _REST) + (1 << 20)
 
 
@@ -158,27 +160,27 @@ def _check_room(out: Path, size: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < size:
         raise OSError(
-            f"{out}: expected {size / 1e6:,.0f} MB of free disk for the packed images, found {free / 1e6:,.0f} MB; "
-            "make room, or choose another place or a smaller side."
+            f"{out}: expected {size / 1e6:,.0f} MB of free disk for the packed images, got {free / 1e6:,.0f} MB; "
+            "free some, or choose another place or a smaller image_size."
         )
 
 
 @contextmanager
-def _full_disk_told(out: Path, size: int) -> Iterator[None]:
-    """Say in one line what HDF5 says in several where the room that was free is taken by others meanwhile."""
+def _full_disk_reported(out: Path, size: int) -> Iterator[None]:
+    """Report in one line, where HDF5 uses several, that others have filled the disk meanwhile."""
     try:
         yield
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise OSError(
-            f"{out}: expected {size / 1e6:,.0f} MB of disk for the packed images, found it full before they were all "
-            "written; make room and start again."
+            f"{out}: expected {size / 1e6:,.0f} MB of disk for the packed images, got a disk that was full before they "
+            "were all written; free some and start again."
         ) from error
 
 
 def _remove_leftovers(out: Path) -> None:
-    """Remove what killed processes had begun to write beside a file."""
+    """Remove files that killed processes left half written beside a file."""
     for leftover in out.parent.glob(f".partial-*{out.suffix}"):
         with suppress(OSError), leftover.open("rb") as file:
             if fcntl is not None:

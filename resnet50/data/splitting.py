@@ -1,62 +1,95 @@
-"""Cutting a part off a split, so that nothing that belongs together comes to lie on both sides."""
+"""Cut a dataset in two so that images that belong together stay on one side."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from resnet50._io.text import plural
-from resnet50.data.dataset import Dataset
 from resnet50.data.near_duplicates import join, near_duplicate_groups
+
+if TYPE_CHECKING:
+    from resnet50.data.dataset import Dataset
 
 
 def train_validation_split(dataset: Dataset, fraction: float, *, seed: int) -> tuple[Dataset, Dataset]:
-    """Cut a split in two, classes in proportion as far as what must stay together allows.
+    """Cut a dataset in two, classes in proportion as far as groups and near-duplicates allow.
 
-    On one side stay images of one group (`Dataset.groups`: a patient, a specimen) and near-duplicates, also where only
-    both together make the connection. The second part gets of each class the nearest whole number to its share, but at
-    least one image if the class has two that can be parted, and never all. Where groups are too large for exact
-    numbers, small ones that bring the numbers nearer are taken too.
+    Images of one group (`Dataset.groups`: a patient, a specimen) and near-duplicates stay on one side, even where only
+    both together connect them. The second part gets of each class the nearest whole number to its fraction, at least
+    one image if the class has two that can be separated, and never all. Where groups are too large for exact numbers,
+    small ones that bring the numbers closer are taken too.
+
+    Use `resnet50.data.dataset.DatasetSplits.cut` for a dataset with several splits, which searches for near-duplicates
+    only once.
 
     Args:
-        dataset: What to cut.
-        fraction: Share of each class that goes into the second part, above 0 and below 1.
-        seed: Decides which images; the same seed gives the same cut.
+        dataset: The images to cut.
+        fraction: Fraction of each class that goes into the second part, above 0 and below 1.
+        seed: Determines which images; the same seed gives the same cut.
 
     Returns:
-        The rest and the part of that share, such as training and validation, both in the split's order.
+        The rest and the part of that fraction, such as training and validation images, both in the dataset's order.
 
     Raises:
-        ValueError: If the fraction is not between 0 and 1, or a part would be left empty.
+        ValueError: If the fraction is not between 0 and 1, or one part would be empty.
     """
-    if not 0 < fraction < 1:
-        raise ValueError(f"fraction must lie between 0 and 1, got {fraction!r}.")
+    _check(fraction)
+    rest, held_out = cut_indices(dataset, near_duplicate_groups(dataset.images), fraction, seed=seed)
+    return dataset.select(rest), dataset.select(held_out)
+
+
+def cut_indices(
+    dataset: Dataset, near_duplicates: np.ndarray, fraction: float, *, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Choose the images that `train_validation_split` puts on either side.
+
+    Args:
+        dataset: The images to cut.
+        near_duplicates: Group of near-duplicates of each image, int64 ``(n,)``, counted from 0 in order of first
+            appearance.
+        fraction: Fraction of each class that goes into the second part, above 0 and below 1.
+        seed: Determines which images.
+
+    Returns:
+        Indices of the rest and of the second part, int64, both ascending.
+
+    Raises:
+        ValueError: As `train_validation_split`.
+    """
+    _check(fraction)
     total = np.bincount(dataset.labels, minlength=len(dataset.class_names))
     wanted = np.clip(np.round(total * fraction), total > 1, np.maximum(total - 1, 0)).astype(int)
     in_second = np.zeros(len(dataset), dtype=bool)
-    bound = _bound(dataset)
+    bound = _bound(dataset, near_duplicates)
     for members in _choose(dataset.labels, bound, total, wanted, np.random.default_rng(seed)):
         in_second[members] = True
     if not in_second.any():
         raise ValueError(
-            f"a cut of {fraction:g} of {plural(len(dataset), 'image')} leaves one side empty: "
-            f"{_why_empty(bound) if wanted.any() else 'no class has two; add images.'}"
+            f"{dataset.name}: cutting off {fraction:g} of {plural(len(dataset), 'image')} leaves one side empty: "
+            f"{_why_empty(bound) if wanted.any() else 'no class has at least two images; add images.'}"
         )
-    return dataset.select(np.flatnonzero(~in_second)), dataset.select(np.flatnonzero(in_second))
+    return np.flatnonzero(~in_second), np.flatnonzero(in_second)
+
+
+def _check(fraction: float) -> None:
+    if not 0 < fraction < 1:
+        raise ValueError(f"expected a fraction above 0 and below 1, got {fraction!r}.")
 
 
 def _why_empty(bound: list[np.ndarray]) -> str:
     smallest = plural(min(map(len, bound)), "image")
     return (
-        "what must stay together, near-duplicates and images of one group, comes in pieces too large for the share "
-        f"or all of a class, the smallest of {smallest}; cut another share, or add images."
+        "groups and near-duplicates, which stay together, are too large for this fraction or are all of a class; the "
+        f"smallest has {smallest}; choose another fraction, or add images."
     )
 
 
-def _bound(dataset: Dataset) -> list[np.ndarray]:
+def _bound(dataset: Dataset, near_duplicates: np.ndarray) -> list[np.ndarray]:
     """Return the indices of the images that must stay together, in the order of the first of each."""
-    bound = near_duplicate_groups(dataset.images)
+    bound = near_duplicates
     if dataset.groups:
         named = np.array([bool(group) for group in dataset.groups])
         _, first, inverse = np.unique(np.array(dataset.groups), return_index=True, return_inverse=True)
@@ -67,7 +100,7 @@ def _bound(dataset: Dataset) -> list[np.ndarray]:
 def _choose(
     labels: np.ndarray, bound: list[np.ndarray], total: np.ndarray, wanted: np.ndarray, rng: np.random.Generator
 ) -> Iterator[np.ndarray]:
-    """Yield the indices of those that together come as near to the wanted numbers of each class as they can."""
+    """Yield sets of indices that together come as close to the wanted number of each class as they can."""
     missing = wanted.copy()
     others = []
     for index in rng.permutation(len(bound)):
@@ -87,6 +120,6 @@ def _choose(
 
 
 def _cost(missing: np.ndarray, wanted: np.ndarray) -> int:
-    """Return by how many images the numbers are off; a class without any weighs more than all of them."""
+    """Return by how many images the numbers are off; a class without any weighs more than all images together."""
     absent = (missing == wanted) & (wanted > 0)
     return int(np.abs(missing).sum() + wanted.sum() * absent.sum())

@@ -1,6 +1,6 @@
-"""Named datasets: what each consists of and how its images are read. Nothing here knows a recipe.
+"""Named datasets: what each consists of and how its images are read. Recipes, their numbers, are in `resnet50.recipes`.
 
-`DATASETS` maps a task's name to its loader; `DataSource` is what a run records of its data and reads back.
+`DATASETS` maps names to loaders; `resnet50.datasets.source.DataSource` is what a run records of its data.
 """
 
 from __future__ import annotations
@@ -16,13 +16,27 @@ from resnet50.datasets import caltech101, cats_dogs, cifar10, folder, leukemia, 
 class Loader(Protocol):
     """A function that reads a dataset.
 
-    ``folder`` also takes ``options``, a `resnet50.data.options.ReadOptions`; the others know how they are read.
+    ``folder``'s loader also takes ``options``, a `resnet50.data.options.ReadOptions`; the others know how their files
+    are read.
     """
 
     def __call__(
         self, path: str | os.PathLike[str] | None, *, image_size: int, progress: Progress | None = None
     ) -> DatasetSplits:
-        """Return the splits, each image ``image_size`` pixels high and wide; None is the dataset's usual place."""
+        """Read the images.
+
+        Args:
+            path: Folder or file; None for the dataset's usual place, if it has one.
+            image_size: Height and width in pixels of all images, which are cropped or resized to it.
+            progress: Called with the files decoded and their number; never if there is nothing to decode.
+
+        Returns:
+            Training and test images, and validation images if the source has such a split.
+
+        Raises:
+            FileNotFoundError: If nothing is at the path, or there is no path and no usual place.
+            ValueError: If the files are not those of the dataset, are damaged, or too many cannot be read.
+        """
 
 
 DATASETS: dict[str, Loader] = {

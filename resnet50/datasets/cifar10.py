@@ -1,4 +1,10 @@
-"""CIFAR-10 (Krizhevsky 2009, "Learning multiple layers of features from tiny images")."""
+"""CIFAR-10: tiny photos of ten classes of animals and vehicles, by Krizhevsky, Nair and Hinton, University of Toronto.
+
+50,000 training and 10,000 test images of 32 x 32 pixels, 10 classes, https://www.cs.toronto.edu/~kriz/cifar.html.
+`resnet50.data.cifar10` reads the binary version, or PNG sheets with a list of labels. License: none stated.
+
+Source: Krizhevsky 2009, "Learning multiple layers of features from tiny images".
+"""
 
 from __future__ import annotations
 
@@ -9,23 +15,8 @@ from resnet50.data.dataset import DatasetSplits
 from resnet50.data.loading import load_dataset
 
 
-def load(
-    path: str | os.PathLike[str] | None, *, image_size: int = 32, progress: Progress | None = None
-) -> DatasetSplits:
-    """Read CIFAR-10.
-
-    Args:
-        path: Folder with the binary version, or with PNG sheets of images and their labels.
-        image_size: Height and width in pixels; the images have 32 and are resized to any other.
-        progress: Never called, since there is nothing to decode.
-
-    Returns:
-        Training and test images.
-
-    Raises:
-        FileNotFoundError: If nothing is there, or no path is given.
-        ValueError: If the files are damaged, or of the pickled version.
-    """
+def load(path: str | os.PathLike[str] | None, *, image_size: int, progress: Progress | None = None) -> DatasetSplits:
+    """Read a folder with the binary version or with PNG sheets; images are resized unless ``image_size`` is 32."""
     if path is None:
         raise FileNotFoundError("cifar10: expected the folder of the binary version, got no path.")
     return load_dataset(path, image_size=image_size, progress=progress)

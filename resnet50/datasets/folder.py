@@ -1,4 +1,4 @@
-"""Your own images: a folder of class folders, a CSV table, an h5 file or a folder of CIFAR-10."""
+"""Your own images: a folder of class folders, a CSV file, an h5 file or a folder of CIFAR-10."""
 
 from __future__ import annotations
 
@@ -17,12 +17,7 @@ def load(
     options: ReadOptions = DEFAULT_OPTIONS,
     progress: Progress | None = None,
 ) -> DatasetSplits:
-    """Read images from any source that `resnet50.data.loading.load_dataset` takes, which explains the arguments.
-
-    Raises:
-        FileNotFoundError: If nothing is there, or no path is given.
-        ValueError: If the source cannot be read.
-    """
+    """Read any source that `resnet50.data.loading.load_dataset` takes, as the options say."""
     if path is None:
-        raise FileNotFoundError("expected a folder, a CSV file or an h5 file of images, got no path.")
+        raise FileNotFoundError("folder: expected a folder, a CSV file or an h5 file of images, got no path.")
     return load_dataset(path, image_size=image_size, options=options, progress=progress)

@@ -1,4 +1,11 @@
-"""Leukemia (Aria et al. 2021, "Acute Lymphoblastic Leukemia (ALL) image dataset", 3256 blood smears)."""
+"""Leukemia: blood smears without and with acute lymphoblastic leukemia, from Taleqani Hospital, Tehran.
+
+3,256 images of 89 patients, 224 x 224 pixels, in four class folders: Benign, Early, Pre and Pro. There is no test
+split: a fifth becomes one. License: see the publisher's page, https://www.kaggle.com/datasets/mehradaria/leukemia.
+
+Source: Aria, Ghaderzadeh, Bashash, Abolghasemi, Asadi and Hosseini 2021, "Acute Lymphoblastic Leukemia (ALL) image
+dataset".
+"""
 
 from __future__ import annotations
 
@@ -11,20 +18,7 @@ from resnet50.data.loading import load_dataset
 
 
 def load(path: str | os.PathLike[str] | None, *, image_size: int, progress: Progress | None = None) -> DatasetSplits:
-    """Read the images; a fifth becomes the test split.
-
-    Args:
-        path: Folder with Benign, Early, Pre and Pro, or the published one, which has them in ``Original``.
-        image_size: Height and width in pixels that every image is brought to.
-        progress: Called while images are decoded.
-
-    Returns:
-        Training and test images.
-
-    Raises:
-        FileNotFoundError: If nothing is there, or no path is given.
-        ValueError: If there are no class folders, or too many files cannot be read.
-    """
+    """Read the folder of the four classes, or the published one, which has them in ``Original``."""
     if path is None:
         raise FileNotFoundError("leukemia: expected the folder of Benign, Early, Pre and Pro, got no path.")
     inside = Path(path, "Original")

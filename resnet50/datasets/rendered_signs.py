@@ -1,31 +1,27 @@
 """Rendered signs: drawn hands that show 0 to 5 fingers, so that the library trains and is tested without a download.
 
-They stand in for SIGNS, the course's photos of a hand, and are no photos. A hand is a skeleton of tapered round bones,
-posed joint by joint, turned in space and drawn into a depth buffer; then come light, wall and camera. Lengths are in
-palms (wrist to middle knuckle), angles in degrees. In the hand's own frame x points to the side of its thumb, y to the
-fingertips and z out of the palm; in an image x points right, y down and z to the viewer, in pixels.
+They replace SIGNS, the course's photos of hands, and are not photos. This library draws them
+(`resnet50.datasets.hand_drawing`): 1080 training and 120 test images unless other numbers are given, 6 classes, under
+the library's license.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass, replace
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 from numpy.random import Generator
-from PIL import Image, ImageFilter
 
 from resnet50._io.fetch import Progress
 from resnet50.data.dataset import Dataset, DatasetSplits
 from resnet50.data.hdf5 import write_split
 from resnet50.data.loading import load_dataset
+from resnet50.datasets.hand_drawing import draw_hand
 from resnet50.datasets.signs import TEST_FILE, TRAIN_FILE
 
 DATASET = "rendered signs"
-"""Name that stands in every output, so that these drawings are never mistaken for SIGNS."""
+"""Name of the dataset in every output, so that these drawings are never mistaken for SIGNS."""
 
 GESTURES: dict[str, dict[tuple[str, ...], float]] = {
     "0": {(): 1.0},
@@ -37,137 +33,49 @@ GESTURES: dict[str, dict[tuple[str, ...], float]] = {
 }
 """For each class, the sets of raised fingers that show it, and how often each does."""
 
-ROLL, PITCH, YAW = 32.0, 15.0, 20.0
-"""How far a hand is turned at most: in the image's plane, towards the viewer, about the forearm."""
-
-BACK_SHARE = 0.25
-"""Share of the images that show the back of the hand, not its palm."""
-
-PALM_SIZES = 0.31, 0.41
-"""Smallest and largest length of a palm, in sides of the image."""
-
-SKIN_TONES = np.array(
-    [(244, 214, 196), (232, 190, 162), (222, 172, 138), (196, 142, 106), (160, 108, 76), (118, 76, 54), (82, 54, 42)]
-)
-"""Skin from light to dark, RGB, 0..255; a hand's tone lies between two neighbors."""
-
-
-@dataclass(frozen=True)
-class Finger:
-    """Proportions of a finger.
-
-    Attributes:
-        knuckle: Where it leaves the palm, x and y.
-        phalanges: Lengths of its three bones, from the knuckle on.
-        radius: Half its thickness at the knuckle.
-        lean: Angle to the hand's axis when the fingers are spread.
-    """
-
-    knuckle: tuple[float, float]
-    phalanges: tuple[float, float, float]
-    radius: float
-    lean: float
-
-
-FINGERS = {
-    "index": Finger(knuckle=(0.30, 0.96), phalanges=(0.46, 0.27, 0.20), radius=0.105, lean=14.0),
-    "middle": Finger(knuckle=(0.09, 1.00), phalanges=(0.51, 0.31, 0.21), radius=0.108, lean=3.0),
-    "ring": Finger(knuckle=(-0.12, 0.95), phalanges=(0.47, 0.29, 0.21), radius=0.102, lean=-8.0),
-    "little": Finger(knuckle=(-0.31, 0.85), phalanges=(0.38, 0.21, 0.18), radius=0.088, lean=-22.0),
-}
-FINGER_TAPER = np.array((1.0, 0.88, 0.78, 0.64))
-"""Radius at a finger's knuckle, two joints and tip, in radii of its knuckle."""
-
-RAISED_BENDS = (-4, 0, 0), (16, 18, 12)
-FOLDED_BENDS = (74, 95, 50), (90, 112, 72)
-"""Least and largest bend at a finger's knuckle and two joints."""
-
-THUMB_ROOT = np.array((0.20, 0.12, 0.05))
-THUMB_BONES = 0.42, 0.34, 0.27
-THUMB_RADII = 0.16, 0.115, 0.10, 0.075
-THUMB_POSES = {
-    "raised": ((52.0, 20.0), (44.0, 10.0), (36.0, 5.0)),
-    "across palm": ((22.0, 42.0), (-30.0, 25.0), (-58.0, 0.0)),
-    "over fist": ((30.0, 45.0), (-8.0, 45.0), (-72.0, 5.0)),
-}
-"""For each of the thumb's bones, its lean from y to x and its lift towards z."""
-
-REDDER = np.array((-0.01, -0.06, -0.05))
-"""Change of the skin's red, green and blue for a tint of 1."""
-
-_SMALLEST_SIDE = 32  # pixels; below it a finger is about two pixels thick
-_SUPERSAMPLING = 3  # pixels drawn for each pixel of an image's row
-_FAR = -9.0  # depth of what is not hand, in sides of the image; no forearm reaches as deep
-_PART_NUMBERS = {"train": 0, "test": 1}
-
-
-@dataclass(frozen=True)
-class Limb:
-    """A bone in its flesh: the space that a ball sweeps on its way from ``start`` to ``end``.
-
-    Attributes:
-        start: Center of the ball, float ``(3,)``.
-        end: Center of the ball at its other end.
-        radii: The ball's radius at both ends.
-        blend: Length over which the flesh flows into that of limbs drawn before.
-        tint: Redness of the skin; below zero it is paler.
-    """
-
-    start: np.ndarray
-    end: np.ndarray
-    radii: tuple[float, float]
-    blend: float = 0.012
-    tint: float = 0.0
-
-
-@dataclass(frozen=True)
-class Surface:
-    """What the viewer sees of a hand, float32 ``(size, size)`` each: depth, unit normal, tint, 0 or 1 for hand."""
-
-    depth: np.ndarray
-    normal: tuple[np.ndarray, np.ndarray, np.ndarray]
-    tint: np.ndarray
-    cover: np.ndarray
+_MIN_IMAGE_SIZE = 32  # pixels; below it a finger is about two pixels thick
+_SPLIT_NUMBERS = {"train": 0, "test": 1}
 
 
 def rendered_signs(
     *, train: int = 1080, test: int = 120, image_size: int = 64, seed: int = 0
 ) -> tuple[Dataset, Dataset]:
-    """Draw the data set.
+    """Draw the dataset.
 
-    Image k of a part depends on the seed, the part, k and the side alone: a larger set begins with the smaller one.
+    Image k of a split depends only on the seed, the split, k and the image size: a larger dataset begins with the
+    smaller one.
 
     Args:
-        train: Images to train with.
-        test: Images to test with, drawn from a stream of their own.
+        train: Number of training images.
+        test: Number of test images, drawn from a random stream of their own.
         image_size: Height and width in pixels.
-        seed: Names one of the possible data sets; 0 or more.
+        seed: Selects one of the possible datasets; 0 or more.
 
     Returns:
-        Training and test split: RGB uint8 ``(n, side, side, 3)``; the six classes are as even as n allows, in an order
-        that is shuffled within every six images.
+        Training and test images: RGB uint8 ``(n, image_size, image_size, 3)``; the six classes are as even as n allows,
+        in an order that is shuffled within every six images.
 
     Raises:
         ValueError: If an argument is not as described.
     """
-    least_values = {"train": (train, 1), "test": (test, 1), "image_size": (image_size, _SMALLEST_SIDE), "seed": (seed, 0)}
-    for name, (value, least) in least_values.items():
+    limits = {"train": (train, 1), "test": (test, 1), "image_size": (image_size, _MIN_IMAGE_SIZE), "seed": (seed, 0)}
+    for name, (value, least) in limits.items():
         if value < least:
-            raise ValueError(f"{DATASET}: {name} must be at least {least}, got {value}.")
-    return _part("train", train, side=image_size, seed=seed), _part("test", test, side=image_size, seed=seed)
+            raise ValueError(f"{DATASET}: expected {name} to be at least {least}, got {value}.")
+    return _draw("train", train, image_size, seed), _draw("test", test, image_size, seed)
 
 
 def write_rendered_signs(
     directory: str | os.PathLike[str], *, train: int = 1080, test: int = 120, image_size: int = 64, seed: int = 0
 ) -> tuple[Path, Path]:
-    """Draw the data set and write it in the schema of SIGNS.
+    """Draw the dataset and write it in the schema of SIGNS.
 
     Args:
-        directory: Folder for the two files, made if missing. Files of their names are replaced.
-        train: Images to train with.
-        test: Images to test with.
+        directory: Folder for the two files, made if missing. Files with their names are replaced.
+        train: Number of training images.
+        test: Number of test images.
         image_size: Height and width in pixels.
-        seed: Names one of the possible data sets; 0 or more.
+        seed: Selects one of the possible datasets; 0 or more.
 
     Returns:
         The training file and the test file, which ``load_signs(directory)`` reads.
@@ -175,284 +83,37 @@ def write_rendered_signs(
     Raises:
         ValueError: If an argument is not as described.
     """
-    splits = rendered_signs(train=train, test=test, image_size=image_size, seed=seed)
+    datasets = rendered_signs(train=train, test=test, image_size=image_size, seed=seed)
     paths = Path(directory, TRAIN_FILE), Path(directory, TEST_FILE)
-    for split, path, part in zip(splits, paths, ("train", "test"), strict=True):
-        write_split(split, path, part)
+    for dataset, path, split in zip(datasets, paths, ("train", "test"), strict=True):
+        write_split(dataset, path, split)
     return paths
 
 
-def _part(part: str, count: int, *, side: int, seed: int) -> Dataset:
-    stream = seed, _PART_NUMBERS[part]
-    # The label of image k must not depend on how many follow, hence a shuffle for every six. A fourth number of the
-    # key keeps it apart from an image's own (a zero would not: NumPy pads short keys with zeros).
+def load(path: str | os.PathLike[str] | None, *, image_size: int, progress: Progress | None = None) -> DatasetSplits:
+    """Read a folder that `write_rendered_signs` wrote, or draw 1080 and 120 images if there is no path."""
+    if path is None:
+        return DatasetSplits(*rendered_signs(image_size=image_size))
+    return load_dataset(path, image_size=image_size, progress=progress)
+
+
+def _draw(split: str, count: int, image_size: int, seed: int) -> Dataset:
+    stream = seed, _SPLIT_NUMBERS[split]
+    # The label of image k must not depend on how many follow, hence a shuffle for every six. A fourth number in the
+    # key makes it differ from an image's own (a zero would not: NumPy pads short keys with zeros).
     sixes = [np.random.default_rng((*stream, k, 1)).permutation(len(GESTURES)) for k in range(0, count, len(GESTURES))]
     labels = np.concatenate(sixes)[:count].astype(np.int64)
-    images = [_image(np.random.default_rng((*stream, k)), str(label), side) for k, label in enumerate(labels)]
+    images = [_draw_sign(np.random.default_rng((*stream, k)), str(label), image_size) for k, label in enumerate(labels)]
     return Dataset(
         images=np.stack(images),
         labels=labels,
         class_names=tuple(GESTURES),
-        paths=tuple(f"{DATASET} {part} #{k} (seed {seed})" for k in range(count)),
+        paths=tuple(f"{DATASET} {split} #{k} (seed {seed})" for k in range(count)),
         name=DATASET,
     )
 
 
-def _image(rng: Generator, sign: str, side: int) -> np.ndarray:
-    """Draw one hand that shows a sign, as RGB uint8 ``(side, side, 3)``."""
-    ways = list(GESTURES[sign])
-    raised = ways[rng.choice(len(ways), p=list(GESTURES[sign].values()))]
-    limbs, palm = _place(rng, list(_forearm(rng)), list(_hand(rng, raised)), side * _SUPERSAMPLING)
-    surface = _sculpt(limbs, side * _SUPERSAMPLING)
-    light = _light(rng)
-    cover = _reduce(surface.cover)
-    hand = _color(rng, *_shade(rng, surface, light, palm))
-    wall = _wall(rng, cover, light, palm / _SUPERSAMPLING)
-    return _camera(rng, hand + wall * (1 - cover[..., None]))
-
-
-def _forearm(rng: Generator) -> Iterator[Limb]:
-    """Bend the wrist and lay the arm's two bones out of the image."""
-    arm = _direction(180 + rng.uniform(-25, 25), rng.uniform(-15, 15))
-    across = np.cross(arm, (0, 0, 1))
-    for edge in (-1, 1):
-        wrist = np.array((0.02, 0.12, 0.0)) + edge * 0.085 * across
-        yield Limb(wrist, wrist + 5 * arm + edge * 0.3 * across, (0.20, 0.58), blend=0.25)
-
-
-def _hand(rng: Generator, raised: Collection[str]) -> Iterator[Limb]:
-    """Give these raised fingers a hand, more or less spread and more or less stout."""
-    spread, girth = rng.uniform(0.4, 1.1), rng.uniform(0.94, 1.18)
-    limbs = [*_palm(), *_thumb(rng, raised)]
-    for name, finger in FINGERS.items():
-        limbs += _finger(rng, finger, raised=name in raised, spread=spread)
-    for limb in limbs:
-        yield replace(limb, radii=(girth * limb.radii[0], girth * limb.radii[1]))
-
-
-def _palm() -> Iterator[Limb]:
-    for finger in FINGERS.values():
-        x, y = finger.knuckle
-        yield Limb(np.array((0.45 * x, 0.08, 0.0)), np.array((x, y, 0.0)), (0.17, 1.2 * finger.radius), blend=0.2)
-    ball_below_little_finger = np.array((-0.18, 0.20, 0.06)), np.array((-0.28, 0.60, 0.03))
-    yield Limb(*ball_below_little_finger, (0.16, 0.13), blend=0.1)
-    row_of_knuckles = np.array((0.27, 0.98, 0.0)), np.array((-0.26, 0.88, 0.0))
-    yield Limb(*row_of_knuckles, (0.12, 0.10), blend=0.1)
-
-
-def _finger(rng: Generator, finger: Finger, *, raised: bool, spread: float) -> Iterator[Limb]:
-    lean = finger.lean * (spread if raised else 0.3) + rng.uniform(-3, 3)
-    bends = np.cumsum(rng.uniform(*(RAISED_BENDS if raised else FOLDED_BENDS)))
-    lengths = np.array(finger.phalanges) * rng.uniform(0.92, 1.08)
-    directions = [_direction(lean, bend) for bend in bends]
-    radii = finger.radius * FINGER_TAPER
-    start = np.array((*finger.knuckle, 0.0))
-    yield from _chain(start, lengths, directions, radii)
-    tip = start + lengths @ np.array(directions)
-    nail = tip - 0.55 * radii[-1] * _direction(lean, bends[-1] + 90)  # on the finger's back
-    yield Limb(nail - 0.07 * directions[-1], nail, (0.048, 0.042), tint=-2.0)
-
-
-def _thumb(rng: Generator, raised: Collection[str]) -> Iterator[Limb]:
-    pose = "raised" if "thumb" in raised else "across palm" if len(raised) == 4 else "over fist"
-    directions = [_direction(*rng.normal(angles, 4.0)) for angles in THUMB_POSES[pose]]
-    yield from _chain(THUMB_ROOT, THUMB_BONES, directions, THUMB_RADII)
-
-
-def _chain(
-    start: np.ndarray, lengths: Collection[float], directions: list[np.ndarray], radii: Collection[float]
-) -> Iterator[Limb]:
-    """Join bones end to end; the first grows out of the palm, and they redden towards the tip."""
-    for bone, (length, direction, ends) in enumerate(zip(lengths, directions, pairwise(radii), strict=True)):
-        end = start + length * direction
-        yield Limb(start, end, ends, blend=0.012 if bone else 0.1, tint=0.5 * bone)
-        start = end
-
-
-def _direction(lean: float, lift: float) -> np.ndarray:
-    """Return the unit vector y, leant towards x and then lifted towards z."""
-    lean, lift = np.radians((lean, lift))
-    return np.array((np.sin(lean) * np.cos(lift), np.cos(lean) * np.cos(lift), np.sin(lift)))
-
-
-def _place(rng: Generator, forearm: list[Limb], hand: list[Limb], size: int) -> tuple[list[Limb], float]:
-    """Turn a left or right hand in space and put all of it, but not its forearm, into the image.
-
-    Returns:
-        The limbs in the image's frame, in pixels, and the length of a palm in pixels.
-    """
-    roll, pitch, yaw = rng.uniform(-1, 1, 3) * (ROLL, PITCH, YAW) + (0, 0, 180 * (rng.random() < BACK_SHARE))
-    turn = _rotation(0, 1, roll) @ _rotation(1, 2, pitch) @ _rotation(2, 0, yaw)
-    turn[0] *= rng.choice((-1, 1))  # the other hand is its mirror image
-    turn[1] *= -1  # y points down in an image
-    limbs = forearm + hand
-    ends = np.array([(limb.start, limb.end) for limb in limbs]) @ turn.T  # (limbs, 2, 3)
-    flesh = 0.13
-    low, high = ends[len(forearm) :, :, :2].min((0, 1)) - flesh, ends[len(forearm) :, :, :2].max((0, 1)) + flesh
-    palm = float(size * min(rng.uniform(*PALM_SIZES), 0.98 / (high - low).max()))
-    room = size - palm * (high - low)
-    shift = np.append(room * rng.uniform(0.2, 0.8, 2) - palm * low, 0)
-    ends = (palm * ends + shift).astype(np.float32)
-    return [
-        Limb(start, end, (palm * limb.radii[0], palm * limb.radii[1]), palm * limb.blend, limb.tint)
-        for limb, (start, end) in zip(limbs, ends, strict=True)
-    ], palm
-
-
-def _rotation(first: int, second: int, angle: float) -> np.ndarray:
-    """Return the 3 x 3 matrix that turns the first axis towards the second."""
-    turn = np.eye(3)
-    turn[first, first] = turn[second, second] = np.cos(np.radians(angle))
-    turn[second, first] = np.sin(np.radians(angle))
-    turn[first, second] = -turn[second, first]
-    return turn
-
-
-def _sculpt(limbs: list[Limb], size: int) -> Surface:
-    """Draw limbs into a depth buffer of ``(size, size)`` pixels, each blended into those before it."""
-    buffers = np.zeros((4, size, size), dtype=np.float32)  # depth, normal's x, normal's y, tint
-    buffers[0] = _FAR * size
-    for limb in limbs:
-        reach = max(limb.radii)
-        left, top = np.clip(np.minimum(limb.start, limb.end)[:2] - reach, 0, size).astype(int)
-        right, bottom = np.clip(np.maximum(limb.start, limb.end)[:2] + reach + 1, 0, size).astype(int)
-        window = buffers[:, top:bottom, left:right]
-        depth, normal_x, normal_y = _sweep(limb, left, top, window.shape[1:], far=10 * _FAR * size)
-        # A smooth maximum of two depths (Inigo Quilez, "Smooth minimum", the quadratic one) joins skin without a seam.
-        nearer = np.clip(0.5 + 0.5 * (depth - window[0]) / limb.blend, 0, 1)
-        for layer, drawn in zip(window, (depth, normal_x, normal_y, np.float32(limb.tint)), strict=True):
-            layer += nearer * (drawn - layer)
-        window[0] += limb.blend * nearer * (1 - nearer)
-    depth, x, y, tint = buffers
-    cover = (depth > 0.5 * _FAR * size).astype(np.float32)
-    return Surface(depth, (x, y, np.sqrt(np.maximum(1 - x**2 - y**2, 0))), tint, cover)
-
-
-def _sweep(limb: Limb, left: int, top: int, shape: tuple[int, ...], *, far: float) -> tuple[np.ndarray, ...]:
-    """Return depth (``far`` beside the limb) and the normal's x and y, as a window of the image sees one limb.
-
-    Each pixel sees the ball at the point of its way where it comes nearest to the viewer.
-    """
-    axis = limb.end - limb.start
-    x = np.arange(left, left + shape[1], dtype=np.float32) - limb.start[0]
-    y = np.arange(top, top + shape[0], dtype=np.float32)[:, None] - limb.start[1]
-    length = max(np.hypot(axis[0], axis[1]), np.float32(1e-3))  # of the way as the image shows it
-    slope = axis[2] / np.sqrt(axis @ axis)
-    along = x * (axis[0] / length) + y * (axis[1] / length)
-    aside = x * (axis[1] / length) - y * (axis[0] / length)
-    first, last = limb.radii
-    radius = first + (last - first) * np.clip(along / length, 0, 1)
-    height = np.sqrt(np.maximum(radius**2 - aside**2, 0))
-    moment = np.clip((along + slope * height) / length, 0, 1)
-    radius = first + (last - first) * moment
-    normal_x, normal_y = (x - moment * axis[0]) / radius, (y - moment * axis[1]) / radius
-    facing = 1 - normal_x**2 - normal_y**2
-    depth = limb.start[2] + moment * axis[2] + radius * np.sqrt(np.maximum(facing, 0))
-    return np.where(facing > 0, depth, np.float32(far)), normal_x, normal_y
-
-
-def _light(rng: Generator) -> np.ndarray:
-    """Return the unit vector to a lamp that stands above the hand, left or right, and in front of the wall."""
-    side, height = np.radians(rng.uniform((-60, 25), (60, 65)))
-    return np.array((np.sin(side) * np.cos(height), -np.cos(side) * np.cos(height), np.sin(height)), dtype=np.float32)
-
-
-def _shade(rng: Generator, surface: Surface, light: np.ndarray, palm: float) -> list[np.ndarray]:
-    """Light a hand; return brightness, sheen and tint, float32 ``(side, side)`` each, 0 where there is no hand."""
-    x, y, z = surface.normal
-    creases = _creases(surface, palm)
-    # Light creeps under skin, so it fades out beyond the edge of the shadow.
-    lit = np.clip((light[0] * x + light[1] * y + light[2] * z + 0.25) / 1.25, 0, 1) * _own_shadow(surface, light, palm)
-    ambient = rng.uniform(0.35, 0.6)
-    brightness = (ambient * (0.6 + 0.4 * z) + 1.25 * (1 - ambient) * lit) * (1 - 0.6 * creases)
-    halfway = light + np.array((0, 0, 1), dtype=np.float32)
-    halfway /= np.sqrt(halfway @ halfway)
-    mirrored = np.clip(halfway[0] * x + halfway[1] * y + halfway[2] * z, 0, 1)
-    sheen = mirrored**16 * lit * (1 - creases)
-    return [_reduce(layer * surface.cover) for layer in (brightness, sheen, surface.tint)]
-
-
-def _own_shadow(surface: Surface, light: np.ndarray, palm: float) -> np.ndarray:
-    """Return the share of the light, 0..1, that no other part of the hand keeps from a pixel."""
-    pixels = np.arange(len(surface.depth))
-    share = np.ones_like(surface.depth)
-    for step in (0.1, 0.2, 0.35):  # palms towards the light
-        right, down, up = step * palm * light
-        rows, columns = (np.clip(pixels + round(float(move)), 0, len(pixels) - 1) for move in (down, right))
-        rise = surface.depth[rows[:, None], columns] - surface.depth - up
-        share *= 1 - 0.45 * np.clip(rise / (0.08 * palm), 0, 1)
-    return share
-
-
-def _creases(surface: Surface, palm: float) -> np.ndarray:
-    """Return how far each pixel lies below its surroundings, 0..1: the dark lines between folded fingers."""
-    seen = surface.depth[surface.cover > 0]
-    floor, span = seen.min(), np.ptp(seen)
-    relief = np.maximum(surface.depth - floor, 0) * (255 / span)
-    blurred = Image.fromarray(relief.astype(np.uint8)).filter(ImageFilter.GaussianBlur(0.07 * palm))
-    return np.clip((np.asarray(blurred) - relief) * (span / 255) / (0.12 * palm), 0, 1)
-
-
-def _reduce(layer: np.ndarray) -> np.ndarray:
-    """Average ``(size, size)`` drawn pixels to the ``(side, side)`` of the image."""
-    return np.asarray(Image.fromarray(layer).reduce(_SUPERSAMPLING))
-
-
-def _color(rng: Generator, brightness: np.ndarray, sheen: np.ndarray, tint: np.ndarray) -> np.ndarray:
-    """Give a lit hand its skin; return RGB ``(side, side, 3)``, where 1 is white."""
-    tone, share = divmod(rng.uniform(0, len(SKIN_TONES) - 1), 1)
-    skin = (SKIN_TONES[int(tone)] * (1 - share) + SKIN_TONES[int(tone) + 1] * share) / 255
-    warmer_in_the_dark = np.array((0.9, 1.0, 1.07))
-    color = skin * brightness[..., None] ** warmer_in_the_dark * (1 + tint[..., None] * REDDER)
-    return color + rng.uniform(0, 0.15) * sheen[..., None]
-
-
-def _wall(rng: Generator, cover: np.ndarray, light: np.ndarray, palm: float) -> np.ndarray:
-    """Paint a plain wall, brighter towards the light, with the hand's soft shadow; RGB ``(side, side, 3)``."""
-    side = len(cover)
-    paint = rng.uniform(0.62, 0.98) * (1 + rng.uniform(-0.03, 0.03, 3))
-    ramp = np.linspace(-0.5, 0.5, side)
-    gradient = 1 + rng.uniform(0.05, 0.3) * (light[0] * ramp + light[1] * ramp[:, None])
-    distance = rng.uniform(0.15, 0.7) * palm  # from hand to wall
-    right, down = (round(float(-distance * part / light[2])) for part in light[:2])
-    shadow = Image.new("L", (side, side))
-    shadow.paste(Image.fromarray((255 * cover).astype(np.uint8)), (right, down))
-    shadow = shadow.filter(ImageFilter.GaussianBlur(rng.uniform(0.05, 0.2) * palm))
-    return (gradient * (1 - rng.uniform(0.1, 0.45) * np.asarray(shadow) / 255))[..., None] * paint
-
-
-def _camera(rng: Generator, scene: np.ndarray) -> np.ndarray:
-    """Photograph a scene: vignette, exposure, white balance, focus, soft colors as of JPEG, noise of the sensor."""
-    side = len(scene)
-    ramp = np.linspace(-1, 1, side)
-    vignette = 1 - rng.uniform(0, 0.1) * (ramp**2 + ramp[:, None] ** 2)
-    warmth = 1 + rng.uniform(-0.02, 0.06) * np.array((1, 0, -1))
-    exposed = 255 * rng.uniform(0.85, 1.1) * scene * vignette[..., None] * warmth
-    image = Image.fromarray(np.clip(exposed, 0, 255).astype(np.uint8))
-    light, *colors = image.filter(ImageFilter.GaussianBlur(rng.uniform(0.2, 0.7))).convert("YCbCr").split()
-    soft = [color.filter(ImageFilter.BoxBlur(1)) for color in colors]
-    taken = np.asarray(Image.merge("YCbCr", (light, *soft)).convert("RGB"))
-    noise = rng.normal(0, rng.uniform(1, 3), taken.shape)
-    return np.clip(np.rint(taken + noise), 0, 255).astype(np.uint8)
-
-
-def load(
-    path: str | os.PathLike[str] | None = None, *, image_size: int = 64, progress: Progress | None = None
-) -> DatasetSplits:
-    """Draw the images, or read ones that were drawn before.
-
-    Args:
-        path: Folder that `resnet50.datasets.rendered_signs.write_rendered_signs` wrote; None to draw 1080 and 120 anew.
-        image_size: Height and width in pixels.
-        progress: Never called, since there is nothing to decode.
-
-    Returns:
-        Training and test images.
-
-    Raises:
-        FileNotFoundError: If a file is missing.
-        ValueError: If a file does not keep to the schema.
-    """
-    if path is None:
-        return DatasetSplits(*rendered_signs(image_size=image_size))
-    return load_dataset(path, image_size=image_size, progress=progress)
+def _draw_sign(rng: Generator, sign: str, image_size: int) -> np.ndarray:
+    gestures = list(GESTURES[sign])
+    raised = gestures[rng.choice(len(gestures), p=list(GESTURES[sign].values()))]
+    return draw_hand(rng, raised, image_size=image_size)

@@ -1,4 +1,10 @@
-"""SIGNS, the course's photos of hands that show 0 to 5: two files in the schema of `resnet50.data.hdf5`."""
+"""SIGNS: photos of hands that show 0 to 5 fingers, from the Deep Learning Specialization of DeepLearning.AI.
+
+1,080 training and 120 test photos, 64 x 64 pixels, 6 classes, in two files in the schema of `resnet50.data.hdf5`.
+License: none stated.
+
+Source: Andrew Ng, "Deep Learning Specialization", course 4, week 2 (the dataset of its ResNet-50 assignment).
+"""
 
 from __future__ import annotations
 
@@ -40,17 +46,17 @@ SIGNS = (
 
 
 def fetch_signs(folder: str | os.PathLike[str] | None = None, *, progress: Progress | None = None) -> Path:
-    """Fetch the course's two files of hand signs, as far as they are not there yet.
+    """Fetch the course's two files of hand signs, unless they are there already.
 
     Args:
         folder: Where to put them; ``signs`` in `cache_folder` by default.
-        progress: Called as a file grows, first for the training file, then for the test file.
+        progress: Called with the bytes fetched and their number, first for the training file, then for the test file.
 
     Returns:
-        The folder, which holds ``train_signs.h5`` and ``test_signs.h5``: what `load_signs` takes.
+        The folder with ``train_signs.h5`` and ``test_signs.h5``, for `load_signs`.
 
     Raises:
-        DownloadError: If a file can be had from none of its addresses, or cannot be written.
+        DownloadError: If a file cannot be fetched from any of its addresses, or cannot be written.
     """
     folder = cache_folder() / "signs" if folder is None else Path(folder)
     for download in SIGNS:
@@ -59,54 +65,36 @@ def fetch_signs(folder: str | os.PathLike[str] | None = None, *, progress: Progr
 
 
 def load_signs(train: str | os.PathLike[str], test: str | os.PathLike[str] | None = None) -> tuple[Dataset, Dataset]:
-    """Read the two files of SIGNS, or of any data set in its schema.
+    """Read the two files of SIGNS, or of any dataset in its schema.
 
     Args:
         train: The training file, or, if ``test`` is None, a folder with ``train_signs.h5`` and ``test_signs.h5``.
         test: The test file.
 
     Returns:
-        Training and test split: RGB uint8 ``(n, side, side, 3)``, labels int64 ``(n,)``.
+        Training and test images: RGB uint8 ``(n, size, size, 3)``, labels int64 ``(n,)``.
 
     Raises:
         FileNotFoundError: If a file is missing.
-        ValueError: If a file does not keep to the schema, or the two do not have the same classes.
-
-    Source: Andrew Ng, "Deep Learning Specialization", course 4, week 2 (the data set of its ResNet-50 assignment).
+        ValueError: If a file does not follow the schema, or the two do not have the same classes.
     """
     if test is None:
         train, test = Path(train, TRAIN_FILE), Path(train, TEST_FILE)
-    splits = read_split(train, "train"), read_split(test, "test")
-    if splits[0].class_names != splits[1].class_names:
+    datasets = read_split(train, "train"), read_split(test, "test")
+    if datasets[0].class_names != datasets[1].class_names:
         raise ValueError(
-            f"{test}: expected the classes of {train}, {', '.join(splits[0].class_names)}, "
-            f"found {', '.join(splits[1].class_names)}."
+            f"{test}: expected the classes of {train}, {', '.join(datasets[0].class_names)}, "
+            f"got {', '.join(datasets[1].class_names)}."
         )
-    return splits
+    return datasets
 
 
-def load(
-    path: str | os.PathLike[str] | None = None, *, image_size: int = 64, progress: Progress | None = None
-) -> DatasetSplits:
-    """Read SIGNS.
-
-    Args:
-        path: Folder with ``train_signs.h5`` and ``test_signs.h5``; None for where ``resnet50 data fetch signs`` puts
-            them.
-        image_size: Height and width in pixels; the photos have 64 and are resized to any other.
-        progress: Never called, since there is nothing to decode.
-
-    Returns:
-        Training and test photos.
-
-    Raises:
-        FileNotFoundError: If a file is missing.
-        ValueError: If a file does not keep to the schema.
-    """
+def load(path: str | os.PathLike[str] | None, *, image_size: int, progress: Progress | None = None) -> DatasetSplits:
+    """Read the folder of the two files, by default that of `fetch_signs`; resized unless ``image_size`` is 64."""
     path = cache_folder() / "signs" if path is None else Path(path)
     if not (path / TRAIN_FILE).is_file() or not (path / TEST_FILE).is_file():
         raise FileNotFoundError(
-            f"{path}: expected {TRAIN_FILE} and {TEST_FILE}, found neither or one; run 'resnet50 data fetch signs', "
+            f"{path}: expected {TRAIN_FILE} and {TEST_FILE}, got neither or only one; run 'resnet50 data fetch signs', "
             "or name their folder with --data."
         )
     return load_dataset(path, image_size=image_size, progress=progress)

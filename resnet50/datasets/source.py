@@ -1,4 +1,4 @@
-"""Where a run's images come from: recorded with the run, and read back by every command that needs them again."""
+"""Where a run's images come from: recorded with the run, and read by every command that needs the images again."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from resnet50.datasets import DATASETS
 
 @dataclass(frozen=True)
 class DataSource:
-    """A place of images and how they are read.
+    """A dataset, its place and how it is read.
 
     Attributes:
         task: Key of `DATASETS`; ``"folder"`` for images of your own.
-        path: Folder or file; None for where the dataset usually is.
-        options: How they are read; only ``"folder"`` takes other than the default ones.
+        path: Folder or file; None for the dataset's usual place.
+        options: How it is read; only ``"folder"`` takes other options than the default ones.
 
     Raises:
-        ValueError: If there is no such dataset, or it does not take options.
+        ValueError: If there is no such dataset, or it takes no options.
     """
 
     task: str
@@ -35,13 +35,13 @@ class DataSource:
             raise ValueError(f"expected the name of a dataset, one of {', '.join(DATASETS)}, got {self.task!r}.")
         if not self._takes_options and self.options != DEFAULT_OPTIONS:
             raise ValueError(
-                f"{self.task}: expected no options, since it is known how this dataset is read, got "
-                f"{', '.join(self.changed_options)}; use 'folder' to read it in another way."
+                f"{self.task}: expected no options, since this dataset is always read in the same way, got "
+                f"{', '.join(self.changed_options)}; use 'folder' to read it with options."
             )
 
     @property
     def changed_options(self) -> dict[str, Any]:
-        """The options that differ from the default ones, by name."""
+        """The options that differ from the defaults, by name."""
         return {
             field.name: value
             for field in fields(ReadOptions)
@@ -56,14 +56,14 @@ class DataSource:
         """Read the images.
 
         Args:
-            image_size: Height and width in pixels that every image is brought to.
-            progress: Called while images are decoded, with the number that is done and their number.
+            image_size: Height and width in pixels of all images.
+            progress: Called with the files decoded and their number; never if there is nothing to decode.
 
         Returns:
             The splits.
 
         Raises:
-            FileNotFoundError: If nothing is at the path, or the dataset has no usual place and no path is given.
+            FileNotFoundError: If nothing is at the path, or there is no path and no usual place.
             ValueError: If the images cannot be read.
         """
         options: dict[str, Any] = {"options": self.options} if self._takes_options else {}
@@ -75,10 +75,10 @@ class DataSource:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> DataSource:
-        """Return the source that `to_dict` described.
+        """Return the source with the values that `to_dict` returned.
 
         Raises:
-            ValueError: If the values are not those of a source.
+            ValueError: If the values are not those of a source, or those of another version.
         """
         try:
             return cls(values["task"], values["path"], ReadOptions(**values["options"]))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from resnet50.data.listing import images_below
+from resnet50.data.folder import images_below
 from resnet50.inference.batching import forward
 from resnet50.inference.classifier import Classifier
 

@@ -138,5 +138,5 @@ def _endless(batches: Batches) -> Iterator[tuple[np.ndarray, ...]]:
     """Yield the full batches of one epoch after another; a smaller one would cost TensorFlow another graph."""
     for epoch in itertools.count():
         batches.epoch = epoch
-        for index in range(len(batches.split) // batches.batch_size):
+        for index in range(len(batches.dataset) // batches.batch_size):
             yield batches[index]

@@ -4,9 +4,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from factories import dataset
+from factories import dataset, write_image
 from resnet50.audit.duplicates import duplicates
 from resnet50.audit.issue import AllImages
+from resnet50.data import near_duplicates
+from resnet50.data.dataset import DatasetSplits
+from resnet50.data.loading import load_dataset
 
 
 def noise(n, seed=0):
@@ -19,7 +22,7 @@ def labeled(images, labels):
 
 
 def find(**splits):
-    return list(duplicates(AllImages(splits)))
+    return list(duplicates(AllImages(splits), DatasetSplits.of(splits)))
 
 
 def brighter(image, by):
@@ -31,19 +34,19 @@ def places(issue):
 
 
 def numbers(text):
-    """The numbers in a text; a remark on equal pixels has none, another tells how far apart two images are."""
+    """The numbers in a text; a remark on equal pixels has none, another has the distance of two images."""
     return re.findall(r"\d+(?:\.\d+)?", text)
 
 
-def test_images_far_from_each_other_are_none():
-    assert find(training=labeled(noise(20), [0, 1] * 10), test=labeled(noise(6, 1), [0, 1] * 3)) == []
+def test_images_far_from_each_other_have_no_issues():
+    assert find(train=labeled(noise(20), [0, 1] * 10), test=labeled(noise(6, 1), [0, 1] * 3)) == []
 
 
-def test_a_leak_is_told_once_for_each_image_with_its_nearest_twin_the_nearest_pair_first():
+def test_a_leak_names_each_image_with_its_nearest_near_duplicate_the_nearest_pair_first():
     images = noise(6)
-    training = labeled([*images, brighter(images[2], 4)], [0] * 7)
+    train = labeled([*images, brighter(images[2], 4)], [0] * 7)
     test = labeled([brighter(images[2], 3), noise(1, 5)[0], images[4]], [0] * 3)
-    leak, repeat = find(training=training, test=test)
+    leak, repeat = find(train=train, test=test)
     assert (leak.kind, leak.severity) == ("leak", "error")
     assert sorted(numbers(leak.summary)) == ["1", "2", "3", "66.7"]  # 2 of 3, of which 1 has the same pixels
     assert places(leak) == [[("test", 2), ("train", 4)], [("test", 0), ("train", 6)]]
@@ -52,19 +55,19 @@ def test_a_leak_is_told_once_for_each_image_with_its_nearest_twin_the_nearest_pa
     assert repeat.kind == "duplicates"
 
 
-def test_the_nearest_twin_is_kept_whatever_block_it_comes_in(monkeypatch):
+def test_the_nearest_is_named_whatever_block_it_comes_in(monkeypatch):
     monkeypatch.setattr("resnet50.data.near_duplicates._BLOCK", 2)
     image = noise(1)[0]
     for steps in ([1, 4], [4, 1], [-4, -1, 3], [3, -1, -4]):
-        training = labeled([brighter(image, step) for step in np.array(steps).astype(np.uint8)], [0] * len(steps))
-        leak = find(training=training, test=labeled([image], [0]))[0]
+        train = labeled([brighter(image, step) for step in np.array(steps).astype(np.uint8)], [0] * len(steps))
+        leak = find(train=train, test=labeled([image], [0]))[0]
         assert numbers(leak.examples[0][1].remark) == ["1.0"]
 
 
-def test_leaks_are_told_for_each_pair_of_parts_whatever_their_order():
+def test_leaks_are_reported_for_each_pair_of_splits_whatever_their_order():
     images = noise(6)
     found = find(
-        test=labeled(images[:1], [0]), validation=labeled(images[[0, 1]], [0, 0]), training=labeled(images[1:], [0] * 5)
+        test=labeled(images[:1], [0]), validation=labeled(images[[0, 1]], [0, 0]), train=labeled(images[1:], [0] * 5)
     )
     assert [issue.kind for issue in found] == ["leak", "leak"]
     assert [sorted(numbers(issue.summary)) for issue in found] == [
@@ -83,14 +86,14 @@ def test_equal_thumbnails_are_not_equal_pixels():
     image = np.repeat(np.repeat(noise(1)[0], 4, axis=0), 4, axis=1)
     other = image.copy()
     other[0, 0] += 1  # far too little for a thumbnail
-    (leak,) = find(training=labeled([image], [0]), test=labeled([other], [0]))
+    (leak,) = find(train=labeled([image], [0]), test=labeled([other], [0]))
     assert sorted(numbers(leak.summary)) == ["1", "1", "100.0"]  # and none of the same pixels
     assert numbers(leak.examples[0][1].remark) == ["0.0"]
 
 
-def test_a_conflict_is_a_twin_of_another_class():
+def test_a_conflict_is_a_near_duplicate_of_another_class():
     images = noise(4)
-    (conflict,) = find(training=labeled([*images, brighter(images[1], 2)], [0, 0, 0, 1, 1]))
+    (conflict,) = find(train=labeled([*images, brighter(images[1], 2)], [0, 0, 0, 1, 1]))
     assert (conflict.kind, conflict.severity) == ("conflict", "error")
     assert sorted(numbers(conflict.summary)) == ["2", "40.0", "5"]
     ((first, second),) = conflict.examples
@@ -100,8 +103,8 @@ def test_a_conflict_is_a_twin_of_another_class():
 
 def test_duplicates_within_a_class_come_in_groups():
     images = noise(5)
-    chain = [brighter(images[0], 5), brighter(images[0], 10)]  # the ends are no twins
-    (repeat,) = find(training=labeled([*images, *chain, images[3]], [0] * 8))
+    chain = [brighter(images[0], 5), brighter(images[0], 10)]  # the ends are not near-duplicates
+    (repeat,) = find(train=labeled([*images, *chain, images[3]], [0] * 8))
     assert (repeat.kind, repeat.severity) == ("duplicates", "note")
     assert sorted(numbers(repeat.summary)) == ["2", "2", "5", "62.5", "8"]  # 2 groups, 2 of the same pixels
     assert places(repeat) == [
@@ -110,24 +113,24 @@ def test_duplicates_within_a_class_come_in_groups():
     ]
 
 
-def test_a_mirror_image_is_a_note_even_across_parts_and_no_twin():
+def test_a_mirror_image_is_a_note_even_across_splits():
     images = noise(4)
-    training, test = labeled(images, [0] * 4), labeled(images[[2]][:, :, ::-1], [0])
-    (mirrored,) = find(training=training, test=test)
+    train, test = labeled(images, [0] * 4), labeled(images[[2]][:, :, ::-1], [0])
+    (mirrored,) = find(train=train, test=test)
     assert (mirrored.kind, mirrored.severity) == ("mirrored", "note")
-    assert sorted(numbers(mirrored.summary)) == ["1", "1", "20.0", "5"]  # 1 across two parts
+    assert sorted(numbers(mirrored.summary)) == ["1", "1", "20.0", "5"]  # 1 across two splits
     assert places(mirrored) == [[("test", 0), ("train", 2)]]
-    (within,) = find(training=labeled(np.concatenate([images, images[[2]][:, :, ::-1]]), [0] * 5))
+    (within,) = find(train=labeled(np.concatenate([images, images[[2]][:, :, ::-1]]), [0] * 5))
     assert sorted(numbers(within.summary)) == ["1", "20.0", "5"]
 
 
-def test_twins_of_a_symmetric_image_are_no_mirror_images():
+def test_near_duplicates_of_a_symmetric_image_are_not_mirrored():
     half = noise(3)
     symmetric = np.concatenate([half, half[:, :, ::-1]], axis=2)
-    assert [issue.kind for issue in find(training=labeled(symmetric[[0, 1, 2, 0]], [0] * 4))] == ["duplicates"]
+    assert [issue.kind for issue in find(train=labeled(symmetric[[0, 1, 2, 0]], [0] * 4))] == ["duplicates"]
 
 
-def test_images_of_one_color_are_not_taken_for_duplicates():
+def test_images_of_one_color_are_not_duplicates():
     images = noise(6)
     images[1] = 0
     images[4] = (200, 10, 10)
@@ -143,18 +146,60 @@ def test_images_of_one_color_are_not_taken_for_duplicates():
 def test_a_fine_pattern_is_not_one_color():
     checks = np.indices((32, 32)).sum(axis=0) % 2 * 255
     images = np.stack([np.stack([checks] * 3, axis=2), np.zeros((32, 32, 3))])
-    (plain,) = find(training=labeled(images, [0, 1]))
+    (plain,) = find(train=labeled(images, [0, 1]))
     assert places(plain) == [[("train", 1)]]
 
 
 @pytest.mark.parametrize("many", [110])
 def test_examples_are_limited_and_the_count_is_not(many):
     images = noise(many)
-    leak = find(training=labeled(images, [0] * many), test=labeled(images, [0] * many))[0]
+    leak = find(train=labeled(images, [0] * many), test=labeled(images, [0] * many))[0]
     assert sorted(numbers(leak.summary)) == ["100.0", "110", "110", "110"]  # all of them have the same pixels
     assert len(leak.examples) == 100
-    same = find(training=replace(labeled(noise(30), [0] * 30), images=np.repeat(noise(1), 30, axis=0)))[0]
+    same = find(train=replace(labeled(noise(30), [0] * 30), images=np.repeat(noise(1), 30, axis=0)))[0]
     assert same.kind == "duplicates"
     assert numbers(same.summary).count("30") >= 2
     assert "100.0" in numbers(same.summary)
     assert len(same.examples[0]) == 8
+
+
+def test_a_run_searches_once(tmp_path, monkeypatch):
+    """The test cut, the validation cut and the audit share one search."""
+    monkeypatch.setenv("RESNET50_CACHE", str(tmp_path / "cache"))
+    images = np.concatenate([noise(30), noise(30)[:, :, ::-1]])
+    images[7:10] = images[5]
+    for index, image in enumerate(images):
+        write_image(tmp_path / "pets" / "ab"[index // 5 % 2] / f"{index:02}.png", image)
+    searches, shrunk = [], []
+    search, shrink = near_duplicates.near_duplicate_pairs, near_duplicates.thumbnails
+    monkeypatch.setattr(
+        near_duplicates,
+        "near_duplicate_pairs",
+        lambda *args, **options: searches.append(args) or search(*args, **options),
+    )
+    monkeypatch.setattr(near_duplicates, "thumbnails", lambda images: shrunk.append(len(images)) or shrink(images))
+    splits = load_dataset(tmp_path / "pets", image_size=20).cut(0.25, into="validation", seed=1)
+    issues = list(duplicates(AllImages(splits.by_name), splits))
+    assert len(searches) == 1
+    assert sum(shrunk) == 60
+    assert [issue.kind for issue in issues] == ["duplicates", "mirrored"]
+    monkeypatch.undo()
+    monkeypatch.setenv("RESNET50_CACHE", str(tmp_path / "cache"))
+    assert issues == find(**splits.by_name)  # as a search of its own would report them
+
+
+def test_ties_are_reported_alike_in_any_order():
+    images = noise(3)
+    train = labeled(images[[0, 1, 0, 2, 0]], [0] * 5)
+    leak = find(train=train, test=labeled(images[[0]], [0]))[0]
+    assert places(leak) == [[("test", 0), ("train", 0)]]
+
+
+def test_progress_ends_with_all_steps():
+    images = noise(30)
+    images[4] = 0
+    splits = {"train": labeled(images[:20], [0] * 20), "test": labeled(images[20:], [1] * 10)}
+    steps = []
+    list(duplicates(AllImages(splits), DatasetSplits.of(splits), progress=lambda *step: steps.append(step)))
+    assert steps == sorted(steps)
+    assert steps[-1] == (90, 90)

@@ -13,7 +13,7 @@ NOISE = noise(HEIGHT, WIDTH, 3)
 
 
 class Drawing:
-    """Stands in for a generator: draws what it is told, by place, else 0."""
+    """Replaces a generator: draws the given numbers, by place, and 0 elsewhere."""
 
     def __init__(self, draws):
         self.draws = draws

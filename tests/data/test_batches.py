@@ -11,7 +11,7 @@ CHANGES = Augmentation(shift=0.2, rotation=30, zoom=0.2, brightness=0.2, flip=Tr
 
 
 def made(n=21, image_size=8):
-    """Images that are told apart by their first pixel."""
+    """Images that differ in their first pixel."""
     images = noise(n, image_size, image_size + 2, 3)
     images[:, 0, 0, 0] = np.arange(n)
     return dataset(np.arange(n) * 2 % 3, "abc", images=images, name="some")
@@ -22,7 +22,7 @@ def seen(batches):
     return [images[:, 0, 0, 0].tolist() for images, _ in batches]
 
 
-def test_keeps_the_order_of_the_split_unless_told_to_shuffle():
+def test_keeps_the_order_of_the_dataset_unless_shuffled():
     labeled = made()
     batches = Batches(labeled, 8)
     assert len(batches) == 3
@@ -103,7 +103,7 @@ def test_another_batch_size_changes_a_image_alike():
         assert by_class_and_image(batch_size, shuffle) == expected
 
 
-def test_does_not_change_the_images_of_the_split():
+def test_does_not_change_the_images_of_the_dataset():
     labeled = made()
     before = labeled.images.tobytes()
     for images, _ in Batches(labeled, 4, augmentation=CHANGES):
@@ -125,12 +125,12 @@ def test_a_mixed_batch_is_a_mixture_of_the_changed_images_of_the_same_batch():
     mixing = Batches(each_its_own_class(), 7, mixing=Mixing(mixup=1.0), **options)
     blended = 0
     for (images, targets), (after, mixture) in zip(plain, mixing, strict=True):
-        images = targets.argmax(axis=1)
-        exact = np.tensordot(mixture[:, images], images.astype(float), axes=1)
+        chosen = targets.argmax(axis=1)
+        exact = np.tensordot(mixture[:, chosen], images.astype(float), axes=1)
         assert np.abs(after - exact).max() <= 0.501
         assert after.dtype == np.uint8
         assert mixture.dtype == np.float32
-        assert (np.diag(mixture[:, images]) > 0).all()
+        assert (np.diag(mixture[:, chosen]) > 0).all()
         blended += (mixture > 0).sum() - len(mixture)
     assert blended > 10
 

@@ -100,7 +100,7 @@ def test_refuses_a_version_that_is_not_complete(tmp_path, name):
 
 
 @pytest.mark.parametrize("label", [10, 255])
-def test_refuses_a_label_that_is_none(tmp_path, label):
+def test_refuses_an_unknown_label(tmp_path, label):
     put(binary(tmp_path) / "data_batch_4.bin", 123, label, noise(32, 32, 3))
     refuses(tmp_path, tmp_path / "data_batch_4.bin", "0..9", label, 123)
 
@@ -173,7 +173,7 @@ def test_refuses_a_list_that_is_too_short(tmp_path):
     ("numbers", "split", "first", "last"),
     [((50,), "train", 0, 49), ((0, 49), "test", 50, 59), ((), "train", 0, 49)],
 )
-def test_refuses_a_part_without_sheets(tmp_path, numbers, split, first, last):
+def test_refuses_a_split_without_sheets(tmp_path, numbers, split, first, last):
     sheets(tmp_path, numbers=numbers)
     names = (f"cifar10_batch_{first}.png", f"cifar10_batch_{last}.png")
     assert split in refuses(tmp_path, tmp_path, *names, kind=FileNotFoundError).replace(str(tmp_path), "")

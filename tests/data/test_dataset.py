@@ -5,22 +5,25 @@ import tracemalloc
 import numpy as np
 import pytest
 
+from factories import dataset as labeled_images
 from factories import noise, raises
-from resnet50.data.dataset import Dataset
+from resnet50.data.dataset import Dataset, DatasetSplits, Unreadable
+from resnet50.data.near_duplicates import find_near_duplicates
+from resnet50.data.splitting import train_validation_split
 
 IMAGES = noise(4, 6, 5, 3)
 LABELS = np.array([2, 0, 1, 0])
 
 
 def made(**changes):
-    splits = {
+    fields = {
         "images": IMAGES.copy(),
         "labels": LABELS.copy(),
         "class_names": ("one", "two", "three"),
         "paths": ("a", "b", "c", "d"),
-        "dataset": "hands",
+        "name": "hands",
     }
-    return Dataset(**splits | changes)
+    return Dataset(**fields | changes)
 
 
 @pytest.mark.parametrize(
@@ -39,30 +42,30 @@ def made(**changes):
         ({"class_names": ()}, ("labels", "0..-1", "0..2")),
     ],
 )
-def test_refuses_parts_that_do_not_fit(changes, values):
+def test_refuses_fields_that_do_not_fit(changes, values):
     with raises(ValueError, "hands", *values):
         made(**changes)
 
 
-def test_takes_images_in_the_order_asked_for():
-    split = made().select([3, 0, 3])
-    np.testing.assert_array_equal(split.images, IMAGES[[3, 0, 3]])
-    assert split.labels.tolist() == [0, 2, 0]
-    assert split.paths == ("d", "a", "d")
-    assert (split.class_names, split.dataset) == (("one", "two", "three"), "hands")
-    assert len(split) == 3
+def test_selects_images_in_the_given_order():
+    selected = made().select([3, 0, 3])
+    np.testing.assert_array_equal(selected.images, IMAGES[[3, 0, 3]])
+    assert selected.labels.tolist() == [0, 2, 0]
+    assert selected.paths == ("d", "a", "d")
+    assert (selected.class_names, selected.name) == (("one", "two", "three"), "hands")
+    assert len(selected) == 3
 
 
 @pytest.mark.parametrize("none", [[], np.array([], dtype=np.int64), range(0)])
-def test_takes_nothing(none):
-    split = made().select(none)
-    assert len(split) == 0
-    assert split.images.shape == (0, 6, 5, 3)
-    assert split.labels.dtype == np.int64
+def test_selects_nothing(none):
+    selected = made().select(none)
+    assert len(selected) == 0
+    assert selected.images.shape == (0, 6, 5, 3)
+    assert selected.labels.dtype == np.int64
 
 
 @pytest.mark.parametrize(("indices", "kind"), [([True, False, True, False], "bool"), ([0.0, 1.5], "float64")])
-def test_take_refuses_what_is_no_index(indices, kind):
+def test_select_refuses_other_indices(indices, kind):
     with raises(ValueError, "hands", "indices", kind):
         made().select(indices)
 
@@ -70,7 +73,7 @@ def test_take_refuses_what_is_no_index(indices, kind):
 def test_fingerprint_is_that_of_the_data():
     names = repr(((4, 6, 5, 3), ("one", "two", "three"))).encode()
     assert made().fingerprint == hashlib.sha256(names + IMAGES.tobytes() + LABELS.tobytes()).hexdigest()
-    assert made(paths=("other",) * 4, dataset="another").fingerprint == made().fingerprint
+    assert made(paths=("other",) * 4, name="another").fingerprint == made().fingerprint
     strided = np.repeat(IMAGES, 2, axis=2)[:, :, ::2]
     assert not strided.flags.c_contiguous
     assert made(images=strided).fingerprint == made().fingerprint
@@ -125,31 +128,118 @@ def test_images_that_lie_in_a_file_stay_there(tmp_path):
     dataset = made(images=mapped, groups=("a", "b", "c", "d"))
     assert dataset.fingerprint == made().fingerprint
     for chosen in ([1, 2], range(4), [3], [2, 1], [0, 2], [1, 1], [-2, -1], [-1, 0], []):
-        split = dataset.select(chosen)
-        assert not isinstance(split.images, np.ndarray)
-        assert split.images.shape == np.asarray(split.images).shape == (len(chosen), 6, 5, 3)
-        np.testing.assert_array_equal(split.images, IMAGES[list(chosen)])
-        assert split.labels.tolist() == LABELS[list(chosen)].tolist()
-        assert split.fingerprint == made().select(chosen).fingerprint
+        selected = dataset.select(chosen)
+        assert not isinstance(selected.images, np.ndarray)
+        assert selected.images.shape == np.asarray(selected.images).shape == (len(chosen), 6, 5, 3)
+        np.testing.assert_array_equal(selected.images, IMAGES[list(chosen)])
+        assert selected.labels.tolist() == LABELS[list(chosen)].tolist()
+        assert selected.fingerprint == made().select(chosen).fingerprint
     twice = dataset.select([3, 1, 0]).select([-1, 0])
     np.testing.assert_array_equal(twice.images, IMAGES[[0, 3]])
     assert (twice.paths, twice.groups) == (("a", "d"), ("a", "d"))
     assert len(dataset.select([]).select([])) == 0
     assert isinstance(made().select([1, 2]).images, np.ndarray)
-    for taken in (dataset, twice):
+    for labeled in (dataset, twice):
         with pytest.raises(IndexError):
-            taken.select([3, 4])
+            labeled.select([3, 4])
 
 
-def test_taking_from_a_file_takes_no_memory(tmp_path, monkeypatch):
+def test_selecting_from_a_file_takes_no_memory(tmp_path, monkeypatch):
     monkeypatch.setattr("resnet50.data.dataset._BLOCK", 1 << 20)
     shape = (400, 100, 100, 3)  # 12 MB
     mapped = np.memmap(tmp_path / "images", np.uint8, "w+", shape=shape)
     dataset = made(images=mapped, labels=np.zeros(400, np.int64), paths=("a",) * 400)
     order = np.random.default_rng(0).permutation(400)
     tracemalloc.start()
-    split = dataset.select(order).select(order[:350] - 50)
-    assert len(split.fingerprint) == 64
+    selected = dataset.select(order).select(order[:350] - 50)
+    assert len(selected.fingerprint) == 64
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert most < 2e6
+
+
+# splits
+
+
+@pytest.fixture
+def splits():
+    """Sixty training images, every second one the same as a sign before it, and others like them in test."""
+    pixels = noise(60, 16, 16, 3)
+    pixels[1:40:2] = pixels[0:40:2]
+    pixels[[50, 51, 52]] = 9
+    train = labeled_images([k // 2 % 3 for k in range(60)], "abc", images=pixels)
+    test = labeled_images([0, 1, 2], "abc", images=pixels[[0, 3, 59]], name="test pets")
+    return DatasetSplits(train, test, unreadable=(Unreadable("a", "b"),))
+
+
+def test_splits_by_name(splits):
+    assert list(splits.by_name) == ["train", "test"]
+    assert splits["test"] is splits.test
+    with raises(ValueError, "validation", "train", "test"):
+        splits["validation"]
+    assert DatasetSplits.of(splits.by_name).by_name == splits.by_name
+    assert splits.map(lambda dataset: dataset.select([0])).test.paths == ("0.png",)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_cut_is_that_of_the_training_images_alone(splits, seed):
+    rest, held_out = train_validation_split(splits.train, 0.25, seed=seed)
+    cut = splits.cut(0.25, into="validation", seed=seed)
+    assert cut.train.paths == rest.paths
+    assert cut.validation.paths == held_out.paths
+    assert cut.train.fingerprint == rest.fingerprint
+    assert cut.test is splits.test
+    assert cut.unreadable == splits.unreadable
+    assert splits.validation is None  # frozen
+
+
+def assert_same(one, other):
+    assert [np.unique(np.stack(pairs[:2]), axis=1).tolist() for pairs in one.pairs()] == [
+        np.unique(np.stack(pairs[:2]), axis=1).tolist() for pairs in other.pairs()
+    ]
+    for name in ("thumbnails", "single_color", "groups"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+
+
+def test_near_duplicates_are_carried_through_cuts(splits, monkeypatch):
+    expected = find_near_duplicates([splits.train.images, splits.test.images])
+    assert_same(splits.near_duplicates, expected)
+    monkeypatch.setattr("resnet50.data.dataset.find_near_duplicates", None)  # no other search
+    assert splits.near_duplicates is splits.near_duplicates
+    splits = dataclasses.replace(splits, test=None)
+    monkeypatch.undo()
+    cut = splits.cut(0.25, into="test", seed=3)
+    monkeypatch.setattr("resnet50.data.dataset.find_near_duplicates", None)
+    cut = cut.cut(0.25, into="validation", seed=4)
+    assert list(cut.by_name) == ["train", "validation", "test"]
+    assert sum(map(len, cut.by_name.values())) == 60
+    assert_same(cut.near_duplicates, find_near_duplicates([dataset.images for dataset in cut.by_name.values()]))
+
+
+def test_images_of_one_color_bind_a_cut(splits):
+    for seed in range(10):
+        held_out = set(splits.cut(0.25, into="validation", seed=seed).validation.paths)
+        assert len(held_out & {"50.png", "51.png", "52.png"}) in (0, 3)
+
+
+def test_other_images_have_other_near_duplicates(splits):
+    assert len(splits.near_duplicates.groups) == 63
+    assert len(dataclasses.replace(splits, test=None).near_duplicates.groups) == 60
+    assert len(splits.map(lambda dataset: dataset.select([0, 1])).near_duplicates.groups) == 4
+
+
+@pytest.mark.parametrize("into", ["test", "train", "holdout"])
+def test_a_cut_needs_a_new_split(splits, into):
+    with raises(ValueError, "pets", repr(into), "train", "test"):
+        splits.cut(0.25, into=into, seed=0)
+
+
+@pytest.mark.parametrize("share", [0, 1, float("nan")])
+def test_a_cut_needs_a_share(splits, share):
+    with raises(ValueError, 0, 1, share):
+        splits.cut(share, into="validation", seed=0)
+
+
+def test_a_cut_needs_training_images(splits):
+    with raises(ValueError, "train", "test"):
+        DatasetSplits(test=splits.test).cut(0.25, into="validation", seed=0)

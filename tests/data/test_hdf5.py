@@ -21,7 +21,7 @@ from resnet50.data.hdf5 import (
 
 IMAGES = noise(5, 8, 8, 3)
 LABELS = np.array([0, 1, 2, 1, 0])
-SHAPE = "(n, side, side, 3)"
+SHAPE = "(n, size, size, 3)"
 
 
 def write(path, split="train", **changes):
@@ -116,7 +116,7 @@ def test_sources(tmp_path, paths, expected):
     assert read_split(write(tmp_path / "a.h5", source_file=paths), "train").paths[2] == expected
 
 
-def test_a_file_that_tells_no_name_is_signs_only_with_the_classes_of_signs(tmp_path):
+def test_a_file_without_a_name_is_signs_only_with_the_classes_of_signs(tmp_path):
     assert read_split(write(tmp_path / "a.h5", list_classes=np.arange(6)), "train").name == "SIGNS"
     assert read_split(write(tmp_path / "cats.h5", list_classes=[b"non-cat", b"cat", b"dog"]), "train").name == "cats"
 
@@ -224,21 +224,21 @@ def test_refuses_what_h5py_cannot_read(tmp_path, changes, value):
     refusal(write(tmp_path / "a.h5", **changes), value, damaged=True)
 
 
-def test_what_was_never_written_and_what_lies_elsewhere_are_told_apart(tmp_path):
-    def told(key, value):
+def test_unwritten_and_external_values_have_different_messages(tmp_path):
+    def message(key, value):
         return refusal(write(tmp_path / "a.h5", **{key: value}), key).replace(key, "")
 
     unwritten = {
-        told("train_set_x", made(shape=(5, 8, 8, 3), dtype="u1", chunks=(1, 8, 8, 3))),
-        told("train_set_x", made(shape=(5, 8, 8, 3), dtype="u1")),
-        told("train_set_x", unwritten_half),
-        told("train_set_y", made(shape=(5,), dtype="i8", chunks=(2,))),
-        told("list_classes", made(shape=(4,), dtype="S2000000000", chunks=(1,))),
-        told("source_file", made(shape=(5,), dtype="S1000000000", chunks=(1,))),
+        message("train_set_x", made(shape=(5, 8, 8, 3), dtype="u1", chunks=(1, 8, 8, 3))),
+        message("train_set_x", made(shape=(5, 8, 8, 3), dtype="u1")),
+        message("train_set_x", unwritten_half),
+        message("train_set_y", made(shape=(5,), dtype="i8", chunks=(2,))),
+        message("list_classes", made(shape=(4,), dtype="S2000000000", chunks=(1,))),
+        message("source_file", made(shape=(5,), dtype="S1000000000", chunks=(1,))),
     }
     elsewhere = {
-        told("train_set_x", virtual),
-        told("train_set_x", made(shape=(5, 8, 8, 3), dtype="u1", external=[("/etc/passwd", 0, 960)])),
+        message("train_set_x", virtual),
+        message("train_set_x", made(shape=(5, 8, 8, 3), dtype="u1", external=[("/etc/passwd", 0, 960)])),
     }
     assert len(unwritten) == len(elsewhere) == 1
     assert unwritten != elsewhere
@@ -251,7 +251,7 @@ def test_shows_a_key_that_is_not_utf8(tmp_path):
     refusal(path, "train_set_x", "list_classes", "train_set_y", r"\xff")
 
 
-def test_refuses_the_other_part(tmp_path):
+def test_refuses_the_other_split(tmp_path):
     path = write(tmp_path / "a.h5")
     refusal(path, "test_set_x", "list_classes", "train_set_x", "train_set_y", split="test")
 
@@ -326,14 +326,14 @@ def test_random_damage_gives_no_other_error(tmp_path):
 
 
 def split_of(**changes):
-    splits = {
+    fields = {
         "images": IMAGES,
         "labels": LABELS,
         "class_names": ("fist", "fünf", "2"),
         "paths": ("a/é.jpg", "b", "c", "d", "e"),
-        "dataset": "Fäuste",
+        "name": "Fäuste",
     }
-    return Dataset(**splits | changes)
+    return Dataset(**fields | changes)
 
 
 def test_what_is_written_is_read(tmp_path):
@@ -341,7 +341,7 @@ def test_what_is_written_is_read(tmp_path):
     write_split(dataset, tmp_path / "new" / "a.h5", "test")
     back = read_split(tmp_path / "new" / "a.h5", "test")
     assert back.fingerprint == dataset.fingerprint
-    assert (back.class_names, back.paths, back.dataset) == (dataset.class_names, dataset.paths, dataset.name)
+    assert (back.class_names, back.paths, back.name) == (dataset.class_names, dataset.paths, dataset.name)
     with h5py.File(tmp_path / "new" / "a.h5") as file:
         assert sorted(file) == ["list_classes", "test_set_source_file", "test_set_x", "test_set_y"]
         np.testing.assert_array_equal(file["test_set_x"], IMAGES)
@@ -387,25 +387,25 @@ def test_a_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
 
     monkeypatch.setattr(hdf5.h5py.Group, "create_dataset", no_room)
     with pytest.raises(OSError, match="no room"):
-        write_split(split_of(dataset="other"), path, "train")
+        write_split(split_of(name="other"), path, "train")
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
 
 
 def packed(path, *, images=IMAGES, room=0, **others):
-    """A file of which a training part lies as packed images do; ``room`` more were allocated than are used."""
+    """A file with a packed training split; ``room`` more images were allocated than are used."""
     with new_h5(path, ("a", "b", "c"), "some") as file:
-        images = add_images(file, "train", len(images) + room, 8)
+        stored = add_images(file, "train", len(images) + room, 8)
         for index, image in enumerate(images):
-            images.write_direct_chunk((index, 0, 0, 0), image)
-        images.set_extent(images.shape)
+            stored.write_direct_chunk((index, 0, 0, 0), image)
+        stored.set_extent(images.shape)
         labels = np.arange(len(images)) % 3
         add_labels(file, "train", labels, [f"{index}.jpg" for index in labels], others.get("groups", ()))
         add_unreadable(file, others.get("unreadable", ()))
     return path
 
 
-def test_reads_all_parts_of_a_file(tmp_path):
+def test_reads_all_splits_of_a_file(tmp_path):
     path = write(tmp_path / "a.h5", test_set_x=IMAGES[:2], test_set_y=[[2, 0]], val_set_x=IMAGES[4:], val_set_y=[1])
     splits = read_h5(path)
     assert list(splits) == ["train", "validation", "test"]
@@ -415,18 +415,18 @@ def test_reads_all_parts_of_a_file(tmp_path):
     assert list(read_h5(write(tmp_path / "b.h5", "test"))) == ["test"]
 
 
-def test_a_file_without_parts_is_refused(tmp_path):
+def test_a_file_without_splits_is_refused(tmp_path):
     path = write(tmp_path / "a.h5", train_set_x=None)
     with raises(ValueError, path, "train_set_x", "val_set_x", "test_set_x", "list_classes", "train_set_y"):
         read_h5(path)
 
 
-def test_a_part_has_one_of_three_names(tmp_path):
-    with raises(ValueError, "train", "validation", "test", "'train'"):
-        read_split(write(tmp_path / "a.h5"), "train")
+def test_a_split_has_one_of_three_names(tmp_path):
+    with raises(ValueError, "train", "validation", "test", "'training'"):
+        read_split(write(tmp_path / "a.h5"), "training")
 
 
-def test_each_part_has_its_sources(tmp_path):
+def test_each_split_has_its_paths(tmp_path):
     paths = np.array([b"v"])
     both = {"test_set_x": IMAGES[:1], "test_set_y": [0], "test_set_source_file": paths, "source_file": [b"old"] * 5}
     splits = read_h5(write(tmp_path / "a.h5", **both))
@@ -451,7 +451,7 @@ def test_groups(tmp_path):
         (lambda file, key: file.create_group(key), (" group",)),
     ],
 )
-def test_groups_that_cannot_be_told_are_not_passed_over(tmp_path, groups, values):
+def test_malformed_groups_are_refused(tmp_path, groups, values):
     refusal(write(tmp_path / "a.h5", train_set_group=groups), "train_set_group", *values)
 
 

@@ -86,7 +86,7 @@ def test_reads_every_format(tmp_path, suffix):
     ],
 )
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif"])
-def test_turns_a_image_as_its_exif_says(tmp_path, orientation, stored, suffix):
+def test_turns_an_image_as_its_exif_says(tmp_path, orientation, stored, suffix):
     exif = Image.Exif()
     exif[0x0112] = orientation
     stored(quarters()).save(tmp_path / f"a{suffix}", exif=exif)
@@ -125,7 +125,7 @@ def test_an_orientation_that_is_none_is_passed_over(tmp_path, value):
     assert not read_header(tmp_path / "a.jpg").oriented
 
 
-def test_a_image_on_its_side_keeps_its_detail(tmp_path):
+def test_an_image_on_its_side_keeps_its_detail(tmp_path):
     """A JPEG is decoded at a fraction of its size; which must not be chosen by the sides before it is turned."""
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -158,7 +158,7 @@ def test_cuts_the_middle_out(tmp_path, size, kept):
     assert (read_image(tmp_path / "a.png", height=50, width=50) == (0, 0, 255)).all(axis=-1).mean() > 0.95
 
 
-def test_a_image_of_the_wanted_size_is_not_touched(tmp_path):
+def test_an_image_of_the_wanted_size_is_not_touched(tmp_path):
     pixels = noise(17, 23, 3)
     write_image(tmp_path / "a.png", pixels)
     np.testing.assert_array_equal(read_image(tmp_path / "a.png", height=17, width=23), pixels)

@@ -13,7 +13,7 @@ from factories import raises
 from resnet50.data.images import SUFFIXES
 from resnet50.data.listing import SPLITS, Entry, list_images
 
-PART_NAMES = ("train", "train", "val", "valid", "validation", "test", "testing")
+SPLIT_NAMES = ("train", "training", "val", "valid", "validation", "test", "testing")
 
 
 def tree(root, *names):
@@ -32,8 +32,8 @@ def table(tmp_path, text, encoding="utf-8"):
     return path
 
 
-def found(listing):
-    """Each image's place below the root, class name, part and group."""
+def entries_of(listing):
+    """Each image's path below the root, class name, split and group."""
     return [
         (each.path.relative_to(listing.root).as_posix(), listing.class_names[each.label], each.split, each.group)
         for each in listing.entries
@@ -71,7 +71,7 @@ def test_a_folder_for_each_class(tmp_path):
     assert listing.class_names == ("birds", "cats", "dogs")
     assert listing.name == "pets"
     assert listing.root == tmp_path / "pets"
-    assert found(listing) == [
+    assert entries_of(listing) == [
         ("birds/4.tif", "birds", None, ""),
         ("birds/a/b/3.webp", "birds", None, ""),
         ("cats/10.JPG", "cats", None, ""),
@@ -90,14 +90,14 @@ def test_the_name_of_a_folder_given_as_a_dot(tmp_path, monkeypatch):
     assert list_images(".").entries[0].path == Path("cats/2.png")
 
 
-def test_what_is_no_image_is_passed_over(tmp_path):
+def test_other_files_are_ignored(tmp_path):
     tree(
         tmp_path, "cats/1.jpg", "dogs/2.jpg", "notes.txt", "cats/1.txt", "cats/Thumbs.db", "cats/desktop.ini", "cats/x"
     )
     tree(tmp_path, ".cache/3.jpg", "cats/._1.jpg", "cats/.hidden.jpg", "__MACOSX/cats/1.jpg", "cats/@eaDir/1.jpg")
     tree(tmp_path, "labels/1.xml")
     (tmp_path / "empty").mkdir()
-    assert [name for name, *_ in found(list_images(tmp_path))] == ["cats/1.jpg", "dogs/2.jpg"]
+    assert [name for name, *_ in entries_of(list_images(tmp_path))] == ["cats/1.jpg", "dogs/2.jpg"]
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "JPEG", "jfif", "png", "webp", "bmp", "gif", "tif", "tiff"])
@@ -107,15 +107,15 @@ def test_every_suffix_that_is_read_is_listed(tmp_path, suffix):
 
 
 @pytest.mark.parametrize("suffix", ["HEIC", "avif", "ico", "jp2", "cr2"])
-def test_images_that_cannot_be_read_are_not_lost_in_silence(tmp_path, suffix):
+def test_unsupported_images_are_listed(tmp_path, suffix):
     tree(tmp_path, f"cats/1.{suffix}", "dogs/2.jpg")
-    assert found(list_images(tmp_path))[0] == (f"cats/1.{suffix}", "cats", None, "")
+    assert entries_of(list_images(tmp_path))[0] == (f"cats/1.{suffix}", "cats", None, "")
 
 
-def test_broken_files_are_the_decoders_business(tmp_path):
+def test_broken_files_are_listed(tmp_path):
     tree(tmp_path, "cats/1.jpg", "dogs/2.jpg")
     (tmp_path / "cats" / "0.jpg").symlink_to(tmp_path / "gone.jpg")
-    assert [name for name, *_ in found(list_images(tmp_path))] == ["cats/0.jpg", "cats/1.jpg", "dogs/2.jpg"]
+    assert [name for name, *_ in entries_of(list_images(tmp_path))] == ["cats/0.jpg", "cats/1.jpg", "dogs/2.jpg"]
 
 
 def test_numbers_are_sorted_as_numbers(tmp_path):
@@ -128,12 +128,12 @@ def test_text_is_sorted_as_text(tmp_path):
     assert list_images(tmp_path).class_names == ("10", "9b", "Z", "a", "b")
 
 
-def test_the_order_does_not_hang_on_the_disk(tmp_path, monkeypatch):
+def test_the_order_does_not_depend_on_the_disk(tmp_path, monkeypatch):
     tree(tmp_path, "a/2.jpg", "a/1.jpg", "a b/1.jpg", "a-b/x/1.jpg", "b/3.jpg")
-    expected = found(list_images(tmp_path))
+    expected = entries_of(list_images(tmp_path))
     assert [name for name, *_ in expected] == ["a/1.jpg", "a/2.jpg", "a b/1.jpg", "a-b/x/1.jpg", "b/3.jpg"]
     monkeypatch.setattr(os, "walk", backwards)
-    assert found(list_images(tmp_path)) == expected
+    assert entries_of(list_images(tmp_path)) == expected
 
 
 def test_names_that_look_alike_are_one_class(tmp_path):
@@ -141,11 +141,11 @@ def test_names_that_look_alike_are_one_class(tmp_path):
     assert list_images(tmp_path).class_names == ("bar", "caf\u00e9")
 
 
-# parts
+# splits
 
 
 @pytest.mark.parametrize(
-    ("names", "parts"),
+    ("names", "splits"),
     [
         (("train", "val", "test"), ("train", "validation", "test")),
         (("Training", "VALID", "Testing"), ("train", "validation", "test")),
@@ -154,7 +154,7 @@ def test_names_that_look_alike_are_one_class(tmp_path):
         (("train",), ("train",)),
     ],
 )
-def test_folders_of_parts(tmp_path, names, splits):
+def test_folders_of_splits(tmp_path, names, splits):
     assert set(splits) <= set(SPLITS)
     for name in names:
         tree(tmp_path, f"{name}/cats/1.jpg", f"{name}/dogs/more/2.jpg")
@@ -163,45 +163,45 @@ def test_folders_of_parts(tmp_path, names, splits):
     expected = []
     for name, split in sorted(zip(names, splits, strict=True)):
         expected += [(f"{name}/cats/1.jpg", "cats", split, ""), (f"{name}/dogs/more/2.jpg", "dogs", split, "")]
-    assert found(listing) == expected
+    assert entries_of(listing) == expected
 
 
 def test_a_class_may_lack_test_images(tmp_path):
     tree(tmp_path, "train/a/1.jpg", "train/b/1.jpg", "train/c/1.jpg", "test/b/1.jpg")
     listing = list_images(tmp_path)
     assert listing.class_names == ("a", "b", "c")
-    assert found(listing)[0] == ("test/b/1.jpg", "b", "test", "")
+    assert entries_of(listing)[0] == ("test/b/1.jpg", "b", "test", "")
 
 
-def test_a_train_may_be_a_class(tmp_path):
+def test_train_may_be_a_class(tmp_path):
     tree(tmp_path, "train/1.jpg", "bus/2.jpg", "car/3.jpg")
     listing = list_images(tmp_path)
     assert listing.class_names == ("bus", "car", "train")
-    assert {split for *_, split, _ in found(listing)} == {None}
+    assert {split for *_, split, _ in entries_of(listing)} == {None}
 
 
-def test_a_test_may_be_a_class(tmp_path):
+def test_test_may_be_a_class(tmp_path):
     tree(tmp_path, "control/1.jpg", "test/2.jpg")
     assert list_images(tmp_path).class_names == ("control", "test")
 
 
 @pytest.mark.parametrize("split", ["test", "val"])
-def test_refuses_a_class_that_is_never_learnt(tmp_path, split):
+def test_refuses_a_class_without_training_images(tmp_path, split):
     tree(tmp_path, "train/a/1.jpg", "train/b/1.jpg", f"{split}/a/1.jpg", f"{split}/B/1.jpg")
     refusal(tmp_path, tmp_path, " B", "test" if split == "test" else "validation")
 
 
-def test_refuses_two_folders_of_one_part(tmp_path):
+def test_refuses_two_folders_of_one_split(tmp_path):
     tree(tmp_path, "train/a/1.jpg", "train/b/1.jpg", "val/a/1.jpg", "valid/a/1.jpg")
     refusal(tmp_path, tmp_path, "validation", "val", "valid")
 
 
-def test_refuses_parts_without_training(tmp_path):
+def test_refuses_splits_without_training(tmp_path):
     tree(tmp_path, "val/a/1.jpg", "test/b/1.jpg")
     refusal(tmp_path, tmp_path, "train", "test", "val")
 
 
-def test_refuses_images_beside_the_parts(tmp_path):
+def test_refuses_images_beside_the_splits(tmp_path):
     tree(tmp_path, "train/a/1.jpg", "train/b/1.jpg", "extra/c/1.jpg")
     refusal(tmp_path, tmp_path, "train", "extra/c/1.jpg")
     (tmp_path / "extra" / "c" / "1.jpg").rename(tmp_path / "loose.jpg")
@@ -218,7 +218,7 @@ def test_refuses_a_folder_one_level_too_high(tmp_path):
     refusal(tmp_path, tmp_path, " up/pets", "cats", "dogs", pets)
 
 
-def test_refuses_a_folder_above_parts(tmp_path):
+def test_refuses_a_folder_above_splits(tmp_path):
     tree(tmp_path, "pets/train/cats/1.jpg", "pets/train/dogs/1.jpg", "pets/test/cats/1.jpg")
     refusal(tmp_path, " pets", "test", "train", tmp_path / "pets")
 
@@ -234,16 +234,16 @@ def test_refuses_images_beside_the_folders(tmp_path):
 
 
 @pytest.mark.parametrize("others", [(), ("train/cats/3.jpg", "train/dogs/4.jpg")])
-def test_refuses_a_part_without_folders(tmp_path, others):
+def test_refuses_a_split_without_folders(tmp_path, others):
     tree(tmp_path, "train/cat.1.jpg", "train/dog.1.jpg") if not others else tree(tmp_path, *others, "test/1.jpg")
     folder, count = (tmp_path / "test", 1) if others else (tmp_path / "train", 2)
     refusal(tmp_path, folder, count, "pattern")
 
 
-def test_advice_for_a_part_without_folders_is_its_own(tmp_path):
-    tree(tmp_path, "root/1.jpg", "parts/train/1.jpg")
-    root, split = refusal(tmp_path / "root", 1), refusal(tmp_path / "parts", 1)
-    assert root.replace(str(tmp_path / "root"), "") != split.replace(str(tmp_path / "parts" / "train"), "")
+def test_advice_for_a_split_without_folders_is_its_own(tmp_path):
+    tree(tmp_path, "root/1.jpg", "splits/train/1.jpg")
+    root, split = refusal(tmp_path / "root", 1), refusal(tmp_path / "splits", 1)
+    assert root.replace(str(tmp_path / "root"), "") != split.replace(str(tmp_path / "splits" / "train"), "")
 
 
 @pytest.mark.parametrize("names", [("cats/1.jpg", "cats/2.jpg"), ("train/cats/1.jpg", "test/cats/2.jpg")])
@@ -257,7 +257,7 @@ def test_refuses_a_folder_without_images(tmp_path):
     refusal(tmp_path, tmp_path, *SUFFIXES, 2)
 
 
-def test_refuses_what_is_neither_folder_nor_table(tmp_path):
+def test_refuses_neither_a_folder_nor_a_table(tmp_path):
     refusal(tmp_path / "gone", tmp_path / "gone", "CSV", kind=FileNotFoundError)
     tree(tmp_path, "a.jpg")
     refusal(tmp_path / "a.jpg", tmp_path / "a.jpg", "CSV")
@@ -284,7 +284,7 @@ def test_refuses_a_folder_that_cannot_be_read(tmp_path):
         (tmp_path / "b").chmod(0o700)
 
 
-def test_tells_of_a_folder_that_the_system_refuses(tmp_path, monkeypatch):
+def test_names_a_folder_that_the_system_refuses(tmp_path, monkeypatch):
     tree(tmp_path, "a/1.jpg", "b/1.jpg")
     scandir = os.scandir
 
@@ -305,7 +305,7 @@ def test_folders_that_are_links_are_followed(tmp_path):
     (tmp_path / "set" / "cats").symlink_to(tmp_path / "store" / "1")
     (tmp_path / "set" / "dogs").symlink_to(tmp_path / "store" / "2")
     listing = list_images(tmp_path / "set")
-    assert [name for name, *_ in found(listing)] == ["cats/1.jpg", "dogs/2.jpg"]
+    assert [name for name, *_ in entries_of(listing)] == ["cats/1.jpg", "dogs/2.jpg"]
 
 
 def test_links_that_lead_back_do_not_hang(tmp_path):
@@ -313,7 +313,7 @@ def test_links_that_lead_back_do_not_hang(tmp_path):
     (tmp_path / "cats" / "up").symlink_to(tmp_path)
     (tmp_path / "dogs" / "deep" / "here").symlink_to(tmp_path / "dogs" / "deep")
     (tmp_path / "dogs" / "self").symlink_to(tmp_path / "dogs" / "self")
-    assert [name for name, *_ in found(list_images(tmp_path))] == ["cats/1.jpg", "dogs/2.jpg", "dogs/deep/3.jpg"]
+    assert [name for name, *_ in entries_of(list_images(tmp_path))] == ["cats/1.jpg", "dogs/2.jpg", "dogs/deep/3.jpg"]
 
 
 @pytest.mark.parametrize("walk", [WALK, backwards])
@@ -348,13 +348,13 @@ def test_a_pattern_finds_the_class(tmp_path):
     tree(tmp_path, "I_Andesite_1_120.jpg", "M_Marble_3_1201.jpg", "S_Rock Gypsum_2_120.jpg")
     listing = list_images(tmp_path, pattern=r"^[IMS]_(?P<class>[^_]+)_")
     assert listing.class_names == ("Andesite", "Marble", "Rock Gypsum")
-    assert [label for _, label, *_ in found(listing)] == ["Andesite", "Marble", "Rock Gypsum"]
+    assert [label for _, label, *_ in entries_of(listing)] == ["Andesite", "Marble", "Rock Gypsum"]
 
 
-def test_a_pattern_finds_part_and_group_too(tmp_path):
+def test_a_pattern_finds_split_and_group_too(tmp_path):
     tree(tmp_path, "Train/p1-cat.jpg", "Train/p2-dog.jpg", "test/p3-dog.jpg", "test/dog.jpg")
-    pattern = r"(?P<part>\w+)/(?:(?P<group>p\d)-)?(?P<class>\w+)\."
-    assert found(list_images(tmp_path, pattern=pattern)) == [
+    pattern = r"(?P<split>\w+)/(?:(?P<group>p\d)-)?(?P<class>\w+)\."
+    assert entries_of(list_images(tmp_path, pattern=pattern)) == [
         ("Train/p1-cat.jpg", "cat", "train", "p1"),
         ("Train/p2-dog.jpg", "dog", "train", "p2"),
         ("test/dog.jpg", "dog", "test", ""),
@@ -362,14 +362,14 @@ def test_a_pattern_finds_part_and_group_too(tmp_path):
     ]
 
 
-def test_a_pattern_may_choose_the_letters_of_a_flat_part(tmp_path):
+def test_a_pattern_finds_classes_in_a_flat_split(tmp_path):
     """Dogs vs Cats as published."""
     tree(tmp_path, "train/cat.0.jpg", "train/dog.0.jpg")
     assert list_images(tmp_path, pattern="(?P<class>cat|dog)").class_names == ("cat", "dog")
 
 
 @pytest.mark.parametrize("pattern", ["(?P<class>[^_]+)_", "(?P<class>[A-Z]*)"])
-def test_refuses_a_pattern_that_misses_a_image(tmp_path, pattern):
+def test_refuses_a_pattern_that_misses_an_image(tmp_path, pattern):
     tree(tmp_path, "A_1.jpg", "B_1.jpg", "sub/c.jpg", "sub/d.jpg")
     (tmp_path / "sub" / "d.jpg").unlink()
     refusal(tmp_path, tmp_path, 1, 3, "sub/c.jpg", repr(pattern), pattern=pattern)
@@ -388,17 +388,17 @@ def test_refuses_a_pattern_without_a_class(tmp_path, pattern):
 
 
 @pytest.mark.parametrize("pattern", ["(", "(?P<class>", "a{99999999999}", "(?P<class>a)(?P<class>b)"])
-def test_refuses_what_is_no_pattern(tmp_path, pattern):
+def test_refuses_an_invalid_pattern(tmp_path, pattern):
     tree(tmp_path, "a.jpg")
     with pytest.raises((re.error, OverflowError)) as reason:
         re.compile(pattern)
     refusal(tmp_path, "pattern", repr(pattern), reason.value, pattern=pattern)
 
 
-def test_refuses_a_pattern_of_unknown_or_missing_parts(tmp_path):
+def test_refuses_a_pattern_of_unknown_or_missing_splits(tmp_path):
     tree(tmp_path, "dev/a.jpg", "train/b.jpg")
-    refusal(tmp_path, tmp_path / "dev" / "a.jpg", *PART_NAMES, "'dev'", pattern=r"(?P<part>\w+)/(?P<class>\w)")
-    refusal(tmp_path, tmp_path / "dev" / "a.jpg", 1, 2, pattern=r"(?P<part>train)?/(?P<class>\w)")
+    refusal(tmp_path, tmp_path / "dev" / "a.jpg", *SPLIT_NAMES, "'dev'", pattern=r"(?P<split>\w+)/(?P<class>\w)")
+    refusal(tmp_path, tmp_path / "dev" / "a.jpg", 1, 2, pattern=r"(?P<split>train)?/(?P<class>\w)")
 
 
 def test_refuses_a_pattern_for_a_table(tmp_path):
@@ -435,7 +435,7 @@ def test_a_table_of_all_columns(tmp_path):
     text = "group,path,split,label\np 1,b.jpg,Train,1\np 1,a.jpg,training,10\n,c.jpg,VAL,1\np2,d.jpg,test,10\n"
     listing = list_images(table(tmp_path, text))
     assert listing.class_names == ("1", "10")
-    assert found(listing) == [
+    assert entries_of(listing) == [
         ("a.jpg", "10", "train", "p 1"),
         ("b.jpg", "1", "train", "p 1"),
         ("c.jpg", "1", "validation", ""),
@@ -443,9 +443,9 @@ def test_a_table_of_all_columns(tmp_path):
     ]
 
 
-def test_a_table_of_empty_columns_says_nothing(tmp_path):
+def test_empty_columns_of_a_table_mean_nothing(tmp_path):
     listing = list_images(table(tmp_path, "path,label,split,group\na.jpg,x,,\nb.jpg,y,,\n"))
-    assert {(split, group) for *_, split, group in found(listing)} == {(None, "")}
+    assert {(split, group) for *_, split, group in entries_of(listing)} == {(None, "")}
 
 
 def test_a_table_may_name_files_of_any_name_and_missing_ones(tmp_path):
@@ -474,25 +474,25 @@ def test_a_table_of_full_paths(tmp_path):
         ("path,label\na.jpg,x\n,y\n", (3, "path")),
         ("path,label\na.jpg,x\nb.jpg, \n", (3, "label")),
         ("path,label\na.jpg,x\nb.jpg,y\nc.jpg,y\nx/../a.jpg,y\n", (5, "x/../a.jpg", 2)),
-        ("path,label,split\na.jpg,x,train\nb.jpg,y,dev\n", (3, *PART_NAMES, "'dev'")),
+        ("path,label,split\na.jpg,x,train\nb.jpg,y,dev\n", (3, *SPLIT_NAMES, "'dev'")),
         ("path,label\na.jpg,fox\nb.jpg,fox\n", (2, "fox")),
         ("path,label,split\na.jpg,x,train\nb.jpg,y,train\nc.jpg,fox,test\n", ("fox", "test")),
         ("path,label\na.jpg,x\nb.jpg,\x07\n", (r"'\x07'",)),
         ('path,label\n"a.jpg,x\n', ("unexpected end of data",)),
     ],
 )
-def test_refuses_a_table_that_is_not_as_needed(tmp_path, text, values):
+def test_refuses_a_malformed_table(tmp_path, text, values):
     path = table(tmp_path, text)
     refusal(path, path, *values)
 
 
-def test_refuses_a_table_in_which_some_have_a_part(tmp_path):
+def test_refuses_a_table_with_splits_for_some_images(tmp_path):
     path = table(tmp_path, "path,label,split\na.jpg,x,train\nb.jpg,y,\nc.jpg,y,\n")
     refusal(path, path, 2, 3, tmp_path / "b.jpg")
 
 
 def test_refuses_a_table_whose_paths_lead_nowhere(tmp_path):
-    path = table(tmp_path, "path,label\npictures/a.jpg,x\npictures/b.jpg,y\n")
+    path = table(tmp_path, "path,label\nimages/a.jpg,x\nimages/b.jpg,y\n")
     image = tmp_path / "images" / "a.jpg"
     text = refusal(path, path, 2, image)
     assert str(tmp_path) in text.replace(str(path), "").replace(str(image), "")  # what they are relative to
@@ -513,7 +513,7 @@ def test_refuses_a_field_without_end(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("folder", "classes", "parts"),
+    ("folder", "classes", "splits"),
     [
         ("leukemia", 4, {None: 726}),
         ("cats_dogs", 2, {"train": 500, "test": 200}),
@@ -526,8 +526,8 @@ def test_lists_the_real_folders(shared_data, folder, classes, splits):
     assert Counter(each.split for each in listing.entries) == splits
 
 
-def test_lists_the_rocks_in_the_order_of_their_judgements(shared_data):
-    """Row k of the human judgements belongs to the k-th file name in sorted order."""
+def test_lists_the_rocks_in_the_order_of_their_judgments(shared_data):
+    """Row k of the human judgments belongs to the k-th file name in sorted order."""
     folder = shared_data / "rocks" / "120 Rocks"
     listing = list_images(folder, pattern=r"^[IMS]_(?P<class>[^_]+)_\d+_\d+\.jpg$")
     assert len(listing.class_names) == 30

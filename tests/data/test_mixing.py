@@ -1,4 +1,4 @@
-"""Mixtures, told apart by targets in which every image is a class of its own."""
+"""Mixtures, identified by targets in which every image is a class of its own."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ HEIGHT, WIDTH = 12, 20
 
 
 def mixed(mixing, seed, n=6):
-    """A batch, what became of it, and for each image its partner and the share it keeps (its own partner: 1)."""
+    """A batch, its mixture, and for each image its partner and its own share (1 if it is its own partner)."""
     images = noise(n, HEIGHT, WIDTH, 3, seed=100)
     images[:, :, :, 0] = np.arange(n)[:, None, None] * 40 + 7
     after, targets = mixing.apply(images, np.eye(n, dtype=np.float32), np.random.default_rng(seed))
@@ -79,7 +79,7 @@ def test_cutmix_pastes_one_rectangle_and_counts_its_true_area():
     for seed in range(120):
         images, after, targets, others, shares = mixed(Mixing(cutmix=1.0), seed)
         pasted = np.array([(after[i] != images[i]).any(axis=-1) for i in range(6) if others[i] != i])
-        # the first channel tells images apart everywhere, so that a pasted pixel always differs
+        # images differ in the first channel everywhere, so that a pasted pixel always differs
         if not len(pasted) or not pasted[0].any():
             continue
         assert (pasted == pasted[0]).all()

@@ -5,7 +5,14 @@ import numpy as np
 import pytest
 
 from resnet50.data.lazy_images import LazyImages
-from resnet50.data.near_duplicates import join, near_duplicate_groups, near_duplicate_pairs, thumbnails
+from resnet50.data.near_duplicates import (
+    MAX_STORED_PAIRS,
+    find_near_duplicates,
+    join,
+    near_duplicate_groups,
+    near_duplicate_pairs,
+    thumbnails,
+)
 
 
 def noise(n, seed=0, image_size=16):
@@ -97,21 +104,21 @@ def test_mirrored_pairs_are_those_of_a_plain_loop(small_blocks):
     assert not found(small[:200], mirrored=True)
 
 
-def test_a_image_is_no_twin_of_its_own_mirror_image():
+def test_an_image_does_not_pair_with_its_own_mirror_image():
     half = noise(5)
     symmetric = np.concatenate([half, half[:, :, ::-1]], axis=2)
     assert not found(thumbnails(symmetric), mirrored=True)
 
 
 def test_progress_ends_with_all():
-    told = []
-    found(noise(2500), progress=told.append)
-    assert told == sorted(told)
-    assert len(told) > 1
-    assert told[-1] == 2500
+    steps = []
+    found(noise(2500), progress=steps.append)
+    assert steps == sorted(steps)
+    assert len(steps) > 1
+    assert steps[-1] == 2500
 
 
-def test_nothing_has_no_twins():
+def test_no_images_have_no_near_duplicates():
     assert found(np.empty((0, 16, 16, 3), np.uint8)) == {}
     assert near_duplicate_groups(np.empty((0, 9, 9, 3), np.uint8)).tolist() == []
 
@@ -123,7 +130,7 @@ def test_images_may_be_a_memory_map(tmp_path):
     assert near_duplicate_groups(mapped).tolist() == [*range(30), *range(30)]
 
 
-def test_rows_have_the_twins_that_an_array_has():
+def test_lazy_images_have_the_near_duplicates_of_an_array():
     images = np.concatenate([noise(30, image_size=20), noise(30, image_size=20)])
     order = np.random.default_rng(0).permutation(60)
     groups = near_duplicate_groups(images[order])
@@ -131,10 +138,10 @@ def test_rows_have_the_twins_that_an_array_has():
     assert groups.max() == 29
 
 
-def test_scipy_is_waited_for_only_where_there_are_twins():
-    code = "import sys, resnet50.data.near_duplicates, resnet50.recipes.folder; print('scipy' in sys.modules)"
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert told.stdout == "False\n"
+def test_scipy_is_imported_only_where_there_are_near_duplicates():
+    code = "import sys, resnet50.datasets; print('scipy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
 
 
 def test_join_counts_by_first_appearance():
@@ -144,7 +151,7 @@ def test_join_counts_by_first_appearance():
     assert join(groups, np.array([4]), np.array([1])).tolist() == [0, 1, 2, 3, 1, 1]
 
 
-def test_groups_hang_together_by_chains_and_are_counted_by_first_appearance():
+def test_chains_connect_groups_which_are_counted_by_first_appearance():
     gray = [10, 100, 14, 200, 19, 104, 24]  # 10-14-19-24: each within 6 of the next, the ends are not
     images = np.full((7, 16, 16, 3), 0, np.uint8) + np.array(gray, np.uint8)[:, None, None, None]
     assert near_duplicate_groups(images).tolist() == [0, 1, 0, 2, 0, 1, 0]
@@ -153,7 +160,7 @@ def test_groups_hang_together_by_chains_and_are_counted_by_first_appearance():
 
 
 @pytest.mark.parametrize(("apart", "groups"), [(5, 1), (6, 2), (7, 2)])
-def test_twins_differ_by_less_than_six_gray_levels(apart, groups):
+def test_near_duplicates_differ_by_less_than_six_gray_levels(apart, groups):
     images = np.full((2, 16, 16, 3), 90, np.uint8)
     images[1] += apart
     assert len(set(near_duplicate_groups(images).tolist())) == groups
@@ -175,3 +182,91 @@ def test_groups_are_those_of_a_plain_loop_over_pairs(small_blocks):
                 near = np.sqrt(((small - small[k]) ** 2).mean(axis=1)) < 6
                 front += np.flatnonzero(near & (expected == -1)).tolist()
     np.testing.assert_array_equal(near_duplicate_groups(images), expected)
+
+
+# one search in all splits
+
+
+def pairs_of(near_duplicates):
+    return {
+        (int(one), int(other)): apart
+        for pairs in near_duplicates.pairs()
+        for one, other, apart in zip(*pairs, strict=True)
+    }
+
+
+def stored_pairs(near_duplicates):
+    return sum(len(pairs.first) for pairs in near_duplicates.stored)
+
+
+def test_one_search_finds_the_pairs_of_all_splits(small_blocks):
+    images = jittered(noise(30), 300, 4)
+    steps = []
+    result = find_near_duplicates(
+        [images[:200], images[200:290], images[290:]], progress=lambda *step: steps.append(step)
+    )
+    assert pairs_of(result) == pytest.approx(by_hand(images))
+    np.testing.assert_array_equal(result.thumbnails, images)  # 16 x 16 already
+    assert not result.single_color.any()
+    assert [done for done, _ in steps] == sorted(done for done, _ in steps)
+    assert steps[-1] == (600, 600)
+    assert {total for _, total in steps} == {600}
+
+
+def test_groups_connect_images_of_one_split_alone():
+    gray = np.array([10, 14, 90, 19, 14, 90], np.uint8)  # 10 and 19 are near-duplicates of 14 alone
+    images = noise(1)[0] // 2 + gray[:, None, None, None]
+    assert find_near_duplicates([images[:4], images[4:]]).groups.tolist() == [0, 0, 1, 0, 2, 3]
+    assert find_near_duplicates([images[[0, 3]], images[[1]]]).groups.tolist() == [0, 1, 2]
+
+
+def test_images_of_one_color_are_in_groups_and_not_in_pairs():
+    images = noise(5)
+    images[[1, 3]] = 7
+    images[4] = images[0]
+    result = find_near_duplicates([images])
+    assert result.single_color.tolist() == [False, True, False, True, False]
+    assert result.groups.tolist() == [0, 1, 2, 1, 0]
+    assert pairs_of(result) == {(0, 4): 0}
+
+
+def test_many_images_of_one_color_store_no_pairs():
+    result = find_near_duplicates([np.zeros((2500, 16, 16, 3), np.uint8)])  # three million pairs
+    assert stored_pairs(result) == 0
+    assert not result.groups.any()
+
+
+def test_many_copies_of_an_image_store_no_pairs():
+    count = 2100
+    assert count * (count - 1) / 2 > MAX_STORED_PAIRS
+    result = find_near_duplicates([np.repeat(noise(1), count, axis=0)])
+    assert result.stored is None
+    assert not result.groups.any()
+    assert sum(len(pairs.first) for pairs in result.pairs()) == count * (count - 1) / 2
+
+
+def test_pairs_that_were_too_many_are_found_again(small_blocks, monkeypatch):
+    images = jittered(noise(30), 300, 4)
+    images[7] = 3
+    stored = find_near_duplicates([images])
+    count = stored_pairs(stored)
+    order = np.random.default_rng(0).permutation(300)
+    for most in (count, count - 1, 0):
+        monkeypatch.setattr("resnet50.data.near_duplicates.MAX_STORED_PAIRS", most)
+        result = find_near_duplicates([images])
+        assert (result.stored is None) == (most < count)
+        assert pairs_of(result) == pairs_of(stored)
+        assert pairs_of(result.reorder(order)) == pairs_of(stored.reorder(order))
+        np.testing.assert_array_equal(result.groups, stored.groups)
+
+
+def test_another_order_needs_no_search(monkeypatch):
+    images = jittered(noise(30), 300, 4)
+    images[[5, 250]] = 40
+    order = np.random.default_rng(0).permutation(300)
+    before, expected = find_near_duplicates([images]), find_near_duplicates([images[order]])
+    monkeypatch.setattr("resnet50.data.near_duplicates.near_duplicate_pairs", None)
+    after = before.reorder(order)
+    assert pairs_of(after) == pairs_of(expected)
+    for name in ("thumbnails", "single_color", "groups"):
+        np.testing.assert_array_equal(getattr(after, name), getattr(expected, name))

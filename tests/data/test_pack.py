@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from factories import noise, raises, write_image
-from resnet50._io import workers as parallel
+from resnet50._io import workers
 from resnet50.data import hdf5
 from resnet50.data import pack as packing
 from resnet50.data.hdf5 import read_h5, read_unreadable
@@ -57,7 +57,7 @@ def reason(path):
     return str(raised.value)
 
 
-def test_packs_every_part_in_order(tmp_path, monkeypatch):
+def test_packs_every_split_in_order(tmp_path, monkeypatch):
     monkeypatch.setattr(hdf5, "MAPPED_FROM", 0)
     paths = images(tmp_path / "in")
     splits = ["train", "test", "train", "validation", "test", "train", "train"]
@@ -65,7 +65,7 @@ def test_packs_every_part_in_order(tmp_path, monkeypatch):
     seen = []
     out = tmp_path / "new" / "out.h5"
     listing = listing_of(tmp_path / "in", paths, splits=splits, groups=groups)
-    assert pack(listing, out, image_size=16, progress=lambda *told: seen.append(told)) == ()
+    assert pack(listing, out, image_size=16, progress=lambda *steps: seen.append(steps)) == ()
     assert seen == [(done, 7) for done in range(1, 8)]
     splits = read_h5(out)
     assert list(splits) == ["train", "validation", "test"]
@@ -82,7 +82,7 @@ def test_packs_every_part_in_order(tmp_path, monkeypatch):
     assert [entry.name for entry in out.parent.iterdir()] == ["out.h5"]
 
 
-def test_what_has_no_part_is_for_training(tmp_path):
+def test_images_without_a_split_are_for_training(tmp_path):
     paths = images(tmp_path / "in", 3)
     pack(listing_of(tmp_path / "in", paths), tmp_path / "out.h5", image_size=16)
     splits = read_h5(tmp_path / "out.h5")
@@ -102,38 +102,38 @@ def test_sources_are_paths_below_the_root(tmp_path):
 
 def test_the_same_images_give_the_same_bytes(tmp_path, monkeypatch):
     listing = listing_of(tmp_path / "in", images(tmp_path / "in", 20), groups=["a", "b"] * 10)
-    (tmp_path / "in" / "03.png").write_bytes(b"no picture")
+    (tmp_path / "in" / "03.png").write_bytes(b"no image")
     files = []
     for threads in (1, 8):
-        monkeypatch.setattr(parallel, "THREADS", threads)
+        monkeypatch.setattr(workers, "THREADS", threads)
         pack(listing, tmp_path / f"{threads}.h5", image_size=16)
         files.append((tmp_path / f"{threads}.h5").read_bytes())
         time.sleep(1.1)  # HDF5's times are whole seconds
     assert files[0] == files[1]
 
 
-def test_what_cannot_be_read_is_left_out_and_named(tmp_path, monkeypatch):
+def test_unreadable_files_are_left_out_and_named(tmp_path, monkeypatch):
     monkeypatch.setattr(hdf5, "MAPPED_FROM", 0)
     paths = images(tmp_path / "in")
     paths[1].write_bytes(b"GIF89a")
     paths[4].unlink()
     splits = ["train"] * 4 + ["test"] + ["train"] * 2
-    told = pack(
+    unreadable = pack(
         listing_of(tmp_path / "in", paths, splits=splits), tmp_path / "out.h5", image_size=16, max_unreadable=2 / 7
     )
-    assert [each.path for each in told] == ["01.png", "04.jpg"]
-    for each, path in zip(told, (paths[1], paths[4]), strict=True):
+    assert [each.path for each in unreadable] == ["01.png", "04.jpg"]
+    for each, path in zip(unreadable, (paths[1], paths[4]), strict=True):
         assert each.reason
         assert each.reason in reason(path)
         assert str(path) not in each.reason
-    assert told[0].reason != told[1].reason
+    assert unreadable[0].reason != unreadable[1].reason
     splits = read_h5(tmp_path / "out.h5")
-    assert list(splits) == ["train"]  # the test part had no other
+    assert list(splits) == ["train"]  # the test split had no other
     assert isinstance(splits["train"].images, np.memmap)
     np.testing.assert_array_equal(splits["train"].images, decoded([paths[k] for k in (0, 2, 3, 5, 6)]))
     assert splits["train"].labels.tolist() == [0, 0, 1, 1, 0]
     assert splits["train"].paths == ("00.jpg", "02.jpg", "03.png", "05.png", "06.jpg")
-    assert read_unreadable(tmp_path / "out.h5") == told
+    assert read_unreadable(tmp_path / "out.h5") == unreadable
 
 
 def test_too_many_unreadable_files_stop_it(tmp_path):
@@ -183,7 +183,7 @@ def test_refuses_class_names_that_could_not_be_read_back(tmp_path):
     refusal(listing, tmp_path / "out.h5", tmp_path / "out.h5", "cat")
 
 
-def test_a_disk_without_room_is_told_before_any_work(tmp_path, monkeypatch):
+def test_a_disk_without_room_is_reported_before_any_work(tmp_path, monkeypatch):
     listing = listing_of(tmp_path / "in", images(tmp_path / "in", 3))
     monkeypatch.setattr(packing, "read_image", None)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**9, 10**9 - 7, 3_400_000))
@@ -193,7 +193,7 @@ def test_a_disk_without_room_is_told_before_any_work(tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="this system cannot keep room on a disk")
-def test_a_disk_that_fills_meanwhile_is_told_in_one_line(tmp_path, monkeypatch):
+def test_a_disk_that_fills_meanwhile_is_reported_in_one_line(tmp_path, monkeypatch):
     def no_room(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -242,7 +242,7 @@ from pathlib import Path
 root = Path(sys.argv[1])
 entries = tuple(Entry(path, index % 2) for index, path in enumerate(sorted(root.iterdir())))
 packing.pack(
-    Listing(root, entries, ("cat", "dog"), "pets"), sys.argv[2], side=16,
+    Listing(root, entries, ("cat", "dog"), "pets"), sys.argv[2], image_size=16,
     progress=lambda done, total: os.kill(os.getpid(), signal.SIGKILL) if done == 3 else None,
 )
 """
@@ -284,10 +284,10 @@ def test_real_odd_images(shared_data, tmp_path):
     if not folder.is_dir():
         pytest.skip(f"no bad_images in {shared_data}; set RESNET50_DATA to the folder with the real data")
     paths = sorted(folder.iterdir())
-    told = pack(listing_of(folder, paths), tmp_path / "out.h5", image_size=32, max_unreadable=0.9)
+    unreadable = pack(listing_of(folder, paths), tmp_path / "out.h5", image_size=32, max_unreadable=0.9)
     dataset = read_h5(tmp_path / "out.h5")["train"]
-    assert len(dataset) + len(told) == len(paths) == 35
-    assert {each.path for each in told} | set(dataset.paths) == {path.name for path in paths}
-    assert "truncated_jpeg.jpg" in {each.path for each in told}
-    assert all("\n" not in each.reason and str(folder) not in each.reason for each in told)
+    assert len(dataset) + len(unreadable) == len(paths) == 35
+    assert {each.path for each in unreadable} | set(dataset.paths) == {path.name for path in paths}
+    assert "truncated_jpeg.jpg" in {each.path for each in unreadable}
+    assert all("\n" not in each.reason and str(folder) not in each.reason for each in unreadable)
     assert Path(dataset.paths[0]).name in {path.name for path in paths}

@@ -21,7 +21,7 @@ def noise(n, seed=0, shape=(20, 24, 3)):
     return np.repeat(np.repeat(blocks, shape[0] // 4, axis=1), shape[1] // 4, axis=2).astype(np.uint8)
 
 
-def twin_of(image, rng, strength=3):
+def near_duplicate_of(image, rng, strength=3):
     return np.clip(image.astype(int) + rng.integers(-strength, strength + 1, image.shape), 0, 255).astype(np.uint8)
 
 
@@ -32,7 +32,7 @@ def test_cuts_every_class_to_the_exact_count_and_keeps_the_order():
     assert np.bincount(held_out.labels).tolist() == [5, 2, 11]
     assert np.bincount(rest.labels).tolist() == [45, 18, 99]
     for split in (rest, held_out):
-        places = [int(source.removeprefix("file ")) for source in split.paths]
+        places = [int(path.removeprefix("file ")) for path in split.paths]
         assert places == sorted(places)
         np.testing.assert_array_equal(split.images, labeled.images[places])
         np.testing.assert_array_equal(split.labels, labeled.labels[places])
@@ -48,22 +48,22 @@ def test_the_seed_alone_decides():
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_twins_stay_together(seed):
+def test_near_duplicates_stay_together(seed):
     rng = np.random.default_rng(seed)
     singles = noise(60, seed)
     families = noise(20, seed + 100)
-    images = np.concatenate([singles, *([twin_of(image, rng) for image in families] for _ in range(3))])
+    images = np.concatenate([singles, *([near_duplicate_of(image, rng) for image in families] for _ in range(3))])
     family = np.concatenate([np.arange(60), *[np.arange(60, 80)] * 3])
     order = rng.permutation(len(images))
     images, family = images[order], family[order]
     rest, held_out = train_validation_split(made(images, family % 3), 0.25, seed=seed)
-    sides = [{family[int(source.removeprefix("file "))] for source in split.paths} for split in (rest, held_out)]
+    sides = [{family[int(path.removeprefix("file "))] for path in split.paths} for split in (rest, held_out)]
     assert not sides[0] & sides[1]
     assert np.bincount(held_out.labels).tolist() == [10, 10, 10]
 
 
 @pytest.mark.parametrize("fraction", [0, 1, -0.1, 1.5, float("nan")])
-def test_refuses_a_share_that_is_none(fraction):
+def test_refuses_an_impossible_fraction(fraction):
     with raises(ValueError, "fraction", 0, 1, fraction):
         train_validation_split(made(noise(6), [0, 1] * 3), fraction, seed=0)
 
@@ -72,7 +72,7 @@ def test_refuses_a_share_that_is_none(fraction):
 def test_refuses_where_no_class_has_two(count):
     with raises(ValueError) as caught:
         train_validation_split(made(noise(count), range(count)), 0.5, seed=0)
-    # what must stay together, a reason with a number of its own, is not to blame
+    # groups and near-duplicates, a reason with a number of its own, are not the cause
     assert sorted(re.findall(r"\d+(?:\.\d+)?", str(caught.value))) == sorted(["0.5", str(count)])
 
 
@@ -85,11 +85,11 @@ def test_refuses_where_no_class_has_two(count):
         (noise(9), [0] * 4 + [1] * 5, ["p"] * 4 + ["q"] * 5, 0.4, 4),  # each is all of a class
     ],
 )
-def test_refuses_to_part_what_belongs_together(images, labels, groups, fraction, smallest):
+def test_refuses_to_separate_images_that_belong_together(images, labels, groups, fraction, smallest):
     with raises(ValueError) as caught:
         train_validation_split(made(images, labels, groups=groups), fraction, seed=0)
-    told = sorted(re.findall(r"\d+(?:\.\d+)?", str(caught.value)))
-    assert told == sorted(map(str, (fraction, len(images), smallest)))
+    numbers = sorted(re.findall(r"\d+(?:\.\d+)?", str(caught.value)))
+    assert numbers == sorted(map(str, (fraction, len(images), smallest)))
 
 
 @pytest.mark.parametrize(("fraction", "counts"), [(0.1, [1, 1, 0]), (0.5, [2, 1, 0]), (0.95, [3, 1, 0])])
@@ -111,21 +111,21 @@ def test_images_of_a_patient_stay_together(seed):
     assert np.abs(share - 0.25).max() < 0.1
 
 
-def test_what_has_no_group_is_not_one_group():
+def test_images_without_a_group_are_not_one_group():
     groups = ["", "a"] * 30
     rest, held_out = train_validation_split(made(noise(60), [0, 1] * 30, groups=groups), 0.2, seed=0)
     assert held_out.groups == ("",) * 6  # the one group that there is, is a whole class
     assert rest.groups.count("a") == 30
 
 
-def test_patients_that_share_a_twin_stay_together():
+def test_patients_that_share_a_near_duplicate_stay_together():
     images = noise(12)
-    images[6] = twin_of(images[0], np.random.default_rng(1))  # of another patient
+    images[6] = near_duplicate_of(images[0], np.random.default_rng(1))  # of another patient
     patients = [f"p{k // 2}" for k in range(12)]  # 0 and 1 are of p0, 6 and 7 of p3
     sides = []
     for seed in range(30):
         _, held_out = train_validation_split(made(images, [0, 1] * 6, groups=patients), 0.4, seed=seed)
-        there = {int(source.removeprefix("file ")) for source in held_out.paths}
+        there = {int(path.removeprefix("file ")) for path in held_out.paths}
         sides.append(len(there & {0, 1, 6, 7}))
     assert set(sides) == {0, 4}
 
@@ -141,7 +141,7 @@ def test_groups_too_large_for_the_exact_number_are_taken_where_they_bring_it_nea
 
 def test_ten_thousand_images_take_seconds():
     images = np.random.default_rng(0).integers(0, 256, (10000, 4, 4, 3), dtype=np.uint8)
-    images[8000:] = images[:2000]  # twins to be joined
+    images[8000:] = images[:2000]  # near-duplicates to be joined
     labeled = made(images, np.arange(10000) % 3, groups=[f"g{k // 4}" for k in range(10000)])
     started = time.process_time()
     train_validation_split(labeled, 0.1, seed=0)
@@ -159,7 +159,7 @@ def test_the_cut_of_signs_is_the_one_that_was_published_with(shared_data):
     assert digests == ["5fa40b0281e020b7", "aa497370a746baaf", "8481be9ac63bde7a"]
 
 
-def test_no_real_sign_has_a_twin_on_the_other_side(shared_data):
+def test_no_real_sign_has_a_near_duplicate_on_the_other_side(shared_data):
     if not (shared_data / "signs").is_dir():
         pytest.skip(f"no signs in {shared_data}; set RESNET50_DATA to the folder with the real data")
     train, _ = load_signs(shared_data / "signs")
@@ -177,6 +177,6 @@ def test_no_real_sign_has_a_twin_on_the_other_side(shared_data):
 
     alike = 0.99
     assert (closest(held_out, rest) > alike).sum() == 0
-    # the measure does see the twins that there are: a blind cut would have parted some
+    # the measure does detect near-duplicates: a blind cut would have separated some
     blind = np.random.default_rng(0).permutation(1080)
     assert (closest(train.select(blind[:108]), train.select(blind[108:])) > alike).sum() > 3

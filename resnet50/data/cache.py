@@ -1,0 +1,87 @@
+"""Decoded image files in the user's cache, one packed file for each content of a source."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from resnet50._io.fetch import Progress, cache_folder
+from resnet50._io.workers import in_order
+from resnet50.data.dataset import DatasetSplits
+from resnet50.data.hdf5 import read_h5, read_unreadable
+from resnet50.data.listing import Entry, Listing
+from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
+from resnet50.data.pack import check_unreadable, pack
+
+DECODING = 1
+"""Raised whenever `read_image` gives other pixels for the same file, so that older files in the cache are not used."""
+
+
+def read_decoded(
+    listing: Listing, *, image_size: int, options: ReadOptions = DEFAULT_OPTIONS, progress: Progress | None = None
+) -> DatasetSplits:
+    """Read image files from the cache; decode them into it first if they are not there.
+
+    The packed file is ``packed/<SHA-256>.h5`` in `cache_folder`, named by the contents, paths, labels, splits and
+    groups of all images and by the image size. A changed, added or removed image makes another file. Files may be
+    deleted at any time; their modification times show when each was last used.
+
+    Args:
+        listing: The images.
+        image_size: Height and width in pixels of the decoded images.
+        options: How they are read; only ``max_unreadable`` matters here.
+        progress: Called with the files decoded and their number; never if all are cached.
+
+    Raises:
+        OSError: If there is not enough room on the disk for the cache, or it cannot be written.
+        ValueError: If too many of the files cannot be read.
+    """
+    path = cache_folder() / "packed" / f"{_key(listing, image_size)}.h5"
+    try:
+        splits = read_packed(path)
+    except (FileNotFoundError, ValueError):  # ValueError: damaged
+        try:
+            pack(listing, path, image_size=image_size, max_unreadable=options.max_unreadable, progress=progress)
+        except PermissionError as error:
+            raise PermissionError(
+                f"{path.parent}: expected a folder for decoded images, got one that cannot be written; set "
+                "RESNET50_CACHE to one that can."
+            ) from error
+        splits = read_packed(path)
+    check_unreadable(splits.unreadable, listing, options.max_unreadable)
+    with suppress(OSError):  # a cache that others filled may be read-only
+        os.utime(path)
+    # the same images in another place may have another name
+    return replace(splits.map(lambda dataset: replace(dataset, name=listing.name)), root=listing.root)
+
+
+def read_packed(path: Path) -> DatasetSplits:
+    """Read all splits of a file in the schema of `resnet50.data.hdf5`, and which files were left out of it.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it does not follow the schema.
+    """
+    return DatasetSplits.of(read_h5(path), read_unreadable(path))
+
+
+def _key(listing: Listing, image_size: int) -> str:
+    """Hash everything that the packed images depend on."""
+    digest = hashlib.sha256(repr((DECODING, image_size, listing.class_names)).encode())
+    for entry, content in zip(listing.entries, in_order(_content, listing.entries), strict=True):
+        digest.update(repr((listing.name_of(entry), entry.label, entry.split, entry.group, content)).encode())
+    return digest.hexdigest()
+
+
+def _content(entry: Entry) -> str:
+    """Hash a file; the kind of error stands for a file that cannot be opened."""
+    try:
+        if not entry.path.is_file():  # reading a pipe would never end
+            return "no file"
+        with entry.path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
+        return type(error).__name__

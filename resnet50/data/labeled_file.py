@@ -1,0 +1,54 @@
+"""A file with its class, and how class and split names are spelled, whatever the source."""
+
+from __future__ import annotations
+
+import unicodedata
+from pathlib import Path
+from typing import NamedTuple
+
+SPLIT_NAMES = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation"), "validation"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+"""The split that each name in a source means, in lower case."""
+
+
+class LabeledFile(NamedTuple):
+    """One image of a source.
+
+    Attributes:
+        path: The file.
+        class_name: Name of its class.
+        split: ``"train"``, ``"validation"`` or ``"test"``; None if the source does not assign one.
+        group: What the image belongs to; "" for nothing.
+    """
+
+    path: Path
+    class_name: str
+    split: str | None = None
+    group: str = ""
+
+
+def class_name(text: str) -> str:
+    """Return one spelling for names that look alike: macOS stores accents as characters of their own."""
+    return unicodedata.normalize("NFC", text).strip()
+
+
+def split_name(text: str | None, *, where: object) -> str | None:
+    """Return the split that a name means; None for no name.
+
+    Raises:
+        ValueError: If the name is none of `SPLIT_NAMES`; ``where`` begins the message.
+    """
+    if not text:
+        return None
+    if text.lower() not in SPLIT_NAMES:
+        raise ValueError(f"{where}: expected one of {', '.join(SPLIT_NAMES)} as the split, got {text!r}.")
+    return SPLIT_NAMES[text.lower()]
+
+
+def printable(text: object) -> str:
+    """Return a printable form: a file's name may hold line breaks or bytes that are not text."""
+    shown = str(text)
+    return shown if shown.isprintable() else repr(shown)[1:-1]

@@ -1,0 +1,191 @@
+import os
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from factories import noise, raises, write_image
+from resnet50.data import cache as cache_module
+from resnet50.data.images import read_image
+from resnet50.data.listing import list_images
+from resnet50.data.loading import read_splits
+from resnet50.data.options import ReadOptions
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("RESNET50_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "packed"
+
+
+@pytest.fixture
+def never_packed(monkeypatch):
+    def refuse(*_, **__):
+        raise AssertionError("the images were decoded")
+
+    return lambda: monkeypatch.setattr(cache_module, "pack", refuse)
+
+
+def draw(path, seed):
+    return write_image(path, noise(30, 20, 3, seed=seed))
+
+
+def folder(root, *, splits=("",), each=3):
+    """Images of two classes, in folders of splits if there are any."""
+    for number, split in enumerate(splits):
+        for label, name in enumerate(("cat", "dog")):
+            for index in range(each):
+                draw(root / split / name / f"{index}.png", (number, label, index))
+    return root
+
+
+def test_a_folder_is_decoded_and_cached(tmp_path, cache):
+    root, seen = folder(tmp_path / "pets", splits=("train", "val", "test")), []
+    splits = read_splits(root, image_size=16, progress=lambda *steps: seen.append(steps))
+    assert list(splits.by_name) == ["train", "validation", "test"]
+    assert splits.unreadable == ()
+    assert seen[-1] == (18, 18)
+    for split, name in (("train", "train"), ("validation", "val"), ("test", "test")):
+        dataset = splits.by_name[split]
+        assert dataset.labels.tolist() == [0, 0, 0, 1, 1, 1]
+        assert (dataset.class_names, dataset.name) == (("cat", "dog"), "pets")
+        assert dataset.paths[4] == f"{name}/dog/1.png"
+        np.testing.assert_array_equal(dataset.images[4], read_image(root / dataset.paths[4], height=16, width=16))
+    (cached,) = cache.iterdir()
+    assert len(cached.stem) == 64
+    assert cached.suffix == ".h5"
+
+
+def test_the_second_time_nothing_is_decoded(tmp_path, cache, never_packed):
+    root = folder(tmp_path / "pets", splits=("train", "test"))
+    (root / "train" / "cat" / "1.png").write_bytes(b"broken")
+    first = read_splits(root, image_size=16)
+    assert [each.path for each in first.unreadable] == ["train/cat/1.png"]
+    (cached,) = cache.iterdir()
+    os.utime(cached, (1, 1))
+    never_packed()
+    shutil.copytree(root, tmp_path / "moved" / "animals")
+    (root / "train" / "cat" / "notes.txt").write_text("no image")
+    for place, name in ((root, "pets"), (tmp_path / "moved" / "animals", "animals"), (list_images(root), "pets")):
+        again = read_splits(place, image_size=16, progress=lambda *_: pytest.fail("nothing is decoded"))
+        assert again.unreadable == first.unreadable
+        for split, dataset in first.by_name.items():
+            assert again.by_name[split].fingerprint == dataset.fingerprint
+            assert again.by_name[split].paths == dataset.paths
+            assert again.by_name[split].name == name
+    assert cached.stat().st_mtime > 1e9  # it was used just now
+    assert list(cache.iterdir()) == [cached]
+
+
+def test_whatever_changes_makes_another_file(tmp_path, cache):
+    root = folder(tmp_path / "pets")
+
+    def count(**options):
+        read_splits(root, image_size=options.pop("image_size", 16), **options)
+        return len(list(cache.iterdir()))
+
+    assert count() == 1
+    assert count(image_size=8) == 2
+    draw(root / "cat" / "0.png", 99)
+    assert count() == 3
+    draw(root / "cat" / "3.png", 100)
+    assert count() == 4
+    (root / "cat" / "3.png").unlink()
+    assert count() == 4  # as it was before
+    (root / "cat" / "2.png").rename(root / "cat" / "4.png")
+    assert count() == 5
+    (root / "cat" / "4.png").write_bytes(b"broken")
+    assert count(options=ReadOptions(max_unreadable=0.5)) == 6
+    (root / "dog").rename(root / "wolf")
+    assert count(options=ReadOptions(max_unreadable=0.5)) == 7
+    rows = [f"{path.relative_to(root)},{path.parent.name}" for path in sorted(root.rglob("*.png"))]
+    for number, (header, ends) in enumerate(
+        [("", ("", "")), (",group", (",p1", ",p2")), (",split", (",train", ",train"))]
+    ):
+        lines = [f"path,label{header}"] + [f"{row}{ends[index % 2]}" for index, row in enumerate(rows)]
+        (root / "list.csv").write_text("\n".join(lines))
+        read_splits(root / "list.csv", image_size=16, options=ReadOptions(max_unreadable=0.5))
+        assert len(list(cache.iterdir())) == 7 + number  # the first is as the folder was
+
+
+@pytest.mark.parametrize("labels", [("b", "a", "a"), ("a", "c", "c")])
+def test_other_labels_for_the_same_files_make_another_file(tmp_path, cache, labels):
+    root = folder(tmp_path / "pets")
+    for number, names in enumerate((("a", "b", "b"), labels), 1):
+        rows = [f"{path},{name}" for path, name in zip(("cat/0.png", "cat/1.png", "dog/0.png"), names, strict=True)]
+        (root / "list.csv").write_text("\n".join(["path,label", *rows]))
+        dataset = read_splits(root / "list.csv", image_size=16).train
+        assert tuple(dataset.class_names[label] for label in dataset.labels) == names
+        assert len(list(cache.iterdir())) == number
+
+
+def test_another_decoding_makes_another_file(tmp_path, cache, monkeypatch):
+    root = folder(tmp_path / "pets")
+    read_splits(root, image_size=16)
+    monkeypatch.setattr(cache_module, "DECODING", -1)
+    read_splits(root, image_size=16)
+    assert len(list(cache.iterdir())) == 2
+
+
+def test_the_cache_does_not_permit_more_broken_files(tmp_path, never_packed):
+    root = folder(tmp_path / "pets")
+    (root / "cat" / "1.png").write_bytes(b"broken")
+    read_splits(root, image_size=16, options=ReadOptions(max_unreadable=0.5))
+    never_packed()
+    with raises(ValueError, root, 1, 6, 0.1):
+        read_splits(root, image_size=16)
+
+
+@pytest.mark.parametrize("damage", [b"", b"\x89HDF\r\n\x1a\n and no more"])
+def test_a_damaged_file_in_the_cache_is_made_again(tmp_path, cache, damage):
+    root = folder(tmp_path / "pets")
+    first = read_splits(root, image_size=16)
+    (cached,) = cache.iterdir()
+    whole = cached.read_bytes()
+    cached.write_bytes(damage)
+    assert read_splits(root, image_size=16).train.fingerprint == first.train.fingerprint
+    assert cached.read_bytes() == whole
+
+
+def test_a_cache_that_cannot_be_written_is_named(tmp_path, cache, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(cache_module, "pack", refuse)
+    with raises(PermissionError, cache, "RESNET50_CACHE"):
+        read_splits(folder(tmp_path / "pets"), image_size=16)
+
+
+def test_a_missing_file_that_appears_is_read(tmp_path, cache):
+    root = folder(tmp_path / "pets")
+    (root / "list.csv").write_text("path,label\ncat/0.png,a\ndog/0.png,b\nnone.png,b\n")
+    splits = read_splits(root / "list.csv", image_size=16, options=ReadOptions(max_unreadable=0.4))
+    assert [each.path for each in splits.unreadable] == ["none.png"]
+    assert splits.unreadable[0].reason
+    draw(root / "none.png", 5)
+    splits = read_splits(root / "list.csv", image_size=16)
+    assert (len(splits.train), splits.unreadable) == (3, ())
+    assert len(list(cache.iterdir())) == 2
+
+
+def test_two_processes_at_once_do_not_disturb_each_other(tmp_path, cache):
+    root = folder(tmp_path / "pets", each=40)
+    script = (
+        "import sys; from resnet50.data.loading import read_splits\n"
+        "print(read_splits(sys.argv[1], image_size=64).train.fingerprint)"
+    )
+    both = [subprocess.Popen([sys.executable, "-c", script, root], stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    printed = [process.communicate(timeout=300)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    assert printed[0] == printed[1] == read_splits(root, image_size=64).train.fingerprint + "\n"
+    assert [entry.suffix for entry in cache.iterdir()] == [".h5"]
+
+
+def test_a_cache_below_a_file_is_named(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("RESNET50_CACHE", str(tmp_path / "file"))
+    root = folder(tmp_path / "pets")
+    with raises(OSError, tmp_path / "file"):
+        read_splits(root, image_size=8)
