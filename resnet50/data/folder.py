@@ -114,7 +114,8 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
     """Compile a pattern that finds an image's class in its path.
 
     Raises:
-        ValueError: If it is not a regular expression, or has no group named ``class``.
+        ValueError: If it is not a regular expression, has no group named ``class``, or a named group that is not
+            ``class``, ``split`` or ``group``.
     """
     try:
         search = re.compile(pattern)
@@ -122,6 +123,9 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
         raise ValueError(f"expected a pattern that is a regular expression, got {pattern!r} ({error}).") from error
     if "class" not in search.groupindex:
         raise ValueError(f"expected a pattern with a group named class, such as '(?P<class>[^_]+)_', got {pattern!r}.")
+    unknown = sorted(set(search.groupindex) - {"class", "split", "group"})
+    if unknown:
+        raise ValueError(f"expected a pattern with groups named class, split or group, got {unknown[0]} in {pattern!r}.")
     return search
 
 

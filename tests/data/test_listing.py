@@ -387,6 +387,12 @@ def test_refuses_a_pattern_without_a_class(tmp_path, pattern):
     refusal(tmp_path, "pattern", "class", "'(?P<class>[^_]+)_'", repr(pattern), pattern=pattern)
 
 
+@pytest.mark.parametrize("name", ["part", "label", "Class"])
+def test_refuses_a_named_group_that_means_nothing(tmp_path, name):
+    pattern = rf"(?P<{name}>train)?(?P<class>\w)"
+    refusal(tmp_path, "class", "split", "group", f"got {name}", repr(pattern), pattern=pattern)
+
+
 @pytest.mark.parametrize("pattern", ["(", "(?P<class>", "a{99999999999}", "(?P<class>a)(?P<class>b)"])
 def test_refuses_an_invalid_pattern(tmp_path, pattern):
     tree(tmp_path, "a.jpg")
