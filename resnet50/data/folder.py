@@ -125,7 +125,7 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
         raise ValueError(f"expected a pattern with a group named class, such as '(?P<class>[^_]+)_', got {pattern!r}.")
     unknown = sorted(set(search.groupindex) - {"class", "split", "group"})
     if unknown:
-        raise ValueError(f"expected a pattern with groups named class, split or group, got {unknown[0]} in {pattern!r}.")
+        raise ValueError(f"expected a pattern with groups class, split and group, got {unknown[0]} in {pattern!r}.")
     return search
 
 
