@@ -55,7 +55,7 @@ def check(
             split as training does; or images in memory. A single `Dataset` is checked as a training split.
         image_size: Height and width in pixels at which images of a path or `DataSource` are compared. Files smaller
             than half of it are reported.
-        options: How a path is read.
+        options: How a path is read; a `DataSource` has options of its own.
         progress: Called with the steps that are done and their number; starts over after the images are read.
 
     Returns:
@@ -113,8 +113,9 @@ def find_issues(splits: DatasetSplits, *, refused: str = "", progress: Progress 
 def _check_options(source: str | os.PathLike[str] | DataSource | DatasetSplits, options: ReadOptions) -> None:
     """Refuse options that are wrong themselves, which is not the fault of the data."""
     if isinstance(source, DataSource | DatasetSplits):
-        raise ValueError(f"expected options only with a path, got them with a {type(source).__name__}.")
-    if options.pattern is not None:
+        if isinstance(source, DatasetSplits) or options != source.options:
+            raise ValueError(f"expected options only with a path, got them with a {type(source).__name__}.")
+    elif options.pattern is not None:
         compile_pattern(options.pattern)
         if Path(source).exists() and not Path(source).is_dir():
             raise ValueError(

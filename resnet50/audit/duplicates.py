@@ -125,7 +125,7 @@ def _conflict(images: AllImages, pairs: list[_Pair]) -> Iterator[Issue]:
     if pairs:
         once = list({frozenset(pair[:2]): pair for pair in reversed(pairs)}.values())[::-1]
         yield Issue(
-            kind="label-conflict",
+            kind="conflict",
             severity="error",
             summary=f"{share_of(len(pairs), len(images), 'images')} {have(pairs)} a near-duplicate of another class"
             f"{_identical(images, pairs)}.",
@@ -140,7 +140,7 @@ def _repeat(images: AllImages, pairs: list[_Pair], groups: np.ndarray) -> Iterat
         order = list(dict.fromkeys(int(groups[pair.number]) for pair in pairs))  # that of the nearest pair first
         shares = share_of(sum(len(members[group]) for group in order), len(images), "images")
         yield Issue(
-            kind="near-duplicates",
+            kind="duplicates",
             severity="note",
             summary=f"{shares} are near-duplicates of others of their class and part, in {len(order):,} "
             f"group{'s' * (len(order) > 1)}{_identical(images, pairs)}.",
@@ -167,7 +167,7 @@ def _mirrored(images: AllImages, pairs: list[_Pair]) -> Iterator[Issue]:
 def _one_color(images: AllImages, numbers: np.ndarray) -> Iterator[Issue]:
     if len(numbers):
         yield Issue(
-            kind="single-color",
+            kind="plain",
             severity="warning",
             summary=f"{share_of(len(numbers), len(images), 'images')} {are(numbers)} of a single color.",
             advice="There is nothing to learn from them: remove them.",

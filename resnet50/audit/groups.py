@@ -28,8 +28,7 @@ def shared_groups(images: AllImages) -> Iterator[Issue]:
                     severity="error",
                     summary=f"{share_of(len(shared), len(first[late]), f'groups of the {images.names[late]} split')} "
                     f"also {have(shared)} images in the {images.names[early]} split: {listed(shared)}.",
-                    advice="Keep all images of a group in one split; otherwise the score is too optimistic for new "
-                    "groups.",
+                    advice="Keep all images of a group in one split; otherwise the score is too high for new groups.",
                     examples=tuple(
                         tuple(
                             images.place(images.starts[split] + first[split][group], group) for split in (late, early)

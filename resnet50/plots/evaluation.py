@@ -89,8 +89,8 @@ def draw_balance(counts: Mapping[str, Sequence[int]], class_names: Sequence[str]
     """
     classes = len(class_names)
     if not counts or not classes or any(len(values) != classes for values in counts.values()):
-        lengths = ", ".join(f"{name} {len(values)}" for name, values in counts.items()) or "none"
-        raise ValueError(f"expected a count for each of {classes} classes, got {lengths}.")
+        numbers = ", ".join(f"{name} {len(values)}" for name, values in counts.items()) or "none"
+        raise ValueError(f"expected a count for each of {classes} classes, got {numbers}.")
     row = min(0.3, 12 / max(classes, CROWDED))
     size = min(theme.SMALL, 54 * row)
     names = [theme.shortened(str(name), 28) for name in class_names] if classes <= LEGIBLE else []
@@ -111,8 +111,9 @@ def draw_balance(counts: Mapping[str, Sequence[int]], class_names: Sequence[str]
         theme.write(axes, x, height - top + 0.16, _heading(split, values), ha="left", color=dark, weight="bold")
         lengths = np.asarray(values)[order] * scale
         axes.barh(rows, lengths, height=0.74 * row if names else row, left=x, color=color)
-        for y, length, value in zip(rows, lengths, values, strict=True) if names else ():
-            theme.write(axes, x + length + 0.06, y, f"{value:,}", size=size, ha="left", color=theme.MUTED)
+        if names:
+            for y, length, value in zip(rows, lengths, values, strict=True):
+                theme.write(axes, x + length + 0.06, y, f"{value:,}", size=size, ha="left", color=theme.MUTED)
     axes.set(xlim=(0, width), ylim=(0, height))
     return figure
 

@@ -11,7 +11,7 @@ import numpy as np
 from resnet50._io.text import plural
 from resnet50.audit.check import Audit
 from resnet50.audit.issue import SEVERITIES, Issue
-from resnet50.data.dataset import Dataset, DatasetSplits
+from resnet50.data.dataset import Dataset
 from resnet50.data.options import DEFAULT_OPTIONS
 from resnet50.reports.pages import image_uri, render
 
@@ -33,7 +33,7 @@ def audit_page(audit: Audit) -> str:
         "audit.html.j2",
         audit=audit,
         summary=summarize(audit.issues),
-        contents=contents(audit.splits),
+        contents=contents(splits),
         severities={severity: counts[severity] for severity in SEVERITIES},
         issues=[
             _shown(issue, splits) for severity in SEVERITIES for issue in audit.issues if issue.severity == severity
@@ -51,14 +51,18 @@ def summarize(issues: Sequence[Issue]) -> str:
     return ", ".join(plural(counts[name], name) for name in SEVERITIES if counts[name]) or "no issues found"
 
 
-def contents(splits: DatasetSplits) -> str:
-    """Return a line with the images, classes and image size of each split; "" without any split."""
-    if not splits.by_name:
+def contents(splits: Mapping[str, Dataset]) -> str:
+    """Return a line with the number of images in each split, the classes and the image size; "" without any split."""
+    if not splits:
         return ""
-    first = next(iter(splits.by_name.values()))
-    counts = ", ".join(f"{len(dataset):,} {split}" for split, dataset in splits.by_name.items())
+    first = next(iter(splits.values()))
+    counts = ", ".join(f"{len(dataset):,} {split}" for split, dataset in splits.items())
     height, width = first.images.shape[1:3]
-    cut = "" if splits.test else f" There is no test split; training cuts off {DEFAULT_OPTIONS.test_split:.0%} for it."
+    cut = (
+        ""
+        if "test" in splits
+        else f" There is no test split; training cuts off {DEFAULT_OPTIONS.test_split:.0%} for it."
+    )
     classes = plural(len(first.class_names), "class")
     return f"{counts} images of {classes}, compared at {height} x {width} pixels.{cut}"
 

@@ -14,8 +14,7 @@ from typing import Any
 import keras
 
 from resnet50._io.files import write_text
-from resnet50.audit.check import find_issues
-from resnet50.audit.issue import Issue
+from resnet50.audit.check import Issue, check
 from resnet50.audit.training_images import write_training_images
 from resnet50.conventions import Conventions
 from resnet50.data.batches import Batches
@@ -126,7 +125,7 @@ def train(
     folder.create(recipe, environment)
     if splits.unreadable:
         write_unreadable(folder.unreadable, splits.unreadable)
-    issues = find_issues(splits)
+    issues = check(splits.by_name, splits.unreadable)
     begun = _Begun(folder, recipe, environment["precision"], splits, learning, held_out, model, transfer, issues)
     return _run(begun, callbacks, progress)
 
@@ -190,7 +189,7 @@ def resume(
                 "differs); put the same file there, or begin a new run."
             )
         transfer = load_weights(model, weights)
-    issues = find_issues(splits)
+    issues = check(splits.by_name, splits.unreadable)
     begun = _Begun(folder, recipe, environment["precision"], splits, learning, held_out, model, transfer, issues)
     return _run(begun, callbacks, progress)
 
@@ -279,7 +278,7 @@ def _run(
     trained = Classifier.load(folder.best) if recipe.restore_best else classifier({})
     trained.save(folder.model)  # whatever becomes of its report
     report = write_report(
-        folder.path, trained, test, train=begun.learning, validation=begun.held_out, issues=begun.issues
+        folder.path, trained, test, training=begun.learning, validation=begun.held_out, issues=begun.issues
     )
     trained = replace(trained, metrics={"accuracy": report.accuracy, "loss": report.loss})
     trained.save(folder.model)

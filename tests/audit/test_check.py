@@ -200,6 +200,8 @@ def test_a_data_source_is_split_as_in_training_and_lists_unreadable_files(folder
     assert only(audit.issues, "unreadable").severity == "error"
     with raises(ValueError, "DataSource"):
         check(source, options=ReadOptions(max_unreadable=0.5))
+    lenient = DataSource("folder", str(folder), ReadOptions(max_unreadable=0.5))
+    assert only(check(lenient, options=lenient.options).issues, "unreadable").severity == "warning"
     strange = check(DataSource("cats-dogs", str(folder)))
     assert (strange.name, [issue.kind for issue in strange.issues]) == ("pets", ["unusable"])
 

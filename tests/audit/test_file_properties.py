@@ -120,7 +120,10 @@ def test_a_format_or_mode_that_predicts_a_class():
     formats = ["PNG"] * 12 + ["JPEG"] * 30
     (spurious,) = find([0] * 12 + [1] * 30, [header(file_format=file_format) for file_format in formats])
     assert holds(spurious.summary, 2, 3, "ants", "PNG", "bees", "JPEG")
-    assert [(places[0].class_name, places[0].remark) for places in spurious.examples] == [("ants", "PNG"), ("bees", "JPEG")]
+    assert [(places[0].class_name, places[0].remark) for places in spurious.examples] == [
+        ("ants", "PNG"),
+        ("bees", "JPEG"),
+    ]
     modes = ["L"] * 12 + ["RGB"] * 30
     kinds = [issue.kind for issue in find([0] * 12 + [1, 2] * 15, [header(mode=mode) for mode in modes])]
     assert kinds == ["spurious-property", "mixed-modes"]
@@ -132,6 +135,8 @@ def test_a_property_predicts_nothing_if_hardly_any_image_is_of_another_class():
     formats = ["JPEG"] * 30 + ["PNG"] * 9
     assert find([0] * 30 + [1] + [2] * 8, [header(file_format=file_format) for file_format in formats]) == []
     assert find([0] * 30, [header() for _ in range(30)]) == []  # the one class that there is
-    (spurious,) = find([0] * 30 + [1] * 5 + [2] * 5, [header(file_format=file_format) for file_format in [*formats, "PNG"]])
+    (spurious,) = find(
+        [0] * 30 + [1] * 5 + [2] * 5, [header(file_format=file_format) for file_format in [*formats, "PNG"]]
+    )
     assert holds(spurious.summary, 1, 3, "ants", "JPEG")
     assert not holds(spurious.summary, "PNG")

@@ -30,7 +30,9 @@ def page(folder: Path) -> str:
     """Render a report with every section, from literal probabilities."""
     classes = ("cats", "dogs", "<cows>", "owls")
     predicted = [0, 0, 0, 0, 1, 1, 1, 0, 2, 2, 1, 0]
-    test = dataset([0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2], classes, name="Farm", paths=[f"test/{k}.jpg" for k in range(12)])
+    test = dataset(
+        [0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2], classes, name="Farm", paths=[f"test/{k}.jpg" for k in range(12)]
+    )
     probabilities = np.full((12, 4), 0.05)
     probabilities[np.arange(12), predicted] = 0.85
     issues = (
