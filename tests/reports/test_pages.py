@@ -6,6 +6,7 @@ import base64
 import io
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -92,6 +93,19 @@ def test_a_page_has_a_language_and_an_encoding(hostile_page):
     assert page.all("html") == [{"lang": "en"}]
     assert {"charset": "utf-8"} in page.all("meta")
     assert len(page.all("body")) == len(page.all("h1")) == 1
+
+
+def test_the_page_of_a_report_is_nested_properly_and_names_its_sections():
+    text = (Path(__file__).parent / "snapshot" / "report.html").read_text(encoding="utf-8")
+    Reader(text)
+    assert re.findall("<h2>(.*?)</h2>", text) == [
+        "Data issues",
+        "Per-class precision, recall and F1",
+        "Class balance",
+        "Confusion matrix",
+        "Calibration (reliability diagram)",
+        "Worst mistakes",
+    ]
 
 
 def test_a_missing_variable_is_an_error():
