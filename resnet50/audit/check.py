@@ -1,180 +1,181 @@
-"""The audit: what is wrong with images and labels, before a network learns it."""
+"""The audit: find what is wrong with images and labels before a network learns from them."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
-
-import numpy as np
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from resnet50._io.fetch import Progress
-from resnet50._io.text import have, listed, plural, share_of
+from resnet50._io.text import plural
+from resnet50.audit.class_counts import count_issues
 from resnet50.audit.duplicates import duplicates
-from resnet50.audit.file_properties import odd_files
+from resnet50.audit.file_properties import odd_files, read_headers
+from resnet50.audit.groups import shared_groups
 from resnet50.audit.issue import EXAMPLES, SEVERITIES, AllImages, Issue, Place
 from resnet50.data.dataset import Dataset, DatasetSplits, Unreadable
-from resnet50.data.images import Header
+from resnet50.data.folder import compile_pattern
+from resnet50.data.loading import read_splits
+from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
+from resnet50.datasets.source import DataSource
 
-FEW = 10
-"""Training images under which a class is called tiny."""
 
-IMBALANCE = 5
-"""Times the smallest class that the largest has, from which classes count as imbalanced."""
+@dataclass(frozen=True, eq=False)
+class Audit:
+    """What was found in a dataset.
 
-_KEPT = 0.2  # share of the images that `load_dataset` cuts off for the test
-_UNSURE = {"warning": 0.1, "note": 0.05}  # half of the 95 % interval around an accuracy of 90 %, above which it is told
+    Attributes:
+        name: Name of the dataset.
+        splits: The images that were audited; without any split if the source cannot be used.
+        issues: What is wrong with them, the worst first.
+    """
+
+    name: str
+    splits: DatasetSplits
+    issues: tuple[Issue, ...]
+
+    @property
+    def has_errors(self) -> bool:
+        """Whether scores on these data would be wrong, or training would refuse them."""
+        return any(issue.severity == "error" for issue in self.issues)
 
 
 def check(
-    splits: Mapping[str, Dataset],
-    unreadable: Sequence[Unreadable] = (),
+    source: str | os.PathLike[str] | DataSource | Dataset | DatasetSplits,
     *,
-    headers: Mapping[str, Sequence[Header | None]] | None = None,
-    refused: str = "",
+    image_size: int = 96,
+    options: ReadOptions = DEFAULT_OPTIONS,
     progress: Progress | None = None,
-) -> tuple[Issue, ...]:
-    """Look for what is wrong with a data set.
+) -> Audit:
+    """Find what is wrong with a dataset: near-duplicates, leakage, label conflicts, small classes, odd files.
 
     Args:
-        splits: Its parts, such as ``"training"`` and ``"test"``, all of the same classes and size; images may be memory
-            maps of files larger than memory.
-        unreadable: Files that were left out.
-        headers: What the images' files say of themselves, from `read_headers`; None leaves out what needs them.
-        refused: What training says of the files that were left out, one line, where they are too many for it.
-        progress: Called as the search for duplicates goes on, with the steps that are done and their number.
+        source: A folder, CSV file or h5 file (`resnet50.data.loading.read_splits`); a `DataSource`, which is read and
+            split as training does; or images in memory. A single `Dataset` is checked as a training split.
+        image_size: Height and width in pixels at which images of a path or `DataSource` are compared. Files smaller
+            than half of it are reported.
+        options: How a path is read; a `DataSource` has options of its own.
+        progress: Called with the steps that are done and their number; starts over after the images are read.
 
     Returns:
-        What was found, the worst first; nothing for data without fault.
+        The audit. A source that training would refuse, such as one with too many unreadable files, is an issue of
+        severity ``"error"``.
+
+    Raises:
+        FileNotFoundError: If nothing is there.
+        ValueError: If ``image_size`` is not positive, the options do not fit the source, or there are no images.
+    """
+    if image_size < 1:
+        raise ValueError(f"expected image_size of at least 1 pixel, got {image_size!r}.")
+    if isinstance(source, Dataset):
+        source = DatasetSplits(train=source)
+    if options != DEFAULT_OPTIONS:
+        _check_options(source, options)
+    if isinstance(source, DatasetSplits):
+        return Audit(_name(source), source, find_issues(source, progress=progress))
+    try:
+        splits, refused = _read(source, image_size, options, progress)
+    except ValueError as error:  # training would refuse it as well, for instance labels that name no class
+        issue = Issue("unusable", "error", str(error), "Fix this first; training refuses the source too.")
+        return Audit(_name_of(source), DatasetSplits(), (issue,))
+    return Audit(_name(splits), splits, find_issues(splits, refused=refused, progress=progress))
+
+
+def find_issues(splits: DatasetSplits, *, refused: str = "", progress: Progress | None = None) -> tuple[Issue, ...]:
+    """Find what is wrong with images that are loaded.
+
+    Args:
+        splits: The splits, all of the same classes and size; images may be memory maps of files larger than memory.
+            Properties of the files are included if ``splits.root`` is set.
+        refused: Why training refuses the source, one line, if it has too many unreadable files; else empty.
+        progress: Called with the steps that are done and their number.
+
+    Returns:
+        The issues, the worst first.
 
     Raises:
         ValueError: If there are no images, or the splits do not have the same classes.
     """
-    images = AllImages(splits)
-    found = [
-        *_unreadable(unreadable, len(images), refused),
-        *duplicates(images, DatasetSplits.of(splits), progress=progress),
-        *_shared_groups(images),
-        *_classes(images),
-        *_uncertain(images),
-        *_uncut(images),
-        *odd_files(images, headers or {}),
+    images = AllImages(splits.by_name)
+    first, second = _in_two_stages(progress, len(images) if splits.root else 0, 3 * len(images))
+    headers = read_headers(splits, progress=first)
+    issues = [
+        *_unreadable(splits.unreadable, len(images), refused),
+        *duplicates(images, splits, progress=second),
+        *shared_groups(images),
+        *count_issues(images),
+        *odd_files(images, headers),
     ]
-    return tuple(sorted(found, key=lambda issue: SEVERITIES.index(issue.severity)))
+    return tuple(sorted(issues, key=lambda issue: SEVERITIES.index(issue.severity)))
 
 
-def _unreadable(unreadable: Sequence[Unreadable], read: int, refused: str) -> Iterator[Issue]:
+def _check_options(source: str | os.PathLike[str] | DataSource | DatasetSplits, options: ReadOptions) -> None:
+    """Refuse options that are wrong themselves, which is not the fault of the data."""
+    if isinstance(source, DataSource | DatasetSplits):
+        if isinstance(source, DatasetSplits) or options != source.options:
+            raise ValueError(f"expected options only with a path, got them with a {type(source).__name__}.")
+    elif options.pattern is not None:
+        compile_pattern(options.pattern)
+        if Path(source).exists() and not Path(source).is_dir():
+            raise ValueError(
+                f"{source}: expected a folder to search with a pattern, got a file; leave out the pattern."
+            )
+
+
+def _read(
+    source: str | os.PathLike[str] | DataSource, image_size: int, options: ReadOptions, progress: Progress | None
+) -> tuple[DatasetSplits, str]:
+    """Read a source however many files are unreadable; return the splits, and why training refuses them or ""."""
+    if not isinstance(source, DataSource):
+        path = source
+        return _read_leniently(
+            lambda how: read_splits(path, image_size=image_size, options=how, progress=progress), options
+        )
+    named = source
+    if named.task == "folder":  # the only one that takes options
+        return _read_leniently(
+            lambda how: replace(named, options=how).load(image_size, progress=progress), named.options
+        )
+    return named.load(image_size, progress=progress), ""
+
+
+def _read_leniently(read: Callable[[ReadOptions], DatasetSplits], options: ReadOptions) -> tuple[DatasetSplits, str]:
+    splits = read(replace(options, max_unreadable=1.0))
+    if splits.unreadable:
+        try:
+            read(options)  # now from the cache
+        except ValueError as error:
+            return splits, str(error)
+    return splits, ""
+
+
+def _name(splits: DatasetSplits) -> str:
+    return next((dataset.name for dataset in splits.by_name.values()), "")
+
+
+def _name_of(source: str | os.PathLike[str] | DataSource) -> str:
+    if isinstance(source, DataSource):
+        return Path(source.path).resolve().name if source.path else source.task
+    return Path(source).resolve().name
+
+
+def _unreadable(unreadable: tuple[Unreadable, ...], read: int, refused: str) -> Iterator[Issue]:
     if unreadable:
         yield Issue(
             kind="unreadable",
             severity="error" if refused else "warning",
             summary=refused or f"{len(unreadable):,} of {plural(len(unreadable) + read, 'file')} cannot be read.",
-            advice="Training refuses them, but with a higher --max-unreadable."
+            advice="Repair or remove the files, or train with a higher --max-unreadable."
             if refused
-            else "They are left out of everything; mend or remove them.",
+            else "Repair or remove the files; training leaves them out.",
             examples=tuple((Place(path=file.path, remark=file.reason),) for file in unreadable[:EXAMPLES]),
         )
 
 
-def _shared_groups(images: AllImages) -> Iterator[Issue]:
-    """Find patients, specimens and the like that have images in two parts."""
-    first = [_first_of_group(dataset) for dataset in images.splits.values()]
-    for late in range(len(first)):
-        for early in range(late):
-            shared = [group for group in first[late] if group in first[early]]
-            if shared:
-                yield Issue(
-                    kind="group",
-                    severity="error",
-                    summary=f"{share_of(len(shared), len(first[late]), f'groups of the {images.names[late]} part')} "
-                    f"{have(shared)} images in the {images.names[early]} part too: {listed(shared)}.",
-                    advice="A score on them says little of new groups: keep all images of a group in one part.",
-                    examples=tuple(
-                        tuple(
-                            images.place(images.starts[split] + first[split][group], group) for split in (late, early)
-                        )
-                        for group in shared[:EXAMPLES]
-                    ),
-                )
-
-
-def _first_of_group(dataset: Dataset) -> dict[str, int]:
-    """Return the index of the first image of each group."""
-    groups = dict(zip(reversed(dataset.groups), range(len(dataset) - 1, -1, -1), strict=False))
-    groups.pop("", None)
-    return dict(reversed(groups.items()))
-
-
-def _classes(images: AllImages) -> Iterator[Issue]:
-    """Count the classes in each part."""
-    names = images.class_names
-    for split, dataset in images.splits.items():
-        counts = np.bincount(dataset.labels, minlength=len(names))
-        if missing := [names[label] for label in np.flatnonzero(counts == 0)]:
-            yield Issue(
-                kind="missing",
-                severity="error" if split == "train" else "warning",
-                summary=f"{len(missing):,} of {len(names):,} classes {have(missing)} no {split} images: "
-                f"{listed(missing)}.",
-                advice="Add some, or remove the class."
-                if split == "train"
-                else "How well they are recognized cannot be told.",
-            )
-        if split != "train":
-            continue
-        if tiny := [f"{names[label]} ({counts[label]})" for label in np.flatnonzero((counts > 0) & (counts < FEW))]:
-            yield Issue(
-                kind="tiny",
-                severity="warning",
-                summary=f"{len(tiny):,} of {len(names):,} classes {have(tiny)} fewer than {FEW} training images: "
-                f"{listed(tiny)}.",
-                advice="That is hardly enough to learn a class from: add images, or join classes.",
-            )
-        if not counts.any():
-            continue
-        largest, smallest = counts.argmax(), np.where(counts > 0, counts, counts.max() + 1).argmin()
-        if counts[largest] >= IMBALANCE * counts[smallest]:
-            yield Issue(
-                kind="imbalance",
-                severity="warning",
-                summary=f"The largest class, {names[largest]} ({counts[largest]:,}), has "
-                f"{counts[largest] / counts[smallest]:.1f} times the training images of the smallest, "
-                f"{names[smallest]} ({counts[smallest]:,}).",
-                advice="Train with --balance-classes, and look at the recall of each class rather than the accuracy.",
-            )
-
-
-def _uncut(images: AllImages) -> Iterator[Issue]:
-    """Tell of classes that look larger than what training will have of them, once its test part is cut off."""
-    if "train" not in images.splits or "test" in images.splits:
-        return
-    names = images.class_names
-    counts = np.bincount(images.splits["train"].labels, minlength=len(names))
-    single = [names[label] for label in np.flatnonzero(counts == 1)]
-    left = counts - np.round(_KEPT * counts)
-    less = [f"{names[label]} ({counts[label]})" for label in np.flatnonzero((counts >= FEW) & (left < FEW))]
-    told = [f"has no image of {listed(single)}"] if single else []
-    told += [f"leaves fewer than {FEW} to learn from of {listed(less)}"] if less else []
-    if told:
-        yield Issue(
-            kind="uncut",
-            severity="note",
-            summary=f"There is no test part; the fifth that training keeps for it {', and '.join(told)}.",
-            advice="Add images of these classes, or a test part of your own.",
-        )
-
-
-def _uncertain(images: AllImages) -> Iterator[Issue]:
-    if "test" not in images.splits or not len(images.splits["test"]):
-        return
-    count = len(images.splits["test"])
-    half = 1.96 * math.sqrt(0.9 * 0.1 / count)
-    for severity, most in _UNSURE.items():
-        if half > most:
-            yield Issue(
-                kind="uncertain",
-                severity=severity,
-                summary=f"{plural(count, 'test image')} {'tells' if count == 1 else 'tell'} an accuracy of 90% to "
-                f"within about {100 * half:.0f} points.",
-                advice="A smaller difference between two classifiers is chance; more test images tell more.",
-            )
-            return
+def _in_two_stages(progress: Progress | None, first: int, second: int) -> tuple[Progress | None, Progress | None]:
+    """Return the progress of each of two stages with this many steps, both reported out of the sum."""
+    if progress is None:
+        return None, None
+    total = first + second
+    return (lambda done, _: progress(done, total)), (lambda done, _: progress(first + done, total))

@@ -127,7 +127,7 @@ def _conflict(images: AllImages, pairs: list[_Pair]) -> Iterator[Issue]:
     if pairs:
         once = list({frozenset(pair[:2]): pair for pair in reversed(pairs)}.values())[::-1]
         yield Issue(
-            kind="conflict",
+            kind="label-conflict",
             severity="error",
             summary=f"{share_of(len(pairs), len(images), 'images')} {have(pairs)} a near-duplicate of another class"
             f"{_identical(images, pairs)}.",
@@ -142,7 +142,7 @@ def _repeat(images: AllImages, pairs: list[_Pair], groups: np.ndarray) -> Iterat
         order = list(dict.fromkeys(int(groups[pair.number]) for pair in pairs))  # that of the nearest pair first
         shares = share_of(sum(len(members[group]) for group in order), len(images), "images")
         yield Issue(
-            kind="duplicates",
+            kind="near-duplicates",
             severity="note",
             summary=f"{shares} are near-duplicates of others of their class and split, in "
             f"{plural(len(order), 'group')}{_identical(images, pairs)}.",
@@ -169,7 +169,7 @@ def _mirrored(images: AllImages, pairs: list[_Pair]) -> Iterator[Issue]:
 def _single_color(images: AllImages, numbers: np.ndarray) -> Iterator[Issue]:
     if len(numbers):
         yield Issue(
-            kind="plain",
+            kind="single-color",
             severity="warning",
             summary=f"{share_of(len(numbers), len(images), 'images')} {are(numbers)} of a single color.",
             advice="A network cannot learn from them: remove them.",

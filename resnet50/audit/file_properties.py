@@ -1,32 +1,31 @@
-"""The audit's look at what the files of images say of themselves: sizes and forms."""
+"""Issues of the image files themselves: size, aspect ratio, color mode, EXIF orientation, and what predicts a class."""
 
 from __future__ import annotations
 
-import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from resnet50._io.fetch import Progress
 from resnet50._io.text import are, listed, share_of
 from resnet50._io.workers import in_order
 from resnet50.audit.issue import AllImages, Issue, Place
-from resnet50.data.dataset import Dataset
+from resnet50.data.dataset import DatasetSplits
 from resnet50.data.images import Header, read_header
 
-LOST = 0.35
-"""Share of an image that cutting its middle to a square takes off, above which it is told; of 3:2 that is a third."""
+CROPPED = 0.35
+"""Share of an image that a centered square crop removes, above which it is reported; a 3:2 image loses a third."""
 
 SPURIOUS = 0.9
-"""Share of a class's files that have a form in common, and of the files of that form that are of the class, from which
-the form tells the class."""
+"""A property predicts a class if at least this share of the class's files have it, and at least this share of the files
+that have it are of the class."""
 
-_LEAST = 10  # files of a form that can tell a class, and of the other classes that it is told from
-_SHOWN = 4  # images that are named of such a class
-_FORMS = {
+_LEAST = 10  # files of a class with a property, and files of other classes, that a spurious property needs
+_SHOWN = 4  # examples of each class with a spurious property
+_MODES = {
     "1": "black and white",
     "CMYK": "CMYK",
-    "I;16": "gray of 16 bits",
+    "I;16": "16-bit gray",
     "L": "gray",
     "LA": "gray with transparency",
     "P": "palette",
@@ -34,25 +33,27 @@ _FORMS = {
     "RGBA": "RGB with transparency",
 }
 
+_Known = list[tuple[int, Header]]  # numbers of the images that are files, with their headers
 
-def read_headers(
-    splits: Mapping[str, Dataset], root: str | os.PathLike[str], *, progress: Progress | None = None
-) -> dict[str, list[Header | None]]:
-    """Read what the files of images say of themselves.
+
+def read_headers(splits: DatasetSplits, *, progress: Progress | None = None) -> dict[str, list[Header | None]]:
+    """Read the headers of image files.
 
     Args:
-        splits: The parts.
-        root: Folder that their sources start from.
-        progress: Called with the files that were read and their number.
+        splits: The splits; ``splits.root`` is the folder that their paths start from.
+        progress: Called with the files that are read and their number.
 
     Returns:
-        For each part a header for each image, None where its source is no file, such as a place in an h5 file.
+        For each split a header for each image, None where its path is no file, such as a place in an h5 file; empty
+        without a root.
     """
-    root, done, total = Path(root), 0, sum(len(dataset) for dataset in splits.values())
+    if splits.root is None:
+        return {}
+    root, done, total = splits.root, 0, sum(len(dataset) for dataset in splits.by_name.values())
     headers: dict[str, list[Header | None]] = {}
-    for split, dataset in splits.items():
+    for split, dataset in splits.by_name.items():
         headers[split] = []
-        for header in in_order(lambda source: _header(root / source), dataset.paths):
+        for header in in_order(lambda path: _header(root / path), dataset.paths):
             headers[split].append(header)
             done += 1
             if progress is not None:
@@ -68,14 +69,14 @@ def _header(path: Path) -> Header | None:
 
 
 def odd_files(images: AllImages, headers: Mapping[str, Sequence[Header | None]]) -> Iterator[Issue]:
-    """Find files that are small, long, of a mixed form or turned, and forms that tell the class.
+    """Find files that are small, long, of mixed color modes or rotated, and properties that predict the class.
 
     Args:
         images: All images.
-        headers: For each part a header for each image, None where there is no file.
+        headers: For each split a header for each image, None where there is no file.
 
     Yields:
-        What was found.
+        The issues.
     """
     known = [
         (number, header)
@@ -83,77 +84,102 @@ def odd_files(images: AllImages, headers: Mapping[str, Sequence[Header | None]])
         for number, header in enumerate(headers.get(split, ()), start)
         if header is not None
     ]
-    if not known:
-        return
+    if known:
+        yield from _low_resolution(images, known)
+        yield from _odd_aspect_ratios(images, known)
+        yield from _spurious_properties(images, known)
+        yield from _mixed_modes(images, known)
+        yield from _exif_orientations(images, known)
+
+
+def _low_resolution(images: AllImages, known: _Known) -> Iterator[Issue]:
     image_size = min(next(iter(images.splits.values())).images.shape[1:3])
-    if small := [each for each in known if _short(each[1]) < image_size / 2]:
-        small.sort(key=lambda each: _short(each[1]))
+    small = sorted((each for each in known if _short(each[1]) < image_size / 2), key=lambda each: _short(each[1]))
+    if small:
         yield Issue(
-            kind="small",
+            kind="low-resolution",
             severity="note",
-            summary=f"{share_of(len(small), len(known), 'files')} {are(small)} smaller than half of {image_size} pixels.",
-            advice="Enlarging adds nothing: leave them out, or train at a smaller size.",
+            summary=f"{share_of(len(small), len(known), 'files')} {are(small)} smaller than half of {image_size} "
+            "pixels.",
+            advice="Remove them, or train at a smaller image size; enlarging adds no detail.",
             examples=images.each([(number, _size(header)) for number, header in small]),
         )
-    if long := [each for each in known if _lost(each[1]) > LOST]:
-        long.sort(key=lambda each: -_lost(each[1]))
+
+
+def _odd_aspect_ratios(images: AllImages, known: _Known) -> Iterator[Issue]:
+    long = sorted((each for each in known if _cropped(each[1]) > CROPPED), key=lambda each: -_cropped(each[1]))
+    if long:
+        loses = "loses" if len(long) == 1 else "lose"
         yield Issue(
-            kind="long",
+            kind="odd-aspect-ratio",
             severity="note",
-            summary=f"{share_of(len(long), len(known), 'files')} {are(long)} so long that cutting the middle to a square "
-            f"loses more than {LOST:.0%}.",
-            advice="Make sure that the middle shows what matters, or cut them yourself.",
+            summary=f"{share_of(len(long), len(known), 'files')} {loses} more than {CROPPED:.0%} of the area when "
+            "cropped to a centered square.",
+            advice="Check that the center shows the object, or crop the images yourself.",
             examples=images.each([(number, _size(header)) for number, header in long]),
         )
-    yield from _spurious_properties(images, known)
-    (usual, _), *others = Counter(_form(header) for _, header in known).most_common()
+
+
+def _mixed_modes(images: AllImages, known: _Known) -> Iterator[Issue]:
+    (usual, _), *others = Counter(_mode(header) for _, header in known).most_common()
     if others:
-        odd = [(number, _form(header)) for number, header in known if _form(header) != usual]
+        odd = [(number, _mode(header)) for number, header in known if _mode(header) != usual]
         yield Issue(
-            kind="modes",
+            kind="mixed-modes",
             severity="note",
-            summary=f"{share_of(len(odd), len(known), 'files')} {are(odd)} of another form than the others, which are "
-            f"{usual}: {', '.join(f'{count:,} {form}' for form, count in others)}.",
-            advice="All become RGB. Make sure that the form does not tell the class.",
+            summary=f"{share_of(len(odd), len(known), 'files')} {are(odd)} not {usual}, as the others are: "
+            f"{', '.join(f'{count:,} {mode}' for mode, count in others)}.",
+            advice="All files are converted to RGB. Check that the color mode does not predict the class.",
             examples=images.each(odd),
         )
-    if turned := [(number, "") for number, header in known if header.oriented]:
+
+
+def _exif_orientations(images: AllImages, known: _Known) -> Iterator[Issue]:
+    if oriented := [(number, "") for number, header in known if header.oriented]:
         yield Issue(
-            kind="turned",
+            kind="exif-orientation",
             severity="note",
-            summary=f"{share_of(len(turned), len(known), 'files')} {are(turned)} stored turned or mirrored, as their EXIF "
-            "says.",
-            advice="They are shown upright here; a program that passes over the EXIF shows them otherwise.",
-            examples=images.each(turned),
+            summary=f"{share_of(len(oriented), len(known), 'files')} {are(oriented)} stored rotated or mirrored, with "
+            "the orientation in EXIF.",
+            advice="They are turned upright here; a program that ignores EXIF shows them differently.",
+            examples=images.each(oriented),
         )
 
 
-def _spurious_properties(images: AllImages, known: list[tuple[int, Header]]) -> Iterator[Issue]:
-    """Find classes whose files have a form that hardly any others have; a network may learn that form alone."""
-    labels = [int(images.labels[number]) for number, _ in known]
-    of_class = Counter(labels)
-    others = {label: len(known) - count for label, count in of_class.items()}
-    told: dict[int, str] = {}
+def _spurious_properties(images: AllImages, known: _Known) -> Iterator[Issue]:
+    """Find classes whose files share a property that hardly any others have, which a network may learn instead."""
+    values: dict[int, str] = {}
     examples: dict[int, tuple[Place, ...]] = {}
-    for form in (_sides, _form, lambda header: header.format):
-        forms = [form(header) for _, header in known]
-        of_form = Counter(forms)
-        for (label, value), count in Counter(zip(labels, forms, strict=True)).items():
-            common = max(_LEAST, SPURIOUS * of_class[label], SPURIOUS * of_form[value])
-            if count >= common and others[label] >= _LEAST and label not in told:
-                alike = [number for (number, _), each in zip(known, forms, strict=True) if each == value]
-                told[label] = f"{images.class_names[label]} ({value})"
-                examples[label] = tuple(images.place(number, value) for number in alike[:_SHOWN])
-    if told:
+    for property_of in (_sides, _mode, lambda header: header.format):
+        for label, value in _predictive(images, known, property_of):
+            if label not in values:
+                values[label] = value
+                same = [number for number, header in known if property_of(header) == value]
+                examples[label] = tuple(images.place(number, value) for number in same[:_SHOWN])
+    if values:
+        names = [f"{images.class_names[label]} ({values[label]})" for label in sorted(values)]
         yield Issue(
             kind="spurious-property",
             severity="warning",
-            summary=f"{len(told):,} of {len(images.class_names):,} classes can be told by the form of their files: "
-            f"{listed([told[label] for label in sorted(told)])}.",
-            advice="A classifier may learn what the form leaves in the pixels, such as a border, in place of what they "
-            "show: look at them.",
-            examples=tuple(examples[label] for label in sorted(told)),
+            summary=f"The size, color mode or format of the files predicts {len(names):,} of "
+            f"{len(images.class_names):,} classes: {listed(names)}.",
+            advice="Look at these images: a classifier may learn what the property leaves in the pixels, such as a "
+            "border, instead of the content.",
+            examples=tuple(examples[label] for label in sorted(values)),
         )
+
+
+def _predictive(images: AllImages, known: _Known, property_of: Callable[[Header], str]) -> Iterator[tuple[int, str]]:
+    """Yield each class that a value of a property predicts, with the value."""
+    pairs = Counter((int(images.labels[number]), property_of(header)) for number, header in known)
+    of_class, of_value = Counter[int](), Counter[str]()
+    for (label, value), count in pairs.items():
+        of_class[label] += count
+        of_value[value] += count
+    for (label, value), count in pairs.items():
+        common = max(_LEAST, SPURIOUS * of_class[label], SPURIOUS * of_value[value])
+        if count >= common and len(known) - of_class[label] >= _LEAST:
+            yield label, value
 
 
 def _size(header: Header) -> str:
@@ -161,7 +187,7 @@ def _size(header: Header) -> str:
 
 
 def _sides(header: Header) -> str:
-    """Name a size whichever way the camera was held."""
+    """Name a size regardless of how the camera was held."""
     return f"{max(header.width, header.height)} x {min(header.width, header.height)} pixels"
 
 
@@ -169,9 +195,9 @@ def _short(header: Header) -> int:
     return min(header.width, header.height)
 
 
-def _lost(header: Header) -> float:
+def _cropped(header: Header) -> float:
     return 1 - _short(header) / max(header.width, header.height)
 
 
-def _form(header: Header) -> str:
-    return _FORMS.get(header.mode, header.mode)
+def _mode(header: Header) -> str:
+    return _MODES.get(header.mode, header.mode)

@@ -1,9 +1,10 @@
-"""What the audit says, and the images it says it of."""
+"""The issues that the audit raises, and the images that they are about."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import SupportsIndex
 
 import numpy as np
@@ -12,22 +13,49 @@ from resnet50.data.dataset import Dataset
 from resnet50.data.listing import SPLITS
 
 SEVERITIES = ("error", "warning", "note")
-"""How much a finding matters, worst first: figures would be wrong; training would suffer; good to know."""
+"""How much an issue matters, worst first: scores would be wrong; training would suffer; good to know."""
+
+KINDS: Mapping[str, str] = MappingProxyType(
+    {
+        "unusable": "The source cannot be used for training.",
+        "unreadable": "Files cannot be read.",
+        "leak": "Images of one split have near-duplicates in another.",
+        "group-leak": "Groups, such as patients, have images in two splits.",
+        "in-training": "Images to be scored are copies of training or validation images.",
+        "changed-test": "The test split differs from the one that the run was scored on.",
+        "unknown-training": "The training images are unknown, so that images to be scored may be among them.",
+        "label-conflict": "Near-duplicates have different labels.",
+        "near-duplicates": "Images of one class and split are near-duplicates.",
+        "mirrored": "Images are mirror images of others.",
+        "single-color": "Images are of a single color.",
+        "missing-class": "Classes have no images in a split.",
+        "small-class": "Classes have few training images.",
+        "class-imbalance": "The largest class has many times the training images of the smallest.",
+        "small-test": "The test split is too small for a precise accuracy.",
+        "no-test": "There is no test split, and cutting one off leaves some classes too small.",
+        "low-resolution": "Files are much smaller than the image size.",
+        "odd-aspect-ratio": "Files lose much of their area when they are cropped to a square.",
+        "mixed-modes": "Files differ in their color mode.",
+        "exif-orientation": "Files are stored rotated or mirrored.",
+        "spurious-property": "The size, color mode or format of a file predicts its class.",
+    }
+)
+"""Each kind of issue (`Issue.kind`), with what it means."""
 
 EXAMPLES = 100
-"""Most examples of a finding that are named."""
+"""Most examples that an issue lists."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """One image of a finding.
+    """One image of an issue.
 
     Attributes:
-        path: Where it came from, as its split says, or the path of a file that is in no split.
+        path: Where the image came from (`Dataset.paths`), or the path of a file that is in no split.
         split: Name of its split, such as ``"test"``; "" for a file that is in none.
-        index: Place in its split; None for a file that is in none.
+        index: Its index in the split; None for a file that is in none.
         class_name: Its class; "" for a file that is in no split.
-        remark: What it is shown for, such as why it cannot be read; may be empty.
+        remark: Why it is an example, such as the reason why it cannot be read; may be empty.
     """
 
     path: str
@@ -39,19 +67,16 @@ class Place:
 
 @dataclass(frozen=True)
 class Issue:
-    """One thing that the audit has to say.
+    """One thing that is wrong with a dataset.
 
     Attributes:
-        kind: What it is: ``"leak"``, ``"conflict"``, ``"duplicates"``, ``"mirrored"``, ``"group"``, ``"unreadable"``,
-            ``"plain"``, ``"missing"``, ``"tiny"``, ``"imbalance"``, ``"uncertain"``, ``"small"``, ``"long"``,
-            ``"modes"``, ``"telltale"``, ``"turned"``, ``"uncut"``, ``"unusable"``, ``"seen"``, ``"changed-test"`` or
-            ``"unknown-training"``.
-        severity: ``"error"`` if figures from these data would be wrong, ``"warning"`` if training suffers, ``"note"``
-            for what is good to know.
+        kind: A key of `KINDS`.
+        severity: ``"error"`` if scores on these data would be wrong, ``"warning"`` if training suffers, ``"note"`` if
+            it is good to know.
         summary: One line, with numbers.
         advice: What to do about it.
-        examples: Images that belong together, such as an image and its duplicate; the clearest first, and not
-            more than `EXAMPLES` of them.
+        examples: Images that belong together, such as an image and its near-duplicate; the clearest first, and at most
+            `EXAMPLES` of them.
     """
 
     kind: str
@@ -62,15 +87,15 @@ class Issue:
 
 
 class AllImages:
-    """The images of all parts, numbered through, those of training first.
+    """The images of all splits, numbered consecutively, those of the training split first.
 
     Attributes:
-        splits: The parts, in the order training, validation, test.
-        splits: Their names.
+        splits: The splits by name, in the order train, validation, test.
+        names: Names of the splits.
         class_names: Name of each class.
         labels: Class of each image, int64 ``(n,)``.
         split_index: Split of each image, as an index into ``names``, int64 ``(n,)``.
-        starts: Number of the first image of each part.
+        starts: Number of the first image of each split.
 
     Raises:
         ValueError: If there are no images, or the splits do not have the same classes.
@@ -80,12 +105,12 @@ class AllImages:
         self.splits = dict(sorted(splits.items(), key=lambda item: SPLITS.index(item[0]) if item[0] in SPLITS else -1))
         self.names = tuple(self.splits)
         if not any(map(len, self.splits.values())):
-            raise ValueError("expected images to look for faults in, got none.")
+            raise ValueError("expected images to audit, got none.")
         self.class_names = next(iter(self.splits.values())).class_names
         for split, dataset in self.splits.items():
             if dataset.class_names != self.class_names:
                 raise ValueError(
-                    f"{dataset.name}: expected the same classes in every part, found {', '.join(self.class_names)} and, "
+                    f"{dataset.name}: expected the same classes in every split, got {', '.join(self.class_names)} and, "
                     f"in {split}, {', '.join(dataset.class_names)}."
                 )
         self.labels = np.concatenate([dataset.labels for dataset in self.splits.values()])
@@ -102,7 +127,7 @@ class AllImages:
         return dataset.images[index]
 
     def place(self, number: SupportsIndex, remark: str = "") -> Place:
-        """Return where an image stands."""
+        """Return the split, index, class and path of an image."""
         dataset, index = self._find(number)
         return Place(
             path=dataset.paths[index],

@@ -1,4 +1,4 @@
-"""Which images a training was given, as a table that knows them again wherever they lie."""
+"""The images of a training run as a table, and the copies of them among images that are to be scored."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _COLUMNS = ("split", "path", "class", "sha256")
 
 @dataclass(frozen=True)
 class TrainingImage:
-    """An image that a training was given.
+    """An image of a training run.
 
     Attributes:
-        split: ``"train"`` if the network learned from it, ``"validation"`` if it was held out of that, or ``"test"``.
-        path: Where it came from, as its split says.
+        split: ``"train"`` if the network learned from it, ``"validation"`` or ``"test"``.
+        path: Where it came from (`Dataset.paths`).
         class_name: Its class.
-        sha256: SHA-256 of its pixels as the network was given them, RGB, row by row, in hexadecimal.
+        sha256: SHA-256 of its pixels at the network's input size, RGB, row by row, in hexadecimal.
     """
 
     split: str
@@ -38,11 +38,11 @@ class TrainingImage:
 
 
 def write_training_images(path: str | os.PathLike[str], splits: Mapping[str, Dataset]) -> None:
-    """Write the images of a training as CSV, a row for each, atomically; images in a file are read one by one.
+    """Write the images of a training run as CSV, a row for each, atomically; images in a file are read one by one.
 
     Args:
         path: The file; an earlier one is replaced.
-        splits: The images by part.
+        splits: The images by split.
     """
     with (
         atomic_path(path) as temporary,
@@ -57,11 +57,11 @@ def write_training_images(path: str | os.PathLike[str], splits: Mapping[str, Dat
 
 
 def read_training_images(path: str | os.PathLike[str]) -> tuple[TrainingImage, ...]:
-    """Read what `write_training_images` wrote.
+    """Read a file of `write_training_images`.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it holds something else.
+        FileNotFoundError: If the file does not exist.
+        ValueError: If it is not such a file.
     """
     with Path(path).open(newline="", encoding="utf-8", errors="surrogateescape") as file:
         try:
@@ -70,35 +70,36 @@ def read_training_images(path: str | os.PathLike[str]) -> tuple[TrainingImage, .
                 raise ValueError(f"the columns {', '.join(header)}")
             return tuple(TrainingImage(*row) for row in rows)
         except (ValueError, TypeError, csv.Error) as error:  # TypeError: a row of another length
-            raise ValueError(f"{path}: expected rows of {', '.join(_COLUMNS)}, found others ({error}).") from error
+            raise ValueError(f"{path}: expected rows of {', '.join(_COLUMNS)}, got others ({error}).") from error
 
 
-def copies(dataset: Dataset, seen: Iterable[TrainingImage]) -> Iterator[Issue]:
-    """Find images that are to be scored although the network knows them.
+def copies(dataset: Dataset, training_images: Iterable[TrainingImage]) -> Iterator[Issue]:
+    """Find images to be scored that are copies of training or validation images.
 
     Args:
-        dataset: The images to be scored, of the size that the network was trained with.
-        seen: The images of its training; of those of its test part it knows nothing.
+        dataset: The images to be scored, of the network's input size.
+        training_images: The images of its training run; those of its test split are ignored.
 
     Yields:
-        One finding if there are any: the exact copies. Those that were resized or compressed once more are not found.
+        One issue, if there are exact copies. Resized or recompressed copies are not found.
     """
-    known = {one.sha256: one for one in seen if one.split != "test"}
-    found = [(index, known[sha256]) for index, sha256 in enumerate(_hashes(dataset.images)) if sha256 in known]
-    if found:
-        words = "is an exact copy of one" if len(found) == 1 else "are exact copies of ones"
+    known = {image.sha256: image for image in training_images if image.split != "test"}
+    matches = [(index, known[sha256]) for index, sha256 in enumerate(_hashes(dataset.images)) if sha256 in known]
+    if matches:
+        copied = "is an exact copy of a training or validation image"
+        if len(matches) > 1:
+            copied = "are exact copies of training or validation images"
         yield Issue(
-            kind="seen",
+            kind="in-training",
             severity="error",
-            summary=f"{share_of(len(found), len(dataset), 'images to be scored')} {words} that the run learned from or "
-            "validated on.",
-            advice="Their score says nothing of new images: take out those that report.json names.",
+            summary=f"{share_of(len(matches), len(dataset), 'images to be scored')} {copied} of the run.",
+            advice="Remove the images that report.json lists; their score says nothing about new images.",
             examples=tuple(
                 (
                     Place(dataset.paths[index], "test", index, dataset.class_names[dataset.labels[index]]),
-                    Place(one.path, class_name=one.class_name, remark=f"the same pixels, in the {one.split} part"),
+                    Place(image.path, class_name=image.class_name, remark=f"same pixels, {image.split} split"),
                 )
-                for index, one in found[:EXAMPLES]
+                for index, image in matches[:EXAMPLES]
             ),
         )
 

@@ -1,4 +1,5 @@
-"""A model, a history or a report in, a matplotlib figure out; computes nothing, and never shows, prints or writes.
+"""Matplotlib figures of models, training runs, datasets and evaluations.
 
-Figures are built without pyplot, so they need no screen and leave nothing behind: save one with ``figure.savefig``.
+Functions here draw numbers that others computed. They return a figure, built without pyplot, and never show or print
+it; `resnet50.plots.save.save_figure` writes one.
 """

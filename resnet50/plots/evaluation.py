@@ -1,4 +1,4 @@
-"""Figures of a report: whether the classifier is right as often as it is sure, and how many images each class has."""
+"""Figures of an evaluation: the reliability diagram and the number of images of each class."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from resnet50.metrics.calibration import Bin
 from resnet50.plots import theme
-from resnet50.plots.training import CROWDED, LEGIBLE
+from resnet50.plots.confusion import CROWDED, LEGIBLE
 
-_COLORS = {"train": theme.TRAINING, "validation": theme.VALIDATION, "test": theme.ACTIVATION}  # of the parts
+_COLORS = {"train": theme.TRAINING, "validation": theme.VALIDATION, "test": theme.ACTIVATION}  # of the splits
+_GAP = 0.4  # inches between two panels of the class balance
 
 
 def draw_reliability(bins: Sequence[Bin], *, title: str) -> Figure:
-    """Draw how often the classifier is right against how sure it is, and how many images that says it of.
+    """Draw a reliability diagram: accuracy against confidence, and the number of images at each confidence.
 
     Args:
-        bins: Images by how sure the classifier is, equal parts of 0..1 in order.
-        title: What was predicted on what.
+        bins: Images by the confidence of the classifier, equal parts of 0..1 in order.
+        title: Title, such as ``"SIGNS: calibration"``.
 
     Returns:
-        Figure of two panels: a bar for each bin that holds images, up to the share that is right, with the gap to
-        the diagonal, on which a calibrated classifier lies; below, the number of images in each bin.
+        Figure of two panels. Above, each bin with images has a bar up to its accuracy, with the gap to its confidence;
+        the bars of a calibrated classifier end on the diagonal. Below is the number of images in each bin.
 
     Raises:
         ValueError: If there are no bins.
@@ -34,85 +35,80 @@ def draw_reliability(bins: Sequence[Bin], *, title: str) -> Figure:
     """
     if not bins:
         raise ValueError("expected at least one bin, got none.")
-    step = 1 / len(bins)
-    centers = (np.arange(len(bins)) + 0.5) * step
-    images = np.array([one.images for one in bins])
-    accuracy, confidence = np.array([(one.accuracy, one.confidence) for one in bins]).T
-    seen = images > 0
     width = max(5.6, 0.6 + theme.text_width(title, theme.NORMAL, "bold"))
-    figure = theme.new_figure(width, 6.6)
+    figure = theme.new_figure(width, 6.4)
     left, wide = 0.75 / width, 4.6 / width
-    theme.write(figure, 0.3 / width, 0.96, title, ha="left", va="baseline", weight="bold")
-    upper = _panel(figure, (left, 0.36, wide, 0.49), "right")
-    upper.bar(centers[seen], accuracy[seen], step * 0.92, color=theme.tint(theme.TRAINING, 0.75), label="share right")
-    upper.bar(
-        centers[seen], (confidence - accuracy)[seen], step * 0.92, bottom=accuracy[seen], color="none",
-        edgecolor=theme.WRONG, hatch="////", linewidth=0.8, label="gap to how sure it is",
-    )  # fmt: skip
-    upper.plot([0, 1], [0, 1], color=theme.MUTED, linewidth=1.2, linestyle="--", label="calibrated")
-    upper.set_ylim(0, 1)
-    upper.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    upper.legend(
-        loc="lower right", bbox_to_anchor=(1, 1), ncols=3, fontsize=theme.SMALL - 2, frameon=False, handlelength=1.4,
-        columnspacing=1, borderaxespad=0.1, labelcolor=theme.INK,
-    )  # fmt: skip
-    lower = _panel(figure, (left, 0.1, wide, 0.17), "images")
-    lower.bar(centers, images, step * 0.92, color=theme.OTHER)
+    theme.write(figure, 0.3 / width, 0.955, title, ha="left", va="baseline", weight="bold")
+    upper = _panel(figure, (left, 0.365, wide, 0.5), "Accuracy")
+    _draw_accuracy(upper, bins)
+    lower = _panel(figure, (left, 0.1, wide, 0.17), "Images")
+    step = 1 / len(bins)
+    lower.bar((np.arange(len(bins)) + 0.5) * step, [each.images for each in bins], step * 0.92, color=theme.OTHER)
     lower.yaxis.set_major_locator(MaxNLocator(3, integer=True))
-    theme.write_below(lower, "how sure it is of the class it says")
+    theme.write_below(lower, "Confidence")
     for axes in (upper, lower):
         axes.set_xlim(0, 1)
         axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     return figure
 
 
+def _draw_accuracy(axes: Axes, bins: Sequence[Bin]) -> None:
+    """Draw a bar up to the accuracy of each bin that holds images, the gap to its confidence, and the diagonal."""
+    step = 1 / len(bins)
+    filled = np.array([each.images > 0 for each in bins])
+    centers = ((np.arange(len(bins)) + 0.5) * step)[filled]
+    accuracy, confidence = np.array([(each.accuracy, each.confidence) for each in bins])[filled].T
+    axes.bar(centers, accuracy, step * 0.92, color=theme.tint(theme.TRAINING, 0.75), label="accuracy")
+    axes.bar(
+        centers, confidence - accuracy, step * 0.92, bottom=accuracy, color="none", edgecolor=theme.WRONG,
+        hatch="////", linewidth=0.8, label="gap",
+    )  # fmt: skip
+    axes.plot([0, 1], [0, 1], color=theme.MUTED, linewidth=1.2, linestyle="--", label="perfect calibration")
+    axes.set_ylim(0, 1)
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    axes.legend(
+        loc="lower right", bbox_to_anchor=(1, 1), ncols=3, fontsize=theme.SMALL - 2, frameon=False, handlelength=1.4,
+        columnspacing=1, borderaxespad=0.1, labelcolor=theme.INK,
+    )  # fmt: skip
+
+
 def draw_balance(counts: Mapping[str, Sequence[int]], class_names: Sequence[str], *, title: str) -> Figure:
-    """Draw how many images each class has in each part of a data set.
+    """Draw how many images each class has in each split of a dataset.
 
     Args:
-        counts: For each part, by its name, the number of images of each class.
+        counts: For each split, by its name, the number of images of each class.
         class_names: Name of each class.
-        title: Name of the data set.
+        title: Title, such as ``"SIGNS: class balance"``.
 
     Returns:
-        Figure with a panel for each part, as wide as its longest bar, and a row for each class; with more classes than
-        have room for their names, the largest stand first.
+        Figure with a panel for each split, as wide as its longest bar, and a row for each class. If there are too many
+        classes for their names, the largest come first.
 
     Raises:
         ValueError: If there are no counts, or not one for each class.
     """
     classes = len(class_names)
     if not counts or not classes or any(len(values) != classes for values in counts.values()):
-        found = ", ".join(f"{name} {len(values)}" for name, values in counts.items()) or "none"
-        raise ValueError(f"expected a count for each of {classes} classes, got {found}.")
+        numbers = ", ".join(f"{name} {len(values)}" for name, values in counts.items()) or "none"
+        raise ValueError(f"expected a count for each of {classes} classes, got {numbers}.")
     row = min(0.3, 12 / max(classes, CROWDED))
     size = min(theme.SMALL, 54 * row)
     names = [theme.shortened(str(name), 28) for name in class_names] if classes <= LEGIBLE else []
-    first = np.asarray(next(iter(counts.values())))
-    order = np.arange(classes) if names else np.argsort(-first, kind="stable")
-    left = 0.3 + max((theme.text_width(name, size) for name in names), default=0)
-    gap, top = 0.4, 0.85
-    heads = [f"{split}: {sum(values):,}" for split, values in counts.items()]
-    most = [max(values) for values in counts.values()]
-    numbers = [theme.text_width(f"{value:,}", size) + 0.1 if names else 0.0 for value in most]
+    left, top = 0.3 + max((theme.text_width(name, size) for name in names), default=0), 0.85
     wide = 0.5 + theme.text_width(title, theme.LARGE, "bold")
-    # inches an image, the same for all parts: what makes the longest bar long enough, or all of them fill the width
-    scale = max(1.75 / (max(most) or 1), (wide - left - sum(numbers) - len(most) * gap) / (sum(most) or 1))
-    panels = [
-        gap + max(scale * value + number, theme.text_width(head, theme.NORMAL, "bold"))
-        for value, number, head in zip(most, numbers, heads, strict=True)
-    ]
+    scale, panels = _panel_widths(counts, size if names else 0, wide - left)
     height, width = classes * row + top + 0.15, max(wide, left + sum(panels))
     figure, axes = theme.new_canvas(width, height)
     theme.write(axes, 0.2, height - 0.3, title, size=theme.LARGE, ha="left", weight="bold")
     rows = height - top - (np.arange(classes) + 0.5) * row
     for y, name in zip(rows, names, strict=False):
         theme.write(axes, left - 0.1, y, name, size=size, ha="right")
+    first = np.asarray(next(iter(counts.values())))
+    order = np.arange(classes) if names else np.argsort(-first, kind="stable")
     for column, (split, values) in enumerate(counts.items()):
         color, x = _COLORS.get(split, theme.OTHER), left + sum(panels[:column])
-        theme.write(
-            axes, x, height - top + 0.16, heads[column], ha="left", color=theme.shade(color, 0.85), weight="bold"
-        )
+        dark = theme.shade(color, 0.85)
+        theme.write(axes, x, height - top + 0.16, _heading(split, values), ha="left", color=dark, weight="bold")
         lengths = np.asarray(values)[order] * scale
         axes.barh(rows, lengths, height=0.74 * row if names else row, left=x, color=color)
         if names:
@@ -120,6 +116,29 @@ def draw_balance(counts: Mapping[str, Sequence[int]], class_names: Sequence[str]
                 theme.write(axes, x + length + 0.06, y, f"{value:,}", size=size, ha="left", color=theme.MUTED)
     axes.set(xlim=(0, width), ylim=(0, height))
     return figure
+
+
+def _panel_widths(counts: Mapping[str, Sequence[int]], size: float, room: float) -> tuple[float, list[float]]:
+    """Return inches per image, the same in all panels, and the width of each panel in inches.
+
+    Args:
+        counts: For each split the number of images of each class.
+        size: Size in points of the number after a bar; 0 if there is none.
+        room: Inches that the panels fill at least.
+    """
+    most = [max(values) for values in counts.values()]
+    numbers = [theme.text_width(f"{value:,}", size) + 0.1 if size else 0.0 for value in most]
+    # The longest bar is long enough, or all of them together fill the width.
+    scale = max(1.75 / (max(most) or 1), (room - sum(numbers) - len(most) * _GAP) / (sum(most) or 1))
+    headings = [theme.text_width(_heading(*each), theme.NORMAL, "bold") for each in counts.items()]
+    return scale, [
+        _GAP + max(scale * value + number, heading)
+        for value, number, heading in zip(most, numbers, headings, strict=True)
+    ]
+
+
+def _heading(split: str, values: Sequence[int]) -> str:
+    return f"{split}: {sum(values):,}"
 
 
 def _panel(figure: Figure, place: tuple[float, float, float, float], title: str) -> Axes:

@@ -1,4 +1,4 @@
-"""What a classifier looks at, laid over the image."""
+"""Grad-CAM: heat maps over an image."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from PIL import Image
 from resnet50.plots import theme
 
 SIDE, GAP, MARGIN, CAPTION = 3.2, 0.18, 0.2, 0.5
-"""Inches: the longer side of an image, and what is around it."""
+"""Inches: the longer side of an image, and the space around it."""
 
 LONGEST = 32
-"""Characters of a class name."""
+"""Most characters of a class name."""
 
 
 def overlay(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
-    """Color an image by heat: gray and dim where there is none, then violet, red and yellow.
+    """Color an image by heat: dim gray without heat, then violet, red and yellow.
 
-    The image gives up its own colors, so that what is red in it does not pass for heat.
+    The image is converted to gray, so that a red object is not mistaken for heat.
 
     Args:
         image: RGB uint8 ``(height, width, 3)``, 0..255.
@@ -49,13 +49,13 @@ def overlay(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
 def draw_explanation(
     image: np.ndarray, heats: np.ndarray, names: Sequence[str], probabilities: Sequence[float]
 ) -> Figure:
-    """Draw an image, and beside it what speaks for each of some classes.
+    """Draw an image, and beside it a heat map of the evidence for each of some classes.
 
     Args:
         image: RGB uint8 ``(height, width, 3)``, 0..255.
-        heats: For each class a map of 0..1 as `resnet50.metrics.grad_cam.grad_cam` gives it, ``(k, h, w)``.
+        heats: Map of each class, 0..1, ``(k, h, w)``, such as `resnet50.metrics.grad_cam.grad_cam` returns.
         names: The ``k`` classes.
-        probabilities: What the model gives each of them, 0..1.
+        probabilities: Predicted probability of each, 0..1.
 
     Returns:
         Figure with ``k + 1`` images in a row.
@@ -68,9 +68,9 @@ def draw_explanation(
             f"expected a map, a name and a probability for each class, got {len(heats)}, {len(names)} and "
             f"{len(probabilities)}."
         )
-    panels = [(image, "the image", "")]
+    panels = [(image, "Input image", "")]
     for heat, name, probability in zip(heats, names, probabilities, strict=True):
-        share = f"{probability:.1%}" if heat.any() else f"{probability:.1%}, nothing speaks for it"
+        share = f"{probability:.1%}" if heat.any() else f"{probability:.1%}, no evidence for it"
         panels.append((overlay(image, heat), theme.shortened(name, LONGEST), share))
     rows, columns = image.shape[:2]
     wide, high = SIDE * columns / max(rows, columns), SIDE * rows / max(rows, columns)

@@ -1,4 +1,4 @@
-"""Sheets of images: what a data set holds, and what a model says of it."""
+"""Sheets of images: examples of a dataset, and the predictions for them."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from matplotlib.patches import Rectangle
 from resnet50.data.dataset import Dataset
 from resnet50.plots import theme
 
-# Inches, all of them.
-NARROW, WIDE = 1.05, 1.8  # an image is as wide as its text needs, between these
+# All in inches.
+NARROW, WIDE = 1.05, 1.8  # an image is as wide as its text, between these limits
 SHEET = 9.7
 CAPTION = 0.58
 GAP = 0.12
@@ -29,8 +29,8 @@ def draw_contact_sheet(dataset: Dataset, *, rows: int = 4, title: str | None = N
 
     Args:
         dataset: Images, uint8 ``(n, height, width, 3)``, 0..255.
-        rows: Images of each class; a class that has fewer leaves gaps.
-        title: Title; None for the data set's name and how many images and classes it has.
+        rows: Images of each class; a class with fewer leaves gaps.
+        title: Title; None for the name of the dataset and its numbers of images and classes.
 
     Returns:
         Figure of 1.2 inches or a little more per class.
@@ -39,7 +39,7 @@ def draw_contact_sheet(dataset: Dataset, *, rows: int = 4, title: str | None = N
         ValueError: If ``rows`` is not positive.
     """
     if rows < 1:
-        raise ValueError(f"rows must be at least 1, got {rows}.")
+        raise ValueError(f"expected rows of at least 1, got {rows}.")
     names = dataset.class_names
     title = f"{dataset.name}: {len(dataset):,} images, {len(names)} classes" if title is None else title
     wide, high = size = _size(dataset, max(theme.text_width(name, theme.NORMAL, "bold") for name in names))
@@ -64,34 +64,26 @@ def draw_contact_sheet(dataset: Dataset, *, rows: int = 4, title: str | None = N
 def draw_predictions(
     dataset: Dataset, probabilities: np.ndarray, *, title: str, limit: int = 24, beside: np.ndarray | None = None
 ) -> Figure:
-    """Draw images with their true class and what the model says; a wrong answer is framed and crossed.
+    """Draw images with their predicted class; a wrong prediction has a frame, a cross and the true class.
 
     Args:
-        dataset: Images, uint8 ``(n, height, width, 3)``, 0..255; pass ``split.take(...)`` for a selection.
-        probabilities: What the model says of each, ``(n, classes)``, 0..1.
-        title: What the selection is, such as ``"SIGNS: the mistakes"``.
-        limit: Most images to draw; the first ones are.
-        beside: A second image to stand to the right of each, such as where the model looks, uint8
-            ``(n, height, width, 3)``; the name of the file then stands under it.
+        dataset: Images, uint8 ``(n, height, width, 3)``, 0..255; pass ``dataset.select(...)`` for a selection.
+        probabilities: Predicted probabilities, ``(n, classes)``, 0..1.
+        title: Title, such as ``"SIGNS: worst mistakes"``.
+        limit: Most images to draw; the first ones are drawn.
+        beside: A second image to the right of each, such as its Grad-CAM overlay, uint8 ``(n, height, width, 3)``;
+            the file's name is then written below it.
 
     Returns:
-        Figure with up to eight images in a row; says so if there are none.
+        Figure with up to eight images in a row; without images it says so.
 
     Raises:
-        ValueError: If the probabilities or second images do not fit the split, or ``limit`` is not positive.
+        ValueError: If the probabilities or second images do not fit the dataset, or ``limit`` is not positive.
     """
     probabilities = np.asarray(probabilities)
-    if beside is not None and beside.shape != dataset.images.shape:
-        raise ValueError(f"{dataset.name}: expected images of shape {dataset.images.shape}, got {beside.shape}.")
-    if probabilities.shape != (len(dataset), len(dataset.class_names)):
-        raise ValueError(
-            f"{dataset.name}: expected probabilities of shape ({len(dataset)}, {len(dataset.class_names)}), "
-            f"got {probabilities.shape}."
-        )
-    if limit < 1:
-        raise ValueError(f"limit must be at least 1, got {limit}.")
+    _check_predictions(dataset, probabilities, limit, beside)
     shown = min(len(dataset), limit)
-    title = title if shown == len(dataset) else f"{title} (the first {shown} of {len(dataset):,})"
+    title = title if shown == len(dataset) else f"{title} (first {shown} of {len(dataset):,})"
     if not shown:
         figure, axes = theme.new_canvas(_title_width(title), HEAD + 0.4)
         _write_title(axes, title)
@@ -107,27 +99,52 @@ def draw_predictions(
     for index in range(shown):
         row, column = divmod(index, columns)
         x, y = corner = (MARGIN + column * step, (rows - row) * (high + CAPTION) - high)
-        said, true = int(probabilities[index].argmax()), int(dataset.labels[index])
-        color = theme.ACTIVATION if said == true else theme.WRONG
         theme.draw_image(axes, dataset.images[index], corner, size)
-        if said != true:
-            _draw_frame(axes, corner, size, color, linewidth=2.5)
-            truth = _fitting(f"true: {dataset.class_names[true]}", wide, TEXT)
-            theme.write(axes, x, y - 0.32, truth, size=TEXT, ha="left", color=theme.MUTED)
-        mark, share = "✓" if said == true else "✗", f", {probabilities[index, said]:.0%}"
-        answer = _fitting(f"{mark} {dataset.class_names[said]}", wide - theme.text_width(share, TEXT) - 0.05, TEXT)
-        theme.write(axes, x, y - 0.14, answer + share, size=TEXT, ha="left", color=theme.shade(color, 0.85))
+        _draw_prediction(axes, dataset, index, probabilities[index], (corner, size))
         if beside is not None:
             right = x + wide + GAP / 3
             theme.draw_image(axes, beside[index], (right, y), size)
-            source = PurePosixPath(dataset.paths[index]).name
-            name = _fitting(source[::-1], wide, TEXT)[::-1]  # its end tells it from others
-            theme.write(axes, right, y - 0.14, name, size=TEXT, ha="left", color=theme.MUTED)
+            file_name = PurePosixPath(dataset.paths[index]).name
+            end = _fitting(file_name[::-1], wide, TEXT)[::-1]  # the end of a file name differs most
+            theme.write(axes, right, y - 0.14, end, size=TEXT, ha="left", color=theme.MUTED)
     return figure
 
 
+def _check_predictions(dataset: Dataset, probabilities: np.ndarray, limit: int, beside: np.ndarray | None) -> None:
+    if beside is not None and beside.shape != dataset.images.shape:
+        raise ValueError(f"{dataset.name}: expected images of shape {dataset.images.shape}, got {beside.shape}.")
+    if probabilities.shape != (len(dataset), len(dataset.class_names)):
+        raise ValueError(
+            f"{dataset.name}: expected probabilities of shape ({len(dataset)}, {len(dataset.class_names)}), "
+            f"got {probabilities.shape}."
+        )
+    if limit < 1:
+        raise ValueError(f"expected limit of at least 1, got {limit}.")
+
+
+def _draw_prediction(
+    axes: Axes,
+    dataset: Dataset,
+    index: int,
+    probabilities: np.ndarray,
+    place: tuple[tuple[float, float], tuple[float, float]],
+) -> None:
+    """Write the predicted class below an image; frame the image and write its true class if they differ."""
+    corner, size = place
+    (x, y), (wide, _) = place
+    predicted, true = int(probabilities.argmax()), int(dataset.labels[index])
+    color = theme.ACTIVATION if predicted == true else theme.WRONG
+    if predicted != true:
+        _draw_frame(axes, corner, size, color, linewidth=2.5)
+        truth = _fitting(f"true: {dataset.class_names[true]}", wide, TEXT)
+        theme.write(axes, x, y - 0.32, truth, size=TEXT, ha="left", color=theme.MUTED)
+    mark, share = "✓" if predicted == true else "✗", f", {probabilities[predicted]:.0%}"
+    answer = _fitting(f"{mark} {dataset.class_names[predicted]}", wide - theme.text_width(share, TEXT) - 0.05, TEXT)
+    theme.write(axes, x, y - 0.14, answer + share, size=TEXT, ha="left", color=theme.shade(color, 0.85))
+
+
 def _size(dataset: Dataset, text: float) -> tuple[float, float]:
-    """Return width and height of an image under which a text of this width shall fit."""
+    """Return width and height of an image with room for a text of this width below it."""
     wide = min(max(NARROW, text), WIDE)
     rows, columns = dataset.images.shape[1:3]
     return wide, wide * rows / columns
@@ -146,7 +163,7 @@ def _title_width(title: str) -> float:
 
 
 def _fitting(text: str, width: float, size: float, weight: str = "normal") -> str:
-    """Return the text, or its beginning and an ellipsis, at most so many inches wide."""
+    """Return the text, or its beginning and an ellipsis, at most this wide in inches."""
     full = theme.text_width(text, size, weight)
     if full <= width:
         return text

@@ -1,4 +1,4 @@
-"""How much like people a network sees, dimension by dimension, beside what chance gives."""
+"""Similarity of a network's features to human judgments, for each dimension, compared with chance."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ _LEVEL = 0.05
 
 
 def draw_similarity(similarity: Similarity, names: Sequence[str], *, title: str) -> Figure:
-    """Draw the correlation with the human space overall and along each dimension, a panel for each alignment.
+    """Draw the correlation with human judgments, overall and for each dimension, in a panel for each alignment.
 
     Args:
-        similarity: What was found.
+        similarity: The correlations.
         names: Name of each dimension.
-        title: Which network was compared, on what.
+        title: Title, such as ``"Rocks: similarity to human judgments"``.
 
     Returns:
-        Figure in which a dot is a correlation, hollow where its p is 0.05 or more, and a gray bar is where 95 % of the
-        shuffled ones lie, with a line at their mean.
+        Figure in which a dot is a correlation, hollow if its p-value is 0.05 or more, and a gray bar is the interval
+        that holds 95 % of the correlations under permutation, with a line at their mean.
 
     Raises:
         ValueError: If there is not a name for each dimension.
     """
     fitted, held_out, realigned = similarity.fitted, similarity.held_out, similarity.realigned
     panels = (
-        (f"{fitted.images} aligned on themselves", fitted, theme.TRAINING),
-        (f"{held_out.images} others, aligned as these", held_out, theme.VALIDATION),
-        (f"the {realigned.images} aligned on themselves", realigned, theme.TRAINING),
+        (f"Aligned on {fitted.images} images", fitted, theme.TRAINING),
+        (f"Same alignment, {held_out.images} new images", held_out, theme.VALIDATION),
+        (f"Aligned on the {realigned.images} images", realigned, theme.TRAINING),
     )
     count = len(fitted.dimensions)
     if len(names) != count:
@@ -58,7 +58,9 @@ def draw_similarity(similarity: Similarity, names: Sequence[str], *, title: str)
         y = bottom + high * (1 - (_place(row) + 0.5) / (len(words) + 0.6))
         weight = "bold" if row == 0 else "normal"
         theme.write(canvas, left - 0.15, y, word, size=theme.SMALL, ha="right", weight=weight)
-    note = f"● correlation, ○ where p ≥ {_LEVEL:g}; gray: 95 % of {similarity.permutations:,} shuffles, and their mean"
+    note = (
+        f"● correlation, ○ if p ≥ {_LEVEL:g}; gray: mean and 95% interval of {similarity.permutations:,} permutations"
+    )
     theme.write(canvas, left, 0.25, note, size=theme.SMALL, ha="left", color=theme.MUTED)
     return figure
 
@@ -68,7 +70,7 @@ def _correlations(agreement: Agreement) -> tuple[Correlation, ...]:
 
 
 def _place(row: int) -> float:
-    return row if row == 0 else row + 0.6  # overall stands apart
+    return row if row == 0 else row + 0.6  # a gap below the overall correlation
 
 
 def _style(axes: Axes, low: float, rows: int) -> None:
@@ -77,17 +79,17 @@ def _style(axes: Axes, low: float, rows: int) -> None:
     axes.set(xlim=(low, 1), ylim=(rows + 0.1, -0.5), yticks=[])
     axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "", "0.5", "", "1"])
     axes.tick_params(length=0)
-    theme.write_below(axes, "correlation")
+    theme.write_below(axes, "Correlation")
 
 
 def _draw(axes: Axes, y: float, correlation: Correlation, color: str, *, bold: bool) -> None:
     low, high = correlation.band
     axes.barh(y, high - low, left=low, height=0.52, color=theme.FAINT)
     axes.plot([correlation.chance] * 2, [y - 0.26, y + 0.26], color=theme.OTHER, linewidth=1.5)
-    found = correlation.p < _LEVEL
+    significant = correlation.p < _LEVEL
     axes.plot(
         [correlation.value], [y], marker="o", markersize=9 if bold else 7, color=color, clip_on=False,
-        markerfacecolor=color if found else "white", markeredgewidth=1.6, linestyle="none",
+        markerfacecolor=color if significant else "white", markeredgewidth=1.6, linestyle="none",
     )  # fmt: skip
     right = correlation.value < 0.72
     words = f"{correlation.value:z.2f}".replace("-", "\N{MINUS SIGN}")

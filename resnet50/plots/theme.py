@@ -1,4 +1,4 @@
-"""The colors, sizes and small helpers that make every figure look like the others."""
+"""Colors, sizes and small helpers that all figures share."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ INK = "#1f2933"
 """Text and lines."""
 
 MUTED = "#66727f"
-"""Text and lines of second rank."""
+"""Secondary text and lines."""
 
 FAINT = "#dde2e8"
 """Grids and frames."""
 
-# Hues by Paul Tol and by Okabe and Ito, softened; told apart with any color vision.
+# Hues by Paul Tol and by Okabe and Ito, softened; distinct with any color vision.
 TRAINING = "#3b6fa8"
 VALIDATION = "#d9731a"
 WRONG = "#b8371f"
@@ -34,13 +34,13 @@ OTHER = "#98a3af"
 FEATURES = "#8494a7"
 
 STAGES = ("#4a7fb5", "#3f9c8f", "#d0a02e", "#b5658c")
-"""Colors of the stages, in their order; a fifth stage starts over."""
+"""Colors of the stages in order; a fifth stage starts over."""
 
 FONT = "DejaVu Sans"
-"""Comes with matplotlib, so that figures are the same on every machine."""
+"""A font that comes with matplotlib, so that figures are the same on every machine."""
 
 SMALL, NORMAL, LARGE = 10.5, 12.0, 17.0
-"""Sizes of text in points: labels, what is read first, titles."""
+"""Sizes of text in points: labels, main text, titles."""
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -58,14 +58,14 @@ def new_canvas(width: float, height: float) -> tuple[Figure, Axes]:
 
 
 def write(place: Axes | Figure, x: float, y: float, text: str, *, size: float = NORMAL, **options: Any) -> None:
-    """Write a text, centerd unless the options say otherwise; a dollar sign in a class name stays one."""
+    """Write a text, by default centered; a dollar sign is not the start of a formula."""
     text = drawable(text)
     style: dict[str, Any] = {"ha": "center", "va": "center", "color": INK, "family": FONT} | options
     place.text(x, y, text, fontsize=size, parse_math=False, **style)
 
 
 def style_axes(axes: Axes, *, grid: Literal["x", "y"] = "y") -> None:
-    """Give a panel faint lines across the values, which are on the axis ``grid``, and a frame of two sides or one."""
+    """Style a panel with faint grid lines for the values on the axis ``grid``, and one or two sides of a frame."""
     open_sides = ["top", "right"] if grid == "y" else ["top", "right", "left"]
     axes.set_facecolor("white")
     axes.spines[open_sides].set_visible(False)
@@ -76,23 +76,23 @@ def style_axes(axes: Axes, *, grid: Literal["x", "y"] = "y") -> None:
 
 
 def write_title(axes: Axes, text: str, *, size: float = NORMAL) -> None:
-    """Write what a panel shows above its left end."""
+    """Write the title of a panel above its left end."""
     axes.set_title(text, fontsize=size, color=INK, family=FONT, loc="left")
 
 
 def write_below(axes: Axes, text: str) -> None:
-    """Write what the horizontal axis of a panel stands for."""
+    """Write the label of the horizontal axis."""
     axes.set_xlabel(text, fontsize=SMALL, color=MUTED, family=FONT)
 
 
 def draw_image(
     axes: Axes, image: np.ndarray, corner: tuple[float, float], size: tuple[float, float], **options: Any
 ) -> None:
-    """Draw pixels from the lower left corner on, as wide and high as told; the axes' limits stay what they are."""
+    """Draw pixels from the lower left ``corner`` in a ``size`` of (width, height); the axes keep their limits."""
     (left, bottom), (width, height) = corner, size
     limits = axes.get_xlim(), axes.get_ylim()
     axes.imshow(image, extent=(left, left + width, bottom, bottom + height), aspect="auto", **options)
-    axes.set(xlim=limits[0], ylim=limits[1])  # imshow moves them to the image
+    axes.set(xlim=limits[0], ylim=limits[1])  # imshow sets them to the image
 
 
 @lru_cache(maxsize=4096)
@@ -102,27 +102,27 @@ def text_width(text: str, size: float, weight: str = "normal") -> float:
         return 0.0
     font, text = FontProperties(family=FONT, weight=weight), drawable(text)
     points = max(TextPath((0, 0), line, size=size, prop=font).get_extents().width for line in text.split("\n"))
-    return float(points) / 72 * 1.03  # small pixels make letters wider
+    return float(points) / 72 * 1.03  # letters are wider in small pixels
 
 
 def drawable(text: str) -> str:
-    """Return the text with a box for each character that the font does not have, or that is none (file names)."""
+    """Return the text with a box for each character that the font lacks or that is invalid, as in some file names."""
     font = get_font(findfont(FontProperties(family=FONT)))
-    return "".join(one if one == "\n" or font.get_char_index(ord(one)) else "\u25a1" for one in text)
+    return "".join(letter if letter == "\n" or font.get_char_index(ord(letter)) else "\u25a1" for letter in text)
 
 
 def shortened(text: str, length: int) -> str:
-    """Return the text, or its beginning and an ellipsis, in at most so many characters."""
+    """Return the text, or its beginning and an ellipsis, in at most ``length`` characters."""
     return text if len(text) <= length else text[: length - 1].rstrip() + "…"
 
 
 def tint(color: str, share: float) -> tuple[float, float, float]:
     """Mix a color with white: a ``share`` of 0 is white, 1 is the color itself."""
-    red, green, blue = (1 - share * (1 - part) for part in colors.to_rgb(color))
+    red, green, blue = (1 - share * (1 - channel) for channel in colors.to_rgb(color))
     return red, green, blue
 
 
 def shade(color: str, share: float) -> tuple[float, float, float]:
     """Mix a color with black: a ``share`` of 0 is black, 1 is the color itself."""
-    red, green, blue = (share * part for part in colors.to_rgb(color))
+    red, green, blue = (share * channel for channel in colors.to_rgb(color))
     return red, green, blue

@@ -1,40 +1,55 @@
-"""The report on a classifier, as files: numbers as JSON, figures as PNG, and a page that shows all of it.
+"""The report on a classifier: scores as JSON, figures as PNG, and a page with both.
 
-The numbers themselves are those of `resnet50.metrics.scores`.
+The scores are those of `resnet50.metrics.scores`.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from resnet50._io.files import write_text
-from resnet50._io.text import are, have, plural
+from resnet50.audit.issue import Issue
 from resnet50.data.dataset import Dataset
 from resnet50.inference.classifier import Classifier
 from resnet50.metrics.calibration import BINS, Scaled, calibration_error, fit_temperature, mean_loss, reliability, scale
 from resnet50.metrics.grad_cam import grad_cam
 from resnet50.metrics.scores import Report, score
+from resnet50.plots.confusion import draw_confusion
 from resnet50.plots.evaluation import draw_balance, draw_reliability
 from resnet50.plots.explain import overlay
 from resnet50.plots.images import draw_predictions
 from resnet50.plots.save import save_figure
-from resnet50.plots.training import draw_confusion
-from resnet50.reports.page import Page, PageImage
-
-if TYPE_CHECKING:
-    from resnet50.audit.issue import Issue
+from resnet50.reports.pages import image_uri, page_figure, render
 
 WORST = 24
-"""Most mistakes that are shown as images; ``report.json`` names all."""
+"""Most mistakes that are shown as images; ``report.json`` lists all."""
 
 PAIRS = 10
-"""Most pairs of classes that are named as confused."""
+"""Most pairs of confused classes on the page."""
+
+
+@dataclass(frozen=True, eq=False)
+class WorstMistakes:
+    """The images of the mistakes with the highest confidence, in the order of `Report.mistakes`.
+
+    Attributes:
+        dataset: The ``n`` images.
+        probabilities: Predicted probabilities, ``(n, classes)``, 0..1.
+        overlays: Grad-CAM over each image, uint8 ``(n, height, width, 3)``; None if there is none.
+        no_grad_cam: Why there is no Grad-CAM for this network; else empty.
+    """
+
+    dataset: Dataset
+    probabilities: np.ndarray
+    overlays: np.ndarray | None
+    no_grad_cam: str = ""
 
 
 def write_report(
@@ -42,19 +57,19 @@ def write_report(
     classifier: Classifier,
     test: Dataset,
     *,
-    training: Dataset | None = None,
+    train: Dataset | None = None,
     validation: Dataset | None = None,
     issues: Sequence[Issue] = (),
 ) -> Report:
-    """Score a classifier and write ``report.json``, ``report.html`` and the page's figures as PNG, each atomically.
+    """Score a classifier, and write ``report.json``, ``report.html`` and the page's figures as PNG, each atomically.
 
     Args:
-        folder: Where to; made if it is missing. Files of an earlier report are replaced.
+        folder: Folder to write to; created if it is missing. Files of an earlier report are replaced.
         classifier: The classifier.
-        test: Images to score it on, which it has not learned from, of its size and classes.
-        train: What it learned from, to be counted.
-        validation: Images that it has not learned from either, to fit a temperature on.
-        findings: What the audit found.
+        test: Images to score it on, of its size and classes, that it was not trained on.
+        train: Its training images, to count them.
+        validation: Other images that it was not trained on, to fit a temperature.
+        issues: Issues of the audit, to report them.
 
     Returns:
         The scores, as in ``report.json``.
@@ -64,42 +79,57 @@ def write_report(
     """
     folder = Path(folder)
     probabilities = classifier.probabilities(test.images)
-    scaled, no_temperature = _scaled(classifier, probabilities, test, validation)
+    scaled, no_temperature = _temperature_scaling(classifier, probabilities, test, validation)
     report = replace(score(probabilities, test), scaled=scaled, no_temperature=no_temperature, issues=tuple(issues))
-    worst = test.select([mistake.index for mistake in report.mistakes[:WORST]])
-    said = probabilities[[mistake.index for mistake in report.mistakes[:WORST]]]
-    looks, why_not = _where_it_looks(classifier, np.asarray(worst.images), said.argmax(axis=1))
-    splits = {"train": training, "validation": validation, "test": test}
-    counts = {
-        name: np.bincount(dataset.labels, minlength=len(test.class_names)).tolist()
-        for name, dataset in splits.items()
-        if dataset is not None
-    }
-    heading = f"{report.dataset}, {plural(report.images, 'test image')}"
-    names = test.class_names
-    figures = {
-        "confusion": draw_confusion(np.array(report.confusion), names, title=f"{heading}: {report.accuracy:.1%} right"),
-        "reliability": draw_reliability(
-            report.reliability, title=f"{heading}: calibration error {report.calibration_error:.1%}"
-        ),
-        "balance": draw_balance(counts, names, title=f"{report.dataset}: images of each class"),
-        "mistakes": draw_predictions(worst, said, title=f"{report.dataset}: the worst mistakes", beside=looks),
-    }
-    files = {name: folder / f"{name}.png" for name in figures}
-    for name, figure in figures.items():
-        save_figure(figure, files[name])
-    page = _page(report, files, classifier, worst, looks, why_not)
+    worst = _worst_mistakes(report, classifier, test, probabilities)
+    figures = {}
+    for name, figure in _draw_figures(report, worst, _class_counts(train, validation, test)).items():
+        figures[name] = folder / f"{name}.png"
+        save_figure(figure, figures[name])
+    page = report_page(report, worst, figures, recipe=classifier.recipe, trained_on=classifier.dataset)
     write_text(folder / "report.json", report.to_json())
-    write_text(folder / "report.html", page.html())
+    write_text(folder / "report.html", page)
     return report
 
 
-def _scaled(
+def report_page(
+    report: Report,
+    worst: WorstMistakes,
+    figures: Mapping[str, str | os.PathLike[str]],
+    *,
+    recipe: Mapping[str, Any],
+    trained_on: str,
+) -> str:
+    """Return the page of a report, as HTML text.
+
+    Args:
+        report: The scores.
+        worst: The worst mistakes.
+        figures: PNG files named ``"balance"``, ``"confusion"`` and ``"reliability"``.
+        recipe: Name and seed of the recipe that the classifier was trained with; may be empty.
+        trained_on: Name of the dataset that it was trained on.
+    """
+    return render(
+        "report.html.j2",
+        report=report,
+        recipe={"name": recipe["name"], "seed": recipe.get("seed")} if "name" in recipe else None,
+        trained_on=trained_on,
+        baseline=max(scores.support for scores in report.classes.values()) / report.images,
+        classes=sorted(report.classes.items(), key=lambda item: (not item[1].support, item[1].f1)),
+        confused=_confused_pairs(report),
+        bins=BINS,
+        figures={name: page_figure(figures[name]) for name in ("balance", "confusion", "reliability")},
+        mistakes=_shown_mistakes(report, worst),
+        no_grad_cam=worst.no_grad_cam,
+    )
+
+
+def _temperature_scaling(
     classifier: Classifier, probabilities: np.ndarray, test: Dataset, validation: Dataset | None
 ) -> tuple[Scaled | None, str]:
-    """Return what a temperature does, None where none was fitted, and why none is offered, "" where one is."""
+    """Return the test scores with a fitted temperature, None without one, and why it is not recommended, or ""."""
     if validation is None:
-        return None, "there were no validation images to fit one on."
+        return None, "there are no validation images to fit a temperature on."
     try:
         temperature = fit_temperature(classifier.probabilities(validation.images), validation.labels)
     except ValueError as error:
@@ -111,150 +141,82 @@ def _scaled(
         calibration_error=calibration_error(reliability(after, test.labels)),
         loss=mean_loss(after, test.labels),
     )
-    if not scaled.at_limit:
-        return scaled, ""
-    hot = "how sure it is says next to nothing of whether it is right"
-    cold = "next to nothing sets the class that it says apart from the others"
-    return scaled, (
-        f"the one that fits {len(validation):,} validation images best is {temperature:.2f}, where the search ends, "
-        f"or lies beyond; with this classifier {hot if temperature > 1 else cold}."
+    return scaled, _why_at_limit(scaled) if scaled.at_limit else ""
+
+
+def _why_at_limit(scaled: Scaled) -> str:
+    reason = "its confidence hardly depends on whether a prediction is right"
+    if scaled.temperature < 1:
+        reason = "its predicted class is hardly more probable than the others"
+    return (
+        f"the best temperature on {scaled.images:,} validation images is {scaled.temperature:.2f} or beyond, at the "
+        f"limit of the search; for this classifier, {reason}."
     )
 
 
-def _where_it_looks(classifier: Classifier, images: np.ndarray, said: np.ndarray) -> tuple[np.ndarray | None, str]:
-    """Return Grad-CAM laid over each image, or None and the reason why this network has none."""
-    if not len(images):
-        return None, ""
+def _worst_mistakes(report: Report, classifier: Classifier, test: Dataset, probabilities: np.ndarray) -> WorstMistakes:
+    indices = [mistake.index for mistake in report.mistakes[:WORST]]
+    dataset, chosen = test.select(indices), probabilities[indices]
+    if not indices:
+        return WorstMistakes(dataset, chosen, None)
+    images = np.asarray(dataset.images)
     try:
-        heats = grad_cam(classifier.model, images, said)
+        heats = grad_cam(classifier.model, images, chosen.argmax(axis=1))
     except ValueError as error:
-        return None, str(error)
-    return np.stack([overlay(image, heat) for image, heat in zip(images, heats, strict=True)]), ""
+        return WorstMistakes(dataset, chosen, None, str(error))
+    overlays = np.stack([overlay(image, heat) for image, heat in zip(images, heats, strict=True)])
+    return WorstMistakes(dataset, chosen, overlays)
 
 
-def _page(
-    report: Report,
-    figures: Mapping[str, Path],
-    classifier: Classifier,
-    worst: Dataset,
-    looks: np.ndarray | None,
-    why_not: str,
-) -> Page:
-    recipe = classifier.recipe
-    made_by = f"by the recipe {recipe['name']}, seed {recipe.get('seed')}" if "name" in recipe else "by hand"
-    page = Page(
-        f"{report.dataset}: {report.accuracy:.1%} of {plural(report.images, 'test image')} right",
-        f"{plural(len(report.classes), 'class')}. The classifier was trained {made_by}, on {classifier.dataset}.",
-    )
-    _add_numbers(page, report)
-    if report.issues:
-        page.add_heading("What to know of the data")
-        for issue in report.issues:
-            page.add_note(issue.severity, issue.summary, issue.advice)
-        page.add_paragraph("To see the images that are meant:")
-        page.add_command("resnet50 check DATA")
-    page.add_heading("Classes")
-    _add_classes(page, report)
-    page.add_figure(figures["balance"], "Bars: the number of images of each class in each part of the data.")
-    page.add_heading("What it takes for what")
-    page.add_figure(figures["confusion"], "Matrix: how many images of each class are taken for each class.")
-    _add_pairs(page, report)
-    page.add_heading("Is it right as often as it is sure?")
-    _add_calibration(page, report)
-    page.add_figure(figures["reliability"], "Bars: the share that is right against how sure the classifier is.")
-    page.add_heading("The worst mistakes")
-    _add_mistakes(page, report, worst, looks, why_not)
-    return page
+def _class_counts(train: Dataset | None, validation: Dataset | None, test: Dataset) -> dict[str, list[int]]:
+    """Return the number of images of each class, for each split that is there."""
+    splits = {"train": train, "validation": validation, "test": test}
+    return {
+        name: np.bincount(dataset.labels, minlength=len(test.class_names)).tolist()
+        for name, dataset in splits.items()
+        if dataset is not None
+    }
 
 
-def _add_numbers(page: Page, report: Report) -> None:
-    low, high = report.interval
-    commonest = max(scores.support for scores in report.classes.values()) / report.images
-    over = f"of the {plural(report.scored, 'class')}"
-    if report.scored < len(report.classes):
-        over = f"over the {plural(report.scored, 'class')} that {have(report.scored)} test images"
-    page.add_facts(
-        [
-            ("accuracy", f"{report.accuracy:.1%}", f"95% interval {low:.1%} to {high:.1%}"),
-            ("baseline", f"{commonest:.1%}", "always the commonest class"),
-            *((f"top {k}", f"{share:.1%}", f"right class among the first {k}") for k, share in report.top_k.items()),
-            ("macro F1", f"{report.macro_f1:.1%}", f"mean {over}"),
-            ("balanced accuracy", f"{report.balanced_accuracy:.1%}", f"mean recall {over}"),
-            ("loss", f"{report.loss:.3f}", "cross-entropy, nats"),
-            ("calibration error", f"{report.calibration_error:.1%}", f"{report.chance_error:.1%} by chance alone"),
-        ]
-    )
+def _draw_figures(report: Report, worst: WorstMistakes, counts: Mapping[str, Sequence[int]]) -> dict[str, Figure]:
+    """Return the figures by the names of their files."""
+    name, classes = report.dataset, tuple(report.classes)
+    return {
+        "balance": draw_balance(counts, classes, title=f"{name}: class balance"),
+        "confusion": draw_confusion(
+            np.array(report.confusion), classes, title=f"{name}: confusion matrix, {report.accuracy:.1%} accuracy"
+        ),
+        "reliability": draw_reliability(
+            report.reliability, title=f"{name}: calibration error {report.calibration_error:.1%}"
+        ),
+        "mistakes": draw_predictions(
+            worst.dataset, worst.probabilities, title=f"{name}: worst mistakes", beside=worst.overlays
+        ),
+    }
 
 
-def _add_classes(page: Page, report: Report) -> None:
-    page.add_paragraph(
-        "The weakest first. Precision: of the images called so, the share that are. Recall: of those that are, the "
-        "share found. F1: their harmonic mean."
-    )
-    ordered = sorted(report.classes.items(), key=lambda item: (not item[1].support, item[1].f1))
-    page.add_table(
-        ("class", "F1", "precision", "recall", "images"),
-        [
-            (name, f"{of.f1:.1%}", f"{of.precision:.1%}", f"{of.recall:.1%}", f"{of.support:,}")
-            if of.support
-            else (name, "", "", "", "0")
-            for name, of in ordered
-        ],
-    )
-
-
-def _add_pairs(page: Page, report: Report) -> None:
+def _confused_pairs(report: Report) -> list[dict[str, Any]]:
+    """Return the pairs of classes with the most mistakes, most first."""
     counts, names = np.array(report.confusion), list(report.classes)
     totals = counts.sum(axis=1)
     np.fill_diagonal(counts, 0)
     pairs = [divmod(int(cell), len(names)) for cell in np.argsort(-counts, axis=None, kind="stable")[:PAIRS]]
-    rows = [
-        (names[true], names[said], f"{counts[true, said]:,}", f"{counts[true, said] / totals[true]:.1%}")
-        for true, said in pairs
-        if counts[true, said]
+    return [
+        {
+            "true": names[true],
+            "predicted": names[predicted],
+            "count": int(counts[true, predicted]),
+            "share": counts[true, predicted] / totals[true],
+        }
+        for true, predicted in pairs
+        if counts[true, predicted]
     ]
-    if rows:
-        page.add_table(("true", "taken for", "images", "of the class"), rows, texts=2)
 
 
-def _add_calibration(page: Page, report: Report) -> None:
-    page.add_paragraph(
-        f"How sure it is differs from how often it is right by {report.calibration_error:.1%} on average (expected "
-        f"calibration error, {BINS} bins); a perfectly calibrated classifier would show {report.chance_error:.1%} by "
-        "chance, on as many images."
-    )
-    scaled = report.scaled
-    if scaled is None or report.no_temperature:
-        page.add_paragraph(f"No temperature is offered: {report.no_temperature}")
-        return
-    words = (
-        f"A temperature of {scaled.temperature:.2f}, fitted on {scaled.images:,} validation images, makes that "
-        f"{scaled.calibration_error:.1%}, and the loss {scaled.loss:.3f} in place of {report.loss:.3f}"
-    )
-    if report.worse_scaled:
-        page.add_paragraph(f"{words}. Both are worse, so that it is not advised.")
-    else:
-        page.add_paragraph(f"{words}; no answer changes. To have the classifier so:")
-        page.add_command("resnet50 evaluate RUN --calibrate OUT.keras")
-
-
-def _add_mistakes(page: Page, report: Report, worst: Dataset, looks: np.ndarray | None, why_not: str) -> None:
-    if not report.mistakes:
-        page.add_paragraph("There are none.")
-        return
-    count = len(report.mistakes)
-    shown = f"{count:,} of {plural(report.images, 'image')} {are(count)} taken for another class"
-    if len(worst) < count:
-        shown += f"; here are the {len(worst)} of which it is surest, and report.json names all"
-    heat = " Beside each, where it finds what speaks for its answer (Grad-CAM)." if looks is not None else ""
-    page.add_paragraph(f"{shown}.{heat}")
-    if why_not:
-        page.add_note("note", f"Where it looks cannot be shown: {why_not}")
-    groups = []
-    for row, (image, mistake) in enumerate(zip(worst.images, report.mistakes, strict=False)):
-        answer = f"said: {mistake.predicted}, {mistake.probability:.0%}"
-        texts = (f"true: {mistake.true}", answer, mistake.path)
-        groups.append([PageImage(image, texts)])
-        if looks is not None:
-            groups[-1] = [PageImage(image, texts[::2]), PageImage(looks[row], (answer,))]
-    page.add_images(groups)
+def _shown_mistakes(report: Report, worst: WorstMistakes) -> list[dict[str, Any]]:
+    """Return each of the worst mistakes with its image, and with its Grad-CAM if there is one."""
+    overlays = [""] * len(worst.dataset) if worst.overlays is None else [image_uri(each) for each in worst.overlays]
+    return [
+        {"mistake": mistake, "image": image_uri(image), "grad_cam": grad_cam_uri}
+        for mistake, image, grad_cam_uri in zip(report.mistakes, worst.dataset.images, overlays, strict=False)
+    ]

@@ -1,3 +1,7 @@
+"""The audit as a whole: which issues it raises for images in memory, in files and in sources that training refuses."""
+
+from __future__ import annotations
+
 import json
 import re
 from dataclasses import asdict, replace
@@ -5,34 +9,40 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
-from factories import dataset, raises
-from resnet50.audit.check import check
+from factories import dataset, raises, write_image
+from resnet50.audit.check import Audit, check, find_issues
 from resnet50.audit.issue import Place
-from resnet50.data.dataset import Unreadable
+from resnet50.data.dataset import DatasetSplits, Unreadable
 from resnet50.data.loading import read_splits
+from resnet50.data.options import ReadOptions
+from resnet50.datasets.source import DataSource
 
-NAMES = ("ant", "bee", "cow", "dog", "elk", "fox", "gnu", "hen")
-
-
-def noise(n, seed=0):
-    blocks = np.random.default_rng(seed).integers(20, 236, (n, 4, 4, 3))
-    return np.repeat(np.repeat(blocks, 5, axis=1), 6, axis=2).astype(np.uint8)  # 20 x 24
+NAMES = ("ant", "bee", "cow")
 
 
-def labeled(counts, seed=0, name="file", groups=()):
+def blocks(n, seed=0):
+    """Images of 20 x 24 pixels that are no near-duplicates."""
+    coarse = np.random.default_rng(seed).integers(20, 236, (n, 4, 4, 3))
+    return np.repeat(np.repeat(coarse, 5, axis=1), 6, axis=2).astype(np.uint8)
+
+
+def labeled(counts, seed=0, name="file"):
     labels = np.repeat(np.arange(len(counts)), counts)
     return dataset(
         labels,
         NAMES[: len(counts)],
-        images=noise(len(labels), seed),
+        images=blocks(len(labels), seed),
         name="some",
         paths=[f"{name} {k}" for k in range(len(labels))],
-        groups=groups,
     )
 
 
-def one(found, kind):
-    (issue,) = (issue for issue in found if issue.kind == kind)
+def splits(unreadable=(), **by_name):
+    return DatasetSplits.of(by_name, tuple(unreadable))
+
+
+def only(issues, kind):
+    (issue,) = (issue for issue in issues if issue.kind == kind)
     return issue
 
 
@@ -40,28 +50,40 @@ def numbers(text):
     return set(re.findall(r"\d+(?:\.\d+)?", text))
 
 
-def named(text):
-    """The classes that are named, each with its count, which is "" where none is told."""
-    return dict(re.findall(rf"\b({'|'.join(NAMES)})\b(?: \((\d+)\))?", text))
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("RESNET50_CACHE", str(tmp_path / "cache"))
 
 
-def test_nothing_is_found_in_sound_data():
-    assert (
-        check({"train": labeled([40, 40], 1), "validation": labeled([20, 20], 2), "test": labeled([80, 80], 3)}) == ()
-    )
+@pytest.fixture
+def folder(tmp_path):
+    """Class folders of twelve sound image files each."""
+    for label, name in enumerate(("cats", "dogs")):
+        for k, image in enumerate(blocks(12, seed=label).repeat(5, 1).repeat(4, 2)):
+            write_image(tmp_path / "pets" / name / f"{k:02}.png", image)  # 100 x 96
+    return tmp_path / "pets"
 
 
-def test_findings_are_sorted_by_severity_and_can_be_json():
-    training = labeled([4, 30, 0], 1)
-    test = replace(labeled([70, 70, 1], 2), images=np.concatenate([noise(140, 2), training.images[:1]]))
-    found = check({"test": test, "train": training}, (Unreadable("x.jpg", "is cut off"),))
-    assert [issue.severity for issue in found] == ["error"] * 3 + ["warning"] * 3
-    assert [issue.kind for issue in found] == ["leak", "conflict", "missing", "unreadable", "tiny", "imbalance"]
-    for issue in found:
+def test_sound_data_have_no_issues():
+    sound = splits(train=labeled([40, 40], 1), validation=labeled([20, 20], 2), test=labeled([80, 80], 3))
+    assert find_issues(sound) == ()
+    audit = check(sound)
+    assert (audit.name, audit.splits, audit.issues, audit.has_errors) == ("some", sound, (), False)
+
+
+def test_issues_are_sorted_by_severity_and_can_be_json():
+    train = labeled([4, 30, 0], 1)
+    test = replace(labeled([70, 70, 1], 2), images=np.concatenate([blocks(140, 2), train.images[:1]]))
+    issues = find_issues(splits([Unreadable("x.jpg", "is cut off")], train=train, test=test))
+    assert [issue.severity for issue in issues] == ["error"] * 3 + ["warning"] * 3
+    assert [issue.kind for issue in issues] == [
+        "leak", "label-conflict", "missing-class", "unreadable", "small-class", "class-imbalance",
+    ]  # fmt: skip
+    for issue in issues:
         assert "\n" not in issue.summary + issue.advice
-    text = json.loads(json.dumps([asdict(issue) for issue in found]))
+    text = json.loads(json.dumps([asdict(issue) for issue in issues]))
     assert text[0]["examples"][0][0] == {
-        "source": "file 140",
+        "path": "file 140",
         "split": "test",
         "index": 140,
         "class_name": "cow",
@@ -69,137 +91,148 @@ def test_findings_are_sorted_by_severity_and_can_be_json():
     }
 
 
-def test_files_that_cannot_be_read_are_named():
-    found = check({"train": labeled([20, 20])}, (Unreadable("a/x.jpg", "is cut off"), Unreadable("y", "is empty")))
-    issue = one(found, "unreadable")
+def test_unreadable_files_are_listed():
+    lost = [Unreadable("a/x.jpg", "is cut off"), Unreadable("y", "is empty")]
+    issue = only(find_issues(splits(lost, train=labeled([20, 20]))), "unreadable")
     assert issue.severity == "warning"
     assert numbers(issue.summary) == {"2", "42"}
     assert issue.examples == ((Place("a/x.jpg", remark="is cut off"),), (Place("y", remark="is empty"),))
 
 
-def test_files_that_are_too_many_for_training_are_an_error_in_its_words():
-    found = check({"train": labeled([20, 20])}, (Unreadable("a/x.jpg", "is cut off"),), refused="x: 1 of 41 is more.")
-    issue = one(found, "unreadable")
+def test_unreadable_files_that_training_refuses_are_an_error_with_its_message():
+    lost = splits([Unreadable("a/x.jpg", "is cut off")], train=labeled([20, 20]))
+    issue = only(find_issues(lost, refused="x: 1 of 41 is more."), "unreadable")
     assert (issue.severity, issue.summary) == ("error", "x: 1 of 41 is more.")
     assert "--max-unreadable" in issue.advice
     assert issue.examples == ((Place("a/x.jpg", remark="is cut off"),),)
 
 
-@pytest.mark.parametrize(
-    ("counts", "classes"),
-    [
-        ([12, 13, 40], {}),
-        ([40, 1, 40], {"bee": ""}),
-        ([40, 10, 11], {"bee": "10", "cow": "11"}),
-        ([11, 1, 40], {"bee": "", "ant": "11"}),
-    ],
-)
-def test_what_the_cut_of_a_test_part_will_change_is_a_note(counts, classes):
-    found = [issue for issue in check({"train": labeled(counts)}) if issue.kind == "uncut"]
-    if not classes:
-        assert found == []
-        return
-    (note,) = found
-    assert note.severity == "note"
-    assert named(note.summary) == classes
-    parted = check({"train": labeled(counts), "test": labeled([70, 70, 70], 1)})
-    assert "uncut" not in {issue.kind for issue in parted}
-
-
-def test_classes_are_counted():
-    found = check({"train": labeled([50, 9, 12, 0]), "test": labeled([70, 0, 70, 3], 1)})
-    missing = [issue for issue in found if issue.kind == "missing"]
-    assert [(issue.severity, named(issue.summary)) for issue in missing] == [
-        ("error", {"dog": ""}),
-        ("warning", {"bee": ""}),
-    ]
-    for issue, split in zip(missing, ("train", "test"), strict=True):
-        assert split in issue.summary
-        assert numbers(issue.summary) == {"1", "4"}
-    tiny = one(found, "tiny").summary
-    assert named(tiny) == {"bee": "9"}
-    assert numbers(tiny) == {"1", "4", "10", "9"}
-    imbalance = one(found, "imbalance")
-    assert named(imbalance.summary) == {"ant": "50", "bee": "9"}
-    assert "5.6" in numbers(imbalance.summary)
-    assert "--balance-classes" in imbalance.advice
-
-
-def test_sizes_at_the_limits_are_not_told():
-    test = labeled([70, 70], 1)
-    assert check({"train": labeled([49, 10]), "test": test}) == ()
-    assert [issue.kind for issue in check({"train": labeled([50, 10]), "test": test})] == ["imbalance"]
-
-
-def test_long_lists_of_classes_are_cut():
-    found = check({"train": labeled([20, 9, 8, 7, 6, 5, 4, 20])})
-    summary = one(found, "tiny").summary
-    assert named(summary) == {"bee": "9", "cow": "8", "dog": "7", "elk": "6", "fox": "5"}
-    assert {"6", "8", "1"} <= numbers(summary)  # 6 of 8 classes, and 1 more than are named
-
-
-@pytest.mark.parametrize(
-    ("images", "severity", "points"), [(34, "warning", 10), (36, "note", 10), (138, "note", 5), (140, None, 5)]
-)
-def test_few_test_images_are_told(images, severity, points):
-    found = check({"test": labeled([images // 2, images // 2])})
-    assert [issue.severity for issue in found] == [severity] * (severity is not None)
-    if severity:
-        assert found[0].kind == "uncertain"
-        assert {str(images), "90", str(points)} <= numbers(found[0].summary)
-
-
-def test_one_test_image_tells_little():
-    summary = one(check({"test": labeled([1, 0])}), "uncertain").summary
-    assert {"1", "90", "59"} <= numbers(summary)
-
-
-def test_groups_whose_names_are_no_utf_8_can_be_printed():
-    training, test = (labeled([70, 70], seed, groups=["\udcff1"] * 140) for seed in (1, 2))
-    summary = one(check({"train": training, "test": test}), "group").summary
-    assert r"\udcff1" in summary
-    assert summary.encode()
-
-
-def test_a_group_in_two_parts_is_an_error():
-    training = labeled([20, 20], 1, groups=["", *["p1", "p2", "p3"] * 13])
-    test = labeled([70, 70], 2, "other", groups=[*["", "p9", "p3", "p8", "p3"] * 28])
-    issue = one(check({"train": training, "test": test}), "group")
-    assert issue.severity == "error"
-    assert re.findall(r"p\d", issue.summary) == ["p3"]
-    assert {"1", "3", "33.3"} <= numbers(issue.summary)
-    assert "test" in issue.summary
-    assert "train" in issue.summary
-    assert issue.examples == ((Place("other 2", "test", 2, "ant", "p3"), Place("file 3", "train", 3, "ant", "p3")),)
-
-
-def test_what_is_no_data_set_is_refused():
+def test_what_is_not_a_dataset_is_refused():
     with raises(ValueError):
-        check({})
-    with raises(ValueError):
-        check({"train": labeled([0, 0])})
-    other = replace(labeled([3, 3]), class_names=("x", "y"))
+        find_issues(DatasetSplits())
     with raises(ValueError, "some", "test", "ant, bee", "x, y"):
-        check({"train": labeled([3, 3]), "test": other})
+        find_issues(splits(train=labeled([3, 3]), test=replace(labeled([3, 3]), class_names=("x", "y"))))
 
 
-def test_progress_ends_with_all():
-    told = []
-    check({"train": labeled([300, 300]), "test": labeled([70, 70], 1)}, progress=lambda *step: told.append(step))
-    assert told == sorted(told)
-    assert len(told) > 4
-    assert told[-1] == (3 * 740, 3 * 740)
+@pytest.mark.parametrize("files", [False, True])
+def test_progress_counts_up_to_the_end(files, tmp_path):
+    steps = []
+    images = splits(train=labeled([300, 300]), test=labeled([70, 70], 1))
+    if files:
+        images = replace(images, root=tmp_path)
+    find_issues(images, progress=lambda *step: steps.append(step))
+    assert steps == sorted(steps)
+    assert len(steps) > 4
+    total = (4 if files else 3) * 740
+    assert steps[-1] == (total, total)
 
 
-def test_a_tenth_of_the_real_test_signs_have_a_twin_in_training(shared_data):
+def test_a_single_dataset_is_checked_as_the_training_split():
+    train = labeled([40, 9])
+    audit = check(train)
+    assert audit.splits.by_name == {"train": train}
+    assert [issue.kind for issue in audit.issues] == [issue.kind for issue in find_issues(splits(train=train))]
+    assert "small-class" in {issue.kind for issue in audit.issues}
+
+
+def test_a_folder_is_read_at_the_image_size(folder):
+    audit = check(folder)
+    assert isinstance(audit, Audit)
+    assert (audit.name, audit.issues) == ("pets", ())
+    assert audit.splits.train.images.shape == (24, 96, 96, 3)
+    small = check(str(folder), image_size=201)
+    assert small.splits.train.images.shape == (24, 201, 201, 3)
+    assert {"24", "100.0", "201"} <= numbers(only(small.issues, "low-resolution").summary)
+    assert not small.has_errors
+
+
+def test_a_folder_within_what_training_tolerates_has_a_warning(folder):
+    (folder / "cats" / "broken.jpg").write_bytes(b"no image")
+    issue = only(check(folder).issues, "unreadable")
+    assert issue.severity == "warning"
+    assert {"1", "25"} <= numbers(issue.summary)
+
+
+def test_more_unreadable_files_than_training_tolerates_are_an_error_and_the_rest_is_checked(folder):
+    for k in range(3):
+        (folder / "cats" / f"broken{k}.jpg").write_bytes(b"no image")
+    with pytest.raises(ValueError, match="broken0") as refused:
+        read_splits(folder, image_size=96)
+    audit = check(folder)
+    assert audit.has_errors
+    assert len(audit.splits.train) == 24
+    (issue,) = audit.issues
+    assert (issue.kind, issue.severity, issue.summary) == ("unreadable", "error", str(refused.value))
+    assert [example[0].path for example in issue.examples] == [f"cats/broken{k}.jpg" for k in range(3)]
+    lenient = check(folder, options=ReadOptions(max_unreadable=0.5))
+    assert [issue.severity for issue in lenient.issues] == ["warning"]
+
+
+def test_labels_that_training_refuses_are_an_error(folder):
+    table = folder.parent / "list.csv"
+    table.write_text(
+        "path,label,split\npets/cats/00.png,cats,train\npets/dogs/00.png,dogs,train\npets/dogs/01.png,bird,test\n"
+    )
+    audit = check(table)
+    assert audit.has_errors
+    assert audit.splits.by_name == {}
+    (issue,) = audit.issues
+    assert issue.kind == "unusable"
+    assert "bird" in issue.summary
+    assert audit.name == "list.csv"
+
+
+def test_a_file_property_that_predicts_the_class_is_found_in_loaded_splits(folder):
+    for k, image in enumerate(blocks(12, seed=9)):
+        write_image(folder / "cows" / f"{k:02}.jpg", image.repeat(5, 0).repeat(4, 1))
+    source = DataSource("folder", str(folder))
+    loaded = source.load(96)
+    assert "spurious-property" in {issue.kind for issue in find_issues(loaded)}
+    assert "spurious-property" not in {issue.kind for issue in find_issues(replace(loaded, root=None))}
+
+
+def test_a_data_source_is_split_as_in_training_and_lists_unreadable_files(folder):
+    for k in range(3):
+        (folder / "cats" / f"broken{k}.jpg").write_bytes(b"no image")
+    source = DataSource("folder", str(folder))
+    audit = check(source)
+    assert {name: len(each) for name, each in audit.splits.by_name.items()} == {"train": 20, "test": 4}
+    assert only(audit.issues, "unreadable").severity == "error"
+    with raises(ValueError, "DataSource"):
+        check(source, options=ReadOptions(max_unreadable=0.5))
+    lenient = DataSource("folder", str(folder), ReadOptions(max_unreadable=0.5))
+    assert only(check(lenient, options=lenient.options).issues, "unreadable").severity == "warning"
+    strange = check(DataSource("cats-dogs", str(folder)))
+    assert (strange.name, [issue.kind for issue in strange.issues]) == ("pets", ["unusable"])
+
+
+def test_arguments_that_are_wrong_are_raised_and_not_the_fault_of_the_data(folder):
+    with raises(FileNotFoundError, "nowhere"):
+        check(folder / "nowhere")
+    with raises(ValueError, "image_size", 0):
+        check(folder, image_size=0)
+    with raises(ValueError, "pattern", "'('"):
+        check(folder, options=ReadOptions(pattern="("))
+    with raises(ValueError, "pattern", "class", "'cats|dogs'"):
+        check(folder, options=ReadOptions(pattern="cats|dogs"))
+    with raises(ValueError, folder / "cats" / "00.png", "pattern"):
+        check(folder / "cats" / "00.png", options=ReadOptions(pattern="(?P<class>x)"))
+
+
+def test_a_pattern_finds_the_classes(folder):
+    audit = check(folder.parent, options=ReadOptions(pattern="pets/(?P<class>cats|dogs)/"))
+    assert audit.splits.train.class_names == ("cats", "dogs")
+
+
+def test_a_tenth_of_the_real_test_signs_have_near_duplicates_in_training(shared_data):
     if not (shared_data / "signs").is_dir():
         pytest.skip(f"no signs in {shared_data}; set RESNET50_DATA to the folder with the real data")
-    found = check(read_splits(shared_data / "signs", image_size=64).splits)
-    (error,) = (issue for issue in found if issue.severity == "error")
+    issues = find_issues(read_splits(shared_data / "signs", image_size=64))
+    (error,) = (issue for issue in issues if issue.severity == "error")
     assert error.kind == "leak"
     assert {"15", "120", "12.5"} <= numbers(error.summary)
     assert [place.split for place in error.examples[0]] == ["test", "train"]
-    apart = [float(*numbers(pair[1].remark)) for pair in error.examples]
-    assert apart == sorted(apart)
-    assert sum(distance < 3 for distance in apart) == 12  # those that were known; three more are the same hand
-    assert not [issue for issue in found if issue.severity == "warning"]
+    distances = [float(*numbers(pair[1].remark)) for pair in error.examples]
+    assert distances == sorted(distances)
+    assert sum(distance < 3 for distance in distances) == 12  # known ones; the other three show the same hand
+    assert not [issue for issue in issues if issue.severity == "warning"]

@@ -52,7 +52,7 @@ def test_a_leak_names_each_image_with_its_nearest_near_duplicate_the_nearest_pai
     assert places(leak) == [[("test", 2), ("train", 4)], [("test", 0), ("train", 6)]]
     assert [numbers(example[1].remark) for example in leak.examples] == [[], ["1.0"]]
     assert leak.examples[0][1].remark
-    assert repeat.kind == "duplicates"
+    assert repeat.kind == "near-duplicates"
 
 
 def test_the_nearest_is_named_whatever_block_it_comes_in(monkeypatch):
@@ -94,7 +94,7 @@ def test_equal_thumbnails_are_not_equal_pixels():
 def test_a_conflict_is_a_near_duplicate_of_another_class():
     images = noise(4)
     (conflict,) = find(train=labeled([*images, brighter(images[1], 2)], [0, 0, 0, 1, 1]))
-    assert (conflict.kind, conflict.severity) == ("conflict", "error")
+    assert (conflict.kind, conflict.severity) == ("label-conflict", "error")
     assert sorted(numbers(conflict.summary)) == ["2", "40.0", "5"]
     ((first, second),) = conflict.examples
     assert {(first.index, first.class_name), (second.index, second.class_name)} == {(1, "a"), (4, "b")}
@@ -105,7 +105,7 @@ def test_duplicates_within_a_class_come_in_groups():
     images = noise(5)
     chain = [brighter(images[0], 5), brighter(images[0], 10)]  # the ends are not near-duplicates
     (repeat,) = find(train=labeled([*images, *chain, images[3]], [0] * 8))
-    assert (repeat.kind, repeat.severity) == ("duplicates", "note")
+    assert (repeat.kind, repeat.severity) == ("near-duplicates", "note")
     assert sorted(numbers(repeat.summary)) == ["2", "2", "5", "62.5", "8"]  # 2 groups, 2 of the same pixels
     assert places(repeat) == [
         [("train", 3), ("train", 7)],
@@ -127,7 +127,7 @@ def test_a_mirror_image_is_a_note_even_across_splits():
 def test_near_duplicates_of_a_symmetric_image_are_not_mirrored():
     half = noise(3)
     symmetric = np.concatenate([half, half[:, :, ::-1]], axis=2)
-    assert [issue.kind for issue in find(train=labeled(symmetric[[0, 1, 2, 0]], [0] * 4))] == ["duplicates"]
+    assert [issue.kind for issue in find(train=labeled(symmetric[[0, 1, 2, 0]], [0] * 4))] == ["near-duplicates"]
 
 
 def test_images_of_one_color_are_not_duplicates():
@@ -138,7 +138,7 @@ def test_images_of_one_color_are_not_duplicates():
     images[5, ::2, ::2] += 2  # a JPEG's noise
     splits = {"train": labeled(images[:5], [0] * 5), "test": labeled(images[5:], [1])}
     (plain,) = find(**splits)
-    assert (plain.kind, plain.severity) == ("plain", "warning")
+    assert (plain.kind, plain.severity) == ("single-color", "warning")
     assert sorted(numbers(plain.summary)) == ["3", "50.0", "6"]
     assert places(plain) == [[("train", 1)], [("train", 4)], [("test", 0)]]
 
@@ -157,7 +157,7 @@ def test_examples_are_limited_and_the_count_is_not(many):
     assert sorted(numbers(leak.summary)) == ["100.0", "110", "110", "110"]  # all of them have the same pixels
     assert len(leak.examples) == 100
     same = find(train=replace(labeled(noise(30), [0] * 30), images=np.repeat(noise(1), 30, axis=0)))[0]
-    assert same.kind == "duplicates"
+    assert same.kind == "near-duplicates"
     assert numbers(same.summary).count("30") >= 2
     assert "100.0" in numbers(same.summary)
     assert len(same.examples[0]) == 8
@@ -182,7 +182,7 @@ def test_a_run_searches_once(tmp_path, monkeypatch):
     issues = list(duplicates(AllImages(splits.by_name), splits))
     assert len(searches) == 1
     assert sum(shrunk) == 60
-    assert [issue.kind for issue in issues] == ["duplicates", "mirrored"]
+    assert [issue.kind for issue in issues] == ["near-duplicates", "mirrored"]
     monkeypatch.undo()
     monkeypatch.setenv("RESNET50_CACHE", str(tmp_path / "cache"))
     assert issues == find(**splits.by_name)  # as a search of its own would report them

@@ -4,8 +4,9 @@ from dataclasses import replace
 from PIL import Image
 
 from factories import dataset, write_image
-from resnet50.audit.file_properties import LOST, odd_files, read_headers
+from resnet50.audit.file_properties import CROPPED, odd_files, read_headers
 from resnet50.audit.issue import AllImages, Place
+from resnet50.data.dataset import DatasetSplits
 from resnet50.data.images import Header
 
 
@@ -13,8 +14,8 @@ def labeled(labels, paths=()):
     return dataset(labels, ("ants", "bees", "wasps"), size=(32, 32), paths=paths)
 
 
-def header(width=64, height=64, mode="RGB", form="JPEG", oriented=False):
-    return Header(width, height, mode, form, oriented)
+def header(width=64, height=64, mode="RGB", file_format="JPEG", oriented=False):
+    return Header(width, height, mode, file_format, oriented)
 
 
 def find(labels, headers):
@@ -37,28 +38,30 @@ def test_headers_are_read_where_there_are_files(tmp_path):
     turned[0x0112] = 6
     write_image(tmp_path / "deep" / "turned.jpg", exif=turned)
     (tmp_path / "broken.jpg").write_bytes(b"nothing")
-    told = []
-    splits = {
-        "train": labeled([0, 1], ["gray.png", "some.h5#3"]),
-        "test": labeled([0, 1], ["deep/turned.jpg", "broken.jpg"]),
-    }
-    read = read_headers(splits, tmp_path, progress=lambda *step: told.append(step))
+    steps = []
+    splits = DatasetSplits(
+        train=labeled([0, 1], ["gray.png", "some.h5#3"]),
+        test=labeled([0, 1], ["deep/turned.jpg", "broken.jpg"]),
+        root=tmp_path,
+    )
+    read = read_headers(splits, progress=lambda *step: steps.append(step))
     assert read == {
         "train": [Header(30, 20, "L", "PNG", False), None],
         "test": [Header(20, 30, "RGB", "JPEG", True), None],
     }
-    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert steps == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert read_headers(replace(splits, root=None)) == {}
 
 
-def test_like_files_are_not_told():
+def test_files_that_are_alike_raise_no_issue():
     assert find([0, 1] * 20, [header(60 + k // 2, 64) for k in range(40)]) == []
     assert find([0, 1], [None, None]) == []
     assert list(odd_files(AllImages({"train": labeled([0, 1])}), {})) == []
 
 
-def test_small_files_are_told_the_smallest_first():
+def test_small_files_are_listed_smallest_first():
     (small,) = find([0, 1, 0, 1], [header(16, 16), header(20, 15), header(18, 14), None])
-    assert (small.kind, small.severity) == ("small", "note")
+    assert (small.kind, small.severity) == ("low-resolution", "note")
     assert holds(small.summary, 2, 3, "66.7%", 32)
     assert [tuple(replace(place, remark="") for place in example) for example in small.examples] == [
         (Place("2.png", "train", 2, "ants"),),
@@ -69,20 +72,20 @@ def test_small_files_are_told_the_smallest_first():
     assert holds(second, 20, 15)
 
 
-def test_long_files_are_told_the_longest_first_and_three_to_two_is_not_long():
+def test_long_files_are_listed_longest_first_and_three_to_two_is_not_long():
     headers = [header(300, 200), header(500, 333), header(300, 190), header(100, 400)]
     (long,) = find([0] * 4, headers)
-    assert (long.kind, long.severity) == ("long", "note")
-    assert holds(long.summary, 2, 4, "50.0%", f"{LOST:.0%}")
+    assert (long.kind, long.severity) == ("odd-aspect-ratio", "note")
+    assert holds(long.summary, 2, 4, "50.0%", f"{CROPPED:.0%}")
     first, second = remarks(long)
     assert holds(first, 100, 400)
     assert holds(second, 300, 190)
 
 
-def test_mixed_forms_are_told_by_what_is_usual():
+def test_color_modes_other_than_the_usual_one_are_listed():
     modes = ["L", "L", "L", "RGB", "CMYK", "I;16", "CMYK"]
     (mixed,) = find([0, 1] * 3 + [0], [header(mode=mode) for mode in modes])
-    assert (mixed.kind, mixed.severity) == ("modes", "note")
+    assert (mixed.kind, mixed.severity) == ("mixed-modes", "note")
     first, second, deep, last = remarks(mixed)
     assert [first, second, last] == ["RGB", "CMYK", "CMYK"]
     assert holds(deep, 16)
@@ -93,42 +96,47 @@ def test_mixed_forms_are_told_by_what_is_usual():
     assert gray in mixed.summary.replace(deep, "", 1)  # what is usual
 
 
-def test_turned_files_are_told():
+def test_files_with_an_exif_orientation_are_listed():
     (turned,) = find([0, 1], [header(), header(oriented=True)])
-    assert (turned.kind, turned.severity) == ("turned", "note")
+    assert (turned.kind, turned.severity) == ("exif-orientation", "note")
     assert holds(turned.summary, 1, 2, "50.0%", "EXIF")
     assert turned.examples == ((Place("1.png", "train", 1, "bees"),),)
 
 
-def test_a_class_whose_files_have_a_size_of_their_own_is_told():
+def test_a_file_size_that_predicts_a_class():
     labels = [0] * 20 + [1] * 20 + [2] * 20
     sizes = [(64, 48), (48, 64)] * 10 + [(60 + k, 80) for k in range(40)]
-    (told,) = find(labels, [header(*size) for size in sizes])
-    assert (told.kind, told.severity) == ("spurious-property", "warning")
-    assert holds(told.summary, 1, 3, "ants", 64, 48)
-    assert [place.index for place in told.examples[0]] == [0, 1, 2, 3]
+    (spurious,) = find(labels, [header(*size) for size in sizes])
+    assert (spurious.kind, spurious.severity) == ("spurious-property", "warning")
+    assert holds(spurious.summary, 1, 3, "ants", 64, 48)
+    assert [place.index for place in spurious.examples[0]] == [0, 1, 2, 3]
     sizes[20:23] = [(64, 48)] * 3  # now others have it too: 20 of 23 are of the class
     assert find(labels, [header(*size) for size in sizes]) == []
     sizes = [(64, 48)] * 17 + [(60 + k, 80) for k in range(43)]  # 17 of the class's 20
     assert find(labels, [header(*size) for size in sizes]) == []
 
 
-def test_a_class_of_another_format_or_mode_is_told():
+def test_a_format_or_mode_that_predicts_a_class():
     formats = ["PNG"] * 12 + ["JPEG"] * 30
-    (told,) = find([0] * 12 + [1] * 30, [header(form=form) for form in formats])
-    assert holds(told.summary, 2, 3, "ants", "PNG", "bees", "JPEG")
-    assert [(places[0].class_name, places[0].remark) for places in told.examples] == [("ants", "PNG"), ("bees", "JPEG")]
+    (spurious,) = find([0] * 12 + [1] * 30, [header(file_format=file_format) for file_format in formats])
+    assert holds(spurious.summary, 2, 3, "ants", "PNG", "bees", "JPEG")
+    assert [(places[0].class_name, places[0].remark) for places in spurious.examples] == [
+        ("ants", "PNG"),
+        ("bees", "JPEG"),
+    ]
     modes = ["L"] * 12 + ["RGB"] * 30
     kinds = [issue.kind for issue in find([0] * 12 + [1, 2] * 15, [header(mode=mode) for mode in modes])]
-    assert kinds == ["spurious-property", "modes"]
-    few = find([0] * 9 + [1, 2] * 15, [header(form=form) for form in formats[3:]])
+    assert kinds == ["spurious-property", "mixed-modes"]
+    few = find([0] * 9 + [1, 2] * 15, [header(file_format=file_format) for file_format in formats[3:]])
     assert few == []
 
 
-def test_a_form_tells_nothing_where_hardly_any_image_is_of_another_class():
+def test_a_property_predicts_nothing_if_hardly_any_image_is_of_another_class():
     formats = ["JPEG"] * 30 + ["PNG"] * 9
-    assert find([0] * 30 + [1] + [2] * 8, [header(form=form) for form in formats]) == []
+    assert find([0] * 30 + [1] + [2] * 8, [header(file_format=file_format) for file_format in formats]) == []
     assert find([0] * 30, [header() for _ in range(30)]) == []  # the one class that there is
-    (told,) = find([0] * 30 + [1] * 5 + [2] * 5, [header(form=form) for form in [*formats, "PNG"]])
-    assert holds(told.summary, 1, 3, "ants", "JPEG")
-    assert not holds(told.summary, "PNG")
+    (spurious,) = find(
+        [0] * 30 + [1] * 5 + [2] * 5, [header(file_format=file_format) for file_format in [*formats, "PNG"]]
+    )
+    assert holds(spurious.summary, 1, 3, "ants", "JPEG")
+    assert not holds(spurious.summary, "PNG")

@@ -19,7 +19,7 @@ def test_a_row_for_each_image_with_the_hash_of_its_pixels(tmp_path):
     training = replace(labeled(3), paths=("one,\n1.png", "\udcff.png", "3"))
     test = labeled(2, seed=1)
     write_training_images(tmp_path / "new" / "images.csv", {"train": training, "test": test})
-    assert (tmp_path / "new" / "images.csv").read_bytes().startswith(b'part,source,class,sha256\r\ntraining,"one,\n1')
+    assert (tmp_path / "new" / "images.csv").read_bytes().startswith(b'split,path,class,sha256\r\ntrain,"one,\n1')
     digests = [hashlib.sha256(image.tobytes()).hexdigest() for image in (*training.images, *test.images)]
     assert read_training_images(tmp_path / "new" / "images.csv") == (
         TrainingImage("train", "one,\n1.png", "a", digests[0]),
@@ -41,11 +41,11 @@ def test_images_in_a_file_have_the_same_hashes(tmp_path):
     assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
 
 
-@pytest.mark.parametrize(("text", "found"), [("", ""), ("a,b\n", "a, b"), ("part,source,class,sha256\ntest,x\n", "")])
+@pytest.mark.parametrize(("text", "found"), [("", ""), ("a,b\n", "a, b"), ("split,path,class,sha256\ntest,x\n", "")])
 def test_another_table_is_refused(tmp_path, text, found):
     path = tmp_path / "images.csv"
     path.write_text(text)
-    with raises(ValueError, path, "part, source, class, sha256", found):
+    with raises(ValueError, path, "split, path, class, sha256", found):
         read_training_images(path)
 
 
@@ -53,18 +53,18 @@ def numbers(text):
     return sorted(re.findall(r"\d+(?:\.\d+)?", text))
 
 
-def seen(splits, folder):
-    write_training_images(folder / "seen.csv", splits)
-    return read_training_images(folder / "seen.csv")
+def recorded(splits, folder):
+    write_training_images(folder / "images.csv", splits)
+    return read_training_images(folder / "images.csv")
 
 
-def test_copies_of_what_was_learned_from_or_validated_on_are_an_error(tmp_path):
+def test_copies_of_training_and_validation_images_are_an_error(tmp_path):
     training, validation, scored = labeled(4), labeled(3, seed=1, name="held"), labeled(6, seed=2, name="new")
-    known = seen({"train": training, "validation": validation, "test": scored}, tmp_path)
+    known = recorded({"train": training, "validation": validation, "test": scored}, tmp_path)
     assert list(copies(scored, known)) == []  # the run's own test images are no copies
     mixed = replace(scored, images=np.concatenate([validation.images[2:], scored.images[:4], training.images[1:2]]))
     (issue,) = copies(mixed, known)
-    assert (issue.kind, issue.severity) == ("seen", "error")
+    assert (issue.kind, issue.severity) == ("in-training", "error")
     assert numbers(issue.summary) == ["2", "33.3", "6"]
     held, learned = (copy for _, copy in issue.examples)
     assert "validation" in held.remark

@@ -1,4 +1,4 @@
-"""The figures of a report: which bar stands where, and what many classes do to them."""
+"""Reliability diagrams and class balance, from few to many classes."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ def texts(figure: Figure) -> list[str]:
 
 def bars(axes) -> list[list[tuple[float, float, float]]]:
     """Left edge, bottom and height of each bar, a list for each set of bars."""
-    return [[(round(bar.get_x(), 4), bar.get_y(), bar.get_height()) for bar in bars] for bars in axes.containers]
+    return [[(round(bar.get_x(), 4), bar.get_y(), bar.get_height()) for bar in group] for group in axes.containers]
 
 
 def test_reliability_shows_accuracy_the_gap_and_the_counts():
     bins = [Bin(0, 0.0, 0.0), Bin(30, 0.4, 0.5), Bin(0, 0.0, 0.0), Bin(10, 0.9, 0.6)]
     figure = draw_reliability(bins, title="T $x$")
     upper, lower = figure.axes
-    right, gaps = bars(upper)
-    assert right == [(0.26, 0, 0.5), (0.76, 0, 0.6)]  # bins without images have no bar
+    accuracies, gaps = bars(upper)
+    assert accuracies == [(0.26, 0, 0.5), (0.76, 0, 0.6)]  # bins without images have no bar
     assert gaps == [(0.26, 0.5, pytest.approx(-0.1)), (0.76, 0.6, pytest.approx(0.3))]
     assert [height for *_, height in bars(lower)[0]] == [0, 30, 0, 10]
     assert list(upper.lines[0].get_xydata().ravel()) == [0, 0, 1, 1]
@@ -43,7 +43,7 @@ def test_reliability_shows_accuracy_the_gap_and_the_counts():
 
 
 @pytest.mark.parametrize("bins", [[Bin(1, 1.0, 0.0)] * 15, [Bin(1, 0.5, 1.0)]], ids=["wrong", "one"])
-def test_strange_classifiers_can_be_drawn(bins):
+def test_unusual_classifiers_can_be_drawn(bins):
     assert png(draw_reliability(bins, title="T" * 90)).startswith(b"\x89PNG")
 
 
@@ -54,13 +54,13 @@ def test_the_legend_does_not_cover_the_bars():
     assert upper.get_legend().get_window_extent().y0 >= upper.get_window_extent().y1 - 1
 
 
-def test_balance_has_a_panel_for_each_part_and_a_row_for_each_class():
+def test_balance_has_a_panel_for_each_split_and_a_row_for_each_class():
     figure = draw_balance({"train": [40, 20], "test": [10, 0]}, ("cat", "$dog"), title="Farm")
-    assert texts(figure) == ["Farm", "cat", "$dog", "training: 60", "40", "20", "test: 10", "10", "0"]
-    training, test = (container.patches for container in figure.axes[0].containers)
-    widths = [bar.get_width() for bar in (*training, *test)]
-    assert widths == pytest.approx([widths[0], widths[0] / 2, widths[0] / 4, 0])  # one scale for all parts
-    assert training[0].get_y() > training[1].get_y()
+    assert texts(figure) == ["Farm", "cat", "$dog", "train: 60", "40", "20", "test: 10", "10", "0"]
+    train, test = (container.patches for container in figure.axes[0].containers)
+    widths = [bar.get_width() for bar in (*train, *test)]
+    assert widths == pytest.approx([widths[0], widths[0] / 2, widths[0] / 4, 0])  # one scale for all splits
+    assert train[0].get_y() > train[1].get_y()
     assert png(figure).startswith(b"\x89PNG")
 
 
@@ -71,14 +71,14 @@ def test_balance_has_a_panel_for_each_part_and_a_row_for_each_class():
         ({"test": [40, 41]}, "a folder with a name that is quite long: images of each class"),
     ],
 )
-def test_the_panels_of_few_classes_leave_no_empty_part(counts, title):
+def test_the_panels_of_few_classes_leave_no_empty_space(counts, title):
     figure = draw_balance(counts, ("cats", "dogs"), title=title)
     FigureCanvasAgg(figure).draw()
     inch = figure.dpi
     ends = [text.get_window_extent().x1 / inch for text in figure.axes[0].texts]
     assert figure.get_figwidth() - 0.6 < max(ends) < figure.get_figwidth()
-    panels = [[bar.get_x() for bar in bars] for bars in figure.axes[0].containers]
-    ends = [max(bar.get_x() + bar.get_width() for bar in bars) for bars in figure.axes[0].containers]
+    panels = [[bar.get_x() for bar in group] for group in figure.axes[0].containers]
+    ends = [max(bar.get_x() + bar.get_width() for bar in group) for group in figure.axes[0].containers]
     assert all(0.4 < begin - end < 1.5 for end, (begin, *_) in zip(ends, panels[1:], strict=False))
 
 
@@ -102,7 +102,7 @@ def test_no_images_at_all_can_be_drawn():
 def test_what_does_not_fit_is_refused():
     with raises(ValueError, "bin"):
         draw_reliability([], title="T")
-    with raises(ValueError, "training 2", "test 1"):
+    with raises(ValueError, "train 2", "test 1"):
         draw_balance({"train": [1, 2], "test": [1]}, ("a", "b"), title="T")
     with raises(ValueError, 3):
         draw_balance({}, ("a", "b", "c"), title="T")

@@ -1,4 +1,4 @@
-"""Heat over an image, and a row of such images."""
+"""Heat maps over an image, and a row of such images."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from factories import noise, raises
 from resnet50.plots.explain import draw_explanation, overlay
 
 
-def test_without_heat_a_image_is_gray_and_dim():
+def test_without_heat_an_image_is_dim_gray():
     image = noise(6, 8, 3)
     shown = overlay(image, np.zeros((6, 8)))
     assert shown.dtype == np.uint8
@@ -80,7 +80,7 @@ def test_an_explanation_is_the_image_and_an_overlay_for_each_class():
     assert words[1:4] == ["a $dollar", "87.5%", "n" * 31 + "…"]
     assert len(words) == 5
     assert words[4].startswith("10.0%")
-    assert words[4] != "10.0%"  # that nothing speaks for it is told too
+    assert words[4] != "10.0%"  # and that there is no evidence for it
     edges = [shown.get_extent() for shown in figure.axes[0].images]
     for left, right, bottom, top in edges:
         assert (right - left) / (top - bottom) == pytest.approx(20 / 30)

@@ -1,4 +1,4 @@
-"""Sheets of images: which image stands where, under which words."""
+"""Sheets of images: the place of each image and the words below it."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def labeled(labels: list[int], names: tuple[str, ...] = ("cat", "$dog", "cow")) 
 
 def columns(figure: Figure) -> list[list[int]]:
     """Colors of the images, a list for a column from the left, each from the top."""
-    found: dict[float, list[tuple[float, int]]] = {}
+    tops: dict[float, list[tuple[float, int]]] = {}
     for image in figure.axes[0].images:
         left, _, _, top = image.get_extent()
-        found.setdefault(round(left, 3), []).append((-top, int(image.get_array()[0, 0, 0])))
-    return [[color for _, color in sorted(found[left])] for left in sorted(found)]
+        tops.setdefault(round(left, 3), []).append((-top, int(image.get_array()[0, 0, 0])))
+    return [[color for _, color in sorted(tops[left])] for left in sorted(tops)]
 
 
-def test_a_contact_sheet_has_a_column_per_class_in_the_order_of_the_split():
+def test_a_contact_sheet_has_a_column_per_class_in_the_order_of_the_dataset():
     figure = draw_contact_sheet(labeled([2, 0, 2, 1, 0, 2]), rows=2)
     assert columns(figure) == [[10, 40], [30], [0, 20]]
     title, *names = texts(figure)
@@ -53,7 +53,7 @@ def test_a_contact_sheet_has_a_column_per_class_in_the_order_of_the_split():
     assert png(figure).startswith(b"\x89PNG")
 
 
-def test_a_contact_sheet_takes_a_title_and_a_split_without_images():
+def test_a_contact_sheet_takes_a_title_and_a_dataset_without_images():
     figure = draw_contact_sheet(labeled([]), title="Nothing")
     assert texts(figure)[0] == "Nothing"
     assert columns(figure) == []

@@ -1,4 +1,4 @@
-"""What stands where in the figure of likeness to people."""
+"""The figure of similarity to human judgments."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def agreement(images: int, *values: float, p: float = 0.01) -> Agreement:
     return Agreement(images, overall, tuple(dimensions))
 
 
-def found(lowest: float = 0.3) -> Similarity:
+def similarity(lowest: float = 0.3) -> Similarity:
     return Similarity(
         fitted=agreement(360, 0.62, 0.81, 0.33),
         held_out=agreement(120, 0.5, 0.7, lowest, p=0.2),
@@ -43,7 +43,7 @@ def dots(figure: Figure) -> list[list[tuple[float, bool]]]:
 
 
 def test_each_alignment_has_a_panel_with_overall_and_every_dimension():
-    figure = draw_similarity(found(), NAMES, title="Rocks")
+    figure = draw_similarity(similarity(), NAMES, title="Rocks")
     assert dots(figure) == [
         [(0.62, True), (0.81, True), (0.33, True)],
         [(0.5, False), (0.7, False), (0.3, False)],
@@ -59,23 +59,23 @@ def test_each_alignment_has_a_panel_with_overall_and_every_dimension():
 
 
 def test_chance_is_drawn_behind_each():
-    figure = draw_similarity(found(), NAMES, title="Rocks")
+    figure = draw_similarity(similarity(), NAMES, title="Rocks")
     for axes in (axes for axes in figure.axes if axes.patches):
         assert [(bar.get_x(), bar.get_width()) for bar in axes.patches] == [(-0.05, pytest.approx(0.3))] * 3
         lines = [[float(x) for x in line.get_xdata()] for line in axes.lines]
         assert lines.count([0.1, 0.1]) == 3
 
 
-def test_the_shuffles_are_told():
-    assert sum("1,000" in text for text in texts(draw_similarity(found(), NAMES, title="Rocks"))) == 1
+def test_the_number_of_permutations_is_written():
+    assert sum("1,000" in text for text in texts(draw_similarity(similarity(), NAMES, title="Rocks"))) == 1
 
 
 def test_a_low_correlation_stays_on_the_panel_with_its_sign():
-    figure = draw_similarity(found(-0.6), NAMES, title="Rocks")
+    figure = draw_similarity(similarity(-0.6), NAMES, title="Rocks")
     assert all(axes.get_xlim()[0] < -0.6 for axes in figure.axes if axes.patches)
     assert "\N{MINUS SIGN}0.60" in texts(figure)
 
 
 def test_refuses_another_number_of_names():
     with raises(ValueError, 2, 3):
-        draw_similarity(found(), ("a", "b", "c"), title="Rocks")
+        draw_similarity(similarity(), ("a", "b", "c"), title="Rocks")

@@ -1,17 +1,16 @@
-"""Curves and confusion matrices, at the edges of what they may be given."""
+"""Learning curves and range tests, also of unusual training runs."""
 
 from __future__ import annotations
 
 import io
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from factories import raises
-from resnet50.plots.training import draw_confusion, draw_curves, draw_lr_curve
+from resnet50.plots.training import draw_curves, draw_lr_curve
 
 NAN = float("nan")
 
@@ -42,7 +41,7 @@ def test_curves_run_from_epoch_one_and_end_in_their_last_value():
     assert png(figure).startswith(b"\x89PNG")
 
 
-def test_epochs_without_validation_are_passed_over():
+def test_epochs_without_validation_are_skipped():
     history = {"loss": [2, 1, 0.5, 0.4], "accuracy": [0.1, 0.2, 0.3, 0.4], "val_loss": [NAN, 1.5, NAN, 1.2],
                "val_accuracy": [NAN, NAN, NAN, NAN]}  # fmt: skip
     figure = draw_curves(history, title="T")
@@ -80,7 +79,7 @@ def test_the_learning_rate_has_a_panel_of_its_own():
     ],
     ids=["nan", "perfect", "diverged"],
 )
-def test_strange_trainings_can_be_drawn(history):
+def test_unusual_training_runs_can_be_drawn(history):
     assert png(draw_curves(history, title="T")).startswith(b"\x89PNG")
 
 
@@ -105,41 +104,6 @@ def test_histories_that_do_not_fit_are_refused():
         draw_curves({"loss": [1, 2], "accuracy": [1]}, title="T")
 
 
-def test_a_confusion_of_two_classes_shades_by_row():
-    figure = draw_confusion(np.array([[3, 1], [0, 0]]), ["cat", "$dog"], title="T")
-    (axes,) = figure.axes
-    assert np.array_equal(axes.images[0].get_array(), [[0.75, 0.25], [0, 0]])
-    places = {text.get_position(): text.get_text() for text in axes.texts if text.get_text() in ("3", "1", "0")}
-    ordered = [label for _, label in sorted(places.items(), key=lambda item: (-item[0][1], item[0][0]))]
-    assert ordered == ["3", "1", "0", "0"]
-    assert texts(figure).count("cat") == texts(figure).count("$dog") == 2
-    assert {"true", "predicted", "T"} <= set(texts(figure))
-    assert png(figure).startswith(b"\x89PNG")
-
-
-def test_a_confusion_of_thirty_classes_leaves_zeros_blank_but_on_the_diagonal():
-    counts = np.eye(30, dtype=int) * 12345
-    counts[4, 4], counts[4, 9] = 0, 7
-    figure = draw_confusion(counts, [f"a rather long class name {index}" for index in range(30)], title="T")
-    found = texts(figure)
-    assert (found.count("12345"), found.count("7"), found.count("0")) == (29, 1, 1)
-    assert png(figure).startswith(b"\x89PNG")
-
-
-@pytest.mark.parametrize(
-    ("counts", "values"),
-    [
-        (np.zeros((2, 3)), (2, "(2, 3)")),
-        (np.zeros((3, 3)), (2, "(3, 3)")),
-        (np.array([[1, -2], [0, 1]]), (-2,)),
-        (np.array([[1, NAN], [0, 1]]), (NAN,)),
-    ],
-)
-def test_confusions_that_do_not_fit_are_refused(counts, values):
-    with raises(ValueError, "confusion", *values):
-        draw_confusion(counts, ["a", "b"], title="T")
-
-
 def test_rates_are_drawn_on_a_logarithmic_axis_with_the_suggestion_marked():
     curve = SimpleNamespace(rates=(1e-4, 1e-3, 1e-2, 1e-1), losses=(2.0, 1.5, 1.0, 4.1), suggestion=1e-3)
     figure = draw_lr_curve(curve, title="T $x$")
@@ -162,7 +126,7 @@ def test_rates_are_drawn_on_a_logarithmic_axis_with_the_suggestion_marked():
     [((1.0, 1.0, 1.0), 1.0), ((1.0, 2.0, 4.5), 0.1), ((3.0, 2.0, 0.0), 10.0)],
     ids=["flat", "rising", "falling"],
 )
-def test_strange_range_tests_can_be_drawn(losses, suggestion):
+def test_unusual_range_tests_can_be_drawn(losses, suggestion):
     figure = draw_lr_curve(SimpleNamespace(rates=(0.1, 1.0, 10.0), losses=losses, suggestion=suggestion))
     FigureCanvasAgg(figure).draw()
     (title,) = figure.texts
@@ -172,36 +136,13 @@ def test_strange_range_tests_can_be_drawn(losses, suggestion):
     assert figure.bbox.x0 <= box.x0 < box.x1 <= figure.bbox.x1
 
 
-@pytest.mark.parametrize(("classes", "inches", "named"), [(30, 14, True), (101, 18, True), (300, 16, False)])
-def test_a_matrix_of_many_classes_stays_on_a_page(classes, inches, named):
-    counts = 9 * np.eye(classes, dtype=int)
-    counts[0, classes - 1] = 123
-    names = [f"class {k}" for k in range(classes)]
-    figure = draw_confusion(counts, names, title="T")
-    assert max(figure.get_size_inches()) < inches
-    written = texts(figure)
-    assert written.count("9") == (classes if named else 0)
-    assert written.count("123") == (1 if named else 0)
-    assert written.count("0") == 0
-    assert written.count("class 7") == (2 if named else 0)
-    (matrix,) = figure.axes[0].images
-    strength = float(matrix.get_array()[0, classes - 1])
-    assert strength == pytest.approx(123 / 132 if classes == 30 else (123 / 132) ** 0.5)
-    if named:
-        FigureCanvasAgg(figure).draw()
-        boxes = {text.get_text(): text.get_window_extent() for text in figure.axes[0].texts if text.get_rotation() == 0}
-        cell = (matrix.get_extent()[1] - matrix.get_extent()[0]) / classes * figure.dpi
-        assert boxes["123"].width < cell
-        assert boxes["class 7"].height < cell * 1.05
-
-
 def test_a_line_stands_between_two_phases_in_every_panel():
     history = {"phase": [1, 1, 2, 3, 3], "loss": [5.0, 4.0, 3.0, 2.0, 1.0], "accuracy": [0.1, 0.2, 0.3, 0.4, 0.5],
                "learning_rate": [1.0, 1.0, 0.5, 0.2, 0.1]}  # fmt: skip
     figure = draw_curves(history, title="T")
     assert len(figure.axes) == 3
     for axes in figure.axes:
-        *boundaries, curve = curves(axes)
+        curve, *boundaries = curves(axes)
         assert [x for x, _ in boundaries] == [[2.5, 2.5], [3.5, 3.5]]
         assert curve[0] == [1, 2, 3, 4, 5]
     assert figure.axes[0].get_ylim() == draw_curves({**history, "phase": [1] * 5}, title="T").axes[0].get_ylim()

@@ -7,8 +7,10 @@ import pytest
 from PIL import Image
 
 from factories import dataset
+from resnet50.audit.check import Audit
 from resnet50.audit.issue import Issue, Place
-from resnet50.reports.audit import check_page, summarize
+from resnet50.data.dataset import DatasetSplits
+from resnet50.reports.audit import audit_page, contents, summarize
 
 
 def labeled(counts, shade, names=("cats", "dogs <i>")):
@@ -22,8 +24,12 @@ def issue(kind, severity, *examples):
     return Issue(kind, severity, f"summary of {kind} & more.", f"advice on {kind}", tuple(examples))
 
 
+def page(issues, name="pets", **splits):
+    return audit_page(Audit(name, DatasetSplits(**splits), tuple(issues)))
+
+
 def counted(text):
-    """How many findings of each severity a text tells of."""
+    """How many issues of each severity a text mentions."""
     return re.findall(r"(\d+) (error|warning|note)", text)
 
 
@@ -33,46 +39,45 @@ def title(html):
 
 def images(html):
     """The first pixel of every image, in order."""
-    found = re.findall(r'src="data:image/png;base64,([^"]+)"', html)
-    return [Image.open(io.BytesIO(base64.b64decode(data))).getpixel((0, 0))[0] for data in found]
+    encoded = re.findall(r'src="data:image/png;base64,([^"]+)"', html)
+    return [Image.open(io.BytesIO(base64.b64decode(data))).getpixel((0, 0))[0] for data in encoded]
 
 
 def captions(html):
     return [re.findall(r"<span>(.*?)</span>", text) for text in re.findall(r"<figcaption>(.*?)</figcaption>", html)]
 
 
-def test_findings_are_shown_worst_first_with_their_images_beside_each_other():
-    splits = {"train": labeled([2, 0], 10), "test": labeled([1, 1], 100)}
-    training_model = (
+def test_issues_are_shown_worst_first_with_their_images_beside_each_other():
+    train, test = labeled([2, 0], 10), labeled([1, 1], 100)
+    pair = (
         Place("100/1.jpg", "test", 1, "dogs <i>"),
         Place("10/0.jpg", "train", 0, "cats", "1.0 gray levels apart"),
     )
     lost = (Place("a<b>.jpg", remark="is cut off"),)
-    issues = [issue("modes", "note"), issue("leak", "error", training_model), issue("unreadable", "warning", lost)]
-    html = check_page(issues, splits, title="pets").html()
+    issues = [issue("mixed-modes", "note"), issue("leak", "error", pair), issue("unreadable", "warning", lost)]
+    html = page(issues, train=train, test=test)
     assert "pets" in title(html)
     assert counted(title(html)) == [("1", "error"), ("1", "warning"), ("1", "note")]
-    contents = re.search(r'<p class="sub">(.*?)</p>', html)[1]
-    assert re.findall(r"\d+", contents) == ["2", "2", "2", "8", "8"]  # images of each part, classes, pixels
-    assert contents.index("train") < contents.index("test")
-    places = [html.index(f"summary of {kind} &amp; more.") for kind in ("leak", "unreadable", "modes")]
+    line = re.search(r'<p class="sub">(.*?)</p>', html)[1]
+    assert re.findall(r"\d+", line) == ["2", "2", "2", "8", "8"]  # images of each split, classes, pixels
+    assert line.index("train") < line.index("test")
+    places = [html.index(f"summary of {kind} &amp; more.") for kind in ("leak", "unreadable", "mixed-modes")]
     assert places == sorted(places)
     between = html[places[0] : places[1]]
     assert images(between) == [101, 10]
     assert captions(between) == [
         ["dogs &lt;i&gt;, test", "100/1.jpg"],
-        ["cats, training", "10/0.jpg", "1.0 gray levels apart"],
+        ["cats, train", "10/0.jpg", "1.0 gray levels apart"],
     ]
     assert "<td>a&lt;b&gt;.jpg</td><td>is cut off</td>" in html[places[1] : places[2]]
-    assert "<p>" not in html[places[0] : places[1]]  # nothing on examples that are not shown
+    assert "<p>" not in html[places[0] : places[1]]  # nothing about examples that are not shown
     assert '<tr><td>cats</td><td class="number">2</td><td class="number">1</td></tr>' in html
     assert '<tr><td>dogs &lt;i&gt;</td><td class="number">0</td><td class="number">1</td></tr>' in html
 
 
 def test_of_many_examples_some_are_shown():
-    splits = {"train": labeled([50, 50], 10)}
     examples = [(Place(f"10/{k}.jpg", "train", k, "cats"),) for k in range(40)]
-    html = check_page([issue("small", "note", *examples)], splits, title="pets").html()
+    html = page([issue("low-resolution", "note", *examples)], train=labeled([50, 50], 10))
     shown = html.split("<h2>")[0]
     assert images(shown) == list(range(10, 26))
     (more,) = re.findall(r"<p>(.*?)</p>", shown)
@@ -80,8 +85,8 @@ def test_of_many_examples_some_are_shown():
     assert "--json" in more
 
 
-def test_the_sheet_shows_four_of_each_class_and_fewer_where_there_are_hundreds():
-    html = check_page([], {"train": labeled([40, 3], 10)}, title="pets").html()
+def test_four_images_of_each_class_are_shown_and_fewer_of_hundreds_of_classes():
+    html = page([], train=labeled([40, 3], 10))
     assert "pets" in title(html)
     assert counted(title(html)) == []
     sheet = html.split("<h2>")[-1]
@@ -91,12 +96,12 @@ def test_the_sheet_shows_four_of_each_class_and_fewer_where_there_are_hundreds()
     assert shown[4:] == [50, 51, 52]
     assert [lines[0] for lines in captions(sheet)] == ["cats"] * 4 + ["dogs &lt;i&gt;"] * 3
     names = tuple(f"class {k}" for k in range(120))
-    many = check_page([], {"train": labeled([3] * 120, 0, names)}, title="many").html()
+    many = page([], name="many", train=labeled([3] * 120, 0, names))
     assert len(images(many)) == 240
 
 
 def test_a_source_that_cannot_be_read_has_a_page_too():
-    html = check_page([issue("unusable", "error")], {}, title="pets").html()
+    html = page([issue("unusable", "error")])
     assert "pets" in title(html)
     assert counted(title(html)) == [("1", "error")]
     assert "summary of unusable" in html
@@ -115,3 +120,10 @@ def test_a_summary_counts(severities, counts):
     words = summarize([issue("x", severity) for severity in severities])
     assert words
     assert counted(words) == counts
+
+
+def test_the_contents_say_whether_training_cuts_off_a_test_split():
+    train, test = labeled([2, 0], 10), labeled([1, 1], 100)
+    assert contents({}) == ""
+    assert re.findall(r"\d+%?", contents({"train": train})) == ["2", "2", "8", "8", "20%"]
+    assert re.findall(r"\d+%?", contents({"train": train, "test": test})) == ["2", "2", "2", "8", "8"]

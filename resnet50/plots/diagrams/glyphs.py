@@ -1,4 +1,4 @@
-"""The signs that diagrams are made of: feature maps, operations, arrows; all lengths in inches."""
+"""The symbols of the diagrams: feature maps, operations, arrows. All lengths are in inches."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ STRIP = 0.28
 """Width of an operation that is not a convolution."""
 
 RADIUS = 0.19
-"""Radius of an addition."""
+"""Radius of the circle of an addition."""
 
 HEAD = 0.11
 """Length and width of an arrow's head."""
 
 SLANT = 0.38
-"""How far a slab's receding edges run to the right and up, as a share of their length."""
+"""Horizontal and vertical extent of a slab's receding edges, as a share of their length."""
 
 
 @dataclass(frozen=True)
 class Scale:
-    """How large to draw a feature map, against the largest of a figure.
+    """How large to draw a feature map, relative to the largest of a figure.
 
     Attributes:
-        image_size: Side in pixels of the largest map.
-        channels: Most channels of a map.
-        height: Inches of the largest side.
-        depth: What a width is drawn shorter by than a height, 0..1.
-        thickness: Inches of the most channels.
-        power: What ratios are raised to, 0..1, so that 2 pixels can still be seen beside 64.
+        side: Longest side of a feature map, in pixels.
+        channels: Most channels of a feature map.
+        height: Inches that ``side`` is drawn with.
+        depth: Factor by which a width is drawn shorter than a height, 0..1.
+        thickness: Inches that ``channels`` are drawn with.
+        power: Exponent of ratios, 0..1, so that 2 pixels are still visible beside 64.
     """
 
     side: float
@@ -50,7 +50,7 @@ class Scale:
 
     @classmethod
     def fit(cls, shapes: Iterable[Shape], *, height: float, depth: float, thickness: float, power: float) -> Scale:
-        """Return the scale for a figure of these maps."""
+        """Return the scale for a figure of feature maps of these shapes."""
         maps = [shape for shape in shapes if shape.sides]
         side = max(max(shape.extent) for shape in maps)
         return cls(side, max(shape.channels for shape in maps), height, depth, thickness, power)
@@ -68,14 +68,14 @@ def draw_slab(
 
     Args:
         axes: Canvas.
-        left: Where the slab begins.
-        middle: Height at which the path enters and leaves.
+        left: Left end of the slab.
+        middle: Height of the path through the slab.
         size: Height, depth (for the map's width) and thickness (for its channels).
-        color: Of its faces.
-        strength: Share of that color in the front, the rest being white, 0..1.
+        color: Color of its faces.
+        strength: Share of that color in the front face, 0..1; the rest is white.
 
     Returns:
-        Where the slab ends.
+        Right end of the slab.
     """
     height, depth, thickness = size
     run = depth * SLANT
@@ -98,15 +98,15 @@ def draw_slab(
 
 
 def slab_width(size: tuple[float, float, float]) -> float:
-    """Return how far a slab of this height, depth and thickness reaches to the right."""
+    """Return the width of a slab of this height, depth and thickness."""
     return size[2] + size[1] * SLANT
 
 
 def draw_operations(axes: Axes, left: float, middle: float, operations: Sequence[Operation]) -> float:
-    """Draw operations that follow each other as one box with a cell for each.
+    """Draw consecutive operations as one box with a cell for each.
 
     Returns:
-        Where the box ends.
+        Right end of the box.
     """
     widths = [_width(operation) for operation in operations]
     outline = FancyBboxPatch(
@@ -148,7 +148,7 @@ def draw_operations(axes: Axes, left: float, middle: float, operations: Sequence
 
 
 def draw_panel(axes: Axes, span: tuple[float, float], rise: tuple[float, float], color: str) -> None:
-    """Draw a pale background from left to right and from bottom to top."""
+    """Draw a pale background over a ``span`` (left, right) and a ``rise`` (bottom, top)."""
     (left, right), (bottom, top) = span, rise
     axes.add_patch(
         FancyBboxPatch(
@@ -167,7 +167,7 @@ def draw_plus(axes: Axes, left: float, middle: float) -> float:
     """Draw an addition: a plus in a circle.
 
     Returns:
-        Where the circle ends.
+        Right end of the circle.
     """
     center = left + RADIUS
     axes.add_patch(Circle((center, middle), RADIUS, facecolor="white", edgecolor=theme.INK, linewidth=1.4, zorder=4))
@@ -181,7 +181,7 @@ def draw_arrow(axes: Axes, left: float, middle: float, length: float, color: str
     """Draw an arrow to the right.
 
     Returns:
-        Where its head ends.
+        Right end of its head.
     """
     draw_line(axes, [(left, middle), (left + length, middle)], color=color)
     return left + length
@@ -196,7 +196,7 @@ def draw_line(
     width: float = 1.8,
     head: bool = True,
 ) -> None:
-    """Draw a line of horizontal and vertical parts, whose bends are rounded and whose end may have a head."""
+    """Draw a line of horizontal and vertical segments with rounded bends, and an arrowhead at its end."""
     vertices, codes = [points[0]], [Path.MOVETO]
     for before, corner, after in zip(points, points[1:], points[2:], strict=False):
         vertices += [_towards(corner, before, radius), corner, _towards(corner, after, radius)]
@@ -216,7 +216,7 @@ def draw_vector(axes: Axes, left: float, middle: float, height: float, color: st
     """Draw a vector as a thin upright bar.
 
     Returns:
-        Where it ends.
+        Its right end.
     """
     width = 0.09
     axes.add_patch(
@@ -235,10 +235,10 @@ def draw_vector(axes: Axes, left: float, middle: float, height: float, color: st
 
 
 def draw_classes(axes: Axes, left: float, middle: float, count: int, color: str) -> float:
-    """Draw a column of circles, one for a class, and three dots where there are more than seven.
+    """Draw a column of circles, one per class, with three dots in place of some if there are more than seven.
 
     Returns:
-        Where the column ends.
+        Right end of the column.
     """
     radius, pitch = 0.075, 0.21
     rows = min(count, 7)
@@ -254,7 +254,7 @@ def draw_classes(axes: Axes, left: float, middle: float, count: int, color: str)
 
 
 def draw_hop(axes: Axes, span: tuple[float, float], rise: tuple[float, float], *, projected: bool) -> None:
-    """Draw a shortcut that leaves the path, passes over a block and comes back; a square on it is a convolution."""
+    """Draw a shortcut over a block; a square on it stands for a convolution."""
     (left, right), (bottom, top) = span, rise
     line = [(left, bottom), (left, top), (right, top), (right, bottom)]
     draw_line(axes, line, color=theme.SHORTCUT, radius=0.12, width=1.4, head=False)
@@ -270,7 +270,7 @@ def draw_projection(axes: Axes, x: float, y: float) -> None:
 
 
 def draw_joint(axes: Axes, x: float, y: float) -> None:
-    """Draw the dot at which shortcuts leave the path and come back to it."""
+    """Draw the dot at which shortcuts leave and join the path."""
     axes.add_patch(Circle((x, y), 0.042, facecolor=theme.SHORTCUT, edgecolor="white", linewidth=0.8, zorder=4))
 
 

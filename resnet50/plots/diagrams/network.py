@@ -1,4 +1,4 @@
-"""Read the residual blocks of a Keras model off its graph, for the diagrams to draw."""
+"""Reading a Keras model's graph into stem, residual blocks and head."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ Operation = Any
 
 @dataclass(frozen=True)
 class Shape:
-    """What leaves an operation, without the batch.
+    """Shape of the output of an operation, without the batch.
 
     Attributes:
-        sides: Height and width in pixels, None where the model takes any; empty for a vector.
-        channels: Number of channels, or of the vector's elements.
-        reduction: What the strides from the input to here multiply to.
+        sides: Height and width in pixels, None if the model takes any; empty for a vector.
+        channels: Number of channels, or of elements of a vector.
+        reduction: Product of the strides from the input to here.
     """
 
     sides: tuple[int | None, ...]
@@ -37,20 +37,20 @@ class Shape:
 
     @property
     def extent(self) -> tuple[float, ...]:
-        """Sides as numbers to draw by; an unknown one as if the input had 224 pixels."""
+        """Sides as numbers to draw with; an unknown side is that of an input of 224 pixels."""
         return tuple(224 / self.reduction if side is None else float(side) for side in self.sides)
 
 
 @dataclass(frozen=True)
 class Block:
-    """A residual block: two paths from one operation that an addition brings together.
+    """A residual block: two paths from one operation that meet in an addition.
 
     Attributes:
-        name: What precedes ``_add`` in the addition's name.
+        name: Name of the addition without its suffix ``_add``.
         source: Operation whose output enters the block.
         residual: Operations of the longer path, in order.
-        shortcut: Operations of the shorter path, in order; none in an identity block.
-        tail: The addition's successors within the block: its activation, if it has one.
+        shortcut: Operations of the shorter path, in order; empty in an identity block.
+        tail: Operations after the addition: its activation, if it has one.
         output: Last operation of the block.
     """
 
@@ -74,13 +74,13 @@ class Block:
 
 @dataclass(frozen=True)
 class Network:
-    """A residual network as its graph has it.
+    """A residual network, read from the graph of a model.
 
     Attributes:
         stem: Operations before the first block, the input first.
         blocks: Residual blocks in order.
         head: Operations after the last block.
-        shapes: What leaves each operation.
+        shapes: Output shape of each operation.
     """
 
     stem: tuple[Operation, ...]
@@ -90,35 +90,35 @@ class Network:
 
     @property
     def depth(self) -> int:
-        """Convolutions in a row, plus the classifier, there or not: the 50 in ResNet-50."""
+        """Number of convolutions on the residual path plus one for the classifier: the 50 in ResNet-50."""
         path = [*self.stem, *(layer for block in self.blocks for layer in block.residual)]
         return sum(is_a(layer, "Conv2D") for layer in path) + 1
 
 
 def read_network(model: keras.Model) -> Network:
-    """Find the blocks of a residual network and what stands before and after them.
+    """Find the stem, the residual blocks and the head of a network.
 
     Args:
         model: Functional model with at least one addition of a path of convolutions to a shorter path.
 
     Returns:
-        The network's parts in the order in which an image passes them.
+        The network, its operations in the order of computation.
 
     Raises:
-        ValueError: If the model has no graph, or there is no such addition in it.
+        ValueError: If the model has no graph, or no residual block.
     """
     parents = _parents(model)
     children: dict[Operation, list[Operation]] = {operation: [] for operation in parents}
     for operation, above in parents.items():
         for parent in above:
             children[parent].append(operation)
-    joins = [one for one, above in parents.items() if is_a(one, "Add") and len(above) == 2]
-    found = [_block(addition, parents, children) for addition in joins]
-    blocks = tuple(block for block in found if any(is_a(layer, "Conv2D") for layer in block.residual))
+    additions = [operation for operation, above in parents.items() if is_a(operation, "Add") and len(above) == 2]
+    candidates = [_block(addition, parents, children) for addition in additions]
+    blocks = tuple(block for block in candidates if any(is_a(layer, "Conv2D") for layer in block.residual))
     if not blocks:
         raise ValueError(
             f"{model.name}: expected a model with residual blocks, "
-            "found no addition that joins a path of convolutions to a shorter one."
+            "got none with an addition that joins a path of convolutions and a shorter path."
         )
     head = []
     last = blocks[-1].output
@@ -130,19 +130,19 @@ def read_network(model: keras.Model) -> Network:
     )
 
 
-def is_a(operation: Operation, *kinds: str) -> bool:
-    """Tell whether an operation is of one of these classes of Keras, or derives from one."""
-    # By name, so that this module does not start a backend: the caller, who has the model, has done so.
-    return any(parent.__name__ in kinds for parent in type(operation).__mro__)
+def is_a(operation: Operation, *types: str) -> bool:
+    """Return whether an operation is an instance of one of these Keras classes, or of a subclass."""
+    # By name, so that this module imports no backend; whoever has a model has imported one.
+    return any(parent.__name__ in types for parent in type(operation).__mro__)
 
 
 def is_relu(operation: Operation) -> bool:
-    """Tell whether an operation is a rectifier, in whichever of Keras' ways."""
+    """Return whether an operation is a ReLU, in any of the ways that Keras offers."""
     return is_a(operation, "ReLU", "Relu") or getattr(getattr(operation, "activation", None), "__name__", "") == "relu"
 
 
 def describe(operation: Operation) -> str:
-    """Return what a diagram says of an operation: ``"3x3, 64, /2"`` for a convolution, else its kind in a word or two.
+    """Return the label of an operation: ``"3x3, 64, /2"`` for a convolution, else its type in a word or two.
 
     Args:
         operation: Layer or other operation of a Keras graph.
@@ -150,8 +150,8 @@ def describe(operation: Operation) -> str:
     if is_a(operation, "Conv2D"):
         return f"{_by(operation.kernel_size)}, {operation.filters}{_stride(operation)}"
     if is_a(operation, "MaxPooling2D", "AveragePooling2D"):
-        kind = "max" if is_a(operation, "MaxPooling2D") else "mean"
-        return f"{kind} {_by(operation.pool_size)}{_stride(operation)}"
+        reduction = "max" if is_a(operation, "MaxPooling2D") else "mean"
+        return f"{reduction} {_by(operation.pool_size)}{_stride(operation)}"
     if is_a(operation, "ZeroPadding2D"):
         (top, bottom), (left, right) = operation.padding
         return f"pad {top}" if top == bottom == left == right else f"pad {top} {bottom} {left} {right}"
@@ -179,12 +179,10 @@ def _stride(operation: Operation) -> str:
 
 
 def _parents(model: keras.Model) -> dict[Operation, list[Operation]]:
-    """Return what feeds each operation, in the order of computation."""
+    """Return the inputs of each operation, in the order of computation."""
     if not hasattr(model, "operations"):
-        raise ValueError(
-            f"{model.name}: expected a functional Keras model, whose graph can be read, got {type(model)}."
-        )
-    # A layer also keeps the nodes of other models that share it, so only the model itself knows its own.
+        raise ValueError(f"{model.name}: expected a functional Keras model, which has a graph, got {type(model)}.")
+    # A layer also has the nodes of other models that share it; the model has only its own.
     above: dict[Operation, list[Operation]] = {operation: [] for operation in model.operations}
     for nodes in model._nodes_by_depth.values():
         for node in nodes:
@@ -211,7 +209,7 @@ def _block(
 
 
 def _path_to(operation: Operation, parents: Mapping[Operation, list[Operation]]) -> Iterator[Operation]:
-    """Return the operations from the input to this one, through earlier blocks by their first path."""
+    """Return the operations from the input to this one, along the first path of each earlier block."""
     path = [operation]
     while parents[path[-1]]:
         path.append(parents[path[-1]][0])

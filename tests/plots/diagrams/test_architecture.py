@@ -1,4 +1,4 @@
-"""The texts of the diagrams against what the model's own layers say."""
+"""The texts of the diagrams, compared with the layers of the model."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from resnet50.plots.diagrams.architecture import draw_block, draw_network
 
 
 def texts(figure: Figure) -> Counter[str]:
-    found = [text.get_text() for axes in figure.axes for text in axes.texts]
-    return Counter(text.replace("\N{MULTIPLICATION SIGN}", "x") for text in found)
+    written = [text.get_text() for axes in figure.axes for text in axes.texts]
+    return Counter(text.replace("\N{MULTIPLICATION SIGN}", "x") for text in written)
 
 
 def png(figure: Figure) -> bytes:
@@ -34,67 +34,67 @@ def network(conventions=None, stages=None, **options) -> keras.Model:
 
 def test_an_identity_block_says_what_its_layers_are():
     figure = draw_block(network(V1), "conv3_block2")
-    found = texts(figure)
-    assert found["Identity block"] == found["relu(x + F(x))"] == found["conv3_block2"] == 1
-    assert found["1x1, 5"] == found["3x3, 7"] == found["1x1, 12"] == 1
-    assert found["conv"] == found["batch norm"] == found["ReLU"] == 3
+    words = texts(figure)
+    assert words["Identity block"] == words["relu(x + F(x))"] == words["conv3_block2"] == 1
+    assert words["1x1, 5"] == words["3x3, 7"] == words["1x1, 12"] == 1
+    assert words["conv"] == words["batch norm"] == words["ReLU"] == 3
     # In, out, and what leaves the last convolution; then the two narrow maps.
-    assert found["8 x 12 x 12"] == 3
-    assert found["8 x 12 x 5"] == found["8 x 12 x 7"] == 1
+    assert words["8 x 12 x 12"] == 3
+    assert words["8 x 12 x 5"] == words["8 x 12 x 7"] == 1
     assert png(figure).startswith(b"\x89PNG")
 
 
 def test_a_convolutional_block_of_v1_strides_on_its_first_convolution():
-    found = texts(draw_block(network(V1), "conv3_block1"))
-    assert found["Convolutional block"] == found["relu(W x + F(x))"] == 1
-    assert found["1x1, 5, /2"] == found["3x3, 7"] == found["1x1, 12"] == found["1x1, 12, /2"] == 1
-    assert found["16 x 24 x 10"] == 1
-    assert found["8 x 12 x 5"] == found["8 x 12 x 7"] == 1
-    assert found["8 x 12 x 12"] == 3
-    assert found["conv"] == found["batch norm"] == 4
-    assert found["pad 1"] == 0
+    words = texts(draw_block(network(V1), "conv3_block1"))
+    assert words["Convolutional block"] == words["relu(W x + F(x))"] == 1
+    assert words["1x1, 5, /2"] == words["3x3, 7"] == words["1x1, 12"] == words["1x1, 12, /2"] == 1
+    assert words["16 x 24 x 10"] == 1
+    assert words["8 x 12 x 5"] == words["8 x 12 x 7"] == 1
+    assert words["8 x 12 x 12"] == 3
+    assert words["conv"] == words["batch norm"] == 4
+    assert words["pad 1"] == 0
 
 
 def test_a_convolutional_block_of_v1_5_strides_on_its_kernel_after_padding():
-    found = texts(draw_block(network(V1_5), "conv3_block1"))
-    assert found["1x1, 5"] == found["3x3, 7, /2"] == found["pad 1"] == found["1x1, 12, /2"] == 1
-    assert found["16 x 24 x 5"] == found["8 x 12 x 7"] == 1
+    words = texts(draw_block(network(V1_5), "conv3_block1"))
+    assert words["1x1, 5"] == words["3x3, 7, /2"] == words["pad 1"] == words["1x1, 12, /2"] == 1
+    assert words["16 x 24 x 5"] == words["8 x 12 x 7"] == 1
 
 
 @pytest.mark.parametrize("conventions", [V1, V1_5], ids=["v1", "v1.5"])
 @pytest.mark.parametrize("stride", [1, 3])
-def test_a_changed_table_changes_the_image(conventions, stride):
+def test_a_changed_table_changes_the_diagram(conventions, stride):
     model = network(conventions, (Stage("conv2", 1, (8, 9, 11), 1), Stage("extra", 2, (3, 5, 13), stride)))
     for block in ("conv2_block1", "extra_block1", "extra_block2"):
-        found = texts(draw_block(model, block))
+        words = texts(draw_block(model, block))
         for layer in model.layers:
             if isinstance(layer, keras.layers.Conv2D) and layer.name.startswith(f"{block}_"):
                 side, filters, step = layer.kernel_size[0], layer.filters, layer.strides[0]
-                assert found[f"{side}x{side}, {filters}" + (f", /{step}" if step > 1 else "")] >= 1
-                assert found[" x ".join(map(str, layer.output.shape[1:]))] >= 1
+                assert words[f"{side}x{side}, {filters}" + (f", /{step}" if step > 1 else "")] >= 1
+                assert words[" x ".join(map(str, layer.output.shape[1:]))] >= 1
 
 
-def test_unknown_sides_are_written_as_parts_of_the_input():
+def test_unknown_sides_are_written_as_fractions_of_the_input():
     model = ResNet50((None, None, 3), classes=5)
-    found = texts(draw_block(model, "conv4_block1"))
-    assert found["H/8 x W/8 x 512"] == 1
-    assert found["H/16 x W/16 x 1024"] == 3
+    words = texts(draw_block(model, "conv4_block1"))
+    assert words["H/8 x W/8 x 512"] == 1
+    assert words["H/16 x W/16 x 1024"] == 3
     assert texts(draw_network(model))["H/32 x W/32 x 2048"] == 1
 
 
 def test_the_resnet_50_is_drawn_as_table_1_has_it():
     figure = draw_network(build_resnet50(6))
-    found = texts(figure)
-    assert found["ResNet-50"] == 1
-    assert sum("23.6" in text and "16" in text for text in found) == 1
-    assert found["64 x 64 x 3"] == found["16 x 16 x 64"] == found["7x7, 64, /2"] == found["max 3x3, /2"] == 1
+    words = texts(figure)
+    assert words["ResNet-50"] == 1
+    assert sum("23.6" in text and "16" in text for text in words) == 1
+    assert words["64 x 64 x 3"] == words["16 x 16 x 64"] == words["7x7, 64, /2"] == words["max 3x3, /2"] == 1
     sizes = {"conv2": "16 x 16 x 256", "conv3": "8 x 8 x 512", "conv4": "4 x 4 x 1024", "conv5": "2 x 2 x 2048"}
     for stage, size in sizes.items():
-        assert found[stage] == found[size] == 1
-    assert (found["x 3"], found["x 4"], found["x 6"]) == (2, 1, 1)
-    assert found["3x3, 64"] == found["3x3, 128"] == found["3x3, 256"] == found["3x3, 512"] == 1
-    assert found["6 classes"] == found["global mean"] == found["dense, softmax"] == 1
-    assert sum("relu(W x + F(x))" in text for text in found) == sum("relu(x + F(x))" in text for text in found) == 1
+        assert words[stage] == words[size] == 1
+    assert (words["x 3"], words["x 4"], words["x 6"]) == (2, 1, 1)
+    assert words["3x3, 64"] == words["3x3, 128"] == words["3x3, 256"] == words["3x3, 512"] == 1
+    assert words["6 classes"] == words["global mean"] == words["dense, softmax"] == 1
+    assert sum("relu(W x + F(x))" in text for text in words) == sum("relu(x + F(x))" in text for text in words) == 1
     assert png(figure).startswith(b"\x89PNG")
 
 
@@ -113,9 +113,9 @@ def test_every_kind_of_network_can_be_drawn(model):
 
 def test_the_head_may_be_missing_or_have_hidden_layers():
     assert texts(draw_network(ResNet50((64, 64, 3), include_top=False)))["head"] == 0
-    found = texts(draw_network(network(head="mlp")))
-    assert found["dense, relu"] == 2
-    assert found["512"] == found["128"] == found["3 classes"] == 1
+    words = texts(draw_network(network(head="mlp")))
+    assert words["dense, relu"] == 2
+    assert words["512"] == words["128"] == words["3 classes"] == 1
 
 
 def test_a_model_that_shares_layers_with_another_is_drawn_as_itself():
