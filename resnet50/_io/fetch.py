@@ -92,13 +92,12 @@ def fetch(
     if not 0 < timeout < math.inf:
         raise ValueError(f"expected timeout to be above 0 seconds and finite, got {timeout!r}.")
     target = Path(folder, download.name)
-    urls = [_mirrored(url) for url in download.urls]
     reasons = []
     try:
         replaces = target.exists()
         if replaces and check(download, folder) is None:
             return target
-        for url in urls:
+        for url in map(_mirrored, download.urls):
             try:
                 with atomic_path(target) as temporary:
                     received = _receive(download, url, temporary, progress, timeout)

@@ -140,10 +140,9 @@ def _verdict(source: PublishedWeights | None, path: Path) -> tuple[str, str]:
                 return what, "not there"
             wrong = check_weights(row.name, folder=path.parent)
             return what, _RIGHT if wrong is None else f"WRONG, {wrong}"
-    with path.open("rb") as file:
-        for row in REGISTRY.values():
-            if row.download.mismatch(file) is None:
-                return f"{row.name} ({path})", _RIGHT
+    for row in REGISTRY.values():
+        if row.download.mismatch(path) is None:
+            return f"{row.name} ({path})", _RIGHT
     return str(path), "unknown, no published weights have its hash"
 
 
@@ -169,7 +168,7 @@ def _path(source: PublishedWeights) -> Path:
 
 
 def _top1(source: PublishedWeights) -> str:
-    return "" if source.top1 is None else f"{source.top1:g} % at {source.top1_side}"
+    return "" if source.top1 is None else f"{source.top1:g} % at {source.top1_image_size}"
 
 
 def _facts(source: PublishedWeights) -> dict[str, object]:
@@ -180,7 +179,7 @@ def _facts(source: PublishedWeights) -> dict[str, object]:
 
 def _print_facts(source: PublishedWeights) -> None:
     download = source.download
-    hashes = [f"{what} {value}" for what, value in (("SHA-256", download.sha256_start), ("MD5", download.md5)) if value]
+    hashes = [f"{what} {value}" for what, value in (("SHA-256", download.sha256), ("MD5", download.md5)) if value]
     test = f"{source.image_size} x {source.image_size} pixels"
     if source.crop is not None:
         test += (
