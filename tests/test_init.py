@@ -24,7 +24,7 @@ def test_every_public_name_of_the_weights_is_there():
 
 
 def test_an_unknown_name_is_an_attribute_error():
-    with raises(AttributeError, "'resnet50.weights'", "'unload'"):
+    with raises(AttributeError, "resnet50.weights", "unload"):
         resnet50.weights.unload  # noqa: B018 - the access is the test
     with raises(AttributeError, "'resnet50'", "'ResNet51'"):
         resnet50.ResNet51  # noqa: B018 - the access is the test

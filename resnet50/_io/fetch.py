@@ -125,14 +125,16 @@ class _RefusedError(Exception):
     """An address does not give the file; the text is the reason. pooch does not retry after it."""
 
 
-class _MismatchError(ValueError):
-    """What was received has a wrong size or hash. pooch retries after a ValueError."""
+class _RetryError(ValueError):
+    """An address does not give the file now; the text is the reason. pooch retries after a ValueError."""
 
 
 def _receive(download: Download, url: str, path: Path, progress: Progress | None, timeout: float) -> Download:
     """Receive a file from one address; return the download, with the hash that the server stated."""
     import pooch  # here and not above, for a tenth of a second each
     import requests
+
+    received = download
 
     def receive(url: str, temporary: str, _: object) -> None:
         nonlocal received
@@ -143,18 +145,15 @@ def _receive(download: Download, url: str, path: Path, progress: Progress | None
             raise _RefusedError("it gave an empty file")
         received = attempt.download
         if wrong := received.mismatch(temporary):
-            raise _MismatchError(f"it gave {wrong}")
+            raise _RetryError(f"it gave {wrong}")
 
-    received = download
     path.unlink()  # pooch would return an existing file, since it cannot check git blob ids
     pooch.get_logger().setLevel(logging.WARNING)  # else it reports each download on standard error
     store = pooch.Pooch(path.parent, "", {path.name: None}, {path.name: url}, retry_if_failed=_RETRIES)
     try:
         store.fetch(path.name, downloader=receive)
-    except _MismatchError as error:
+    except _RetryError as error:
         raise _RefusedError(str(error)) from error
-    except requests.HTTPError as error:
-        raise _RefusedError(_status(error.response)) from error
     except requests.RequestException as error:
         cause: BaseException = next((arg for arg in error.args if isinstance(arg, BaseException)), error)
         while cause.__cause__ is not None:
@@ -183,7 +182,9 @@ class _Attempt:
         self.stated = self.stated or response.headers.get("X-Linked-ETag", "")
         if response.is_redirect:
             _check_redirect(response.url, urljoin(response.url, response.headers["Location"]))
-        elif response.status_code < 500:  # pooch raises the others and retries
+        elif response.status_code >= 500:
+            raise _RetryError(_status(response))
+        else:
             self._check_content(response)
 
     def _check_content(self, response: requests.Response) -> None:

@@ -53,8 +53,8 @@ def _list(options: argparse.Namespace) -> int:
     for column in ("license", "network", "cached"):
         table.add_column(column)
     for source in REGISTRY.values():
-        license = source.license if source.commercial else f"{source.license} *"
-        table.add_row(source.name, _top1(source), license, source.conventions, "yes" if _path(source).is_file() else "")
+        spdx = source.license if source.commercial else f"{source.license} *"
+        table.add_row(source.name, _top1(source), spdx, source.conventions, "yes" if _path(source).is_file() else "")
     Console().print(table, highlight=False, no_wrap=True)
     print("\ntop-1: the publishers' figures, on ImageNet's validation images of that size.")
     print("* not for commercial use")

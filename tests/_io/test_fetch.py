@@ -324,10 +324,10 @@ def test_a_file_whose_hash_was_not_stored_is_fetched_again(server, folder, store
         (folder / "file.h5.sha256").unlink()
     else:
         (folder / "file.h5.sha256").write_text(stored)
-    found = check(download, folder)
-    assert "300000" in found
-    assert "SHA-256" in found
-    assert not re.search("[0-9a-f]{8}", found)
+    difference = check(download, folder)
+    assert "300000" in difference
+    assert "SHA-256" in difference
+    assert not re.search("[0-9a-f]{8}", difference)
     asked = len(server.requests)
     assert fetch(download, folder).read_bytes() == CONTENT
     assert len(server.requests) > asked

@@ -174,7 +174,7 @@ def test_a_stride_in_another_place_is_found_though_every_shape_fits(source):
 
 
 def test_another_stem_is_named(source):
-    text = refused(fill_random(network(stem="small"), 2), as_file(source), "some.pth", "conv1_conv", "stem")
+    text = refused(fill_random(network(stem="cifar"), 2), as_file(source), "some.pth", "conv1_conv", "stem")
     assert in_order(text, "7x7", "3x3")  # the file's, the model's
     assert text.count("[") == 2  # no other layer is named
 
