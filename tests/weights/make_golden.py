@@ -83,7 +83,7 @@ def samples(feature_map: np.ndarray) -> np.ndarray:
 
 
 def _unit(conv: str, norm: str, shape: tuple[int, int, int, int]) -> dict[str, np.ndarray]:
-    """Draw a convolution and its batch norm so that what they are given keeps its size.
+    """Draw a convolution and its batch norm that keep the magnitude of their input.
 
     Nearly half of the variances are smaller than the epsilon that is added to them: with all of them near one, nobody
     would notice another epsilon. No filter answers to a constant: with random filters that do, all images look alike
