@@ -28,7 +28,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*'symmetric':UserWarning")
 SHAPE = (40, 48, 3)
 TABLE = (Stage("conv2", 2, (4, 6, 16), 1), Stage("conv3", 1, (5, 7, 24), 2))
 # conv2_block1's 0_conv and 3_conv have the same shape here, as they have in ResNet-50 itself (stem: 64 channels)
-TWINS = (Stage("conv2", 1, (8, 64, 12), 1),)
+SAME_SHAPE = (Stage("conv2", 1, (8, 64, 12), 1),)
 LAYOUTS = ["w.h5", "w.weights.h5", "w.keras"]
 
 
@@ -237,7 +237,7 @@ def test_batch_norm_loads_by_name_whatever_the_order_of_its_four_weights(source,
 @pytest.mark.parametrize("suffix", [".weights.h5", ".keras"])
 def test_layers_in_another_order_load_by_name(suffix, tmp_path):
     """A network that lists its shortcut after the residual: Keras itself would load 0_conv into 3_conv in silence."""
-    ours = fill_random(network(stages=TWINS), 3)
+    ours = fill_random(network(stages=SAME_SHAPE), 3)
     assert ours.get_layer("conv2_block1_0_conv").kernel.shape == ours.get_layer("conv2_block1_3_conv").kernel.shape
     exchange = {"conv2_block1_0_conv": "conv2_block1_3_conv", "conv2_block1_3_conv": "conv2_block1_0_conv"}
     other = keras.models.clone_model(ours, clone_function=lambda layer: _renamed(layer, exchange))
@@ -449,8 +449,8 @@ def test_old_files_of_keras_are_recognized_by_their_names_of_layers(target, sour
 
 def test_weights_under_another_layers_name_are_refused(tmp_path):
     """Two convolutions of the same shape whose groups were exchanged: the weights' own names give it away."""
-    model = fill_random(network(stages=TWINS), 1)
-    path = write_legacy(tmp_path / "w.h5", weights_of(fill_random(network(stages=TWINS), 2)))
+    model = fill_random(network(stages=SAME_SHAPE), 1)
+    path = write_legacy(tmp_path / "w.h5", weights_of(fill_random(network(stages=SAME_SHAPE), 2)))
 
     def exchange(file):
         file.move("conv2_block1_0_conv", "for_now")
