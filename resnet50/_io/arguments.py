@@ -1,4 +1,4 @@
-"""Calls whose arguments do not fit, explained by an example."""
+"""Explain a call with wrong arguments by an example of a correct one."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def explain_arguments(example: str) -> Callable[[F], F]:
-    """Make a function answer a call that does not fit its signature with an example of one that does.
+    """Decorate a function so that a call that does not fit its signature raises a TypeError with an example.
 
-    Python raises its own TypeError before a check in the function's body could run.
+    Python raises its own TypeError before any check in the function's body runs.
 
     Args:
-        example: A correct call, and what a caller is likely to confuse.
+        example: A correct call, and a note on what callers often confuse.
 
     Returns:
-        A decorator that keeps the function's name, signature and docstring.
+        Decorator that preserves the function's name, signature and docstring.
     """
 
     def decorate(function: F) -> F:

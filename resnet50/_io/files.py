@@ -1,4 +1,4 @@
-"""Reading files that may not be what they claim, and writing files that are never half there."""
+"""Write files atomically, and open HDF5 files that may be something else or damaged."""
 
 from __future__ import annotations
 
@@ -8,36 +8,38 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import h5py
+if TYPE_CHECKING:
+    import h5py
 
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
 @contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give a temporary name beside ``path`` to write to; it becomes ``path`` when the block ends without an error.
+    """Yield a temporary file beside ``path``; it is renamed to ``path`` when the block ends without an error.
 
-    A crash at any moment leaves either the old file or the new one under ``path``, never a part of one.
+    A crash at any moment leaves either the old file or the complete new one under ``path``.
 
     Args:
-        path: Final name. Its folder is made if it is missing.
+        path: Final name. Its folder is created if it does not exist.
 
     Yields:
-        Temporary path in the same folder, with the same suffix (Keras and others choose a format by it).
+        Path of an empty file in the same folder, with the same suffix (Keras and others choose a format by it).
 
     Raises:
         ValueError: If ``path`` is a folder; before the block, so that no work is lost.
     """
     path = Path(path)
     if path.is_dir():
-        raise ValueError(f"{path}: expected a file name to write to, found a folder.")
+        raise ValueError(f"{path}: expected a file name to write to, got a folder; choose another name.")
     path.parent.mkdir(parents=True, exist_ok=True)
-    # A suffix of two parts, such as .weights.h5, means something to Keras; everything after the first dot is kept.
+    # Keras knows suffixes such as .weights.h5, so the suffix is everything from the first dot on
     suffix = path.name[path.name.index(".") :] if "." in path.name else ""
     try:
         handle, name = tempfile.mkstemp(prefix=".partial-", suffix=suffix, dir=path.parent)
-    except OSError as error:  # names the file that was asked for
+    except OSError as error:  # so that the error names the caller's file
         raise type(error)(error.errno, error.strerror, str(path)) from error
     os.close(handle)
     temporary = Path(name)
@@ -52,21 +54,21 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give a temporary folder beside ``path`` to fill; it becomes ``path`` when the block ends without an error.
+    """Yield a temporary folder beside ``path``; it is renamed to ``path`` when the block ends without an error.
 
     Args:
-        path: Final name. The folder that it is in is made if it is missing.
+        path: Final name. Its parent folder is created if it does not exist.
 
     Yields:
-        Temporary folder, empty.
+        Path of an empty folder.
 
     Raises:
-        ValueError: If there is something under ``path``; before the block, so that no work is lost.
+        ValueError: If ``path`` exists; before the block, so that no work is lost.
     """
     path = Path(path)
     if path.exists():
-        found = "folder" if path.is_dir() else "file"
-        raise ValueError(f"{path}: there is a {found} already; remove it, or choose another name.")
+        existing = "folder" if path.is_dir() else "file"
+        raise ValueError(f"{path}: expected a new name, got an existing {existing}; remove it or choose another name.")
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=".partial-", dir=path.parent))
     try:
@@ -80,14 +82,14 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Write a text as UTF-8, atomically; its last line ends as lines do, whether the text's does or not.
+    """Write a text as UTF-8, atomically, with a newline at its end.
 
     Args:
-        path: Final name. Its folder is made if it is missing; an earlier file is replaced.
+        path: Final name. Its folder is created if it does not exist; an existing file is replaced.
         text: The text.
 
     Raises:
-        ValueError: If ``path`` is a folder, or the text holds what is no Unicode.
+        ValueError: If ``path`` is a folder, or the text cannot be encoded.
     """
     with atomic_path(path) as temporary:
         temporary.write_text(text if text.endswith("\n") else text + "\n", encoding="utf-8")
@@ -99,53 +101,54 @@ def open_h5(path: str | os.PathLike[str], *, needed: str) -> Iterator[h5py.File]
 
     Args:
         path: The file.
-        needed: What the caller needs, for the error's text, such as ``"an HDF5 file of hand signs"``.
+        needed: What the file is expected to be, for error messages, such as ``"an HDF5 file of hand signs"``.
 
     Yields:
         The open file.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If the file is not HDF5 (the text says what it is instead, as far as that shows), or is cut off.
+        FileNotFoundError: If the file does not exist.
+        ValueError: If the file is not HDF5 (the message says what it looks like) or is truncated.
     """
+    import h5py  # here and not above: downloads and weight tables need no NumPy
+
     path = Path(path)
     if not path.is_file():
-        found = "a folder" if path.is_dir() else "nothing there"
-        raise FileNotFoundError(f"{path}: expected {needed}, found {found}.")
+        raise FileNotFoundError(f"{path}: expected {needed}, got {'a folder' if path.is_dir() else 'no such file'}.")
     try:
         with path.open("rb") as raw:
             start = raw.read(512)
     except OSError as error:
-        raise ValueError(f"{path}: expected {needed}, found a file that cannot be read ({error.strerror}).") from error
+        raise ValueError(f"{path}: expected {needed}, got a file that cannot be read ({error.strerror}).") from error
     if not start.startswith(_HDF5_SIGNATURE):
-        raise ValueError(f"{path}: expected {needed}, found {_what_it_is(start)}")
+        raise ValueError(f"{path}: expected {needed}, got {_describe(start)}")
     try:
         file = h5py.File(path, "r")
     except BlockingIOError as error:
         raise ValueError(
-            f"{path}: expected {needed}, found that another program is writing to it; try again when that has ended."
+            f"{path}: expected {needed}, got a file that another program is writing to; try again when it is done."
         ) from error
     except (OSError, RuntimeError) as error:
         raise ValueError(
-            f"{path}: expected {needed}, found an HDF5 file that is cut off or damaged "
-            f"({' '.join(str(error).split())}); fetch it again."
+            f"{path}: expected {needed}, got a truncated or damaged HDF5 file ({' '.join(str(error).split())}); "
+            "download it again."
         ) from error
     with file:
         yield file
 
 
-def _what_it_is(start: bytes) -> str:
+def _describe(start: bytes) -> str:
     if not start:
-        return "an empty file; fetch it again."
+        return "an empty file; download it again."
     if start.startswith(b"version https://git-lfs"):
-        return "a Git LFS pointer, not the file itself; run 'git lfs pull' where it came from."
+        return "a Git LFS pointer, not the file itself; run 'git lfs pull' in its repository."
     if start.lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml", b"<head")):
         return "an HTML page; download the raw file, not the page that shows it."
     return f"a file that starts with {start[:8]!r}, not with HDF5's signature."
 
 
 def _publish(temporary: Path, path: Path, mode: int) -> None:
-    """Give what is written its name, and the rights of any other file or folder: tempfile makes it private."""
+    """Rename a finished file or folder, with the permissions of the umask (tempfile gives it private ones)."""
     temporary.chmod(mode & ~_umask())
     temporary.replace(path)
     _sync_folder(path.parent)
@@ -158,7 +161,7 @@ def _umask() -> int:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make the new name itself survive a power cut."""
+    """Make the new name survive a power failure."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

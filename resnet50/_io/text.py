@@ -1,4 +1,4 @@
-"""Counts, verbs and lists for messages."""
+"""Word counts and lists in messages."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ from collections.abc import Sequence, Sized
 _NAMED = 5  # names that a message lists
 
 
-def plural(count: int, thing: str) -> str:
-    """Return a count with its thing, in the plural where it is one."""
-    many = f"{thing}{'es' if thing.endswith('s') else 's'}"
-    return f"{count:,} {thing if count == 1 else many}"
+def plural(count: int, noun: str) -> str:
+    """Return a count with its noun, such as ``1 file`` or ``1,200 classes``."""
+    many = f"{noun}{'es' if noun.endswith('s') else 's'}"
+    return f"{count:,} {noun if count == 1 else many}"
 
 
-def share_of(count: int, whole: int, what: str) -> str:
-    """Return a count, a whole and the share."""
-    return f"{count:,} of {whole:,} {what} ({count / whole:.1%})"
+def share_of(count: int, total: int, noun: str) -> str:
+    """Return a count with its total and share, such as ``3 of 60 images (5.0%)``."""
+    return f"{count:,} of {total:,} {noun} ({count / total:.1%})"
 
 
-def have(things: Sized | int) -> str:
-    """Return the verb for so many things."""
-    return "has" if _count(things) == 1 else "have"
+def have(items: Sized | int) -> str:
+    """Return "has" for one item, "have" for any other number."""
+    return "has" if _count(items) == 1 else "have"
 
 
-def are(things: Sized | int) -> str:
-    """Return the verb for so many things."""
-    return "is" if _count(things) == 1 else "are"
+def are(items: Sized | int) -> str:
+    """Return "is" for one item, "are" for any other number."""
+    return "is" if _count(items) == 1 else "are"
 
 
-def _count(things: Sized | int) -> int:
-    return things if isinstance(things, int) else len(things)
+def _count(items: Sized | int) -> int:
+    return items if isinstance(items, int) else len(items)
 
 
 def listed(names: Sequence[str]) -> str:
-    """Return the first names, as what can be printed where they are no UTF-8, and how many more there are."""
-    some = ", ".join(names[:_NAMED]).encode(errors="backslashreplace").decode()
-    return some + (f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else "")
+    """Return the first names and the number of others; bytes of file names that are not UTF-8 are escaped."""
+    first = ", ".join(names[:_NAMED]).encode(errors="backslashreplace").decode()
+    return first + (f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else "")

@@ -1,4 +1,4 @@
-"""Work on many items by several threads, given back in order."""
+"""Apply a function to many items in several threads, with results in order."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import TypeVar
 
 
 def usable_cores() -> int:
-    """Return the number of cores that this process may run on, which can be fewer than the machine has."""
+    """Return the number of cores that this process may use, which can be fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 THREADS = min(usable_cores(), 8)
-"""Images that are decoded at the same time: Pillow lets other threads run meanwhile, and each may hold a gigabyte."""
+"""Threads that decode images: Pillow releases the interpreter lock, and each image may take a gigabyte of memory."""
 
-_AHEAD = 4  # items per thread that are worked on before they are asked for
+_AHEAD = 4  # items per thread that are started before their results are requested
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -26,12 +26,12 @@ _Result = TypeVar("_Result")
 def in_order(
     function: Callable[[_Item], _Result], items: Iterable[_Item], *, ahead: int = _AHEAD * THREADS
 ) -> Iterator[_Result]:
-    """Apply a function by `THREADS` threads, a few items ahead of what is asked for.
+    """Apply a function in `THREADS` threads, a few items ahead of the consumer.
 
     Args:
-        function: What to do with each item.
-        items: Any number.
-        ahead: Most items that are worked on, or done, before they are asked for.
+        function: Called with each item, in any thread.
+        items: Any number of items.
+        ahead: Maximum number of items that are started before their results are requested.
 
     Yields:
         The results, in the order of the items.

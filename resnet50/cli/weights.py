@@ -53,8 +53,8 @@ def _list(options: argparse.Namespace) -> int:
     for column in ("license", "network", "cached"):
         table.add_column(column)
     for source in REGISTRY.values():
-        license = source.license if source.commercial else f"{source.license} *"
-        table.add_row(source.name, _top1(source), license, source.conventions, "yes" if _path(source).is_file() else "")
+        spdx = source.license if source.commercial else f"{source.license} *"
+        table.add_row(source.name, _top1(source), spdx, source.conventions, "yes" if _path(source).is_file() else "")
     Console().print(table, highlight=False, no_wrap=True)
     print("\ntop-1: the publishers' figures, on ImageNet's validation images of that size.")
     print("* not for commercial use")
@@ -140,10 +140,9 @@ def _verdict(source: PublishedWeights | None, path: Path) -> tuple[str, str]:
                 return what, "not there"
             wrong = check_weights(row.name, folder=path.parent)
             return what, _RIGHT if wrong is None else f"WRONG, {wrong}"
-    with path.open("rb") as file:
-        for row in REGISTRY.values():
-            if row.download.mismatch(file) is None:
-                return f"{row.name} ({path})", _RIGHT
+    for row in REGISTRY.values():
+        if row.download.mismatch(path) is None:
+            return f"{row.name} ({path})", _RIGHT
     return str(path), "unknown, no published weights have its hash"
 
 
@@ -169,7 +168,7 @@ def _path(source: PublishedWeights) -> Path:
 
 
 def _top1(source: PublishedWeights) -> str:
-    return "" if source.top1 is None else f"{source.top1:g} % at {source.top1_side}"
+    return "" if source.top1 is None else f"{source.top1:g} % at {source.top1_image_size}"
 
 
 def _facts(source: PublishedWeights) -> dict[str, object]:
@@ -180,7 +179,7 @@ def _facts(source: PublishedWeights) -> dict[str, object]:
 
 def _print_facts(source: PublishedWeights) -> None:
     download = source.download
-    hashes = [f"{what} {value}" for what, value in (("SHA-256", download.sha256_start), ("MD5", download.md5)) if value]
+    hashes = [f"{what} {value}" for what, value in (("SHA-256", download.sha256), ("MD5", download.md5)) if value]
     test = f"{source.image_size} x {source.image_size} pixels"
     if source.crop is not None:
         test += (

@@ -39,7 +39,7 @@ SIGNS = (
         ),
         limit=2 << 20,
         git_blob="ac34131b87c829b90f5c0913f90d509f1c1f8ed0",
-        sha256_start="539fb746ed9e947e",
+        sha256="539fb746ed9e947eb244cfca73f4d1b03f9bf5524d609eeed2cd76ddb1b179be",
     ),
 )
 """The course's two files of hand signs."""

@@ -1,6 +1,6 @@
-"""Keras' own files: legacy ``.h5``, ``.weights.h5`` and ``.keras``, each into arrays by layer's name.
+"""Read Keras' files (legacy ``.h5``, ``.weights.h5`` and ``.keras``) into arrays by layer name. Needs no Keras.
 
-A layer inside a model inside the file's model counts as a layer of the file: transfer learning often nests the network.
+Layers of a nested model count as layers of the file, since transfer learning often nests the network.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from resnet50.weights.layouts import LIMIT, Arrays, UnfitFileError, from_bfloat1
 from resnet50.weights.normalization import NORMALIZATIONS, UNKNOWN, find_normalization
 
 MEMBER = "model.weights.h5"
-"""Member of a ``.keras`` archive that holds the weights."""
+"""Name of the weights in a ``.keras`` archive."""
 
 NORMALIZATION_KEY = "resnet50.normalization"
-"""Where `resnet50.weights.save_weights` writes a row of `NORMALIZATIONS`: an attribute at the file's root."""
+"""Attribute of the file's root in which `resnet50.weights.save_weights` stores a row of `NORMALIZATIONS`."""
 
-# As the publisher of the bare network has it.
+# the normalization of the published bare network
 _PUBLISHED = "caffe"
 
-# So keras-applications 1.0 called its classifier when it published the ImageNet files; Keras loads them by order.
+# keras-applications 1.0 published the ImageNet files with this name of the classifier; Keras loads them by order
 _FORMER_NAMES = {"probs": "predictions"}
 
-# Keras' order of a layer's weights; batch norm's four have the same shape, so their names alone tell them apart.
+# Keras' order of a layer's weights; the four of batch norm have the same shape and differ by name only
 _ORDER = ("kernel", "gamma", "bias", "beta", "moving_mean", "moving_variance")
 
 
@@ -41,14 +41,14 @@ def read_archive(archive: zipfile.ZipFile) -> tuple[Arrays, str]:
         archive: Open for reading.
 
     Returns:
-        Arrays by layer's name, and how pixels are normalized, as `read_h5` explains; a graph tells that by itself.
+        Arrays by layer name, and the normalization that the model's graph contains, as in `read_h5`.
 
     Raises:
-        UnfitFileError: If it is no such file. Damage raises what zipfile, json, h5py and NumPy raise.
+        UnfitFileError: If the file is of another format. Damage raises the errors of zipfile, json, h5py and NumPy.
     """
     if sum(archive.getinfo(name).file_size for name in (MEMBER, "config.json")) > LIMIT:
         raise UnfitFileError(f"an archive that unpacks to more than {LIMIT >> 20} MiB.")
-    store = io.BytesIO(archive.read(MEMBER))  # checks the member's sum, too
+    store = io.BytesIO(archive.read(MEMBER))  # checks the member's checksum, too
     with h5py.File(store) as file:
         arrays, _ = read_h5(file)
     return arrays, find_normalization(_operations(json.loads(archive.read("config.json")))) or _PUBLISHED
@@ -61,12 +61,12 @@ def read_h5(file: h5py.File) -> tuple[Arrays, str]:
         file: Open for reading.
 
     Returns:
-        Arrays by layer's name, and a row of `NORMALIZATIONS`: the one that the file names or its graph has; `UNKNOWN`
-        if only a layer's name shows that there is one; and for a bare network its publisher's. Early Keras 3 wrote no
-        names; its arrays stand under Keras' numbering (``conv2d``, ``conv2d_1``, ...).
+        Arrays by layer name, and a row of `NORMALIZATIONS`: the one that the file names or its graph contains;
+        `UNKNOWN` if only a layer name shows that there is one; for a bare network, its publisher's. Early Keras 3 wrote
+        no names; those arrays have Keras' numbering (``conv2d``, ``conv2d_1``, ...).
 
     Raises:
-        UnfitFileError: If it is no such file. Damage raises what h5py and NumPy raise.
+        UnfitFileError: If the file is of another format. Damage raises the errors of h5py and NumPy.
     """
     root = file.get("model_weights", file)
     if "layer_names" in root.attrs:
@@ -77,11 +77,13 @@ def read_h5(file: h5py.File) -> tuple[Arrays, str]:
         names = list(groups)
         stored = {name: [group[str(n)] for n in range(len(group))] for name, group in groups.items() if len(group)}
     else:
-        raise UnfitFileError(f"an HDF5 file without Keras' layers (in it: {', '.join(list(file)[:3]) or 'nothing'}).")
+        raise UnfitFileError(
+            f"an HDF5 file without Keras layers (it contains {', '.join(list(file)[:3]) or 'nothing'})."
+        )
     if any(re.fullmatch(r"res\d[a-z]_branch\d[a-c]?", name) for name in names):
         raise UnfitFileError(
-            "an old file of Keras, with layers such as res2a_branch2a in place of conv2_block1_1_conv; take the "
-            "present file of the same name, which the weights named 'imagenet' are."
+            "an old file of Keras, with layers such as res2a_branch2a instead of conv2_block1_1_conv; use the "
+            "published weights 'imagenet', the present file of the same name."
         )
     for former, present in _FORMER_NAMES.items():
         if former in stored and present not in stored:
@@ -99,7 +101,7 @@ def _normalization(file: h5py.File, names: list[str]) -> str:
 
 
 def _operations(config: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield class and settings of each operation in a model's configuration, and of those in models inside it."""
+    """Yield class name and configuration of each operation in a model's configuration, nested models included."""
     for entry in config["config"]["layers"]:
         if "layers" in entry["config"]:
             yield from _operations(entry)
@@ -108,39 +110,39 @@ def _operations(config: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, A
 
 
 def _find_legacy(root: h5py.Group, layers: list[str]) -> dict[str, list[h5py.Dataset]]:
-    """Return what is stored for every layer that has weights, in the order of a Keras layer's weights."""
+    """Return the stored arrays of every layer that has weights, in Keras' order."""
     stored: dict[str, list[h5py.Dataset]] = {}
     for layer in layers:
         group = root[layer]
         names = [_text(name) for name in group.attrs["weight_names"]]
         if len(set(names)) < len(names):
-            raise UnfitFileError(f"a weight of layer {layer} named twice.")
+            raise UnfitFileError(f"a duplicate weight name in layer {layer}.")
         owners = {name: name.split("/")[-2] if "/" in name else layer for name in names}
-        strange = [name for name, owner in owners.items() if owner != layer and owner in layers]
-        if strange:
-            raise UnfitFileError(f"layer {layer} with a weight of another layer, {strange[0]}.")
-        # A group is one layer, whatever its weights call it, unless they name several: then it is a model in the model.
+        foreign = [name for name, owner in owners.items() if owner != layer and owner in layers]
+        if foreign:
+            raise UnfitFileError(f"layer {layer} with a weight of another layer, {foreign[0]}.")
+        # weights of several owners belong to a nested model; one owner may have any name, as Keras allows
         nested = len(set(owners.values())) > 1
         for owner in dict.fromkeys(owners.values()):
             name = owner if nested else layer
             if name in stored:
-                raise UnfitFileError(f"layer {name} twice.")
+                raise UnfitFileError(f"two layers named {name}.")
             stored[name] = [group[own] for own in _ordered([own for own in names if owners[own] == owner])]
     return stored
 
 
 def _ordered(names: list[str]) -> list[str]:
-    """Sort a layer's weights into Keras' order, if each is of a kind of its own."""
-    kinds = [name.rsplit("/", 1)[-1].split(":")[0] for name in names]
-    if len(set(kinds)) < len(kinds) or not set(kinds) <= set(_ORDER):
+    """Sort a layer's weights into Keras' order, if all of their names are known and differ."""
+    ends = [name.rsplit("/", 1)[-1].split(":")[0] for name in names]
+    if len(set(ends)) < len(ends) or not set(ends) <= set(_ORDER):
         return names
-    return [name for _, name in sorted(zip(map(_ORDER.index, kinds), names, strict=True))]
+    return [name for _, name in sorted(zip(map(_ORDER.index, ends), names, strict=True))]
 
 
 def _find_structural(root: h5py.Group) -> dict[str, h5py.Group]:
     """Return each layer's group of weights, which may be empty."""
     items: dict[str, h5py.Group | h5py.Dataset] = {}
-    root.visititems(items.__setitem__)  # goes to each once and follows no link to another file
+    root.visititems(items.__setitem__)  # visits each item once and follows no link to another file
     groups: dict[str, h5py.Group] = {}
     for path, group in items.items():
         match = re.fullmatch(r"(?:.+/)?layers/([^/]+)/vars", path)
@@ -148,19 +150,19 @@ def _find_structural(root: h5py.Group) -> dict[str, h5py.Group]:
             continue
         name = _text(group.attrs.get("name", match[1]))
         if name in groups and len(group):
-            raise UnfitFileError(f"layer {name} twice.")
+            raise UnfitFileError(f"two layers named {name}.")
         groups[name] = group
     return groups
 
 
 def _read(stored: Mapping[str, list[h5py.Dataset]], file: h5py.File) -> dict[str, tuple[np.ndarray, ...]]:
-    every = [dataset for datasets in stored.values() for dataset in datasets]
-    for dataset in every:
+    all_weights = [dataset for datasets in stored.values() for dataset in datasets]
+    for dataset in all_weights:
         if dataset.file.filename != file.filename or dataset.external or dataset.is_virtual:
-            raise UnfitFileError(f"weights {dataset.name} that stand in another file.")
-    size = sum(dataset.nbytes for dataset in every)
-    if size > LIMIT:  # HDF5 claims any shape in a few bytes
-        raise UnfitFileError(f"weights of {size} bytes, more than {LIMIT}.")
+            raise UnfitFileError(f"weights {dataset.name} that are stored in another file.")
+    size = sum(dataset.nbytes for dataset in all_weights)
+    if size > LIMIT:  # a few bytes of HDF5 can declare any shape
+        raise UnfitFileError(f"weights of {size} bytes, more than the limit of {LIMIT}.")
     return {layer: tuple(map(_array, datasets)) for layer, datasets in stored.items()}
 
 

@@ -1,4 +1,4 @@
-"""Files of ResNet-50 weights, whatever library wrote them, as arrays under our layers' names and what they expect."""
+"""Read files of ResNet-50 weights, whichever library wrote them, as arrays under our layer names. Needs no Keras."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ from resnet50.weights.layouts import LIMIT, Arrays, UnfitFileError
 from resnet50.weights.normalization import NORMALIZATIONS, UNKNOWN
 from resnet50.weights.registry import REGISTRY, find_published
 
-NEEDED = "a file of ResNet-50 weights (.h5, .weights.h5, .keras, .safetensors, .pth, .pt or .bin)"
+EXPECTED = "a file of ResNet-50 weights (.h5, .weights.h5, .keras, .safetensors, .pth, .pt or .bin)"
 
 _SUFFIXES = {".h5", ".hdf5", ".keras", ".safetensors", ".pth", ".pt", ".bin"}
-_MEMBERS = 10_000  # of an archive; a training checkpoint has some hundred
+_MAX_MEMBERS = 10_000  # of an archive; a training checkpoint has a few hundred
 
 
 @dataclass(frozen=True)
 class WeightsFile:
-    """What a file of weights holds.
+    """The content of a weights file.
 
     Attributes:
         origin: Name of the published weights, or path of the file.
-        layout: Whose names it has: ``"keras"``, ``"torchvision"`` (timm too) or ``"hugging-face"``.
-        conventions: Those of the network that the weights belong to, with statistics that move fast enough to train
-            (`Conventions.from_scratch`).
-        normalization: Row of `NORMALIZATIONS` that pixels go through, or ``"unknown"`` if there is one which the file
-            does not tell.
-        arrays: float32 weights by our layer's name, each layer's in Keras' order.
-        unused: What else is in the file, by its name there, and why it is not used.
+        layout: Naming scheme of the file: ``"keras"``, ``"torchvision"`` (timm too) or ``"hugging-face"``.
+        conventions: Conventions of the network that the weights belong to, with moving statistics that are fast enough
+            for training (`Conventions.from_scratch`).
+        normalization: Row of `NORMALIZATIONS` for the pixels, or ``"unknown"`` if the file has one but does not
+            specify it.
+        arrays: float32 weights by our layer names, each layer's in Keras' order.
+        unused: Other content of the file: its name there and why it is not used.
     """
 
     origin: str
@@ -52,47 +52,47 @@ class WeightsFile:
 
 
 def read_weights(weights: str | os.PathLike[str] | WeightsFile) -> WeightsFile:
-    """Read a ResNet-50's weights; what kind of file it is, its content decides.
+    """Read the weights of a ResNet-50; the format is recognized by the file's content.
 
-    Read are Keras' legacy ``.h5``, ``.weights.h5`` and ``.keras``, and state dicts by the names of torchvision, timm
-    or Hugging Face, as ``.safetensors`` or as ``torch.save`` writes them (``.pth``, ``.pt``, ``.bin``; PyTorch is not
-    needed, and nothing in them is run). In a training checkpoint the first of ``state_dict_ema``, ``model_ema``,
-    ``state_dict`` and ``model`` is taken. Prefixes such as ``module.`` are dropped (`layouts.from_state_dict`).
+    Supported formats: Keras' legacy ``.h5``, ``.weights.h5`` and ``.keras``; state dicts of torchvision, timm or
+    Hugging Face, as ``.safetensors`` or written by ``torch.save`` (``.pth``, ``.pt``, ``.bin``; this needs no PyTorch
+    and executes nothing in the file). Of a training checkpoint, the first of ``state_dict_ema``, ``model_ema``,
+    ``state_dict`` and ``model`` is read. Prefixes such as ``module.`` are dropped (`layouts.from_state_dict`).
 
     Args:
-        weights: Name of published weights (`resnet50.weights.REGISTRY`), which are fetched if they are not in the cache;
-            or a path; or what this function returned.
+        weights: Name of published weights (`resnet50.weights.REGISTRY`), which are fetched if they are not cached; or
+            a path; or a `WeightsFile`, which is returned as it is.
 
     Returns:
-        The weights, and what they expect of the network around them.
+        The weights, with the conventions and the normalization that they expect.
 
     Raises:
-        ValueError: If it is no such file, or damaged, or there is no such name.
-        FileNotFoundError: If there is no such file.
-        DownloadError: If published weights can be neither found in the cache nor fetched.
+        ValueError: If the file is of another format or damaged, or no published weights have that name.
+        FileNotFoundError: If the file does not exist.
+        DownloadError: If published weights are not cached and cannot be fetched.
     """
     if isinstance(weights, WeightsFile):
         return weights
     if isinstance(weights, str) and weights in REGISTRY:
-        source = REGISTRY[weights]
+        published = REGISTRY[weights]
         return replace(
             _read_file(fetch_weights(weights)),
             origin=weights,
-            conventions=CONVENTIONS[source.conventions].from_scratch(),
-            normalization=source.normalization,
+            conventions=CONVENTIONS[published.conventions].from_scratch(),
+            normalization=published.normalization,
         )
     path = Path(weights)
     if isinstance(weights, str) and path.suffix not in _SUFFIXES and not path.exists():
         try:
             find_published(weights)
         except ValueError as error:
-            raise ValueError(f"{weights}: expected {NEEDED} or a published name, found neither; {error}") from error
+            raise ValueError(f"{weights}: expected {EXPECTED} or a published name, got neither; {error}") from error
     return _read_file(path)
 
 
 def _read_file(path: Path) -> WeightsFile:
     if path.is_dir():
-        raise FileNotFoundError(f"{path}: expected {NEEDED}, found a folder; name the file in it.")
+        raise FileNotFoundError(f"{path}: expected {EXPECTED}, got a folder; name the file in it.")
     start = _start(path)
     with _reading(path):
         if start.startswith(b"PK\x03\x04"):
@@ -101,7 +101,7 @@ def _read_file(path: Path) -> WeightsFile:
             return _read_safetensors(path)
         if start.startswith(torch_pickle.PICKLE_START):
             return _from_state_dict(path, *torch_pickle.read_legacy(_content(path)))
-    with open_h5(path, needed=NEEDED) as file, _reading(path):  # it also tells what else a file may be
+    with open_h5(path, needed=EXPECTED) as file, _reading(path):  # its error describes other files
         arrays, normalization = keras_files.read_h5(file)
     return _from_keras(path, arrays, normalization)
 
@@ -111,21 +111,21 @@ def _start(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(64)
     except OSError:
-        return b""  # why, `open_h5` says
+        return b""  # `open_h5` raises the error
 
 
 @contextmanager
 def _reading(path: Path) -> Iterator[None]:
-    """Turn whatever is raised on a damaged or unfit file into one error that names the file."""
+    """Turn any error of a damaged or unfit file into a ValueError that names the file."""
     try:
         yield
     except UnfitFileError as error:
-        raise ValueError(f"{path}: expected {NEEDED}, found {error}") from error
-    except Exception as error:  # many kinds, and RuntimeError and zlib.error among them
+        raise ValueError(f"{path}: expected {EXPECTED}, got {error}") from error
+    except Exception as error:  # of many types, among them RuntimeError and zlib.error
         reason = " ".join(str(error).split())[:200]
         raise ValueError(
-            f"{path}: expected {NEEDED}, found one that is damaged or of another layout "
-            f"({type(error).__name__}: {reason}); fetch it again."
+            f"{path}: expected {EXPECTED}, got one that is damaged or of another layout "
+            f"({type(error).__name__}: {reason}); download it again."
         ) from error
 
 
@@ -137,13 +137,13 @@ def _content(path: Path) -> bytes:
 def _check_size(path: Path) -> None:
     size = path.stat().st_size
     if size > LIMIT:
-        raise UnfitFileError(f"{size >> 20} MiB; with {LIMIT >> 20} MiB it would have room for several optimizers.")
+        raise UnfitFileError(f"{size >> 20} MiB, more than the limit of {LIMIT >> 20} MiB.")
 
 
 def _read_archive(path: Path) -> WeightsFile:
     content = _content(path)
-    if content.count(b"PK\x01\x02") > _MEMBERS:  # each entry of its directory starts so
-        raise UnfitFileError(f"an archive of more than {_MEMBERS} files.")
+    if content.count(b"PK\x01\x02") > _MAX_MEMBERS:  # the signature of an entry of its directory
+        raise UnfitFileError(f"an archive of more than {_MAX_MEMBERS} files.")
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         if keras_files.MEMBER in archive.namelist():
             return _from_keras(path, *keras_files.read_archive(archive))
@@ -153,7 +153,7 @@ def _read_archive(path: Path) -> WeightsFile:
 def _read_safetensors(path: Path) -> WeightsFile:
     _check_size(path)
     with safe_open(path, framework="numpy") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dict
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is not a dict
         normalization = (file.metadata() or {}).get(NORMALIZATION_KEY, "torch")
     return _from_state_dict(
         path, tensors, {}, normalization=normalization if normalization in NORMALIZATIONS else UNKNOWN
@@ -161,10 +161,10 @@ def _read_safetensors(path: Path) -> WeightsFile:
 
 
 def _from_state_dict(
-    path: Path, tensors: Mapping[str, np.ndarray], beside: Mapping[str, str], *, normalization: str = "torch"
+    path: Path, tensors: Mapping[str, np.ndarray], others: Mapping[str, str], *, normalization: str = "torch"
 ) -> WeightsFile:
     layout, arrays, unused = layouts.from_state_dict(tensors)
-    return WeightsFile(str(path), layout, V1_5.from_scratch(), normalization, arrays, {**beside, **unused})
+    return WeightsFile(str(path), layout, V1_5.from_scratch(), normalization, arrays, {**others, **unused})
 
 
 def _from_keras(path: Path, arrays: Arrays, normalization: str) -> WeightsFile:

@@ -1,7 +1,7 @@
-"""The registry of published weights: a row for each file, with what its publisher says of it.
+"""The registry of published weights: one row per file, with its publisher's description.
 
-Figures, hashes and sizes are the publishers' own, or were told alike by several who have the file; what could not be
-found is None. Adding weights is adding a row.
+Accuracies, hashes and sizes are published by the authors, or agreed on by several independent copies of the file. What
+is not published is None. To add weights, add a row.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ _LIMIT = 128 << 20  # bytes; each of the files has about 100 MB
 
 @dataclass(frozen=True)
 class PublishedWeights:
-    """Published weights of a ResNet-50, and how their publisher feeds it.
+    """Published weights of a ResNet-50, and how their publisher prepares its images.
 
     Attributes:
-        name: Name under which they are asked for, such as ``"timm/a1_in1k"``.
-        publisher: Who gives them out; also the folder that they are cached in.
-        download: The file and how it is checked.
-        license: Its SPDX name.
-        commercial: Whether the license allows commercial use. Weights that do not are never a default.
+        name: Name in the registry, such as ``"timm/a1_in1k"``.
+        publisher: The publisher; also the name of the cache folder.
+        download: The file and its hashes.
+        license: SPDX identifier of the license.
+        commercial: Whether the license allows commercial use. Weights without it are never a default.
         conventions: Name of the network's conventions, ``"v1"`` or ``"v1.5"``.
-        normalization: Row of `resnet50.weights.normalization.NORMALIZATIONS` that the pixels go through.
-        image_size: Height and width of the images, in pixels, that the publisher tests with.
-        crop: Share of an image's shorter side that the test's square keeps, above 0 to 1; None if not published.
-        interpolation: How the test resizes, ``"bilinear"`` or ``"bicubic"``; None if not published.
-        top1: The publisher's accuracy on ImageNet's validation images, in percent; None if not published.
-        top1_side: Height and width of the images, in pixels, that ``top1`` was measured with.
-        classes: Classes of the classifier, in the order of `imagenet_classes`; 0 if the file holds none.
+        normalization: Row of `resnet50.weights.NORMALIZATIONS` for the pixels.
+        image_size: Height and width of the publisher's test images, in pixels.
+        crop: Share of the shorter side that the center crop of a test keeps, above 0 to 1; None if not published.
+        interpolation: Resampling in the publisher's test, ``"bilinear"`` or ``"bicubic"``; None if not published.
+        top1: Published top-1 accuracy on the ImageNet validation images, in percent; None if not published.
+        top1_image_size: Height and width of the images, in pixels, that ``top1`` was measured with.
+        classes: Number of classes of the classifier, in the order of `imagenet_classes`; 0 if there is none.
     """
 
     name: str
@@ -48,12 +48,12 @@ class PublishedWeights:
     crop: float | None = None
     interpolation: str | None = None
     top1: float | None = None
-    top1_side: int | None = None
+    top1_image_size: int | None = None
     classes: int = 1000
 
 
 def _keras(name: str, file: str, *, size: int, md5: str, top1: float | None, classes: int) -> PublishedWeights:
-    """Make a row of keras.applications; Keras' pages do not say how large a square of the image was tested."""
+    """Return a row of keras.applications, which does not publish the crop of its test."""
     url = f"https://storage.googleapis.com/tensorflow/keras-applications/resnet/{file}"
     return PublishedWeights(
         name=name,
@@ -64,20 +64,18 @@ def _keras(name: str, file: str, *, size: int, md5: str, top1: float | None, cla
         conventions="v1",
         normalization="caffe",
         top1=top1,
-        top1_side=None if top1 is None else 224,
+        top1_image_size=None if top1 is None else 224,
         classes=classes,
     )
 
 
 def _torchvision(version: str, *, sha256: str, size: int, crop: float, top1: float) -> PublishedWeights:
-    """Make a row of torchvision, whose file names carry the first eight digits of the hash."""
+    """Return a row of torchvision, whose file names contain the first eight digits of the hash."""
     file = f"resnet50-{sha256[:8]}.pth"
     return PublishedWeights(
         name=f"torchvision/imagenet1k_{version}",
         publisher="torchvision",
-        download=Download(
-            file, (f"https://download.pytorch.org/models/{file}",), _LIMIT, size=size, sha256_start=sha256
-        ),
+        download=Download(file, (f"https://download.pytorch.org/models/{file}",), _LIMIT, size=size, sha256=sha256),
         license="BSD-3-Clause",
         commercial=True,
         conventions="v1.5",
@@ -85,14 +83,14 @@ def _torchvision(version: str, *, sha256: str, size: int, crop: float, top1: flo
         crop=crop,
         interpolation="bilinear",
         top1=top1,
-        top1_side=224,
+        top1_image_size=224,
     )
 
 
 def _hugging_face(repository: str, file: str, *, sha256: str | None, size: int | None = None) -> Download:
-    """Make a download of a repository's model.safetensors; without a known hash, the server's own is believed."""
+    """Return the download of a repository's model.safetensors, checked by the server's hash if none is published."""
     url = f"https://huggingface.co/{repository}/resolve/main/model.safetensors"
-    return Download(file, (url,), _LIMIT, size=size, sha256_start=sha256, sha256_from_server=sha256 is None)
+    return Download(file, (url,), _LIMIT, size=size, sha256=sha256, sha256_from_server=sha256 is None)
 
 
 def _timm(
@@ -104,15 +102,15 @@ def _timm(
     interpolation: str = "bicubic",
     sha256: str | None = None,
     size: int | None = None,
-    license: str = "Apache-2.0",
+    spdx: str = "Apache-2.0",
     commercial: bool = True,
 ) -> PublishedWeights:
-    """Make a row of timm; its results-imagenet.csv tells accuracy and how it was tested."""
+    """Return a row of timm; accuracy and test settings are from its results-imagenet.csv."""
     return PublishedWeights(
         name=f"timm/{tag}",
         publisher="timm",
         download=_hugging_face(f"timm/resnet50.{tag}", f"resnet50.{tag}.safetensors", sha256=sha256, size=size),
-        license=license,
+        license=spdx,
         commercial=commercial,
         conventions="v1.5",
         normalization="torch",
@@ -120,7 +118,7 @@ def _timm(
         crop=crop,
         interpolation=interpolation,
         top1=top1,
-        top1_side=image_size,
+        top1_image_size=image_size,
     )
 
 
@@ -176,20 +174,20 @@ _ROWS = (
         interpolation="bilinear",
         sha256="5d061a3c593d795bfe682d9b152bafbcf550579873492def3515b46db1189888",
         size=102_469_840,
-        license="BSD-3-Clause",
+        spdx="BSD-3-Clause",
     ),
-    _timm("tv2_in1k", top1=80.850, image_size=224, crop=0.965, interpolation="bilinear", license="BSD-3-Clause"),
-    # Pretrained on images of Instagram.
+    _timm("tv2_in1k", top1=80.850, image_size=224, crop=0.965, interpolation="bilinear", spdx="BSD-3-Clause"),
+    # pretrained on images of Instagram
     _timm(
         "fb_swsl_ig1b_ft_in1k",
         top1=81.182,
         image_size=224,
         crop=0.875,
         interpolation="bilinear",
-        license="CC-BY-NC-4.0",
+        spdx="CC-BY-NC-4.0",
         commercial=False,
     ),
-    # The model card names no accuracy; crop and interpolation are those of its preprocessor_config.json.
+    # the model card has no accuracy; crop and interpolation are from its preprocessor_config.json
     PublishedWeights(
         name="microsoft/resnet-50",
         publisher="microsoft",
@@ -207,19 +205,25 @@ _ROWS = (
     ),
 )
 
-REGISTRY: Mapping[str, PublishedWeights] = {source.name: source for source in _ROWS}
-"""Every published file of weights that is known by name."""
+REGISTRY: Mapping[str, PublishedWeights] = {published.name: published for published in _ROWS}
+"""All published weights, by name."""
 
 
 def find_published(name: str) -> PublishedWeights:
-    """Return the row of that name.
+    """Return published weights by name.
+
+    Args:
+        name: Name in `REGISTRY`.
+
+    Returns:
+        The row of that name.
 
     Raises:
-        ValueError: If there is none; the text lists those of a similar name, or all.
+        ValueError: If no row has that name; the message lists similar names, or all.
     """
     if name not in REGISTRY:
-        near = difflib.get_close_matches(name, REGISTRY, n=4) or list(REGISTRY)
-        raise ValueError(f"expected a name of published weights, such as {', '.join(near)}, got {name!r}.")
+        similar = difflib.get_close_matches(name, REGISTRY, n=4) or list(REGISTRY)
+        raise ValueError(f"expected a name of published weights, such as {', '.join(similar)}, got {name!r}.")
     return REGISTRY[name]
 
 
@@ -227,8 +231,7 @@ def find_published(name: str) -> PublishedWeights:
 def imagenet_classes() -> tuple[str, ...]:
     """Return the names of ImageNet's 1000 classes, in the order of every classifier in `REGISTRY`.
 
-    Two names stand for two classes each, as in Keras' list: ``crane`` (134 is the bird, 517 the machine) and
-    ``maillot`` (638 and 639).
+    Two names occur twice, as in Keras' list: ``crane`` (134 is the bird, 517 the machine) and ``maillot`` (638, 639).
 
     Source: Keras' imagenet_class_index.json, MD5 c2c37ea517e94d9795004a39431a14cb.
     """

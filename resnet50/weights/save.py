@@ -1,4 +1,4 @@
-"""Writing a network's weights where other libraries read them: torchvision and timm, or keras.applications."""
+"""Write a network's weights for other libraries: torchvision and timm, or keras.applications."""
 
 from __future__ import annotations
 
@@ -20,34 +20,34 @@ _SUFFIXES = {"torchvision": ".safetensors", "keras": ".h5"}
 
 
 def save_weights(model: keras.Model, path: str | os.PathLike[str], *, layout: str = "torchvision") -> None:
-    """Write a network's weights for other libraries, every bit as it is.
+    """Write a network's weights for other libraries, without any change of values.
 
-    A file also carries the name of the model's normalization, by which `build_resnet50` gets it right when it comes
-    back.
+    The file also contains the name of the model's normalization, so that `build_resnet50` restores it.
 
     Args:
-        model: Flat model with our layers' names.
+        model: Flat model with our layer names.
         path: Name of the file; replaced if it exists.
-        layout: ``"torchvision"`` writes a state dict as ``.safetensors``, which opens in timm and torchvision;
-            ``"keras"`` writes a ``.h5``, which opens in keras.applications by ``weights=``, or Keras' newer
-            ``.weights.h5``.
+        layout: ``"torchvision"`` writes a state dict as ``.safetensors``, which timm and torchvision open; ``"keras"``
+            writes a ``.h5``, which keras.applications opens with ``weights=``, or Keras' newer ``.weights.h5``.
 
     Raises:
-        ValueError: If there is no such layout, the name ends otherwise, or the network is not one that the layout can
-            describe: torchvision's has conventions v1.5 and a linear head.
+        ValueError: If the layout does not exist, the suffix does not fit it, or the layout cannot describe the network:
+            torchvision's has the conventions v1.5 and a linear head.
     """
     path = Path(path)
     if layout not in _SUFFIXES:
-        raise ValueError(f"layout must be one of {', '.join(_SUFFIXES)}, got {layout!r}.")
+        raise ValueError(f"expected layout to be one of {', '.join(_SUFFIXES)}, got {layout!r}.")
     if path.suffix != _SUFFIXES[layout]:
-        raise ValueError(f"{path}: the name of a file in the {layout} layout must end in {_SUFFIXES[layout]}.")
+        raise ValueError(
+            f"{path}: expected a name that ends in {_SUFFIXES[layout]} for the {layout} layout, got {path.suffix!r}."
+        )
     layers = weighted_layers(model)
     normalization = model_normalization(model)
-    carried = {} if normalization is None else {NORMALIZATION_KEY: normalization}
+    metadata = {} if normalization is None else {NORMALIZATION_KEY: normalization}
     if layout == "torchvision":
         tensors = _state_dict(model, layers, path)
         with atomic_path(path) as temporary:
-            save_file(tensors, temporary, metadata={"format": "pt", **carried})  # transformers asks for the format
+            save_file(tensors, temporary, metadata={"format": "pt", **metadata})  # transformers requires the format
         return
     with atomic_path(path) as temporary:
         if path.name.endswith(".weights.h5"):
@@ -55,26 +55,26 @@ def save_weights(model: keras.Model, path: str | os.PathLike[str], *, layout: st
         else:
             _write_legacy(model, temporary)
         with h5py.File(temporary, "r+") as file:
-            file.attrs.update(carried)
+            file.attrs.update(metadata)
 
 
 def _state_dict(model: keras.Model, layers: dict[str, keras.Layer], path: Path) -> dict[str, np.ndarray]:
-    strange = [name for name in layers if TORCHVISION.module(name) is None]
-    if strange:
+    foreign = [name for name in layers if TORCHVISION.module(name) is None]
+    if foreign:
         raise ValueError(
-            f"{path}: torchvision's ResNet has nothing like {', '.join(strange[:3])}; write it with layout='keras'."
+            f"{path}: expected layers of torchvision's ResNet, got {', '.join(foreign[:3])}; use layout='keras'."
         )
     arrays = {name: tuple(layer.get_weights()) for name, layer in layers.items()}
     if len(arrays["conv1_conv"]) == 2 or strides_on_1x1(model):
         raise ValueError(
-            f"{path}: torchvision's ResNet has the conventions v1.5 (no biases, stride on the 3x3), this network those "
-            "of v1, which only layout='keras' can write."
+            f"{path}: expected a network of conventions v1.5 (no biases, stride on the 3x3), as torchvision's ResNet, "
+            "got one of v1; use layout='keras'."
         )
     return to_state_dict(arrays)
 
 
 def _write_legacy(model: keras.Model, path: Path) -> None:
-    """Write the layout of the ImageNet files of keras.applications: names in attributes, a group for each layer."""
+    """Write the layout of keras.applications' ImageNet files: names in attributes, one group per layer."""
     with h5py.File(path, "w") as file:
         file.attrs["layer_names"] = np.array([layer.name.encode() for layer in model.layers])
         file.attrs["backend"] = keras.backend.backend().encode()

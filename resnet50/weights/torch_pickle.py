@@ -1,8 +1,8 @@
-"""PyTorch's ``.pth`` files, read without PyTorch and without running what is in them.
+"""Read PyTorch's ``.pth`` files without PyTorch and without executing what is in them.
 
-A pickle is a program for a small stack machine, and Python's own machine can be told to import and call anything. The
-one here knows the thirty or so instructions that write tables of tensors; where the program calls a function, it looks
-the name up in `_CALLS` and refuses every other. Nothing is imported, so there is nothing to execute.
+A pickle is a program for a small stack machine, and Python's own machine imports and calls whatever the program names.
+The machine here knows only the thirty or so instructions that build tables of tensors. It looks up the name of a called
+function in `_CALLS` and refuses any other. It imports nothing, so a file cannot execute anything.
 
 Source: CPython's ``pickletools`` (the instructions), ``torch/serialization.py`` and ``torch/_utils.py`` (the files).
 """
@@ -23,31 +23,31 @@ import numpy as np
 from resnet50.weights.layouts import LIMIT, UnfitFileError, from_bfloat16
 
 PICKLE_START = b"\x80"
-"""Each pickle of protocol 2 or later starts so, and with it a file of PyTorch before 1.6."""
+"""First byte of a pickle of protocol 2 or later, and so of a file of PyTorch before 1.6."""
 
-_AXES = 8  # of a tensor; a kernel has four
-_INSTRUCTIONS = 500_000  # of a pickle; a ResNet-50's has some ten thousand
+_MAX_AXES = 8  # of a tensor; a kernel has four
+_MAX_INSTRUCTIONS = 500_000  # of a pickle; a ResNet-50's has about ten thousand
 _LEGACY_MAGIC, _LEGACY_PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
 
-# Under these names a training checkpoint holds its state dicts; the first that is there is taken, so an average of the
-# weights (EMA) before the weights themselves, as timm does.
+# names of the state dicts in a training checkpoint, in order of preference: as in timm, the moving average of the
+# weights (EMA) comes before the weights themselves
 _WRAPPERS = ("state_dict_ema", "model_ema", "state_dict", "model")
 
 
 class _Global(NamedTuple):
-    """What a pickle would import; here a name and nothing else."""
+    """The name of what a pickle would import; nothing is imported here."""
 
     name: str
 
 
 class _Storage(NamedTuple):
-    kind: str
+    type_name: str
     key: str
     length: int
 
 
 class _Tensor(NamedTuple):
-    """A view of a storage; offset and strides count elements. Not checked before it is read."""
+    """A view of a storage; offset and strides count elements. `_checked_size` checks it before it is read."""
 
     storage: _Storage
     offset: int
@@ -55,9 +55,9 @@ class _Tensor(NamedTuple):
     stride: tuple[int, ...]
 
 
-_KINDS = {
+_DTYPES = {
     "torch.HalfStorage": "<f2",
-    "torch.BFloat16Storage": "<u2",  # NumPy knows no bfloat16
+    "torch.BFloat16Storage": "<u2",  # NumPy has no bfloat16
     "torch.FloatStorage": "<f4",
     "torch.DoubleStorage": "<f8",
     "torch.LongStorage": "<i8",
@@ -71,17 +71,17 @@ _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": (
 
 
 def read_archive(archive: zipfile.ZipFile) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """Read a file that PyTorch 1.6 or later wrote.
+    """Read a file of PyTorch 1.6 or later.
 
     Args:
         archive: Open for reading.
 
     Returns:
-        The tensors of the state dict by name, and the reason for whatever else the file holds.
+        Tensors of the state dict by name; and for everything else in the file, its name and why it is not used.
 
     Raises:
-        UnfitFileError: If it holds anything but tables of tensors, or more than `LIMIT`. Damage raises what zipfile,
-            pickletools and NumPy raise.
+        UnfitFileError: If the file contains anything but tables of tensors, or more than `LIMIT`. Damage raises the
+            errors of zipfile, pickletools and NumPy.
     """
     members = {info.filename: info for info in archive.infolist()}
     programs = [name for name in members if name.count("/") == 1 and name.endswith("/data.pkl")]
@@ -95,22 +95,22 @@ def read_archive(archive: zipfile.ZipFile) -> tuple[dict[str, np.ndarray], dict[
     if sum(info.file_size for info in members.values()) > LIMIT:
         raise UnfitFileError(f"an archive of more than {LIMIT >> 20} MiB.")
     if f"{top}byteorder" in members and archive.read(f"{top}byteorder") != b"little":
-        raise UnfitFileError("numbers with the highest byte first; save the file again on a common machine.")
+        raise UnfitFileError("numbers in big-endian byte order; save the file again on a little-endian machine.")
     content = _run(io.BytesIO(archive.read(programs[0])), {})
     return _state_dict(content, lambda key: archive.read(f"{top}data/{key}"))
 
 
 def read_legacy(content: bytes) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """Read a file that PyTorch before 1.6 wrote: pickles, one after another, then the numbers of each storage.
+    """Read a file of PyTorch before 1.6: several pickles, then the numbers of each storage.
 
     Args:
         content: The whole file.
 
     Returns:
-        As `read_archive`.
+        Like `read_archive`.
 
     Raises:
-        UnfitFileError: As `read_archive`. Damage raises what pickletools, struct and NumPy raise.
+        UnfitFileError: Like `read_archive`. Damage raises the errors of pickletools, struct and NumPy.
     """
     stream = io.BytesIO(content)
     storages: dict[str, _Storage] = {}
@@ -120,14 +120,14 @@ def read_legacy(content: bytes) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     if protocol != _LEGACY_PROTOCOL or not isinstance(machine, dict) or not isinstance(keys, list):
         raise UnfitFileError("a PyTorch file of an unknown version.")
     if machine.get("little_endian") is not True:
-        raise UnfitFileError("numbers with the highest byte first; save the file again on a common machine.")
+        raise UnfitFileError("numbers in big-endian byte order; save the file again on a little-endian machine.")
     numbers: dict[str, memoryview] = {}
     for key in keys:
         (count,) = struct.unpack("<q", stream.read(8))
         if not isinstance(key, str) or key not in storages or count != storages[key].length:
             raise UnfitFileError("a PyTorch file whose storages are not those of its tensors.")
         start = stream.tell()
-        stream.seek(start + count * np.dtype(_KINDS[storages[key].kind]).itemsize)
+        stream.seek(start + count * np.dtype(_DTYPES[storages[key].type_name]).itemsize)
         numbers[key] = memoryview(content)[start : stream.tell()]
     return _state_dict(table, numbers.__getitem__)
 
@@ -135,15 +135,15 @@ def read_legacy(content: bytes) -> tuple[dict[str, np.ndarray], dict[str, str]]:
 def _state_dict(
     content: Any, read: Callable[[str], bytes | memoryview]
 ) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """Return the tensors of the state dict in what a file holds, and why the rest is not used."""
+    """Return the tensors of the state dict in a file's content, and why the rest is not used."""
     unused = {}
     for wrapper in _WRAPPERS:
         if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
-            unused = {f"{name}": f"stands beside {wrapper}" for name in content if name != wrapper}
+            unused = {f"{name}": f"not part of {wrapper}" for name in content if name != wrapper}
             content = content[wrapper]
             break
     if not isinstance(content, dict):
-        raise UnfitFileError(f"a PyTorch file of a {type(content).__name__.lstrip('_')}, not of a state dict.")
+        raise UnfitFileError(f"a PyTorch file with a {type(content).__name__.lstrip('_')}, not a state dict.")
     tensors = {f"{name}": value for name, value in content.items() if isinstance(value, _Tensor)}
     unused.update({f"{name}": "not a tensor" for name, value in content.items() if not isinstance(value, _Tensor)})
     if sum(map(_checked_size, tensors.values())) > LIMIT:
@@ -153,38 +153,40 @@ def _state_dict(
 
 
 def _checked_size(tensor: _Tensor) -> int:
-    """Return how many bytes a tensor has, after making sure that all of them lie in its storage."""
+    """Check that a tensor lies within its storage; return its size in bytes."""
     storage, offset, size, stride = tensor
     if not (isinstance(storage, _Storage) and isinstance(size, tuple) and isinstance(stride, tuple)):
-        raise UnfitFileError("a tensor that is not described as PyTorch does.")
-    fits = len(size) == len(stride) <= _AXES  # before they are multiplied: thousands of long numbers take hours
+        raise UnfitFileError("a tensor that PyTorch would not describe like this.")
+    fits = len(size) == len(stride) <= _MAX_AXES  # checked first: multiplying thousands of long numbers takes hours
     if not fits or not all(isinstance(n, int) and n >= 0 for n in (offset, *size, *stride)):
-        raise UnfitFileError("a tensor that is not described as PyTorch does.")
+        raise UnfitFileError("a tensor that PyTorch would not describe like this.")
     elements = math.prod(size)
     last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
     if elements > storage.length or (elements and last >= storage.length):
         raise UnfitFileError(f"a tensor that reaches beyond its storage of {storage.length} numbers.")
-    return elements * np.dtype(_KINDS[storage.kind]).itemsize
+    return elements * np.dtype(_DTYPES[storage.type_name]).itemsize
 
 
 def _view(tensor: _Tensor, data: bytes | memoryview) -> np.ndarray:
     storage, offset, size, stride = tensor
-    kind = np.dtype(_KINDS[storage.kind])
-    if len(data) != storage.length * kind.itemsize:
-        raise UnfitFileError(f"{len(data)} bytes for a storage of {storage.length} numbers; fetch the file again.")
-    array: np.ndarray = np.ndarray(size, kind, data, offset * kind.itemsize, [step * kind.itemsize for step in stride])
-    return from_bfloat16(array) if storage.kind == "torch.BFloat16Storage" else array
+    dtype = np.dtype(_DTYPES[storage.type_name])
+    if len(data) != storage.length * dtype.itemsize:
+        raise UnfitFileError(f"{len(data)} bytes for a storage of {storage.length} numbers; download the file again.")
+    array: np.ndarray = np.ndarray(
+        size, dtype, data, offset * dtype.itemsize, [step * dtype.itemsize for step in stride]
+    )
+    return from_bfloat16(array) if storage.type_name == "torch.BFloat16Storage" else array
 
 
 def _run(stream: io.BytesIO, storages: dict[str, _Storage]) -> Any:
-    """Run one pickle and return what it builds; each storage that it names is put into ``storages``."""
+    """Run one pickle and return what it builds; add each storage that it names to ``storages``."""
     stack: list[Any] = []
     below: list[list[Any]] = []  # the stacks under each mark
     memo: dict[int, Any] = {}
     argument: Any
     for count, (instruction, argument, _) in enumerate(pickletools.genops(stream)):
-        if count > _INSTRUCTIONS:
-            raise UnfitFileError(f"a pickle of more than {_INSTRUCTIONS} instructions.")
+        if count > _MAX_INSTRUCTIONS:
+            raise UnfitFileError(f"a pickle of more than {_MAX_INSTRUCTIONS} instructions.")
         name = instruction.name
         if name in _LITERALS:
             stack.append(argument)
@@ -228,31 +230,31 @@ def _run(stream: io.BytesIO, storages: dict[str, _Storage]) -> Any:
         elif name == "BINPERSID":
             storage = _storage(stack.pop())
             if storages.setdefault(storage.key, storage) != storage:
-                raise UnfitFileError(f"storage {storage.key!r} described in two ways.")
+                raise UnfitFileError(f"two different descriptions of storage {storage.key!r}.")
             stack.append(storage)
         elif name == "REDUCE":
             arguments, function = stack.pop(), stack.pop()
             stack.append(_call(function, arguments))
         elif name == "BUILD":
-            stack.pop()  # attributes, such as the versions of modules that a state dict carries
+            stack.pop()  # attributes, such as the module versions in a state dict
         elif name == "STOP":
             return stack.pop()
         elif name not in ("PROTO", "FRAME"):
-            raise UnfitFileError(f"a pickle with the instruction {name}, which no state dict needs.")
+            raise UnfitFileError(f"a pickle with the instruction {name}, which no state dict contains.")
     raise EOFError("a pickle without an end")  # genops raises before that
 
 
 def _extend(target: Any, items: list[Any]) -> None:
     if not isinstance(target, list):
-        raise UnfitFileError("a pickle that appends to what is no list.")
+        raise UnfitFileError("a pickle that appends to something other than a list.")
     target.extend(items)
 
 
 def _update(target: Any, items: list[Any]) -> None:
     keys = items[::2]
-    # No other keys: comparing tuples of tuples of tuples could take for ever.
+    # other keys are refused: comparing deeply nested tuples could take forever
     if not isinstance(target, dict) or not all(isinstance(key, str | int) for key in keys):
-        raise UnfitFileError("a pickle of a table whose keys are neither text nor numbers.")
+        raise UnfitFileError("a pickle of a dictionary whose keys are neither strings nor integers.")
     target.update(zip(keys, items[1::2], strict=True))
 
 
@@ -277,23 +279,23 @@ _CALLS: Mapping[str, Callable[..., Any]] = {
 
 
 def _global(name: str) -> _Global:
-    if name not in _CALLS and name not in _KINDS:
+    if name not in _CALLS and name not in _DTYPES:
         raise UnfitFileError(
-            f"a pickle that asks for {name[:80]!r}, which is not run here; a file of nothing but a state_dict() "
-            "does not need it."
+            f"a pickle that asks for {name[:80]!r}, which is never executed here; save only a state_dict(), which does "
+            "not need it."
         )
     return _Global(name)
 
 
 def _call(function: Any, arguments: Any) -> Any:
     if not isinstance(function, _Global) or function.name not in _CALLS or not isinstance(arguments, tuple):
-        raise UnfitFileError("a pickle that calls what is no function.")
+        raise UnfitFileError("a pickle that calls something other than a function.")
     return _CALLS[function.name](*arguments)
 
 
 def _storage(described: Any) -> _Storage:
     match described:
-        case ("storage", _Global(kind), str(key), str(), int(count), *view) if kind in _KINDS and count >= 0:
+        case ("storage", _Global(type_name), str(key), str(), int(count), *view) if type_name in _DTYPES and count >= 0:
             if view in ([], [None]):
-                return _Storage(kind, key, count)
-    raise UnfitFileError("a tensor whose storage is not described as PyTorch does.")
+                return _Storage(type_name, key, count)
+    raise UnfitFileError("a tensor whose storage PyTorch would not describe like this.")

@@ -8,8 +8,11 @@ import socket
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
+import pooch.core
 import pytest
+import requests
 
 from factories import raises
 from resnet50._io.fetch import Download, DownloadError, cache_folder, check, fetch
@@ -36,35 +39,21 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
     def do_GET(self):
-        wanted = self.headers.get("Range")
-        entry = [self.path, wanted, 0]
-        self.server.requests.append(entry)
-        start = int(wanted.removeprefix("bytes=").removesuffix("-")) if wanted else 0
-        getattr(self, "serve_" + self.path.strip("/"))(entry, start)
+        self.server.requests.append(self.path)
+        getattr(self, "serve_" + self.path.strip("/").rpartition("/")[2])()
 
-    def send(self, body, *, status=200, headers=(), entry=None, declared=None):
+    def send(self, body, *, status=200, headers=(), declared=None):
         self.send_response(status)
         self.send_header("Content-Length", str(len(body) if declared is None else declared))
         for header in headers:
             self.send_header(*header)
         self.end_headers()
-        if entry is not None:
-            # before the backbone: the client may be done with it before this thread goes on
-            entry[2] = len(body)
         self.wfile.write(body)
 
-    def serve_range(self, entry, start):
-        if start >= len(CONTENT):
-            return self.send(b"", status=416)
-        if not start:
-            return self.send(CONTENT, entry=entry)
-        span = ("Content-Range", f"bytes {start}-{len(CONTENT) - 1}/{len(CONTENT)}")
-        return self.send(CONTENT[start:], status=206, headers=[span], entry=entry)
+    def serve_right(self):
+        self.send(CONTENT)
 
-    def serve_norange(self, entry, _):
-        self.send(CONTENT, entry=entry)
-
-    def serve_chunked(self, *_):
+    def serve_chunked(self):
         self.protocol_version = "HTTP/1.1"
         self.send_response(200)
         self.send_header("Transfer-Encoding", "chunked")
@@ -75,107 +64,102 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
         self.wfile.write(b"0\r\n\r\n")
 
-    def serve_otherrange(self, entry, start):
-        # gives a part, though not the part that was asked for
-        if not start:
-            return self.send(CONTENT, entry=entry)
-        span = ("Content-Range", f"bytes 0-{len(CONTENT) - 1}/{len(CONTENT)}")
-        return self.send(CONTENT, status=206, headers=[span], entry=entry)
-
-    def serve_alwayspart(self, *_):
+    def serve_part(self):
         self.send(CONTENT[:100], status=206, headers=[("Content-Range", "bytes 0-99/300000")])
 
-    def serve_cut(self, entry, _):
-        self.send(CONTENT[:100_000], declared=len(CONTENT), entry=entry)
+    def serve_cut(self):
+        self.send(CONTENT[:100_000], declared=len(CONTENT))
 
-    def serve_cutonce(self, entry, start):
-        (self.serve_range if len(self.server.requests) > 1 else self.serve_cut)(entry, start)
+    def serve_cutonce(self):
+        (self.serve_right if len(self.server.requests) > 1 else self.serve_cut)()
 
-    def serve_slow(self, *_):
+    def serve_busyonce(self):
+        (self.serve_right if len(self.server.requests) > 1 else self.serve_503)()
+
+    def serve_wrongonce(self):
+        (self.serve_right if len(self.server.requests) > 1 else self.serve_wrong)()
+
+    def serve_slow(self):
         self.send(CONTENT[:150_000], declared=len(CONTENT))
         self.wfile.flush()
         time.sleep(0.3)
         self.wfile.write(CONTENT[150_000:])
 
-    def serve_wrong(self, entry, _):
-        self.send(BACKWARDS, entry=entry)
+    def serve_wrong(self):
+        self.send(BACKWARDS)
 
-    def serve_html(self, *_):
+    def serve_html(self):
         self.send(b"\n\n\n <!DOCTYPE html><html><title>train_signs.h5</title></html>")
 
-    def serve_htmltype(self, *_):
+    def serve_htmltype(self):
         self.send(b"<p>" * 1000, headers=[("Content-Type", "text/html; charset=utf-8")])
 
-    def serve_lfs(self, *_):
+    def serve_lfs(self):
         self.send(b"version https://git-lfs.github.com/spec/v1\noid sha256:4748\nsize 13281872\n")
 
-    def serve_empty(self, *_):
+    def serve_empty(self):
         self.send(b"")
 
-    def serve_404(self, *_):
+    def serve_404(self):
         self.send(b"no", status=404)
 
-    def serve_500(self, *_):
+    def serve_500(self):
         self.send(b"no", status=500)
 
-    def serve_redirect(self, *_):
-        self.send(b"", status=302, headers=[("Location", "/range")])
+    def serve_503(self):
+        self.send(b"no", status=503)
 
-    def lead(self, page, **stated):
-        """A redirect as Hugging Face's: it states what it leads to."""
-        headers = [(f"X-Linked-{name}", value) for name, value in stated.items()]
-        self.send(b"", status=302, headers=[("Location", page), *headers])
+    def serve_redirect(self):
+        self.send(b"", status=302, headers=[("Location", "/right")])
 
-    def serve_linked(self, *_):
-        self.lead("/range", ETag=f'"{SHA256}"', Size="300000")
+    def lead(self, page, tag):
+        """A redirect as Hugging Face's: it states the hash of the file that it leads to."""
+        self.send(b"", status=302, headers=[("Location", page), ("X-Linked-ETag", tag)])
 
-    def serve_weaklinked(self, *_):
-        self.lead("/range", ETag=f'W/"{SHA256}"')
+    def serve_linked(self):
+        self.lead("/right", f'"{SHA256}"')
 
-    def serve_relinked(self, *_):
-        self.lead("/liar", ETag=f'"{SHA256}"')
+    def serve_weaklinked(self):
+        self.lead("/right", f'W/"{SHA256}"')
 
-    def serve_liar(self, *_):
-        self.lead("/range", ETag=f'"{"0" * 64}"', Size="7")
+    def serve_relinked(self):
+        self.lead("/liar", f'"{SHA256}"')
 
-    def serve_linkedcut(self, *_):
-        self.lead("/cut", ETag=f'"{SHA256}"', Size="300000")
+    def serve_liar(self):
+        self.lead("/right", f'"{"0" * 64}"')
 
-    def serve_linkedlfs(self, *_):
-        self.lead("/lfs", ETag=f'"{SHA256}"', Size="300000")
+    def serve_linkedlfs(self):
+        self.lead("/lfs", f'"{SHA256}"')
 
-    def serve_linkedwrong(self, *_):
-        self.lead("/wrong", ETag=f'"{SHA256}"', Size="300000")
+    def serve_linkedwrong(self):
+        self.lead("/wrong", f'"{SHA256}"')
 
-    def serve_linkedhuge(self, *_):
-        self.lead("/range", ETag=f'"{SHA256}"', Size="1000000000000")
+    def serve_linkedblob(self):
+        self.lead("/right", f'"{GIT_BLOB}"')
 
-    def serve_linkedblob(self, *_):
-        self.lead("/range", ETag=f'"{GIT_BLOB}"', Size="300000")
-
-    def serve_direct(self, *_):
+    def serve_direct(self):
         self.send(CONTENT, headers=[("X-Linked-ETag", f'"{SHA256}"')])
 
-    def serve_tofile(self, *_):
+    def serve_tofile(self):
         self.send(b"", status=302, headers=[("Location", self.server.secret.as_uri())])
 
-    def serve_toftp(self, *_):
+    def serve_toftp(self):
         self.send(b"", status=302, headers=[("Location", "ftp://127.0.0.1/file")])
 
-    def serve_loop(self, *_):
+    def serve_loop(self):
         self.send(b"", status=302, headers=[("Location", "/loop")])
 
-    def serve_stall(self, entry, _):
-        self.send(CONTENT[:1000], declared=len(CONTENT), entry=entry)
+    def serve_stall(self):
+        self.send(CONTENT[:1000], declared=len(CONTENT))
         self.server.release.wait(60)
 
-    def serve_silent(self, *_):
+    def serve_silent(self):
         self.server.release.wait(60)
 
-    def serve_huge(self, *_):
+    def serve_huge(self):
         self.send(CONTENT, declared=10**12)
 
-    def serve_endless(self, *_):
+    def serve_endless(self):
         self.send_response(200)
         self.end_headers()
         try:
@@ -188,6 +172,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def server(monkeypatch, tmp_path):
     monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setattr(pooch.core, "time", SimpleNamespace(sleep=lambda _: None))  # it waits before a retry
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.requests, server.release = [], threading.Event()
     server.secret = tmp_path / "secret"
@@ -226,9 +211,9 @@ def failure(download, folder, *values, **options):
     return text
 
 
-@pytest.mark.parametrize("page", ["range", "norange", "redirect", "chunked"])
+@pytest.mark.parametrize("page", ["right", "redirect", "chunked"])
 def test_right_file(server, folder, page):
-    path = fetch(wanted(server, page, sha256_start=SHA256[:16]), folder)
+    path = fetch(wanted(server, page, sha256=SHA256), folder)
     assert path == folder / "file.h5"
     assert path.read_bytes() == CONTENT
     assert [entry.name for entry in folder.iterdir()] == ["file.h5"]
@@ -237,7 +222,7 @@ def test_right_file(server, folder, page):
 def test_permissions_follow_the_umask(server, folder):
     before = os.umask(0o027)
     try:
-        path = fetch(wanted(server, "range"), folder)
+        path = fetch(wanted(server, "right"), folder)
     finally:
         os.umask(before)
     assert path.stat().st_mode & 0o777 == 0o640
@@ -246,7 +231,7 @@ def test_permissions_follow_the_umask(server, folder):
 @pytest.mark.parametrize(
     ("page", "values"),
     [
-        ("cut", ["100000", "300000"]),
+        ("cut", ["100000", "200000"]),
         ("wrong", ["300000", "git blob", git_blob(BACKWARDS), GIT_BLOB]),
         ("html", ["HTML"]),
         ("htmltype", ["HTML"]),
@@ -254,44 +239,41 @@ def test_permissions_follow_the_umask(server, folder):
         ("empty", ["empty"]),
         ("404", ["404 Not Found"]),
         ("500", ["500 Internal Server Error"]),
-        ("tofile", ["302", "'file:///"]),
+        ("tofile", ["'file:///"]),
         ("toftp", ["'ftp://127.0.0.1/file'", "http", "https"]),
-        ("loop", ["302", "infinite loop"]),
+        ("loop", ["30", "redirects"]),
         ("huge", ["1000000000000", "400000"]),
         ("endless", ["400000"]),
-        ("alwayspart", ["part"]),
+        ("part", ["206"]),
     ],
 )
 def test_refused(server, folder, page, values):
     download = wanted(server, page)
     assert download.urls[0] in failure(download, folder, *values)
-    # What was refused is gone; only what can be gone on with stays, and not under the final name.
-    assert [entry.name for entry in folder.iterdir()] == ([".file.h5.part"] if page == "cut" else [])
+    assert list(folder.iterdir()) == []
 
 
 @pytest.mark.parametrize(
     ("known", "values"),
     [
-        ({"sha256_start": "0" * 16}, ["sha256", SHA256, "0" * 16 + "…"]),
-        ({"sha256_start": "0" * 64}, ["sha256", SHA256, "0" * 64]),
-        ({"sha256_start": f"{int(SHA256[:8], 16) ^ 1:08x}"}, ["sha256", SHA256, f"{int(SHA256[:8], 16) ^ 1:08x}…"]),
+        ({"sha256": "0" * 64}, ["sha256", SHA256, "0" * 64]),
         ({"md5": "0" * 32}, ["md5", MD5, "0" * 32]),
-        ({"sha256_start": SHA256, "md5": "0" * 32}, ["md5", MD5, "0" * 32]),
+        ({"sha256": SHA256, "md5": "0" * 32}, ["md5", MD5, "0" * 32]),
     ],
 )
 def test_wrong_hash(server, folder, known, values):
-    failure(wanted(server, "range", git_blob=None, **known), folder, "300000", *values)
+    failure(wanted(server, "right", git_blob=None, **known), folder, "300000", *values)
 
 
-@pytest.mark.parametrize("known", [{"sha256_start": SHA256[:8]}, {"sha256_start": SHA256}, {"md5": MD5}])
+@pytest.mark.parametrize("known", [{"sha256": SHA256}, {"md5": MD5}])
 def test_each_hash_alone_is_enough(server, folder, known):
-    assert fetch(wanted(server, "range", git_blob=None, size=300_000, **known), folder).read_bytes() == CONTENT
+    assert fetch(wanted(server, "right", git_blob=None, size=300_000, **known), folder).read_bytes() == CONTENT
 
 
 def test_another_size_is_refused_before_it_is_taken(server, folder):
     seen = []
     sizes = ("300000", "300001")
-    failure(wanted(server, "range", size=300_001), folder, *sizes, progress=lambda *counts: seen.append(counts))
+    failure(wanted(server, "right", size=300_001), folder, *sizes, progress=lambda *counts: seen.append(counts))
     assert seen == []
     failure(wanted(server, "chunked", size=300_001), folder, *sizes)
 
@@ -319,8 +301,7 @@ def test_the_hash_that_the_server_states_is_checked_and_kept(server, folder, pag
         ("linkedblob", ["SHA-256", "X-Linked-ETag"]),
         ("linkedwrong", ["300000", "sha256", sha256(BACKWARDS), SHA256]),
         ("linkedlfs", ["Git LFS"]),
-        ("linkedhuge", ["1000000000000", "400000"]),
-        ("liar", ["300000", "7"]),
+        ("liar", ["300000", "sha256", SHA256, "0" * 64]),
     ],
 )
 def test_what_the_server_states_is_not_believed_blindly(server, folder, page, values):
@@ -332,34 +313,21 @@ def test_what_the_server_states_is_not_believed_blindly(server, folder, page, va
 
 
 def test_a_stated_hash_does_not_outlive_its_mirror(server, folder):
-    # the first states a size too; the second, which has the file, does not
     assert fetch(stated(server, "liar", "weaklinked"), folder).read_bytes() == CONTENT
 
 
-def test_resumes_under_a_stated_hash(server, folder):
-    failure(stated(server, "linkedcut"), folder)
-    assert fetch(stated(server, "linked"), folder).read_bytes() == CONTENT
-    assert server.requests[-1] == ["/range", "bytes=100000-", 200_000]
-
-
-def test_starts_again_where_the_stated_file_is_another_than_the_part(server, folder):
-    folder.mkdir(parents=True)
-    (folder / ".file.h5.part").write_bytes(b"x" * 1000)
-    assert fetch(stated(server, "linked"), folder).read_bytes() == CONTENT
-
-
-@pytest.mark.parametrize("kept", [None, "", "zz" * 32, "0" * 63])
-def test_a_file_whose_hash_was_not_kept_is_fetched_again(server, folder, kept):
+@pytest.mark.parametrize("stored", [None, "", "zz" * 32, "0" * 63])
+def test_a_file_whose_hash_was_not_stored_is_fetched_again(server, folder, stored):
     download = stated(server, "linked")
     fetch(download, folder)
-    if kept is None:
+    if stored is None:
         (folder / "file.h5.sha256").unlink()
     else:
-        (folder / "file.h5.sha256").write_text(kept)
-    found = check(download, folder)
-    assert "300000" in found
-    assert "SHA-256" in found
-    assert not re.search("[0-9a-f]{8}", found)
+        (folder / "file.h5.sha256").write_text(stored)
+    difference = check(download, folder)
+    assert "300000" in difference
+    assert "SHA-256" in difference
+    assert not re.search("[0-9a-f]{8}", difference)
     asked = len(server.requests)
     assert fetch(download, folder).read_bytes() == CONTENT
     assert len(server.requests) > asked
@@ -367,7 +335,7 @@ def test_a_file_whose_hash_was_not_kept_is_fetched_again(server, folder, kept):
 
 
 def test_check_says_what_is_wrong(server, folder):
-    download = wanted(server, "range")
+    download = wanted(server, "right")
     with pytest.raises(FileNotFoundError):
         check(download, folder)
     fetch(download, folder)
@@ -393,65 +361,31 @@ def test_nobody_listens(server, folder):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    download = wanted(server, "range", urls=(f"http://127.0.0.1:{port}/x",))
+    download = wanted(server, "right", urls=(f"http://127.0.0.1:{port}/x",))
     assert download.urls[0] in failure(download, folder, os.strerror(errno.ECONNREFUSED))
 
 
-def test_resumes_after_a_cut(server, folder):
-    download = wanted(server, "cutonce")
-    failure(download, folder)
+@pytest.mark.parametrize("page", ["cutonce", "busyonce", "wrongonce"])
+def test_tries_again_what_may_pass(server, folder, page):
     seen = []
-    path = fetch(download, folder, progress=lambda done, total: seen.append((done, total)))
+    path = fetch(wanted(server, page), folder, progress=lambda done, total: seen.append((done, total)))
     assert path.read_bytes() == CONTENT
-    assert server.requests == [["/cutonce", None, 100_000], ["/cutonce", "bytes=100000-", 200_000]]
-    assert seen[0][0] > 100_000
+    assert server.requests == [f"/{page}"] * 2
     assert seen[-1] == (300_000, 300_000)
     assert [entry.name for entry in folder.iterdir()] == ["file.h5"]
 
 
-def test_next_mirror_goes_on_where_the_first_was_cut(server, folder):
-    path = fetch(wanted(server, "cut", "range"), folder)
-    assert path.read_bytes() == CONTENT
-    assert server.requests == [["/cut", None, 100_000], ["/range", "bytes=100000-", 200_000]]
-
-
-@pytest.mark.parametrize("page", ["norange", "otherrange"])
-def test_starts_again_where_the_range_is_not_kept(server, folder, page):
-    path = fetch(wanted(server, "cut", page), folder)
-    assert path.read_bytes() == CONTENT
-    assert server.requests[1] == [f"/{page}", "bytes=100000-", 300_000]
-
-
-@pytest.mark.parametrize("size", [5, 299_999, 300_000, 399_999, 500_000])
-@pytest.mark.parametrize("name", [".file.h5.part", ".file.h5.0123abcd.part"])
-def test_stale_part_of_another_file(server, folder, size, name):
-    folder.mkdir(parents=True)
-    (folder / name).write_bytes(b"x" * size)
-    path = fetch(wanted(server, "range"), folder)
-    assert path.read_bytes() == CONTENT
-    assert [entry.name for entry in folder.iterdir()] == ["file.h5"]
-
-
-def test_complete_part_needs_no_request(server, folder):
-    folder.mkdir(parents=True)
-    (folder / ".file.h5.part").write_bytes(CONTENT)
-    assert fetch(wanted(server, "404"), folder).read_bytes() == CONTENT
-    assert server.requests == []
-
-
-def test_part_left_by_a_killed_process_is_gone_on_with(server, folder):
-    folder.mkdir(parents=True)
-    (folder / ".file.h5.part").write_bytes(CONTENT[:10])
-    (folder / ".file.h5.0123abcd.part").write_bytes(CONTENT[:250_000])
-    (folder / ".file.h5.gz.part").write_bytes(b"another download's")
-    assert fetch(wanted(server, "range"), folder).read_bytes() == CONTENT
-    assert server.requests == [["/range", "bytes=250000-", 50_000]]
-    assert sorted(entry.name for entry in folder.iterdir()) == [".file.h5.gz.part", "file.h5"]
+@pytest.mark.parametrize(
+    ("page", "count"), [("cut", 3), ("500", 3), ("wrong", 3), ("404", 1), ("html", 1), ("lfs", 1), ("empty", 1)]
+)
+def test_gives_up_at_once_what_will_not_pass(server, folder, page, count):
+    failure(wanted(server, page), folder)
+    assert len(server.requests) == count
 
 
 def test_second_mirror_after_the_first_fails(server, folder):
-    assert fetch(wanted(server, "404", "wrong", "range"), folder).read_bytes() == CONTENT
-    assert [entry[0] for entry in server.requests] == ["/404", "/wrong", "/range"]
+    assert fetch(wanted(server, "404", "wrong", "right"), folder).read_bytes() == CONTENT
+    assert list(dict.fromkeys(server.requests)) == ["/404", "/wrong", "/right"]
 
 
 def test_error_lists_each_mirror(server, folder):
@@ -471,7 +405,7 @@ def test_good_file_needs_no_request(server, folder):
 def test_bad_file_is_replaced_by_the_right_one(server, folder, bad):
     folder.mkdir(parents=True)
     (folder / "file.h5").write_bytes(bad)
-    assert fetch(wanted(server, "range"), folder).read_bytes() == CONTENT
+    assert fetch(wanted(server, "right"), folder).read_bytes() == CONTENT
 
 
 def test_bad_file_stays_until_the_right_one_has_come(server, folder):
@@ -490,28 +424,25 @@ def test_disk_full(server, folder, monkeypatch):
 
     opened = Path.open
     monkeypatch.setattr(
-        Path, "open", lambda path, mode="r", **_: FullDisk(path, "x+") if mode == "x+b" else opened(path, mode)
+        Path, "open", lambda path, mode="r", **_: FullDisk(path, "w") if mode == "wb" else opened(path, mode)
     )
-    failure(wanted(server, "range", "norange"), folder, "No space left on device")
+    failure(wanted(server, "right", "chunked"), folder, "No space left on device")
     assert len(server.requests) == 1  # another address would not help
-    assert [entry.name for entry in folder.iterdir()] == [".file.h5.part"]
-    monkeypatch.undo()
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    assert fetch(wanted(server, "range"), folder).read_bytes() == CONTENT
+    assert list(folder.iterdir()) == []
 
 
 def test_folder_cannot_be_made(server, tmp_path):
     (tmp_path / "file").write_bytes(b"")
-    failure(wanted(server, "range"), tmp_path / "file" / "folder", os.strerror(errno.ENOTDIR))
+    failure(wanted(server, "right"), tmp_path / "file" / "folder", os.strerror(errno.ENOTDIR))
 
 
 def test_folder_under_the_final_name(server, folder):
     (folder / "file.h5").mkdir(parents=True)
-    failure(wanted(server, "range"), folder, os.strerror(errno.EISDIR))
+    failure(wanted(server, "right"), folder, os.strerror(errno.EISDIR))
     assert server.requests == []
 
 
-def test_complete_part_is_kept_if_it_cannot_get_its_name(server, folder, monkeypatch):
+def test_the_final_name_cannot_be_given(server, folder, monkeypatch):
     replace = Path.replace
 
     def refuse(path, target):
@@ -520,32 +451,69 @@ def test_complete_part_is_kept_if_it_cannot_get_its_name(server, folder, monkeyp
         return replace(path, target)
 
     monkeypatch.setattr(Path, "replace", refuse)
-    failure(wanted(server, "range"), folder, "Permission denied")
-    assert [entry.name for entry in folder.iterdir()] == [".file.h5.part"]
-    assert (folder / ".file.h5.part").read_bytes() == CONTENT
+    failure(wanted(server, "right"), folder, "Permission denied")
+    assert list(folder.iterdir()) == []
 
 
-@pytest.mark.parametrize("page", ["range", "chunked"])
+@pytest.mark.parametrize("page", ["right", "chunked"])
 def test_progress_is_monotone(server, folder, page):
     seen = []
     fetch(wanted(server, page), folder, progress=lambda done, total: seen.append((done, total)))
     counts = [done for done, _ in seen]
     assert counts == sorted(set(counts))
     assert counts[-1] == 300_000
-    assert {total for _, total in seen} == ({300_000} if page == "range" else {None})
+    assert {total for _, total in seen} == ({300_000} if page == "right" else {None})
 
 
-def test_interrupt_keeps_what_has_come(server, folder):
+def test_an_interrupt_leaves_nothing(server, folder):
     def stop(done, _):
         if done > 100_000:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fetch(wanted(server, "range"), folder, progress=stop)
-    kept = folder / ".file.h5.part"
-    assert list(folder.iterdir()) == [kept]
-    assert kept.stat().st_size > 100_000
-    assert CONTENT.startswith(kept.read_bytes())
+        fetch(wanted(server, "right"), folder, progress=stop)
+    assert list(folder.iterdir()) == []
+
+
+def test_pooch_reports_nothing(server, folder, capfd):
+    fetch(wanted(server, "right"), folder)
+    failure(wanted(server, "wrong", name="other.h5"), folder)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("location", ["http://example.org/file", "http://other.example.org/", "ftp://example.org/file"])
+def test_https_does_not_lead_to_less(folder, monkeypatch, location):
+    asked = []
+
+    def send(_, request, **__):
+        asked.append(request.url)
+        response = requests.Response()
+        response.status_code, response.url, response.request = 302, request.url, request
+        response.headers["Location"] = location
+        response.raw = io.BytesIO()
+        return response
+
+    monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", send)
+    failure(Download("file.h5", ("https://example.org/a",), 400_000, md5=MD5), folder, repr(location), "https")
+    assert asked == ["https://example.org/a"]
+
+
+@pytest.mark.parametrize("slash", ["", "/"])
+def test_a_mirror_of_hugging_face(server, folder, monkeypatch, slash):
+    mirror = f"http://127.0.0.1:{server.server_port}/mirror"
+    monkeypatch.setenv("HF_ENDPOINT", mirror + slash)
+    assert fetch(wanted(server, urls=("https://huggingface.co/a/b/right",)), folder).read_bytes() == CONTENT
+    assert server.requests == ["/mirror/a/b/right"]
+    download = wanted(server, name="other.h5", urls=("https://huggingface.co/a/404",))
+    assert f"{mirror}/a/404" in failure(download, folder, "404")
+    fetch(wanted(server, "right", name="third.h5"), folder)
+    assert server.requests[-1] == "/right"  # any other address stays
+
+
+def test_a_mirror_that_is_no_address(server, folder, monkeypatch):
+    monkeypatch.setenv("HF_ENDPOINT", "hf-mirror.com")
+    with raises(ValueError, "HF_ENDPOINT", "'hf-mirror.com'", "https"):
+        fetch(wanted(server, urls=("https://huggingface.co/a/b",)), folder)
 
 
 def test_two_at_the_same_time(server, folder):
@@ -578,14 +546,14 @@ def test_two_at_the_same_time(server, folder):
         ({"urls": ("file:///etc/passwd",)}, ["a.h5", "http", "https", "'file:///etc/passwd'"]),
         ({"urls": ("/etc/passwd",)}, ["a.h5", "http", "https", "'/etc/passwd'"]),
         ({"limit": 0}, ["a.h5", "limit", 1, 0]),
-        ({"git_blob": None}, ["a.h5", "git_blob", "sha256_start", "md5", "sha256_from_server=True"]),
+        ({"git_blob": None}, ["a.h5", "git_blob", "sha256", "md5", "sha256_from_server=True"]),
         ({"size": 0}, ["a.h5", "size", 1, 0]),
         ({"size": 2}, ["a.h5", "size", 1, 2]),
         ({"git_blob": GIT_BLOB[:-1]}, ["a.h5", "git_blob", 40, repr(GIT_BLOB[:-1])]),
         ({"git_blob": GIT_BLOB.upper()}, ["a.h5", "git_blob", 40, repr(GIT_BLOB.upper())]),
-        ({"sha256_start": SHA256[:7]}, ["a.h5", "sha256_start", 8, 64, repr(SHA256[:7])]),
-        ({"sha256_start": SHA256 + "0"}, ["a.h5", "sha256_start", 8, 64, repr(SHA256 + "0")]),
-        ({"sha256_start": ""}, ["a.h5", "sha256_start", 8, 64, "''"]),
+        ({"sha256": SHA256[:-1]}, ["a.h5", "sha256", 64, repr(SHA256[:-1])]),
+        ({"sha256": SHA256 + "0"}, ["a.h5", "sha256", 64, repr(SHA256 + "0")]),
+        ({"sha256": ""}, ["a.h5", "sha256", 64, "''"]),
         ({"md5": MD5[:-1]}, ["a.h5", "md5", 32, repr(MD5[:-1])]),
     ],
 )
@@ -597,7 +565,7 @@ def test_download_is_checked(changes, values):
 @pytest.mark.parametrize("timeout", [0, -1, float("nan"), float("inf")])
 def test_timeout_is_checked(server, folder, timeout):
     with raises(ValueError, "timeout", 0, timeout):
-        fetch(wanted(server, "range"), folder, timeout=timeout)
+        fetch(wanted(server, "right"), folder, timeout=timeout)
 
 
 def test_cache_folder(monkeypatch):

@@ -189,7 +189,7 @@ def test_another_program_writes_to_it(good):
     assert isinstance(cause, BlockingIOError)
 
 
-def test_a_folder_that_cannot_be_written_is_told_by_the_name_that_was_asked_for(tmp_path, monkeypatch):
+def test_an_error_in_a_folder_names_the_callers_file(tmp_path, monkeypatch):
     def refuse(**names):
         raise PermissionError(13, "Permission denied", f"{names['dir']}/.partial-x")
 

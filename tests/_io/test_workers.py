@@ -5,12 +5,12 @@ import threading
 
 import pytest
 
-from resnet50._io import workers as parallel
+from resnet50._io import workers
 from resnet50._io.workers import in_order, usable_cores
 
 
 def test_results_come_in_order_whichever_is_ready_first(monkeypatch):
-    monkeypatch.setattr(parallel, "THREADS", 4)
+    monkeypatch.setattr(workers, "THREADS", 4)
     second = threading.Event()
 
     def double(item):
@@ -46,8 +46,8 @@ def test_no_more_threads_than_cores_that_may_be_used():
         "import os; os.sched_setaffinity(0, [min(os.sched_getaffinity(0))]); "
         "from resnet50._io.workers import THREADS, usable_cores; print(THREADS, usable_cores())"
     )
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert told.stdout == "1 1\n"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "1 1\n"
 
 
 def test_no_more_threads_than_memory_is_for():
@@ -55,8 +55,8 @@ def test_no_more_threads_than_memory_is_for():
         "import os; os.sched_getaffinity = lambda process: range(200); "
         "from resnet50._io.workers import THREADS, usable_cores; print(THREADS, usable_cores())"
     )
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert told.stdout == "8 200\n"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "8 200\n"
 
 
 def test_all_cores_where_there_is_no_affinity(monkeypatch):

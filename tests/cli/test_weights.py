@@ -38,7 +38,7 @@ def small(monkeypatch):
     rows = dict(paths.REGISTRY)
     for name in ("timm/d_in1k", "timm/a1_in1k", "timm/fb_swsl_ig1b_ft_in1k"):
         download = rows[name].download
-        download = Download(download.name, download.urls, 2**20, sha256_start=SHA256)
+        download = Download(download.name, download.urls, 2**20, sha256=SHA256)
         rows[name] = dataclasses.replace(rows[name], download=download)
     monkeypatch.setattr(paths, "REGISTRY", rows)
 
@@ -75,7 +75,7 @@ def test_the_list_as_json(command, caches):
     rows = {row["name"]: row for row in json.loads(out)}
     assert len(rows) == 16
     row = rows["timm/d_in1k"]
-    assert (row["path"], row["cached"], row["top1"], row["top1_side"]) == (str(path), True, 80.972, 288)
+    assert (row["path"], row["cached"], row["top1"], row["top1_image_size"]) == (str(path), True, 80.972, 288)
     assert row["download"]["urls"] == ["https://huggingface.co/timm/resnet50.d_in1k/resolve/main/model.safetensors"]
     assert rows["timm/fb_swsl_ig1b_ft_in1k"]["commercial"] is False
     assert rows["imagenet"]["cached"] is False
@@ -266,7 +266,7 @@ def test_what_needs_no_network_of_layers_loads_no_keras(caches, words):
     script = f"""
 import sys
 from resnet50.cli import main
-from resnet50.weights import fetch, sources
+from resnet50.weights import fetch, registry
 fetch.fetch = lambda download, folder, progress: folder / download.name
 try:
     main(["weights", *{words!r}])

@@ -61,9 +61,13 @@ def test_real_signs(shared_data):
 
 
 def test_course_files_are_pinned():
-    assert [(d.name, d.git_blob, d.sha256_start) for d in SIGNS] == [
+    assert [(d.name, d.git_blob, d.sha256) for d in SIGNS] == [
         ("train_signs.h5", "15904fbeb148848aea50d42c96a539b7bd11c4e5", None),
-        ("test_signs.h5", "ac34131b87c829b90f5c0913f90d509f1c1f8ed0", "539fb746ed9e947e"),
+        (
+            "test_signs.h5",
+            "ac34131b87c829b90f5c0913f90d509f1c1f8ed0",
+            "539fb746ed9e947eb244cfca73f4d1b03f9bf5524d609eeed2cd76ddb1b179be",
+        ),
     ]
     for download in SIGNS:
         assert len(download.urls) > 1

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 GOLDEN = Path(__file__).with_name("golden.npz")
 SEED = 50
 SIZES = {"224x224": (224, 224), "97x131": (97, 131), "64x64": (64, 64)}
-PICTURES = 2
+IMAGES = 2
 SAMPLES = 64
 
 # ----------------------------------------------------------------------------------------------- weights and images
@@ -61,8 +61,8 @@ def images() -> dict[str, np.ndarray]:
     drawn = {}
     for size, (height, width) in SIZES.items():
         rng = np.random.default_rng([SEED, height, width])
-        squares = rng.integers(0, 192, (PICTURES, height // 16 + 1, width // 16 + 1, 3))
-        noise = rng.integers(0, 64, (PICTURES, height, width, 3))
+        squares = rng.integers(0, 192, (IMAGES, height // 16 + 1, width // 16 + 1, 3))
+        noise = rng.integers(0, 64, (IMAGES, height, width, 3))
         drawn[size] = (squares.repeat(16, axis=1).repeat(16, axis=2)[:, :height, :width] + noise).astype("uint8")
     return drawn
 
@@ -83,7 +83,7 @@ def samples(feature_map: np.ndarray) -> np.ndarray:
 
 
 def _unit(conv: str, norm: str, shape: tuple[int, int, int, int]) -> dict[str, np.ndarray]:
-    """Draw a convolution and its batch norm so that what they are given keeps its size.
+    """Draw a convolution and its batch norm that keep the magnitude of their input.
 
     Nearly half of the variances are smaller than the epsilon that is added to them: with all of them near one, nobody
     would notice another epsilon. No filter answers to a constant: with random filters that do, all images look alike

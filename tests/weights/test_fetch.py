@@ -12,7 +12,7 @@ import pytest
 
 from factories import raises
 from resnet50._io.fetch import Download, DownloadError
-from resnet50.weights import registry as sources
+from resnet50.weights import registry
 from resnet50.weights.fetch import check_weights, fetch_weights, weights_folder
 from resnet50.weights.registry import REGISTRY
 
@@ -43,6 +43,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def server(monkeypatch):
     monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setattr("resnet50._io.fetch._RETRIES", 0)
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.asked = []
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -64,11 +65,11 @@ def serve(monkeypatch, server, name, page, **known):
     """Let a row of the registry have a small file on the local server."""
     row = REGISTRY[name]
     download = Download(row.download.name, (f"http://127.0.0.1:{server.server_port}/{page}",), 2**20, **known)
-    monkeypatch.setattr(sources, "REGISTRY", {**REGISTRY, name: dataclasses.replace(row, download=download)})
+    monkeypatch.setattr(registry, "REGISTRY", {**REGISTRY, name: dataclasses.replace(row, download=download)})
 
 
 def test_each_file_has_a_place_of_its_own(caches):
-    paths = {weights_folder(source) / source.download.name for source in REGISTRY.values()}
+    paths = {weights_folder(published) / published.download.name for published in REGISTRY.values()}
     assert len(paths) == len(REGISTRY)
     ours = {
         name: (weights_folder(REGISTRY[name]) / REGISTRY[name].download.name).relative_to(caches).as_posix()
@@ -111,7 +112,7 @@ def test_keras_home_without_the_variable(monkeypatch, tmp_path):
     ("name", "page", "known", "where"),
     [
         ("imagenet", "right", {"md5": MD5}, f"keras/models/{KERAS_FILE}"),
-        ("timm/d_in1k", "right", {"sha256_start": SHA256}, "ours/weights/timm/resnet50.d_in1k.safetensors"),
+        ("timm/d_in1k", "right", {"sha256": SHA256}, "ours/weights/timm/resnet50.d_in1k.safetensors"),
         ("timm/c1_in1k", "linked", {"sha256_from_server": True}, "ours/weights/timm/resnet50.c1_in1k.safetensors"),
     ],
 )
@@ -130,7 +131,7 @@ def test_fetched_once_and_checked_without_a_network(caches, monkeypatch, server,
     assert server.asked == asked
 
 
-def test_a_folder_of_ones_own(caches, monkeypatch, server):
+def test_another_folder(caches, monkeypatch, server):
     serve(monkeypatch, server, "imagenet", "right", md5=MD5)
     path = fetch_weights("imagenet", folder=str(caches / "own"))
     assert path == caches / "own" / KERAS_FILE
@@ -138,18 +139,18 @@ def test_a_folder_of_ones_own(caches, monkeypatch, server):
     assert [entry.name for entry in caches.iterdir()] == ["own"]
 
 
-def test_a_damaged_file_is_told_and_replaced(caches, monkeypatch, server):
-    serve(monkeypatch, server, "timm/d_in1k", "right", sha256_start=SHA256)
+def test_a_damaged_file_is_reported_and_replaced(caches, monkeypatch, server):
+    serve(monkeypatch, server, "timm/d_in1k", "right", sha256=SHA256)
     path = fetch_weights("timm/d_in1k")
     path.write_bytes(damaged := CONTENT[:-1] + b"x")
-    told = check_weights("timm/d_in1k")
+    difference = check_weights("timm/d_in1k")
     for value in ("179200", "sha256", hashlib.sha256(damaged).hexdigest(), SHA256):
-        assert value in told
+        assert value in difference
     assert fetch_weights("timm/d_in1k").read_bytes() == CONTENT
 
 
-def test_without_a_network_the_way_by_hand_is_told(caches, monkeypatch, server):
-    serve(monkeypatch, server, "torchvision/imagenet1k_v1", "gone", sha256_start=SHA256)
+def test_without_a_network_the_message_says_what_to_do_by_hand(caches, monkeypatch, server):
+    serve(monkeypatch, server, "torchvision/imagenet1k_v1", "gone", sha256=SHA256)
     path = caches / "ours" / "weights" / "torchvision" / "resnet50-0676ba61.pth"
     with raises(DownloadError, f"http://127.0.0.1:{server.server_port}/gone", 404, path) as raised:
         fetch_weights("torchvision/imagenet1k_v1")
@@ -159,14 +160,14 @@ def test_without_a_network_the_way_by_hand_is_told(caches, monkeypatch, server):
     assert fetch_weights("torchvision/imagenet1k_v1") == path
 
 
-def test_keras_older_file_of_the_same_name_is_told(caches, monkeypatch, server):
+def test_keras_older_file_of_the_same_name_is_recognized(caches, monkeypatch, server):
     path = caches / "keras" / "models" / KERAS_FILE
     path.parent.mkdir(parents=True)
     path.write_bytes(older := b"\x89HDF\r\n\x1a\n" + bytes(100_000) + b"res2a_branch2a" + bytes(100))
     serve(monkeypatch, server, "imagenet", "gone", md5=MD5)
-    told = check_weights("imagenet")
+    difference = check_weights("imagenet")
     for value in ("100122", "md5", hashlib.md5(older).hexdigest(), MD5, "res2a_branch2a"):  # noqa: S324
-        assert value in told
+        assert value in difference
     with raises(DownloadError, path, "res2a_branch2a"):
         fetch_weights("imagenet")
     serve(monkeypatch, server, "imagenet", "right", md5=MD5)
@@ -200,10 +201,11 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_keras_bar_is_shown_on_a_terminal_only(caches, monkeypatch, server):
-    serve(monkeypatch, server, "timm/d_in1k", "right", sha256_start=SHA256)
+def test_a_bar_is_shown_on_a_terminal_only(caches, monkeypatch, server):
+    serve(monkeypatch, server, "timm/d_in1k", "right", sha256=SHA256)
+    monkeypatch.setenv("TERM", "xterm")
     for screen, shown in ((io.StringIO(), False), (Terminal(), True)):
-        monkeypatch.setattr(sys, "stdout", screen)
+        monkeypatch.setattr(sys, "stderr", screen)
         fetch_weights("timm/d_in1k", folder=caches / str(shown))
-        assert ("179200/179200" in screen.getvalue()) == shown
+        assert ("timm/d_in1k" in screen.getvalue()) == shown
         assert shown or screen.getvalue() == ""

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*'symmetric':UserWarning")
 SHAPE = (40, 48, 3)
 TABLE = (Stage("conv2", 2, (4, 6, 16), 1), Stage("conv3", 1, (5, 7, 24), 2))
 # conv2_block1's 0_conv and 3_conv have the same shape here, as they have in ResNet-50 itself (stem: 64 channels)
-TWINS = (Stage("conv2", 1, (8, 64, 12), 1),)
+SAME_SHAPE = (Stage("conv2", 1, (8, 64, 12), 1),)
 LAYOUTS = ["w.h5", "w.weights.h5", "w.keras"]
 
 
@@ -80,7 +80,7 @@ def refused(model: keras.Model, path: Path, *values: object, error: type[Excepti
 
 
 def damaged(model: keras.Model, path: Path, *values: object) -> str:
-    """It is refused for what a library said of it, which the message holds beside these values."""
+    """It is refused with the error of a library, which the message contains beside these values."""
     text = refused(model, path, *values)
     with raises(ValueError, path) as caught:
         read_weights(path)
@@ -237,7 +237,7 @@ def test_batch_norm_loads_by_name_whatever_the_order_of_its_four_weights(source,
 @pytest.mark.parametrize("suffix", [".weights.h5", ".keras"])
 def test_layers_in_another_order_load_by_name(suffix, tmp_path):
     """A network that lists its shortcut after the residual: Keras itself would load 0_conv into 3_conv in silence."""
-    ours = fill_random(network(stages=TWINS), 3)
+    ours = fill_random(network(stages=SAME_SHAPE), 3)
     assert ours.get_layer("conv2_block1_0_conv").kernel.shape == ours.get_layer("conv2_block1_3_conv").kernel.shape
     exchange = {"conv2_block1_0_conv": "conv2_block1_3_conv", "conv2_block1_3_conv": "conv2_block1_0_conv"}
     other = keras.models.clone_model(ours, clone_function=lambda layer: _renamed(layer, exchange))
@@ -337,7 +337,7 @@ def test_bfloat16_weights_which_hdf5_does_not_know_are_read_exactly(suffix, tmp_
 
 @pytest.mark.parametrize("name", LAYOUTS)
 @pytest.mark.parametrize(("conventions", "expected"), [(V1, "v1"), (V1_5, "v1.5")], ids=["v1", "v1.5"])
-def test_conventions_are_told_by_the_biases(name, conventions, expected, tmp_path):
+def test_conventions_follow_from_the_biases(name, conventions, expected, tmp_path):
     file = read_weights(save(network(conventions=conventions), tmp_path / name))
     assert (file.conventions.name, file.conventions.use_bias) == (expected, expected == "v1")
     assert (file.conventions, file.layout, file.unused) == (conventions.from_scratch(), "keras", {})
@@ -449,8 +449,8 @@ def test_old_files_of_keras_are_recognized_by_their_names_of_layers(target, sour
 
 def test_weights_under_another_layers_name_are_refused(tmp_path):
     """Two convolutions of the same shape whose groups were exchanged: the weights' own names give it away."""
-    model = fill_random(network(stages=TWINS), 1)
-    path = write_legacy(tmp_path / "w.h5", weights_of(fill_random(network(stages=TWINS), 2)))
+    model = fill_random(network(stages=SAME_SHAPE), 1)
+    path = write_legacy(tmp_path / "w.h5", weights_of(fill_random(network(stages=SAME_SHAPE), 2)))
 
     def exchange(file):
         file.move("conv2_block1_0_conv", "for_now")
@@ -470,7 +470,7 @@ def test_a_weight_name_that_leads_nowhere_is_refused(source, target, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("change", "told", "values"),
+    ("change", "refusal", "values"),
     [
         (lambda file: file.pop("conv1_conv"), damaged, ["conv1_conv"]),
         (lambda file: file["conv1_conv"].attrs.pop("weight_names"), damaged, ["weight_names"]),
@@ -486,8 +486,8 @@ def test_a_weight_name_that_leads_nowhere_is_refused(source, target, tmp_path):
     ],
     ids=["group", "weight_names", "weight", "layer_names", "no layers", "a number", "one weight four times"],
 )
-def test_a_legacy_file_with_a_piece_missing_is_refused(change, told, values, source, target, tmp_path):
-    told(target, edit(write_legacy(tmp_path / "w.h5", weights_of(source)), change), *values)
+def test_a_legacy_file_with_a_piece_missing_is_refused(change, refusal, values, source, target, tmp_path):
+    refusal(target, edit(write_legacy(tmp_path / "w.h5", weights_of(source)), change), *values)
 
 
 def test_words_in_place_of_numbers_are_refused(source, target, tmp_path):
@@ -504,7 +504,7 @@ def test_words_in_place_of_numbers_are_refused(source, target, tmp_path):
 
 @pytest.mark.parametrize("suffix", [".weights.h5", ".keras"])
 @pytest.mark.parametrize(
-    ("change", "told", "values", "shapes"),
+    ("change", "refusal", "values", "shapes"),
     [
         (lambda file: group_of(file, "conv1_conv")["vars"].pop("1"), refused, ["conv1_conv"], ["[", "["]),
         (lambda file: group_of(file, "predictions")["vars"].move("1", "7"), damaged, [], []),
@@ -526,9 +526,9 @@ def test_words_in_place_of_numbers_are_refused(source, target, tmp_path):
     ids=["weight", "number", "vars", "layers", "renamed", "name taken twice"],
 )
 def test_a_structural_file_with_a_piece_missing_is_refused(
-    suffix, change, told, values, shapes, source, target, tmp_path
+    suffix, change, refusal, values, shapes, source, target, tmp_path
 ):
-    text = told(target, edit(save(source, tmp_path / f"w{suffix}"), change), *values)
+    text = refusal(target, edit(save(source, tmp_path / f"w{suffix}"), change), *values)
     assert order(text) == shapes
 
 
@@ -557,10 +557,10 @@ def test_a_nameless_file_of_a_smaller_network_leaves_no_trace(suffix, target, tm
 
 
 @pytest.mark.parametrize(
-    ("suffix", "told", "values"),
+    ("suffix", "refusal", "values"),
     [(".weights.h5", refused, ["layers/conv2d/vars/1"]), (".keras", damaged, [])],  # in an archive there are no links
 )
-def test_a_link_to_another_file_is_refused(suffix, told, values, source, target, tmp_path):
+def test_a_link_to_another_file_is_refused(suffix, refusal, values, source, target, tmp_path):
     """Or a file of weights could bring in the numbers of any file that its reader may read."""
     other = save(source, tmp_path / "other.weights.h5")
 
@@ -570,7 +570,7 @@ def test_a_link_to_another_file_is_refused(suffix, told, values, source, target,
         group["1"] = h5py.ExternalLink(str(other), "layers/conv2d/vars/1")
 
     path = edit(save(source, tmp_path / f"w{suffix}"), link)
-    told(target, path, *values)
+    refusal(target, path, *values)
 
 
 def test_a_legacy_link_to_another_file_is_refused(source, target, tmp_path):
@@ -621,7 +621,7 @@ def test_an_archive_that_unpacks_to_far_more_is_refused(source, target, tmp_path
 
 # ------------------------------------------------------------------------------------------ files that are not weights
 
-NEEDED = ("ResNet-50", ".h5", ".weights.h5", ".keras", ".safetensors", ".pth", ".pt", ".bin")
+EXPECTED = ("ResNet-50", ".h5", ".weights.h5", ".keras", ".safetensors", ".pth", ".pt", ".bin")
 PAGE = b"\n<!DOCTYPE html><html><head><title>Not Found</title></head></html>"
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 102967424\n"
 
@@ -641,7 +641,7 @@ POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64
 def test_a_file_that_is_something_else_is_named(name, content, value, target, tmp_path):
     path = tmp_path / name
     path.write_bytes(content)
-    refused(target, path, *NEEDED, value)
+    refused(target, path, *EXPECTED, value)
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
@@ -680,7 +680,7 @@ def test_an_archive_of_something_else_is_refused(target, tmp_path):
     path = tmp_path / "w.keras"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("readme.txt", "no weights here")
-    refused(target, path, *NEEDED, "Keras", "PyTorch")
+    refused(target, path, *EXPECTED, "Keras", "PyTorch")
 
 
 def test_an_hdf5_file_of_something_else_is_refused(target, tmp_path):
@@ -688,18 +688,18 @@ def test_an_hdf5_file_of_something_else_is_refused(target, tmp_path):
         path = tmp_path / name
         with h5py.File(path, "w") as file:
             file["images"] = np.zeros((2, 3))
-        refused(target, path, *NEEDED, "HDF5", "Keras", "images")
+        refused(target, path, *EXPECTED, "HDF5", "Keras", "images")
 
 
 @pytest.mark.parametrize("name", ["missing.h5", "missing.weights.h5", "missing.keras", "missing.pth"])
 def test_a_missing_file_is_named(name, target, tmp_path):
-    refused(target, tmp_path / name, *NEEDED, error=FileNotFoundError)
+    refused(target, tmp_path / name, *EXPECTED, error=FileNotFoundError)
 
 
 @pytest.mark.parametrize("name", ["folder.h5", "folder.keras", "folder"])
 def test_a_folder_is_refused(name, target, tmp_path):
     (tmp_path / name).mkdir()
-    refused(target, tmp_path / name, *NEEDED, "folder", error=FileNotFoundError)
+    refused(target, tmp_path / name, *EXPECTED, "folder", error=FileNotFoundError)
 
 
 @pytest.mark.parametrize("name", LAYOUTS)

@@ -132,7 +132,7 @@ def test_a_head_may_stand_outside_the_prefix():
     assert "predictions" in from_state_dict(tensors)[1]
 
 
-def test_tensors_of_no_part_of_the_network_are_told():
+def test_tensors_outside_the_network_are_listed():
     more = {"queue": np.zeros(3), "projection_head.0.weight": np.zeros((2, 2)), "fc.extra.weight": np.zeros(1)}
     unused = from_state_dict(tiny() | more)[2]
     assert unused.keys() == more.keys()
@@ -198,7 +198,7 @@ def test_what_is_no_resnet_50_is_refused_in_words(tensors, values):
         ((3, 4, 6, 3), 128, 4, ["ResNeXt", "32"]),
     ],
 )
-def test_networks_are_told_by_depth_and_width(depths, width, inputs, expected):
+def test_networks_are_recognized_by_depth_and_width(depths, width, inputs, expected):
     shapes = {}
     for stage, blocks in enumerate(depths, 2):
         for block in range(1, blocks + 1):
@@ -209,7 +209,7 @@ def test_networks_are_told_by_depth_and_width(depths, width, inputs, expected):
     assert [value for value in expected if value not in described] == []
 
 
-def test_basic_blocks_and_v2_are_told_by_names():
+def test_basic_blocks_and_v2_are_recognized_by_names():
     basic = describe_network({"conv2_block1_1_conv": [(3, 3, 64, 64)], "conv2_block1_2_conv": [(3, 3, 64, 64)]})
     assert "ResNet-18" in basic
     assert "ResNet-34" in basic

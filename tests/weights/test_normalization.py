@@ -45,9 +45,9 @@ FORMULAS = {"symmetric": symmetric_formula, "unit": unit_formula, "caffe": caffe
 
 
 @pytest.mark.parametrize("name", ["symmetric", "unit", "caffe", "torch"])
-@pytest.mark.parametrize("given", ["uint8", "float32"])
-def test_each_row_is_its_formula(name, given, pixels):
-    actual = normalized(pixels.astype(given), name, dtype=given)
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_each_row_is_its_formula(name, dtype, pixels):
+    actual = normalized(pixels.astype(dtype), name, dtype=dtype)
     expected = FORMULAS[name](pixels)
     np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-5)
     assert actual.dtype == np.float32
@@ -76,15 +76,15 @@ def test_pixels_are_not_changed_in_place(name, pixels):
 
 
 @pytest.mark.parametrize("name", ["symmetric", "unit", "caffe", "torch"])
-@pytest.mark.parametrize("given", ["uint8", "float32"])
-def test_it_is_computed_in_float32_under_mixed_precision(name, given, pixels):
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_it_is_computed_in_float32_under_mixed_precision(name, dtype, pixels):
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        x = keras.Input((None, None, 3), dtype=given)
+        x = keras.Input((None, None, 3), dtype=dtype)
         model = keras.Model(x, normalize(x, name))
     finally:
         keras.config.set_dtype_policy("float32")
-    actual = np.asarray(model(pixels.astype(given)))
+    actual = np.asarray(model(pixels.astype(dtype)))
     np.testing.assert_allclose(actual, FORMULAS[name](pixels), rtol=1e-5, atol=1e-5)
 
 

@@ -232,11 +232,11 @@ def test_golden_logits(size, ours, images, golden):
 @pytest.mark.parametrize("size", SIZES)
 def test_golden_numbers_after_each_stage(size, ours, images, golden):
     maps, _, _ = ours.run(images[size])
-    for name, found, mean, values in zip(
+    for name, actual, mean, values in zip(
         STAGE_ENDS, maps, golden[f"{size} means"], golden[f"{size} samples"], strict=True
     ):
-        assert found.mean(dtype="float64") == pytest.approx(mean, rel=TOLERANCE), name
-        assert difference(make_golden.samples(found), values) < TOLERANCE, name
+        assert actual.mean(dtype="float64") == pytest.approx(mean, rel=TOLERANCE), name
+        assert difference(make_golden.samples(actual), values) < TOLERANCE, name
 
 
 @pytest.mark.parametrize(
@@ -286,8 +286,8 @@ def test_live_logits_and_every_value_of_every_stage(theirs, ours):
     maps, logits, _ = ours.run(pixels)
     their_maps, their_logits = make_golden.run(*theirs, pixels, "float32")
     assert difference(logits, their_logits) < TOLERANCE
-    for name, found, expected in zip(STAGE_ENDS, maps, their_maps, strict=True):
-        assert difference(found, expected.reshape(found.shape)) < TOLERANCE, name
+    for name, actual, expected in zip(STAGE_ENDS, maps, their_maps, strict=True):
+        assert difference(actual, expected.reshape(actual.shape)) < TOLERANCE, name
 
 
 @pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])

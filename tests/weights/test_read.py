@@ -1,9 +1,11 @@
-"""What read_weights makes of a name, a path and a file, beyond what the tests of each layout show."""
+"""read_weights on names, paths and files, beyond the tests of each layout."""
 
 from __future__ import annotations
 
 import json
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,7 @@ from resnet50.conventions import V1, V1_5
 from resnet50.weights import WeightsFile, read_weights
 
 SUFFIXES = (".h5", ".weights.h5", ".keras", ".safetensors", ".pth", ".pt", ".bin")
-KINDS = {"float32": "F32", "float16": "F16", "int64": "I64"}
+DTYPES = {"float32": "F32", "float16": "F16", "int64": "I64"}
 
 
 def state_dict() -> dict[str, np.ndarray]:
@@ -25,12 +27,12 @@ def state_dict() -> dict[str, np.ndarray]:
     return {name: rng.normal(0, 1, shape).astype("float32") for name, shape in shapes.items()}
 
 
-def safetensors(tensors: dict[str, np.ndarray], metadata: dict[str, str] | None = None, kinds=KINDS) -> bytes:
+def safetensors(tensors: dict[str, np.ndarray], metadata: dict[str, str] | None = None, dtypes=DTYPES) -> bytes:
     """Return a length, a header of names and places, and the numbers."""
     header, data = {"__metadata__": metadata} if metadata else {}, b""
     for name, tensor in tensors.items():
         places = [len(data), len(data) + tensor.nbytes]
-        header[name] = {"dtype": kinds[tensor.dtype.name], "shape": tensor.shape, "data_offsets": places}
+        header[name] = {"dtype": dtypes[tensor.dtype.name], "shape": tensor.shape, "data_offsets": places}
         data += tensor.tobytes()
     text = json.dumps(header).encode()
     return struct.pack("<Q", len(text)) + text + data
@@ -88,7 +90,7 @@ def test_half_precision_and_bfloat16(path):
         if name == "fc.weight":
             np.testing.assert_array_equal(read_weights(path).arrays["predictions"][0], tensor.T.astype("float32"))
     cut = {name: (tensor.view("uint32") >> 16).astype("uint16") for name, tensor in state_dict().items()}
-    path.write_bytes(safetensors(cut, kinds={"uint16": "BF16"}))
+    path.write_bytes(safetensors(cut, dtypes={"uint16": "BF16"}))
     expected = (cut["fc.bias"].astype("uint32") << 16).view("float32")
     np.testing.assert_array_equal(read_weights(path).arrays["predictions"][1], expected)
     assert read_weights(path).arrays["predictions"][1].dtype == np.float32
@@ -109,6 +111,19 @@ def test_a_safetensors_file_of_nonsense_is_refused(header, path):
     path.write_bytes(struct.pack("<Q", len(header)) + header)
     with raises(ValueError, path, "ResNet-50", "SafetensorError"):
         read_weights(path)
+
+
+def test_reading_needs_no_keras(path):
+    script = f"""
+import sys
+from resnet50.weights import NORMALIZATIONS, read_weights
+from resnet50.weights import keras_files, layouts, torch_pickle, fetch
+assert read_weights({str(path)!r}).layout == "torchvision"
+assert sorted(NORMALIZATIONS) == ["caffe", "symmetric", "torch", "unit"]
+sys.exit(", ".join(name for name in ("keras", "tensorflow", "jax", "torch") if name in sys.modules))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "\n")
 
 
 # -------------------------------------------------------------------------------------------------------------- names
@@ -140,7 +155,7 @@ def test_a_published_name_wins_over_a_file_of_that_name(path, tmp_path, monkeypa
 @pytest.mark.parametrize(
     ("name", "near"), [("timm/a1", "timm/a1_in1k"), ("imagnet", "imagenet"), ("resnet", "imagenet")]
 )
-def test_an_unknown_name_is_told_those_that_are_near(name, near):
+def test_an_unknown_name_gets_similar_ones(name, near):
     with raises(ValueError, repr(name), near, "ResNet-50", *SUFFIXES):
         read_weights(name)
 

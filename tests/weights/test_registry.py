@@ -34,21 +34,21 @@ PUBLISHED = {
 
 def test_the_rows_say_what_was_published():
     assert list(REGISTRY) == list(PUBLISHED)
-    for name, source in REGISTRY.items():
-        top1, image_size, crop, interpolation, license, digits = PUBLISHED[name]
-        assert (source.name, source.top1, source.top1_side) == (name, top1, image_size)
-        assert source.crop == pytest.approx(crop, abs=1e-4) if crop else source.crop is None
-        assert (source.interpolation, source.license) == (interpolation, license)
-        known = source.download.md5 if source.publisher == "keras" else source.download.sha256_start
+    for name, published in REGISTRY.items():
+        top1, image_size, crop, interpolation, spdx, digits = PUBLISHED[name]
+        assert (published.name, published.top1, published.top1_image_size) == (name, top1, image_size)
+        assert published.crop == pytest.approx(crop, abs=1e-4) if crop else published.crop is None
+        assert (published.interpolation, published.license) == (interpolation, spdx)
+        known = published.download.md5 if published.publisher == "keras" else published.download.sha256
         assert known is None if digits is None else known.startswith(digits)
         assert len(known or "") in (0, 32, 64)
-        assert source.download.sha256_from_server == (digits is None)
+        assert published.download.sha256_from_server == (digits is None)
         if image_size is not None:
-            assert source.image_size == image_size
+            assert published.image_size == image_size
 
 
 def test_exact_addresses():
-    urls = {name: source.download.urls for name, source in REGISTRY.items()}
+    urls = {name: published.download.urls for name, published in REGISTRY.items()}
     base = "https://storage.googleapis.com/tensorflow/keras-applications/resnet/resnet50_weights_tf_dim_ordering_tf_"
     assert urls["imagenet"] == (base + "kernels.h5",)
     assert urls["imagenet-notop"] == (base + "kernels_notop.h5",)
@@ -62,27 +62,27 @@ def test_exact_addresses():
 
 
 def test_only_the_weights_of_instagram_are_not_commercial():
-    assert [name for name, source in REGISTRY.items() if not source.commercial] == ["timm/fb_swsl_ig1b_ft_in1k"]
-    assert [name for name, source in REGISTRY.items() if "NC" in source.license] == ["timm/fb_swsl_ig1b_ft_in1k"]
+    assert [name for name, published in REGISTRY.items() if not published.commercial] == ["timm/fb_swsl_ig1b_ft_in1k"]
+    assert [name for name, published in REGISTRY.items() if "NC" in published.license] == ["timm/fb_swsl_ig1b_ft_in1k"]
 
 
 def test_conventions_pixels_and_classes():
-    for name, source in REGISTRY.items():
+    for name, published in REGISTRY.items():
         keras = name in ("imagenet", "imagenet-notop")
-        assert (source.conventions, source.normalization) == (("v1", "caffe") if keras else ("v1.5", "torch"))
-        assert source.normalization in NORMALIZATIONS
-        assert source.classes == (0 if name == "imagenet-notop" else 1000)
-        assert source.publisher == ("keras" if keras else name.partition("/")[0])
+        assert (published.conventions, published.normalization) == (("v1", "caffe") if keras else ("v1.5", "torch"))
+        assert published.normalization in NORMALIZATIONS
+        assert published.classes == (0 if name == "imagenet-notop" else 1000)
+        assert published.publisher == ("keras" if keras else name.partition("/")[0])
 
 
 def test_no_two_files_have_one_name():
-    names = [source.download.name for source in REGISTRY.values()]
+    names = [published.download.name for published in REGISTRY.values()]
     assert len(set(names)) == len(names)
     assert all(re.fullmatch(r"resnet-?50[\w.-]*\.(h5|pth|safetensors)", name) for name in names)
 
 
-def test_sizes_are_those_of_the_files_at_hand():
-    sizes = {name: source.download.size for name, source in REGISTRY.items() if source.download.size}
+def test_sizes_are_those_of_the_files():
+    sizes = {name: published.download.size for name, published in REGISTRY.items() if published.download.size}
     assert sizes == {
         "imagenet": 102967424,
         "imagenet-notop": 94765736,
@@ -112,8 +112,8 @@ def test_a_row_is_found_by_its_name():
 def test_an_unknown_name_gets_near_ones(name, near):
     with raises(ValueError, repr(name)) as caught:
         find_published(name)
-    told = [word for word in re.findall(r"[\w./-]+", str(caught.value).replace(repr(name), "")) if word in REGISTRY]
-    assert sorted(told[: len(near)]) == sorted(near)  # the nearest first
+    listed = [word for word in re.findall(r"[\w./-]+", str(caught.value).replace(repr(name), "")) if word in REGISTRY]
+    assert sorted(listed[: len(near)]) == sorted(near)  # the nearest first
 
 
 def test_classes_of_imagenet():

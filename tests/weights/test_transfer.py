@@ -174,7 +174,7 @@ def test_a_stride_in_another_place_is_found_though_every_shape_fits(source):
 
 
 def test_another_stem_is_named(source):
-    text = refused(fill_random(network(stem="small"), 2), as_file(source), "some.pth", "conv1_conv", "stem")
+    text = refused(fill_random(network(stem="cifar"), 2), as_file(source), "some.pth", "conv1_conv", "stem")
     assert in_order(text, "7x7", "3x3")  # the file's, the model's
     assert text.count("[") == 2  # no other layer is named
 
@@ -254,8 +254,8 @@ def test_a_kernel_for_bgr_meets_images_in_rgb_order(source):
     load_weights(target, as_file(source, normalization="caffe"), adapt_stem=True)
     (blue, green, red), *_ = np.moveaxis(weights_of(source)["conv1_conv"][0], 2, 0)[None]
     for place, plane in enumerate([red, green, blue, red]):
-        found = weights_of(target)["conv1_conv"][0][:, :, place]
-        np.testing.assert_allclose(found, plane * 3 / 4, rtol=1e-6)
+        actual = weights_of(target)["conv1_conv"][0][:, :, place]
+        np.testing.assert_allclose(actual, plane * 3 / 4, rtol=1e-6)
 
 
 def test_a_gray_image_gives_what_it_gives_as_rgb(source):
@@ -285,7 +285,7 @@ def test_weights_of_one_channel_are_not_adapted_to_three(target):
 # ---------------------------------------------------------------------------------------------------------- the report
 
 
-def test_another_normalization_than_the_models_is_noted(source, target):
+def test_another_normalization_than_the_models_warns(source, target):
     file = as_file(source, normalization="torch")
     with pytest.warns(UserWarning) as caught:
         (note,) = load_weights(target, file).notes
@@ -304,9 +304,9 @@ def test_a_report_reads_well():
     unused = {f"queue.{n}": "reason three" for n in range(6)} | {"fc": "reason four"}
     report = TransferReport("timm/a1_in1k", "torchvision", ("conv1_conv", "conv1_bn"), kept, unused, ("a note",))
     rows = [
-        ("timm/a1_in1k", "torchvision", "2", "2", "7"),  # loaded, kept, not used
-        ("kept", "head_bn", "reason one"),
-        ("kept", "predictions", "reason two"),
+        ("timm/a1_in1k", "torchvision", "2", "2", "7"),  # loaded, unchanged, not used
+        ("unchanged", "head_bn", "reason one"),
+        ("unchanged", "predictions", "reason two"),
         ("not used", "queue.0", "queue.1", "queue.2", "queue.3", "2", "reason three"),
         ("not used", "fc", "reason four"),
         ("note", "a note"),

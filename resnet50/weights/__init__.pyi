@@ -1,0 +1,12 @@
+from .fetch import fetch_weights as fetch_weights
+from .normalization import NORMALIZATIONS as NORMALIZATIONS
+from .normalization import normalize as normalize
+from .read import WeightsFile as WeightsFile
+from .read import read_weights as read_weights
+from .registry import REGISTRY as REGISTRY
+from .registry import PublishedWeights as PublishedWeights
+from .registry import find_published as find_published
+from .registry import imagenet_classes as imagenet_classes
+from .save import save_weights as save_weights
+from .transfer import TransferReport as TransferReport
+from .transfer import load_weights as load_weights
