@@ -86,13 +86,12 @@ def test_a_network_predicts_and_has_no_layers(folders):
     model = Classifier.load(folders["onnx"]).model
     assert isinstance(model, Network)
     assert (model.input_shape, model.output_shape) == ((None, 32, 40, 3), (None, 3))
-    for refused in (
-        lambda: model.layers,
-        lambda: feature_model(model),
-        lambda: grad_cam(model, IMAGES, np.zeros(4, int)),
-    ):
-        with raises(NoGraphError, "'layers'", ".keras"):
-            refused()
+    with raises(NoGraphError, "'layers'", ".keras"):
+        _ = model.layers
+    with raises(NoGraphError, ".keras"):
+        feature_model(model)
+    with raises(NoGraphError, ".keras"):
+        grad_cam(model, IMAGES, np.zeros(4, int))
     assert issubclass(NoGraphError, ValueError)
     assert not hasattr(model, "get_config")
 
