@@ -1,7 +1,7 @@
 """Measure contenders side by side, in interleaved rounds, so that other work on the machine affects all alike.
 
 Where other work comes and goes, two rates that are measured one after the other say little about their ratio. Here each
-contender has a process of its own, is warmed up and waits for its turn; a ratio is the median of the ratios of the single
+contender has a process of its own, is warmed up and waits for its turn; a ratio is the median of the ratios in the
 rounds.
 """
 
