@@ -83,7 +83,7 @@ def draw(photos: Dataset, seed: int) -> tuple[Dataset, Dataset]:
 
 def write(options: argparse.Namespace, ways: list[Recipe], accuracies: dict[str, list[float]]) -> None:
     result = {
-        "what": f"accuracy on the other training photos of SIGNS, trained on {PER_CLASS} per class, without test photos",
+        "what": f"accuracy on the other training photos of SIGNS, trained on {PER_CLASS} per class; no test photos",
         "command": "python benchmarks/transfer.py --data DIR --pretrained runs/drawn/model.keras"
         + ("" if options.seeds == [0, 1, 2, 3, 4] else f" --seeds {' '.join(map(str, options.seeds))}"),
         "seeds": options.seeds[: len(next(iter(accuracies.values())))],

@@ -120,9 +120,10 @@ def fit_image(image: ImageLike, *, height: int, width: int, name: str = "image")
             _check_format(image)
             _check_scans(image)
             return _decode(image.copy(), height, width)  # of a copy, since decoding may shrink a JPEG
-        if isinstance(image, bytes | bytearray | memoryview) or hasattr(image, "read"):
-            file = image if hasattr(image, "read") else io.BytesIO(image)
-            with Image.open(file, formats=_FORMATS) as opened:
+        if isinstance(image, bytes | bytearray | memoryview):
+            image = io.BytesIO(image)
+        if not isinstance(image, np.ndarray) and hasattr(image, "read"):
+            with Image.open(image, formats=_FORMATS) as opened:
                 _check_format(opened)
                 return _decode(opened, height, width)
         return _decode(_from_pixels(image), height, width)

@@ -125,6 +125,7 @@ def export(
         training, test = find_images(classifier, name=name, run=run, source=source, options=options, progress=progress)
         check = test.images if check is None else check
         calibration = training.images if calibration is None else calibration
+    calibration = check[:0] if calibration is None else calibration
     if not len(check):
         raise ValueError("expected images to compare the export with the original on, got none.")
     if precision == "int8" and not len(calibration):
@@ -166,7 +167,7 @@ def _write(
     out: str | os.PathLike[str],
     name: str,
     precision: str,
-    calibration: np.ndarray | LazyImages | None,
+    calibration: np.ndarray | LazyImages,
 ) -> None:
     """Write the files of the runtime and their description."""
     try:

@@ -13,7 +13,7 @@ from resnet50.exporters.images import batches_of_one
 from resnet50.exporters.saved_model import as_module
 
 
-def write(model: keras.Model, folder: Path, precision: str, calibration: np.ndarray | LazyImages | None) -> None:
+def write(model: keras.Model, folder: Path, precision: str, calibration: np.ndarray | LazyImages) -> None:
     """Write a network, its batch norm folded.
 
     Args:

@@ -16,7 +16,7 @@ from resnet50.exporters.images import batch_of_one
 from resnet50.graph.onnx_graph import onnx_model
 
 
-def write(model: keras.Model, folder: Path, precision: str, calibration: np.ndarray | LazyImages | None) -> None:
+def write(model: keras.Model, folder: Path, precision: str, calibration: np.ndarray | LazyImages) -> None:
     """Write a network, its batch norm folded.
 
     Args:

@@ -12,7 +12,7 @@ import tensorflow as tf
 from resnet50.data.lazy_images import LazyImages
 
 
-def write(model: keras.Model, folder: Path, precision: str, calibration: np.ndarray | LazyImages | None) -> None:
+def write(model: keras.Model, folder: Path, precision: str, calibration: np.ndarray | LazyImages) -> None:
     """Write a network, its batch norm folded.
 
     Args:

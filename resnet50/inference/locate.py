@@ -26,7 +26,7 @@ _KINDS = "the folder of a run, a .keras file or the folder of an export"
 
 @dataclass(frozen=True)
 class Located:
-    """A trained model that is there.
+    """A trained model on disk.
 
     Attributes:
         kind: ``"run"``, ``"model"`` or ``"export"``: what the path names.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 from keras import layers
@@ -91,11 +92,11 @@ def summary(
         FileNotFoundError: If there is no such model.
         ValueError: If the file is not a classifier, or a new network cannot have this size or these classes.
     """
-    if model is None:
-        model = build_resnet50(classes, input_shape=(image_size, image_size, 3))
-    elif isinstance(model, str | os.PathLike):
+    if isinstance(model, str | os.PathLike):
         model = Classifier.load(model)
-    network = model.model if isinstance(model, Classifier) else model
+    network: Any = model.model if isinstance(model, Classifier) else model
+    if network is None:
+        network = build_resnet50(classes, input_shape=(image_size, image_size, 3))
     stages: dict[str, list[keras.layers.Layer]] = {}
     for layer in network.layers:
         if not isinstance(layer, layers.InputLayer):
