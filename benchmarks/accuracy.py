@@ -1,4 +1,4 @@
-"""Accuracy and time of a recipe over seeds, each run by the command that a user types; beside it a linear classifier.
+"""Accuracy and time of a recipe over seeds, each run by the command that a user types, beside a linear classifier.
 
 Run: ``python benchmarks/accuracy.py signs --data DIR`` or ``python benchmarks/accuracy.py rendered-signs``; writes
 ``benchmarks/results/accuracy-RECIPE.json`` anew after every run.
@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from resnet50 import Dataset
+from resnet50.datasets.source import DataSource
 from resnet50.recipes import find_task
 
 
@@ -27,9 +28,9 @@ def main() -> None:
     parser.add_argument("--data", help="folder with train_signs.h5 and test_signs.h5")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     options = parser.parse_args()
-    task = find_task(options.recipe)
-    splits = task.load(options.data, image_size=task.RECIPE.image_size)
-    training, test = splits.train, splits.test
+    image_size = find_task(options.recipe).RECIPE.image_size
+    splits = DataSource(options.recipe, options.data).load(image_size)
+    training, test = splits["train"], splits["test"]
     linear = linear_accuracy(training, test)
     where = ["--data", options.data] if options.data else []
     runs: list[dict[str, float]] = []
@@ -59,7 +60,7 @@ def main() -> None:
             "linear_classifier": linear,
             "runs": runs,
             "recipe": recipe,
-            "fingerprint": {"train": training.fingerprint, "test": test.fingerprint},
+            "fingerprint": {"training": training.fingerprint, "test": test.fingerprint},
             **{name: environment[name] for name in ("backend", "versions", "machine", "commit", "precision")},
         }
         path = Path(__file__).parent / "results" / f"accuracy-{options.recipe}.json"

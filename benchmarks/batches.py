@@ -1,7 +1,7 @@
-"""How fast `Batches` makes images, beside what a training step consumes and what Keras' own layers make.
+"""How fast `Batches` makes images, beside the rate of a training step and that of Keras' preprocessing layers.
 
-Run ``python benchmarks/batches.py``; it takes under a minute and writes ``benchmarks/results/batches.json``. All three
-are measured in turn in each repeat, so that whatever else the machine does falls on all of them alike.
+Run ``python benchmarks/batches.py``; it takes under a minute and writes ``benchmarks/results/batches.json``. The three
+are measured in interleaved rounds, so that other work on the machine affects all of them alike.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from keras import layers
 from resnet50._io.files import atomic_path
 from resnet50.build import build_resnet50
 from resnet50.data.batches import Batches
+from resnet50.data.dataset import Dataset
 from resnet50.datasets.rendered_signs import rendered_signs
 from resnet50.recipes.signs import RECIPE
 from resnet50.training.fast_cpu.memory import keep_freed_memory
@@ -31,11 +32,11 @@ from resnet50.training.run import describe_environment
 
 RESULTS = Path(__file__).parent / "results" / "batches.json"
 BATCH, REPEATS, STEPS = RECIPE.batch_size, 5, 15
-PICTURES = 256  # 4 batches
+IMAGES = 256  # 4 batches
 
 
 def make_batches(batches: Batches) -> Callable[[], int]:
-    """One epoch of ours, a new one each time."""
+    """Return a function that makes one epoch of our batches, a new one each time."""
 
     def epoch() -> int:
         batches.epoch += 1
@@ -44,40 +45,39 @@ def make_batches(batches: Batches) -> Callable[[], int]:
     return epoch
 
 
-def make_keras_layers(batches: Batches) -> Callable[[], int]:
-    """One epoch of the same changes by Keras' preprocessing layers in a tf.data map."""
+def make_keras_layers(dataset: Dataset) -> Callable[[], int]:
+    """Return a function that makes one epoch with the same augmentation by Keras' layers in a tf.data map."""
     limits = RECIPE.augmentation
-    changes = [
+    augmentation = [
         layers.RandomRotation(limits.rotation / 360, fill_mode="nearest"),
         layers.RandomZoom(limits.zoom, limits.zoom, fill_mode="nearest"),
         layers.RandomTranslation(limits.shift, limits.shift, fill_mode="nearest"),
         layers.RandomBrightness(limits.brightness),
     ]
 
-    def change(images: tf.Tensor, classes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        for layer in changes:
+    def augment(images: tf.Tensor, classes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        for layer in augmentation:
             images = layer(images, training=True)
         return images, classes
 
-    dataset = batches.split
     data = tf.data.Dataset.from_tensor_slices((dataset.images, dataset.labels)).shuffle(len(dataset))
-    data = data.batch(BATCH).map(change, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+    data = data.batch(BATCH).map(augment, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
     return lambda: sum(len(images) for images, _ in data)
 
 
-def make_training(batches: Batches) -> Callable[[], int]:
-    """Training steps of the default network, as the recipe runs them, on a batch that is there already."""
-    model = build_resnet50(len(batches.split.class_names), input_shape=(RECIPE.image_size, RECIPE.image_size, 3))
+def make_training(batches: Batches, classes: int) -> Callable[[], int]:
+    """Return a function that runs training steps of the recipe's network on one batch in memory."""
+    model = build_resnet50(classes, input_shape=(RECIPE.image_size, RECIPE.image_size, 3))
     keep_freed_memory()
     training_model = build_training_model(model, resolve_precision(RECIPE.precision))
     training_model.compile(
-        build_optimizer(RECIPE, RECIPE, training_model, len(batches)), keras.losses.CategoricalCrossentropy()
+        build_optimizer(RECIPE, RECIPE.last, training_model, len(batches)), keras.losses.CategoricalCrossentropy()
     )
-    images, classes = batches[0]
+    images, targets = batches[0]
 
     def steps() -> int:
         for _ in range(STEPS // REPEATS):
-            training_model.train_on_batch(images, classes)
+            training_model.train_on_batch(images, targets)
         return BATCH * (STEPS // REPEATS)
 
     return steps
@@ -85,23 +85,24 @@ def make_training(batches: Batches) -> Callable[[], int]:
 
 def main() -> None:
     """Measure, print and write."""
-    dataset, _ = rendered_signs(train=PICTURES, test=6, image_size=RECIPE.image_size)
+    dataset, _ = rendered_signs(train=IMAGES, test=6, image_size=RECIPE.image_size)
     batches = Batches(dataset, BATCH, shuffle=True, augmentation=RECIPE.augmentation, seed=RECIPE.seed)
-    kinds = {
+    contenders = {
         "batches": make_batches(batches),
-        "keras_layers": make_keras_layers(batches),
-        "training_step": make_training(batches),
+        "keras_layers": make_keras_layers(dataset),
+        "training_step": make_training(batches, len(dataset.class_names)),
     }
-    rates: dict[str, list[float]] = {name: [] for name in kinds}
+    rates: dict[str, list[float]] = {name: [] for name in contenders}
     for repeat in range(-1, REPEATS):  # the first warms up
-        for name, work in kinds.items():
+        for name, work in contenders.items():
             started = time.perf_counter()
             images = work()
             if repeat >= 0:
                 rates[name].append(images / (time.perf_counter() - started))
     median = {name: statistics.median(values) for name, values in rates.items()}
     results = {
-        "what": f"images a second, {RECIPE.image_size} x {RECIPE.image_size}, batch {BATCH}, augmentation of the recipe signs",
+        "what": f"images per second, {RECIPE.image_size} x {RECIPE.image_size}, batch {BATCH}, augmentation of the "
+        "recipe signs",
         **describe_environment(),
         "precision": resolve_precision(RECIPE.precision),
         "load": os.getloadavg()[0],

@@ -1,13 +1,13 @@
 """Training and inference of our network on Keras' JAX backend beside PyTorch's compiled one, on one accelerator.
 
 Both compute in bfloat16 (weights stay float32) on the same uint8 images, which are normalized on the device: ours is
-compiled by XLA, PyTorch's (that of transformers) by ``torch.compile``, channels last. Training is the step that
-``train`` runs, its look at every loss included, fed from the processor's memory without augmentation; inference is the
-forward pass on images that are there. Each contender and batch size has a process of its own, in turn, since each
-takes what memory it finds.
+compiled by XLA, PyTorch's (that of transformers) by ``torch.compile``, channels last. Training is the step of
+``resnet50.train``, including its check of every loss, on images in the processor's memory without augmentation;
+inference is the forward pass on images in the device's memory. Each contender and batch size has a process of its own,
+one after the other, since each reserves the memory that it finds.
 
-Model FLOP utilisation is what the network's multiply-accumulates need, three times over in training, as a share of the
-device's peak in bfloat16 without sparsity.
+Model FLOP utilization is the rate of the network's multiply-accumulates (three times those of inference in training) as
+a share of the device's peak in bfloat16 without sparsity.
 
 Run: ``pip install jax[cuda13] torch transformers``, then ``python benchmarks/gpu.py``; TensorFlow is not needed. Writes
 ``benchmarks/results/gpu.json``. It runs on a processor too, with ``--image-size 32 --batches 2 --steps 2`` in a minute.
@@ -32,20 +32,20 @@ import numpy as np
 RESULTS = Path(__file__).parent / "results" / "gpu.json"
 
 PEAK_TFLOPS = {"H200": 989.0, "H100": 989.0, "A100": 312.0, "L40S": 362.0, "L4": 121.0}
-"""Dense bfloat16 TFLOP/s by a part of the device's name, from the makers' data sheets (H100 and H200: SXM)."""
+"""Dense bfloat16 TFLOP/s by a word of the device's name, from the makers' data sheets (H100 and H200: SXM)."""
 
 CLASSES = 1000
-REPEATS = 3  # stretches of steps that are timed, after one that warms up; the median counts
+REPEATS = 3  # timed rounds of steps, after one that warms up; the median counts
 
 
-def images(batch: int, image_size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return a batch of noise, uint8, and its labels."""
+def noise(batch: int, image_size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return a batch of random images, uint8, and its labels."""
     rng = np.random.default_rng(0)
     return rng.integers(0, 256, (batch, image_size, image_size, 3), dtype=np.uint8), rng.integers(0, CLASSES, batch)
 
 
 def timed(work: Callable[[], None], images_done: int) -> dict[str, float]:
-    """Return images a second over the stretches."""
+    """Return images per second over the rounds."""
     work()
     rates = []
     for _ in range(REPEATS):
@@ -60,20 +60,20 @@ def ours(batch: int, image_size: int, steps: int) -> dict[str, Any]:
     import jax
     import keras
 
-    from resnet50.metrics.complexity import stage_costs
+    from resnet50.metrics.complexity import summary
     from resnet50.training.fast_cpu.precision import build_training_model
     from resnet50.training.network import build_network
     from resnet50.training.optimizer import build_optimizer
-    from resnet50.training.recipe import Recipe
+    from resnet50.training.recipe import Phase, Recipe
     from resnet50.training.run import describe_environment
 
-    recipe = Recipe(name="gpu", epochs=1, warmup_epochs=0, image_size=image_size, batch_size=batch)
+    recipe = Recipe(name="gpu", phases=(Phase(epochs=1),), image_size=image_size, batch_size=batch)
     model = build_network(recipe, CLASSES)
     training_model = build_training_model(model, "bfloat16")
     training_model.compile(
-        build_optimizer(recipe, recipe, training_model, steps), keras.losses.CategoricalCrossentropy()
+        build_optimizer(recipe, recipe.last, training_model, steps), keras.losses.CategoricalCrossentropy()
     )
-    images, labels = images(batch, image_size)
+    images, labels = noise(batch, image_size)
     targets = np.eye(CLASSES, dtype=np.float32)[labels]
 
     class Same(keras.utils.PyDataset):
@@ -83,42 +83,42 @@ def ours(batch: int, image_size: int, steps: int) -> dict[str, Any]:
         def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
             return images, targets
 
-    class Look(keras.callbacks.Callback):
-        """Wait for the loss of every step, as a run does that stops when it is lost."""
+    class CheckLoss(keras.callbacks.Callback):
+        """Wait for the loss of every step, as a run does to stop when training diverges."""
 
         def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
             float((logs or {})["loss"])
 
     def train() -> None:
-        training_model.fit(Same(), epochs=1, verbose=0, shuffle=False, callbacks=[Look()])
+        training_model.fit(Same(), epochs=1, verbose=0, shuffle=False, callbacks=[CheckLoss()])
 
     training = timed(train, batch * steps)
     weights = [
-        [variable.value for variable in some]
-        for some in (training_model.trainable_variables, training_model.non_trainable_variables)
+        [variable.value for variable in variables]
+        for variables in (training_model.trainable_variables, training_model.non_trainable_variables)
     ]
 
     @jax.jit
-    def forward(weights: Any, images: Any) -> Any:  # not constants of the graph, whose casts XLA would do only once
+    def forward(weights: Any, images: Any) -> Any:  # arguments, since XLA would cast constants only once
         return training_model.stateless_call(*weights, images, training=False)[0]
 
-    there = jax.device_put(images)
+    on_device = jax.device_put(images)
 
     def infer() -> None:
         for _ in range(steps):
-            answers = forward(weights, there)
+            answers = forward(weights, on_device)
         answers.block_until_ready()
 
     inference = timed(infer, batch * steps)
     device = jax.devices()[0]
     memory = (device.memory_stats() or {}).get("peak_bytes_in_use")
     return {
-        "train": training,
+        "training": training,
         "inference": inference,
         "peak_gib": memory and memory / 2**30,
         "device": device.device_kind,
         **describe_environment(),
-        "macs": sum(stage.macs for stage in stage_costs(model)),
+        "macs": summary(model).macs,
     }
 
 
@@ -133,7 +133,7 @@ def pytorch(batch: int, image_size: int, steps: int) -> dict[str, Any]:
     config = ResNetConfig(num_labels=CLASSES, downsample_in_bottleneck=True)  # strides as in the paper, and in ours
     model = ResNetForImageClassification(config).to(device, memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(model.parameters(), fused=True)
-    arrays = (torch.from_numpy(array) for array in images(batch, image_size))
+    arrays = (torch.from_numpy(array) for array in noise(batch, image_size))
     images, labels = (array.pin_memory() if device.type == "cuda" else array for array in arrays)
     mean, deviation = (
         torch.tensor(values, device=device).reshape(1, 3, 1, 1) * 255
@@ -165,17 +165,17 @@ def pytorch(batch: int, image_size: int, steps: int) -> dict[str, Any]:
     def infer() -> None:
         with torch.inference_mode():
             for _ in range(steps):
-                answers_of(there)
+                answers_of(on_device)
         wait()
 
     model.train()
     training = timed(train, batch * steps)
     model.eval()
-    there = images.to(device)
+    on_device = images.to(device)
     inference = timed(infer, batch * steps)
     cuda = device.type == "cuda"
     return {
-        "train": training,
+        "training": training,
         "inference": inference,
         "peak_gib": torch.cuda.max_memory_allocated() / 2**30 if cuda else None,
         "device": torch.cuda.get_device_name() if cuda else "cpu",
@@ -187,31 +187,31 @@ CONTENDERS = {"ours": ours, "PyTorch": pytorch}
 
 
 def measure(name: str, batch: int, options: argparse.Namespace) -> dict[str, Any]:
-    """Run a contender in a process of its own; what it cannot do, such as find its packages or room, is told."""
-    words = [sys.executable, __file__, "--worker", name, "--batches", str(batch)]
-    words += ["--image-size", str(options.image_size), "--steps", str(options.steps)]
+    """Run a contender in a process of its own; if it fails, for want of a package or memory say, return the reason."""
+    command = [sys.executable, __file__, "--worker", name, "--batches", str(batch)]
+    command += ["--image-size", str(options.image_size), "--steps", str(options.steps)]
     done = subprocess.run(
-        words, env={**os.environ, "KERAS_BACKEND": "jax"}, capture_output=True, text=True, check=False
+        command, env={**os.environ, "KERAS_BACKEND": "jax"}, capture_output=True, text=True, check=False
     )
     if done.returncode:
         last = done.stderr.strip().splitlines()[-1:]
-        return {"failed": last[0] if last else f"it ended with status {done.returncode} and said nothing"}
+        return {"failed": last[0] if last else f"it ended with status {done.returncode} and printed nothing"}
     return json.loads(done.stdout)
 
 
 @contextmanager
 def quiet_output() -> Iterator[Any]:
-    """Give the standard output, and send whatever else prints there to standard error."""
+    """Yield the standard output, and send all other output of the process to standard error."""
     with os.fdopen(os.dup(1), "w") as answers:
         os.dup2(2, 1)
         yield answers
 
 
-def utilise(told: dict[str, Any], macs: float, peak: float | None) -> None:
-    """Add the share of the device's peak that each rate is."""
-    for what, passes in (("train", 3), ("inference", 1)):
-        if peak and what in told:
-            told[what]["flop_utilisation"] = told[what]["median"] * 2 * macs * passes / (peak * 1e12)
+def add_utilization(results: dict[str, Any], macs: float, peak: float | None) -> None:
+    """Add to each rate its share of the device's peak."""
+    for what, passes in (("training", 3), ("inference", 1)):
+        if peak and what in results:
+            results[what]["flop_utilisation"] = results[what]["median"] * 2 * macs * passes / (peak * 1e12)
 
 
 def main() -> None:
@@ -233,27 +233,28 @@ def main() -> None:
             )
         return
     results: dict[str, Any] = {
-        "what": f"images a second of ResNet-50, {options.image_size} x {options.image_size}, {CLASSES} classes, bfloat16",
+        "what": f"images per second of ResNet-50, {options.image_size} x {options.image_size}, {CLASSES} classes, "
+        "bfloat16",
         "command": "python benchmarks/" + " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         "processor_load": os.getloadavg()[0],
         "batches": {},
     }
     for batch in options.batches:
-        told = {name: measure(name, batch, options) for name in options.contenders}
-        macs = told.get("ours", {}).get("macs")
-        for one in told.values():
-            known = [
-                peak for split, peak in PEAK_TFLOPS.items() if split in one.get("device", "").replace("-", " ").split()
-            ]
+        measured = {name: measure(name, batch, options) for name in options.contenders}
+        macs = measured.get("ours", {}).get("macs")
+        for contender in measured.values():
+            words = contender.get("device", "").replace("-", " ").split()
+            peaks = [peak for word, peak in PEAK_TFLOPS.items() if word in words]
             if macs:
-                utilise(one, macs, options.peak_tflops or next(iter(known), None))
-        if all("train" in told.get(name, {}) for name in CONTENDERS):
-            told["ours_over_PyTorch"] = {
-                what: told["ours"][what]["median"] / told["PyTorch"][what]["median"] for what in ("train", "inference")
+                add_utilization(contender, macs, options.peak_tflops or next(iter(peaks), None))
+        if all("training" in measured.get(name, {}) for name in CONTENDERS):
+            measured["ours_over_PyTorch"] = {
+                what: measured["ours"][what]["median"] / measured["PyTorch"][what]["median"]
+                for what in ("training", "inference")
             }
-        results["batches"][batch] = told
+        results["batches"][batch] = measured
         options.out.write_text(json.dumps(results, indent=2) + "\n")
-        print(json.dumps({batch: told}), flush=True)
+        print(json.dumps({batch: measured}), flush=True)
 
 
 if __name__ == "__main__":

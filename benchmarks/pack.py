@@ -1,11 +1,12 @@
-"""How fast a folder of images is packed, and read from then on, beside `keras.utils.image_dataset_from_directory`.
+"""How fast a folder of images is packed and then read, beside `keras.utils.image_dataset_from_directory`.
 
 Run ``python benchmarks/pack.py DIR``, where DIR holds a folder of image files for each class; it takes a few minutes
-and writes ``benchmarks/results/pack.json``. Keras reads the same files to the same size, with the same cut to a square,
-as fast as it can: bilinear, files in their order, two batches ahead (its ``uncached``), or from memory (its ``cached``,
-filled before). All are measured in turn in each repeat, so that whatever else the machine does falls on all alike.
+and writes ``benchmarks/results/pack.json``. Keras reads the same files at the same size, with the same crop to a
+square, in its fastest way: bilinear, files in their order, two batches ahead (``uncached``), or from memory
+(``cached``, filled before). All are measured in interleaved rounds, so that other work on the machine affects all
+alike.
 
-``python benchmarks/pack.py DIR --images 100000`` packs as many names for the files of DIR, and writes time and memory
+``python benchmarks/pack.py DIR --images 100000`` packs as many links to the files of DIR, and writes time and memory
 to ``benchmarks/results/pack-memory.json``.
 """
 
@@ -41,14 +42,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="a folder for each class")
     parser.add_argument("--image-size", type=int, default=224, help="height and width in pixels")
-    parser.add_argument("--images", type=int, help="measure memory, with as many images")
-    parser.add_argument("--measured", type=Path, help=argparse.SUPPRESS)  # how the measured process is started
+    parser.add_argument("--images", type=int, help="measure memory, with this number of images")
+    parser.add_argument("--measured", type=Path, help=argparse.SUPPRESS)  # starts the measured process
     options = parser.parse_args()
     if options.measured:
         print(json.dumps(measured_pack(options.folder, options.measured, options.image_size)))
         return
-    result = measure_speed(options.folder, options.image_size) if options.pictures is None else measure_memory(options)
-    path = RESULTS / ("pack.json" if options.pictures is None else "pack-memory.json")
+    result = measure_speed(options.folder, options.image_size) if options.images is None else measure_memory(options)
+    path = RESULTS / ("pack.json" if options.images is None else "pack-memory.json")
     text = json.dumps(result, indent=2) + "\n"
     with atomic_path(path) as temporary:
         temporary.write_text(text)
@@ -56,7 +57,7 @@ def main() -> None:
 
 
 def measure_speed(folder: Path, image_size: int) -> dict[str, Any]:
-    """Return images a second of each way to read, as medians over repeats."""
+    """Return images per second of each way to read, as medians over the rounds."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import keras
     import tensorflow as tf
@@ -89,13 +90,13 @@ def measure_speed(folder: Path, image_size: int) -> dict[str, Any]:
             return len(dataset)
 
         def second_start() -> int:
-            return len(read_splits(folder, image_size=image_size).splits["train"])
+            return len(read_splits(folder, image_size=image_size)["train"])
 
         def epoch() -> int:
             ours.epoch += 1
             return count(ours)
 
-        kinds: dict[str, Callable[[], int]] = {
+        contenders: dict[str, Callable[[], int]] = {
             "pack": packing,
             "keras_one_pass": lambda: count(from_directory(shuffle=False)),
             "second_start": second_start,
@@ -103,16 +104,17 @@ def measure_speed(folder: Path, image_size: int) -> dict[str, Any]:
             "epoch_keras_uncached": lambda: count(from_directory(shuffle=True)),
             "epoch_keras_cached": lambda: count(cached),
         }
-        rates: dict[str, list[float]] = {name: [] for name in kinds}
-        for repeat in range(-1, REPEATS):  # the first warms up: files come into the system's cache
-            for name, work in kinds.items():
+        rates: dict[str, list[float]] = {name: [] for name in contenders}
+        for repeat in range(-1, REPEATS):  # the first warms up the file cache of the system
+            for name, work in contenders.items():
                 began = time.perf_counter()
                 images = work()
                 if repeat >= 0:
                     rates[name].append(images / (time.perf_counter() - began))
     median = {name: statistics.median(values) for name, values in rates.items()}
     return {
-        "what": f"images a second, {len(dataset)} files of {dataset.name} to {image_size} x {image_size}, batch {BATCH}",
+        "what": f"images per second, {len(dataset)} files of {dataset.name} to {image_size} x {image_size}, batch "
+        f"{BATCH}",
         **describe_environment(),
         "load": os.getloadavg()[0],
         "pictures_per_second": {
@@ -131,16 +133,18 @@ def count(batches: Iterable[Any]) -> int:
 
 
 def measure_memory(options: argparse.Namespace) -> dict[str, Any]:
-    """Return what packing a hundredth of the images takes, and all of them."""
+    """Return time and memory of packing a hundredth of the images, and all of them."""
     from resnet50.training.run import describe_environment
 
     files = [(path, path.parent.name) for path in sorted(options.folder.resolve().glob("*/*")) if path.is_file()]
-    files = [files[index] for index in np.random.default_rng(0).permutation(len(files))]  # a few are of all classes
+    files = [
+        files[index] for index in np.random.default_rng(0).permutation(len(files))
+    ]  # so that the first few are of all classes
     runs = []
-    for images in (options.pictures // 100, options.pictures):
+    for images in (options.images // 100, options.images):
         with tempfile.TemporaryDirectory() as place:
             write_names(Path(place), files, images)
-            words = [
+            command = [
                 sys.executable,
                 __file__,
                 place,
@@ -149,9 +153,10 @@ def measure_memory(options: argparse.Namespace) -> dict[str, Any]:
                 "--measured",
                 f"{place}/packed.h5",
             ]
-            runs.append(json.loads(subprocess.run(words, check=True, stdout=subprocess.PIPE).stdout))
+            runs.append(json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout))
     return {
-        "what": f"packing hard links to the {len(files)} files of {options.folder.name}, {options.image_size} pixels a side",
+        "what": f"packing hard links to the {len(files)} files of {options.folder.name}, {options.image_size} x "
+        f"{options.image_size} pixels",
         **describe_environment(),
         "load": os.getloadavg()[0],
         "runs": runs,
@@ -159,7 +164,7 @@ def measure_memory(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def write_names(place: Path, files: list[tuple[Path, str]], images: int) -> None:
-    """Give the files as many names, listed in a CSV file."""
+    """Write this number of hard links to the files, and list them in a CSV file."""
     (place / "names").mkdir()
     copies = [shutil.copy(path, place / f"{index}{path.suffix}") for index, (path, _) in enumerate(files)]
     with (place / "list.csv").open("w", newline="") as file:
@@ -173,14 +178,14 @@ def write_names(place: Path, files: list[tuple[Path, str]], images: int) -> None
 
 
 def measured_pack(place: Path, out: Path, image_size: int) -> dict[str, float]:
-    """Pack in this process, which has done nothing else, and tell what it took."""
+    """Pack in this process, which has done nothing else; return time and memory."""
     listing = list_images(place / "list.csv")
     listed = peak_megabytes()
     began = time.perf_counter()
     pack(listing, out, image_size=image_size)
     seconds = time.perf_counter() - began
     return {
-        "images": len(listing.entries),
+        "pictures": len(listing.entries),
         "seconds": seconds,
         "pictures_per_second": len(listing.entries) / seconds,
         "file_megabytes": out.stat().st_size / 1e6,
@@ -190,7 +195,7 @@ def measured_pack(place: Path, out: Path, image_size: int) -> dict[str, float]:
 
 
 def peak_megabytes() -> float:
-    """Return the most memory that this process has had."""
+    """Return the peak memory of this process."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak * (1 if sys.platform == "darwin" else 1024) / 1e6
 

@@ -1,11 +1,12 @@
-"""Whether reading holds up predicting: a folder of large JPEGs, read alone, predicted alone, and both at once.
+"""Whether reading files slows prediction down: a folder of large JPEGs, read alone, predicted alone, and both at once.
 
-For each model the figures are, in images a second: the files decoded and brought to the model's size and nothing else
-(`resnet50.inference.batching` reads so); the network on as many images that are in memory; the folder through
-`resnet50.inference.predict`, which does both at once; and what the first two would give one after the other. Beside it
-`keras.utils.image_dataset_from_directory` with keras.applications.ResNet50 and ``predict``. All take turns.
+For each model the rates are, in images per second: the files decoded and fitted to the model's size, and nothing else
+(as `resnet50.inference.batching` reads them); the network on as many images in memory; the folder through
+`resnet50.inference.predict`, which does both at once; and what the first two would give one after the other. The peer
+is `keras.utils.image_dataset_from_directory` with keras.applications.ResNet50 and ``predict``. All are measured in
+interleaved rounds.
 
-The photos are drawn hands at 12 megapixels with a camera's noise, written as JPEG of quality 90.
+The photos are rendered hands of 12 megapixels with the noise of a camera, written as JPEG of quality 90.
 
 Run: ``python benchmarks/reading.py MODEL ...`` with a ``.keras`` file, a run or exports of one size; writes
 ``benchmarks/results/reading.json``.
@@ -26,12 +27,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from resnet50.profiling.turns import Turn, serve, take_turns
+from resnet50.profiling.rounds import Work, run_rounds, serve
 
 RESULTS = Path(__file__).parent / "results" / "reading.json"
 
 PHOTOS, WIDTH, HEIGHT = 64, 4000, 3000
-BATCH, TURNS = 8, 3  # many batches, so that the first, before which all must wait, counts little
+BATCH, ROUNDS = 8, 3  # many batches, so that waiting for the first counts little
 
 
 def write_photos(folder: Path) -> float:
@@ -47,18 +48,18 @@ def write_photos(folder: Path) -> float:
     return sum(file.stat().st_size for file in folder.iterdir()) / PHOTOS / 1e6
 
 
-def timed(work: Callable[[], object]) -> Turn:
-    """Return a turn that tells the images a second of one go at all photos."""
+def timed(classify: Callable[[], object]) -> Work:
+    """Return a function that measures the images per second of one pass over all photos."""
 
-    def turn() -> dict[str, float]:
+    def work() -> dict[str, float]:
         began = time.perf_counter()
-        work()
+        classify()
         return {"images_per_second": PHOTOS / (time.perf_counter() - began)}
 
-    return turn
+    return work
 
 
-def reading(folder: str, image_size: str) -> Turn:
+def reading(folder: str, image_size: str) -> Work:
     from resnet50._io.workers import in_order
     from resnet50.data.images import read_image
 
@@ -68,7 +69,7 @@ def reading(folder: str, image_size: str) -> Turn:
     )
 
 
-def network(model: str) -> Turn:
+def network(model: str) -> Work:
     from resnet50.inference.classifier import Classifier
 
     classifier = Classifier.load(model)
@@ -76,7 +77,7 @@ def network(model: str) -> Turn:
     return timed(lambda: [classifier.model.predict_on_batch(images) for _ in range(PHOTOS // BATCH)])
 
 
-def both(folder: str, model: str) -> Turn:
+def both(folder: str, model: str) -> Work:
     from resnet50.inference.classifier import Classifier
     from resnet50.inference.predict import find_images, predict
 
@@ -85,7 +86,7 @@ def both(folder: str, model: str) -> Turn:
     return timed(lambda: list(predict(classifier, paths, batch_size=BATCH)))
 
 
-def applications(folder: str, image_size: str) -> Turn:
+def applications(folder: str, image_size: str) -> Work:
     import keras
 
     size = (int(image_size), int(image_size))
@@ -96,7 +97,7 @@ def applications(folder: str, image_size: str) -> Turn:
     return timed(lambda: model.predict(images.map(keras.applications.resnet50.preprocess_input), verbose=0))
 
 
-WORKERS = {work.__name__: work for work in (reading, network, both, applications)}
+WORKERS = {prepare.__name__: prepare for prepare in (reading, network, both, applications)}
 
 
 def main() -> None:
@@ -107,16 +108,19 @@ def main() -> None:
     if options.worker:
         serve(lambda: WORKERS[options.worker](*options.models))
         return
-    from resnet50.cli.bench import common_side
-    from resnet50.cli.model import find_model
+    from resnet50.inference.classifier import Classifier
+    from resnet50.inference.locate import locate
     from resnet50.training.run import describe_environment
 
     load = os.getloadavg()[0]
-    models = {model: str(find_model(model)) for model in options.models}
-    image_size = common_side(options.models)
+    models = {model: str(locate(model).model) for model in options.models}
+    sizes = {size for path in models.values() for size in Classifier.load(path).image_size}
+    if len(sizes) > 1:
+        parser.error(f"expected models of square images of one size, got sizes {sorted(sizes)}.")
+    (image_size,) = sizes
 
-    def command(name: str, *words: str) -> list[str]:
-        return [sys.executable, __file__, *words, "--worker", name]
+    def command(name: str, *arguments: str) -> list[str]:
+        return [sys.executable, __file__, *arguments, "--worker", name]
 
     with tempfile.TemporaryDirectory() as folder:
         megabytes = write_photos(Path(folder))
@@ -124,30 +128,30 @@ def main() -> None:
         commands |= {f"{name}: network": command("network", path) for name, path in models.items()}
         commands |= {f"{name}: both": command("both", folder, path) for name, path in models.items()}
         commands["keras.applications"] = command("applications", folder, str(image_size))
-        measured = take_turns(commands, turns=TURNS)
-    rates = {name: one.median("images_per_second") for name, one in measured.items()}
-    told: dict[str, Any] = {}
+        measured = run_rounds(commands, rounds=ROUNDS)
+    rates = {name: each.median("images_per_second") for name, each in measured.items()}
+    by_model: dict[str, Any] = {}
     for name in models:
         alone, together = rates[f"{name}: network"], rates[f"{name}: both"]
-        told[name] = {
+        by_model[name] = {
             "network": alone,
             "one_after_the_other": 1 / (1 / alone + 1 / rates["reading"]),
             "both": together,
-            "both_over_keras": measured[f"{name}: both"].over(measured["keras.applications"], "images_per_second"),
+            "both_over_keras": measured[f"{name}: both"].ratio(measured["keras.applications"], "images_per_second"),
         }
     results = {
-        "what": f"images a second, {PHOTOS} JPEGs of {WIDTH} x {HEIGHT} pixels and {megabytes:.1f} MB each, "
+        "what": f"images per second, {PHOTOS} JPEGs of {WIDTH} x {HEIGHT} pixels and {megabytes:.1f} MB each, "
         f"predicted at {image_size} x {image_size}",
         "command": " ".join(["python", "benchmarks/reading.py", *options.models]),
         "load": load,
         **describe_environment(),
         "reading": rates["reading"],
         "keras.applications": rates["keras.applications"],
-        "models": told,
-        "turns": {name: one.summary() for name, one in measured.items()},
+        "models": by_model,
+        "turns": {name: each.summary() for name, each in measured.items()},
     }
     RESULTS.write_text(json.dumps(results, indent=2) + "\n")
-    print(json.dumps(told, indent=2))
+    print(json.dumps(by_model, indent=2))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""What trains fast is the same network: its first fifty steps in bfloat16 beside those of the plain graph in float32.
+"""The fast training model is the same network: its first fifty steps in bfloat16 beside the plain graph in float32.
 
-Both begin with the same weights and get the same batches of rendered signs; a seed decides which, and how they are
-changed. The plain one is made of Keras' own layers and Adam; the fast one is what `resnet50.training.train.train` trains.
-How far the two lie apart under one seed is told beside how far the plain one lies from itself under two seeds (root
-mean square): for the losses of the steps, and for the moving statistics of batch norm after the last step, layer by
-layer. Whether one learns better than the other is the mean over the steps of fast minus plain, seed by seed.
+Both start with the same weights and get the same batches of rendered signs; a seed determines the batches and their
+augmentation. The plain model consists of Keras' own layers and Adam; the fast one is what `resnet50.train` trains. The
+distance between the two with one seed is compared with the distance between two seeds of the plain model (root mean
+square): for the losses of the steps, and for the moving statistics of batch norm after the last step, layer by layer.
+Whether one learns better than the other is the mean over the steps of fast minus plain, seed by seed.
 
 Run: ``python benchmarks/same_network.py``; writes ``benchmarks/results/same-network.json`` and
 ``images/same_network.png``.
@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -39,14 +38,14 @@ RESULTS = ROOT / "benchmarks" / "results" / "same-network.json"
 FIGURE = ROOT / "images" / "same_network.png"
 
 STEPS = 50
-RATE = 1e-3  # Keras' own, from the first step on: no warm-up that would keep the two together
+LEARNING_RATE = 1e-3  # Keras' default from the first step on; a warm-up would keep the two together
 STATISTICS = ("moving_mean", "moving_variance")
 
 
 def compiled(model: keras.Model, *, fused: bool) -> keras.Model:
-    """Get a network ready to train, by Keras' own Adam or by the fused one."""
-    phase = replace(RECIPE, schedule="constant", learning_rate=RATE, warmup_epochs=0)
-    optimizer = build_optimizer(phase, phase, model, STEPS)
+    """Compile a network with Keras' Adam or with the fused one."""
+    recipe = RECIPE.change(schedule="constant", learning_rate=LEARNING_RATE, warmup_epochs=0)
+    optimizer = build_optimizer(recipe, recipe.last, model, STEPS)
     if not fused:
         optimizer = keras.optimizers.Adam.from_config(optimizer.get_config())
     model.compile(optimizer, keras.losses.CategoricalCrossentropy(label_smoothing=RECIPE.label_smoothing))
@@ -71,30 +70,31 @@ def train(model: keras.Model, weights: list[np.ndarray], training: Dataset, batc
 
 def statistics(model: keras.Model) -> dict[str, list[np.ndarray]]:
     """Return batch norm's moving means and deviations, an array for each layer."""
-    found: dict[str, list[np.ndarray]] = {
+    values: dict[str, list[np.ndarray]] = {
         name: [np.asarray(weight) for weight in model.weights if weight.name == name] for name in STATISTICS
     }
-    found["moving_variance"] = [np.sqrt(variance) for variance in found["moving_variance"]]
-    return found
+    values["moving_variance"] = [np.sqrt(variance) for variance in values["moving_variance"]]
+    return values
 
 
 def rms(values: Any) -> float:
+    """Return the root mean square."""
     return float(np.sqrt(np.mean(np.square(values))))
 
 
 def between_seeds(values: np.ndarray) -> float:
     """Return the root mean square distance of two different rows of ``(seeds, ...)``."""
-    return rms([one - other for one, other in combinations(values, 2)])
+    return rms([first - second for first, second in combinations(values, 2)])
 
 
 def compare_losses(plain: np.ndarray, fast: np.ndarray) -> dict[str, float]:
     """Compare two arrays of losses ``(seeds, steps)``."""
-    gained = (fast - plain).mean(axis=1)
+    difference = (fast - plain).mean(axis=1)
     return {
         "same_seed": rms(fast - plain),
         "other_seeds": between_seeds(plain),
-        "fast_minus_plain": float(gained.mean()),
-        "standard_error": float(gained.std(ddof=1) / np.sqrt(len(gained))),
+        "fast_minus_plain": float(difference.mean()),
+        "standard_error": float(difference.std(ddof=1) / np.sqrt(len(difference))),
         "plain_last_ten": float(plain[:, -10:].mean()),
         "fast_last_ten": float(fast[:, -10:].mean()),
     }
@@ -103,19 +103,19 @@ def compare_losses(plain: np.ndarray, fast: np.ndarray) -> dict[str, float]:
 def compare_statistics(
     plain: list[dict[str, list[np.ndarray]]], fast: list[dict[str, list[np.ndarray]]]
 ) -> dict[str, dict[str, float]]:
-    """Compare moving statistics: the distance under one seed as a share of that between seeds, of all layers."""
-    told = {}
+    """Compare moving statistics: for each layer, the distance with one seed as a share of that between seeds."""
+    results = {}
     for name in STATISTICS:
         shares = []
         for layer in range(len(plain[0][name])):
-            ours, theirs = (np.stack([one[name][layer] for one in some]) for some in (plain, fast))
+            ours, theirs = (np.stack([seed[name][layer] for seed in seeds]) for seeds in (plain, fast))
             shares.append(rms(theirs - ours) / between_seeds(ours))
-        told[name] = {
+        results[name] = {
             "layers": len(shares),
             "median_share": float(np.median(shares)),
             "greatest_share": max(shares),
         }
-    return told
+    return results
 
 
 def draw(plain: np.ndarray, fast: np.ndarray) -> None:
@@ -125,14 +125,14 @@ def draw(plain: np.ndarray, fast: np.ndarray) -> None:
     steps = np.arange(1, STEPS + 1)
     for losses, color, style, words in (
         (plain, theme.TRAINING, "-", "plain graph, float32"),
-        (fast, theme.VALIDATION, "--", "as it is trained, bfloat16"),
+        (fast, theme.VALIDATION, "--", "training model, bfloat16"),
     ):
         axes.plot(steps, losses.T, style, color=color, linewidth=0.7, alpha=0.45)
         axes.plot(steps, losses.mean(axis=0), style, color=color, linewidth=2.4, label=words)
     axes.set_ylim(0, None)
     axes.legend(frameon=False, prop={"family": theme.FONT, "size": theme.SMALL}, labelcolor=theme.INK)
     theme.style_axes(axes)
-    theme.write_title(axes, f"loss of a step; {len(plain)} seeds and their mean")
+    theme.write_title(axes, f"training loss, {len(plain)} seeds and their mean")
     theme.write_below(axes, "step")
     figure.tight_layout()
     save_figure(figure, FIGURE)
@@ -158,18 +158,18 @@ def main() -> None:
             moved[name].append(statistics(model))
         print(seed, losses["plain"][-1][-1], losses["fast"][-1][-1], flush=True)
     curves = {name: np.array(values) for name, values in losses.items()}
-    told = {
-        "what": f"{STEPS} steps of {options.batch} rendered signs, rate {RATE}, {options.seeds} seeds: plain float32 "
-        "and what trains, in bfloat16",
+    results = {
+        "what": f"{STEPS} steps of {options.batch} rendered signs, learning rate {LEARNING_RATE}, {options.seeds} "
+        "seeds: plain model in float32 and training model in bfloat16",
         "command": " ".join(["python", "benchmarks/same_network.py", *sys.argv[1:]]),
         **describe_environment(),
         "losses": compare_losses(curves["plain"], curves["fast"]),
         "statistics": compare_statistics(moved["plain"], moved["fast"]),
         "curves": {name: np.round(values, 5).tolist() for name, values in curves.items()},
     }
-    RESULTS.write_text(json.dumps(told, indent=2) + "\n")
+    RESULTS.write_text(json.dumps(results, indent=2) + "\n")
     draw(curves["plain"], curves["fast"])
-    print(json.dumps({"losses": told["losses"], "statistics": told["statistics"]}, indent=2))
+    print(json.dumps({"losses": results["losses"], "statistics": results["statistics"]}, indent=2))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""The tasks that begin with images of one's own: our recipe beside the classic setting, from scratch, seed by seed.
+"""Our recipe beside the classic setting on tasks with real images, from scratch, seed by seed.
 
-For each seed, both get the same training, validation and test images, size and number of epochs. Ours is the recipe
-as ``resnet50 train TASK --variant scratch`` runs it. The classic one is ``keras.applications.ResNet50`` with random
-weights and plain ``fit``: pixels divided by 255, Adam at 1e-3, float32, and what the task's public project adds (see
-``CLASSIC``). Its ImageNet weights are not at hand, so that nothing is frozen. The test images are scored once, at the
-end.
+For each seed, both get the same training, validation and test images, image size and number of epochs. Ours is the
+recipe that ``resnet50 train TASK --variant scratch`` runs. The classic setting is ``keras.applications.ResNet50`` with
+random weights and plain ``fit``: pixels divided by 255, Adam at 1e-3, float32, and the additions of the task's public
+project (see ``CLASSIC``). ImageNet weights were not available, so that nothing is frozen. The test images are scored
+once, at the end.
 
 Run: ``python benchmarks/tasks.py leukemia --data DIR``; writes ``benchmarks/results/tasks-leukemia.json`` anew after
 every seed.
@@ -26,6 +26,7 @@ import numpy as np
 from keras import layers
 
 from resnet50 import DatasetSplits, Recipe, train
+from resnet50.datasets.source import DataSource
 from resnet50.recipes import find_task
 from resnet50.training.run import describe_environment
 from resnet50.training.train import hold_out
@@ -33,12 +34,12 @@ from resnet50.training.train import hold_out
 
 @dataclass(frozen=True)
 class Classic:
-    """What a public project adds to ``fit``: a head, changes to training images, callbacks."""
+    """The additions of a public project to ``fit``: a head, augmentation, callbacks."""
 
     head: Callable[[keras.KerasTensor], keras.KerasTensor]
     batch_size: int = 32
     schedule: Callable[[], float | keras.optimizers.schedules.LearningRateSchedule] = lambda: 1e-3
-    changes: Callable[[], list[layers.Layer]] = list
+    augmentation: Callable[[], list[layers.Layer]] = list
     callbacks: Callable[[], list[keras.callbacks.Callback]] = list
 
 
@@ -63,7 +64,7 @@ CLASSIC = {
     "leukemia": Classic(normalized, schedule=lambda: keras.optimizers.schedules.ExponentialDecay(1e-4, 40, 0.96)),
     "rocks": Classic(
         dense_512_128,
-        changes=lambda: [
+        augmentation=lambda: [
             layers.RandomRotation(20 / 360),
             layers.RandomShear(0.18, 0.0),  # 10 degrees
             layers.RandomZoom(0.2),
@@ -89,18 +90,18 @@ CLASSIC = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("task", choices=list(CLASSIC))
-    parser.add_argument("--data", required=True, help="folder of the data set, as the recipe wants it")
+    parser.add_argument("--data", required=True, help="folder of the dataset")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--epochs", type=int, help="epochs of both, instead of the recipe's")
+    parser.add_argument("--epochs", type=int, help="epochs of both; by default those of the recipe")
     options = parser.parse_args()
-    task = find_task(options.task)
-    recipe = task.RECIPE.lasting(options.epochs or task.RECIPE.epochs)
-    splits = task.load(options.data, image_size=recipe.image_size)
+    recipe = find_task(options.task).RECIPE
+    recipe = recipe.lasting(options.epochs or recipe.epochs)
+    splits = DataSource(options.task, options.data).load(recipe.image_size)
     runs: dict[str, list[dict[str, float]]] = {"ours": [], "classic": []}
     for seed in options.seeds:
-        for name, way in (("ours", train_ours), ("classic", train_classic)):
+        for name, train_once in (("ours", train_ours), ("classic", train_classic)):
             began = time.perf_counter()
-            run = way(replace(recipe, seed=seed), splits)
+            run = train_once(replace(recipe, seed=seed), splits)
             runs[name].append({"seed": seed, **run, "seconds": round(time.perf_counter() - began, 1)})
             print(name, runs[name][-1], flush=True)
             keras.utils.clear_session()
@@ -109,7 +110,7 @@ def main() -> None:
 
 def train_ours(recipe: Recipe, splits: DatasetSplits) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
-        run = train(recipe, splits, out=Path(folder, "run"))
+        run = train(recipe, splits, out=Path(folder, "run"), progress=False)
     return {"test_accuracy": run.report.accuracy, **last_epochs(run.history)}
 
 
@@ -118,8 +119,8 @@ def train_classic(recipe: Recipe, splits: DatasetSplits) -> dict[str, float]:
     setting = CLASSIC[recipe.name]
     learning, held_out = hold_out(recipe, splits)
     x = inputs = keras.Input((recipe.image_size, recipe.image_size, 3))
-    for change in setting.changes():
-        x = change(x)
+    for layer in setting.augmentation():
+        x = layer(x)
     x = layers.Rescaling(1 / 255)(x)
     x = keras.applications.ResNet50(include_top=False, weights=None, input_shape=x.shape[1:])(x)
     outputs = layers.Dense(len(learning.class_names), activation="softmax")(setting.head(x))
@@ -134,13 +135,14 @@ def train_classic(recipe: Recipe, splits: DatasetSplits) -> dict[str, float]:
         callbacks=setting.callbacks(),
         verbose=0,
     ).history
-    _, accuracy = model.evaluate(np.asarray(splits.test.images), splits.test.labels, verbose=0)
+    test = splits["test"]
+    _, accuracy = model.evaluate(np.asarray(test.images), test.labels, verbose=0)
     rows = [dict(zip(history, values, strict=True)) for values in zip(*history.values(), strict=True)]
     return {"test_accuracy": accuracy, **last_epochs(rows)}
 
 
 def last_epochs(rows: list[dict[str, float]]) -> dict[str, float]:
-    """Return how training and validation stand at the end, and how far validation jumps about before it."""
+    """Return the training and validation accuracy of the last epoch, and the range of the last ten validations."""
     validation = [row["val_accuracy"] for row in rows[-10:]]
     return {
         "epochs": len(rows),
@@ -159,17 +161,17 @@ def write(
         sd = statistics.stdev(accuracies) if len(accuracies) > 1 else None
         return {"mean": statistics.mean(accuracies), "sd": sd, "worst": min(accuracies), "runs": runs[name]}
 
-    counts = {name: len(dataset) for name, dataset in splits.splits.items()}
+    counts = {name: len(dataset) for name, dataset in splits.by_name.items()}
     result = {
-        "what": f"accuracy on the test images of {splits.test.name}, from scratch, {recipe.image_size} pixels",
+        "what": f"accuracy on the test images of {splits['test'].name}, from scratch, {recipe.image_size} pixels",
         "command": f"python benchmarks/tasks.py {options.task} --data DIR"
         + ("" if options.seeds == [0, 1, 2] else f" --seeds {' '.join(map(str, options.seeds))}")
         + (f" --epochs {options.epochs}" if options.epochs else ""),
-        "images": {**counts, "classes": len(splits.test.class_names)},
+        "pictures": {**counts, "classes": len(splits["test"].class_names)},
         "ours": summary("ours"),
         "classic": summary("classic"),
         "recipe": asdict(recipe),
-        "fingerprints": {name: dataset.fingerprint for name, dataset in splits.splits.items()},
+        "fingerprints": {name: dataset.fingerprint for name, dataset in splits.by_name.items()},
         **describe_environment(),
     }
     path = Path(__file__).parent / "results" / f"tasks-{options.task}.json"

@@ -1,8 +1,8 @@
-"""How fast training is beside keras.applications with plain ``fit`` and beside PyTorch, in turn in one run.
+"""How fast training is beside keras.applications with plain ``fit`` and beside PyTorch, in interleaved rounds.
 
-Each contender trains ResNet-50 with Adam on images in memory, fed in the way that is best for it, in a process of its
-own (`resnet50.profiling.turns`); PyTorch's network is that of transformers, channels last, bfloat16 autocast, fused
-Adam. A rate is the median over the turns, a ratio the median of the turns' ratios.
+Each contender trains ResNet-50 with Adam on images in memory, read in the way that is best for it, in a process of its
+own (`resnet50.profiling.rounds`); PyTorch's network is that of transformers, channels last, bfloat16 autocast, fused
+Adam. A rate is the median over the rounds, a ratio the median of the ratios in the rounds.
 
 Run: ``pip install torch transformers``, then ``python benchmarks/training.py``; writes
 ``benchmarks/results/training.json``.
@@ -21,18 +21,19 @@ from statistics import median
 from typing import Any
 
 from resnet50._io.workers import usable_cores
+from resnet50.profiling.rounds import Work, run_rounds, serve
 from resnet50.profiling.training import CLASSES, CONTENDERS, SETTLED, STEPS, command
-from resnet50.profiling.turns import Turn, serve, take_turns
 
 RESULTS = Path(__file__).parent / "results" / "training.json"
 
 SETTINGS = {"224": (224, 16), "64": (64, 32)}
-"""Side in pixels and images in a step."""
+"""Image size in pixels and batch size, by name."""
 
 PYTORCH = "PyTorch bfloat16"
 
 
-def pytorch(image_size: int, batch: int) -> Turn:
+def pytorch(image_size: int, batch: int) -> Work:
+    """Prepare PyTorch's ResNet-50 to train."""
     import torch
     from transformers import ResNetConfig, ResNetForImageClassification
 
@@ -44,7 +45,7 @@ def pytorch(image_size: int, batch: int) -> Turn:
     labels = torch.randint(CLASSES, (STEPS * batch,))
     model.train()
 
-    def turn() -> dict[str, float]:
+    def work() -> dict[str, float]:
         steps = []
         for start in range(0, STEPS * batch, batch):
             began = time.perf_counter()
@@ -58,24 +59,27 @@ def pytorch(image_size: int, batch: int) -> Turn:
             steps.append(time.perf_counter() - began)
         return {"images_per_second": batch / median(steps[SETTLED:])}
 
-    return turn
+    return work
 
 
-def measure(image_size: int, batch: int, turns: int) -> dict[str, Any]:
+def measure(image_size: int, batch: int, rounds: int) -> dict[str, Any]:
+    """Measure all contenders in one setting."""
     commands = {name: command(name, image_size, batch) for name in CONTENDERS}
     commands[PYTORCH] = [sys.executable, __file__, "--worker", str(image_size), str(batch)]
-    measured = take_turns(commands, turns=turns)
+    measured = run_rounds(commands, rounds=rounds)
     ours = measured["ours"]
     return {
-        **{name: one.summary() for name, one in measured.items()},
-        "ours_over": {name: ours.over(one, "images_per_second") for name, one in measured.items() if one is not ours},
+        **{name: each.summary() for name, each in measured.items()},
+        "ours_over": {
+            name: ours.ratio(each, "images_per_second") for name, each in measured.items() if each is not ours
+        },
     }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--settings", nargs="+", choices=list(SETTINGS), default=list(SETTINGS))
-    parser.add_argument("--turns", type=int, default=9)
+    parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--worker", type=int, nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker:
@@ -84,16 +88,16 @@ def main() -> None:
     from resnet50.training.run import describe_environment
 
     load = os.getloadavg()[0]
-    results = {setting: measure(*SETTINGS[setting], options.turns) for setting in options.settings}
-    told = {
-        "what": "images a second in full training steps; side: 224 or 64 pixels, 16 or 32 images in a step",
+    results = {setting: measure(*SETTINGS[setting], options.rounds) for setting in options.settings}
+    stored = {
+        "what": "images per second in full training steps; image size 224 or 64 pixels, batch size 16 or 32",
         "command": " ".join(["python", "benchmarks/training.py", *sys.argv[1:]]),
         "load": load,
         **describe_environment(),
         "peers": {name: version(name) for name in ("torch", "transformers")},
         "settings": results,
     }
-    RESULTS.write_text(json.dumps(told, indent=2) + "\n")
+    RESULTS.write_text(json.dumps(stored, indent=2) + "\n")
     print(json.dumps(results, indent=2))
 
 

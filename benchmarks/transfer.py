@@ -1,9 +1,9 @@
-"""Ten photos a class: a network that knows rendered signs against one that knows nothing.
+"""Ten photos per class: a network that was pretrained on rendered signs against one from scratch.
 
-For each seed, draws sixty of the 1080 training photos of SIGNS, trains on them in three ways for as many steps, and
-scores on the other training photos, less every near-duplicate of the sixty. The test photos of SIGNS are not touched.
-Both data sets have the same six classes, so that the head is taken over too. The learning rates were chosen on the
-draw of seed 100.
+For each seed, draws sixty of the 1080 training photos of SIGNS, trains on them in three ways for the same number of
+steps, and scores on the other training photos without the near-duplicates of the sixty. The test photos of SIGNS are
+not used. Both datasets have the same six classes, so that the head is transferred too. The learning rates were chosen
+on the draw of seed 100.
 
 Run: ``resnet50 train rendered-signs --out runs/drawn``, then
 ``python benchmarks/transfer.py --data DIR --pretrained runs/drawn/model.keras``; writes
@@ -26,12 +26,11 @@ from resnet50.data.near_duplicates import near_duplicate_groups
 from resnet50.recipes import signs
 from resnet50.training.run import describe_environment
 
-A_CLASS = 10
+PER_CLASS = 10
 EPOCHS = 60
-"""Of four steps each: 15 photos in a batch."""
+"""Each has four steps of 15 photos."""
 
-SCRATCH = replace(
-    signs.RECIPE,
+SCRATCH = signs.RECIPE.change(
     name="from scratch",
     batch_size=15,
     epochs=EPOCHS,
@@ -42,18 +41,14 @@ SCRATCH = replace(
 
 
 def recipes(pretrained: str) -> list[Recipe]:
-    """Return the three ways, each sixty epochs long."""
-    tuned = replace(SCRATCH, weights=pretrained, learning_rate=1e-3)
+    """Return the three ways to train, each for `EPOCHS` epochs."""
+    tuned = SCRATCH.change(weights=pretrained, learning_rate=1e-3)
+    head = Phase(epochs=10, learning_rate=1e-3, trainable="head")
+    every_layer = replace(tuned.last, epochs=EPOCHS - 10, freeze_batch_norm=True)
     return [
         SCRATCH,
-        replace(tuned, name="all layers at once"),
-        replace(
-            tuned,
-            name="head, then all, batch norm frozen",
-            before=(Phase(epochs=10, learning_rate=1e-3, warmup_epochs=0, trainable="head"),),
-            epochs=EPOCHS - 10,
-            freeze_batch_norm=True,
-        ),
+        tuned.change(name="all layers at once"),
+        tuned.change(name="head, then all, batch norm frozen", phases=(head, every_layer)),
     ]
 
 
@@ -70,24 +65,25 @@ def main() -> None:
         few, others = draw(photos, seed)
         for way in ways:
             with tempfile.TemporaryDirectory() as folder:
-                run = train(replace(way, seed=seed), DatasetSplits(few, others), out=Path(folder, "run"))
+                splits = DatasetSplits(train=few, test=others)
+                run = train(way.change(seed=seed), splits, out=Path(folder, "run"), progress=False)
             accuracies[way.name].append(run.report.accuracy)
             print(f"seed {seed}, {way.name}: {run.report.accuracy:.1%} of {len(others)}", flush=True)
         write(options, ways, accuracies)
 
 
 def draw(photos: Dataset, seed: int) -> tuple[Dataset, Dataset]:
-    """Return so many photos of each class, and all others that have no twin among them."""
+    """Return `PER_CLASS` photos of each class, and all others that have no near-duplicate among them."""
     rng = np.random.default_rng(seed)
     of_class = [np.flatnonzero(photos.labels == label) for label in range(len(photos.class_names))]
-    few = np.concatenate([rng.choice(indices, A_CLASS, replace=False) for indices in of_class])
+    few = np.concatenate([rng.choice(indices, PER_CLASS, replace=False) for indices in of_class])
     groups = near_duplicate_groups(photos.images)
     return photos.select(few), photos.select(np.flatnonzero(~np.isin(groups, groups[few])))
 
 
 def write(options: argparse.Namespace, ways: list[Recipe], accuracies: dict[str, list[float]]) -> None:
     result = {
-        "what": f"accuracy on SIGNS' other training photos, trained on {A_CLASS} a class; no test photo was used",
+        "what": f"accuracy on the other training photos of SIGNS, trained on {PER_CLASS} per class; no test photos",
         "command": "python benchmarks/transfer.py --data DIR --pretrained runs/drawn/model.keras"
         + ("" if options.seeds == [0, 1, 2, 3, 4] else f" --seeds {' '.join(map(str, options.seeds))}"),
         "seeds": options.seeds[: len(next(iter(accuracies.values())))],

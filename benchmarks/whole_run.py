@@ -1,14 +1,14 @@
 """A whole run on SIGNS beside keras.applications with plain ``fit``, from the command to the saved model.
 
-Both train in a process of their own on the same files for the same epochs, and validate after each on a share of the
-photos that they do not train on. Ours is ``resnet50 train signs`` with all that it writes: checkpoints, the report and
-its figures. The peer reads the files with h5py, divides by 255, trains keras.applications.ResNet50 from random weights
-with Adam in float32, scores the test photos and saves the model. The two take turns.
+Both train in a process of their own on the same files for the same epochs, and validate after each epoch on a share of
+the photos that they do not train on. Ours is ``resnet50 train signs`` with everything that it writes: checkpoints, the
+report and its figures. The peer reads the files with h5py, divides by 255, trains keras.applications.ResNet50 from
+random weights with Adam in float32, scores the test photos and saves the model. They run in interleaved rounds.
 
 A rate is the number of photos trained on, divided by the seconds of the whole process: imports, data, building of the
-graph, training, validation, scoring and saving. Beside it stand the seconds of a single epoch, with its validation.
+graph, training, validation, scoring and saving. The result also has the seconds of a single epoch with its validation.
 
-Run: ``python benchmarks/whole_run.py --data DIR``; writes ``benchmarks/results/whole-run.json`` anew after every turn.
+Run: ``python benchmarks/whole_run.py --data DIR``; rewrites ``benchmarks/results/whole-run.json`` after every round.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -31,7 +30,7 @@ from resnet50.recipes.signs import RECIPE
 
 RESULTS = Path(__file__).parent / "results" / "whole-run.json"
 
-VALIDATION = 0.1
+VALIDATION_SPLIT = 0.1
 PEER = "keras.applications float32"
 
 PEER_SCRIPT = """
@@ -43,9 +42,9 @@ epochs, batch, held, seed = map(int, sys.argv[3:])
 keras.utils.set_random_seed(seed)
 
 
-def read(name, part):
+def read(name, split):
     with h5py.File(f"{data}/{name}") as file:
-        return file[f"{part}_set_x"][:].astype("float32") / 255, file[f"{part}_set_y"][:].ravel()
+        return file[f"{split}_set_x"][:].astype("float32") / 255, file[f"{split}_set_y"][:].ravel()
 
 
 class Clock(keras.callbacks.Callback):
@@ -59,12 +58,12 @@ class Clock(keras.callbacks.Callback):
 rows = []
 images, labels = read("train_signs.h5", "train")
 order = np.random.default_rng(seed).permutation(len(images))
-held_out, kept = np.split(order, [held])
+held_out, training = np.split(order, [held])
 backbone = keras.applications.ResNet50(include_top=False, weights=None, input_shape=images.shape[1:], pooling="avg")
 model = keras.Model(backbone.input, keras.layers.Dense(6, activation="softmax")(backbone.output))
 model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
 model.fit(
-    images[kept], labels[kept], batch_size=batch, epochs=epochs, verbose=0, callbacks=[Clock()],
+    images[training], labels[training], batch_size=batch, epochs=epochs, verbose=0, callbacks=[Clock()],
     validation_data=(images[held_out], labels[held_out]),
 )
 model.evaluate(*read("test_signs.h5", "test"), verbose=0)
@@ -76,18 +75,18 @@ with open(f"{out}/history.csv", "w") as file:
 """
 
 
-def run(words: list[str], out: Path, images: int) -> dict[str, Any]:
-    """Run a command that leaves ``history.csv`` and ``model.keras`` in a folder; say how long it took."""
+def run(command: list[str], out: Path, images: int) -> dict[str, Any]:
+    """Run a command that writes ``history.csv`` and ``model.keras`` into a folder; return times and peak memory."""
     quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ}
-    with tempfile.TemporaryFile("w+") as said:
+    with tempfile.TemporaryFile("w+") as errors:
         began = time.perf_counter()
-        with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=said, env=quiet) as process:
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors, env=quiet) as process:
             _, status, used = os.wait4(process.pid, 0)
             seconds = time.perf_counter() - began
             process.returncode = os.waitstatus_to_exitcode(status)
-        said.seek(0)
+        errors.seek(0)
         if process.returncode:
-            raise ValueError(f"a run failed and said: {said.read()[-2000:]}")
+            raise ValueError(f"a run failed and printed: {errors.read()[-2000:]}")
     with (out / "history.csv").open() as file:
         rows = list(csv.DictReader(file))
     return {
@@ -99,11 +98,11 @@ def run(words: list[str], out: Path, images: int) -> dict[str, Any]:
 
 
 def accuracy(model: Path, seed: int, splits: DatasetSplits) -> float:
-    """Return the share of the held-out photos that the saved model names rightly."""
+    """Return the accuracy of the saved model on the held-out photos."""
     from resnet50 import Classifier
     from resnet50.training.train import hold_out
 
-    _, held_out = hold_out(replace(RECIPE, validation=VALIDATION, seed=seed), splits)
+    _, held_out = hold_out(RECIPE.change(validation_split=VALIDATION_SPLIT, seed=seed), splits)
     return float((Classifier.load(model).probabilities(held_out.images).argmax(axis=1) == held_out.labels).mean())
 
 
@@ -111,39 +110,47 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", required=True, help="folder with train_signs.h5 and test_signs.h5")
     parser.add_argument("--epochs", type=int, default=RECIPE.epochs)
-    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    from resnet50.recipes import signs
+    from resnet50.datasets import signs
     from resnet50.training.run import describe_environment
     from resnet50.training.train import hold_out
 
     splits = signs.load(options.data)
     if options.epochs < 2:
-        parser.error(f"--epochs must be at least 2, got {options.epochs}: the first is not a usual one.")
+        parser.error(f"--epochs must be at least 2, got {options.epochs}: the first is slower than the others.")
     load = os.getloadavg()[0]
-    learning, held_out = hold_out(replace(signs.RECIPE, validation=VALIDATION), splits)
-    told: dict[str, list[dict[str, Any]]] = {"ours": [], PEER: []}
-    for seed in range(options.turns):
-        for name in told:
+    learning, held_out = hold_out(RECIPE.change(validation_split=VALIDATION_SPLIT), splits)
+    runs: dict[str, list[dict[str, Any]]] = {"ours": [], PEER: []}
+    for seed in range(options.rounds):
+        for name in runs:
             with tempfile.TemporaryDirectory() as folder:
                 out = Path(folder, "run")
                 ours = [sys.executable, "-m", "resnet50", "train", "signs", "--data", options.data, "--out", str(out)]
-                ours += ["--epochs", str(options.epochs), "--validation", str(VALIDATION), "--seed", str(seed)]
+                ours += [
+                    "--epochs",
+                    str(options.epochs),
+                    "--validation-split",
+                    str(VALIDATION_SPLIT),
+                    "--seed",
+                    str(seed),
+                ]
                 peer = [sys.executable, "-c", PEER_SCRIPT, options.data, folder]
                 peer += map(str, (options.epochs, RECIPE.batch_size, len(held_out), seed))
-                found = run(ours, out, len(learning)) if name == "ours" else run(peer, Path(folder), len(learning))
-                if name == "ours":  # the peer holds out others, without a look at near-duplicates
-                    found["validation_accuracy"] = accuracy(out / "model.keras", seed, splits)
-            told[name].append({"seed": seed, **found})
-            print(name, told[name][-1], flush=True)
+                command, place = (ours, out) if name == "ours" else (peer, Path(folder))
+                measured = run(command, place, len(learning))
+                if name == "ours":  # the peer holds out other photos, and does not look at near-duplicates
+                    measured["validation_accuracy"] = accuracy(out / "model.keras", seed, splits)
+            runs[name].append({"seed": seed, **measured})
+            print(name, runs[name][-1], flush=True)
         ratios = [
-            one["images_per_second"] / other["images_per_second"]
-            for one, other in zip(told["ours"], told[PEER], strict=True)
+            ours_run["images_per_second"] / peer_run["images_per_second"]
+            for ours_run, peer_run in zip(runs["ours"], runs[PEER], strict=True)
         ]
         results = {
-            "what": f"a whole run on {splits.train.name}: {options.epochs} epochs of {len(learning)} photos, "
+            "what": f"a whole run on {splits['train'].name}: {options.epochs} epochs of {len(learning)} photos, "
             f"{len(held_out)} held out",
-            "command": f"python benchmarks/whole_run.py --data DIR --epochs {options.epochs} --turns {options.turns}",
+            "command": f"python benchmarks/whole_run.py --data DIR --epochs {options.epochs} --rounds {options.rounds}",
             "load": load,
             **describe_environment(),
             "ours_over_keras_applications": {
@@ -151,11 +158,11 @@ def main() -> None:
                 "min": min(ratios),
                 "max": max(ratios),
                 "epochs_alone": median(
-                    other["epoch_seconds"] / one["epoch_seconds"]
-                    for one, other in zip(told["ours"], told[PEER], strict=True)
+                    peer_run["epoch_seconds"] / ours_run["epoch_seconds"]
+                    for ours_run, peer_run in zip(runs["ours"], runs[PEER], strict=True)
                 ),
             },
-            "runs": told,
+            "runs": runs,
         }
         RESULTS.write_text(json.dumps(results, indent=2) + "\n")
 

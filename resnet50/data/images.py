@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import io
 import logging
 import os
 import threading
@@ -12,12 +13,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps, TiffImagePlugin, _imaging
 
 SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 """Suffixes of the files in a folder that count as images."""
+
+ImageLike = str | os.PathLike[str] | bytes | BinaryIO | Image.Image | np.ndarray
+"""What `fit_image` takes: the path of an image file, its bytes, an open binary file, a Pillow image, or pixels."""
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")  # Pillow reads MPO, which some phones write, as a JPEG
 # A JPEG is decoded at a fraction of its size; that of a large phone has 108 million pixels.
@@ -87,14 +92,42 @@ def read_image(path: str | os.PathLike[str], *, height: int, width: int) -> np.n
         ValueError: If the file is not such an image, is damaged, or has more than 60 million pixels (a JPEG: 120).
     """
     with _opened(path) as image:
-        _check_scans(image)
-        # a JPEG can be decoded at a fraction of its size; twice the result's leaves the resizing exact enough
-        enough = 2 * max(width, height)  # for height and width, since EXIF may exchange them
-        image.draft("RGB", (enough, enough))
-        image.load()
-        turn = _TURNS.get(_orientation(image))
-        upright = image if turn is None else image.transpose(turn)
-        return np.array(_rgb(upright, (width, height)))  # a copy that can be written to
+        return _decode(image, height, width)
+
+
+def fit_image(image: ImageLike, *, height: int, width: int, name: str = "image") -> np.ndarray:
+    """Fit an image from anywhere to a size, exactly as `read_image` fits a file.
+
+    Args:
+        image: Path, encoded bytes or open binary file of an image that `read_image` reads; a Pillow image; or pixels:
+            ``(height, width)`` gray, ``(height, width, 3)`` RGB or ``(height, width, 4)`` RGB with opacity, 0..255,
+            integers or floats, which are rounded. It is not changed.
+        height: Height of the result in pixels.
+        width: Width of the result in pixels.
+        name: Name of an image that has no path, for errors.
+
+    Returns:
+        RGB uint8 ``(height, width, 3)``, 0..255. A Pillow image of a JPEG file can differ by rounding from the file,
+        which `read_image` decodes at a fraction of its size.
+
+    Raises:
+        FileNotFoundError: If there is no file at the path.
+        ValueError: If the image cannot be read, or has more pixels than `read_image` takes.
+    """
+    if isinstance(image, str | os.PathLike):
+        return read_image(image, height=height, width=width)
+    with _reading(name), _quiet:
+        if isinstance(image, Image.Image):
+            _check_format(image)
+            _check_scans(image)
+            return _decode(image.copy(), height, width)  # of a copy, since decoding may shrink a JPEG
+        if isinstance(image, bytes | bytearray | memoryview):
+            image = io.BytesIO(image)
+        if not isinstance(image, np.ndarray) and hasattr(image, "read"):
+            with Image.open(image, formats=_FORMATS) as opened:
+                _check_format(opened)
+                return _decode(opened, height, width)
+        return _decode(_from_pixels(image), height, width)
 
 
 def read_header(path: str | os.PathLike[str]) -> Header:
@@ -117,24 +150,66 @@ def read_header(path: str | os.PathLike[str]) -> Header:
         return Header(width, height, image.mode, image.format or "", orientation in _TURNS)
 
 
+def _decode(image: Image.Image, height: int, width: int) -> np.ndarray:
+    _check_scans(image)
+    # a JPEG can be decoded at a fraction of its size; twice the result's leaves the resizing exact enough
+    enough = 2 * max(width, height)  # for height and width, since EXIF may exchange them
+    image.draft("RGB", (enough, enough))
+    image.load()
+    turn = _TURNS.get(_orientation(image))
+    upright = image if turn is None else image.transpose(turn)
+    return np.array(_rgb(upright, (width, height)))  # a copy that can be written to
+
+
+def _from_pixels(pixels: object) -> Image.Image:
+    if not hasattr(pixels, "__array__"):
+        raise ValueError(f"expected a path, bytes, a file, a Pillow image or pixels, got {type(pixels).__name__}")
+    array = np.asarray(pixels)
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[..., 0]
+    if not array.size or not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4))):
+        raise ValueError(f"expected (height, width), (height, width, 3) or (height, width, 4), got {array.shape}")
+    if array.dtype != np.uint8:
+        lowest, highest = (array.min(), array.max()) if array.dtype.kind in "iuf" else (np.nan, np.nan)
+        if not (lowest >= 0 and highest <= 255):  # NaN compares false
+            raise ValueError(f"expected numbers from 0 to 255, got {array.dtype} from {lowest:g} to {highest:g}")
+        if array.dtype.kind == "f" and 0 < highest <= 1:  # it would pass for an image that is all black
+            raise ValueError(f"expected numbers from 0 to 255, got none above {highest:g}; multiply them by 255")
+        array = np.rint(array).astype(np.uint8)
+    image = Image.fromarray(np.ascontiguousarray(array))
+    _check_size(image)
+    return image
+
+
 @contextmanager
 def _opened(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
     """Open an image that is not too large, and turn all errors in the block into one type."""
     path = Path(path)
-    try:
+    with _reading(path):
         if not path.is_file():  # reading a pipe would never end
             kind = "a folder" if path.is_dir() else "a special file" if path.exists() else "a path that does not exist"
             raise FileNotFoundError(f"{path}: expected an image file, got {kind}.")
         with _quiet, Image.open(path, formats=_FORMATS) as image:
-            _check_size(image)
-            if image.format == "TIFF":
-                _silence_libtiff()
+            _check_format(image)
             yield image
+
+
+@contextmanager
+def _reading(name: str | Path) -> Iterator[None]:
+    """Turn every error with an image into a ValueError of one line."""
+    try:
+        yield
     except FileNotFoundError:
         raise
     # Pillow's readers raise many types for damaged files: OSError, SyntaxError, struct.error, MemoryError, KeyError ...
     except Exception as error:
-        raise ValueError(f"{path}: cannot be read as an image ({_reason(error)}).") from error
+        raise ValueError(f"{name}: cannot be read as an image ({_reason(error)}).") from error
+
+
+def _check_format(image: Image.Image) -> None:
+    _check_size(image)
+    if image.format == "TIFF":
+        _silence_libtiff()
 
 
 def _reason(error: Exception) -> str:

@@ -1,44 +1,48 @@
-"""A classifier in the files of another runtime, opened there and compared with the original before it gets its name."""
+"""Export a classifier to another runtime, and compare it there with the original before it gets its name."""
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import io
 import json
 import logging
 import os
-import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
 
+from resnet50._io.fetch import Progress
 from resnet50._io.files import atomic_folder, write_text
 from resnet50.data.lazy_images import LazyImages
+from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
+from resnet50.datasets.source import DataSource
+from resnet50.exporters.images import find_images
 from resnet50.graph.fold import fold_batch_norm
 from resnet50.inference.classifier import Classifier
-from resnet50.inference.runtimes import HOW, MANIFEST, check_pair, sha256
+from resnet50.inference.locate import MANIFEST, locate
+from resnet50.inference.runtimes import INSTALL, check_format, sha256
 from resnet50.weights.normalization import model_normalization
 
 TOLERANCES: Mapping[str, float] = {"fp32": 1e-4, "fp16": 0.01, "bf16": 0.05, "int8": 0.05}
-"""For each precision, how far the probabilities of an image may be off, as a mean over the images, 0..1.
+"""For each precision, the largest error of an image's probabilities, as a mean over the images, 0..1.
 
-Nor may they be off by three quarters of what tells images apart: an export that says the same of all does not pass.
+Nor may the error exceed three quarters of how far images differ from their mean, so that an export which gives the same
+answer for all images does not pass.
 """
 
-_MOST = 0.75
+_MAX_SHARE = 0.75  # of the mean deviation of the images
 
-_STEP = 1 / 256  # of an 8-bit probability; where images differ by less, they are not told apart anyway
+_STEP = 1 / 256  # of an 8-bit probability; deviations below it do not tell images apart
 
 _BY_TENSORFLOW = ("saved_model", "litert")
 
-_NEEDED = {
+_PACKAGES = {
     "saved_model": (),
     "onnx": ("onnx", "onnxruntime"),
     "openvino": ("onnx", "openvino"),
@@ -48,128 +52,165 @@ _NEEDED = {
 
 @dataclass(frozen=True)
 class Comparison:
-    """How an export's probabilities differ from those of the classifier that it was made from.
+    """How far an export's probabilities are from those of the original.
 
     Attributes:
-        images: Number of images that both were given.
+        images: Number of images that both classified.
         largest: Largest difference of a probability, 0..1.
-        mean: Mean over the images of each one's largest difference, 0..1.
-        agreement: Share of images that both give the same most probable class, 0..1.
+        mean: Mean over the images of each image's largest difference, 0..1.
+        agreement: Share of images with the same most probable class, 0..1.
+        calibration_images: Number of images that int8 was calibrated on; 0 for other precisions.
     """
 
     images: int
     largest: float
     mean: float
     agreement: float
+    calibration_images: int = 0
 
 
 def export(
-    classifier: Classifier,
+    model_or_run: Classifier | str | os.PathLike[str],
     out: str | os.PathLike[str],
     *,
     format: str,  # noqa: A002 - the word for it
     precision: str = "fp32",
-    check: np.ndarray | LazyImages,
+    source: str | os.PathLike[str] | DataSource | None = None,
+    options: ReadOptions = DEFAULT_OPTIONS,
+    check: np.ndarray | LazyImages | None = None,
     calibration: np.ndarray | LazyImages | None = None,
+    progress: Progress | None = None,
 ) -> Comparison:
     """Write a classifier for another runtime, with its batch norm folded, and compare it there with the original.
 
-    The folder holds the runtime's files and ``resnet50.json``: what the ``.keras`` file carries, format, precision,
+    The folder holds the runtime's files and ``resnet50.json``: the classifier's metadata, format, precision, image
     size, normalization and the hash of each file. `Classifier.load` opens it. Its graph takes RGB float32 ``(n, height,
     width, 3)``, 0..255, for any ``n``, and gives probabilities, float32 ``(n, classes)``.
 
     Args:
-        classifier: A float32 classifier of Keras layers, as every ``.keras`` file holds one.
-        out: The folder, which must not be there yet.
+        model_or_run: A float32 classifier of Keras layers, its ``.keras`` file, or the folder of its run.
+        out: The new folder to write.
         format: One of `resnet50.inference.runtimes.FORMATS`.
         precision: One of the format's precisions.
-        check: Images to compare on, RGB ``(n, height, width, 3)``, 0..255.
-        calibration: For int8 some hundred images like those to come, from which the quantizer takes the ranges of the
-            activations.
+        source: Where images to compare and calibrate on are, where none are given; None for the images that the
+            classifier was trained on.
+        options: How a source that is given by its path is read.
+        check: Images to compare on, RGB ``(n, height, width, 3)``, 0..255; None for some of the test split of the
+            source.
+        calibration: For int8, images like those to come, from which the quantizer takes the ranges of the activations;
+            some hundred are enough. None for some of the training images of the source.
+        progress: Called while images of a source are decoded, with the number that is done and their number.
 
     Returns:
-        How far the two differ.
+        How far the export is from the original.
 
     Raises:
-        ValueError: If an argument is not as described, a SavedModel or LiteRT file is wanted on another of Keras'
-            backends than TensorFlow, the format's converter fails, or the export differs from the original by more
-            than its precision explains (`TOLERANCES`). Nothing is left behind then.
+        ValueError: If an argument is not as described, images are needed and cannot be found, a SavedModel or LiteRT
+            file is to be written on a Keras backend other than TensorFlow, the format's converter fails, or the export
+            differs from the original by more than its precision explains (`TOLERANCES`). Nothing is left behind then.
+        FileNotFoundError: If there is no such model, or its images are not there.
         ImportError: If a package that the format needs is not installed.
     """
-    check_pair(format, precision)
-    if format in _BY_TENSORFLOW and keras.backend.backend() != "tensorflow":
-        raise ValueError(
-            f"the format {format} needs Keras' TensorFlow backend, got {keras.backend.backend()}; set "
-            "KERAS_BACKEND=tensorflow, or take onnx or openvino."
-        )
-    odd = [layer for layer in classifier.model.layers if layer.dtype_policy.name != "float32"]
-    if odd:
-        raise ValueError(
-            f"an export is made from a float32 model, got one that computes {odd[0].name!r} as "
-            f"{odd[0].dtype_policy.name}."
-        )
-    if precision == "int8" and (calibration is None or not len(calibration)):
-        raise ValueError("int8 needs images to calibrate on, got none.")
+    check_format(format, precision)
+    _check_packages(format, precision)
+    if Path(out).exists():  # before images are read; `atomic_folder` has the last word
+        raise ValueError(f"{out}: expected a new folder, got a name that is taken; remove it, or choose another name.")
+    if isinstance(model_or_run, Classifier):
+        classifier, name, run = model_or_run, f"the classifier of {model_or_run.dataset}", None
+    else:
+        located = locate(model_or_run)
+        classifier, name, run = Classifier.load(located.model), str(located.model), located.run
+    _check_float32(classifier)
+    if check is None or (precision == "int8" and calibration is None):
+        training, test = find_images(classifier, name=name, run=run, source=source, options=options, progress=progress)
+        check = test.images if check is None else check
+        calibration = training.images if calibration is None else calibration
+    calibration = check[:0] if calibration is None else calibration
     if not len(check):
-        raise ValueError("an export is compared with the original on images, got none.")
-    needed = (*_NEEDED[format], *(["nncf"] if (format, precision) == ("openvino", "int8") else []))
-    missing = [name for name in needed if importlib.util.find_spec(name) is None]
-    if missing:
-        raise ImportError(f"expected {', '.join(missing)} to export to {format}, found none installed; {HOW}.")
+        raise ValueError("expected images to compare the export with the original on, got none.")
+    if precision == "int8" and not len(calibration):
+        raise ValueError("expected images to calibrate int8 on, got none.")
 
     expected = classifier.probabilities(check)
     with atomic_folder(out) as folder:
-        folded = fold_batch_norm(classifier.model)
-        try:
-            with _silenced():
-                _WRITERS[format](folded, folder, precision, calibration)
-        except OSError:
-            raise
-        except Exception as error:  # each converter raises kinds of its own
-            reason = " ".join(str(error).split())[:200]
-            raise ValueError(f"{out}: cannot be written as {format}, {precision} ({reason}).") from error
-        files = {path.relative_to(folder).as_posix(): sha256(path) for path in _files(folder)}
-        told = {
-            "format": format,
-            "precision": precision,
-            "image_size": classifier.image_size,
-            "normalization": model_normalization(classifier.model),
-            "files": files,
-        }
-        write_text(folder / MANIFEST, json.dumps({**classifier.carried(), "export": told}, indent=2))
-        found = _compare(expected, Classifier.load(folder).probabilities(check))
-        apart = float(np.abs(expected - expected.mean(axis=0)).max(axis=1).mean())
-        limit = min(TOLERANCES[precision], max(_MOST * apart, _STEP))
-        if not found.mean <= limit:  # NaN is no number that is small enough
+        _write(classifier, folder, out, format, precision, calibration)
+        comparison = _compare(expected, Classifier.load(folder).probabilities(check))
+        _check_close(out, comparison, expected, TOLERANCES[precision])
+    return replace(comparison, calibration_images=len(calibration)) if precision == "int8" else comparison
+
+
+def _check_packages(name: str, precision: str) -> None:
+    """Refuse a format whose packages are not installed, or that Keras' backend cannot write."""
+    if name in _BY_TENSORFLOW and keras.backend.backend() != "tensorflow":
+        raise ValueError(
+            f"expected Keras' TensorFlow backend for the format {name}, got {keras.backend.backend()}; set "
+            "KERAS_BACKEND=tensorflow, or choose onnx or openvino."
+        )
+    packages = (*_PACKAGES[name], *(["nncf"] if (name, precision) == ("openvino", "int8") else []))
+    missing = [package for package in packages if importlib.util.find_spec(package) is None]
+    if missing:
+        raise ImportError(f"expected {', '.join(missing)} to export to {name}, got none installed; {INSTALL}.")
+
+
+def _check_float32(classifier: Classifier) -> None:
+    for layer in classifier.model.layers:
+        if layer.dtype_policy.name != "float32":
             raise ValueError(
-                f"{out}: expected probabilities within {limit:.2g} of the original's, mean over "
-                f"{found.images} images, got {found.mean:.2g} off (at most {found.largest:.2g}; the most probable "
-                f"class is the same on {found.agreement:.1%}); take another precision."
+                f"expected a float32 model to export, got one that computes {layer.name!r} as "
+                f"{layer.dtype_policy.name}; save it in float32."
             )
-    return found
 
 
-def _compare(expected: np.ndarray, found: np.ndarray) -> Comparison:
-    differences = np.abs(expected - found).max(axis=1)
-    agreement = expected.argmax(axis=1) == found.argmax(axis=1)
+def _write(
+    classifier: Classifier,
+    folder: Path,
+    out: str | os.PathLike[str],
+    name: str,
+    precision: str,
+    calibration: np.ndarray | LazyImages,
+) -> None:
+    """Write the files of the runtime and their description."""
+    try:
+        with _silenced():
+            exporter = importlib.import_module(f"resnet50.exporters.{name}")  # it needs the format's packages
+            exporter.write(fold_batch_norm(classifier.model), folder, precision, calibration)
+    except OSError:
+        raise
+    except Exception as error:  # each converter raises classes of its own
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(f"{out}: cannot be written as {name}, {precision} ({reason}).") from error
+    paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    description = {
+        "format": name,
+        "precision": precision,
+        "image_size": classifier.image_size,
+        "normalization": model_normalization(classifier.model),
+        "files": {path.relative_to(folder).as_posix(): sha256(path) for path in paths},
+    }
+    write_text(folder / MANIFEST, json.dumps({**classifier.metadata(), "export": description}, indent=2))
+
+
+def _compare(expected: np.ndarray, exported: np.ndarray) -> Comparison:
+    differences = np.abs(expected - exported).max(axis=1)
+    agreement = expected.argmax(axis=1) == exported.argmax(axis=1)
     return Comparison(len(expected), float(differences.max()), float(differences.mean()), float(agreement.mean()))
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    return (path for path in sorted(folder.rglob("*")) if path.is_file())
-
-
-def _image(images: np.ndarray | LazyImages, place: int) -> np.ndarray:
-    return np.asarray(images[place : place + 1], np.float32)
-
-
-def _one_by_one(images: np.ndarray | LazyImages) -> Iterator[np.ndarray]:
-    return (_image(images, place) for place in range(len(images)))
+def _check_close(out: str | os.PathLike[str], comparison: Comparison, expected: np.ndarray, tolerance: float) -> None:
+    """Refuse an export that is too far from the original."""
+    deviation = float(np.abs(expected - expected.mean(axis=0)).max(axis=1).mean())
+    limit = min(tolerance, max(_MAX_SHARE * deviation, _STEP))
+    if not comparison.mean <= limit:  # NaN compares false
+        raise ValueError(
+            f"{out}: expected probabilities that differ from the original's by at most {limit:.2g}, as a mean over "
+            f"{comparison.images} images, got {comparison.mean:.2g} (largest {comparison.largest:.2g}; the same most "
+            f"probable class for {comparison.agreement:.1%}); choose another precision."
+        )
 
 
 @contextmanager
 def _silenced() -> Iterator[None]:
-    """Keep what the converters say from the user: bars of their own, and warnings that are for their authors."""
+    """Drop the converters' progress bars and the warnings that are for their authors."""
     level = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
@@ -178,119 +219,3 @@ def _silenced() -> Iterator[None]:
             yield
     finally:
         logging.disable(level)
-
-
-def _in_bfloat16(model: keras.Model) -> keras.Model:
-    """Return a copy that computes in bfloat16 from the first convolution to the head, with weights of that type."""
-    stay = (keras.layers.InputLayer, keras.layers.Rescaling, keras.layers.BatchNormalization)
-
-    def convert(layer: Any) -> Any:
-        config = layer.get_config()
-        if isinstance(layer, keras.Layer) and not isinstance(layer, stay) and layer.name not in model.output_names:
-            config["dtype"] = "bfloat16"
-        return type(layer).from_config(config)
-
-    copy = keras.models.clone_model(model, clone_function=convert)
-    copy.set_weights(model.get_weights())
-    return copy
-
-
-def _frozen(model: keras.Model) -> Any:
-    """Return a TensorFlow module that has a model as a function of constants, which compilers can work on as one."""
-    import tensorflow as tf
-
-    trained, others = (
-        [tf.constant(keras.ops.convert_to_tensor(variable)) for variable in variables]
-        for variables in (model.trainable_variables, model.non_trainable_variables)
-    )
-
-    def serve(image: tf.Tensor) -> tf.Tensor:
-        return model.stateless_call(trained, others, image, training=False)[0]
-
-    module = tf.Module()
-    module.serve = tf.function(serve, input_signature=[tf.TensorSpec(model.input_shape, tf.float32, name="image")])
-    return module
-
-
-def _write_saved_model(model: keras.Model, folder: Path, precision: str, calibration: Any) -> None:
-    import tensorflow as tf
-
-    module = _frozen(_in_bfloat16(model) if precision == "bf16" else model)
-    tf.saved_model.save(module, folder, signatures={"serving_default": module.serve})
-
-
-def _write_onnx(model: keras.Model, folder: Path, precision: str, calibration: Any) -> None:
-    import onnx
-
-    from resnet50.graph.onnx_graph import INPUT, onnx_model
-
-    path, full = folder / "model.onnx", onnx_model(model)
-    if precision == "fp32":
-        onnx.save(full, path)
-    elif precision == "fp16":
-        from onnxruntime.transformers.float16 import convert_float_to_float16
-
-        onnx.save(convert_float_to_float16(full, keep_io_types=True), path)
-    else:
-        from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
-
-        class AllImages(CalibrationDataReader):
-            def __init__(self) -> None:
-                self._images = _one_by_one(calibration)
-
-            def get_next(self) -> dict[str, np.ndarray] | None:
-                image = next(self._images, None)
-                return None if image is None else {INPUT: image}
-
-        quantize_static(
-            full,
-            path,
-            AllImages(),
-            op_types_to_quantize=["Conv", "Add", "MaxPool"],
-            per_channel=True,
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
-        )
-
-
-def _write_openvino(model: keras.Model, folder: Path, precision: str, calibration: Any) -> None:
-    import onnx
-    import openvino
-
-    from resnet50.graph.onnx_graph import onnx_model
-
-    with tempfile.TemporaryDirectory() as elsewhere:
-        onnx.save(onnx_model(model), Path(elsewhere, "model.onnx"))
-        network = openvino.convert_model(Path(elsewhere, "model.onnx"))
-    if precision == "int8":
-        import nncf
-
-        network = nncf.quantize(
-            network,
-            nncf.Dataset(range(len(calibration)), partial(_image, calibration)),
-            preset=nncf.QuantizationPreset.MIXED,  # zero need not lie in the middle of what activations are
-            subset_size=len(calibration),
-        )
-    openvino.save_model(network, folder / "model.xml", compress_to_fp16=precision == "fp16")
-
-
-def _write_litert(model: keras.Model, folder: Path, precision: str, calibration: Any) -> None:
-    import tensorflow as tf
-
-    module = _frozen(model)
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([module.serve.get_concrete_function()], module)
-    if precision != "fp32":
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    if precision == "fp16":
-        converter.target_spec.supported_types = [tf.float16]
-    elif precision == "int8":
-        converter.representative_dataset = lambda: ([image] for image in _one_by_one(calibration))
-    (folder / "model.tflite").write_bytes(converter.convert())
-
-
-_WRITERS: Mapping[str, Callable[[keras.Model, Path, str, Any], None]] = {
-    "saved_model": _write_saved_model,
-    "onnx": _write_onnx,
-    "openvino": _write_openvino,
-    "litert": _write_litert,
-}

@@ -1,4 +1,4 @@
-"""Batch norm merged into the convolutions before it: the same network for prediction, with far fewer layers."""
+"""Fold batch norm into the convolutions before it: the same network for inference, with far fewer layers."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import numpy as np
 
 
 def fold_batch_norm(model: keras.Model) -> keras.Model:
-    """Merge each batch norm into the convolution that it alone follows.
+    """Fold each batch norm into the convolution before it, where nothing else uses the output of that convolution.
 
     With fixed statistics ``gamma (W x + b - mean) / sqrt(variance + epsilon) + beta`` is a convolution again, of kernel
-    ``s W`` and bias ``beta + s (b - mean)``, where ``s = gamma / sqrt(variance + epsilon)``. The paper's network loses
-    53 layers so. A batch norm after anything else stays, as one in a head does; and one whose convolution has an
-    activation, or a result that is used elsewhere too.
+    ``s W`` and bias ``beta + s (b - mean)``, where ``s = gamma / sqrt(variance + epsilon)``. The paper's network then
+    has 53 layers less. A batch norm stays if it follows another layer, as in a head, or a convolution that has an
+    activation or whose output is used elsewhere too.
 
     Args:
         model: Functional model, on any backend; not changed.
 
     Returns:
-        A model of its own of plain Keras layers, with the names of those that are left, that predicts the same to
-        rounding. It is not to be trained further.
+        A new model of plain Keras layers, which keep their names; it shares no weights with the original and predicts
+        the same up to rounding. Do not train it further.
 
     Raises:
         ValueError: If the model is not functional.
@@ -32,7 +32,7 @@ def fold_batch_norm(model: keras.Model) -> keras.Model:
     """
     config = model.get_config()
     if "output_layers" not in config:
-        raise ValueError(f"the model {model.name!r}: expected a functional model, found a {type(model).__name__}.")
+        raise ValueError(f"the model {model.name!r}: expected a functional model, got a {type(model).__name__}.")
     rows = {row["name"]: row for row in config["layers"]}
     uses = [*references([row["inbound_nodes"] for row in rows.values()]), *_tensors(config["output_layers"])]
     users = Counter(reference[0] for reference in uses)
@@ -52,7 +52,7 @@ def fold_batch_norm(model: keras.Model) -> keras.Model:
 
 
 def _convolution(rows: dict[str, Any], name: str) -> str | None:
-    """Return the name of the convolution that a batch norm over the channels, and each of them once, stands behind."""
+    """Return the name of the convolution before a batch norm over channels, where both are called once; else None."""
     row = rows[name]
     if row["class_name"] != "BatchNormalization" or len(row["inbound_nodes"]) != 1:
         return None
@@ -65,7 +65,7 @@ def _convolution(rows: dict[str, Any], name: str) -> str | None:
 
 
 def _merged(convolution: keras.layers.Layer, norm: keras.layers.Layer) -> list[np.ndarray]:
-    """Return kernel and bias; computed in float64, so that they are rounded once."""
+    """Return the folded kernel and bias, computed in float64, so that they are rounded once."""
     kernel, *bias = convolution.get_weights()  # (height, width, channels in, channels out)
     weights = [np.float64(values) for values in norm.get_weights()]
     mean, variance = weights[-2:]
@@ -79,23 +79,23 @@ def _merged(convolution: keras.layers.Layer, norm: keras.layers.Layer) -> list[n
 
 
 def references(value: Any) -> Iterator[list[Any]]:
-    """Find where arguments of calls name the tensors of other layers, as lists that can be changed."""
+    """Yield the references to tensors of other layers in the arguments of calls, as lists that can be changed."""
     if isinstance(value, dict):
         if value.get("class_name") == "__keras_tensor__":
             yield value["config"]["keras_history"]
             return
         value = list(value.values())
     if isinstance(value, list | tuple):
-        for one in value:
-            yield from references(one)
+        for item in value:
+            yield from references(item)
 
 
 def _tensors(outputs: Any) -> Iterator[list[Any]]:
-    """Find the same among a model's outputs: one tensor, or any structure of them."""
+    """Yield such references in the outputs of a model: one tensor, or any structure of tensors."""
     if isinstance(outputs, dict):
         outputs = list(outputs.values())
     if len(outputs) == 3 and isinstance(outputs[0], str):
         yield outputs
     else:
-        for one in outputs:
-            yield from _tensors(one)
+        for output in outputs:
+            yield from _tensors(output)

@@ -1,7 +1,7 @@
-"""A Keras classifier as an ONNX graph, layer by layer, with the layers' names.
+"""Convert a Keras classifier to an ONNX graph, layer by layer, with the names of the layers.
 
-Written here since the usual way, through TensorFlow and tf2onnx, takes eight gigabytes for this network, and is open to
-one of Keras' backends only. OpenVINO reads the same graph.
+The usual way, through TensorFlow and tf2onnx, takes eight gigabytes for this network and works on one Keras backend
+only. OpenVINO reads the same graph.
 """
 
 from __future__ import annotations
@@ -18,43 +18,45 @@ from onnx import TensorProto, helper, numpy_helper
 from resnet50.graph.fold import references
 
 INPUT, OUTPUT = "image", "probabilities"
-"""Names of what goes in and what comes out."""
+"""Names of the input and the output."""
 
-_OPSET, _IR = 17, 8  # of 2022: as new as anything here needs, and read by everything since
+_OPSET, _IR = 17, 8  # of 2022: new enough for all operations here, and read by every later runtime
 
 _ACTIVATIONS = {"relu": "Relu", "softmax": "Softmax"}
 
 
 def onnx_model(model: keras.Model) -> onnx.ModelProto:
-    """Write a classifier as an ONNX graph, float32, for any number of images at a time.
+    """Convert a classifier to an ONNX graph, float32, for batches of any size.
 
     Args:
-        model: Functional float32 classifier on any backend, of the layers that `resnet50.model.build_resnet50` and the
-            heads in `resnet50.heads` are made of; channels last.
+        model: Functional float32 classifier on any backend, of the layers that `resnet50.build_resnet50` uses; channels
+            last.
 
     Returns:
         From ``image``, RGB float32 ``(n, height, width, 3)``, to ``probabilities``, float32 ``(n, classes)``.
 
     Raises:
-        ValueError: If there is a layer of another kind.
+        ValueError: If there is a layer of another class.
     """
     graph = _Graph()
     _, *image_size, channels = model.input_shape
     weights = {layer.name: layer.get_weights() for layer in model.layers}
-    names: dict[str, str] = {}  # of what leaves each layer
+    names: dict[str, str] = {}  # of each layer's output
     for row in model.get_config()["layers"]:
         name, kind = row["name"], row["class_name"]
         if kind == "InputLayer":
             names[name] = graph.add("Transpose", [INPUT], f"{name}/channels_first", perm=(0, 3, 1, 2))
         elif kind in _KINDS and len(row["inbound_nodes"]) == 1:
-            before = [names[reference[0]] for reference in references(row["inbound_nodes"])]
+            inputs = [names[reference[0]] for reference in references(row["inbound_nodes"])]
             rank = len(row.get("build_config", {}).get("input_shape", ()))
-            layer = _Layer(name, row["config"], before, weights.get(name, []), rank)
+            layer = _Layer(name, row["config"], inputs, weights.get(name, []), rank)
             names[name] = _KINDS[kind](graph, layer)
         else:
-            raise ValueError(f"the model {model.name!r}: no ONNX is known here for its layer {name!r} ({kind}).")
+            raise ValueError(
+                f"the model {model.name!r}: expected layers that can be written as ONNX, got {name!r} ({kind})."
+            )
     graph.nodes.append(helper.make_node("Identity", [names[model.output_names[0]]], [OUTPUT]))
-    made = helper.make_graph(
+    onnx_graph = helper.make_graph(
         graph.nodes,
         model.name,
         [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["n", *image_size, channels])],
@@ -62,17 +64,17 @@ def onnx_model(model: keras.Model) -> onnx.ModelProto:
         graph.constants,
     )
     return helper.make_model(
-        made, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=_IR, producer_name="resnet50"
+        onnx_graph, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=_IR, producer_name="resnet50"
     )
 
 
 @dataclass(frozen=True)
 class _Layer:
-    """A layer, or another operation such as a flip, which has no weights."""
+    """A layer, or another operation such as a flip, which has no weights; ``inputs`` are names of tensors."""
 
     name: str
     config: Mapping[str, Any]
-    before: list[str]
+    inputs: list[str]
     weights: list[np.ndarray]
     rank: int
 
@@ -92,35 +94,38 @@ class _Graph:
         self.constants.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
         return name
 
-    def weighed(self, kind: str, layer: _Layer, weights: Sequence[np.ndarray], **attributes: Any) -> str:
+    def weighted(self, kind: str, layer: _Layer, weights: Sequence[np.ndarray], **attributes: Any) -> str:
         words = ("kernel", "bias")[: len(weights)]
-        constants = [self.constant(one, f"{layer.name}/{word}") for one, word in zip(weights, words, strict=True)]
-        found = self.add(kind, [*layer.before, *constants], layer.name, **attributes)
-        return self.activated(found, layer)
+        constants = [self.constant(array, f"{layer.name}/{word}") for array, word in zip(weights, words, strict=True)]
+        output = self.add(kind, [*layer.inputs, *constants], layer.name, **attributes)
+        return self.activated(output, layer)
 
     def scaled(self, layer: _Layer, scale: Any, offset: Any) -> str:
         factor, term = (
             self.constant(np.float32(values), f"{layer.name}/{word}")
             for values, word in ((scale, "scale"), (offset, "offset"))
         )
-        return self.add("Add", [self.add("Mul", [*layer.before, factor], f"{layer.name}/product"), term], layer.name)
+        return self.add("Add", [self.add("Mul", [*layer.inputs, factor], f"{layer.name}/product"), term], layer.name)
 
-    def activated(self, before: str, layer: _Layer) -> str:
+    def activated(self, tensor: str, layer: _Layer) -> str:
         activation = layer.config["activation"]
         if activation == "linear":
-            return before
+            return tensor
         if activation not in _ACTIVATIONS:
-            raise ValueError(f"no ONNX is known here for the activation {activation!r} of the layer {layer.name!r}.")
-        return self.add(_ACTIVATIONS[activation], [before], f"{layer.name}/{activation}")
+            raise ValueError(
+                f"the layer {layer.name!r}: expected an activation that can be written as ONNX, one of linear, "
+                f"{', '.join(_ACTIVATIONS)}, got {activation!r}."
+            )
+        return self.add(_ACTIVATIONS[activation], [tensor], f"{layer.name}/{activation}")
 
 
 def _average(graph: _Graph, layer: _Layer) -> str:
-    return graph.add("Flatten", [graph.add("GlobalAveragePool", layer.before, f"{layer.name}/map")], layer.name)
+    return graph.add("Flatten", [graph.add("GlobalAveragePool", layer.inputs, f"{layer.name}/map")], layer.name)
 
 
 def _convolution(graph: _Graph, layer: _Layer) -> str:
     kernel, *bias = layer.weights
-    return graph.weighed(
+    return graph.weighted(
         "Conv",
         layer,
         [kernel.transpose(3, 2, 0, 1), *bias],
@@ -132,22 +137,22 @@ def _convolution(graph: _Graph, layer: _Layer) -> str:
 
 
 def _dense(graph: _Graph, layer: _Layer) -> str:
-    return graph.weighed("Gemm", layer, layer.weights)
+    return graph.weighted("Gemm", layer, layer.weights)
 
 
 def _flatten(graph: _Graph, layer: _Layer) -> str:
-    last = graph.add("Transpose", layer.before, f"{layer.name}/channels_last", perm=(0, 2, 3, 1))
+    last = graph.add("Transpose", layer.inputs, f"{layer.name}/channels_last", perm=(0, 2, 3, 1))
     return graph.add("Flatten", [last], layer.name)
 
 
 def _flip(graph: _Graph, layer: _Layer) -> str:
-    return graph.add("Gather", [*layer.before, graph.constant([2, 1, 0], f"{layer.name}/order")], layer.name, axis=1)
+    return graph.add("Gather", [*layer.inputs, graph.constant([2, 1, 0], f"{layer.name}/order")], layer.name, axis=1)
 
 
 def _maximum(graph: _Graph, layer: _Layer) -> str:
     return graph.add(
         "MaxPool",
-        layer.before,
+        layer.inputs,
         layer.name,
         kernel_shape=layer.config["pool_size"],
         strides=layer.config["strides"],
@@ -156,9 +161,9 @@ def _maximum(graph: _Graph, layer: _Layer) -> str:
 
 
 def _norm(graph: _Graph, layer: _Layer) -> str:
-    *changes, mean, variance = layer.weights
-    gamma = changes.pop(0) if layer.config["scale"] else np.ones_like(mean)
-    beta = changes.pop(0) if layer.config["center"] else np.zeros_like(mean)
+    *learned, mean, variance = layer.weights
+    gamma = learned.pop(0) if layer.config["scale"] else np.ones_like(mean)
+    beta = learned.pop(0) if layer.config["center"] else np.zeros_like(mean)
     scale = gamma / np.sqrt(variance + layer.config["epsilon"])
     shape = (-1,) if layer.rank == 2 else (-1, 1, 1)
     return graph.scaled(layer, scale.reshape(shape), (beta - mean * scale).reshape(shape))
@@ -167,7 +172,7 @@ def _norm(graph: _Graph, layer: _Layer) -> str:
 def _padding(graph: _Graph, layer: _Layer) -> str:
     (top, bottom), (left, right) = layer.config["padding"]
     widths = graph.constant([0, 0, top, left, 0, 0, bottom, right], f"{layer.name}/widths")
-    return graph.add("Pad", [*layer.before, widths], layer.name)
+    return graph.add("Pad", [*layer.inputs, widths], layer.name)
 
 
 def _rescaling(graph: _Graph, layer: _Layer) -> str:
@@ -175,15 +180,15 @@ def _rescaling(graph: _Graph, layer: _Layer) -> str:
     return graph.scaled(layer, scale, offset)
 
 
-_PADDINGS = {"valid": "VALID", "same": "SAME_UPPER"}  # as in Keras, an odd pixel comes last
+_PADDINGS = {"valid": "VALID", "same": "SAME_UPPER"}  # as in Keras, an odd pixel of padding comes last
 
 _KINDS: Mapping[str, Callable[[_Graph, _Layer], str]] = {
-    "Activation": lambda graph, layer: graph.activated(layer.before[0], layer),
-    "Add": lambda graph, layer: graph.add("Add", layer.before, layer.name),
+    "Activation": lambda graph, layer: graph.activated(layer.inputs[0], layer),
+    "Add": lambda graph, layer: graph.add("Add", layer.inputs, layer.name),
     "BatchNormalization": _norm,
     "Conv2D": _convolution,
     "Dense": _dense,
-    "Dropout": lambda graph, layer: layer.before[0],
+    "Dropout": lambda graph, layer: layer.inputs[0],
     "Flatten": _flatten,
     "Flip": _flip,
     "GlobalAveragePooling2D": _average,

@@ -1,16 +1,19 @@
-"""Image files through a network, the next being read while it works."""
+"""Send images through a network in batches of one shape; the next files are read while the network works."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from PIL import Image
 
 from resnet50._io.workers import in_order
-from resnet50.data.images import read_image
+from resnet50.data.images import ImageLike, fit_image
+from resnet50.data.lazy_images import LazyImages
 
 if TYPE_CHECKING:
     import keras
@@ -18,39 +21,83 @@ if TYPE_CHECKING:
     from resnet50.inference.runtimes import Network
 
 
-def forward(model: keras.Model | Network, paths: Sequence[Path], *, batch_size: int = 32) -> Iterator[np.ndarray | str]:
-    """Read images by several threads, two batches ahead, and send them through a network a batch at a time.
+def forward_array(model: keras.Model | Network, images: np.ndarray | LazyImages, *, batch_size: int) -> np.ndarray:
+    """Compute a network's output for images of its size; what lies in a file is read batch by batch.
 
-    Memory does not grow with the number of files.
+    Args:
+        model: From raw RGB ``(batch, height, width, 3)``, 0..255, to ``(batch, d)``.
+        images: RGB ``(n, height, width, 3)``, 0..255, uint8 or float.
+        batch_size: Images in one forward pass.
+
+    Returns:
+        float32 ``(n, d)``.
+
+    Raises:
+        ValueError: If the images do not have the model's size, or the batch size is not positive.
+    """
+    _check_batch_size(batch_size)
+    _, height, width, _ = model.input_shape
+    if images.ndim != 4 or images.shape[1:] != (height, width, 3):
+        raise ValueError(f"expected images of shape (n, {height}, {width}, 3), got {images.shape}.")
+    rows = np.zeros((len(images), model.output_shape[-1]), np.float32)
+    size = min(batch_size, len(images))
+    for start in range(0, len(images), batch_size):
+        stop = start + batch_size
+        rows[start:stop] = _forward_padded(model, np.asarray(images[start:stop]), size)
+    return rows
+
+
+def forward_images(
+    model: keras.Model | Network, images: Iterable[ImageLike], *, batch_size: int = 32
+) -> Iterator[tuple[Path | None, np.ndarray | str]]:
+    """Compute a network's output for images from anywhere, each fitted to the network's size.
+
+    Several threads read images, at most two batches ahead. Memory does not grow with the number of images.
 
     Args:
         model: From raw RGB ``(batch, height, width, 3)``, 0..255, of one size.
-        paths: Image files.
+        images: What `resnet50.data.images.fit_image` takes, mixed.
         batch_size: Images in one forward pass.
 
     Yields:
-        For each file, in order, its row of the model's output; or, if it cannot be read, the reason.
+        For each image, in order: its path, or None if it was not given by one; and its row of the model's output, or,
+        if it cannot be read, the reason.
 
     Raises:
-        ValueError: If the batch size is not positive.
+        ValueError: If the batch size is not positive, or ``images`` is a single image.
     """
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, got {batch_size}.")
+    _check_batch_size(batch_size)
+    is_single = isinstance(images, str | os.PathLike | bytes | Image.Image) or hasattr(images, "read")
+    if is_single or getattr(images, "ndim", 4) != 4:
+        kind = f"an array {images.shape}" if isinstance(images, np.ndarray) else type(images).__name__
+        raise ValueError(f"expected several images, got one ({kind}); put it in a list.")
     _, height, width, _ = model.input_shape
 
-    def read(path: Path) -> np.ndarray | str:
+    def read(numbered: tuple[int, ImageLike]) -> tuple[Path | None, np.ndarray | str]:
+        number, image = numbered
+        path = Path(image) if isinstance(image, str | os.PathLike) else None
         try:
-            return read_image(path, height=height, width=width)
+            return path, fit_image(image, height=height, width=width, name=f"image {number}")
         except (ValueError, OSError) as error:
-            return str(error)
+            return path, str(error)
 
-    # Of one shape throughout, the last not full: for another shape the backend would compile the network again.
-    batch = np.zeros((min(batch_size, len(paths)), height, width, 3), np.uint8)
-    images = in_order(read, paths, ahead=2 * len(batch))
-    while some := list(islice(images, len(batch))):
-        for place, image in zip(batch, some, strict=False):
-            if not isinstance(image, str):
-                place[:] = image
-        rows = model.predict_on_batch(batch) if any(not isinstance(image, str) for image in some) else some
-        for image, row in zip(some, rows, strict=False):
-            yield image if isinstance(image, str) else row
+    results = in_order(read, enumerate(images), ahead=2 * batch_size)
+    size = 0
+    while chunk := list(islice(results, batch_size)):
+        size = size or len(chunk)  # the first is the largest
+        readable = [image for _, image in chunk if not isinstance(image, str)]
+        rows = iter(_forward_padded(model, np.stack(readable), size) if readable else ())
+        for path, image in chunk:
+            yield path, image if isinstance(image, str) else next(rows)
+
+
+def _check_batch_size(batch_size: int) -> None:
+    if batch_size < 1:
+        raise ValueError(f"expected batch_size to be at least 1, got {batch_size}.")
+
+
+def _forward_padded(model: keras.Model | Network, batch: np.ndarray, size: int) -> np.ndarray:
+    """Return the output for a batch, padded to ``size`` images: for each new shape a backend compiles the network."""
+    missing = size - len(batch)
+    padded = np.pad(batch, [(0, missing), (0, 0), (0, 0), (0, 0)]) if missing else batch
+    return model.predict_on_batch(padded)[: len(batch)]

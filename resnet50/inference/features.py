@@ -1,4 +1,4 @@
-"""What a classifier has made of an image just before it decides."""
+"""The features of a classifier: the input of its last dense layer."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from keras import layers
 
 
 def feature_model(model: keras.Model) -> keras.Model:
-    """Cut a classifier off before its last dense layer; layers and weights are the classifier's own, not copies.
+    """Return the part of a classifier below its last dense layer; it shares layers and weights with the classifier.
 
     Args:
         model: Flat classifier that ends in a dense layer, with any head.
 
     Returns:
-        Model from raw RGB ``(batch, height, width, 3)``, 0..255, to features ``(batch, d)``, float32: what the last
-        dense layer is given. With the head ``linear`` of the paper's network ``d`` is 2048.
+        Model from raw RGB ``(batch, height, width, 3)``, 0..255, to features ``(batch, d)``, float32: the input of the
+        last dense layer. For the paper's network with the head ``linear`` ``d`` is 2048.
 
     Raises:
         ValueError: If the model has no dense layer.
@@ -32,5 +32,5 @@ def last_dense(model: keras.Model) -> layers.Dense:
         if isinstance(layer, layers.Dense):
             return layer
     raise ValueError(
-        f"the model {model.name!r}: expected a classifier that ends in a dense layer, found no dense layer."
+        f"the model {model.name!r}: expected a classifier that ends in a dense layer, got one without a dense layer."
     )

@@ -1,4 +1,4 @@
-"""From image files to class names."""
+"""Classify images: the most probable classes of each, or the reason why it cannot be read."""
 
 from __future__ import annotations
 
@@ -6,66 +6,89 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from resnet50.data.images import ImageLike
 from resnet50.data.folder import images_below
-from resnet50.inference.batching import forward
-from resnet50.inference.classifier import Classifier
+from resnet50.inference.batching import forward_images
+
+if TYPE_CHECKING:
+    from resnet50.inference.classifier import Classifier
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the model says of one file.
+    """The most probable classes of one image.
 
     Attributes:
-        path: The file.
-        top: The most probable classes and their probabilities, 0..1, best first; empty if the file cannot be read.
-        error: Why the file cannot be read, or None.
+        index: Position of the image among those that were classified, from 0.
+        path: The image's file; None if it was not given by a path.
+        top: The most probable classes and their probabilities, 0..1, best first; empty if the image cannot be read.
+        error: Why the image cannot be read, one line; None if it can.
     """
 
-    path: Path
+    index: int
+    path: Path | None
     top: tuple[tuple[str, float], ...]
     error: str | None = None
 
 
 def find_images(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
-    """Replace each folder by the image files in it and below, in sorted order; keep files as they are.
+    """Replace each folder by the image files in it and below, in sorted order; leave files as they are.
 
-    Files that are images by their names are the same as for training: hidden ones are passed over, and those that
-    cannot be decoded here are there, so that the error names them.
+    The names that count as images are those that count for training: hidden files are skipped, and image formats that
+    cannot be decoded are included, so that an error names them.
 
     Raises:
         ValueError: If a folder holds no image.
     """
-    found: list[Path] = []
+    images: list[Path] = []
     for path in map(Path, paths):
-        found += [path.joinpath(*inside) for inside in images_below(path)] if path.is_dir() else [path]
-    return found
+        images += [path.joinpath(*inside) for inside in images_below(path)] if path.is_dir() else [path]
+    return images
 
 
 def predict(
-    classifier: Classifier, paths: Sequence[Path], *, top: int = 3, batch_size: int = 32
+    classifier: Classifier, images: Iterable[ImageLike], *, top: int = 3, batch_size: int = 32
 ) -> Iterator[Prediction]:
-    """Classify any number of image files; one that cannot be read gets its reason and stops nothing.
+    """Classify any number of images. An image that cannot be read gets an error; the others are classified.
+
+    Each image is fitted to the model's size as for training. At most two batches are read ahead, so that ``images`` may
+    be a generator that never ends.
 
     Args:
         classifier: A trained classifier.
-        paths: Image files.
-        top: Number of classes to name for each.
-        batch_size: Images in one forward pass; twice as many are read ahead.
+        images: Paths, encoded bytes, open binary files, Pillow images, or pixels 0..255 of any size ((height, width)
+            gray, or (height, width, 3 or 4)), mixed; see `resnet50.data.images.fit_image`.
+        top: Number of classes to name for each image.
+        batch_size: Images in one forward pass.
 
     Yields:
-        A prediction for each file, in order.
+        A prediction for each image, in order.
 
     Raises:
-        ValueError: If ``top`` or the batch size is not positive.
+        ValueError: If ``top`` or the batch size is not positive, or ``images`` is a single image.
     """
-    if top < 1:
-        raise ValueError(f"top must be at least 1, got {top}.")
-    for path, row in zip(paths, forward(classifier.model, paths, batch_size=batch_size), strict=True):
+    _check_top(top)
+    for index, (path, row) in enumerate(forward_images(classifier.model, images, batch_size=batch_size)):
         if isinstance(row, str):
-            yield Prediction(path, (), row)
+            yield Prediction(index, path, (), row)
         else:
-            best = np.argsort(-row, kind="stable")[:top]  # of equals the first, as argmax has it
-            yield Prediction(path, tuple((classifier.class_names[k], float(row[k])) for k in best))
+            yield Prediction(index, path, rank_classes(row, classifier.class_names, top))
+
+
+def rank_classes(row: np.ndarray, class_names: Sequence[str], top: int) -> tuple[tuple[str, float], ...]:
+    """Return the most probable classes and their probabilities, best first; of equal classes the first, as in argmax.
+
+    Raises:
+        ValueError: If ``top`` is not positive.
+    """
+    _check_top(top)
+    return tuple((class_names[k], float(row[k])) for k in np.argsort(-row, kind="stable")[:top])
+
+
+def _check_top(top: int) -> None:
+    if top < 1:
+        raise ValueError(f"expected top to be at least 1, got {top}.")

@@ -1,6 +1,6 @@
-"""Networks in the files of other runtimes: what describes such a folder, opening it, and predicting.
+"""Open exports in their own runtimes, and predict there.
 
-Nothing here imports Keras, and TensorFlow only where a SavedModel is opened.
+Nothing here imports Keras; TensorFlow is imported only to open a SavedModel.
 """
 
 from __future__ import annotations
@@ -16,26 +16,29 @@ from typing import Any, NoReturn
 import numpy as np
 
 from resnet50._io.workers import usable_cores
+from resnet50.inference.locate import MANIFEST
 
-MANIFEST = "resnet50.json"
-"""The file of an exported classifier that describes it; its other files are those of its runtime."""
-
-Run = Callable[[np.ndarray], np.ndarray]
+Compute = Callable[[np.ndarray], np.ndarray]
 """From RGB float32 ``(n, height, width, 3)``, 0..255, for any ``n``, to probabilities, float32 ``(n, classes)``."""
 
 
 class Network:
-    """A network that another runtime than Keras computes, with the few things of a Keras model that a prediction needs.
+    """A network in a runtime other than Keras. It has those attributes of a Keras model that a prediction uses.
+
+    Args:
+        compute: The forward pass.
+        input_shape: Shape of the input with its batch dimension, ``(n, height, width, 3)``.
+        output_shape: Shape of the output with its batch dimension, ``(n, classes)``.
 
     Attributes:
         input_shape: ``(None, height, width, 3)``.
         output_shape: ``(None, classes)``.
     """
 
-    def __init__(self, run: Run, given: Sequence[Any], found: Sequence[Any]) -> None:
-        self._run = run
-        self.input_shape = (None, *given[1:])
-        self.output_shape = (None, *found[1:])
+    def __init__(self, compute: Compute, input_shape: Sequence[Any], output_shape: Sequence[Any]) -> None:
+        self._compute = compute
+        self.input_shape = (None, *input_shape[1:])
+        self.output_shape = (None, *output_shape[1:])
 
     def predict_on_batch(self, images: np.ndarray) -> np.ndarray:
         """Return the probabilities of images.
@@ -46,56 +49,48 @@ class Network:
         Returns:
             float32 ``(n, classes)``.
         """
-        return self._run(np.ascontiguousarray(images, np.float32))
+        return self._compute(np.ascontiguousarray(images, np.float32))
 
     def __getattr__(self, name: str) -> NoReturn:
         raise NoGraphError(
-            f"an exported network predicts, and has no {name!r} to look into; name the .keras file that it was made "
-            "from."
+            f"expected a Keras model, got an export, which predicts and has no {name!r}; use its original .keras file."
         )
 
 
 class NoGraphError(ValueError, AttributeError):
-    """Refuses what needs a Keras model where there is the network of an export."""
-
-
-def is_export(path: Path) -> bool:
-    """Tell whether there is an exported classifier."""
-    return (path / MANIFEST).is_file()
+    """Something needs the layers of a Keras model, and got an export."""
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """Read what describes an exported classifier, and check that its files are those that were written.
+    """Read the description of an export, and check that its files are those that were written.
 
     Args:
         folder: The folder.
 
     Returns:
-        What a classifier carries and, as ``"export"``, what is exported: format, precision, side, files.
+        The metadata of a classifier and, as ``"export"``, format, precision, image size, normalization and files.
 
     Raises:
-        ValueError: If it is no such description, or a file is missing or another one.
+        ValueError: If there is no such description, or a file is missing or differs.
     """
     path = folder / MANIFEST
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-        check_pair(told["export"]["format"], told["export"]["precision"])
-        files = dict(told["export"]["files"])
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        check_format(manifest["export"]["format"], manifest["export"]["precision"])
+        hashes = dict(manifest["export"]["files"])
     except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise ValueError(
-            f"{path}: expected the description of an exported classifier, found other text "
-            f"({' '.join(str(error).split())})."
-        ) from error
-    there = {file.relative_to(folder).as_posix(): file for file in folder.rglob("*") if file.is_file()}
-    for name, digest in {FORMATS[told["export"]["format"]].file: None, **files}.items():
-        if name not in there or sha256(there[name]) != digest:  # a name with ".." in it is not there
-            found = "another one" if name in there else "none"
-            raise ValueError(f"{folder / name}: expected the file that the export wrote, found {found}; export again.")
-    return told
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{path}: expected the description of an export, got other text ({reason}).") from error
+    files = {file.relative_to(folder).as_posix(): file for file in folder.rglob("*") if file.is_file()}
+    for name, digest in {FORMATS[manifest["export"]["format"]].file: None, **hashes}.items():
+        if name not in files or sha256(files[name]) != digest:  # a name with ".." in it is not among the files
+            got = "another file" if name in files else "nothing there"
+            raise ValueError(f"{folder / name}: expected the file that the export wrote, got {got}; export again.")
+    return manifest
 
 
 def open_network(folder: Path, name: str, precision: str) -> Network:
-    """Open the files of an exported classifier in their own runtime.
+    """Open the files of an export in their own runtime.
 
     Args:
         folder: The folder.
@@ -110,10 +105,10 @@ def open_network(folder: Path, name: str, precision: str) -> Network:
     try:
         importlib.import_module(runtime.package)
     except ImportError as error:
-        raise ImportError(f"{folder}: expected {runtime.package} to open it, which is not installed; {HOW}.") from error
+        raise ImportError(f"{folder}: expected {runtime.package} to open it, got none installed; {INSTALL}.") from error
     try:
         return runtime.open(folder, precision)
-    except Exception as error:  # each runtime raises kinds of its own
+    except Exception as error:  # each runtime raises classes of its own
         reason = " ".join(str(error).split())[:200]
         raise ValueError(f"{folder}: {runtime.package} cannot open it ({reason}).") from error
 
@@ -131,23 +126,23 @@ def _onnx(folder: Path, precision: str) -> Network:
     options.intra_op_num_threads = usable_cores()
     options.log_severity_level = 3  # errors; it warns of a machine without a GPU
     session = onnxruntime.InferenceSession(folder / "model.onnx", options, providers=["CPUExecutionProvider"])
-    (given,), (found,) = session.get_inputs(), session.get_outputs()
-    return Network(lambda images: session.run(None, {given.name: images})[0], given.shape, found.shape)
+    (image,), (output,) = session.get_inputs(), session.get_outputs()
+    return Network(lambda images: session.run(None, {image.name: images})[0], image.shape, output.shape)
 
 
 def _openvino(folder: Path, precision: str) -> Network:
     import openvino
 
     options = {
-        # left alone it computes in bfloat16 wherever the processor can
+        # by default it computes in bfloat16 wherever the processor can
         "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
         "INFERENCE_NUM_THREADS": usable_cores(),
         "PERFORMANCE_HINT": "LATENCY",  # all threads on one batch
     }
     compiled = openvino.Core().compile_model(folder / "model.xml", "CPU", options)
     shapes = (
-        [None, *(size.get_length() for size in list(one.partial_shape)[1:])]
-        for one in (*compiled.inputs, *compiled.outputs)
+        [None, *(size.get_length() for size in list(port.partial_shape)[1:])]
+        for port in (*compiled.inputs, *compiled.outputs)
     )
     return Network(lambda images: compiled(images, share_inputs=True)[0], *shapes)
 
@@ -157,37 +152,41 @@ def _litert(folder: Path, precision: str) -> Network:
 
     interpreter = Interpreter(str(folder / "model.tflite"), num_threads=usable_cores())
     interpreter.allocate_tensors()
-    (given,), (found,) = interpreter.get_input_details(), interpreter.get_output_details()
+    (image,), (output,) = interpreter.get_input_details(), interpreter.get_output_details()
 
-    def run(images: np.ndarray) -> np.ndarray:
+    def compute(images: np.ndarray) -> np.ndarray:
         if tuple(interpreter.get_input_details()[0]["shape"]) != images.shape:
-            interpreter.resize_tensor_input(given["index"], images.shape)
+            interpreter.resize_tensor_input(image["index"], images.shape)
             interpreter.allocate_tensors()
-        interpreter.set_tensor(given["index"], images)
+        interpreter.set_tensor(image["index"], images)
         interpreter.invoke()
-        return interpreter.get_tensor(found["index"])
+        return interpreter.get_tensor(output["index"])
 
-    return Network(run, given["shape"].tolist(), found["shape"].tolist())
+    return Network(compute, image["shape"].tolist(), output["shape"].tolist())
 
 
 def _saved_model(folder: Path, precision: str) -> Network:
     import tensorflow as tf
 
     serve = tf.saved_model.load(folder).signatures["serving_default"]
-    ((name, given),) = serve.structured_input_signature[1].items()
-    ((answer, found),) = serve.structured_outputs.items()
-    return Network(lambda images: serve(**{name: tf.constant(images)})[answer].numpy(), given.shape, found.shape)
+    ((input_name, image),) = serve.structured_input_signature[1].items()
+    ((output_name, output),) = serve.structured_outputs.items()
+
+    def compute(images: np.ndarray) -> np.ndarray:
+        return serve(**{input_name: tf.constant(images)})[output_name].numpy()
+
+    return Network(compute, image.shape, output.shape)
 
 
 @dataclass(frozen=True)
 class Runtime:
-    """What computes the networks of a format.
+    """The runtime of a format.
 
     Attributes:
-        package: Name of the module that must be installed.
+        package: Name of the Python module that must be installed.
         file: Name of the file that it opens.
-        precisions: What there can be.
-        open: From the folder of an export and its precision to its network.
+        precisions: Precisions that an export can have.
+        open: Opens the folder of an export with a precision.
     """
 
     package: str
@@ -204,19 +203,20 @@ FORMATS: Mapping[str, Runtime] = {
 }
 """The formats of exports."""
 
-HOW = "pip install 'resnet50[export]'"
-"""How to get what exports need."""
+INSTALL = "pip install 'resnet50[export]'"
+"""Command that installs the packages that exports need."""
 
 
-def check_pair(name: str, precision: str) -> None:
-    """Refuse a format and a precision that do not go together.
+def check_format(name: str, precision: str) -> None:
+    """Refuse a format that does not exist, and a precision that it does not have.
 
     Raises:
         ValueError: If there is no such format, or it does not have that precision.
     """
     if name not in FORMATS:
-        raise ValueError(f"format must be one of {', '.join(FORMATS)}, got {name!r}.")
+        raise ValueError(f"expected format to be one of {', '.join(FORMATS)}, got {name!r}.")
     if precision not in FORMATS[name].precisions:
         raise ValueError(
-            f"the format {name} has the precisions {', '.join(FORMATS[name].precisions)}, got {precision!r}."
+            f"expected precision to be one of {', '.join(FORMATS[name].precisions)} for the format {name}, got "
+            f"{precision!r}."
         )

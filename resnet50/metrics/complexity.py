@@ -1,24 +1,31 @@
-"""What each stage of a network costs: layers, parameters and multiply-accumulates."""
+"""The cost of each stage of a network: layers, parameters and multiply-accumulates."""
 
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 from keras import layers
 
+from resnet50.build import build_resnet50
+from resnet50.inference.classifier import Classifier
+
+_COLUMNS = ("stage", "layers", "output", "parameters", "MACs")
+
 
 @dataclass(frozen=True)
 class StageCost:
-    """One stage.
+    """The cost of one stage.
 
     Attributes:
-        name: Prefix of the names of its layers, or the layer's own name outside the stages.
+        name: Common prefix of the names of its layers, or the name of a layer outside the stages.
         layers: Number of layers.
-        output: Shape that leaves it, without the batch; None for a side of any size.
+        output: Shape of its output without the batch; None for a height or width of any size.
         parameters: Numbers in its weights, moving statistics included.
-        macs: Multiply-accumulates for one image in its convolutions and dense layers; 0 if a side is None.
+        macs: Multiply-accumulates for one image in its convolutions and dense layers; 0 if a height or width is None.
     """
 
     name: str
@@ -28,34 +35,88 @@ class StageCost:
     macs: int
 
 
-def stage_costs(model: keras.Model) -> list[StageCost]:
-    """Add up a network's costs stage by stage.
+@dataclass(frozen=True)
+class Summary:
+    """The cost of a network, stage by stage; ``str`` gives it as a table.
+
+    Attributes:
+        stages: The stages, from input to output.
+    """
+
+    stages: tuple[StageCost, ...]
+
+    @property
+    def layers(self) -> int:
+        """Number of layers, without the input."""
+        return sum(stage.layers for stage in self.stages)
+
+    @property
+    def parameters(self) -> int:
+        """Numbers in all weights, moving statistics included."""
+        return sum(stage.parameters for stage in self.stages)
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates for one image, which the paper calls FLOPs (table 1)."""
+        return sum(stage.macs for stage in self.stages)
+
+    def __str__(self) -> str:
+        """Return a table with a row for each stage, and the totals."""
+        rows = [_COLUMNS]
+        for stage in self.stages:
+            output = " x ".join("any" if size is None else str(size) for size in stage.output)
+            rows.append((stage.name, f"{stage.layers}", output, f"{stage.parameters:,}", f"{stage.macs:,}"))
+        rows.append(("total", f"{self.layers}", "", f"{self.parameters:,}", f"{self.macs:,}"))
+        first, *others = (max(len(cell) for cell in column) for column in zip(*rows, strict=True))
+        return "\n".join(
+            "  ".join([row[0].ljust(first), *(cell.rjust(width) for cell, width in zip(row[1:], others, strict=True))])
+            for row in rows
+        )
+
+
+def summary(
+    model: keras.Model | Classifier | str | os.PathLike[str] | None = None, *, image_size: int = 64, classes: int = 6
+) -> Summary:
+    """Add up the cost of a network stage by stage.
 
     Args:
-        model: Flat functional model whose layers are named as in keras.applications.
+        model: Flat functional model whose layers are named as in keras.applications; a classifier; the folder of a run
+            or a ``.keras`` file; or None for a new network of `resnet50.build_resnet50`.
+        image_size: Height and width in pixels of the images of a new network.
+        classes: Number of classes of a new network.
 
     Returns:
-        A row for each stage, from input to output. The sum of ``macs`` is what the paper calls FLOPs (table 1).
+        The stages and the totals.
+
+    Raises:
+        FileNotFoundError: If there is no such model.
+        ValueError: If the file is not a classifier, or a new network cannot have this size or these classes.
     """
+    if isinstance(model, str | os.PathLike):
+        model = Classifier.load(model)
+    network: Any = model.model if isinstance(model, Classifier) else model
+    if network is None:
+        network = build_resnet50(classes, input_shape=(image_size, image_size, 3))
     stages: dict[str, list[keras.layers.Layer]] = {}
-    for layer in model.layers:
+    for layer in network.layers:
         if not isinstance(layer, layers.InputLayer):
             name = layer.name.split("_")[0] if layer.name.startswith(("conv", "pool", "head")) else layer.name
             stages.setdefault(name, []).append(layer)
-    return [
-        StageCost(
-            name=name,
-            layers=len(members),
-            output=tuple(members[-1].output.shape[1:]),
-            parameters=sum(layer.count_params() for layer in members),
-            macs=sum(_macs(layer) for layer in members),
-        )
-        for name, members in stages.items()
-    ]
+    return Summary(tuple(_cost(name, members) for name, members in stages.items()))
+
+
+def _cost(name: str, members: list[keras.layers.Layer]) -> StageCost:
+    return StageCost(
+        name=name,
+        layers=len(members),
+        output=tuple(members[-1].output.shape[1:]),
+        parameters=sum(layer.count_params() for layer in members),
+        macs=sum(_macs(layer) for layer in members),
+    )
 
 
 def _macs(layer: keras.layers.Layer) -> int:
     if not isinstance(layer, layers.Conv2D | layers.Dense):
         return 0
-    *places, _ = layer.output.shape[1:]
-    return 0 if None in places else math.prod(places) * math.prod(layer.kernel.shape)
+    *positions, _ = layer.output.shape[1:]
+    return 0 if None in positions else math.prod(positions) * math.prod(layer.kernel.shape)

@@ -1,6 +1,6 @@
-"""The gradient of a number with respect to an array, which Keras itself does not offer outside training.
+"""The gradient of a number with respect to an array, for which Keras has no function outside training.
 
-Each backend has its own way, so this module imports TensorFlow, JAX or PyTorch: the one that Keras runs on, when asked.
+Each backend has its own function, so this module imports TensorFlow, JAX or PyTorch, whichever Keras runs on.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import numpy as np
 
 
 def gradient(function: Callable[[Any], Any], x: np.ndarray) -> np.ndarray:
-    """Differentiate a function made of Keras layers and ``keras.ops`` at a point.
+    """Differentiate a function of Keras layers and ``keras.ops`` at a point.
 
     Args:
         function: From a tensor of the backend, of the shape of ``x``, float32, to a tensor of one number.
-        x: Where to differentiate, float32, any shape.
+        x: The point, float32, any shape.
 
     Returns:
         ``d function / d x``, float32, the shape of ``x``.
@@ -45,5 +45,5 @@ def gradient(function: Callable[[Any], Any], x: np.ndarray) -> np.ndarray:
             tensor = tensor.detach().requires_grad_()
             (slope,) = torch.autograd.grad(function(tensor), tensor)
     else:
-        raise ValueError(f"gradients need KERAS_BACKEND to be tensorflow, jax or torch, got {backend!r}.")
+        raise ValueError(f"expected KERAS_BACKEND to be tensorflow, jax or torch for gradients, got {backend!r}.")
     return keras.ops.convert_to_numpy(slope)

@@ -1,4 +1,4 @@
-"""How good predictions are: the numbers, in memory; `resnet50.reports.report` writes them as files, with figures and a page."""
+"""Scores of a classifier on labeled images; `resnet50.reports.report` writes them as files, with figures and a page."""
 
 from __future__ import annotations
 
@@ -9,22 +9,33 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from resnet50.data.dataset import Dataset
-from resnet50.metrics.calibration import Bin, Scaled, calibration_error, chance_error, mean_loss, reliability
+from resnet50.metrics.calibration import (
+    Bin,
+    TemperatureScaling,
+    calibration_error,
+    chance_error,
+    mean_loss,
+    reliability,
+)
 
 if TYPE_CHECKING:
     from resnet50.audit.issue import Issue
 
 TOP = (2, 3, 5)
-"""For which k a report says how often the right class is among the k most probable; only below the classes' number."""
+"""Each k for which a report has the top-k accuracy, where there are more than k classes."""
 
 _ROUNDING = 1e-3  # a softmax in half precision may sum to a little more than 1
 
 
 @dataclass(frozen=True)
 class ClassScores:
-    """One class: of the images called so the share that are (precision), of those that are the share found (recall).
+    """Scores of one class.
 
-    ``f1`` is the harmonic mean of the two; ``support`` the number of images of the class. A share of nothing is 0.
+    Attributes:
+        precision: Of the images predicted as this class, the share that are of it, 0..1; 0 if there are none.
+        recall: Of the images of this class, the share predicted as it, 0..1; 0 if there are none.
+        f1: Harmonic mean of precision and recall, 0..1.
+        support: Number of images of the class.
     """
 
     precision: float
@@ -35,14 +46,14 @@ class ClassScores:
 
 @dataclass(frozen=True)
 class Mistake:
-    """An image that is taken for another class.
+    """An image whose most probable class is not its own.
 
     Attributes:
-        index: Its place in the split.
-        path: Where it came from.
+        index: Its index in the dataset.
+        path: Where it came from, as the dataset has it.
         true: Name of its class.
         predicted: Name of the most probable class.
-        probability: Probability of that class, 0..1.
+        probability: Probability of the predicted class, 0..1.
     """
 
     index: int
@@ -54,27 +65,28 @@ class Mistake:
 
 @dataclass(frozen=True)
 class Report:
-    """Scores of a classifier on a split.
+    """Scores of a classifier on labeled images; what ``report.json`` holds, under the same names.
 
     Attributes:
-        dataset: Name of the data set.
+        dataset: Name of the dataset.
         images: Number of images.
         accuracy: Share of images whose most probable class is right, 0..1.
         interval: 95 % confidence interval of the accuracy (Wilson 1927), 0..1.
-        top_k: For each k of `TOP` below the number of classes: share of images whose class is among the k most
-            probable, 0..1. Of classes that are as probable the first counts as more so, as in ``accuracy``.
+        top_k: For each k of `TOP` below the number of classes, the share of images whose class is among the k most
+            probable, 0..1. Of equally probable classes the first ranks higher, as in ``accuracy``.
         macro_f1: Mean F1 of the classes that have images, 0..1.
         balanced_accuracy: Mean recall of the classes that have images, 0..1.
         loss: Mean cross-entropy in nats.
         calibration_error: Expected calibration error, 0..1 (Guo et al. 2017, equation 3).
-        chance_error: The calibration error that as many images show by chance alone, 0..1.
-        scaled: What temperature scaling would make of it; None where nothing was fitted.
-        no_temperature: Why none is offered, one line; empty where one is.
+        chance_error: The calibration error that a perfectly calibrated classifier shows on as many images by chance,
+            0..1.
+        temperature_scaling: Calibration and loss after temperature scaling; None where no temperature was fitted.
         classes: Scores by class name, in the order of the model's outputs.
-        reliability: Images by how sure the classifier is, the least sure first.
-        confusion: Counts, rows true and columns predicted, ``(classes, classes)``.
-        mistakes: Every image that is taken for another class; first where the classifier is surest.
-        findings: What the audit found, where it was asked.
+        reliability: Bins of images by confidence, the lowest first.
+        confusion: Confusion matrix: counts, rows true and columns predicted, ``(classes, classes)``.
+        mistakes: Every image whose most probable class is not its own, the highest probability first.
+        temperature_reason: Why no temperature is recommended, one line; empty where one is.
+        issues: Issues that the audit found, where it was run.
     """
 
     dataset: str
@@ -87,26 +99,26 @@ class Report:
     loss: float
     calibration_error: float
     chance_error: float
-    scaled: Scaled | None
+    temperature_scaling: TemperatureScaling | None
     classes: dict[str, ClassScores]
     reliability: tuple[Bin, ...]
     confusion: list[list[int]]
     mistakes: tuple[Mistake, ...]
-    no_temperature: str = ""
+    temperature_reason: str = ""
     issues: tuple[Issue, ...] = ()
 
     @property
-    def scored(self) -> int:
-        """Number of classes that have images, which the means over classes are over."""
+    def scored_classes(self) -> int:
+        """Number of classes that have images; means over classes are over these."""
         return sum(scores.support > 0 for scores in self.classes.values())
 
     @property
-    def worse_scaled(self) -> bool:
-        """Whether the temperature makes both the calibration error and the loss worse."""
+    def temperature_hurts(self) -> bool:
+        """Whether temperature scaling makes both the calibration error and the loss worse."""
         return (
-            self.scaled is not None
-            and self.scaled.calibration_error > self.calibration_error
-            and self.scaled.loss > self.loss
+            self.temperature_scaling is not None
+            and self.temperature_scaling.calibration_error > self.calibration_error
+            and self.temperature_scaling.loss > self.loss
         )
 
     def to_json(self) -> str:
@@ -118,56 +130,56 @@ def score(probabilities: np.ndarray, dataset: Dataset) -> Report:
     """Compare predictions with labels.
 
     Args:
-        probabilities: float ``(n, classes)``, 0..1, row k for image k of the split.
-        dataset: The images that were classified.
+        probabilities: float ``(n, classes)``, 0..1, row k for image k of the dataset.
+        dataset: The images that were classified, with their labels.
 
     Returns:
         The scores.
 
     Raises:
-        ValueError: If there is not one row for each image and one column for each class, a number is none or not
-            0..1 (logits are not), or two classes have the same name.
+        ValueError: If there is not one row for each image and one column for each class, a number is not 0..1 (such as
+            a logit or NaN), or two classes have the same name.
     """
     classes = len(dataset.class_names)
     if not len(dataset) or probabilities.shape != (len(dataset), classes):
         raise ValueError(
-            f"{dataset.name}: expected predictions of shape ({len(dataset)}, {classes}) for at least one image, "
+            f"{dataset.name}: expected probabilities of shape ({len(dataset)}, {classes}) for at least one image, "
             f"got {probabilities.shape}."
         )
     lowest, highest = probabilities.min(), probabilities.max()
     if not (lowest >= 0 and highest <= 1 + _ROUNDING):
-        raise ValueError(f"{dataset.name}: probabilities must be 0..1, got {lowest:g}..{highest:g}.")
+        raise ValueError(f"{dataset.name}: expected probabilities in 0..1, got {lowest:g}..{highest:g}.")
     if len(set(dataset.class_names)) < classes:
-        raise ValueError(f"{dataset.name}: class names must differ, got {', '.join(dataset.class_names)}.")
+        raise ValueError(f"{dataset.name}: expected distinct class names, got {', '.join(dataset.class_names)}.")
     from scipy.stats import binomtest
     from sklearn.metrics import precision_recall_fscore_support
 
     labels, names = dataset.labels, dataset.class_names
     predicted = probabilities.argmax(axis=1)
-    right = predicted == labels
+    is_right = predicted == labels
     precision, recall, f1, support = precision_recall_fscore_support(
         labels, predicted, labels=range(classes), zero_division=0.0
     )
-    # scikit-learn's own matrix warns of a single class
+    # not by scikit-learn, which warns where there is a single class
     confusion = np.bincount(labels * classes + predicted, minlength=classes**2).reshape(classes, classes)
-    there = support > 0
-    interval = binomtest(int(right.sum()), len(dataset)).proportion_ci(method="wilson")
+    has_images = support > 0
+    interval = binomtest(int(is_right.sum()), len(dataset)).proportion_ci(method="wilson")
     bins = reliability(probabilities, labels)
     ranks = _ranks(probabilities, labels)
-    wrong = np.flatnonzero(~right)
-    sure = probabilities.max(axis=1)
+    wrong = np.flatnonzero(~is_right)
+    confidence = probabilities.max(axis=1)
     return Report(
         dataset=dataset.name,
         images=len(dataset),
-        accuracy=float(right.mean()),
+        accuracy=float(is_right.mean()),
         interval=(float(interval.low), float(interval.high)),
         top_k={k: float((ranks < k).mean()) for k in TOP if k < classes},
-        macro_f1=float(f1[there].mean()),
-        balanced_accuracy=float(recall[there].mean()),
+        macro_f1=float(f1[has_images].mean()),
+        balanced_accuracy=float(recall[has_images].mean()),
         loss=mean_loss(probabilities, labels),
         calibration_error=calibration_error(bins),
         chance_error=chance_error(probabilities),
-        scaled=None,
+        temperature_scaling=None,
         classes={
             name: ClassScores(float(precision[k]), float(recall[k]), float(f1[k]), int(support[k]))
             for k, name in enumerate(names)
@@ -175,14 +187,17 @@ def score(probabilities: np.ndarray, dataset: Dataset) -> Report:
         reliability=bins,
         confusion=confusion.tolist(),
         mistakes=tuple(
-            Mistake(int(k), dataset.paths[k], names[labels[k]], names[predicted[k]], float(sure[k]))
-            for k in wrong[np.argsort(-sure[wrong], kind="stable")]
+            Mistake(int(k), dataset.paths[k], names[labels[k]], names[predicted[k]], float(confidence[k]))
+            for k in wrong[np.argsort(-confidence[wrong], kind="stable")]
         ),
     )
 
 
 def _ranks(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Return how many classes come before the right one; scikit-learn's top-k breaks ties against its own argmax."""
+    """Return the number of classes that rank above the right one.
+
+    Not by scikit-learn's top-k accuracy, which breaks ties in another way than argmax.
+    """
     chosen = np.take_along_axis(probabilities, labels[:, None], axis=1)
     earlier = np.arange(probabilities.shape[1]) < labels[:, None]
     return ((probabilities > chosen) | ((probabilities == chosen) & earlier)).sum(axis=1)

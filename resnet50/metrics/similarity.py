@@ -1,9 +1,9 @@
-"""How much like people a network sees: its features laid onto the space that human judgements of likeness span.
+"""Similarity to human judgment: a network's features, aligned with the space of human similarity judgments.
 
-The features are reduced to as many principal components as the human space has dimensions, and turned onto it by
-Procrustes analysis, which may rotate, mirror and scale but not stretch. What then agrees is a correlation. Where the
-alignment is fitted on the very images that it is scored on, even noise agrees to some degree: a correlation of 0.2 is
-usual with 360 images and 8 dimensions. So each comes with what it is when the rows are shuffled and aligned anew.
+The features are reduced to as many principal components as the human space has dimensions, and aligned with it by
+Procrustes analysis, which may rotate, mirror and scale but not stretch. The agreement is a correlation. Where the
+alignment is fitted on the same images that it is scored on, even noise agrees to some degree: a correlation of 0.2 is
+usual with 360 images and 8 dimensions. So each correlation comes with those of shuffled rows, each aligned again.
 
 Sources: Nosofsky, Sanders, Meagher and Douglas 2018, Behavior Research Methods 50:530-556 (the human space of rocks);
 Schönemann 1966, Psychometrika 31:1-10 (orthogonal Procrustes); Jackson 1995, Écoscience 2:297-303 (its permutation
@@ -18,19 +18,19 @@ import numpy as np
 from scipy.linalg import orthogonal_procrustes
 from sklearn.decomposition import PCA
 
-_ROUNDING = 1e-9  # what differs by less is the same
+_ROUNDING = 1e-9  # smaller differences are rounding
 
 
 @dataclass(frozen=True)
 class Correlation:
-    """A correlation, and what chance makes of it.
+    """A correlation, and its distribution by chance.
 
     Attributes:
         value: Pearson's r, -1..1.
         chance: Mean of r over the permutations.
-        band: Where the middle 95 % of the permutations lie, -1..1.
-        p: Probability of such an r or a higher one by chance, above 0 and at most 1; never less than one over the
-            number of permutations and one. Those of several dimensions are not corrected for being several.
+        band: Interval of the middle 95 % of the permutations, -1..1.
+        p: Probability of this r or a higher one by chance, above 0 and at most 1; at least 1 / (permutations + 1). Not
+            corrected for testing several dimensions.
     """
 
     value: float
@@ -41,12 +41,12 @@ class Correlation:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far the coordinates that an alignment gives to images agree with the human ones.
+    """How well the aligned coordinates of images agree with the human coordinates.
 
     Attributes:
         images: Number of images.
-        overall: Correlation of all coordinates taken together, each dimension about its mean. Where the alignment was
-            fitted on these images, the Procrustes correlation of PROTEST, the root of one minus the disparity.
+        overall: Correlation of all coordinates together, each dimension centered. Where the alignment was fitted on
+            these images, the Procrustes correlation of PROTEST, the root of one minus the disparity.
         dimensions: Correlation along each dimension of the human space.
     """
 
@@ -57,15 +57,15 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Similarity:
-    """How much like people a network sees, on the images that the alignment was fitted on and on others.
+    """Agreement of a network with people, on the images that the alignment was fitted on and on others.
 
     Attributes:
-        fitted: The first images in the alignment that was fitted on them; each permutation is aligned anew. The usual
-            figure, to be read beside its chance.
-        held_out: Other images in the same alignment. Nothing is fitted on them, so that chance is near 0: the figure
-            to go by. Where the axes of the two human spaces do not quite meet, that lowers it too.
-        realigned: The other images, aligned on themselves as the first were; for comparison with published figures.
-        variance: Share of the first features' variance that the components keep, 0..1.
+        fitted: The first images in the alignment that was fitted on them; each permutation is aligned again. The usual
+            number, to be read beside its chance.
+        held_out: Other images in the same alignment. Nothing is fitted on them, so that chance is near 0: the number to
+            rely on. It is lower where the axes of the two human spaces do not quite agree.
+        realigned: The other images, aligned on themselves like the first; for comparison with published numbers.
+        variance: Share of the variance of the first features that the components explain, 0..1.
         permutations: Number of shuffles.
         seed: Seed of the shuffles.
     """
@@ -87,27 +87,27 @@ def similarity(
     permutations: int = 1000,
     seed: int = 0,
 ) -> Similarity:
-    """Compare what a network makes of images with what people do.
+    """Compare the features of a network with human similarity judgments of the same images.
 
     Args:
-        features: Activations of the images to fit the alignment on, float ``(n, d)``.
-        human: Their places in the human space, float ``(n, k)``, k at most d and less than n.
-        held_out_features: Activations of other images, float ``(m, d)``.
-        held_out_human: Their places in a human space of the same axes, float ``(m, k)``.
-        permutations: Shuffles of the human rows, at least 1.
-        seed: Decides the shuffles.
+        features: Features of the images to fit the alignment on, float ``(n, d)``.
+        human: Their coordinates in the human space, float ``(n, k)``, k at most d and less than n.
+        held_out_features: Features of other images, float ``(m, d)``.
+        held_out_human: Their coordinates in a human space of the same axes, float ``(m, k)``.
+        permutations: Number of shuffles of the human rows, at least 1.
+        seed: Determines the shuffles.
 
     Returns:
         Correlations overall and by dimension, each with chance and p.
 
     Raises:
-        ValueError: If the arrays are not such, hold what is no number or vary along too few directions, or there is no
-            permutation.
+        ValueError: If the arrays have other shapes, numbers that are not finite or variance along too few directions,
+            or ``permutations`` is not positive.
     """
     if permutations < 1:
-        raise ValueError(f"permutations must be at least 1, got {permutations}.")
-    for name, seen, judged in (("fitted", features, human), ("held-out", held_out_features, held_out_human)):
-        _check(name, seen, judged, features.shape[-1], human.shape[-1])
+        raise ValueError(f"expected permutations to be at least 1, got {permutations}.")
+    for name, network, judgments in (("fitted", features, human), ("held-out", held_out_features, held_out_human)):
+        _check(name, network, judgments, features.shape[-1], human.shape[-1])
     components = PCA(human.shape[1], svd_solver="full").fit(features.astype(np.float64))
     points, held_out_points = components.transform(features), components.transform(held_out_features)
     rotation = _rotation(points, human)
@@ -125,15 +125,17 @@ def _check(name: str, features: np.ndarray, human: np.ndarray, width: int, dimen
     shapes = (len(human), width), (len(human), dimensions)
     if (features.shape, human.shape) != shapes:
         raise ValueError(
-            f"{name} images: expected features (n, {width}) and human places (n, {dimensions}), got {features.shape} "
-            f"and {human.shape}."
+            f"{name} images: expected features (n, {width}) and human coordinates (n, {dimensions}), got "
+            f"{features.shape} and {human.shape}."
         )
     if not np.isfinite(features).all() or not np.isfinite(human).all():
-        raise ValueError(f"{name} images: features and human places must be finite numbers.")
+        raise ValueError(f"{name} images: expected finite features and human coordinates, got NaN or infinity.")
     if not np.ptp(human, axis=0).all():
-        raise ValueError(f"{name} images: the human places are the same for all along a dimension.")
-    centerd = features - features.mean(axis=0, dtype=np.float64)
-    directions = int(np.linalg.matrix_rank(centerd, tol=_ROUNDING * np.abs(features).max()))
+        raise ValueError(
+            f"{name} images: expected human coordinates that vary along each dimension, got a constant one."
+        )
+    centered = features - features.mean(axis=0, dtype=np.float64)
+    directions = int(np.linalg.matrix_rank(centered, tol=_ROUNDING * np.abs(features).max()))
     if directions < dimensions:
         raise ValueError(
             f"{name} images: expected features that vary along at least {dimensions} directions, got {directions}."
@@ -141,14 +143,14 @@ def _check(name: str, features: np.ndarray, human: np.ndarray, width: int, dimen
 
 
 def _rotation(points: np.ndarray, human: np.ndarray) -> np.ndarray:
-    """Return the orthogonal ``(k, k)`` that lays centerd points onto the centerd human ones."""
+    """Return the orthogonal ``(k, k)`` that rotates centered points onto centered human ones."""
     return orthogonal_procrustes(points - points.mean(axis=0), human - human.mean(axis=0))[0]
 
 
 def _agree(
     points: np.ndarray, human: np.ndarray, rotation: np.ndarray | None, permutations: int, seed: int
 ) -> Agreement:
-    """Correlate rotated points with human ones, and with shuffled ones; without a rotation, each gets its own best."""
+    """Correlate rotated points with human ones, and with shuffled ones; with no rotation given, fit one for each."""
 
     def correlations(target: np.ndarray) -> np.ndarray:
         return _correlate(points @ (_rotation(points, target) if rotation is None else rotation), target)

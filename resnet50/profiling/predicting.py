@@ -1,7 +1,8 @@
 """How fast a classifier predicts, in any format, beside keras.applications.
 
-As a program, ``python -m resnet50.profiling.predicting MODEL BATCH`` is the contender that the file is, and with
-``applications SIDE BATCH`` keras.applications.ResNet50 with random weights.
+As a program, ``python -m resnet50.profiling.predicting MODEL BATCH`` is a contender that predicts with this model, and
+``python -m resnet50.profiling.predicting applications IMAGE_SIZE BATCH`` is keras.applications.ResNet50 with random
+weights.
 """
 
 from __future__ import annotations
@@ -13,22 +14,22 @@ from typing import Any
 
 import numpy as np
 
-from resnet50.profiling.turns import Turn, serve
+from resnet50.profiling.rounds import Work, serve
 
 SECONDS, CALLS = 1.0, 100
-"""How long a turn sends full batches, and how many single images it sends then."""
+"""Seconds of full batches in a round, and number of single images after them."""
 
 
-def model(path: str, batch: int) -> Turn:
-    """Get a classifier ready to predict: a ``.keras`` file or an export."""
+def model(path: str, batch: int) -> Work:
+    """Prepare a classifier to predict: a ``.keras`` file or an export."""
     from resnet50.inference.classifier import Classifier
 
     classifier = Classifier.load(path)
     return _predict(classifier.model.predict_on_batch, classifier.image_size, batch)
 
 
-def applications(image_size: int, batch: int) -> Turn:
-    """Get keras.applications.ResNet50 ready, which is called with ``predict_on_batch``."""
+def applications(image_size: int, batch: int) -> Work:
+    """Prepare keras.applications.ResNet50 to predict, by ``predict_on_batch``."""
     import keras
 
     network = keras.applications.ResNet50(weights=None, input_shape=(image_size, image_size, 3))
@@ -36,30 +37,30 @@ def applications(image_size: int, batch: int) -> Turn:
 
 
 def command(path: str, batch: int) -> list[str]:
-    """Return the words of the command that is the contender for a classifier."""
+    """Return the command of the contender for a classifier."""
     return [sys.executable, "-m", "resnet50.profiling.predicting", path, str(batch)]
 
 
 def applications_command(image_size: int, batch: int) -> list[str]:
-    """Return the words of the command that is keras.applications."""
+    """Return the command of the contender keras.applications."""
     return [sys.executable, "-m", "resnet50.profiling.predicting", "applications", str(image_size), str(batch)]
 
 
-def _predict(predict: Callable[[np.ndarray], Any], image_size: tuple[int, int], batch: int) -> Turn:
+def _predict(predict: Callable[[np.ndarray], Any], image_size: tuple[int, int], batch: int) -> Work:
     images = np.random.default_rng(0).integers(0, 256, (batch, *image_size, 3)).astype(np.float32)
 
     def calls(images: np.ndarray, *, seconds: float = 0.0, count: int = 1) -> np.ndarray:
-        """Return the seconds of each call, the first left out: another shape may be made ready in it."""
+        """Return the seconds of each call, without the first, which may compile the network for this shape."""
         np.asarray(predict(images))
-        found: list[float] = []
+        latencies: list[float] = []
         end = time.perf_counter() + seconds
-        while len(found) < count or time.perf_counter() < end:
+        while len(latencies) < count or time.perf_counter() < end:
             began = time.perf_counter()
             np.asarray(predict(images))
-            found.append(time.perf_counter() - began)
-        return np.array(found)
+            latencies.append(time.perf_counter() - began)
+        return np.array(latencies)
 
-    def turn() -> dict[str, float]:
+    def work() -> dict[str, float]:
         full, single = calls(images, seconds=SECONDS), calls(images[:1], count=CALLS)
         return {
             "images_per_second": batch / float(np.median(full)),
@@ -67,7 +68,7 @@ def _predict(predict: Callable[[np.ndarray], Any], image_size: tuple[int, int], 
             "latency_p99_ms": 1e3 * float(np.quantile(single, 0.99)),
         }
 
-    return turn
+    return work
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""How fast a training step is: ours as `resnet50.training.train.train` runs it, beside keras.applications and ``fit``.
+"""How fast a training step is: that of `resnet50.train` beside keras.applications with plain ``fit``.
 
-As a program, ``python -m resnet50.profiling.training NAME SIDE BATCH`` is the contender of that name.
+As a program, ``python -m resnet50.profiling.training NAME IMAGE_SIZE BATCH`` is the contender of that name.
 """
 
 from __future__ import annotations
@@ -8,21 +8,20 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from statistics import median
 from typing import Any
 
-from resnet50.profiling.turns import Turn, serve
+from resnet50.profiling.rounds import Work, serve
 
 CLASSES = 6
 
 STEPS, SETTLED = 10, 4
-"""Steps of a turn, and those of them that come before the counted ones: they use up what was fed ahead of the first."""
+"""Steps in a round, and steps before the first that counts, which use up the batches that were prepared ahead."""
 
 
-def ours(image_size: int, batch: int) -> Turn:
-    """Get our network ready to train as the recipe of SIGNS does, its augmentation included."""
+def ours(image_size: int, batch: int) -> Work:
+    """Prepare our network to train by the recipe of SIGNS, augmentation included."""
     import keras
 
     from resnet50.data.batches import Batches
@@ -34,10 +33,10 @@ def ours(image_size: int, batch: int) -> Turn:
     from resnet50.training.optimizer import build_optimizer
 
     keep_freed_memory()
-    recipe = replace(RECIPE, image_size=image_size, batch_size=batch)
+    recipe = RECIPE.change(image_size=image_size, batch_size=batch)
     images, _ = rendered_signs(train=STEPS * batch, test=CLASSES, image_size=image_size)
     batches = Batches(images, batch, shuffle=True, augmentation=recipe.augmentation)
-    batches.max_queue_size = 1  # or the whole turn would be made during the first step, and its cost not be counted
+    batches.max_queue_size = 1  # else all batches would be made during the first step, and their cost not be counted
     training_model = build_training_model(build_network(recipe, CLASSES), resolve_precision(recipe.precision))
     training_model.compile(
         build_optimizer(recipe, recipe.last, training_model, STEPS),
@@ -47,8 +46,8 @@ def ours(image_size: int, batch: int) -> Turn:
     return _fit(training_model, batch, x=batches, shuffle=False)
 
 
-def applications(image_size: int, batch: int, *, policy: str) -> Turn:
-    """Get keras.applications.ResNet50 ready to train with Adam and plain ``fit``, on arrays in memory."""
+def applications(image_size: int, batch: int, *, policy: str) -> Work:
+    """Prepare keras.applications.ResNet50 to train with Adam and plain ``fit``, on arrays in memory."""
     import keras
     import numpy as np
 
@@ -56,16 +55,16 @@ def applications(image_size: int, batch: int, *, policy: str) -> Turn:
     rng = np.random.default_rng(0)
     images = rng.random((STEPS * batch, image_size, image_size, 3), np.float32)
     labels = rng.integers(0, CLASSES, STEPS * batch)
-    body = keras.applications.ResNet50(
+    backbone = keras.applications.ResNet50(
         include_top=False, weights=None, input_shape=(image_size, image_size, 3), pooling="avg"
     )
-    outputs = keras.layers.Dense(CLASSES, activation="softmax", dtype="float32")(body.output)
-    model = keras.Model(body.input, outputs)
+    outputs = keras.layers.Dense(CLASSES, activation="softmax", dtype="float32")(backbone.output)
+    model = keras.Model(backbone.input, outputs)
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     return _fit(model, batch, x=images, y=labels, batch_size=batch)
 
 
-CONTENDERS: dict[str, Callable[[int, int], Turn]] = {
+CONTENDERS: dict[str, Callable[[int, int], Work]] = {
     "ours": ours,
     "keras.applications float32": partial(applications, policy="float32"),
     "keras.applications bfloat16": partial(applications, policy="mixed_bfloat16"),
@@ -73,11 +72,11 @@ CONTENDERS: dict[str, Callable[[int, int], Turn]] = {
 
 
 def command(name: str, image_size: int, batch: int) -> list[str]:
-    """Return the words of the command that is the contender of that name."""
+    """Return the command of the contender of that name."""
     return [sys.executable, "-m", "resnet50.profiling.training", name, str(image_size), str(batch)]
 
 
-def _fit(model: Any, batch: int, **feed: Any) -> Turn:
+def _fit(model: Any, batch: int, **data: Any) -> Work:
     import keras
 
     class Clock(keras.callbacks.Callback):
@@ -89,12 +88,12 @@ def _fit(model: Any, batch: int, **feed: Any) -> Turn:
 
     clock = Clock()
 
-    def turn() -> dict[str, float]:
-        model.fit(**feed, epochs=1, verbose=0, callbacks=[clock])
+    def work() -> dict[str, float]:
+        model.fit(**data, epochs=1, verbose=0, callbacks=[clock])
         steps = [after - before for before, after in zip(clock.times, clock.times[1:], strict=False)]
         return {"images_per_second": batch / median(steps[SETTLED - 1 :])}
 
-    return turn
+    return work
 
 
 if __name__ == "__main__":

@@ -14,18 +14,23 @@ import keras
 import numpy as np
 import pytest
 
-from factories import fill_random, raises
+import factories
+from factories import dataset, fill_random, raises, tiny_model
 from resnet50.build import build_resnet50
 from resnet50.conventions import V1_5
+from resnet50.data.dataset import DatasetSplits
 from resnet50.exporters import export as module
+from resnet50.exporters import images as finding
+from resnet50.exporters import litert, onnx
 from resnet50.exporters.export import Comparison, export
+from resnet50.exporters.images import find_images
 from resnet50.graph.onnx_graph import onnx_model
 from resnet50.inference.classifier import Classifier
 from resnet50.model import Stage
 
 
 def images(count):
-    """Noise on grounds of other colors; on one ground a network could hardly tell them apart."""
+    """Return noise on backgrounds of different colors; on one background a network could hardly tell them apart."""
     rng = np.random.default_rng(0)
     grounds = rng.uniform(40, 216, (count, 1, 1, 3))
     return np.uint8(np.clip(rng.normal(grounds, 30, (count, 32, 40, 3)), 0, 255))
@@ -65,14 +70,14 @@ def classifier():
     return classifier_of(network(1, normalization="torch"))
 
 
-def network(seed, **options):
-    return fill_random(build_resnet50(3, input_shape=(32, 40, 3), stages=STAGES, **options), seed)
+def network(seed, *, size=(32, 40), **options):
+    return fill_random(build_resnet50(3, input_shape=(*size, 3), stages=STAGES, **options), seed)
 
 
-def classifier_of(model):
+def classifier_of(model, images=IMAGES):
     """Bring the last layer's weights to a size with which probabilities are neither alike nor 0 or 1."""
     last = model.layers[-1]
-    scores = keras.Model(model.input, last.input).predict_on_batch(np.float32(IMAGES)) @ last.get_weights()[0]
+    scores = keras.Model(model.input, last.input).predict_on_batch(np.float32(images)) @ last.get_weights()[0]
     last.set_weights([weight * 3 / np.abs(scores).max() for weight in last.get_weights()])
     return Classifier(model, ("fist", "fünf", "two"), "hands", "0123abcd", {"name": "signs"}, {"accuracy": 0.983})
 
@@ -116,16 +121,16 @@ def test_an_export_predicts_what_the_classifier_does(classifier, exports, pair):
 
 
 @pytest.mark.parametrize("pair", PAIRS, ids="-".join)
-def test_a_folder_says_what_it_is(exports, pair):
+def test_a_folder_describes_itself(exports, pair):
     folder, _ = exports(pair)
-    told = json.loads((folder / "resnet50.json").read_text(encoding="utf-8"))
-    assert set(told) == {"class_names", "dataset", "fingerprint", "recipe", "metrics", "export"}
-    about = told["export"]
+    manifest = json.loads((folder / "resnet50.json").read_text(encoding="utf-8"))
+    assert set(manifest) == {"class_names", "dataset", "fingerprint", "recipe", "metrics", "export"}
+    about = manifest["export"]
     assert (about["format"], about["precision"], about["image_size"]) == (*pair, [32, 40])
     assert about["normalization"] == "torch"
     assert set(about["files"]) >= FILES[pair[0]]
-    there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    assert there == {*about["files"], "resnet50.json"}
+    files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert files == {*about["files"], "resnet50.json"}
     for name, digest in about["files"].items():
         assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]
@@ -163,7 +168,7 @@ def refusal(classifier, tmp_path, *values, kind=ValueError, **options):
 
 
 @pytest.mark.parametrize(
-    ("name", "precision", "there"),
+    ("name", "precision", "precisions"),
     [
         ("saved_model", "int8", ("fp32", "bf16")),
         ("saved_model", "fp16", ("fp32", "bf16")),
@@ -172,9 +177,9 @@ def refusal(classifier, tmp_path, *values, kind=ValueError, **options):
         ("openvino", "fp64", ("fp32", "bf16", "fp16", "int8")),
     ],
 )
-def test_refuses_a_pair_that_there_is_not(classifier, tmp_path, name, precision, there):
+def test_refuses_a_precision_that_the_format_does_not_have(classifier, tmp_path, name, precision, precisions):
     text = refusal(classifier, tmp_path, name, repr(precision), format=name, precision=precision)
-    assert set(re.findall(r"\b(?:fp|bf|int)\d+", text)) == {*there, precision}
+    assert set(re.findall(r"\b(?:fp|bf|int)\d+", text)) == {*precisions, precision}
 
 
 def test_refuses_an_unknown_format(classifier, tmp_path):
@@ -182,7 +187,7 @@ def test_refuses_an_unknown_format(classifier, tmp_path):
 
 
 def test_refuses_to_work_without_images(classifier, tmp_path):
-    refusal(classifier, tmp_path, "int8", precision="int8")
+    refusal(classifier, tmp_path, "hands", 32, 40, precision="int8")  # it is not square, so that none can be found
     refusal(classifier, tmp_path, "int8", precision="int8", calibration=IMAGES[:0])
     assert "int8" not in refusal(classifier, tmp_path, check=IMAGES[:0])
 
@@ -229,23 +234,25 @@ def test_refuses_a_name_that_is_taken(classifier, exports, tmp_path):
         export(classifier, tmp_path / "there", format="onnx", check=IMAGES[:2])
 
 
-def test_an_export_that_computes_something_else_is_not_kept(classifier, tmp_path, monkeypatch):
+def test_an_export_that_computes_something_else_is_removed(classifier, tmp_path, monkeypatch):
     def wrong(model):
         made = onnx_model(model)
-        next(one for one in made.graph.initializer if one.name == "predictions/bias").raw_data = bytes(12)
+        next(tensor for tensor in made.graph.initializer if tensor.name == "predictions/bias").raw_data = bytes(12)
         return made
 
-    monkeypatch.setattr("resnet50.graph.onnx_graph.onnx_model", wrong)
+    monkeypatch.setattr(onnx, "onnx_model", wrong)
     refusal(classifier, tmp_path, tmp_path / "out", "0.0001", 2)
 
 
 MIXED = {
     "v1, pixels as Caffe's": {"normalization": "caffe", "head": "mlp"},
-    "v1.5, small stem": {"conventions": V1_5, "stem": "small", "head": "norm", "normalization": "unit"},
+    "v1.5, CIFAR stem": {"conventions": V1_5, "stem": "cifar", "head": "norm", "normalization": "unit"},
 }
 
 
-@pytest.mark.parametrize("pair", [pair for pair in PAIRS if pair[1] != "int8"], ids="-".join)  # random ones round ill
+@pytest.mark.parametrize(
+    "pair", [pair for pair in PAIRS if pair[1] != "int8"], ids="-".join
+)  # random networks lose too much
 @pytest.mark.parametrize("kind", MIXED)
 def test_every_kind_of_network_is_exported(tmp_path, kind, pair):
     scaled = classifier_of(network(2, **MIXED[kind]))
@@ -254,7 +261,7 @@ def test_every_kind_of_network_is_exported(tmp_path, kind, pair):
     np.testing.assert_allclose(found, scaled.probabilities(IMAGES), atol=2 * PAIRS[pair])
 
 
-def test_one_that_says_the_same_of_every_image_is_not_kept(classifier, tmp_path, monkeypatch):
+def test_one_that_gives_every_image_the_same_answer_is_removed(classifier, tmp_path, monkeypatch):
     always = classifier.probabilities(IMAGES).mean(axis=0)
     opened = SimpleNamespace(probabilities=lambda images: np.tile(always, (len(images), 1)))
     monkeypatch.setattr(Classifier, "load", lambda path: opened)
@@ -264,15 +271,122 @@ def test_one_that_says_the_same_of_every_image_is_not_kept(classifier, tmp_path,
     refusal(classifier, tmp_path, *values, precision="int8", calibration=IMAGES, check=IMAGES)
 
 
-def test_what_a_converter_cannot_do_is_one_line(classifier, tmp_path, monkeypatch):
+def test_a_failure_of_a_converter_is_one_line(classifier, tmp_path, monkeypatch):
     def fails(*_):
         raise RuntimeError("no such\noperation")
 
-    monkeypatch.setitem(module._WRITERS, "litert", fails)
+    monkeypatch.setattr(litert, "write", fails)
     values = (tmp_path / "out", "litert", "fp16", "no such operation")
     refusal(classifier, tmp_path, *values, format="litert", precision="fp16")
 
 
-def test_one_that_gives_no_numbers_is_not_kept(classifier, tmp_path, monkeypatch):
+def test_one_that_gives_nan_is_removed(classifier, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "_compare", lambda *_: Comparison(2, np.nan, np.nan, 0.5))
     refusal(classifier, tmp_path, 2, "nan", "50.0%")
+
+
+def splits_of(**counts):
+    """Two classes by turns; the red of an image is its class times 100, its green its number, its blue its split."""
+    made = {}
+    for blue, (name, count) in enumerate(counts.items()):
+        labels = np.arange(count) % 2
+        pixels = np.zeros((count, 32, 32, 3), np.uint8)
+        pixels[..., 0], pixels[..., 1], pixels[..., 2] = (
+            values[:, None, None] for values in (100 * labels, np.arange(count), np.full(count, blue))
+        )
+        made[name] = dataset(labels, images=pixels)
+    return DatasetSplits(**made)
+
+
+class Source:
+    """A source of these splits, which counts how often it is read."""
+
+    def __init__(self, splits):
+        self.splits, self.reads = splits, 0
+
+    def load(self, image_size, *, progress=None):
+        self.reads += 1
+        assert image_size == 32
+        return self.splits
+
+
+def find(source=None, classifier=None, **options):
+    return find_images(classifier or factories.classifier(square_model()), name="m.keras", source=source, **options)
+
+
+def square_model():
+    return tiny_model(3, size=(32, 32), seed=None)
+
+
+def test_some_of_each_class_are_taken_of_the_first_and_the_last_split(monkeypatch):
+    monkeypatch.setattr(finding, "CALIBRATION_IMAGES", 8)
+    monkeypatch.setattr(finding, "CHECK_IMAGES", 4)
+    source = Source(splits_of(train=30, validation=10, test=20))
+    calibration, check = find(source)
+    again = find(source)
+    assert [sum(calibration.images[:, 0, 0, 0] == red) for red in (0, 100)] == [4, 4]
+    assert [sum(check.images[:, 0, 0, 0] == red) for red in (0, 100)] == [2, 2]
+    assert set(calibration.images[:, 0, 0, 2]) == {0}
+    assert set(check.images[:, 0, 0, 2]) == {2}
+    np.testing.assert_array_equal(again[0].images, calibration.images)
+
+
+def test_a_source_without_splits_is_divided():
+    calibration, check = find(Source(splits_of(train=40)))
+    numbers = [set(each.images[:, 0, 0, 1].tolist()) for each in (calibration, check)]
+    assert len(check) >= 10
+    assert numbers[0] | numbers[1] == set(range(40))
+    assert not numbers[0] & numbers[1]
+
+
+def test_a_folder_is_read_by_its_path(tmp_path):
+    for k in range(6):
+        factories.write_image(tmp_path / "mine" / "ab"[k % 2] / f"{k}.png", f"rgb({k}, 0, 0)", size=(40, 40))
+    calibration, check = find(tmp_path / "mine")
+    assert len(calibration) + len(check) == 6
+
+
+def test_the_images_of_a_run_are_those_that_it_recorded(monkeypatch, tmp_path):
+    splits = splits_of(train=6, test=4)
+    trained = replace(factories.classifier(square_model()), fingerprint=splits.train.fingerprint)
+    source = Source(splits)
+
+    class Folder:
+        def __init__(self, path):
+            assert path == tmp_path
+
+        def read(self):
+            return SimpleNamespace(source=source)
+
+    monkeypatch.setattr(finding, "RunDirectory", Folder)
+    calibration, check = find(classifier=trained, run=tmp_path)
+    assert (len(calibration), len(check), source.reads) == (6, 4, 1)
+    with raises(ValueError, "m.keras", "--data"):
+        find(classifier=replace(trained, fingerprint="0" * 64), run=tmp_path)
+
+
+def test_the_images_of_an_unknown_recipe_have_to_be_given():
+    with raises(ValueError, "m.keras", "'None'", "--data"):
+        find()
+
+
+def test_images_are_found_for_a_square_model_only():
+    with raises(ValueError, "m.keras", 40, 32, "resnet50.export"):
+        find(Source(splits_of(train=4)), factories.classifier(tiny_model(3, seed=None)))
+
+
+def test_a_file_is_exported_on_images_of_a_source(tmp_path):
+    square = classifier_of(network(1, size=(32, 32)), images(12)[:, :, :32])
+    square.save(tmp_path / "m.keras")
+    source = Source(DatasetSplits(dataset([0] * 12, images=images(12)[:, :, :32])))
+    comparison = export(tmp_path / "m.keras", tmp_path / "out", format="onnx", precision="int8", source=source)
+    assert comparison.calibration_images + comparison.images == 12
+    assert Classifier.load(tmp_path / "out").class_names == ("fist", "fünf", "two")
+
+
+def test_a_taken_name_is_refused_before_images_are_read(tmp_path, classifier):
+    source = Source(None)
+    (tmp_path / "out").mkdir()
+    with raises(ValueError, tmp_path / "out"):
+        export(classifier, tmp_path / "out", format="onnx", source=source)
+    assert source.reads == 0

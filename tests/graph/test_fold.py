@@ -39,7 +39,7 @@ def norms(model):
         {"conventions": V1, "head": "mlp"},
         {"conventions": V1_5, "head": "norm"},
         {"conventions": V1_5, "normalization": "caffe", "head": "flatten"},
-        {"stem": "small", "normalization": "torch"},
+        {"stem": "cifar", "normalization": "torch"},
     ],
     ids=lambda options: "-".join(getattr(value, "name", value) for value in options.values()),
 )

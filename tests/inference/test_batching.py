@@ -1,4 +1,4 @@
-"""Files through a network: in order, read ahead but not too far, in batches of one shape."""
+"""Images through a network: in order, read ahead but not too far, in batches of one shape."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 
-from factories import raises, tiny_model
+from factories import raises, tiny_model, write_image
 from resnet50.inference import batching as module
-from resnet50.inference.batching import forward
+from resnet50.inference.batching import forward_array, forward_images
 
 
 class Counting:
-    """Stands in for a model: answers with the first pixel of each image, and notes the batches."""
+    """Stands in for a model: returns the first pixel of each image, and records the shape of each batch."""
 
-    input_shape = (None, 2, 3, 3)
+    input_shape, output_shape = (None, 2, 3, 3), (None, 1)
 
     def __init__(self):
         self.shapes = []
@@ -32,11 +33,11 @@ class Counting:
 @pytest.fixture
 def reads(monkeypatch):
     """Replace the reading of files: file ``k`` is an image of the gray ``k``, or cannot be read if it is ``bad``."""
-    begun, lock = [], threading.Lock()
+    started, lock = [], threading.Lock()
 
-    def read_image(path, *, height, width):
+    def fit_image(path, *, height, width, name):
         with lock:
-            begun.append(path)
+            started.append(path)
         if "bad" in path.name:
             raise ValueError(f"{path}: cannot be read.")
         if "gone" in path.name:
@@ -46,8 +47,12 @@ def reads(monkeypatch):
         time.sleep(0.01 * (int(path.name) % 3))  # so that threads do not end in the order in which they began
         return np.full((height, width, 3), int(path.name), np.uint8)
 
-    monkeypatch.setattr(module, "read_image", read_image)
-    return begun
+    monkeypatch.setattr(module, "fit_image", fit_image)
+    return started
+
+
+def rows(model, images, **options):
+    return [row for _, row in forward_images(model, images, **options)]
 
 
 def paths(*names: object) -> list[Path]:
@@ -57,17 +62,17 @@ def paths(*names: object) -> list[Path]:
 @pytest.mark.parametrize("batch_size", [1, 3, 7, 100])
 def test_every_file_gets_its_row_in_order(reads, batch_size):
     model = Counting()
-    found = list(forward(model, paths(*range(20)), batch_size=batch_size))
+    found = rows(model, paths(*range(20)), batch_size=batch_size)
     assert [row.tolist() for row in found] == [[k] for k in range(20)]
     assert reads != []
     size = min(batch_size, 20)
     assert model.shapes == [(size, 2, 3, 3)] * -(-20 // size)
 
 
-def test_what_cannot_be_read_gets_its_reason_in_its_place(reads):
+def test_an_unreadable_file_gets_its_reason_in_its_place(reads):
     files = paths("bad1", 1, 2, "gone", 4, "locked", "bad2", "bad3", "bad4", 9)
     model = Counting()
-    found = list(forward(model, files, batch_size=3))
+    found = rows(model, files, batch_size=3)
     assert [row if isinstance(row, str) else row.tolist() for row in found] == [
         "bad1: cannot be read.",
         [1],
@@ -93,11 +98,11 @@ def test_the_next_batch_is_read_while_the_network_works(reads):
                 time.sleep(0.005)
             return super().predict_on_batch(images)
 
-    assert len(list(forward(Slow(), paths(*range(20)), batch_size=4))) == 20
+    assert len(rows(Slow(), paths(*range(20)), batch_size=4)) == 20
 
 
 def test_no_more_is_read_ahead_than_two_batches(reads):
-    found = forward(Counting(), paths(*[1] * 1000), batch_size=4)
+    found = forward_images(Counting(), paths(*[1] * 1000), batch_size=4)
     for k in range(12):
         next(found)
         if k in (0, 11):
@@ -109,13 +114,13 @@ def test_no_more_is_read_ahead_than_two_batches(reads):
 
 
 def test_no_files_need_nothing(reads):
-    assert list(forward(Counting(), [])) == []
+    assert rows(Counting(), []) == []
 
 
 @pytest.mark.parametrize("size", [0, -1])
 def test_a_batch_has_a_size(size):
     with raises(ValueError, "batch_size", 1, size):
-        list(forward(Counting(), [], batch_size=size))
+        rows(Counting(), [], batch_size=size)
 
 
 def test_a_network_is_compiled_once(reads):
@@ -132,20 +137,49 @@ def test_a_network_is_compiled_once(reads):
     inputs = keras.Input((2, 3, 3))
     model = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(Traced()(inputs)))
     traces.clear()
-    rows = list(forward(model, paths(*range(11)), batch_size=4))
-    assert [row[0] for row in rows] == list(range(11))
+    found = rows(model, paths(*range(11)), batch_size=4)
+    assert [row[0] for row in found] == list(range(11))
     assert len(traces) == 1
 
 
-def test_all_odd_and_damaged_files_are_answered(shared_data):
+def test_odd_and_damaged_files_get_a_row_or_a_reason(shared_data):
     files = sorted((shared_data / "bad_images").iterdir())
     model = tiny_model(size=(32, 48), seed=None)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         before = list(warnings.filters)
-        found = list(forward(model, files, batch_size=8))
+        found = rows(model, files, batch_size=8)
         assert list(warnings.filters) == before
     assert len(found) == len(files) == 35
     for path, row in zip(files, found, strict=True):
         assert isinstance(row, np.ndarray) or row.startswith(f"{path}: ")
     assert sum(isinstance(row, np.ndarray) for row in found) >= 15
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+@pytest.mark.parametrize("batch_size", [1, 4, 20])
+def test_an_array_goes_through_in_batches_of_one_shape(batch_size, dtype):
+    images = np.zeros((11, 2, 3, 3), dtype)
+    images[:, 0, 0, 0] = np.arange(11)
+    model = Counting()
+    assert forward_array(model, images, batch_size=batch_size).tolist() == [[k] for k in range(11)]
+    size = min(batch_size, 11)
+    assert model.shapes == [(size, 2, 3, 3)] * -(-11 // size)
+
+
+def test_images_of_every_type_go_through_together(tmp_path):
+    path = write_image(tmp_path / "a.png", np.full((2, 3, 3), 10, np.uint8))
+    pixels = np.full((2, 3, 3), 40, np.uint8)
+    images = [path, str(path), path.read_bytes(), pixels, pixels.astype("float32"), Image.fromarray(pixels), None]
+    with path.open("rb") as file:
+        found = list(forward_images(Counting(), iter([*images, file]), batch_size=3))
+    assert [found_path for found_path, _ in found] == [path, path, None, None, None, None, None, None]
+    assert [row.tolist() for _, row in found[:6] + found[7:]] == [[10], [10], [10], [40], [40], [40], [10]]
+    assert "image 6" in found[6][1]
+    assert "NoneType" in found[6][1]
+
+
+@pytest.mark.parametrize("image", ["a.png", Path("a.png"), b"bytes", np.zeros((4, 5, 3)), Image.new("L", (2, 2))])
+def test_a_single_image_is_refused(image):
+    with raises(ValueError, "list"):
+        rows(Counting(), image)

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.filterwarnings(  # Keras, from TensorFlow's variables, 
 )
 
 IMAGES = noise(3, 32, 40, 3)
-CARRIED = {"class_names": ["a", "b", "c"], "dataset": "d", "fingerprint": "f", "recipe": {}, "metrics": {}}
+METADATA = {"class_names": ["a", "b", "c"], "dataset": "d", "fingerprint": "f", "recipe": {}, "metrics": {}}
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +124,7 @@ import sys
 
 
 class Without:
-    # A finder of neither this package nor, on another backend, TensorFlow; who asks whether it is there hears no.
+    # Finds neither this package nor, on another backend, TensorFlow.
 
     def __init__(self, finder):
         self.finder = finder
@@ -174,7 +174,7 @@ def test_the_name_appears_when_all_is_written_and_not_before(classifier, tmp_pat
     assert names_in(tmp_path) == ["a.keras"]
 
 
-def test_a_failed_save_keeps_the_old_file(classifier, saved, tmp_path, monkeypatch):
+def test_after_a_failed_save_the_old_file_is_there(classifier, saved, tmp_path, monkeypatch):
     path = tmp_path / "a.keras"
     path.write_bytes(saved.read_bytes())
     unwritable = Classifier(classifier.model, ("a", "b", "c"), "d", "f", {"what": object()}, {})
@@ -244,18 +244,20 @@ def test_images_that_lie_in_a_file_are_read_a_batch_at_a_time(classifier, tmp_pa
     expected = classifier.probabilities(images, batch_size=4)
     images.tofile(tmp_path / "images")
     mapped = np.memmap(tmp_path / "images", np.uint8, "r", shape=images.shape)
-    given = []
+    shapes = []
     predict = classifier.model.predict_on_batch
-    monkeypatch.setattr(classifier.model, "predict_on_batch", lambda batch: given.append(batch.shape) or predict(batch))
+    monkeypatch.setattr(
+        classifier.model, "predict_on_batch", lambda batch: shapes.append(batch.shape) or predict(batch)
+    )
     np.testing.assert_array_equal(classifier.probabilities(mapped, batch_size=4), expected)
-    assert given == [(4, 32, 40, 3)] * 3  # of one shape, for another the network would be compiled again
+    assert shapes == [(4, 32, 40, 3)] * 3  # of one shape, for another the network would be compiled again
 
 
 def test_no_images_have_no_probabilities(classifier):
     assert classifier.probabilities(IMAGES[:0]).shape == (0, 3)
 
 
-def test_refuses_what_is_no_file(tmp_path):
+def test_refuses_a_path_without_a_model(tmp_path):
     refuses(tmp_path / "a.keras", ".keras", kind=FileNotFoundError)
     refuses(tmp_path, ".keras", "folder", kind=FileNotFoundError)
 
@@ -278,7 +280,7 @@ def test_refuses_other_files(tmp_path):
     refuses(tmp_path / "c.keras", "Keras", *inside)
 
 
-def test_keras_own_save_loses_the_labels_and_that_is_said(classifier, tmp_path):
+def test_a_model_saved_by_keras_itself_is_refused_without_its_labels(classifier, tmp_path):
     classifier.model.save(tmp_path / "a.keras")
     refuses(tmp_path / "a.keras", "Keras", "resnet50.json", "keras.saving.load_model")
 
@@ -296,9 +298,9 @@ KEYS = ("class_names", "dataset", "fingerprint", "recipe", "metrics")
         ("5", (*KEYS, "int")),
         ("null", (*KEYS, "NoneType")),
         ('{"class_names": ["a"]}', KEYS),
-        (json.dumps(CARRIED | {"more": 1}), (*KEYS, "more")),
-        (json.dumps(CARRIED | {"class_names": "abc"}), ("class_names", "'abc'")),
-        (json.dumps(CARRIED | {"class_names": [1, 2, 3]}), ("class_names", [1, 2, 3])),
+        (json.dumps(METADATA | {"more": 1}), (*KEYS, "more")),
+        (json.dumps(METADATA | {"class_names": "abc"}), ("class_names", "'abc'")),
+        (json.dumps(METADATA | {"class_names": [1, 2, 3]}), ("class_names", [1, 2, 3])),
     ],
 )
 def test_refuses_an_archive_that_carries_something_else(tmp_path, text, values):
@@ -306,7 +308,7 @@ def test_refuses_an_archive_that_carries_something_else(tmp_path, text, values):
 
 
 def test_refuses_an_archive_that_keras_cannot_open(saved, tmp_path):
-    path = archive(tmp_path / "a.keras", config__json="{}", resnet50__json=json.dumps(CARRIED))
+    path = archive(tmp_path / "a.keras", config__json="{}", resnet50__json=json.dumps(METADATA))
     refuses(path, "Keras")
     content = bytearray(saved.read_bytes())
     with zipfile.ZipFile(saved) as file:
@@ -319,7 +321,7 @@ def test_refuses_an_archive_that_keras_cannot_open(saved, tmp_path):
 def with_labels(model, path, **changes):
     model.save(path)
     with zipfile.ZipFile(path, "a") as file:
-        file.writestr("resnet50.json", json.dumps(CARRIED | changes))
+        file.writestr("resnet50.json", json.dumps(METADATA | changes))
     return path
 
 

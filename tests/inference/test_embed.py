@@ -1,4 +1,4 @@
-"""The features of files, and the file that keeps them."""
+"""The features of files, and the file that stores them."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def images(tmp_path):
 def test_features_make_the_probabilities(classifier, images):
     steps = []
     found = embed(classifier, images, batch_size=2, progress=lambda *step: steps.append(step))
-    kept = [images[0], images[1], images[3]]
-    assert found.paths == tuple(kept)
+    readable = [images[0], images[1], images[3]]
+    assert found.paths == tuple(readable)
     assert found.features.shape == (3, 24)
     assert found.features.dtype == np.float32
     (lost,) = found.unreadable
@@ -41,7 +41,7 @@ def test_features_make_the_probabilities(classifier, images):
     assert steps == [(1, 4), (2, 4), (3, 4), (4, 4)]
     kernel, bias = classifier.model.get_layer("predictions").get_weights()
     scores = np.exp(found.features @ kernel + bias)
-    images = np.stack([read_image(path, height=40, width=48) for path in kept])
+    images = np.stack([read_image(path, height=40, width=48) for path in readable])
     expected = classifier.probabilities(images)
     np.testing.assert_allclose(scores / scores.sum(axis=1, keepdims=True), expected, rtol=1e-3, atol=1e-6)
     assert np.ptp(expected, axis=0).max() > 1e-3
@@ -62,7 +62,7 @@ def test_a_file_of_features_opens_without_pickle(classifier, images, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir() if path.suffix not in (".png", ".keras")) == ["out.npz"]
 
 
-def test_what_is_there_stays_if_writing_fails(classifier, images, tmp_path):
+def test_an_earlier_file_stays_if_writing_fails(classifier, images, tmp_path):
     out = tmp_path / "out.npz"
     out.write_text("old")
     with pytest.raises(FileNotFoundError):

@@ -1,4 +1,4 @@
-"""The features of a classifier are what its last dense layer is given."""
+"""The features of a classifier are the input of its last dense layer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from resnet50.inference.features import feature_model
 
 
 @pytest.mark.parametrize(("head", "width"), [("linear", 24), ("norm", 24), ("mlp", 128), ("flatten", 384)])
-def test_the_last_layer_makes_the_probabilities_of_them(head, width):
+def test_the_last_layer_turns_them_into_the_probabilities(head, width):
     model = tiny_model(4, size=(40, 48), seed=3, head=head)
     images = noise(3, 40, 48, 3)
     before = np.asarray(model(images))

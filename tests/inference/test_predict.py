@@ -1,10 +1,14 @@
 import os
 import re
+from dataclasses import replace
+from io import BytesIO
+from itertools import count
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 
 from factories import classifier as classifier_of
 from factories import raises, write_image
@@ -35,10 +39,11 @@ def images(tmp_path):
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 5, 32])
-def test_keeps_the_order_whatever_the_batch(images, batch_size):
+def test_the_order_does_not_depend_on_the_batch(images, batch_size):
     classifier = ByColor()
     found = list(predict(classifier, images, top=1, batch_size=batch_size))
     assert [prediction.path for prediction in found] == images
+    assert [prediction.index for prediction in found] == list(range(5))
     assert [prediction.top for prediction in found] == [
         ((name, 1.0),) for name in ("red", "blue", "green", "blue", "red")
     ]
@@ -119,16 +124,16 @@ def test_agrees_with_the_classifier(images):
 
 
 def test_finds_images_in_a_folder_and_below_in_sorted_order(tmp_path):
-    kept = ["a/3.heic", "a/2.png", "a/10.JPG", "b.Jpeg", "c/d/e.TIFF", "c/f.webp", "z.bmp", "z.gif"]
-    for name in reversed([*kept, "c/notes.txt", "model.keras", "a/png", ".DS_Store", "a/._2.png", ".trash/x.png"]):
+    names = ["a/3.heic", "a/2.png", "a/10.JPG", "b.Jpeg", "c/d/e.TIFF", "c/f.webp", "z.bmp", "z.gif"]
+    for name in reversed([*names, "c/notes.txt", "model.keras", "a/png", ".DS_Store", "a/._2.png", ".trash/x.png"]):
         write_image(tmp_path / name, format="PNG")
     (tmp_path / "folder.png").mkdir()
     found = find_images([str(tmp_path)])
-    assert found == sorted(tmp_path / name for name in kept)
+    assert found == sorted(tmp_path / name for name in names)
     assert all(isinstance(path, Path) for path in found)
 
 
-def test_keeps_files_as_they_are_named(tmp_path):
+def test_files_stay_as_they_are_named(tmp_path):
     folder = tmp_path / "folder"
     inside = write_image(folder / "a.png")
     odd, gone = write_image(tmp_path / "odd.txt", format="PNG"), tmp_path / "gone.png"
@@ -156,3 +161,86 @@ def test_does_not_wait_for_a_pipe_in_a_folder(tmp_path):
     assert found == [tmp_path / "a.png", tmp_path / "pipe.jpg"]
     _, prediction = predict(ByColor(), found)
     assert str(found[1]) in prediction.error
+
+
+def test_images_of_every_size_and_type_are_classified_as_their_files_are(tmp_path):
+    pixels = np.zeros((50, 90, 3), np.uint8)
+    pixels[..., 2] = 250
+    pixels[:, :20] = 90  # cut off, where the shape is made that of the model
+    path = write_image(tmp_path / "a.png", pixels)
+    images = [
+        path,
+        str(path),
+        path.read_bytes(),
+        BytesIO(path.read_bytes()),
+        Image.open(path),
+        pixels,
+        np.float32(pixels),
+    ]
+    images.append(np.dstack([pixels, np.full((50, 90), 255, np.uint8)]))
+    predictions = list(predict(ByColor(), images, top=3, batch_size=3))
+    assert [each.error for each in predictions] == [None] * 8
+    assert len({each.top for each in predictions}) == 1
+    assert predictions[0].top[0][0] == "blue"
+    assert [(each.index, each.path) for each in predictions] == [
+        (k, path if k < 2 else None) for k in range(len(images))
+    ]
+
+
+def test_an_array_of_images_is_several_images():
+    images = np.zeros((3, 20, 20, 3), np.uint8)
+    images[np.arange(3), :, :, [2, 0, 1]] = 255
+    assert [each.top[0][0] for each in predict(ByColor(), images)] == ["blue", "red", "green"]
+
+
+def test_gray_and_transparent_pixels_are_brought_to_rgb():
+    gray, clear = np.full((9, 7), 51, np.uint8), np.zeros((9, 7, 4), np.uint8)
+    predictions = list(predict(ByColor(), [gray, gray[..., None], clear]))
+    assert [dict(each.top)["blue"] for each in predictions] == pytest.approx([0.2, 0.2, 1.0], abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("image", "values"),
+    [
+        (b"no image", ()),
+        (np.zeros((4, 5, 2), np.uint8), ("(4, 5, 2)",)),
+        (np.zeros((0, 5, 3), np.uint8), ("(0, 5, 3)",)),
+        (np.zeros(5, np.uint8), ("(5,)",)),
+        (np.full((4, 5, 3), 0.5), ("255", "0.5")),
+        (np.full((4, 5, 3), 256), ("255", "256")),
+        (np.full((4, 5, 3), -1.0), ("255", "-1")),
+        (np.full((4, 5, 3), np.nan), ("255", "nan")),
+        (np.full((4, 5, 3), True), ("255", "bool")),
+        (7, ("int",)),
+        (None, ("NoneType",)),
+    ],
+)
+def test_an_image_that_cannot_be_read_gets_an_error_of_its_own(image, values):
+    good = np.full((9, 9, 3), 255, np.uint8)
+    before, bad, after = predict(ByColor(), [good, image, good], batch_size=2)
+    assert before.error is after.error is None
+    assert (bad.index, bad.path, bad.top) == (1, None, ())
+    for value in ("image 1", *values):
+        assert value in bad.error
+    assert "\n" not in bad.error
+
+
+def test_a_generator_that_never_ends_is_classified_as_it_comes():
+    stream = (np.full((9, 9, 3), number % 256, np.uint8) for number in count())
+    predictions = predict(ByColor(), stream, batch_size=4)
+    assert [next(predictions).index for _ in range(9)] == list(range(9))
+
+
+def test_one_image_is_classified_by_the_classifier_itself(images):
+    inputs = keras.Input((16, 24, 3))
+    x = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1 / 255)(inputs))
+    classifier = classifier_of(keras.Model(inputs, keras.layers.Dense(3, activation="softmax")(x)))
+    (expected,) = predict(classifier, images[:1], top=2)
+    assert classifier.predict(images[0], top=2) == expected
+    assert classifier.predict(images[0].read_bytes(), top=2) == replace(expected, path=None)
+    with raises(ValueError, "top", 1, 0):
+        classifier.predict(images[0], top=0)
+    with raises(ValueError):
+        classifier.predict(b"no image")
+    with raises(FileNotFoundError, "gone.png"):
+        classifier.predict("gone.png")

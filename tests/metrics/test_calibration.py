@@ -13,7 +13,7 @@ from factories import noise, raises, tiny_model
 from resnet50.inference.classifier import Classifier
 from resnet50.metrics.calibration import (
     Bin,
-    Scaled,
+    TemperatureScaling,
     calibrate,
     calibration_error,
     chance_error,
@@ -38,14 +38,14 @@ def drawn(n, classes, spread, seed=0):
     return logits, labels
 
 
-def sure(*shares):
+def two_classes(*shares):
     """Rows of two classes of which the first is the more probable."""
     return np.array([[share, 1 - share] for share in shares])
 
 
 def test_bins_and_error_by_hand():
     """Five images: the bins (8/15, 9/15], (10/15, 11/15] and (14/15, 1] hold two, one and two of them."""
-    bins = reliability(sure(0.55, 0.59, 0.7, 0.95, 1.0), np.array([0, 1, 1, 0, 0]))
+    bins = reliability(two_classes(0.55, 0.59, 0.7, 0.95, 1.0), np.array([0, 1, 1, 0, 0]))
     assert len(bins) == 15
     assert [(k, one.images) for k, one in enumerate(bins) if one.images] == [(8, 2), (10, 1), (14, 2)]
     assert bins[8] == Bin(2, pytest.approx(0.57), 0.5)
@@ -100,11 +100,11 @@ def test_finds_the_temperature_that_the_logits_were_multiplied_with(temperature)
     ("temperature", "ended"), [(20.0, True), (19.999, True), (19.5, False), (1.0, False), (0.06, False), (0.0501, True)]
 )
 def test_a_fit_that_ended_at_its_limit_is_known(temperature, ended):
-    assert Scaled(temperature, images=3, calibration_error=0.1, loss=1.0).at_limit is ended
+    assert TemperatureScaling(temperature, images=3, calibration_error=0.1, loss=1.0).at_limit is ended
 
 
 def test_the_temperature_of_hopeless_and_of_certain_mistakes_is_finite():
-    assert fit_temperature(sure(*[0.99] * 60), np.array([1, 1, 0] * 20)) == pytest.approx(20, rel=1e-3)
+    assert fit_temperature(two_classes(*[0.99] * 60), np.array([1, 1, 0] * 20)) == pytest.approx(20, rel=1e-3)
     certain = np.array([[1.0, 0], [1, 0], [1, 0], [0, 1]] * 15)
     assert 1 < fit_temperature(certain, np.zeros(60, int)) <= 20
 
@@ -117,13 +117,13 @@ def test_scaling_is_the_softmax_of_divided_logits():
 
 def test_no_temperature_fits_where_every_image_is_right():
     with raises(ValueError, "validation", 60):
-        fit_temperature(sure(*[0.9] * 60), np.zeros(60, int))
+        fit_temperature(two_classes(*[0.9] * 60), np.zeros(60, int))
 
 
 @pytest.mark.parametrize("images", [0, 1, 49])
 def test_on_few_images_chance_would_make_the_temperature(images):
     with raises(ValueError, "validation", 50, images):
-        fit_temperature(sure(*[0.9] * images).reshape(-1, 2), np.ones(images, int))
+        fit_temperature(two_classes(*[0.9] * images).reshape(-1, 2), np.ones(images, int))
 
 
 @pytest.fixture
@@ -132,7 +132,7 @@ def classifier():
     return classifier_of(tiny_model(5, head="norm"), tuple("abcde"), recipe={"name": "r"}, metrics=metrics)
 
 
-def test_a_calibrated_classifier_says_the_same_less_surely(classifier, tmp_path):
+def test_a_calibrated_classifier_predicts_the_same_with_less_confidence(classifier, tmp_path):
     images = noise(16, 32, 40, 3)
     before = classifier.probabilities(images)
     calibrated = calibrate(classifier, 2.5)

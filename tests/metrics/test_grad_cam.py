@@ -23,12 +23,12 @@ HEADS = ("linear", "norm", "mlp", "flatten")
 LAST = "conv3_block2_out"  # of the tiny stages
 
 
-def images(n: int, shape: tuple[int, int] = (40, 48)) -> np.ndarray:
+def random_images(n: int, shape: tuple[int, int] = (40, 48)) -> np.ndarray:
     return noise(n, *shape, 3, seed=5)
 
 
 def scores(model: keras.Model, head: str, maps: np.ndarray) -> np.ndarray:
-    """What a head makes of feature maps, (n, classes), before the softmax, in float64 and by numpy alone."""
+    """Return the scores of a head before the softmax, (n, classes), in float64 and by NumPy alone."""
 
     def dense(x: np.ndarray, name: str) -> np.ndarray:
         kernel, bias = (weight.astype("float64") for weight in model.get_layer(name).get_weights())
@@ -46,7 +46,7 @@ def scores(model: keras.Model, head: str, maps: np.ndarray) -> np.ndarray:
 
 
 def by_hand(model: keras.Model, head: str, images: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    """Heat from central differences: what a channel does for a score if all of its places rise together."""
+    """Return the heat from central differences: the effect on a score of raising a channel at all positions."""
     maps = np.asarray(keras.Model(model.input, model.get_layer(LAST).output)(images)).astype("float64")
     n, h, w, channels = maps.shape
     heat = np.zeros((n, h, w))
@@ -63,14 +63,14 @@ def by_hand(model: keras.Model, head: str, images: np.ndarray, classes: np.ndarr
 
 
 @pytest.mark.parametrize(
-    ("conventions", "normalization", "stem"), [(V1, "symmetric", "imagenet"), (V1_5, "torch", "small")]
+    ("conventions", "normalization", "stem"), [(V1, "symmetric", "imagenet"), (V1_5, "torch", "cifar")]
 )
 @pytest.mark.parametrize("head", HEADS)
 def test_agrees_with_finite_differences(head, conventions, normalization, stem, tmp_path):
     options = {"stem": stem, "conventions": conventions, "normalization": normalization}
     tiny_model(4, size=(40, 48), seed=1, head=head, **options).save(tmp_path / "model.keras")
     model = keras.saving.load_model(tmp_path / "model.keras")
-    images, classes = np.repeat(images(2), 4, axis=0), np.tile(np.arange(4), 2)
+    images, classes = np.repeat(random_images(2), 4, axis=0), np.tile(np.arange(4), 2)
     heats = grad_cam(model, images, classes)
     assert heats.shape == (8, 40, 48)
     assert heats.dtype == np.float32
@@ -81,9 +81,9 @@ def test_agrees_with_finite_differences(head, conventions, normalization, stem, 
     np.testing.assert_allclose(heats, by_hand(model, head, images, classes), rtol=1e-3, atol=1e-3)
 
 
-def test_of_the_linear_head_the_weights_are_the_kernels_column():
+def test_for_the_linear_head_the_weights_are_the_column_of_the_kernel():
     model = tiny_model(3, size=(64, 40), seed=2)
-    images, classes = images(3, (64, 40)), np.array([2, 0, 1])
+    images, classes = random_images(3, (64, 40)), np.array([2, 0, 1])
     maps = np.asarray(keras.Model(model.input, model.get_layer(LAST).output)(images))
     kernel, _ = model.get_layer("predictions").get_weights()
     heats = grad_cam(model, images, classes)
@@ -94,7 +94,7 @@ def test_of_the_linear_head_the_weights_are_the_kernels_column():
 
 
 def test_finds_the_quarter_that_decides():
-    """A class that is there if the top left quarter is bright, whatever the rest is."""
+    """The class depends on the brightness of the top left quarter alone."""
     inputs = keras.Input((64, 96, 3))
     x = layers.Conv2D(2, 1, name="bright")(layers.Rescaling(1 / 255)(inputs))
     x = layers.AveragePooling2D(16)(x)  # (batch, 4, 6, 2)
@@ -111,12 +111,12 @@ def test_finds_the_quarter_that_decides():
     assert heat[:24, :40].min() > 0.9
     assert heat[40:, :].max() < 0.15
     assert heat[:, 56:].max() < 0.15
-    assert not grad_cam(model, images, np.array([0])).any()  # nothing speaks for the other class
+    assert not grad_cam(model, images, np.array([0])).any()  # nothing supports the other class
 
 
-def test_a_image_gets_its_heat_whatever_is_beside_it():
+def test_an_image_gets_its_heat_whatever_is_beside_it():
     model = tiny_model(4, size=(40, 48), seed=3, head="mlp")
-    images, classes = images(5), np.array([3, 1, 0, 2, 2])
+    images, classes = random_images(5), np.array([3, 1, 0, 2, 2])
     whole = grad_cam(model, images, classes)
     assert whole.any(axis=(1, 2)).sum() >= 2
     np.testing.assert_allclose(grad_cam(model, images, classes, batch_size=2), whole, atol=1e-4)
@@ -126,7 +126,7 @@ def test_a_image_gets_its_heat_whatever_is_beside_it():
 
 def test_the_model_stays_as_it_was(tmp_path):
     model = tiny_model(4, size=(40, 48), seed=4, head="norm")
-    images, config, weights = images(4), model.to_json(), model.get_weights()
+    images, config, weights = random_images(4), model.to_json(), model.get_weights()
     expected = np.asarray(model(images))
     for _ in range(2):
         grad_cam(model, images, np.arange(4))
@@ -142,8 +142,8 @@ def test_the_model_stays_as_it_was(tmp_path):
 def test_the_papers_stages_and_images_of_any_size():
     stages = [Stage(f"conv{k}", 1, (4, 6, 16 + k), min(k - 1, 2)) for k in (2, 3, 4, 5)]
     model = build_resnet50(3, input_shape=(None, None, 3), stages=stages)
-    assert grad_cam(model, images(2, (64, 70)), np.array([0, 2])).shape == (2, 64, 70)
-    assert grad_cam(model, images(1, (32, 33)), np.array([1])).shape == (1, 32, 33)
+    assert grad_cam(model, random_images(2, (64, 70)), np.array([0, 2])).shape == (2, 64, 70)
+    assert grad_cam(model, random_images(1, (32, 33)), np.array([1])).shape == (1, 32, 33)
 
 
 @pytest.fixture(scope="module")
@@ -184,12 +184,12 @@ def test_refuses_a_way_past_every_feature_map():
         grad_cam(model, np.zeros((1, 8, 6, 3), "uint8"), np.array([0]))
 
 
-def test_a_map_of_one_place_is_passed_over(random_weights):
+def test_a_map_of_one_position_is_skipped(random_weights):
     inputs = keras.Input((2, 2, 3))
     x = layers.Conv2D(4, 1, name="several")(inputs)
     y = layers.GlobalAveragePooling2D()(layers.Conv2D(5, 2, name="one")(x))
     model = random_weights(keras.Model(inputs, layers.Dense(3, activation="softmax", name="end")(y)), 3)
-    image = images(1, (2, 2))
+    image = random_images(1, (2, 2))
     (kernel, bias), (second, _), (end, _) = (model.get_layer(name).get_weights() for name in ("several", "one", "end"))
     maps = image[0].astype("float64") @ kernel[0, 0] + bias  # (2, 2, 4)
     slopes = (second @ end).mean(axis=(0, 1))  # (4, 3)
@@ -229,7 +229,7 @@ def test_another_backend_gives_the_same(backend, tmp_path):
         pytest.skip(f"{backend} is not installed")
     from resnet50.inference.features import feature_model
 
-    images = images(4)
+    images = random_images(4)
     np.save(tmp_path / "images.npy", images)
     expected = {}
     for head in ("norm", "flatten"):

@@ -37,23 +37,23 @@ def test_averages_are_over_the_classes_that_have_images():
     report = score(PROBABILITIES, made([0, 0, 1, 1, 1]))
     assert report.macro_f1 == pytest.approx((0.5 + 2 / 3) / 2)
     assert report.balanced_accuracy == pytest.approx((0.5 + 2 / 3) / 2)
-    uneven = score(np.eye(3)[[0, 0, 0, 2]], made([0, 0, 1, 2]))  # palm is never called, fist once too often
+    uneven = score(np.eye(3)[[0, 0, 0, 2]], made([0, 0, 1, 2]))  # palm is never predicted, fist once too often
     assert uneven.macro_f1 == pytest.approx((0.8 + 0 + 1) / 3)
     assert uneven.balanced_accuracy == pytest.approx((1 + 0 + 1) / 3)
 
 
 def test_calibration_is_that_of_the_most_probable_class():
     report = score(PROBABILITIES, made([0, 0, 1, 1, 1]))
-    # sure 0.7 and right, 0.5 and wrong, 0.8 and right, 0.6 and right, 0.9 and wrong; each in a bin of its own
+    # confidences 0.7 (right), 0.5 (wrong), 0.8 (right), 0.6 (right), 0.9 (wrong), each in a bin of its own
     assert report.calibration_error == pytest.approx((0.3 + 0.5 + 0.2 + 0.4 + 0.9) / 5)
     assert report.chance_error == pytest.approx(
         2 * (0.7 * 0.3 + 0.5**2 + 0.8 * 0.2 + 0.6 * 0.4 + 0.9 * 0.1) / 5, abs=0.03
     )
-    assert report.scaled is None
+    assert report.temperature_scaling is None
 
 
 @pytest.mark.parametrize(("classes", "known"), [(1, []), (2, []), (3, [2]), (4, [2, 3]), (5, [2, 3]), (6, [2, 3, 5])])
-def test_top_k_is_left_out_where_it_says_nothing(classes, known):
+def test_top_k_is_left_out_where_it_is_always_1(classes, known):
     names = tuple("abcdef"[:classes])
     report = score(np.full((2, classes), 1 / classes), made([0, classes - 1], names))
     assert list(report.top_k) == known
@@ -69,14 +69,14 @@ def test_top_k_counts_the_classes_before_the_right_one():
         assert report.top_k[k] == sum(label in row for label, row in zip(labels, best, strict=True)) / 300
 
 
-def test_of_equal_classes_the_first_counts_as_the_more_probable_everywhere():
+def test_of_equal_classes_the_first_ranks_higher_everywhere():
     same = np.full((6, 6), 1 / 6)
     report = score(same, made([0, 1, 2, 3, 4, 5], tuple("abcdef")))
     assert report.accuracy == 1 / 6
     assert report.top_k == {2: 2 / 6, 3: 3 / 6, 5: 5 / 6}
 
 
-def test_mistakes_are_named_where_it_is_surest_first():
+def test_mistakes_come_in_the_order_of_their_probability():
     certain = np.array([[0.4, 0.6, 0], [1, 0, 0], [0.3, 0.7, 0], [0, 0.6, 0.4], [0, 0.4, 0.6]])
     mistakes = score(certain, made([0, 0, 2, 2, 2])).mistakes
     assert [(m.index, m.path, m.true, m.predicted, m.probability) for m in mistakes] == [
@@ -155,7 +155,7 @@ def test_a_certain_mistake_has_a_finite_loss():
     assert score(np.eye(3)[[1]], made([0])).loss == pytest.approx(-math.log(1e-12))
 
 
-def test_is_strict_json_that_says_it_all():
+def test_json_is_strict_and_complete():
     report = score(PROBABILITIES, made([0, 0, 1, 1, 1]))
 
     def refuse(constant):
@@ -164,17 +164,17 @@ def test_is_strict_json_that_says_it_all():
     values = json.loads(report.to_json(), parse_constant=refuse)
     assert list(values) == [
         "dataset", "images", "accuracy", "interval", "top_k", "macro_f1", "balanced_accuracy", "loss",
-        "calibration_error", "chance_error", "scaled", "classes", "reliability", "confusion", "mistakes",
-        "no_temperature", "issues",
+        "calibration_error", "chance_error", "temperature_scaling", "classes", "reliability", "confusion", "mistakes",
+        "temperature_reason", "issues",
     ]  # fmt: skip
     assert values["top_k"] == {"2": 1.0}
-    assert values["scaled"] is None
+    assert values["temperature_scaling"] is None
     assert values["issues"] == []
     assert len(values["reliability"]) == 15
     assert values["reliability"][13] == {"images": 1, "confidence": pytest.approx(0.9), "accuracy": 0.0}
     assert values["mistakes"] == [
-        {"index": 4, "source": "4", "true": "palm", "predicted": "fist", "probability": pytest.approx(0.9)},
-        {"index": 1, "source": "1", "true": "fist", "predicted": "palm", "probability": 0.5},
+        {"index": 4, "path": "4", "true": "palm", "predicted": "fist", "probability": pytest.approx(0.9)},
+        {"index": 1, "path": "1", "true": "fist", "predicted": "palm", "probability": 0.5},
     ]
     assert values["accuracy"] == report.accuracy
     assert tuple(values["interval"]) == report.interval
@@ -200,7 +200,7 @@ def test_is_strict_json_that_says_it_all():
         (np.array([[-0.5, 0.25, 0]]), [0], ("probabilities", "0..1", "-0.5..0.25")),
     ],
 )
-def test_refuses_what_are_no_probabilities_of_the_images(probabilities, labels, values):
+def test_refuses_other_numbers_than_probabilities_of_the_images(probabilities, labels, values):
     with raises(ValueError, "hands", *values):
         score(probabilities, made(labels))
 

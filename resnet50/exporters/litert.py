@@ -1,0 +1,33 @@
+"""Write ``model.tflite``, for LiteRT. This module imports TensorFlow, which has the converter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from resnet50.data.lazy_images import LazyImages
+from resnet50.exporters.images import batches_of_one
+from resnet50.exporters.saved_model import as_module
+
+
+def write(model: keras.Model, folder: Path, precision: str, calibration: np.ndarray | LazyImages) -> None:
+    """Write a network, its batch norm folded.
+
+    Args:
+        model: Functional float32 model from RGB ``(n, height, width, 3)``, 0..255, to probabilities.
+        folder: An empty folder.
+        precision: ``"fp32"``, ``"fp16"`` or ``"int8"``.
+        calibration: For int8, images from which the quantizer takes the ranges of the activations.
+    """
+    module = as_module(model)
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([module.serve.get_concrete_function()], module)
+    if precision != "fp32":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if precision == "fp16":
+        converter.target_spec.supported_types = [tf.float16]
+    elif precision == "int8":
+        converter.representative_dataset = lambda: ([image] for image in batches_of_one(calibration))
+    (folder / "model.tflite").write_bytes(converter.convert())

@@ -1,0 +1,50 @@
+"""Write ``model.onnx``, for ONNX Runtime. This module imports ``onnx`` and ONNX Runtime."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import onnx
+from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
+from onnxruntime.transformers.float16 import convert_float_to_float16
+
+from resnet50.data.lazy_images import LazyImages
+from resnet50.exporters.images import batches_of_one
+from resnet50.graph.onnx_graph import INPUT, onnx_model
+
+
+def write(model: keras.Model, folder: Path, precision: str, calibration: np.ndarray | LazyImages) -> None:
+    """Write a network, its batch norm folded.
+
+    Args:
+        model: Functional float32 model from RGB ``(n, height, width, 3)``, 0..255, to probabilities.
+        folder: An empty folder.
+        precision: ``"fp32"``, ``"fp16"`` or ``"int8"``.
+        calibration: For int8, images from which the quantizer takes the ranges of the activations.
+    """
+    path, network = folder / "model.onnx", onnx_model(model)
+    if precision == "fp32":
+        onnx.save(network, path)
+    elif precision == "fp16":
+        onnx.save(convert_float_to_float16(network, keep_io_types=True), path)
+    else:
+        quantize_static(
+            network,
+            path,
+            _Images(calibration),
+            op_types_to_quantize=["Conv", "Add", "MaxPool"],
+            per_channel=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+        )
+
+
+class _Images(CalibrationDataReader):
+    def __init__(self, images: np.ndarray | LazyImages) -> None:
+        self._images = batches_of_one(images)
+
+    def get_next(self) -> dict[str, np.ndarray] | None:
+        image = next(self._images, None)
+        return None if image is None else {INPUT: image}

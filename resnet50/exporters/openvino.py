@@ -1,0 +1,41 @@
+"""Write ``model.xml`` and ``model.bin``, for OpenVINO. This module imports ``onnx``, OpenVINO and, for int8, NNCF."""
+
+from __future__ import annotations
+
+import tempfile
+from functools import partial
+from pathlib import Path
+
+import keras
+import numpy as np
+import onnx
+import openvino
+
+from resnet50.data.lazy_images import LazyImages
+from resnet50.exporters.images import batch_of_one
+from resnet50.graph.onnx_graph import onnx_model
+
+
+def write(model: keras.Model, folder: Path, precision: str, calibration: np.ndarray | LazyImages) -> None:
+    """Write a network, its batch norm folded.
+
+    Args:
+        model: Functional float32 model from RGB ``(n, height, width, 3)``, 0..255, to probabilities.
+        folder: An empty folder.
+        precision: ``"fp32"``, ``"bf16"``, ``"fp16"`` or ``"int8"``. The file for bf16 is that for fp32, since OpenVINO
+            converts when it opens it.
+        calibration: For int8, images from which the quantizer takes the ranges of the activations.
+    """
+    with tempfile.TemporaryDirectory() as temporary:
+        onnx.save(onnx_model(model), Path(temporary, "model.onnx"))
+        network = openvino.convert_model(Path(temporary, "model.onnx"))
+    if precision == "int8":
+        import nncf
+
+        network = nncf.quantize(
+            network,
+            nncf.Dataset(range(len(calibration)), partial(batch_of_one, calibration)),
+            preset=nncf.QuantizationPreset.MIXED,  # activations need not lie symmetrically about zero
+            subset_size=len(calibration),
+        )
+    openvino.save_model(network, folder / "model.xml", compress_to_fp16=precision == "fp16")

@@ -1,0 +1,104 @@
+"""What a path to a trained model is: the folder of a run, a ``.keras`` file, or the folder of an export."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+MODEL = "model.keras"
+"""Name of the trained classifier in the folder of a run."""
+
+BEST = Path("checkpoints", "best.keras")
+"""Path, in the folder of a run, of the classifier of the epoch that validated best."""
+
+RECIPE = "recipe.json"
+"""Name of the recipe in the folder of a run, which makes a folder a run."""
+
+MANIFEST = "resnet50.json"
+"""Name of the file that describes an export; its other files are those of its runtime."""
+
+RUNS = Path("runs")
+"""Folder below which runs are stored, in the current folder."""
+
+_KINDS = "the folder of a run, a .keras file or the folder of an export"
+
+
+@dataclass(frozen=True)
+class Located:
+    """A trained model on disk.
+
+    Attributes:
+        kind: ``"run"``, ``"model"`` or ``"export"``: what the path names.
+        model: The ``.keras`` file, or the folder of the export: what `resnet50.Classifier.load` opens.
+        run: The folder of the run that the model belongs to; None where there is none. A run's ``model.keras`` and
+            ``checkpoints/best.keras`` belong to it.
+    """
+
+    kind: str
+    model: Path
+    run: Path | None
+
+
+def locate(path: str | os.PathLike[str]) -> Located:
+    """Find out what a path to a model is. No file is opened.
+
+    Args:
+        path: Folder of a run, ``.keras`` file, or folder of an export.
+
+    Returns:
+        The model and its run.
+
+    Raises:
+        FileNotFoundError: If nothing is there, or a folder holds no trained model.
+        ValueError: If the path is a file of another type.
+    """
+    path = Path(path)
+    if is_export(path):
+        return Located("export", path, None)
+    if path.is_dir():
+        return _locate_in_folder(path)
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: expected {_KINDS}, got nothing there; train a model first.")
+    if path.suffix != ".keras":
+        export = f"; name the folder {path.parent} for the export" if is_export(path.parent) else ""
+        raise ValueError(f"{path}: expected {_KINDS}, got a file with the suffix {path.suffix!r}{export}.")
+    return Located("model", path, _run_of(path))
+
+
+def latest_run(folder: str | os.PathLike[str] = RUNS) -> Path:
+    """Return the run below a folder whose model is the newest.
+
+    Raises:
+        FileNotFoundError: If there is none.
+    """
+    models = sorted(Path(folder).glob(f"*/{MODEL}"), key=lambda model: model.stat().st_mtime)
+    if not models:
+        raise FileNotFoundError(f"{folder}: expected a trained run in it, got none; train one, or name a model.")
+    return models[-1].parent
+
+
+def is_export(path: Path) -> bool:
+    """Return whether the path is the folder of an export."""
+    return (path / MANIFEST).is_file()
+
+
+def _locate_in_folder(folder: Path) -> Located:
+    model, has_recipe = folder / MODEL, (folder / RECIPE).is_file()
+    if not model.is_file():
+        reason = (
+            f"an unfinished run (no {MODEL}); resume it with 'resnet50 train --resume {folder}'"
+            if has_recipe
+            else f"a folder without {MODEL} and {MANIFEST}"
+        )
+        raise FileNotFoundError(f"{folder}: expected {_KINDS}, got {reason}.")
+    return Located("run", model, folder) if has_recipe else Located("model", model, None)
+
+
+def _run_of(model: Path) -> Path | None:
+    """Return the folder of the run that a file belongs to, also where the path is a link to it."""
+    real = model.resolve()
+    for folder in (real.parent, real.parent.parent):
+        if real in (folder / MODEL, folder / BEST) and (folder / RECIPE).is_file():
+            return folder
+    return None

@@ -1,0 +1,81 @@
+"""What a path is: a run, a model file or an export, and what belongs to a run."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from factories import raises
+from resnet50.inference.locate import Located, latest_run, locate
+
+
+def touch(*paths: Path) -> None:
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("{}")
+
+
+@pytest.fixture
+def run(tmp_path):
+    folder = tmp_path / "run"
+    touch(folder / "model.keras", folder / "recipe.json", folder / "checkpoints" / "best.keras")
+    return folder
+
+
+def test_a_run_is_its_folder(run):
+    assert locate(run) == locate(str(run)) == Located("run", run / "model.keras", run)
+
+
+@pytest.mark.parametrize("name", ["model.keras", "checkpoints/best.keras"])
+def test_the_models_of_a_run_belong_to_it(run, name, tmp_path, monkeypatch):
+    assert locate(run / name) == Located("model", run / name, run)
+    monkeypatch.chdir(run)
+    assert locate(name) == Located("model", Path(name), run)
+    (tmp_path / "link.keras").symlink_to(run / name)
+    assert locate(tmp_path / "link.keras") == Located("model", tmp_path / "link.keras", run)
+
+
+def test_another_model_beside_a_run_does_not_belong_to_it(run):
+    touch(run / "calibrated.keras")
+    assert locate(run / "calibrated.keras") == Located("model", run / "calibrated.keras", None)
+
+
+def test_a_model_without_a_recipe_belongs_to_no_run(tmp_path):
+    touch(tmp_path / "copied" / "model.keras")
+    assert locate(tmp_path / "copied" / "model.keras").run is None
+    assert locate(tmp_path / "copied") == Located("model", tmp_path / "copied" / "model.keras", None)
+
+
+def test_an_export_is_a_folder_with_a_description(tmp_path, run):
+    touch(tmp_path / "export" / "resnet50.json", tmp_path / "export" / "model.onnx", run / "onnx" / "resnet50.json")
+    assert locate(tmp_path / "export") == Located("export", tmp_path / "export", None)
+    assert locate(run / "onnx") == Located("export", run / "onnx", None)
+    with raises(ValueError, tmp_path / "export" / "model.onnx", "'.onnx'", tmp_path / "export"):
+        locate(tmp_path / "export" / "model.onnx")
+
+
+def test_what_is_no_model_is_refused(tmp_path, run):
+    with raises(FileNotFoundError, tmp_path / "nothing.keras", ".keras"):
+        locate(tmp_path / "nothing.keras")
+    touch(tmp_path / "empty" / "notes.txt")
+    with raises(FileNotFoundError, tmp_path / "empty", "model.keras", "resnet50.json"):
+        locate(tmp_path / "empty")
+    with raises(ValueError, tmp_path / "empty" / "notes.txt", "'.txt'", ".keras"):
+        locate(tmp_path / "empty" / "notes.txt")
+    (run / "model.keras").unlink()
+    with raises(FileNotFoundError, run, "model.keras", "--resume"):
+        locate(run)
+
+
+def test_the_latest_run_is_that_of_the_newest_model(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for age, name in enumerate(["b", "a", "c"]):
+        touch(Path("runs", name, "model.keras"))
+        os.utime(Path("runs", name, "model.keras"), (1000 - age, 1000 - age))
+    touch(Path("runs", "unfinished", "recipe.json"))
+    assert latest_run() == Path("runs", "b")
+    assert latest_run(tmp_path / "runs") == tmp_path / "runs" / "b"
+    with raises(FileNotFoundError, "elsewhere"):
+        latest_run("elsewhere")
