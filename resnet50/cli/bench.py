@@ -12,7 +12,7 @@ from resnet50.cli.bars import bar
 from resnet50.cli.model import find_model, load_classifier
 
 if TYPE_CHECKING:
-    from resnet50.profiling.turns import Measured
+    from resnet50.profiling.rounds import Measurement
 
 _PEER = "keras.applications float32"
 
@@ -28,14 +28,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--image-size", type=int, metavar="PIXELS", help="side of the images to train with (64)")
     parser.add_argument("--batch", type=int, metavar="INT", help="images in a step (32), or in a prediction (8)")
-    parser.add_argument("--turns", type=int, default=5, metavar="INT", help="how often each is measured (5)")
+    parser.add_argument("--rounds", type=int, default=5, metavar="INT", help="how often each is measured (5)")
     parser.add_argument("--json", action="store_true", help="print every figure as JSON")
 
 
 def run(options: argparse.Namespace) -> int:
     """Let the contenders take turns, and print their rates side by side."""
     from resnet50.profiling import predicting, training
-    from resnet50.profiling.turns import take_turns
+    from resnet50.profiling.rounds import run_rounds
 
     for word, number in (("--image-size", options.image_size), ("--batch", options.batch)):
         if number is not None and number < 1:
@@ -52,11 +52,11 @@ def run(options: argparse.Namespace) -> int:
         commands = {name: training.command(name, image_size, batch) for name in training.CONTENDERS}
         what = f"training steps, {image_size} x {image_size} pixels, {batch} in a batch"
     with bar("measuring") as show:
-        measured = take_turns(commands, turns=options.turns, progress=show)
+        measured = run_rounds(commands, rounds=options.rounds, progress=show)
     if options.json:
         print(json.dumps({"what": what, **{name: one.summary() for name, one in measured.items()}}, indent=2))
     else:
-        print(f"{what}; medians of {options.turns} turns")
+        print(f"{what}; medians of {options.rounds} turns")
         _show(measured)
     return 0
 
@@ -79,13 +79,13 @@ def common_side(models: list[str]) -> int:
     return height
 
 
-def _show(measured: Mapping[str, Measured]) -> None:
+def _show(measured: Mapping[str, Measurement]) -> None:
     peer, width = measured[_PEER], max(map(len, measured))
     latency = [figure for figure in ("latency_p50_ms", "latency_p99_ms") if figure in peer.values]
     titles = ("images/s", "ratio", "peak MiB", *("p50, ms", "p99, ms")[: len(latency)])
     print(" " * width, *(f"{title:>10}" for title in titles))
     for name, one in measured.items():
-        rate, ratio = one.median("images_per_second"), one.over(peer, "images_per_second")
+        rate, ratio = one.median("images_per_second"), one.ratio(peer, "images_per_second")
         times = (f"{one.median(figure):10.1f}" for figure in latency)
         print(f"{name:{width}}", f"{rate:10.1f}", f"{ratio:10.2f}", f"{one.peak_mib:10.0f}", *times)
     if latency:

@@ -113,12 +113,12 @@ def run(options: argparse.Namespace) -> int:
         told += check(own.splits if own else {"test": test}, unreadable, progress=show)
     report = write_report(out, classifier, test, training=training, validation=validation, issues=told)
     if options.calibrate:
-        if report.scaled is None or report.no_temperature:
+        if report.temperature_scaling is None or report.temperature_reason:
             raise ValueError(
-                f"{options.model}: no temperature is offered: {report.no_temperature} The report is in {out}."
+                f"{options.model}: no temperature is offered: {report.temperature_reason} The report is in {out}."
             )
-        calibrated = calibrate(classifier, report.scaled.temperature)
-        calibrated = replace(calibrated, metrics={**calibrated.metrics, "loss": report.scaled.loss})
+        calibrated = calibrate(classifier, report.temperature_scaling.temperature)
+        calibrated = replace(calibrated, metrics={**calibrated.metrics, "loss": report.temperature_scaling.loss})
         calibrated.save(options.calibrate)
     if options.json:
         print(report.to_json())
@@ -132,7 +132,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _run_of(path: Path) -> RunDirectory | None:
     """Return the run that was named by its folder, or by a classifier in it."""
-    from resnet50.inference.runtimes import is_export
+    from resnet50.inference.locate import is_export
     from resnet50.training.run import RunDirectory
 
     if path.is_dir() and not is_export(path):

@@ -44,9 +44,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write the export, and say how far it is from the original."""
-    from resnet50.inference.runtimes import check_pair
+    from resnet50.inference.runtimes import check_format
 
-    check_pair(options.format, options.precision)
+    check_format(options.format, options.precision)
     path = find_model(options.model)
     check_new(options.out)
     if options.pattern and not options.data:

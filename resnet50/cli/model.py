@@ -27,7 +27,7 @@ def find_model(named: str | None) -> Path:
     Raises:
         FileNotFoundError: If there is none.
     """
-    from resnet50.inference.runtimes import is_export
+    from resnet50.inference.locate import is_export
 
     if named is not None:
         path = Path(named)

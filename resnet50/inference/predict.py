@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from resnet50.data.images import ImageLike
 from resnet50.data.folder import images_below
+from resnet50.data.images import ImageLike
 from resnet50.inference.batching import forward_images
 
 if TYPE_CHECKING:

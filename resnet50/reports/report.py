@@ -18,7 +18,15 @@ from resnet50._io.files import write_text
 from resnet50.audit.issue import Issue
 from resnet50.data.dataset import Dataset
 from resnet50.inference.classifier import Classifier
-from resnet50.metrics.calibration import BINS, Scaled, calibration_error, fit_temperature, mean_loss, reliability, scale
+from resnet50.metrics.calibration import (
+    BINS,
+    TemperatureScaling,
+    calibration_error,
+    fit_temperature,
+    mean_loss,
+    reliability,
+    scale,
+)
 from resnet50.metrics.grad_cam import grad_cam
 from resnet50.metrics.scores import Report, score
 from resnet50.plots.confusion import draw_confusion
@@ -79,8 +87,13 @@ def write_report(
     """
     folder = Path(folder)
     probabilities = classifier.probabilities(test.images)
-    scaled, no_temperature = _temperature_scaling(classifier, probabilities, test, validation)
-    report = replace(score(probabilities, test), scaled=scaled, no_temperature=no_temperature, issues=tuple(issues))
+    scaled, temperature_reason = _temperature_scaling(classifier, probabilities, test, validation)
+    report = replace(
+        score(probabilities, test),
+        temperature_scaling=scaled,
+        temperature_reason=temperature_reason,
+        issues=tuple(issues),
+    )
     worst = _worst_mistakes(report, classifier, test, probabilities)
     figures = {}
     for name, figure in _draw_figures(report, worst, _class_counts(train, validation, test)).items():
@@ -126,7 +139,7 @@ def report_page(
 
 def _temperature_scaling(
     classifier: Classifier, probabilities: np.ndarray, test: Dataset, validation: Dataset | None
-) -> tuple[Scaled | None, str]:
+) -> tuple[TemperatureScaling | None, str]:
     """Return the test scores with a fitted temperature, None without one, and why it is not recommended, or ""."""
     if validation is None:
         return None, "there are no validation images to fit a temperature on."
@@ -135,7 +148,7 @@ def _temperature_scaling(
     except ValueError as error:
         return None, str(error)
     after = scale(probabilities, temperature)
-    scaled = Scaled(
+    scaled = TemperatureScaling(
         temperature=temperature,
         images=len(validation),
         calibration_error=calibration_error(reliability(after, test.labels)),
@@ -144,7 +157,7 @@ def _temperature_scaling(
     return scaled, _why_at_limit(scaled) if scaled.at_limit else ""
 
 
-def _why_at_limit(scaled: Scaled) -> str:
+def _why_at_limit(scaled: TemperatureScaling) -> str:
     reason = "its confidence hardly depends on whether a prediction is right"
     if scaled.temperature < 1:
         reason = "its predicted class is hardly more probable than the others"

@@ -11,7 +11,7 @@ from resnet50.profiling import training
 
 def test_training_is_measured_beside_keras_applications(command, numbers, monkeypatch):
     monkeypatch.delitem(training.CONTENDERS, "keras.applications bfloat16")
-    status, out, err = command("bench", "--image-size", 32, "--batch", 2, "--turns", 1, "--json")
+    status, out, err = command("bench", "--image-size", 32, "--batch", 2, "--rounds", 1, "--json")
     assert (status, err) == (0, "")
     told = json.loads(out)
     what = told.pop("what")
@@ -22,7 +22,7 @@ def test_training_is_measured_beside_keras_applications(command, numbers, monkey
 
 
 def test_a_model_is_measured_beside_keras_applications(command, numbers, trained):
-    status, out, err = command("bench", trained, "--batch", 3, "--turns", 1)
+    status, out, err = command("bench", trained, "--batch", 3, "--rounds", 1)
     assert (status, err) == (0, "")
     lines = out.splitlines()
     assert "predict" in lines[0]
@@ -40,7 +40,7 @@ def test_a_model_is_measured_beside_keras_applications(command, numbers, trained
     [
         (("--image-size", 0), ("--image-size", 1, 0)),
         (("--batch", 0), ("--batch", 1, 0)),
-        (("--turns", 0), ("turns", 1, 0)),
+        (("--rounds", 0), ("rounds", 1, 0)),
         (("x.keras", "--image-size", 32), ("--image-size",)),
         (("x.keras",), ("x.keras",)),
     ],

@@ -101,7 +101,7 @@ def test_brackets_in_the_name_of_a_class_or_data_set_are_printed_as_they_are(cap
 
 def test_the_means_say_which_classes_they_are_over_and_a_temperature_that_it_is_worse(capsys, numbers):
     from resnet50.cli.progress import show_report
-    from resnet50.metrics.calibration import Scaled
+    from resnet50.metrics.calibration import TemperatureScaling
     from resnet50.metrics.scores import score
 
     def printed(report):
@@ -117,13 +117,13 @@ def test_the_means_say_which_classes_they_are_over_and_a_temperature_that_it_is_
     assert numbers(first)[0] == "1"
     assert numbers(second)[:3] == ["100.0%", "100.0%", "1"]
     assert counts(second) == ["1"]
-    worse = replace(report, scaled=Scaled(2.0, 80, calibration_error=0.5, loss=2.0))
-    better = replace(report, scaled=Scaled(2.0, 80, calibration_error=0.0, loss=0.0))
+    worse = replace(report, temperature_scaling=TemperatureScaling(2.0, 80, calibration_error=0.5, loss=2.0))
+    better = replace(report, temperature_scaling=TemperatureScaling(2.0, 80, calibration_error=0.0, loss=0.0))
     told, other = printed(worse)[2], printed(better)[2]
     assert numbers(told) == ["2.00", "80", "50.0%", "2.000"]
     assert numbers(other) == ["2.00", "80", "0.0%", "0.000"]
     assert len(told.split()) > len(other.split())  # it says that both are worse
-    assert printed(replace(worse, no_temperature="It ends at its limit.")) == printed(report)
+    assert printed(replace(worse, temperature_reason="It ends at its limit.")) == printed(report)
     second = printed(score(np.eye(2), dataset([0, 1], ("a", "b"))))[1]
     assert numbers(second)[:2] == ["100.0%", "100.0%"]
     assert counts(second) == []
@@ -171,12 +171,12 @@ def test_what_cannot_be_calibrated_is_said_before_any_work(refused, trained, hel
 
 
 def test_where_no_temperature_is_offered_none_is_used(refused, held_out, monkeypatch, tmp_path):
-    from resnet50.metrics.calibration import Scaled
+    from resnet50.metrics.calibration import TemperatureScaling
     from resnet50.reports import report
 
     words = ("evaluate", held_out, "--calibrate", "x.keras", "--out", "new/page")
     refused(words, held_out, 50, 6, "new/page")
-    monkeypatch.setattr(report, "_scaled", lambda *_: (Scaled(20.0, 60, 0.1, 1.0), "it ends at its limit."))
+    monkeypatch.setattr(report, "_scaled", lambda *_: (TemperatureScaling(20.0, 60, 0.1, 1.0), "it ends at its limit."))
     refused(words, held_out, "it ends at its limit", "new/page")
     assert not (tmp_path / "x.keras").exists()
 

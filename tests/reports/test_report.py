@@ -119,11 +119,11 @@ def test_the_temperature_is_fitted_on_validation_images_and_reported_for_the_tes
 
     candidates = np.geomspace(0.05, 20, 2000)
     best = min(candidates, key=lambda t: loss(scaled(held_out, t), validation.labels))
-    assert report.scaled.temperature == pytest.approx(best, rel=0.01)
-    assert report.scaled.images == 50
-    after = scaled(classifier.probabilities(test.images).astype(np.float64), report.scaled.temperature)
-    assert report.scaled.loss == pytest.approx(loss(after, test.labels), rel=1e-4)
-    assert report.scaled.loss != pytest.approx(report.loss, rel=1e-3)
+    assert report.temperature_scaling.temperature == pytest.approx(best, rel=0.01)
+    assert report.temperature_scaling.images == 50
+    after = scaled(classifier.probabilities(test.images).astype(np.float64), report.temperature_scaling.temperature)
+    assert report.temperature_scaling.loss == pytest.approx(loss(after, test.labels), rel=1e-4)
+    assert report.temperature_scaling.loss != pytest.approx(report.loss, rel=1e-3)
 
 
 def test_the_page_shows_everything(written):
@@ -198,9 +198,9 @@ def test_a_network_without_feature_maps_has_no_grad_cam(tmp_path):
     assert text.count("<figure>") == len(report.mistakes)  # nothing beside them
     (subtitle,) = re.findall(r'<p class="sub">(.*?)</p>', text)
     assert "None" not in subtitle  # there is no recipe
-    assert report.scaled is None
-    assert report.no_temperature
-    assert report.no_temperature in sections(tmp_path)[-2]
+    assert report.temperature_scaling is None
+    assert report.temperature_reason
+    assert report.temperature_reason in sections(tmp_path)[-2]
     assert commands(tmp_path) == []
 
 
@@ -221,30 +221,36 @@ def test_a_temperature_is_recommended_with_its_command(tmp_path):
     test = labeled(45, 15, 0)
     report = write_report(tmp_path, confident(test), test, validation=test)
     temperature = np.log(0.98 / 0.01) / np.log(0.75 / 0.125)  # that of 0.75 for the first class
-    assert not missing(sections(tmp_path)[-2], f"{temperature:.2f}", 60, "0.0%", f"{report.scaled.loss:.3f}")
+    assert not missing(
+        sections(tmp_path)[-2], f"{temperature:.2f}", 60, "0.0%", f"{report.temperature_scaling.loss:.3f}"
+    )
     assert commands(tmp_path) == ["resnet50 evaluate RUN --calibrate OUT.keras"]
-    assert (report.no_temperature, report.worse_scaled) == ("", False)
+    assert (report.temperature_reason, report.temperature_hurts) == ("", False)
 
 
 def test_a_temperature_at_the_limit_is_not_recommended(tmp_path):
     test = labeled(0, 60, 0)  # and it always predicts another class
     report = write_report(tmp_path, confident(test), test, validation=test)
-    assert report.scaled.temperature == pytest.approx(20, rel=1e-3)
-    assert report.no_temperature in sections(tmp_path)[-2]
-    assert not missing(report.no_temperature, 60, "20.00")
+    assert report.temperature_scaling.temperature == pytest.approx(20, rel=1e-3)
+    assert report.temperature_reason in sections(tmp_path)[-2]
+    assert not missing(report.temperature_reason, 60, "20.00")
     assert commands(tmp_path) == []
     cold = write_report(tmp_path, confident(test, (0.4, 0.3, 0.3)), test, validation=labeled(600, 1, 0))
-    assert cold.scaled.temperature == pytest.approx(0.05, rel=1e-3)
-    assert not missing(cold.no_temperature, 601, "0.05")
+    assert cold.temperature_scaling.temperature == pytest.approx(0.05, rel=1e-3)
+    assert not missing(cold.temperature_reason, 601, "0.05")
 
 
 def test_a_temperature_that_makes_the_test_worse_is_reported_and_not_recommended(tmp_path):
     test, validation = labeled(59, 1, 0), labeled(30, 15, 15)  # more confidence helps the one and not the other
     report = write_report(tmp_path, confident(test), test, validation=validation)
-    assert report.worse_scaled
-    assert report.scaled.loss > report.loss
-    assert report.no_temperature == ""
-    scores = (f"{report.scaled.loss:.3f}", f"{report.loss:.3f}", f"{report.scaled.calibration_error:.1%}")
+    assert report.temperature_hurts
+    assert report.temperature_scaling.loss > report.loss
+    assert report.temperature_reason == ""
+    scores = (
+        f"{report.temperature_scaling.loss:.3f}",
+        f"{report.loss:.3f}",
+        f"{report.temperature_scaling.calibration_error:.1%}",
+    )
     assert not missing(sections(tmp_path)[-2], *scores)
     assert commands(tmp_path) == []
 
@@ -252,11 +258,11 @@ def test_a_temperature_that_makes_the_test_worse_is_reported_and_not_recommended
 def test_no_temperature_is_fitted_on_few_validation_images(tmp_path):
     test = labeled(45, 15, 0)
     report = write_report(tmp_path, confident(test), test, validation=labeled(39, 10, 0))
-    assert report.scaled is None
-    assert report.no_temperature in sections(tmp_path)[-2]
-    assert not missing(report.no_temperature, 50, 49)
+    assert report.temperature_scaling is None
+    assert report.temperature_reason in sections(tmp_path)[-2]
+    assert not missing(report.temperature_reason, 50, 49)
     assert commands(tmp_path) == []
-    assert json.loads((tmp_path / "report.json").read_text())["no_temperature"] == report.no_temperature
+    assert json.loads((tmp_path / "report.json").read_text())["temperature_reason"] == report.temperature_reason
 
 
 def test_means_over_classes_count_the_classes_with_images(tmp_path):
@@ -273,12 +279,12 @@ def test_means_over_classes_count_the_classes_with_images(tmp_path):
 def test_a_report_without_mistakes_says_so(tmp_path):
     test = labeled(60, 0, 0)
     report = write_report(tmp_path, confident(test), test, validation=test)
-    assert (report.accuracy, report.mistakes, report.scaled) == (1.0, (), None)
+    assert (report.accuracy, report.mistakes, report.temperature_scaling) == (1.0, (), None)
     text = (tmp_path / "report.html").read_text()
     assert "<figure>" not in text
     assert text.count("<table>") == 1  # the table of classes; there are no confused pairs
-    assert report.no_temperature in sections(tmp_path)[-2]
-    assert "60" in report.no_temperature
+    assert report.temperature_reason in sections(tmp_path)[-2]
+    assert "60" in report.temperature_reason
     assert commands(tmp_path) == []
 
 

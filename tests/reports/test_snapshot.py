@@ -19,7 +19,7 @@ from PIL import Image
 
 from factories import dataset
 from resnet50.audit.issue import Issue
-from resnet50.metrics.calibration import Scaled
+from resnet50.metrics.calibration import TemperatureScaling
 from resnet50.metrics.scores import score
 from resnet50.reports.report import WorstMistakes, report_page
 
@@ -39,8 +39,8 @@ def page(folder: Path) -> str:
         Issue("leak", "error", "1 of 12 test images (8.3%) has a near-duplicate in the train split.", "Remove it."),
         Issue("small-test", "note", "The test split is small.", "Add test images."),
     )
-    scaled = Scaled(temperature=1.5, images=60, calibration_error=0.04, loss=0.75)
-    report = replace(score(probabilities, test), scaled=scaled, issues=issues)
+    scaled = TemperatureScaling(temperature=1.5, images=60, calibration_error=0.04, loss=0.75)
+    report = replace(score(probabilities, test), temperature_scaling=scaled, issues=issues)
     mistakes = [mistake.index for mistake in report.mistakes]
     worst = WorstMistakes(test.select(mistakes), probabilities[mistakes], overlays=255 - test.images[mistakes])
     figures = {name: folder / f"{name}.png" for name in ("balance", "confusion", "reliability")}
