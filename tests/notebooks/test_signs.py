@@ -1,38 +1,27 @@
-"""The notebook runs from top to bottom, on few images and for one epoch."""
+"""The notebook on SIGNS runs from top to bottom, on few images and for one epoch."""
 
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
-import nbformat
 import pytest
-from nbclient import NotebookClient
 
+from factories import write_image
 from resnet50.datasets.rendered_signs import write_rendered_signs
 
-NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "signs.ipynb"
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning:jupyter_client.*")]
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning:jupyter_client.*")
-def test_the_notebook_runs(tmp_path, monkeypatch):
-    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
+def test_the_notebook_runs(tmp_path, run_notebook):
     write_rendered_signs(tmp_path, train=48, test=12)
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
-    (parameters,) = (cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", ()))
-    parameters.path = f"DATA = {str(tmp_path)!r}\nEPOCHS = 1\nPHOTO = None"
-    NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(tmp_path)}}).execute()
-    shown = [output for cell in notebook.cells for output in cell.get("outputs", ())]
-    images = [output for output in shown if "image/png" in output.get("data", {})]
-    assert len(images) == 7
-    said = "".join(output.get("text", "") for output in shown)
-    assert re.search(r"rendered signs.*\b48\b.*\b12\b", said)
-    assert re.search(r"\d\.\d%.* 12 ", said)  # the accuracy on the test images
-    assert "WARNING" not in said
-
-
-def test_the_notebook_is_kept_without_data_of_others():
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
-    nbformat.validate(notebook)
-    said = "".join(output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", ()))
-    assert not re.search(r"^SIGNS\b", said, re.MULTILINE)  # its photos may not be passed on
+    photo = write_image(tmp_path / "photo.jpg", size=(90, 70))
+    outputs = run_notebook("signs.ipynb", DATA=str(tmp_path), EPOCHS=1, PHOTO=str(photo))
+    # sheet, two blocks, network, curves, confusion matrix, mistakes
+    assert outputs.images == 7
+    assert re.search(r"rendered signs.*\b48\b.*\b12\b", outputs.printed)
+    assert re.search(r"\d\.\d%.* 12 ", outputs.printed)  # the accuracy on the test images
+    assert '"validation_split": 0.1' in outputs.printed  # the recipe
+    shares = [float(share) for share in re.findall(r"^[0-5]: (\d+\.\d)%$", outputs.printed, re.MULTILINE)]
+    assert len(shares) == 3  # the most probable classes of the photo
+    assert shares == sorted(shares, reverse=True)
+    assert outputs.warned == ""
