@@ -43,11 +43,13 @@ class Phase:
         warmup_epochs: Epochs in which the rate rises; may be a fraction.
         schedule: One of `SCHEDULES`.
         lr_factor: What an exponential or plateau schedule multiplies the rate by, 0..1; 1 with the others.
-        lr_patience: Epochs without a lower validation loss before a plateau schedule lowers the rate; 0 with the others.
+        lr_patience: Epochs without a lower validation loss before a plateau schedule lowers the rate; 0 with the
+            others.
         trainable: Which layers learn: ``"head"``, a stage such as ``"conv5"`` and all above it, or ``"all"``.
         freeze_batch_norm: Whether batch norm below the head stays fixed: statistics, gamma and beta.
         backbone_lr_multiplier: Factor on the learning rate of everything below the head, 0..1.
-        layer_lr_decay: Further factor from each stage to the one below it, 0..1: conv5 once, conv4 twice, the stem last.
+        layer_lr_decay: Further factor from each stage to the one below it, 0..1: conv5 once, conv4 twice, and the stem
+            last.
         patience: Epochs without a lower validation loss after which the phase ends early; 0 for never.
 
     Raises:
@@ -229,7 +231,7 @@ class Recipe:
                     "patience": (
                         not phase.patience
                         or (self.validation_split > 0 and (phase is not self.last or self.swa_epochs == 1)),
-                        "0 where validation_split is 0, and where the last epochs of the phase are averaged (swa_epochs)",
+                        "0 where validation_split is 0, and where the phase's last epochs are averaged (swa_epochs)",
                     ),
                 },
             )
@@ -256,7 +258,7 @@ class Recipe:
         return replace(self, phases=(*phases[:-1], replace(phases[-1], **numbers)), **own)
 
     def lasting(self, epochs: int) -> Recipe:
-        """Return the recipe with so many epochs in its last phase, its warm-up and averaging in proportion."""
+        """Return the recipe with this many epochs in its last phase, and its warm-up and averaging in proportion."""
         share = epochs / self.last.epochs
         averaged = 1 if self.swa_epochs == 1 else max(1, round(self.swa_epochs * share))
         return self.change(epochs=epochs, warmup_epochs=self.last.warmup_epochs * share, swa_epochs=averaged)
