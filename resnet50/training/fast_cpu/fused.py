@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers, optimizers
 
-# Positions (height times width) of a feature map up to which a matrix product takes less time than oneDNN's convolution:
+# Positions (height times width) of a feature map up to which a matrix product is faster than oneDNN's convolution:
 _POINTWISE = 28 * 28  # a 1x1 convolution
 _SMALL = 16 * 16  # in bfloat16 also the gradient of a larger kernel
 _TINY = 2 * 2  # in bfloat16 any convolution
@@ -73,7 +73,7 @@ def _convolve_small(inputs: tf.Tensor, kernel: tf.Tensor) -> tuple[tf.Tensor, Ca
 
 
 def _neighbors(inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    """Return, for each position of each feature map, the inputs of the kernel there as a row, in the order of its weights."""
+    """Return the inputs of the kernel at each position of each feature map as a row, in the order of its weights."""
     down, across, channels, _ = kernel.shape
     above, left = (down - 1) // 2, (across - 1) // 2
     padded = tf.pad(inputs, [(0, 0), (above, down - 1 - above), (left, across - 1 - left), (0, 0)])
@@ -110,9 +110,7 @@ def _subsample(inputs: tf.Tensor, down: int, across: int) -> tf.Tensor:
     """Subsample by gathering, since TensorFlow's strided slice takes ten times as long."""
     _, height, width, channels = inputs.shape
     taken = np.arange(height * width).reshape(height, width)[::down, ::across]
-    origins = np.full(
-        height * width, taken.size
-    )  # positions that were not taken get the gradient zero, which is appended
+    origins = np.full(height * width, taken.size)  # other positions get the gradient zero, which is appended
     origins[taken] = np.arange(taken.size).reshape(taken.shape)
 
     @tf.custom_gradient

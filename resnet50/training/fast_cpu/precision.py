@@ -1,4 +1,4 @@
-"""Build the training model: the same graph and weights as the plain model, bfloat16 inside, layers of few operations."""
+"""Build the training model: the graph and weights of the plain model, bfloat16 inside, layers of few operations."""
 
 from __future__ import annotations
 

@@ -12,12 +12,14 @@ from resnet50.training.fast_cpu.fused import FusedBatchNormalization, FusedConvo
 
 
 def share_subsampling() -> Callable[..., Any]:
-    """Return a ``call_function`` for `keras.models.clone_model` that lets strided 1x1 convolutions share their subsampling.
+    """Return a ``call_function`` of `keras.models.clone_model` that lets strided 1x1 convolutions share subsampling.
 
-    A strided 1x1 convolution becomes a `Subsampling` and a convolution with stride 1. Those on the same feature map, such
-    as a block's first and its shortcut's, share the subsampling: the map is read, and its gradient is written, once.
+    A strided 1x1 convolution becomes a `Subsampling` and a convolution with stride 1. Those on the same feature map,
+    such as a block's first and its shortcut's, share the subsampling: the map is read and its gradient written once.
     """
-    shared: dict[tuple[int, tuple[int, int]], keras.KerasTensor] = {}  # by the id of the map, and the strides
+    shared: dict[
+        tuple[int, tuple[int, int]], keras.KerasTensor
+    ] = {}  # by the id of the map, which the graph keeps alive
 
     def call(layer: Any, *inputs: Any, **options: Any) -> Any:
         if isinstance(layer, FusedConvolution) and layer.kernel_size == (1, 1) and layer.strides != (1, 1):
@@ -35,8 +37,8 @@ def share_subsampling() -> Callable[..., Any]:
 def use_followers(model: keras.Model) -> None:
     """Adapt the layers of a training model to the layers that follow.
 
-    A convolution leaves its bias to a batch norm that is its only follower; a batch norm without a ReLU after it works by
-    rows.
+    A convolution leaves its bias to a batch norm that is its only follower; a batch norm without a ReLU after it works
+    by rows.
     """
     for layer in model.layers:
         after = followers(layer)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from resnet50.cli import progress
+from resnet50.training import progress
 from resnet50.training.recipe import Phase
 from resnet50.weights.transfer import TransferReport
 
