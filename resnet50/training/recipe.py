@@ -255,7 +255,9 @@ class Recipe:
         """
         own = {name: numbers.pop(name) for name in list(numbers) if name in _OWN}
         phases = own.pop("phases", self.phases)
-        return replace(self, phases=(*phases[:-1], replace(phases[-1], **numbers)), **own)
+        if numbers and phases:
+            phases = (*phases[:-1], replace(phases[-1], **numbers))
+        return replace(self, phases=phases, **own)
 
     def lasting(self, epochs: int) -> Recipe:
         """Return the recipe with this many epochs in its last phase, and its warm-up and averaging in proportion."""

@@ -27,7 +27,10 @@ SCRIPT = """
 import sys
 from pathlib import Path
 import keras
-from resnet50 import DatasetSplits, Recipe, rendered_signs, resume, train
+from resnet50.data.dataset import DatasetSplits
+from resnet50.datasets.rendered_signs import rendered_signs
+from resnet50.training.recipe import Recipe
+from resnet50.training.train import resume, train
 folder, out = Path(sys.argv[1]), Path(sys.argv[2])
 recipe = Recipe.from_json((folder / "recipe.json").read_text())
 images = DatasetSplits(*rendered_signs(train=48, test=12, image_size=32))

@@ -109,8 +109,7 @@ def test_the_network_is_that_of_the_recipe_with_its_weights_and_what_it_freezes(
 ):
     pretrained = tiny_model(6, size=(32, 32), head="mlp")
     pretrained.save_weights(tmp_path / "pretrained.weights.h5")
-    recipe = replace(
-        tiny_recipe,
+    recipe = tiny_recipe.change(
         head="mlp",
         stages=(("conv2", 2, (4, 6, 16), 1), ("conv3", 2, (5, 7, 24), 2)),
         weights=str(tmp_path / "pretrained.weights.h5"),

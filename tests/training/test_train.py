@@ -157,8 +157,7 @@ def test_images_that_lie_in_a_file_give_the_same_weights(tiny_recipe, images, tm
 
 def test_a_tiny_network_learns_its_training_images(tiny_recipe, tmp_path):
     few, _ = rendered_signs(train=12, test=1, image_size=32)
-    recipe = replace(
-        tiny_recipe,
+    recipe = tiny_recipe.change(
         epochs=60,
         learning_rate=0.01,
         label_smoothing=0.0,
@@ -232,7 +231,8 @@ def test_resuming_on_another_backend_is_refused(finished, images):
 
 
 def test_the_recorded_source_is_loaded_on_a_resume(tiny_recipe, tmp_path):
-    source = DataSource("rendered-signs", str(write_rendered_signs(tmp_path / "drawn", train=24, test=6)))
+    write_rendered_signs(tmp_path / "drawn", train=24, test=6)
+    source = DataSource("rendered-signs", str(tmp_path / "drawn"))
     splits = source.load(32)
     recipe = tiny_recipe.change(epochs=2)
     whole = train(recipe, splits, out=tmp_path / "whole", source=source)
@@ -265,9 +265,7 @@ def test_another_callback_does_not_show_progress(tiny_recipe, images, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_progress_is_shown_or_not_and_closed_however_a_training_ends(
-    tiny_recipe, images, tmp_path, monkeypatch, capsys
-):
+def test_progress_is_shown_or_not_and_closed_in_the_end(tiny_recipe, images, tmp_path, monkeypatch, capsys):
     closed = []
 
     class Closed(First):
@@ -535,7 +533,10 @@ class Without:
 
 sys.meta_path[:] = [Without(finder) for finder in sys.meta_path]
 import keras
-from resnet50 import DatasetSplits, Recipe, rendered_signs, resume, train
+from resnet50.data.dataset import DatasetSplits
+from resnet50.datasets.rendered_signs import rendered_signs
+from resnet50.training.recipe import Recipe
+from resnet50.training.train import resume, train
 from resnet50.training.progress import Progress
 recipe = Recipe.from_json(Path(sys.argv[1], "recipe.json").read_text())
 images = DatasetSplits(*rendered_signs(train=32, test=6, image_size=32))
@@ -569,8 +570,7 @@ except KeyboardInterrupt:
 weights = whole.classifier.model.get_weights(), resumed.classifier.model.get_weights()
 assert all((a == b).all() for a, b in zip(*weights))
 """
-    recipe = replace(
-        tiny_recipe,
+    recipe = tiny_recipe.change(
         phases=(
             Phase(epochs=1, trainable="head"),
             Phase(epochs=2, freeze_batch_norm=True, layer_lr_decay=0.5),
