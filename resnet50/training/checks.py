@@ -9,7 +9,8 @@ import keras
 from resnet50.data.dataset import Dataset, DatasetSplits
 from resnet50.training.environment import describe_environment
 from resnet50.training.recipe import Recipe
-from resnet50.training.run import RunDirectory, RunRecord
+from resnet50.training.record import RunRecord
+from resnet50.training.run import RunDirectory
 
 
 def check_image_size(recipe: Recipe, dataset: Dataset) -> None:

@@ -15,7 +15,8 @@ from resnet50.training.environment import describe_environment
 from resnet50.training.fast_cpu.precision import resolve_precision
 from resnet50.training.network import build_network
 from resnet50.training.recipe import Recipe
-from resnet50.training.run import PretrainedWeights, RunDirectory, RunRecord, write_unreadable
+from resnet50.training.record import PretrainedWeights, RunRecord
+from resnet50.training.run import RunDirectory, write_unreadable
 from resnet50.training.validation import hold_out
 from resnet50.weights.normalization import NORMALIZATIONS
 from resnet50.weights.read import WeightsFile, read_weights

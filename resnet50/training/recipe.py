@@ -1,4 +1,4 @@
-"""A recipe is data: every number of a training run, frozen, checked and stored with the run."""
+"""Recipes and their phases: every number of a training run, frozen, checked and stored with the run."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ _CONVENTIONS = (*CONVENTIONS, "keras")
 _LAYER_GROUPS = ("conv2", "conv3", "conv4", "conv5")  # the stages of table 1
 
 
-def _number(help: str, default: Any, *, common: bool = False) -> Any:  # noqa: A002 - argparse's word
-    """Return a field with what the command line says of it; common options come first there."""
+def _number(help: str, default: Any, *, common: bool = False) -> Any:  # noqa: A002 - argparse's name for it
+    """Return a field with its help on the command line, where common options come first."""
     return field(default=default, metadata={"help": help, "common": common})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Phase:
-    """A stretch of a training: which layers learn, how fast, and for how long. Each phase has its own optimizer.
+    """A part of a training: which layers learn, how fast, and for how long. Each phase has its own optimizer.
 
     The optimizer is AdamW (Loshchilov and Hutter 2017, arXiv:1711.05101). Its learning rate follows the schedule:
 
     - ``"cosine"`` rises linearly for `warmup_epochs` and falls along half a cosine to zero.
-    - ``"constant"`` stays, so that a callback may set it.
+    - ``"constant"`` does not change, except by a callback.
     - ``"exponential"`` is multiplied by `lr_factor` over the course of every epoch.
     - ``"one-cycle"`` rises along half a cosine from a 25th for `warmup_epochs` and falls along another to nearly zero
       (Smith and Topin 2017, arXiv:1708.07120; the momentum stays constant).
@@ -39,7 +39,7 @@ class Phase:
 
     Attributes:
         epochs: Passes over the training images, at least 1.
-        learning_rate: Highest rate of the schedule, above 0.
+        learning_rate: Highest learning rate of the schedule, above 0.
         warmup_epochs: Epochs in which the rate rises; may be a fraction.
         schedule: One of `SCHEDULES`.
         lr_factor: What an exponential or plateau schedule multiplies the rate by, 0..1; 1 with the others.
@@ -107,13 +107,13 @@ class Phase:
 class Recipe:
     """Every number of a training run. Two runs of one recipe on one machine and dataset give the same weights.
 
-    Weight decay spares biases and batch norm. The running average of `ema` is that of Keras: it covers what is trained,
-    while batch norm's statistics stay those of the network in training, means over its last steps. A momentum whose
-    memory, ``1 / (1 - ema)`` steps, is much longer than theirs sets the two apart until the rate is low.
+    Weight decay spares biases and batch norm. The running average of `ema` is Keras' own: it covers the trainable
+    weights, while batch norm keeps the moving statistics of the training. If the memory of the average, ``1 / (1 - ema)``
+    steps, is much longer than theirs, the two do not match until the learning rate is low.
 
     Attributes:
         name: Name of the run.
-        phases: What happens one after the other; the epochs of the run count on over all of them.
+        phases: Phases of the training, one after the other; epochs are counted over all of them.
         weights: Name of pretrained weights or their file; None to train from scratch.
         normalization: Row of `resnet50.weights.NORMALIZATIONS`; None for that of the weights, or from scratch.
         batch_size: Images in a step.
@@ -218,6 +218,10 @@ class Recipe:
                 "seed": (0 <= self.seed < 2**32, "0 or more and less than 2**32"),
             },
         )
+        self._check_phases()
+
+    def _check_phases(self) -> None:
+        """Raise ValueError for a number of a phase that does not fit the recipe."""
         groups = ("head", *reversed([row[0] for row in self.stages] if self.stages else _LAYER_GROUPS), "all")
         for phase in self.phases:
             _check(

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import csv
-import json
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self, overload
+from typing import Self, overload
 
 from resnet50._io.files import atomic_path
-from resnet50.conventions import Conventions
 from resnet50.data.dataset import Unreadable
-from resnet50.datasets.source import DataSource
-from resnet50.training.environment import Environment
 from resnet50.training.recipe import Recipe
+from resnet50.training.record import RunRecord
 
 
 @dataclass(frozen=True)
@@ -38,46 +35,6 @@ class RunFile:
 
     def __get__(self, run: RunDirectory | None, owner: type[RunDirectory]) -> Self | Path:
         return self if run is None else run.path / self.name
-
-
-@dataclass(frozen=True)
-class PretrainedWeights:
-    """What a run records of its pretrained weights: enough to build their network and to recognize them.
-
-    Attributes:
-        origin: Name or file that they were read from.
-        conventions: Block variant of their network.
-        normalization: Row of `resnet50.weights.NORMALIZATIONS` that they expect.
-        sha256: SHA-256 of all arrays with their names, shapes and dtypes, in hexadecimal.
-    """
-
-    origin: str
-    conventions: Conventions
-    normalization: str | None
-    sha256: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunRecord:
-    """What a run was started with, as ``recipe.json`` and ``environment.json`` hold it.
-
-    Attributes:
-        recipe: Every number of the training.
-        source: Where the images came from; None if they were passed in from Python without a source.
-        fingerprints: SHA-256 of each split, by its name, before images were held out.
-        environment: Backend, versions, machine and commit.
-        dataset: Name of the dataset.
-        precision: ``"float32"`` or ``"bfloat16"``, which the recipe's precision meant on this machine.
-        weights: The pretrained weights; None from scratch.
-    """
-
-    recipe: Recipe
-    source: DataSource | None
-    fingerprints: Mapping[str, str]
-    environment: Environment
-    dataset: str
-    precision: str
-    weights: PretrainedWeights | None = None
 
 
 @dataclass(frozen=True)
@@ -125,7 +82,7 @@ class RunDirectory:
         """
         self.check_new()
         with atomic_path(self.environment) as temporary:
-            temporary.write_text(_environment_json(record), encoding="utf-8")
+            temporary.write_text(record.to_json() + "\n", encoding="utf-8")
             try:
                 with self.recipe.open("x", encoding="utf-8") as file:
                     file.write(record.recipe.to_json() + "\n")
@@ -142,8 +99,13 @@ class RunDirectory:
         """
         if not self.recipe.is_file() or not self.environment.is_file():
             raise FileNotFoundError(f"{self.path}: expected the folder of a run, got one without {self.recipe.name}.")
-        recipe = _read_recipe(self.recipe)
-        return _record(recipe, _read_environment(self.environment), self.environment)
+        file = self.recipe
+        try:
+            recipe = Recipe.from_json(file.read_text(encoding="utf-8"))
+            file = self.environment
+            return RunRecord.from_json(file.read_text(encoding="utf-8"), recipe)
+        except ValueError as error:
+            raise ValueError(f"{file}: {error}") from error
 
     def remove_leftovers(self) -> None:
         """Remove the partial files of a killed process."""
@@ -160,70 +122,3 @@ def write_unreadable(path: Path, files: Sequence[Unreadable]) -> None:
         writer = csv.writer(file)
         writer.writerow(("path", "reason"))
         writer.writerows((unreadable.path, unreadable.reason) for unreadable in files)
-
-
-def _read_recipe(path: Path) -> Recipe:
-    try:
-        return Recipe.from_json(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
-
-
-_KEYS = {*Environment.__annotations__, "precision", "data", "weights"}
-_DATA_KEYS = {"name", "fingerprints", "source"}
-
-
-def _environment_json(record: RunRecord) -> str:
-    values = {
-        **record.environment,
-        "precision": record.precision,
-        "data": {
-            "name": record.dataset,
-            "fingerprints": dict(record.fingerprints),
-            "source": record.source and record.source.to_dict(),
-        },
-        "weights": record.weights and asdict(record.weights),
-    }
-    return json.dumps(values, indent=2) + "\n"
-
-
-def _read_environment(path: Path) -> dict[str, Any]:
-    """Read ``environment.json``.
-
-    Raises:
-        ValueError: If it is not JSON, or lacks what a run of this version records.
-    """
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path}: expected JSON, got a damaged file ({error}).") from error
-    data = values.get("data") if isinstance(values, dict) else None
-    missing = _KEYS - set(values if isinstance(values, dict) else ())
-    missing |= {f"data.{name}" for name in _DATA_KEYS - set(data if isinstance(data, dict) else ())}
-    if missing:
-        raise ValueError(
-            f"{path}: expected the record of a run, got one without {', '.join(sorted(missing))}; an earlier version "
-            "of resnet50 wrote it; train again (its model.keras can still be used)."
-        )
-    return values
-
-
-def _record(recipe: Recipe, values: Mapping[str, Any], path: Path) -> RunRecord:
-    data, weights = values["data"], values["weights"]
-    try:
-        return RunRecord(
-            recipe=recipe,
-            source=data["source"] and DataSource.from_dict(data["source"]),
-            fingerprints=data["fingerprints"],
-            environment={
-                "backend": values["backend"],
-                "versions": values["versions"],
-                "machine": values["machine"],
-                "commit": values["commit"],
-            },
-            dataset=data["name"],
-            precision=values["precision"],
-            weights=weights and PretrainedWeights(**{**weights, "conventions": Conventions(**weights["conventions"])}),
-        )
-    except ValueError as error:  # a dataset that this version does not know
-        raise ValueError(f"{path}: {error}") from error

@@ -25,7 +25,8 @@ from resnet50.training.history import columns
 from resnet50.training.preparation import PreparedRun, prepare_new, prepare_resumed
 from resnet50.training.progress import Progress, opened
 from resnet50.training.recipe import Recipe
-from resnet50.training.run import RunDirectory, RunRecord
+from resnet50.training.record import RunRecord
+from resnet50.training.run import RunDirectory
 from resnet50.weights.transfer import TransferReport
 
 

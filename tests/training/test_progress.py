@@ -25,9 +25,7 @@ def test_a_terminal_sees_every_epoch_and_a_file_nothing(monkeypatch, terminal):
     table.begin_phase(0, 0)
     model.fit(x, y, epochs=3, initial_epoch=1, validation_data=(x, y), verbose=0, callbacks=[table])
     table.close()
-    shown = re.sub(
-        r"\x1b\[\d*[AK]|\r", "\n", screen.getvalue()
-    )  # a bar may be erased before a line
+    shown = re.sub(r"\x1b\[\d*[AK]|\r", "\n", screen.getvalue())  # a bar may be erased before a line
     if terminal:
         assert re.search(r"^ +2 .*\bloss\b.* 0\.693\b.*\baccuracy\b.*\bval\b.* 0\.693\b", shown, re.MULTILINE)
         assert re.search(r"^ +3 .*\bloss\b", shown, re.MULTILINE)

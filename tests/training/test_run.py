@@ -12,7 +12,8 @@ from resnet50.conventions import V1_5
 from resnet50.data.dataset import Unreadable
 from resnet50.data.options import ReadOptions
 from resnet50.datasets.source import DataSource
-from resnet50.training.run import PretrainedWeights, RunDirectory, RunRecord, write_unreadable
+from resnet50.training.record import PretrainedWeights, RunRecord
+from resnet50.training.run import RunDirectory, write_unreadable
 
 
 @pytest.fixture
