@@ -108,7 +108,7 @@ class Recipe:
     """Every number of a training run. Two runs of one recipe on one machine and dataset give the same weights.
 
     Weight decay spares biases and batch norm. The running average of `ema` is Keras' own: it covers the trainable
-    weights, while batch norm keeps the moving statistics of the training. If the memory of the average, ``1 / (1 - ema)``
+    weights, while batch norm keeps the moving statistics of the training. If the average's memory, ``1 / (1 - ema)``
     steps, is much longer than theirs, the two do not match until the learning rate is low.
 
     Attributes:

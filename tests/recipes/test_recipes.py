@@ -19,7 +19,7 @@ def test_the_tasks_of_the_field_are_there():
         assert set(task.VARIANTS) <= {"scratch", "fine-tuned", "classic"}
         assert task.RECIPE.weights is None
         assert "classic" in task.VARIANTS
-        assert f"resnet50 train {name}" in task.__doc__
+        assert f"resnet50 train {'PATH' if name == 'folder' else name}" in task.__doc__
 
 
 def test_an_unknown_task_is_refused():

@@ -1,4 +1,4 @@
-"""Twins with rewired layers against the plain graph, in float32 where both must agree to rounding."""
+"""Training models with rewired layers against the plain graph, in float32 where both must agree to rounding."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from resnet50.training.fast_cpu.rewiring import followers, use_followers  # noqa
 
 
 def blocks(random_weights, conventions, image_size):
-    """Every kind of block next to every other, in both directions."""
+    """Every type of block next to every other, in both directions."""
     inputs = x = keras.Input((image_size, image_size + 1, 16))
     x = convolutional_block(x, (4, 6, 16), stride=1, conventions=conventions, name="conv2_block1")
     x = identity_block(x, (4, 6, 16), conventions=conventions, name="conv2_block2")
@@ -45,13 +45,13 @@ def test_outputs_gradients_and_statistics_are_those_of_the_plain_graph(random_we
         np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5)
 
 
-def test_convolutions_with_strides_on_the_same_map_share_its_thinning(random_weights):
+def test_convolutions_with_strides_on_the_same_map_share_its_subsampling(random_weights):
     for conventions, sharing in ((V1, ["0_conv", "1_conv"]), (V1_5, ["0_conv"])):
         training_model = build_training_model(blocks(random_weights, conventions, 9), "bfloat16")
-        (thinning,) = (layer for layer in training_model.layers if isinstance(layer, Subsampling))
-        assert thinning.output.shape == (None, 5, 5, 16)
-        assert sorted(layer.name for layer in followers(thinning)) == [f"conv3_block1_{name}" for name in sharing]
-        assert all(layer.strides == (1, 1) for layer in followers(thinning))
+        (subsampling,) = (layer for layer in training_model.layers if isinstance(layer, Subsampling))
+        assert subsampling.output.shape == (None, 5, 5, 16)
+        assert sorted(layer.name for layer in followers(subsampling)) == [f"conv3_block1_{name}" for name in sharing]
+        assert all(layer.strides == (1, 1) for layer in followers(subsampling))
 
 
 def test_a_plain_graph_keeps_its_strides(random_weights):
