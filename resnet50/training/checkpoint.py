@@ -1,4 +1,4 @@
-"""Everything that decides how a run goes on, in one file: written whole or not at all, read back bit for bit."""
+"""Checkpoints: the state to resume a run from, in one file that is written atomically and restored exactly."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from resnet50._io.files import atomic_path, open_h5
 
 @dataclass(frozen=True)
 class Position:
-    """Where in its phases a run stands.
+    """The phase that a run is in.
 
     Attributes:
-        phase: Which phase, counted from 0.
-        began: Epoch of the run at which it began, counted from 0; earlier phases may have ended early.
+        phase: Number of the phase, counted from 0.
+        began: Epoch of the run at which the phase began, counted from 0; earlier phases may have ended early.
     """
 
     phase: int = 0
@@ -29,37 +29,37 @@ class Position:
 
 
 def read_position(path: Path) -> Position:
-    """Return the phase in which a checkpoint was written; the first one's beginning if there is no checkpoint.
+    """Return the phase in which a checkpoint was written; the first phase if there is no checkpoint.
 
     Raises:
-        ValueError: If the file is damaged, or no checkpoint.
+        ValueError: If the file is damaged, or not a checkpoint.
     """
     if not path.exists():
         return Position()
     with open_h5(path, needed="a checkpoint") as file:
         if "state" not in file:
-            raise ValueError(f"{path}: expected a checkpoint, found another HDF5 file.")
+            raise ValueError(f"{path}: expected a checkpoint, got another HDF5 file; remove it to start the run again.")
         state = json.loads(file["state"][()])
     return Position(phase=state["phase"], began=state["began"])
 
 
 class Checkpoint(keras.callbacks.Callback):
-    """Write the state of a run every few epochs; put it back when the run is resumed.
+    """Write the state of a run every few epochs, and restore it when the run is resumed.
 
     The state is the model's variables (weights, moving statistics, states of random generators), the optimizer's
-    (moments, running average, step) and what the other callbacks remember. Put this callback last: callbacks forget in
-    ``on_train_begin``, and what they forgot is put back in this one's.
+    (moments, running average, step) and the attributes of the other callbacks. Put this callback last: callbacks reset
+    their attributes in ``on_train_begin``, and this one restores them in its own.
 
-    A finished phase is resumed too: Keras trains no epoch then, but ends the phase as it would have ended, which may
-    change the weights (averages are put in at a phase's end).
+    A finished phase can be resumed too: Keras then trains no epoch, but ends the phase as usual, which may change the
+    weights (averages replace them at a phase's end).
 
     Args:
         path: The file.
         position: The phase, and the epoch at which it began.
-        every: Epochs between writings; the last epoch is always written.
-        epochs: Epoch of the run at which the phase ends, if nothing stops it.
-        others: The callbacks whose memory is kept.
-        before: Called before each writing, to write what must not be older than the checkpoint.
+        every: Epochs between checkpoints; the last epoch always has one.
+        epochs: Epoch of the run at which the phase ends, unless a callback stops it.
+        others: The callbacks whose attributes are stored.
+        before: Called before each checkpoint, to write what must not be older than it.
     """
 
     def __init__(
@@ -75,17 +75,17 @@ class Checkpoint(keras.callbacks.Callback):
         super().__init__()
         self._before = before
         self._path, self._position, self._every, self._epochs, self._others = path, position, every, epochs, others
-        self._memories: list[dict[str, Any]] = []
+        self._attributes: list[dict[str, Any]] = []
 
     def restore(self, model: keras.Model) -> int:
-        """Put model and optimizer back as they were; the callbacks follow when training begins.
+        """Restore model and optimizer; the callbacks follow when training begins.
 
         Args:
             model: Model built from the same recipe, compiled for the phase.
 
         Returns:
-            Epoch of the run to go on from, counted from 0: the phase's first if there is no checkpoint of it yet, the
-            one after its last if a callback had stopped the phase.
+            Epoch of the run to continue with, counted from 0: the phase's first if there is no checkpoint of it yet,
+            the one after its last if a callback had stopped the phase.
 
         Raises:
             ValueError: If the file is damaged, or was written with another network or other callbacks.
@@ -96,30 +96,31 @@ class Checkpoint(keras.callbacks.Callback):
             state = json.loads(file["state"][()])
             groups = _groups(model)
             shapes = {name: [tuple(v.shape) for v in variables] for name, variables in groups.items()}
-            found = {name: [file[f"{name}/{k}"].shape for k in range(len(file.get(name, ())))] for name in groups}
-            kinds = [type(callback).__name__ for callback in self._others]
-            if found != shapes or state["kinds"] != kinds:
+            stored = {name: [file[f"{name}/{k}"].shape for k in range(len(file.get(name, ())))] for name in groups}
+            callbacks = [type(callback).__name__ for callback in self._others]
+            if stored != shapes or state["callbacks"] != callbacks:
                 raise ValueError(
-                    f"{self._path}: expected a checkpoint of this network with the callbacks {kinds}, "
-                    f"found {'one of another network' if found != shapes else state['kinds']}."
+                    f"{self._path}: expected a checkpoint of this network with the callbacks {callbacks}, got "
+                    f"{'one of another network' if stored != shapes else state['callbacks']}; resume with "
+                    "the recipe and the callbacks that the run was started with."
                 )
             for name, variables in groups.items():
                 for k, variable in enumerate(variables):
                     variable.assign(file[f"{name}/{k}"][()])
             arrays = [file[f"callbacks/{k}"][()] for k in range(len(file.get("callbacks", ())))]
-            self._memories = _decode(state["memories"], arrays)
+            self._attributes = _decode(state["attributes"], arrays)
         return self._epochs if state["stopped"] else state["epoch"]
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
-        """Give the other callbacks back what they knew."""
-        for callback, memory in zip(self._others, self._memories, strict=False):  # no memories in a fresh phase
+        """Restore the attributes of the other callbacks."""
+        for callback, attributes in zip(self._others, self._attributes, strict=False):  # none in a fresh phase
             if "monitor_op" in vars(callback) and callback.monitor_op is None:
-                # Keras turns min_delta's sign when it chooses monitor_op, which as a function is not remembered
-                memory.pop("min_delta", None)
-            vars(callback).update(memory)
+                # Keras turns min_delta's sign when it chooses monitor_op, a function, which is not stored
+                attributes.pop("min_delta", None)
+            vars(callback).update(attributes)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Write the state if it is time."""
+        """Write the state every few epochs, and when the phase ends."""
         finished, stopped = epoch + 1, self.model.stop_training
         if finished % self._every == 0 or finished == self._epochs or stopped:
             if self._before:
@@ -136,12 +137,12 @@ class Checkpoint(keras.callbacks.Callback):
                 **asdict(self._position),
                 "epoch": epoch,
                 "stopped": stopped,
-                "kinds": [type(callback).__name__ for callback in self._others],
-                "memories": _encode([vars(callback) for callback in self._others], arrays),
+                "callbacks": [type(callback).__name__ for callback in self._others],
+                "attributes": _encode([vars(callback) for callback in self._others], arrays),
             }
             for k, array in enumerate(arrays):
                 file[f"callbacks/{k}"] = array
-            file["state"] = json.dumps(state)  # a data set, since an attribute holds 64 KiB at most
+            file["state"] = json.dumps(state)  # a dataset, since an HDF5 attribute holds 64 KiB at most
 
 
 def _groups(model: keras.Model) -> dict[str, list[keras.Variable]]:
@@ -152,9 +153,9 @@ def _groups(model: keras.Model) -> dict[str, list[keras.Variable]]:
 
 
 def _encode(value: Any, arrays: list[np.ndarray]) -> Any:
-    """Turn data into what JSON can hold, its arrays moved to a list.
+    """Turn a value into one that JSON can hold, and move its arrays to a list.
 
-    What is no data (models, functions, paths), a callback is given anew; such members of a dict or a list are left out.
+    Members that are not data (models, functions, paths) are left out; a callback gets them when it is made again.
     """
     if value is None or isinstance(value, bool | int | float | str):
         return value
@@ -165,12 +166,12 @@ def _encode(value: Any, arrays: list[np.ndarray]) -> Any:
         return {"array": len(arrays) - 1}
     if isinstance(value, list | tuple):
         items = [_encode(item, arrays) for item in value]
-        kept = [item for item in items if item is not _NO_DATA]
-        return kept if isinstance(value, list) else {"tuple": kept}
+        items = [item for item in items if item is not _NOT_DATA]
+        return items if isinstance(value, list) else {"tuple": items}
     if isinstance(value, dict):
         pairs = [[_encode(key, arrays), _encode(item, arrays)] for key, item in value.items()]
-        return {"dict": [pair for pair in pairs if _NO_DATA not in pair]}
-    return _NO_DATA
+        return {"dict": [pair for pair in pairs if _NOT_DATA not in pair]}
+    return _NOT_DATA
 
 
 def _decode(value: Any, arrays: list[np.ndarray]) -> Any:
@@ -179,12 +180,12 @@ def _decode(value: Any, arrays: list[np.ndarray]) -> Any:
         return [_decode(item, arrays) for item in value]
     if not isinstance(value, dict):
         return value
-    ((kind, content),) = value.items()
-    if kind == "array":
+    ((container, content),) = value.items()
+    if container == "array":
         return arrays[content]
-    if kind == "tuple":
+    if container == "tuple":
         return tuple(_decode(content, arrays))
     return {_decode(key, arrays): _decode(item, arrays) for key, item in content}
 
 
-_NO_DATA = object()
+_NOT_DATA = object()

@@ -11,7 +11,7 @@ from resnet50.conventions import V1, V1_5, Conventions
 from resnet50.model import STAGES, Stage
 from resnet50.training.recipe import Recipe
 
-# the last as keras.applications begins: for what a classic recipe gave
+# "keras" initializes the weights as keras.applications does, for the classic recipes
 _CONVENTIONS = {"v1": V1.from_scratch(), "v1.5": V1_5.from_scratch(), "keras": V1}
 
 
@@ -23,20 +23,20 @@ def build_network(
     conventions: Conventions | None = None,
     normalization: str | None = None,
 ) -> keras.Model:
-    """Build a recipe's network, its first weights drawn by the recipe's seed.
+    """Build a recipe's network; the recipe's seed determines its initial weights.
 
     Args:
-        recipe: Side, head, stem, stages, seed; conventions and normalization, if it says any.
+        recipe: Image size, head, stem, stages and seed; conventions and normalization, if it has any.
         classes: Number of classes.
-        weights: Pretrained weights to load.
-        conventions: Those that weights need, which are loaded later.
-        normalization: What those weights expect pixels to be turned into.
+        weights: Name or file of pretrained weights to load.
+        conventions: Block variant of pretrained weights that are loaded later.
+        normalization: Input normalization of those weights.
 
     Returns:
-        Model as `resnet50.model.build_resnet50` builds it.
+        Model from `resnet50.build.build_resnet50`.
 
     Raises:
-        ValueError: If the recipe's names are unknown, or the weights do not fit.
+        ValueError: If a name in the recipe is unknown, or the weights do not fit.
     """
     keras.utils.set_random_seed(recipe.seed)
     if recipe.conventions:

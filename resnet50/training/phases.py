@@ -1,4 +1,4 @@
-"""What a phase lets learn, set on a network layer by layer, and how fast each part of it learns."""
+"""Phases on a network: which layer groups learn, and at which multiple of the learning rate."""
 
 from __future__ import annotations
 
@@ -10,71 +10,73 @@ from keras import layers
 from resnet50.training.recipe import Phase
 
 HEAD = "head"
-"""Name of the part that is above the last stage."""
+"""Name of the layer group above the last stage."""
 
 _BLOCK_LAYER = re.compile(r"(.+)_block\d+_(?:\d_(?:conv|bn|relu)|add|out)")
 
 
-def parts(model: keras.Model) -> dict[str, list[layers.Layer]]:
-    """Sort the layers of a ResNet by the part they belong to.
+def layer_groups(model: keras.Model) -> dict[str, list[layers.Layer]]:
+    """Sort the layers of a ResNet into its stem, its stages and its head.
 
     Args:
-        model: Flat network, as `resnet50.model.build_resnet50` builds it.
+        model: Flat network from `resnet50.build.build_resnet50`.
 
     Returns:
-        Layers by part, lowest part first: ``"conv1"``, each stage by its name, and `HEAD`, which is everything else.
+        Layers by group, from the input up: ``"conv1"``, each stage by its name, and `HEAD`, which is everything else.
     """
-    found: dict[str, list[layers.Layer]] = {"conv1": []}
+    groups: dict[str, list[layers.Layer]] = {"conv1": []}
     head = []
     for layer in model.layers:
         block = _BLOCK_LAYER.fullmatch(layer.name)
         if block:
-            found.setdefault(block[1], []).append(layer)
+            groups.setdefault(block[1], []).append(layer)
         elif layer.name.startswith("conv1_"):
-            found["conv1"].append(layer)
+            groups["conv1"].append(layer)
         else:
             head.append(layer)
-    return {**found, HEAD: head}
+    return {**groups, HEAD: head}
 
 
 def freeze(model: keras.Model, phase: Phase) -> None:
-    """Let learn what the phase trains, and nothing else; compile the model afterwards.
+    """Make trainable what the phase trains, and freeze the rest; compile the model afterwards.
 
-    A frozen batch norm neither learns nor moves its statistics: it works as it does in prediction. (Calling it with
-    ``training=False`` while the model is built does not bring that about in Keras 3.)
+    A frozen batch norm keeps gamma, beta and its statistics, and works as in prediction. (Keras 3 does not do that for
+    one that was called with ``training=False`` while the model was built.)
 
     Args:
         model: Flat network; ``trainable`` of each of its layers is set.
-        phase: What trains, and whether batch norm below the head does.
+        phase: The lowest trainable layer group, and whether batch norm below the head is frozen.
 
     Raises:
-        ValueError: If the network has no such part.
+        ValueError: If the network has no such layer group.
     """
-    of_model = parts(model)
-    names = list(of_model)
+    groups = layer_groups(model)
+    names = list(groups)
     if phase.trainable not in (*names[1:], "all"):
-        raise ValueError(f"trains must be one of {', '.join(reversed(names[1:]))}, all, got {phase.trainable!r}.")
+        raise ValueError(
+            f"expected trainable to be one of {', '.join(reversed(names[1:]))}, all, got {phase.trainable!r}."
+        )
     lowest = 0 if phase.trainable == "all" else names.index(phase.trainable)
-    for height, (name, members) in enumerate(of_model.items()):
+    for height, (name, members) in enumerate(groups.items()):
         for layer in members:
-            kept = phase.freeze_batch_norm and name != HEAD and isinstance(layer, layers.BatchNormalization)
-            layer.trainable = height >= lowest and not kept
+            frozen_norm = phase.freeze_batch_norm and name != HEAD and isinstance(layer, layers.BatchNormalization)
+            layer.trainable = height >= lowest and not frozen_norm
 
 
-def rate_factors(model: keras.Model, phase: Phase) -> list[float]:
-    """Return how fast each weight learns beside the head, whose factor is 1.
+def learning_rate_multipliers(model: keras.Model, phase: Phase) -> list[float]:
+    """Return the multiple of the learning rate of each weight; the head's is 1.
 
     Args:
         model: Flat network, its layers frozen for the phase.
-        phase: Ratio of the backbone to the head, and from each stage to the one below.
+        phase: Multiplier of the backbone, and the decay from each stage to the one below.
 
     Returns:
-        A factor for each of ``model.trainable_variables``, in their order, above 0 and at most 1: of the k-th part
-        below the head, ``backbone_lr_multiplier * layer_lr_decay**k``.
+        A multiplier for each of ``model.trainable_variables``, in their order, above 0 and at most 1: for the k-th
+        layer group below the head, ``backbone_lr_multiplier * layer_lr_decay**k``.
     """
-    of_model = parts(model)
-    factors = {}
-    for depth, members in enumerate(reversed(of_model.values())):
-        factor = phase.backbone_lr_multiplier * phase.layer_lr_decay**depth if depth else 1.0
-        factors.update({id(weight): factor for layer in members for weight in layer.weights})
-    return [factors[id(weight)] for weight in model.trainable_variables]
+    groups = layer_groups(model)
+    multipliers = {}
+    for depth, members in enumerate(reversed(groups.values())):
+        multiplier = phase.backbone_lr_multiplier * phase.layer_lr_decay**depth if depth else 1.0
+        multipliers.update({id(weight): multiplier for layer in members for weight in layer.weights})
+    return [multipliers[id(weight)] for weight in model.trainable_variables]

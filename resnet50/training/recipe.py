@@ -1,4 +1,4 @@
-"""A recipe is data: every number of a training run, frozen, checked and stored with the run."""
+"""Recipes and their phases: every number of a training run, frozen, checked and stored with the run."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ _CONVENTIONS = (*CONVENTIONS, "keras")
 _LAYER_GROUPS = ("conv2", "conv3", "conv4", "conv5")  # the stages of table 1
 
 
-def _number(help: str, default: Any, *, common: bool = False) -> Any:  # noqa: A002 - argparse's word
-    """Return a field with what the command line says of it; common options come first there."""
+def _number(help: str, default: Any, *, common: bool = False) -> Any:  # noqa: A002 - argparse's name for it
+    """Return a field with its help on the command line, where common options come first."""
     return field(default=default, metadata={"help": help, "common": common})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Phase:
-    """A stretch of a training: which layers learn, how fast, and for how long. Each phase has its own optimizer.
+    """A part of a training: which layers learn, how fast, and for how long. Each phase has its own optimizer.
 
     The optimizer is AdamW (Loshchilov and Hutter 2017, arXiv:1711.05101). Its learning rate follows the schedule:
 
     - ``"cosine"`` rises linearly for `warmup_epochs` and falls along half a cosine to zero.
-    - ``"constant"`` stays, so that a callback may set it.
+    - ``"constant"`` does not change, except by a callback.
     - ``"exponential"`` is multiplied by `lr_factor` over the course of every epoch.
     - ``"one-cycle"`` rises along half a cosine from a 25th for `warmup_epochs` and falls along another to nearly zero
       (Smith and Topin 2017, arXiv:1708.07120; the momentum stays constant).
@@ -39,15 +39,17 @@ class Phase:
 
     Attributes:
         epochs: Passes over the training images, at least 1.
-        learning_rate: Highest rate of the schedule, above 0.
+        learning_rate: Highest learning rate of the schedule, above 0.
         warmup_epochs: Epochs in which the rate rises; may be a fraction.
         schedule: One of `SCHEDULES`.
         lr_factor: What an exponential or plateau schedule multiplies the rate by, 0..1; 1 with the others.
-        lr_patience: Epochs without a lower validation loss before a plateau schedule lowers the rate; 0 with the others.
+        lr_patience: Epochs without a lower validation loss before a plateau schedule lowers the rate; 0 with the
+            others.
         trainable: Which layers learn: ``"head"``, a stage such as ``"conv5"`` and all above it, or ``"all"``.
         freeze_batch_norm: Whether batch norm below the head stays fixed: statistics, gamma and beta.
         backbone_lr_multiplier: Factor on the learning rate of everything below the head, 0..1.
-        layer_lr_decay: Further factor from each stage to the one below it, 0..1: conv5 once, conv4 twice, the stem last.
+        layer_lr_decay: Further factor from each stage to the one below it, 0..1: conv5 once, conv4 twice, and the stem
+            last.
         patience: Epochs without a lower validation loss after which the phase ends early; 0 for never.
 
     Raises:
@@ -105,13 +107,13 @@ class Phase:
 class Recipe:
     """Every number of a training run. Two runs of one recipe on one machine and dataset give the same weights.
 
-    Weight decay spares biases and batch norm. The running average of `ema` is that of Keras: it covers what is trained,
-    while batch norm's statistics stay those of the network in training, means over its last steps. A momentum whose
-    memory, ``1 / (1 - ema)`` steps, is much longer than theirs sets the two apart until the rate is low.
+    Weight decay spares biases and batch norm. The running average of `ema` is Keras' own: it covers the trainable
+    weights, while batch norm keeps the moving statistics of the training. If the average's memory, ``1 / (1 - ema)``
+    steps, is much longer than theirs, the two do not match until the learning rate is low.
 
     Attributes:
         name: Name of the run.
-        phases: What happens one after the other; the epochs of the run count on over all of them.
+        phases: Phases of the training, one after the other; epochs are counted over all of them.
         weights: Name of pretrained weights or their file; None to train from scratch.
         normalization: Row of `resnet50.weights.NORMALIZATIONS`; None for that of the weights, or from scratch.
         batch_size: Images in a step.
@@ -216,6 +218,10 @@ class Recipe:
                 "seed": (0 <= self.seed < 2**32, "0 or more and less than 2**32"),
             },
         )
+        self._check_phases()
+
+    def _check_phases(self) -> None:
+        """Raise ValueError for a number of a phase that does not fit the recipe."""
         groups = ("head", *reversed([row[0] for row in self.stages] if self.stages else _LAYER_GROUPS), "all")
         for phase in self.phases:
             _check(
@@ -229,7 +235,7 @@ class Recipe:
                     "patience": (
                         not phase.patience
                         or (self.validation_split > 0 and (phase is not self.last or self.swa_epochs == 1)),
-                        "0 where validation_split is 0, and where the last epochs of the phase are averaged (swa_epochs)",
+                        "0 where validation_split is 0, and where the phase's last epochs are averaged (swa_epochs)",
                     ),
                 },
             )
@@ -253,10 +259,12 @@ class Recipe:
         """
         own = {name: numbers.pop(name) for name in list(numbers) if name in _OWN}
         phases = own.pop("phases", self.phases)
-        return replace(self, phases=(*phases[:-1], replace(phases[-1], **numbers)), **own)
+        if numbers and phases:
+            phases = (*phases[:-1], replace(phases[-1], **numbers))
+        return replace(self, phases=phases, **own)
 
     def lasting(self, epochs: int) -> Recipe:
-        """Return the recipe with so many epochs in its last phase, its warm-up and averaging in proportion."""
+        """Return the recipe with this many epochs in its last phase, and its warm-up and averaging in proportion."""
         share = epochs / self.last.epochs
         averaged = 1 if self.swa_epochs == 1 else max(1, round(self.swa_epochs * share))
         return self.change(epochs=epochs, warmup_epochs=self.last.warmup_epochs * share, swa_epochs=averaged)

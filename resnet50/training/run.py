@@ -1,215 +1,124 @@
-"""The folder that a training leaves: what it was, what it gave, and what it takes to go on."""
+"""The run directory: configuration, results and resume state."""
 
 from __future__ import annotations
 
 import csv
-import json
-import platform
 import shutil
-import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Self, overload
 
-from resnet50._io.files import atomic_path, write_text
-from resnet50._io.workers import usable_cores
+from resnet50._io.files import atomic_path
 from resnet50.data.dataset import Unreadable
 from resnet50.training.recipe import Recipe
+from resnet50.training.record import RunRecord
+
+
+@dataclass(frozen=True)
+class RunFile:
+    """A file or folder of a run directory; as an attribute of a `RunDirectory` it is its path.
+
+    Attributes:
+        name: Path below the run directory.
+        meaning: What it holds.
+    """
+
+    name: str
+    meaning: str
+
+    @overload
+    def __get__(self, run: None, owner: type[RunDirectory]) -> Self: ...
+
+    @overload
+    def __get__(self, run: RunDirectory, owner: type[RunDirectory]) -> Path: ...
+
+    def __get__(self, run: RunDirectory | None, owner: type[RunDirectory]) -> Self | Path:
+        return self if run is None else run.path / self.name
 
 
 @dataclass(frozen=True)
 class RunDirectory:
-    """The names of everything in a run's folder."""
+    """The directory of a run; each of its files is an attribute.
+
+    Attributes:
+        path: The directory.
+    """
 
     path: Path
 
-    @property
-    def model(self) -> Path:
-        """The trained classifier."""
-        return self.path / "model.keras"
-
-    @property
-    def best(self) -> Path:
-        """The classifier of the epoch that validated best, where images were held out."""
-        return self.path / "checkpoints" / "best.keras"
-
-    @property
-    def checkpoint(self) -> Path:
-        """The state to resume from."""
-        return self.path / "checkpoints" / "last.h5"
-
-    @property
-    def recipe(self) -> Path:
-        """Every number of the training."""
-        return self.path / "recipe.json"
-
-    @property
-    def environment(self) -> Path:
-        """Versions, machine, commit, data and pretrained weights."""
-        return self.path / "environment.json"
-
-    @property
-    def transfer(self) -> Path:
-        """What pretrained weights gave the network, where there were any."""
-        return self.path / "transfer.json"
-
-    @property
-    def tensorboard(self) -> Path:
-        """Logs for TensorBoard, where they were asked for."""
-        return self.path / "tensorboard"
-
-    @property
-    def history(self) -> Path:
-        """A row for each epoch."""
-        return self.path / "history.csv"
-
-    @property
-    def report(self) -> Path:
-        """Scores on the test images."""
-        return self.path / "report.json"
-
-    @property
-    def page(self) -> Path:
-        """The report as a page, with its figures, mistakes and the audit's warnings."""
-        return self.path / "report.html"
-
-    @property
-    def curves(self) -> Path:
-        """Figure of the history."""
-        return self.path / "curves.png"
-
-    @property
-    def images(self) -> Path:
-        """Every image that the run was given: its part, source, class and the SHA-256 of its pixels."""
-        return self.path / "images.csv"
-
-    @property
-    def unreadable(self) -> Path:
-        """Files of the source that were left out, and why, where there were any."""
-        return self.path / "unreadable.csv"
+    model = RunFile("model.keras", "The trained classifier.")
+    best = RunFile("checkpoints/best.keras", "The classifier of the best epoch, where there is a validation split.")
+    checkpoint = RunFile("checkpoints/last.h5", "The state to resume from.")
+    recipe = RunFile("recipe.json", "Every number of the training.")
+    environment = RunFile("environment.json", "Versions, machine, commit, data and pretrained weights.")
+    transfer = RunFile("transfer.json", "The report on pretrained weights, where there are any.")
+    images = RunFile("images.csv", "Every image of the run: its split, path, class and the SHA-256 of its pixels.")
+    unreadable = RunFile("unreadable.csv", "Files of the source that could not be read, where there are any.")
+    history = RunFile("history.csv", "A row for each epoch.")
+    curves = RunFile("curves.png", "Figure of the history.")
+    report = RunFile("report.json", "Scores on the test split.")
+    page = RunFile("report.html", "The report as a page, with figures, mistakes and the audit's issues.")
+    tensorboard = RunFile("tensorboard", "Logs for TensorBoard, where they were asked for.")
 
     def check_new(self) -> None:
-        """Refuse a place where no run can be made.
+        """Refuse a place where no run can be started.
 
         Raises:
-            ValueError: If there is a run in the folder already, or a file in its place.
+            ValueError: If there is a run in the directory already, or a file in its place.
         """
         if self.recipe.exists():
-            raise ValueError(f"{self.path}: there is a run here already; resume it, or choose another folder.")
+            raise ValueError(f"{self.path}: expected no run there yet, got one; resume it, or choose another folder.")
         if self.path.exists() and not self.path.is_dir():
-            raise ValueError(f"{self.path}: expected a folder for the run, found a file; choose another name.")
+            raise ValueError(f"{self.path}: expected a folder for the run, got a file; choose another name.")
 
-    def create(self, recipe: Recipe, environment: Mapping[str, Any]) -> None:
-        """Make the folder and write what the run will be.
+    def create(self, record: RunRecord) -> None:
+        """Make the directory and write what the run is started with.
+
+        Of two processes that create the same run at once, one gets the directory and the other the error.
 
         Raises:
             ValueError: As `check_new`.
         """
         self.check_new()
-        write_text(self.environment, json.dumps(environment, indent=2))
-        write_text(self.recipe, recipe.to_json())
+        with atomic_path(self.environment) as temporary:
+            temporary.write_text(record.to_json() + "\n", encoding="utf-8")
+            try:
+                with self.recipe.open("x", encoding="utf-8") as file:
+                    file.write(record.recipe.to_json() + "\n")
+            except FileExistsError:
+                self.check_new()
+                raise
 
-    def read(self) -> tuple[Recipe, dict[str, Any]]:
-        """Return the recipe and the environment of the run that is here.
+    def read(self) -> RunRecord:
+        """Return what the run in this directory was started with.
 
         Raises:
-            FileNotFoundError: If there is none.
-            ValueError: If its files are damaged.
+            FileNotFoundError: If there is no run.
+            ValueError: If its files are damaged, or an earlier version of this package wrote them.
         """
         if not self.recipe.is_file() or not self.environment.is_file():
-            raise FileNotFoundError(f"{self.path}: expected the folder of a run, found no recipe.json in it.")
+            raise FileNotFoundError(f"{self.path}: expected the folder of a run, got one without {self.recipe.name}.")
+        file = self.recipe
         try:
-            environment = json.loads(self.environment.read_text(encoding="utf-8"))
+            recipe = Recipe.from_json(file.read_text(encoding="utf-8"))
+            file = self.environment
+            return RunRecord.from_json(file.read_text(encoding="utf-8"), recipe)
         except ValueError as error:
-            raise ValueError(f"{self.environment}: expected JSON, found something broken ({error}).") from error
-        if not isinstance(environment, dict) or not set(environment) >= _KEYS:
-            raise ValueError(f"{self.environment}: expected {', '.join(sorted(_KEYS))} in it, found less.")
-        if not isinstance(environment["data"], dict) or "fingerprints" not in environment["data"]:
-            raise ValueError(
-                f"{self.environment}: expected the fingerprints of the run's images in data, found none; a run of an "
-                "earlier version cannot be gone on with."
-            )
-        try:
-            recipe = Recipe.from_json(self.recipe.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise ValueError(f"{self.recipe}: {error}") from error
-        return recipe, environment
+            raise ValueError(f"{file}: {error}") from error
 
     def remove_leftovers(self) -> None:
-        """Remove what a killed process had begun to write."""
+        """Remove the partial files of a killed process."""
         for leftover in list(self.path.rglob(".partial-*")):
-            if leftover.is_dir():  # of an export into the run's folder
+            if leftover.is_dir():  # of an export into the run directory
                 shutil.rmtree(leftover, ignore_errors=True)
             else:
                 leftover.unlink(missing_ok=True)
 
 
-_KEYS = {"backend", "versions", "machine", "precision", "data", "weights"}
-
-
-def write_history(path: Path, rows: Sequence[Mapping[str, float]]) -> None:
-    """Write the history as CSV, a row for each epoch, atomically."""
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    with atomic_path(path) as temporary, temporary.open("w", newline="") as file:
-        writer = csv.DictWriter(file, names)
-        writer.writeheader()
-        writer.writerows(rows)
-
-
 def write_unreadable(path: Path, files: Sequence[Unreadable]) -> None:
-    """Write the files that were left out as CSV, a row for each, atomically."""
+    """Write the files that could not be read as CSV, a row for each, atomically."""
     with atomic_path(path) as temporary, temporary.open("w", newline="", errors="surrogateescape") as file:
         writer = csv.writer(file)
         writer.writerow(("path", "reason"))
         writer.writerows((unreadable.path, unreadable.reason) for unreadable in files)
-
-
-def describe_environment() -> dict[str, Any]:
-    """Return versions, machine, threads and the commit that the code stands at (None outside a checkout)."""
-    import keras  # here, so that reading a run's folder does not load a backend
-
-    return {
-        "backend": keras.backend.backend(),
-        "versions": {
-            "python": platform.python_version(),
-            "resnet50": resnet50_version(),
-            **{name: import_module(name).__version__ for name in ("keras", "numpy", keras.backend.backend())},
-        },
-        "machine": {"system": platform.platform(), "processor": _processor(), "threads": usable_cores()},
-        "commit": _commit(),
-    }
-
-
-def resnet50_version() -> str | None:
-    """Return the version of this package, or None where it runs from a checkout that was never installed."""
-    try:
-        return version("resnet50")
-    except PackageNotFoundError:
-        return None
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:  # not Linux
-        return platform.processor()
-    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
-
-
-def _commit() -> str | None:
-    """Return the commit of the checkout that the package is part of, with ``-dirty`` if the package differs from it."""
-    package = Path(__file__).parents[1]
-
-    def git(*words: str) -> str:
-        done = subprocess.run(["git", *words], cwd=package, capture_output=True, text=True, check=True, timeout=10)
-        return done.stdout.strip()
-
-    try:
-        if not git("ls-files", "__init__.py"):  # installed into somebody else's checkout
-            return None
-        return git("rev-parse", "HEAD") + ("-dirty" if git("status", "--porcelain", "--", ".") else "")
-    except (OSError, subprocess.SubprocessError):
-        return None

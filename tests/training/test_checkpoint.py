@@ -17,8 +17,8 @@ import factories
 from factories import raises
 from resnet50.data.batches import Batches
 from resnet50.inference.classifier import Classifier
-from resnet50.training.callbacks import Progress
 from resnet50.training.checkpoint import Checkpoint, Position
+from resnet50.training.progress import Progress
 from resnet50.training.recipe import Phase
 from resnet50.training.train import resume, train
 
@@ -27,10 +27,13 @@ SCRIPT = """
 import sys
 from pathlib import Path
 import keras
-from resnet50 import Parts, Recipe, rendered_signs, resume, train
+from resnet50.data.dataset import DatasetSplits
+from resnet50.datasets.rendered_signs import rendered_signs
+from resnet50.training.recipe import Recipe
+from resnet50.training.train import resume, train
 folder, out = Path(sys.argv[1]), Path(sys.argv[2])
 recipe = Recipe.from_json((folder / "recipe.json").read_text())
-images = Parts(*rendered_signs(train=48, test=12, side=32))
+images = DatasetSplits(*rendered_signs(train=48, test=12, image_size=32))
 callbacks = []
 if recipe.swa_epochs == 1:
     callbacks.append(keras.callbacks.EarlyStopping("val_loss", patience=10**6, restore_best_weights=False))
@@ -47,25 +50,26 @@ def start(folder, out):
 
 
 PHASES = {
-    "before": (
+    "phases": (
         Phase(epochs=9, trainable="head", patience=1, learning_rate=1e-12),  # too slow to learn: ends after two epochs
         Phase(epochs=9, trainable="conv3", schedule="plateau", lr_factor=0.5, lr_patience=1, freeze_batch_norm=True),
+        Phase(epochs=4, warmup_epochs=1, layer_lr_decay=0.5),
     ),
-    "validation": 0.25,
-    "layer_lr_decay": 0.5,
+    "validation_split": 0.25,
     "ema": 0.8,
     "mixup": 0.3,
-    "balance_classes": True,
+    "class_weight": "balanced",
 }
 
 
 @pytest.mark.parametrize(
-    "kept", [{"validation": 0.25}, {"swa_epochs": 20, "precision": "bfloat16"}, {**PHASES, "precision": "bfloat16"}]
+    "numbers",
+    [{"validation_split": 0.25}, {"swa_epochs": 20, "precision": "bfloat16"}, {**PHASES, "precision": "bfloat16"}],
 )
-def test_a_killed_run_ends_as_one_that_was_never_stopped(kept, tiny_recipe, tmp_path):
-    recipe = replace(tiny_recipe, epochs=30, head="mlp", checkpoint_epochs=2, **kept)
-    if "validation" not in kept:
-        recipe = replace(recipe, validation=0.2)  # so that there is a best epoch
+def test_a_killed_run_ends_as_one_that_was_never_stopped(numbers, tiny_recipe, tmp_path):
+    recipe = tiny_recipe.change(epochs=30, head="mlp", checkpoint_epochs=2, **numbers)
+    if "validation_split" not in numbers:
+        recipe = recipe.change(validation_split=0.2)  # so that there is a best epoch
     (tmp_path / "recipe.json").write_text(recipe.to_json())
     whole = start(tmp_path, tmp_path / "whole")
     assert whole.wait() == 0, (tmp_path / "errors").read_text()[-3000:]
@@ -125,7 +129,8 @@ class Cut(Progress):
 def in_phases(images, tmp_path_factory):
     """A run of three phases, the first of which ends early, that nothing stops."""
     recipe = factories.tiny_recipe(epochs=2, checkpoint_epochs=2, head="mlp", **PHASES)
-    recipe = replace(recipe, before=(recipe.before[0], replace(recipe.before[1], epochs=3)))
+    head, middle, last = recipe.phases
+    recipe = recipe.change(phases=(head, replace(middle, epochs=3), last))
     cut = Cut()
     return train(recipe, images, out=tmp_path_factory.mktemp("runs") / "whole", progress=cut), recipe, cut.phases
 
@@ -179,7 +184,7 @@ def test_what_counts_as_better_is_the_same_after_a_resume(tiny_recipe, images, t
         return [keras.callbacks.EarlyStopping("loss", min_delta=0.25, patience=9)]
 
     first, second = callbacks(), callbacks()
-    recipe = replace(tiny_recipe, epochs=2)
+    recipe = tiny_recipe.change(epochs=2)
     with pytest.raises(KeyboardInterrupt):
         train(recipe, images, out=tmp_path, callbacks=first, progress=Cut(epoch=1))
     assert first[0].min_delta == -0.25
@@ -222,15 +227,15 @@ def test_what_callbacks_remember_comes_back(tiny_recipe, images, tmp_path):
 
 
 def test_other_callbacks_are_refused(tiny_recipe, images, tmp_path):
-    train(replace(tiny_recipe, epochs=1, warmup_epochs=0), images, out=tmp_path / "run", callbacks=[Remembers()])
+    train(tiny_recipe.change(epochs=1, warmup_epochs=0), images, out=tmp_path / "run", callbacks=[Remembers()])
     with raises(ValueError, tmp_path / "run" / "checkpoints" / "last.h5", "'Remembers'"):
         resume(tmp_path / "run", images)
 
 
 def test_a_checkpoint_of_another_network_is_refused(tiny_recipe, images, tmp_path):
-    recipe = replace(tiny_recipe, epochs=1, warmup_epochs=0)
+    recipe = tiny_recipe.change(epochs=1, warmup_epochs=0)
     run = train(recipe, images, out=tmp_path / "run")
-    run.folder.recipe.write_text(replace(recipe, head="mlp").to_json())
+    run.folder.recipe.write_text(recipe.change(head="mlp").to_json())
     with raises(ValueError, run.folder.checkpoint):
         resume(tmp_path / "run", images)
 
@@ -245,7 +250,7 @@ def test_another_hdf5_file_is_no_checkpoint(tiny_recipe, images, tmp_path):
 
 @pytest.mark.parametrize("keep", [0.0, 0.5])
 def test_a_cut_off_checkpoint_is_refused(keep, tiny_recipe, images, tmp_path):
-    run = train(replace(tiny_recipe, epochs=1, warmup_epochs=0), images, out=tmp_path / "run")
+    run = train(tiny_recipe.change(epochs=1, warmup_epochs=0), images, out=tmp_path / "run")
     content = run.folder.checkpoint.read_bytes()
     run.folder.checkpoint.write_bytes(content[: int(len(content) * keep)])
     with raises(ValueError, run.folder.checkpoint):

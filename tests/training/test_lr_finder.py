@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import FrozenInstanceError, replace
+from dataclasses import FrozenInstanceError
 
 import keras
 import numpy as np
@@ -34,7 +34,7 @@ def steps_seen(monkeypatch):
 
 def test_a_real_network_learns_and_is_lost_in_the_end(tiny_recipe, images):
     done = []
-    recipe = replace(tiny_recipe, batch_size=16)
+    recipe = tiny_recipe.change(batch_size=16)
     curve = find_learning_rate(
         recipe, images.train, lowest=1e-5, highest=1e5, steps=60, progress=lambda *how_far: done.append(how_far)
     )
@@ -53,7 +53,7 @@ def test_the_first_loss_is_that_of_the_recipes_fresh_network_on_its_first_batch(
     curve = find_learning_rate(tiny_recipe, images.train, lowest=1e-9, highest=1e-8, steps=10)
     # fresh, it can only guess among six classes, and what it says is near to even
     assert curve.losses[0] == pytest.approx(math.log(6), rel=0.5)
-    other = find_learning_rate(replace(tiny_recipe, seed=4), images.train, lowest=1e-9, highest=1e-8, steps=10)
+    other = find_learning_rate(tiny_recipe.change(seed=4), images.train, lowest=1e-9, highest=1e-8, steps=10)
     assert other.losses != curve.losses
 
 
@@ -66,7 +66,7 @@ def test_losses_are_averaged_without_a_bias_towards_zero(tiny_recipe, images, st
 
 
 def test_every_step_has_its_rate_and_the_next_full_batch_of_the_recipe(tiny_recipe, images, steps_seen):
-    recipe = replace(tiny_recipe, batch_size=20, beta_2=0.95, label_smoothing=0.2)
+    recipe = tiny_recipe.change(batch_size=20, beta_2=0.95, label_smoothing=0.2)
     training = images.train
     seen = steps_seen([1.0] * 10)
     find_learning_rate(recipe, training, lowest=1e-3, highest=1.0, steps=10)
@@ -85,20 +85,20 @@ def test_every_step_has_its_rate_and_the_next_full_batch_of_the_recipe(tiny_reci
 
 def test_a_batch_size_above_the_number_of_images_takes_all_of_them(tiny_recipe, images, steps_seen):
     seen = steps_seen([1.0] * 10)
-    find_learning_rate(replace(tiny_recipe, batch_size=100), images.train, steps=10)
+    find_learning_rate(tiny_recipe.change(batch_size=100), images.train, steps=10)
     assert {len(images) for _, _, images, *_ in seen} == {48}
 
 
 def test_held_out_images_are_not_looked_at(tiny_recipe, images, steps_seen):
     seen = steps_seen([1.0] * 10)
-    find_learning_rate(replace(tiny_recipe, batch_size=100, validation=0.25), images.train, steps=10)
+    find_learning_rate(tiny_recipe.change(batch_size=100, validation_split=0.25), images.train, steps=10)
     assert {len(images) for _, _, images, *_ in seen} == {36}
 
 
 def test_mixing_and_weights_are_the_recipes(tiny_recipe, images, steps_seen):
     seen = steps_seen([1.0] * 10)
     training = images.train.select(range(40))  # seven images of some classes, six of others
-    find_learning_rate(replace(tiny_recipe, mixup=1.0, balance_classes=True), training, steps=10)
+    find_learning_rate(tiny_recipe.change(mixup=1.0, class_weight="balanced"), training, steps=10)
     assert all(weights.shape == (8,) for *_, weights in seen)
     assert len({float(weight) for *_, weights in seen for weight in weights}) > 2
     assert any(0 < value < 1 for _, _, _, targets, _ in seen for value in targets.ravel())
@@ -109,8 +109,7 @@ def test_the_network_is_that_of_the_recipe_with_its_weights_and_what_it_freezes(
 ):
     pretrained = tiny_model(6, size=(32, 32), head="mlp")
     pretrained.save_weights(tmp_path / "pretrained.weights.h5")
-    recipe = replace(
-        tiny_recipe,
+    recipe = tiny_recipe.change(
         head="mlp",
         stages=(("conv2", 2, (4, 6, 16), 1), ("conv3", 2, (5, 7, 24), 2)),
         weights=str(tmp_path / "pretrained.weights.h5"),
@@ -184,7 +183,7 @@ def test_impossible_tests_are_refused(tiny_recipe, images, options, values):
 
 def test_images_of_another_size_are_refused(tiny_recipe, images):
     with raises(ValueError, "rendered signs", 33, "tiny", 32, "image_size"):
-        find_learning_rate(replace(tiny_recipe, image_size=33), images.train)
+        find_learning_rate(tiny_recipe.change(image_size=33), images.train)
 
 
 def test_a_curve_is_frozen():

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import keras
 import numpy as np
 import pytest
@@ -21,7 +19,7 @@ def strides(model: keras.Model) -> list[tuple[int, int]]:
     [(None, True, [(2, 2), (1, 1)]), ("v1", True, [(2, 2), (1, 1)]), ("v1.5", False, [(1, 1), (2, 2)])],
 )
 def test_conventions_by_name(tiny_recipe, conventions, biased, expected):
-    model = build_network(replace(tiny_recipe, conventions=conventions), 5)
+    model = build_network(tiny_recipe.change(conventions=conventions), 5)
     assert strides(model) == expected
     assert model.get_layer("conv1_conv").use_bias is biased
     assert model.get_layer("conv1_bn").momentum == 0.9
@@ -32,8 +30,8 @@ def test_conventions_of_weights_are_those_of_the_file(tiny_recipe):
     assert strides(build_network(tiny_recipe, 5, conventions=V1)) == [(2, 2), (1, 1)]
 
 
-def test_head_stem_side_classes_and_normalization(tiny_recipe):
-    recipe = replace(tiny_recipe, head="norm", stem="small", image_size=48, normalization="torch")
+def test_head_stem_image_size_classes_and_normalization(tiny_recipe):
+    recipe = tiny_recipe.change(head="norm", stem="cifar", image_size=48, normalization="torch")
     model = build_network(recipe, 4)
     assert (model.input_shape, model.output_shape) == ((None, 48, 48, 3), (None, 4))
     assert model.get_layer("conv1_conv").kernel_size == (3, 3)
@@ -44,6 +42,6 @@ def test_head_stem_side_classes_and_normalization(tiny_recipe):
 
 
 def test_the_seed_draws_the_weights(tiny_recipe):
-    one, same, other = (build_network(replace(tiny_recipe, seed=seed), 5).get_weights()[0] for seed in (3, 3, 4))
+    one, same, other = (build_network(tiny_recipe.change(seed=seed), 5).get_weights()[0] for seed in (3, 3, 4))
     np.testing.assert_array_equal(one, same)
     assert (one != other).any()

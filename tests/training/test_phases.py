@@ -10,10 +10,10 @@ from keras import layers
 from factories import noise, raises, tiny_model
 from resnet50.training.fast_cpu.precision import build_training_model
 from resnet50.training.optimizer import build_optimizer
-from resnet50.training.phases import freeze, parts, rate_factors
+from resnet50.training.phases import freeze, layer_groups, learning_rate_multipliers
 from resnet50.training.recipe import Phase, Recipe
 
-BODY = ["conv1", "conv2", "conv3"]
+BACKBONE = ["conv1", "conv2", "conv3"]
 
 
 def head_with_norm(features, classes):
@@ -28,15 +28,15 @@ def model():
 
 
 def home(name):
-    """The part that a layer is in, by its name alone."""
+    """The layer group that a layer is in, by its name alone."""
     return name.split("_")[0] if name.startswith("conv") else "head"
 
 
 def trained_for_two_steps(model, phase, precision):
-    """Train a twin; return each layer's weights before and after."""
+    """Train the training model; return each layer's weights before and after."""
     training_model = build_training_model(model, precision)
     freeze(training_model, phase)
-    recipe = Recipe(name="x", epochs=4, weight_decay=0.1)
+    recipe = Recipe(name="x", phases=(Phase(epochs=4),), weight_decay=0.1)
     training_model.compile(build_optimizer(recipe, phase, training_model, 2), keras.losses.CategoricalCrossentropy())
     before = {layer.name: layer.get_weights() for layer in training_model.layers if layer.weights}
     targets = np.eye(5, dtype="float32")[np.random.default_rng(0).integers(0, 5, 16)]
@@ -71,29 +71,29 @@ def test_freezing_again_undoes_what_was_frozen(model):
     assert all(layer.trainable for layer in model.layers)
 
 
-def test_a_part_that_is_not_there_is_refused(model):
+def test_a_layer_group_that_is_not_there_is_refused(model):
     with raises(ValueError, "trainable", "head", "conv3", "conv2", "all", "'conv5'"):
         freeze(model, Phase(epochs=1, trainable="conv5"))
 
 
-def test_the_parts_of_a_network_are_its_stem_its_stages_and_the_rest(model):
-    found = parts(model)
-    assert list(found) == [*BODY, "head"]
-    assert {"conv1_conv", "conv1_bn", "conv1_relu"} <= {layer.name for layer in found["conv1"]}
+def test_the_layer_groups_of_a_network_are_its_stem_its_stages_and_the_rest(model):
+    groups = layer_groups(model)
+    assert list(groups) == [*BACKBONE, "head"]
+    assert {"conv1_conv", "conv1_bn", "conv1_relu"} <= {layer.name for layer in groups["conv1"]}
     for name in ("conv2_block1_0_conv", "conv2_block1_2_bn", "conv2_block2_add", "conv2_block2_out"):
-        assert model.get_layer(name) in found["conv2"]
-    assert {"avg_pool", "top_norm", "predictions"} <= {layer.name for layer in found["head"]}
-    assert sum(map(len, found.values())) == len(model.layers)
+        assert model.get_layer(name) in groups["conv2"]
+    assert {"avg_pool", "top_norm", "predictions"} <= {layer.name for layer in groups["head"]}
+    assert sum(map(len, groups.values())) == len(model.layers)
 
 
 def test_a_stage_learns_slower_than_the_one_above_it(model):
-    factors = rate_factors(model, Phase(epochs=1, layer_lr_decay=0.5, backbone_lr_multiplier=0.25))
+    multipliers = learning_rate_multipliers(model, Phase(epochs=1, layer_lr_decay=0.5, backbone_lr_multiplier=0.25))
     expected = {"head": 1.0, "conv3": 0.125, "conv2": 0.0625, "conv1": 0.03125}
-    assert factors == [expected[home(weight.path.split("/")[0])] for weight in model.trainable_variables]
+    assert multipliers == [expected[home(weight.path.split("/")[0])] for weight in model.trainable_variables]
 
 
-def test_frozen_weights_have_no_factor(model):
+def test_frozen_weights_have_no_multiplier(model):
     phase = Phase(epochs=1, trainable="conv3", layer_lr_decay=0.5)
     freeze(model, phase)
-    assert sorted(set(rate_factors(model, phase))) == [0.5, 1.0]
-    assert len(rate_factors(model, phase)) == len(model.trainable_variables)
+    assert sorted(set(learning_rate_multipliers(model, phase))) == [0.5, 1.0]
+    assert len(learning_rate_multipliers(model, phase)) == len(model.trainable_variables)

@@ -20,7 +20,7 @@ def test_json_gives_the_recipe_back_with_every_number(tiny_recipe):
 
 def test_a_recipe_is_frozen(tiny_recipe):
     with pytest.raises(FrozenInstanceError):
-        tiny_recipe.epochs = 5
+        tiny_recipe.seed = 5
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_a_recipe_is_frozen(tiny_recipe):
         ("backbone_lr_multiplier", 0.0, (1, "head")),
         ("layer_lr_decay", 1.5, (0, "head")),
         ("patience", -1, (0,)),
-        ("patience", 3, ("validation", 0)),
+        ("patience", 3, ("validation_split", 0)),
         ("mixup", -1.5, (0,)),
         ("cutmix", float("inf"), (0,)),
         ("ema", 1.0, ("swa_epochs",)),
@@ -53,12 +53,13 @@ def test_a_recipe_is_frozen(tiny_recipe):
         ("beta_2", 3.5, (0, 1)),
         ("label_smoothing", 1.0, ()),
         ("label_smoothing", 3.5, (0, 1)),
-        ("validation", 1.0, ()),
-        ("validation", 3.5, (0, 1)),
-        ("swa_epochs", 0, (1, 4, "keep", "'last'")),
-        ("swa_epochs", 5, (1, 4, "keep", "'last'")),
-        ("keep", "best", ("'last'", "validation", 0)),
-        ("keep", "first", ("'last'", "'best'", "validation", 0)),
+        ("validation_split", 1.0, ()),
+        ("validation_split", 3.5, (0, 1)),
+        ("swa_epochs", 0, (1, 4, "restore_best")),
+        ("swa_epochs", 5, (1, 4, "restore_best")),
+        ("class_weight", "even", ("'balanced'", "None")),
+        ("restore_best", True, ("False", "validation_split", 0)),
+        ("phases", (), ("tuple", "Phase")),
         ("image_size", 31, (32,)),
         ("precision", "float16", ("auto", "float32", "bfloat16")),
         ("checkpoint_epochs", 0, (1,)),
@@ -67,7 +68,7 @@ def test_a_recipe_is_frozen(tiny_recipe):
 )
 def test_impossible_numbers_are_refused(tiny_recipe, name, value, needed):
     with raises(ValueError, name, repr(value), *needed):
-        replace(tiny_recipe, **{name: value})
+        tiny_recipe.change(**{name: value})
 
 
 @pytest.mark.parametrize(
@@ -83,57 +84,59 @@ def test_impossible_numbers_are_refused(tiny_recipe, name, value, needed):
 )
 def test_a_schedule_asks_for_its_own_numbers(tiny_recipe, schedule, numbers, values):
     with raises(ValueError, *values):
-        replace(tiny_recipe, **{"schedule": schedule, "warmup_epochs": 0, **numbers})
+        tiny_recipe.change(**{"schedule": schedule, "warmup_epochs": 0, **numbers})
 
 
 @pytest.mark.parametrize(
     ("phase", "values"),
     [
-        (Phase(epochs=1, patience=2), ("patience", "validation", 0, 2)),
+        (Phase(epochs=1, patience=2), ("patience", "validation_split", 0, 2)),
         (Phase(epochs=1, trainable="conv5"), ("trainable", "head", "conv3", "conv2", "all", "'conv5'")),
         (
             Phase(epochs=1, schedule="plateau", lr_factor=0.5, lr_patience=1),
-            ("schedule", "'plateau'", "validation", 0),
+            ("schedule", "'plateau'", "validation_split", 0),
         ),
     ],
 )
 def test_a_phase_that_does_not_fit_the_recipe_is_refused(tiny_recipe, phase, values):
     with raises(ValueError, *values):
-        replace(tiny_recipe, before=(phase,))
+        tiny_recipe.change(phases=(phase, tiny_recipe.last))
 
 
-def test_a_recipe_is_no_phase_before_another(tiny_recipe):
-    with raises(ValueError, "before", "tuple", "Phase", repr((tiny_recipe,))):
-        replace(tiny_recipe, before=(tiny_recipe,))
+def test_a_recipe_is_no_phase(tiny_recipe):
+    with raises(ValueError, "phases", "tuple", "Phase", repr((tiny_recipe,))):
+        tiny_recipe.change(phases=(tiny_recipe,))
 
 
 def test_the_stages_of_the_paper_can_be_trained_from():
     for trainable in ("head", "conv5", "conv4", "conv3", "conv2", "all"):
-        Recipe(name="x", epochs=4, trainable=trainable)
+        Recipe(name="x", phases=(Phase(epochs=4, trainable=trainable),))
 
 
-def test_a_recipe_is_its_own_last_phase(tiny_recipe):
+def test_numbers_of_a_phase_change_the_last_one(tiny_recipe):
     first = Phase(epochs=2, trainable="head")
-    recipe = replace(tiny_recipe, before=(first,))
-    assert recipe.phases == (first, recipe)
-    assert recipe.lasting(40).before == (first,)
+    recipe = tiny_recipe.change(phases=(first, tiny_recipe.last))
+    assert (recipe.last, recipe.epochs) == (tiny_recipe.last, 6)
+    changed = recipe.change(learning_rate=0.5, seed=7)
+    assert (changed.phases, changed.seed) == ((first, replace(tiny_recipe.last, learning_rate=0.5)), 7)
+    assert recipe.lasting(40).phases[:-1] == (first,)
     assert Recipe.from_json(recipe.to_json()) == recipe
 
 
 @pytest.mark.parametrize("numbers", [{"patience": 1, "swa_epochs": 2}, {"ema": 0.9, "swa_epochs": 2}])
 def test_averaging_does_not_go_with_an_early_end_or_a_running_average(tiny_recipe, numbers):
     with raises(ValueError, *numbers, next(iter(numbers.values()))):
-        replace(tiny_recipe, validation=0.2, **numbers)
+        tiny_recipe.change(validation_split=0.2, **numbers)
 
 
 def test_averaging_does_not_go_with_the_best_epoch(tiny_recipe):
-    with raises(ValueError, "swa_epochs", 1, 4, "keep", "'last'", 2):
-        replace(tiny_recipe, validation=0.2, keep="best", swa_epochs=2)
+    with raises(ValueError, "swa_epochs", 1, 4, "restore_best", 2):
+        tiny_recipe.change(validation_split=0.2, restore_best=True, swa_epochs=2)
 
 
 def test_weights_bring_their_own_conventions(tiny_recipe):
     with raises(ValueError, "conventions", "None", "weights", "'v1'"):
-        replace(tiny_recipe, weights="imagenet", conventions="v1")
+        tiny_recipe.change(weights="imagenet", conventions="v1")
 
 
 @pytest.mark.parametrize("name", ["backbone_lr_multiplier", "layer_lr_decay"])
@@ -144,12 +147,12 @@ def test_a_head_alone_has_no_rates_below_it(name):
 
 def test_an_unknown_number_is_refused(tiny_recipe):
     with raises(TypeError, "momentum"):
-        replace(tiny_recipe, momentum=0.9)
+        tiny_recipe.change(momentum=0.9)
 
 
 @pytest.mark.parametrize(
     ("text", "values"),
-    [("{", ("JSON", "line 1 column 2")), ("[]", ("epochs", "seed", "[]")), ('{"name": "x"}', ("seed", "['name']"))],
+    [("{", ("JSON", "line 1 column 2")), ("[]", ("phases", "seed", "list")), ('{"name": "x"}', ("seed", "name"))],
 )
 def test_other_json_is_refused(text, values):
     with raises(ValueError, *values):
@@ -159,10 +162,10 @@ def test_other_json_is_refused(text, values):
 @pytest.mark.parametrize(
     ("name", "value", "reason"),
     [
-        ("epochs", "4", "'str'"),
+        ("batch_size", "4", "'str'"),
         ("augmentation", {"shake": 1}, "'shake'"),
         ("stages", [1], "int"),
-        ("before", [{"epochs": 1, "speed": 2}], "'speed'"),
+        ("phases", [{"epochs": 1, "speed": 2}], "'speed'"),
     ],
 )
 def test_json_of_other_types_is_refused(tiny_recipe, name, value, reason):
@@ -172,10 +175,10 @@ def test_json_of_other_types_is_refused(tiny_recipe, name, value, reason):
 
 
 def test_another_number_of_epochs_stretches_warm_up_and_averaging(tiny_recipe):
-    recipe = replace(tiny_recipe, epochs=20, warmup_epochs=2, swa_epochs=5)
-    assert (recipe.lasting(40).warmup_epochs, recipe.lasting(40).swa_epochs) == (4, 10)
-    assert (recipe.lasting(1).epochs, recipe.lasting(1).warmup_epochs, recipe.lasting(1).swa_epochs) == (1, 0.1, 1)
-    assert replace(recipe, swa_epochs=1).lasting(200).swa_epochs == 1
+    recipe = tiny_recipe.change(epochs=20, warmup_epochs=2, swa_epochs=5)
+    assert (recipe.lasting(40).last.warmup_epochs, recipe.lasting(40).swa_epochs) == (4, 10)
+    assert (recipe.lasting(1).epochs, recipe.lasting(1).last.warmup_epochs, recipe.lasting(1).swa_epochs) == (1, 0.1, 1)
+    assert recipe.change(swa_epochs=1).lasting(200).swa_epochs == 1
 
 
 def test_an_augmentation_out_of_range_is_refused():

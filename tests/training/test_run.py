@@ -1,44 +1,117 @@
 from __future__ import annotations
 
 import json
-import re
+import subprocess
+import sys
+from dataclasses import replace
 
 import pytest
 
 from factories import raises
+from resnet50.conventions import V1_5
 from resnet50.data.dataset import Unreadable
-from resnet50.training.run import RunDirectory, describe_environment, write_history, write_unreadable
+from resnet50.data.options import ReadOptions
+from resnet50.datasets.source import DataSource
+from resnet50.training.record import PretrainedWeights, RunRecord
+from resnet50.training.run import RunDirectory, write_unreadable
 
 
-def test_a_new_folder_holds_recipe_and_environment(tiny_recipe, tmp_path):
-    folder = RunDirectory(tmp_path / "a" / "run")
-    data = {"fingerprints": {"train": "0"}}
-    environment = {"backend": "b", "versions": {}, "machine": {}, "precision": "float32", "data": data, "weights": None}
-    folder.create(tiny_recipe, environment)
-    assert folder.read() == (tiny_recipe, environment)
+@pytest.fixture
+def record(tiny_recipe):
+    return RunRecord(
+        recipe=tiny_recipe,
+        source=DataSource("folder", "pets", ReadOptions(pattern="(?P<class>.)")),
+        fingerprints={"train": "0", "test": "1"},
+        environment={"backend": "b", "versions": {"python": "3"}, "machine": {"threads": 2}, "commit": None},
+        dataset="pets",
+        precision="float32",
+        weights=PretrainedWeights("some/weights", V1_5, "torch", "2"),
+    )
 
 
-def test_a_folder_with_a_run_is_not_overwritten(tiny_recipe, tmp_path):
-    folder = RunDirectory(tmp_path)
-    folder.create(tiny_recipe, {})
-    before = folder.recipe.read_text()
+def test_a_new_directory_holds_what_the_run_is_started_with(record, tmp_path):
+    for name, started in (("a", record), ("b", replace(record, source=None, weights=None))):
+        run = RunDirectory(tmp_path / name / "run")
+        run.create(started)
+        assert run.read() == started
+        assert {path.name for path in run.path.iterdir()} == {"recipe.json", "environment.json"}
+
+
+def test_the_files_of_a_run_are_its_attributes(tmp_path):
+    run = RunDirectory(tmp_path)
+    assert run.model == tmp_path / "model.keras"
+    assert run.checkpoint == tmp_path / "checkpoints" / "last.h5"
+    assert (RunDirectory.page.name, "report" in RunDirectory.page.meaning) == ("report.html", True)
+
+
+def test_a_directory_with_a_run_is_not_overwritten(record, tmp_path):
+    run = RunDirectory(tmp_path)
+    run.create(record)
+    before = run.recipe.read_text(), run.environment.read_text()
     with raises(ValueError, tmp_path):
-        folder.create(tiny_recipe, {"other": 1})
-    assert folder.recipe.read_text() == before
+        run.create(replace(record, precision="bfloat16"))
+    assert (run.recipe.read_text(), run.environment.read_text()) == before
 
 
-def test_a_folder_without_a_run_is_refused(tmp_path):
+def test_two_runs_that_are_created_at_once_are_not_mixed(record, tmp_path, monkeypatch):
+    run = RunDirectory(tmp_path)
+    refuse, calls = RunDirectory.check_new, []
+
+    def too_early(self):
+        calls.append(self)
+        if len(calls) > 2:  # both look before either writes
+            refuse(self)
+
+    monkeypatch.setattr(RunDirectory, "check_new", too_early)
+    run.create(record)
+    with raises(ValueError, tmp_path):
+        run.create(replace(record, precision="bfloat16"))
+    assert run.read() == record
+    assert {path.name for path in tmp_path.iterdir()} == {"recipe.json", "environment.json"}
+
+
+def test_a_file_in_place_of_the_directory_is_refused(tmp_path):
+    (tmp_path / "run").write_text("")
+    with raises(ValueError, tmp_path / "run"):
+        RunDirectory(tmp_path / "run").check_new()
+
+
+def test_a_directory_without_a_run_is_refused(tmp_path):
     with raises(FileNotFoundError, tmp_path, "recipe.json"):
         RunDirectory(tmp_path).read()
 
 
-@pytest.mark.parametrize("data", [{}, {"fingerprint": "0", "test_fingerprint": "1"}, "somewhere"])
-def test_a_run_that_does_not_tell_its_images_is_refused(data, tiny_recipe, tmp_path):
-    folder = RunDirectory(tmp_path)
-    names = ("backend", "versions", "machine", "precision", "weights")
-    folder.create(tiny_recipe, {**dict.fromkeys(names), "data": data})
-    with raises(ValueError, folder.environment, "fingerprints", "data"):
-        folder.read()
+@pytest.mark.parametrize("data", [{}, {"task": "folder", "path": "x", "how": {}, "fingerprints": {}}, "somewhere"])
+def test_a_run_of_an_earlier_version_is_refused(data, record, tmp_path):
+    run = RunDirectory(tmp_path)
+    run.create(record)
+    environment = json.loads(run.environment.read_text())
+    run.environment.write_text(json.dumps({**environment, "data": data}))
+    with raises(ValueError, run.environment, "version", "data.name", "data.source"):
+        run.read()
+
+
+def test_a_recipe_of_an_earlier_version_is_refused(record, tmp_path):
+    run = RunDirectory(tmp_path)
+    run.create(record)
+    run.recipe.write_text('{"name": "tiny", "epochs": 4}')
+    with raises(ValueError, run.recipe, "version", "phases"):
+        run.read()
+
+
+def test_a_source_that_is_not_known_is_refused(record, tmp_path):
+    run = RunDirectory(tmp_path)
+    run.create(record)
+    environment = json.loads(run.environment.read_text())
+    environment["data"]["source"]["task"] = "zebras"
+    run.environment.write_text(json.dumps(environment))
+    with raises(ValueError, run.environment, "zebras"):
+        run.read()
+
+
+def test_reading_a_run_loads_no_backend():
+    script = "import sys, resnet50.training.run; sys.exit('keras' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
 
 
 def test_what_a_killed_process_had_begun_is_removed(tmp_path):
@@ -51,36 +124,24 @@ def test_what_a_killed_process_had_begun_is_removed(tmp_path):
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["checkpoints", "model.keras"]
 
 
-def test_what_was_left_out_is_a_table(tmp_path):
+def test_unreadable_files_are_a_table(tmp_path):
     files = (Unreadable("a, b.jpg", "it is cut off"), Unreadable("c\udcff.png", 'no "image"'))
     write_unreadable(tmp_path / "unreadable.csv", files)
     text = (tmp_path / "unreadable.csv").read_bytes()
-    assert text == b'path,reason\r\n"a, b.jpg",it is cut off\r\nc\xff.png,"no ""picture"""\r\n'
+    assert text == b'path,reason\r\n"a, b.jpg",it is cut off\r\nc\xff.png,"no ""image"""\r\n'
 
 
-def test_damaged_files_are_named(tiny_recipe, tmp_path):
-    folder = RunDirectory(tmp_path)
-    folder.create(tiny_recipe, {})
-    folder.environment.write_text("{")
-    with raises(ValueError, folder.environment, "line 1 column 2"):
-        folder.read()
-    folder.environment.write_text("{}")
-    keys = ("backend", "versions", "machine", "precision", "data", "weights")
-    with raises(ValueError, folder.environment, *keys):
-        folder.read()
-    folder.environment.write_text(json.dumps({**dict.fromkeys(keys), "data": {"fingerprints": {}}}))
-    folder.recipe.write_text("{")
-    with raises(ValueError, folder.recipe, "line 1 column 2"):
-        folder.read()
-
-
-def test_the_history_has_a_column_for_every_name(tmp_path):
-    write_history(tmp_path / "h.csv", [{"epoch": 1, "loss": 0.5}, {"epoch": 2, "loss": 0.25, "val_loss": 1.5}])
-    assert (tmp_path / "h.csv").read_text().split() == ["epoch,loss,val_loss", "1,0.5,", "2,0.25,1.5"]
-
-
-def test_the_environment_names_versions_and_machine():
-    environment = describe_environment()
-    assert {"python", "resnet50", "keras", "numpy", environment["backend"]} <= set(environment["versions"])
-    assert environment["machine"]["threads"] >= 1
-    assert environment["commit"] is None or re.fullmatch("[0-9a-f]{40}(-dirty)?", environment["commit"])
+def test_damaged_files_are_named(record, tmp_path):
+    run = RunDirectory(tmp_path)
+    run.create(record)
+    environment = run.environment.read_text()
+    run.environment.write_text("{")
+    with raises(ValueError, run.environment, "line 1 column 2"):
+        run.read()
+    run.environment.write_text("{}")
+    with raises(ValueError, run.environment, "backend", "versions", "machine", "precision", "data", "weights"):
+        run.read()
+    run.environment.write_text(environment)
+    run.recipe.write_text("{")
+    with raises(ValueError, run.recipe, "line 1 column 2"):
+        run.read()

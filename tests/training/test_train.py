@@ -22,23 +22,28 @@ from resnet50.build import build_resnet50
 from resnet50.conventions import V1_5
 from resnet50.data.dataset import DatasetSplits
 from resnet50.data.splitting import train_validation_split
-from resnet50.datasets.rendered_signs import rendered_signs
+from resnet50.datasets.rendered_signs import rendered_signs, write_rendered_signs
+from resnet50.datasets.source import DataSource
 from resnet50.inference.classifier import Classifier
 from resnet50.metrics.scores import score
 from resnet50.model import Stage
-from resnet50.training.callbacks import DivergenceError, averaged
+from resnet50.training.averaging import averaged
+from resnet50.training.divergence import DivergenceError
+from resnet50.training.progress import Progress
 from resnet50.training.recipe import Phase
 from resnet50.training.train import resume, train
 
 
 @pytest.fixture(scope="module")
 def finished(images, tmp_path_factory):
-    recipe = factories.tiny_recipe(epochs=3, validation=0.25, keep="best", precision="bfloat16", checkpoint_epochs=2)
+    recipe = factories.tiny_recipe(
+        epochs=3, validation_split=0.25, restore_best=True, precision="bfloat16", checkpoint_epochs=2
+    )
     return train(
         recipe,
         images,
         out=tmp_path_factory.mktemp("runs") / "tiny",
-        data={"task": "rendered-signs", "path": "somewhere"},
+        source=DataSource("rendered-signs"),
     )
 
 
@@ -65,15 +70,15 @@ def test_the_folder_holds_everything(finished):
         assert (folder.path / f"{figure}.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_every_image_is_noted_with_its_part(finished, images):
+def test_every_image_is_recorded_with_its_split(finished, images):
     rows = list(csv.DictReader(finished.folder.images.read_text().splitlines()))
     assert [row["split"] for row in rows] == ["train"] * 36 + ["validation"] * 12 + ["test"] * 12
     sha256 = {
-        (source, images.train.class_names[label]): hashlib.sha256(image.tobytes()).hexdigest()
+        (path, images.train.class_names[label]): hashlib.sha256(image.tobytes()).hexdigest()
         for dataset in (images.train, images.test)
-        for source, label, image in zip(dataset.paths, dataset.labels, dataset.images, strict=True)
+        for path, label, image in zip(dataset.paths, dataset.labels, dataset.images, strict=True)
     }
-    assert {(row["source"], row["class"]): row["sha256"] for row in rows} == sha256
+    assert {(row["path"], row["class"]): row["sha256"] for row in rows} == sha256
     assert len(sha256) == 60
 
 
@@ -87,7 +92,7 @@ def test_the_report_is_that_of_the_saved_file(finished, images):
     assert saved.metrics["accuracy"] == finished.report.accuracy
     assert saved.class_names == ("0", "1", "2", "3", "4", "5")
     assert saved.dataset == "rendered signs"
-    assert saved.recipe["epochs"] == 3
+    assert [phase["epochs"] for phase in saved.recipe["phases"]] == [3]
 
 
 def test_the_saved_file_is_plain_float32_keras(finished):
@@ -117,15 +122,16 @@ def test_the_history_has_a_row_for_each_epoch(finished):
 
 def test_the_environment_names_data_and_precision(finished, images):
     environment = json.loads(finished.folder.environment.read_text())
-    assert environment["data"]["fingerprints"]["train"] == images.train.fingerprint
-    assert environment["data"]["path"] == "somewhere"
+    assert environment["data"]["fingerprints"] == {"train": images.train.fingerprint, "test": images.test.fingerprint}
+    assert environment["data"]["name"] == "rendered signs"
+    assert DataSource.from_dict(environment["data"]["source"]) == DataSource("rendered-signs")
     assert environment["precision"] == "bfloat16"
 
 
 def test_the_same_recipe_gives_the_same_weights_and_another_seed_others(tiny_recipe, images, tmp_path):
-    short = replace(tiny_recipe, epochs=2, warmup_epochs=0)
+    short = tiny_recipe.change(epochs=2, warmup_epochs=0)
     first, again, other = (
-        train(replace(short, seed=seed), images, out=tmp_path / name).classifier.model.get_weights()
+        train(short.change(seed=seed), images, out=tmp_path / name).classifier.model.get_weights()
         for name, seed in (("first", 3), ("again", 3), ("other", 4))
     )
     assert all((a == b).all() for a, b in zip(first, again, strict=True))
@@ -139,7 +145,7 @@ def test_images_that_lie_in_a_file_give_the_same_weights(tiny_recipe, images, tm
         return replace(dataset, images=mapped)
 
     (tmp_path / "images").mkdir()
-    recipe = replace(tiny_recipe, epochs=1, warmup_epochs=0, validation=0.25)
+    recipe = tiny_recipe.change(epochs=1, warmup_epochs=0, validation_split=0.25)
     mapped = DatasetSplits(filed(images.train), filed(images.test))
     learning, _ = train_validation_split(mapped.train, 0.25, seed=recipe.seed)
     assert not isinstance(learning.images, np.ndarray)
@@ -150,9 +156,8 @@ def test_images_that_lie_in_a_file_give_the_same_weights(tiny_recipe, images, tm
 
 
 def test_a_tiny_network_learns_its_training_images(tiny_recipe, tmp_path):
-    images, _ = rendered_signs(train=12, test=1, image_size=32)
-    recipe = replace(
-        tiny_recipe,
+    few, _ = rendered_signs(train=12, test=1, image_size=32)
+    recipe = tiny_recipe.change(
         epochs=60,
         learning_rate=0.01,
         label_smoothing=0.0,
@@ -161,12 +166,12 @@ def test_a_tiny_network_learns_its_training_images(tiny_recipe, tmp_path):
         swa_epochs=3,
         checkpoint_epochs=60,
     )
-    assert train(recipe, DatasetSplits(images, images), out=tmp_path / "run").report.accuracy >= 0.9
+    assert train(recipe, DatasetSplits(few, few), out=tmp_path / "run").report.accuracy >= 0.9
 
 
 def test_images_of_another_size_are_refused(tiny_recipe, images, tmp_path):
     with raises(ValueError, "rendered signs", 33, "tiny", 32, "image_size"):
-        train(replace(tiny_recipe, image_size=33), images, out=tmp_path / "run")
+        train(tiny_recipe.change(image_size=33), images, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
@@ -178,7 +183,7 @@ def test_other_classes_in_the_test_split_are_refused(tiny_recipe, images, tmp_pa
 
 def test_a_share_that_cannot_be_held_out_is_refused_before_anything_is_written(tiny_recipe, images, tmp_path):
     alike = images.train.select([0, 0, 0, 0])
-    recipe = replace(tiny_recipe, validation=0.25)
+    recipe = tiny_recipe.change(validation_split=0.25)
     with raises(ValueError, "validation", 0.25, 4):
         train(recipe, DatasetSplits(alike, images.test), out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
@@ -225,6 +230,60 @@ def test_resuming_on_another_backend_is_refused(finished, images):
     path.write_text(text)
 
 
+def test_the_recorded_source_is_loaded_on_a_resume(tiny_recipe, tmp_path):
+    write_rendered_signs(tmp_path / "drawn", train=24, test=6)
+    source = DataSource("rendered-signs", str(tmp_path / "drawn"))
+    splits = source.load(32)
+    recipe = tiny_recipe.change(epochs=2)
+    whole = train(recipe, splits, out=tmp_path / "whole", source=source)
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, splits, out=tmp_path / "run", source=source, progress=First(stop=1))
+    resumed = resume(tmp_path / "run")
+    for a, b in zip(whole.classifier.model.get_weights(), resumed.classifier.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    (tmp_path / "drawn").rename(tmp_path / "moved")
+    with raises(FileNotFoundError, tmp_path / "run", tmp_path / "drawn", "--data"):
+        resume(tmp_path / "run")
+
+
+def test_a_run_without_a_source_needs_its_images(tiny_recipe, images, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny_recipe, images, out=tmp_path / "run", progress=First(stop=0))
+    with raises(FileNotFoundError, tmp_path / "run", "--data"):
+        resume(tmp_path / "run")
+
+
+def test_a_split_that_is_missing_is_refused_before_anything_is_written(tiny_recipe, images, tmp_path):
+    with raises(ValueError, "test", "train"):
+        train(tiny_recipe, DatasetSplits(train=images.train), out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_another_callback_does_not_show_progress(tiny_recipe, images, tmp_path):
+    with raises(ValueError, "progress", "True", "False", "EarlyStopping", "callbacks"):
+        train(tiny_recipe, images, out=tmp_path / "run", progress=keras.callbacks.EarlyStopping())
+    assert not (tmp_path / "run").exists()
+
+
+def test_progress_is_shown_or_not_and_closed_in_the_end(tiny_recipe, images, tmp_path, monkeypatch, capsys):
+    closed = []
+
+    class Closed(First):
+        def close(self):
+            closed.append(self.stop)
+
+    one = tiny_recipe.change(epochs=1, warmup_epochs=0)
+    monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes the output for a terminal's
+    train(one, images, out=tmp_path / "quiet", progress=False)
+    assert capsys.readouterr().out == ""
+    train(one, images, out=tmp_path / "shown")
+    assert "loss" in capsys.readouterr().out
+    train(one, images, out=tmp_path / "ends", progress=Closed())
+    with pytest.raises(KeyboardInterrupt):
+        train(one, images, out=tmp_path / "fails", progress=Closed(stop=0))
+    assert closed == [None, 0]
+
+
 def test_resuming_nothing_is_refused(images, tmp_path):
     with raises(FileNotFoundError, tmp_path):
         resume(tmp_path, images)
@@ -260,19 +319,19 @@ def test_stopping_early_is_remembered(tiny_recipe, images, tmp_path):
 
     run = train(tiny_recipe, images, out=tmp_path / "run", callbacks=callbacks())
     assert len(run.history) == 2
-    noted = run.folder.images.read_bytes()
-    run.folder.images.unlink()  # as in a run of an earlier version
+    written = run.folder.images.read_bytes()
+    run.folder.images.unlink()  # it is written again
     again = resume(tmp_path / "run", images, callbacks=callbacks())
     assert len(again.history) == 2
-    assert run.folder.images.read_bytes() == noted
+    assert run.folder.images.read_bytes() == written
 
 
-def test_a_head_phase_leaves_the_body_alone_and_the_classifier_can_be_trained_on(tiny_recipe, images, tmp_path):
-    recipe = replace(tiny_recipe, epochs=1, warmup_epochs=0, trainable="head", precision="bfloat16")
+def test_a_head_phase_leaves_the_backbone_alone_and_the_classifier_can_be_trained_on(tiny_recipe, images, tmp_path):
+    recipe = tiny_recipe.change(epochs=1, warmup_epochs=0, trainable="head", precision="bfloat16")
     begun = build_resnet50(6, input_shape=(32, 32, 3), stages=[Stage(*row) for row in recipe.stages])
     before = weights_of(begun)
     begun.save(tmp_path / "begun.keras")
-    run = train(replace(recipe, weights=str(tmp_path / "begun.keras")), images, out=tmp_path / "run")
+    run = train(recipe.change(weights=str(tmp_path / "begun.keras")), images, out=tmp_path / "run")
     after = weights_of(keras.saving.load_model(run.folder.model, compile=False))
     for name, expected in before.items():
         same = [np.array_equal(a, b) for a, b in zip(expected, after[name], strict=True)]
@@ -300,8 +359,8 @@ def pretrained(tmp_path_factory):
     return path, weights_of(model)
 
 
-class First(keras.callbacks.Callback):
-    """Keep the weights that training begins with; stop where told."""
+class First(Progress):
+    """Store the weights that training begins with; stop before an epoch."""
 
     def __init__(self, *, stop=None):
         super().__init__()
@@ -316,7 +375,7 @@ class First(keras.callbacks.Callback):
 
 def test_pretrained_weights_bring_their_network_and_are_reported(tiny_recipe, pretrained, images, tmp_path):
     path, weights = pretrained
-    recipe = replace(tiny_recipe, epochs=1, warmup_epochs=0, weights=str(path))
+    recipe = tiny_recipe.change(epochs=1, warmup_epochs=0, weights=str(path))
     first = First()
     run = train(recipe, images, out=tmp_path / "run", progress=first)
     assert not run.classifier.model.get_layer("conv1_conv").use_bias  # v1.5's
@@ -327,15 +386,19 @@ def test_pretrained_weights_bring_their_network_and_are_reported(tiny_recipe, pr
     assert set(run.transfer.kept) == {"predictions"}
     written = json.loads(run.folder.transfer.read_text())
     assert written == json.loads(run.transfer.to_json())
-    noted = json.loads(run.folder.environment.read_text())["weights"]
-    assert (noted["origin"], noted["normalization"], noted["conventions"]["name"]) == (str(path), "torch", "v1.5")
-    assert re.fullmatch("[0-9a-f]{64}", noted["sha256"])
+    recorded = json.loads(run.folder.environment.read_text())["weights"]
+    assert (recorded["origin"], recorded["normalization"], recorded["conventions"]["name"]) == (
+        str(path),
+        "torch",
+        "v1.5",
+    )
+    assert re.fullmatch("[0-9a-f]{64}", recorded["sha256"])
 
 
 def test_a_checkpoint_makes_the_file_of_weights_dispensable(tiny_recipe, pretrained, images, tmp_path):
     path = tmp_path / "weights.keras"
     path.write_bytes(pretrained[0].read_bytes())
-    recipe = replace(tiny_recipe, epochs=2, warmup_epochs=0, weights=str(path))
+    recipe = tiny_recipe.change(epochs=2, warmup_epochs=0, weights=str(path))
     whole = train(recipe, images, out=tmp_path / "whole")
     for name, stop in (("early", 0), ("late", 1)):
         with pytest.raises(KeyboardInterrupt):
@@ -359,29 +422,27 @@ def test_a_checkpoint_makes_the_file_of_weights_dispensable(tiny_recipe, pretrai
             np.testing.assert_array_equal(a, b)
 
 
-def test_weights_that_do_not_tell_their_normalization_need_it_from_the_recipe(
-    tiny_recipe, pretrained, tmp_path, images
-):
+def test_weights_without_a_normalization_need_it_from_the_recipe(tiny_recipe, pretrained, tmp_path, images):
     _, weights = pretrained
     model = build_resnet50(
         5, input_shape=(32, 32, 3), stages=[Stage(*row) for row in tiny_recipe.stages], conventions=V1_5
     )
     for name, values in weights.items():
         model.get_layer(name).set_weights(values)
-    model.save_weights(tmp_path / "untold.weights.h5")
-    recipe = replace(tiny_recipe, epochs=1, warmup_epochs=0, weights=str(tmp_path / "untold.weights.h5"))
+    model.save_weights(tmp_path / "bare.weights.h5")
+    recipe = tiny_recipe.change(epochs=1, warmup_epochs=0, weights=str(tmp_path / "bare.weights.h5"))
     rows = ("symmetric", "unit", "caffe", "torch")
-    with raises(ValueError, tmp_path / "untold.weights.h5", "normalization", *rows):
+    with raises(ValueError, tmp_path / "bare.weights.h5", "normalization", *rows):
         train(recipe, images, out=tmp_path / "run")
     with raises(ValueError, "normalization", *rows, "'foo'"):
-        train(replace(recipe, normalization="foo"), images, out=tmp_path / "run")
+        train(recipe.change(normalization="foo"), images, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
-    run = train(replace(recipe, normalization="caffe"), images, out=tmp_path / "run")
+    run = train(recipe.change(normalization="caffe"), images, out=tmp_path / "run")
     assert json.loads(run.folder.environment.read_text())["weights"]["normalization"] == "caffe"
 
 
 def test_weights_of_another_network_are_refused_before_anything_is_written(tiny_recipe, pretrained, images, tmp_path):
-    recipe = replace(tiny_recipe, weights=str(pretrained[0]), stages=(("conv2", 1, (4, 6, 16), 1),))
+    recipe = tiny_recipe.change(weights=str(pretrained[0]), stages=(("conv2", 1, (4, 6, 16), 1),))
     with raises(ValueError, pretrained[0], "conv3_block1"):
         train(recipe, images, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
@@ -393,8 +454,8 @@ def test_callbacks_that_do_not_go_with_the_recipe_are_refused_before_anything_is
     assert not (tmp_path / "run").exists()
 
 
-class Averages(keras.callbacks.Callback):
-    """Keep the running average of the weights at the end of every epoch, and the weights themselves."""
+class Averages(Progress):
+    """Store the running average of the weights at the end of every epoch, and the weights themselves."""
 
     def on_train_begin(self, logs=None):
         self.averages, self.weights = [], []
@@ -405,14 +466,14 @@ class Averages(keras.callbacks.Callback):
         self.weights.append(self.model.get_weights())
 
 
-@pytest.mark.parametrize("keep", ["last", "best"])
-def test_the_running_average_is_what_is_validated_saved_and_kept(keep, tiny_recipe, images, tmp_path):
+@pytest.mark.parametrize("restore_best", [False, True])
+def test_the_running_average_is_validated_and_saved(restore_best, tiny_recipe, images, tmp_path):
     watch = Averages()
-    recipe = replace(tiny_recipe, ema=0.9, validation=0.25, keep=keep, learning_rate=0.01)
+    recipe = tiny_recipe.change(ema=0.9, validation_split=0.25, restore_best=restore_best, learning_rate=0.01)
     run = train(recipe, images, out=tmp_path / "run", progress=watch)
     best = max(range(4), key=lambda k: (run.history[k]["val_accuracy"], -run.history[k]["val_loss"]))
-    kept = watch.averages[best if keep == "best" else 3]
-    for found, expected in zip(run.classifier.model.get_weights(), kept, strict=True):
+    expected_weights = watch.averages[best if restore_best else 3]
+    for found, expected in zip(run.classifier.model.get_weights(), expected_weights, strict=True):
         np.testing.assert_array_equal(found, expected)
     assert any((a != b).any() for a, b in zip(watch.averages[3], watch.weights[3], strict=True))
     # the validation's figures are those of the file
@@ -425,14 +486,12 @@ def test_the_running_average_is_what_is_validated_saved_and_kept(keep, tiny_reci
 def test_rare_classes_and_mixtures_change_what_is_learned(tiny_recipe, images, tmp_path):
     training, test = images.train, images.test
     uneven = training.select([k for k in range(len(training)) if training.labels[k] != 5 or k % 3 == 0])
-    recipe = replace(tiny_recipe, epochs=1, warmup_epochs=0)
+    recipe = tiny_recipe.change(epochs=1, warmup_epochs=0)
     plain, *others = (
-        train(
-            replace(recipe, **numbers), DatasetSplits(uneven, test), out=tmp_path / name
-        ).classifier.model.get_weights()
+        train(recipe.change(**numbers), DatasetSplits(uneven, test), out=tmp_path / name).classifier.model.get_weights()
         for name, numbers in (
             ("plain", {}),
-            ("balanced", {"balance_classes": True}),
+            ("balanced", {"class_weight": "balanced"}),
             ("mixup", {"mixup": 0.5}),
             ("cutmix", {"cutmix": 1.0}),
         )
@@ -443,7 +502,7 @@ def test_rare_classes_and_mixtures_change_what_is_learned(tiny_recipe, images, t
 
 def test_tensorboard_may_come_and_go(tiny_recipe, images, tmp_path):
     pytest.importorskip("tensorboard")
-    recipe = replace(tiny_recipe, epochs=2, before=(Phase(epochs=1, trainable="head"),))
+    recipe = tiny_recipe.change(phases=(Phase(epochs=1, trainable="head"), Phase(epochs=2)))
     logs = tmp_path / "run" / "tensorboard"
     shown = [keras.callbacks.TensorBoard(logs, write_graph=False)]
     train(recipe, images, out=tmp_path / "run", callbacks=shown)
@@ -474,16 +533,20 @@ class Without:
 
 sys.meta_path[:] = [Without(finder) for finder in sys.meta_path]
 import keras
-from resnet50 import Parts, Recipe, rendered_signs, resume, train
+from resnet50.data.dataset import DatasetSplits
+from resnet50.datasets.rendered_signs import rendered_signs
+from resnet50.training.recipe import Recipe
+from resnet50.training.train import resume, train
+from resnet50.training.progress import Progress
 recipe = Recipe.from_json(Path(sys.argv[1], "recipe.json").read_text())
-images = Parts(*rendered_signs(train=32, test=6, side=32))
+images = DatasetSplits(*rendered_signs(train=32, test=6, image_size=32))
 
-class Stop(keras.callbacks.Callback):
+class Stop(Progress):
     def on_epoch_begin(self, epoch, logs=None):
         if epoch == 2:
             raise KeyboardInterrupt
 
-class Moved(keras.callbacks.Callback):
+class Moved(Progress):
     # Which layers each phase moved.
 
     def on_train_begin(self, logs=None):
@@ -507,14 +570,12 @@ except KeyboardInterrupt:
 weights = whole.classifier.model.get_weights(), resumed.classifier.model.get_weights()
 assert all((a == b).all() for a, b in zip(*weights))
 """
-    recipe = replace(
-        tiny_recipe,
-        before=(Phase(epochs=1, trainable="head"),),
-        epochs=2,
-        warmup_epochs=0,
-        validation=0.25,
-        freeze_batch_norm=True,
-        layer_lr_decay=0.5,
+    recipe = tiny_recipe.change(
+        phases=(
+            Phase(epochs=1, trainable="head"),
+            Phase(epochs=2, freeze_batch_norm=True, layer_lr_decay=0.5),
+        ),
+        validation_split=0.25,
         ema=0.5,
     )
     (tmp_path / "recipe.json").write_text(recipe.to_json())

@@ -1,4 +1,4 @@
-"""Layers and Adam in the fewest TensorFlow operations, for the twin that trains."""
+"""Layers and Adam in as few TensorFlow operations as possible, for the training model."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ import numpy as np
 import tensorflow as tf
 from keras import layers, optimizers
 
-# Places (height times width) of a feature map up to which a matrix product takes less time than oneDNN's convolution:
+# Positions (height times width) of a feature map up to which a matrix product is faster than oneDNN's convolution:
 _POINTWISE = 28 * 28  # a 1x1 convolution
 _SMALL = 16 * 16  # in bfloat16 also the gradient of a larger kernel
 _TINY = 2 * 2  # in bfloat16 any convolution
 
 
 class FusedConvolution(layers.Conv2D):
-    """Keras' convolution, on small feature maps by matrix products, and without the work that batch norm undoes.
+    """Keras' convolution: matrix products on small feature maps, and no bias where batch norm cancels it.
 
-    Same weights, same results to rounding. Batch norm takes its channels' means away, so that a bias in front of it
-    changes nothing but the mean and has the gradient zero: `leave_bias_to` spares the passes over the feature map.
+    Same weights, same results to rounding. Batch norm subtracts the mean of each channel, so that a bias in front of it
+    changes nothing but that mean and has the gradient zero: `leave_bias_to` saves its passes over the feature map.
 
     Attributes:
-        adds_bias: Tells whether the bias, if any, is added here.
+        adds_bias: Returns whether the bias, if any, is added here.
     """
 
     adds_bias: Callable[[], bool] = staticmethod(lambda: True)
 
     def leave_bias_to(self, norm: FusedBatchNormalization) -> None:
-        """Have the one layer that follows account for the bias, as long as it learns."""
+        """Let the batch norm that follows account for the bias, as long as it is trainable."""
         self.adds_bias = lambda: not norm.trainable
         norm.bias_left_out = lambda: tf.cast(self.bias, tf.float32) if norm.trainable else None
 
@@ -37,11 +37,11 @@ class FusedConvolution(layers.Conv2D):
         """Convolve ``(batch, height, width, channels)``."""
         _, height, width, channels = inputs.shape
         plain = self.strides == self.dilation_rate == (1, 1) and self.groups == 1
-        places = height * width if plain else math.inf
-        if self.kernel_size == (1, 1) and places <= _POINTWISE:
+        positions = height * width if plain else math.inf
+        if self.kernel_size == (1, 1) and positions <= _POINTWISE:
             flat = tf.matmul(tf.reshape(inputs, (-1, channels)), tf.reshape(self.kernel, (channels, self.filters)))
             outputs = tf.reshape(flat, (-1, height, width, self.filters))
-        elif places <= _SMALL and self.padding == "same" and inputs.dtype == tf.bfloat16:
+        elif positions <= _SMALL and self.padding == "same" and inputs.dtype == tf.bfloat16:
             outputs = _convolve_small(inputs, tf.convert_to_tensor(self.kernel))
         else:
             outputs = self.convolution_op(inputs, self.kernel)
@@ -54,7 +54,7 @@ class FusedConvolution(layers.Conv2D):
 def _convolve_small(inputs: tf.Tensor, kernel: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], list[tf.Tensor]]]:
     """Convolve with stride 1 and padding "same", the gradient of the kernel as a matrix product.
 
-    oneDNN's own is slow where it sums over few places: on 2 x 2 of them it takes seven times as long.
+    oneDNN's own is slow where it sums over few positions: on 2 x 2 of them it takes seven times as long.
     """
     _, height, width, _ = inputs.shape
     filters = kernel.shape[-1]
@@ -73,22 +73,22 @@ def _convolve_small(inputs: tf.Tensor, kernel: tf.Tensor) -> tuple[tf.Tensor, Ca
 
 
 def _neighbors(inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    """Return, for each place of each feature map, a row of what the kernel sees there, in the order of its weights."""
+    """Return the inputs of the kernel at each position of each feature map as a row, in the order of its weights."""
     down, across, channels, _ = kernel.shape
     above, left = (down - 1) // 2, (across - 1) // 2
     padded = tf.pad(inputs, [(0, 0), (above, down - 1 - above), (left, across - 1 - left), (0, 0)])
-    places = np.arange(padded.shape[1] * padded.shape[2]).reshape(padded.shape[1:3])
-    seen = np.lib.stride_tricks.sliding_window_view(places, (down, across)).ravel()
-    rows = tf.gather(_places(padded), seen, axis=1)
+    positions = np.arange(padded.shape[1] * padded.shape[2]).reshape(padded.shape[1:3])
+    seen = np.lib.stride_tricks.sliding_window_view(positions, (down, across)).ravel()
+    rows = tf.gather(_positions(padded), seen, axis=1)
     return tf.reshape(rows, (-1, down * across * channels))
 
 
-class Thinning(layers.Layer):
-    """The places of a feature map, ``(batch, height, width, channels)``, that a 1x1 convolution with strides looks at.
+class Subsampling(layers.Layer):
+    """The positions of a feature map, ``(batch, height, width, channels)``, that a strided 1x1 convolution reads.
 
     Args:
         strides: Down and across.
-        options: Of Keras' layers.
+        options: Those of Keras' layers.
     """
 
     def __init__(self, strides: tuple[int, int], **options: Any) -> None:
@@ -97,7 +97,7 @@ class Thinning(layers.Layer):
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """Return ``(batch, ceil(height / down), ceil(width / across), channels)``."""
-        return _thin(inputs, *self.strides)
+        return _subsample(inputs, *self.strides)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Return the shape of what `call` returns."""
@@ -106,26 +106,26 @@ class Thinning(layers.Layer):
         return batch, height and -(-height // down), width and -(-width // across), channels
 
 
-def _thin(inputs: tf.Tensor, down: int, across: int) -> tf.Tensor:
-    """Take every so many-th place; by gathering, since TensorFlow's strided slice takes ten times as long."""
+def _subsample(inputs: tf.Tensor, down: int, across: int) -> tf.Tensor:
+    """Subsample by gathering, since TensorFlow's strided slice takes ten times as long."""
     _, height, width, channels = inputs.shape
     taken = np.arange(height * width).reshape(height, width)[::down, ::across]
-    origins = np.full(height * width, taken.size)  # what was not taken takes a place of zeros behind the others
+    origins = np.full(height * width, taken.size)  # other positions get the gradient zero, which is appended
     origins[taken] = np.arange(taken.size).reshape(taken.shape)
 
     @tf.custom_gradient
-    def thin(inputs: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
+    def subsample(inputs: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
         def gradient(upstream: tf.Tensor) -> tf.Tensor:
-            padded = tf.pad(_places(upstream), [(0, 0), (0, 1), (0, 0)])
+            padded = tf.pad(_positions(upstream), [(0, 0), (0, 1), (0, 0)])
             return tf.reshape(tf.gather(padded, origins, axis=1), (-1, height, width, channels))
 
-        return tf.reshape(tf.gather(_places(inputs), taken.ravel(), axis=1), (-1, *taken.shape, channels)), gradient
+        return tf.reshape(tf.gather(_positions(inputs), taken.ravel(), axis=1), (-1, *taken.shape, channels)), gradient
 
-    return thin(inputs)
+    return subsample(inputs)
 
 
-def _places(feature_map: tf.Tensor) -> tf.Tensor:
-    """Line the places up, ``(batch, height * width, channels)``."""
+def _positions(feature_map: tf.Tensor) -> tf.Tensor:
+    """Flatten the positions, ``(batch, height * width, channels)``."""
     _, height, width, channels = feature_map.shape
     return tf.reshape(feature_map, (-1, height * width, channels))
 
@@ -134,12 +134,12 @@ class FusedBatchNormalization(layers.BatchNormalization):
     """Keras' batch norm over the channels of a feature map, computed by TensorFlow's fused operation.
 
     Same weights, same results to rounding; in bfloat16 the training step takes about two thirds of the time, since the
-    feature map is neither widened to float32 nor passed over several times.
+    feature map is neither converted to float32 nor read several times.
 
     Attributes:
-        bias_left_out: Returns the bias, ``(channels,)``, that the convolution in front did not add, if any.
-        by_rows: Whether each row of a feature map is taken for one of its own. The numbers are the same; oneDNN is
-            faster at it, while TensorFlow no longer makes one operation of this and a ReLU that follows.
+        bias_left_out: Returns the bias, ``(channels,)``, that the convolution in front did not add, or None.
+        by_rows: Whether each row is handled as a feature map of its own. The results are the same and oneDNN is faster,
+            but TensorFlow can then not fuse a ReLU that follows.
 
     Source: Ioffe and Szegedy 2015, arXiv:1502.03167, algorithms 1 and 2.
     """
@@ -148,24 +148,24 @@ class FusedBatchNormalization(layers.BatchNormalization):
     by_rows = False
 
     def call(self, inputs: tf.Tensor, training: bool | None = None, mask: None = None) -> tf.Tensor:
-        """Normalize ``(batch, height, width, channels)``; in training also move the statistics."""
+        """Normalize ``(batch, height, width, channels)``; in training also update the statistics."""
         learning = bool(training and self.trainable)
-        beta, expected, bias = self.beta, self.moving_mean, self.bias_left_out()
+        beta, moving_mean, bias = self.beta, self.moving_mean, self.bias_left_out()
         if bias is not None:
             beta = _with_idle(tf.convert_to_tensor(beta), bias)
-            expected -= bias
+            moving_mean -= bias
         shape = tf.shape(inputs)
         outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
             tf.reshape(inputs, (-1, 1, shape[2], shape[3])) if self.by_rows else inputs,
             self.gamma,
             beta,
-            mean=None if learning else expected,
+            mean=None if learning else moving_mean,
             variance=None if learning else self.moving_variance,
             epsilon=self.epsilon,
             is_training=learning,
         )
         if learning:
-            # The operation returns the unbiased variance, n / (n - 1) too large for what Keras keeps.
+            # The operation returns the unbiased variance, larger by n / (n - 1) than the one that Keras stores.
             count = tf.cast(tf.size(inputs) // tf.shape(inputs)[-1], variance.dtype)
             variance *= (count - 1) / count
             mean = mean if bias is None else mean + bias
@@ -175,7 +175,7 @@ class FusedBatchNormalization(layers.BatchNormalization):
 
 
 class FusedRescaling(layers.Rescaling):
-    """Keras' rescaling of images, row by row: TensorFlow is slow at repeating three numbers, one for each channel."""
+    """Keras' rescaling of images, row by row, since TensorFlow is slow at broadcasting one number per channel."""
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """Rescale ``(batch, height, width, channels)``."""
@@ -188,21 +188,21 @@ class FusedRescaling(layers.Rescaling):
 
 @tf.custom_gradient
 def _with_idle(used: tf.Tensor, idle: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], list[tf.Tensor]]]:
-    """Pass a weight on beside one whose gradient is zero: of a weight without any, Keras would warn."""
+    """Return a weight, and give another the gradient zero: Keras would warn of a weight that has none."""
     return tf.identity(used), lambda upstream: [upstream, tf.zeros_like(idle)]
 
 
 class FusedAdam(optimizers.Adam):
-    """Keras' Adam, each weight and its two moments moved by one operation in place of a dozen.
+    """Keras' Adam, with one operation instead of a dozen to update a weight and its two moments.
 
-    Same variables, same results to rounding. It spares every step several passes over 24 million weights, and the
-    training graph is built in half the time.
+    Same variables, same results to rounding. Every step saves several passes over 24 million weights, and the training
+    graph is built in half the time.
 
     Source: Kingma and Ba 2014, arXiv:1412.6980, algorithm 1, in the order of computation that ends section 2.
     """
 
     def update_step(self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor) -> None:
-        """Move one weight by its gradient; both have its shape."""
+        """Update one weight by its gradient; both have its shape."""
         index = self._get_variable_index(variable)
         step = tf.cast(self.iterations + 1, variable.dtype)
         tf.raw_ops.ResourceApplyAdam(

@@ -1,23 +1,23 @@
-"""Memory that a process keeps from one step to the next."""
+"""Memory: let the C library reuse freed memory from one training step to the next."""
 
 from __future__ import annotations
 
 import ctypes
 
-# glibc's numbers of what mallopt sets, from malloc.h, and what to
+# glibc's numbers of the parameters of mallopt, from malloc.h, and their values
 _OPTIONS = {
-    -3: 1 << 30,  # M_MMAP_THRESHOLD: only pieces above this are mapped and unmapped one by one
-    -1: -1,  # M_TRIM_THRESHOLD: the end of the heap is never given back
+    -3: 1 << 30,  # M_MMAP_THRESHOLD: only blocks above this are mapped and unmapped one by one
+    -1: -1,  # M_TRIM_THRESHOLD: the end of the heap is never returned to the system
     -2: 1 << 26,  # M_TOP_PAD: the heap grows by at least this
 }
 
 
 def keep_freed_memory() -> None:
-    """Have the C library keep what is freed for the next step, instead of giving it back to the system.
+    """Keep freed memory for the next step, instead of returning it to the system.
 
-    A training step takes and frees hundreds of megabytes. glibc maps large pieces anew each time, and the system fills
-    each new page with zeros, which takes up to a fifth of the step. This is about the whole process, whose memory stays
-    at its peak from then on. Where the C library is not glibc nothing happens.
+    A training step allocates and frees hundreds of megabytes. glibc maps large blocks anew each time, and the system
+    fills each new page with zeros, which takes up to a fifth of the step. This setting affects the whole process, whose
+    memory stays at its peak from then on. It does nothing where the C library is not glibc.
 
     Source: mallopt(3).
     """

@@ -1,4 +1,4 @@
-"""What layers of the twin that trains under TensorFlow share with those around them, or leave to them."""
+"""Rewiring of the training model under TensorFlow: work that layers share with their neighbors or leave to them."""
 
 from __future__ import annotations
 
@@ -8,34 +8,37 @@ from typing import Any
 import keras
 from keras import layers
 
-from resnet50.training.fast_cpu.fused import FusedBatchNormalization, FusedConvolution, Thinning
+from resnet50.training.fast_cpu.fused import FusedBatchNormalization, FusedConvolution, Subsampling
 
 
-def share_thinning() -> Callable[..., Any]:
-    """Return how `keras.models.clone_model` is to call layers so that 1x1 convolutions skip places once for all.
+def share_subsampling() -> Callable[..., Any]:
+    """Return a ``call_function`` of `keras.models.clone_model` that lets strided 1x1 convolutions share subsampling.
 
-    With strides they become `Thinning` and plain convolutions. Those on the same feature map, as a block's first and
-    its shortcut's, share the thinning: the map is read, and its gradient with the zeros between is written, once.
+    A strided 1x1 convolution becomes a `Subsampling` and a convolution with stride 1. Those on the same feature map,
+    such as a block's first and its shortcut's, share the subsampling: the map is read and its gradient written once.
     """
-    thinned: dict[tuple[int, tuple[int, int]], keras.KerasTensor] = {}  # by the map's id, which lives as long as it
+    shared: dict[
+        tuple[int, tuple[int, int]], keras.KerasTensor
+    ] = {}  # by the id of the map, which the graph keeps alive
 
     def call(layer: Any, *inputs: Any, **options: Any) -> Any:
         if isinstance(layer, FusedConvolution) and layer.kernel_size == (1, 1) and layer.strides != (1, 1):
             key = id(inputs[0]), layer.strides
-            if key not in thinned:
-                thinning = Thinning(layer.strides, name=f"{layer.name}_thinning", dtype=layer.dtype_policy)
-                thinned[key] = thinning(*inputs)
+            if key not in shared:
+                subsampling = Subsampling(layer.strides, name=f"{layer.name}_subsampling", dtype=layer.dtype_policy)
+                shared[key] = subsampling(*inputs)
             layer.strides = (1, 1)
-            inputs = (thinned[key],)
+            inputs = (shared[key],)
         return layer(*inputs, **options)
 
     return call
 
 
-def look_ahead(model: keras.Model) -> None:
-    """Let the layers of a twin use what they can know of those that follow.
+def use_followers(model: keras.Model) -> None:
+    """Adapt the layers of a training model to the layers that follow.
 
-    A convolution leaves its bias to a batch norm that alone follows it; a batch norm that no ReLU follows goes by rows.
+    A convolution leaves its bias to a batch norm that is its only follower; a batch norm without a ReLU after it works
+    by rows.
     """
     for layer in model.layers:
         after = followers(layer)
@@ -47,5 +50,5 @@ def look_ahead(model: keras.Model) -> None:
 
 
 def followers(layer: layers.Layer) -> list[Any]:
-    """Return the layers that are called on what this one returns."""
+    """Return the layers that are called on this one's output."""
     return [node.operation for node in layer._outbound_nodes]

@@ -16,8 +16,8 @@ def both():
     x = rng.normal(3, 2, (5, 7, 6, 4)).astype("float32")
     weights = [rng.uniform(0.5, 2, 4), rng.normal(size=4), rng.normal(size=4), rng.uniform(0.5, 2, 4)]
     made = []
-    for kind in (keras.layers.BatchNormalization, FusedBatchNormalization):
-        layer = kind(momentum=0.7, epsilon=1.001e-5)
+    for layer_type in (keras.layers.BatchNormalization, FusedBatchNormalization):
+        layer = layer_type(momentum=0.7, epsilon=1.001e-5)
         layer.build(x.shape)
         layer.set_weights(weights)
         made.append(layer)
@@ -75,13 +75,13 @@ def test_rescaling_is_keras_own(numbers, dtype):
     np.testing.assert_allclose(fused(x), plain(x), rtol=1e-6)
 
 
-def adam_fit(kind, weight_decay):
+def adam_fit(optimizer_type, weight_decay):
     """Seven steps over two epochs, with a rate that changes, on weights of several shapes and one that is spared."""
     rng = np.random.default_rng(1)
     model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(4, activation="tanh"), keras.layers.Dense(3)])
     model.set_weights([rng.normal(size=w.shape) for w in model.get_weights()])
     schedule = keras.optimizers.schedules.CosineDecay(0.05, 7)
-    optimizer = kind(schedule, beta_1=0.8, beta_2=0.95, epsilon=1e-4, weight_decay=weight_decay)
+    optimizer = optimizer_type(schedule, beta_1=0.8, beta_2=0.95, epsilon=1e-4, weight_decay=weight_decay)
     optimizer.exclude_from_weight_decay(var_names=["bias"])
     model.compile(optimizer, "mse")
     model.fit(rng.normal(size=(7, 5)), rng.normal(size=(7, 3)), batch_size=2, epochs=2, shuffle=False, verbose=0)
@@ -90,7 +90,7 @@ def adam_fit(kind, weight_decay):
 
 @pytest.mark.parametrize("weight_decay", [None, 0.3])
 def test_adam_moves_weights_and_moments_as_keras_does(weight_decay):
-    plain, fused = (adam_fit(kind, weight_decay) for kind in (keras.optimizers.Adam, FusedAdam))
+    plain, fused = (adam_fit(adam, weight_decay) for adam in (keras.optimizers.Adam, FusedAdam))
     for expected, found in zip(plain.weights, fused.weights, strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
     for expected, found in zip(plain.optimizer.variables, fused.optimizer.variables, strict=True):
@@ -105,8 +105,8 @@ def test_a_convolution_is_keras_own(image_size, kernel, strides, use_bias):
     rng = np.random.default_rng(2)
     x = rng.normal(size=(3, image_size, image_size - 1, 5)).astype("float32")
     results = []
-    for kind in (keras.layers.Conv2D, FusedConvolution):
-        layer = kind(7, kernel, strides=strides, padding="same", use_bias=use_bias)
+    for layer_type in (keras.layers.Conv2D, FusedConvolution):
+        layer = layer_type(7, kernel, strides=strides, padding="same", use_bias=use_bias)
         results.append(convolved(layer, x))
     for expected, found in zip(*results, strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-3)

@@ -24,21 +24,21 @@ def one_step(model):
     return model.train_on_batch(images, targets)
 
 
-@pytest.mark.parametrize("kind", ["float32", "bfloat16"])
-def test_a_twin_has_the_weights_and_answers_of_its_model_and_leaves_it_alone(model, kind):
+@pytest.mark.parametrize("precision_name", ["float32", "bfloat16"])
+def test_a_training_model_has_the_weights_and_answers_of_its_model_and_leaves_it_alone(model, precision_name):
     before = model.get_weights()
-    training_model = build_training_model(model, kind)
+    training_model = build_training_model(model, precision_name)
     images, _ = batch()
     expected, found = model.predict(images, verbose=0), training_model.predict(images, verbose=0)
     assert found.dtype == np.float32
-    np.testing.assert_allclose(found, expected, atol={"float32": 1e-6, "bfloat16": 0.05}[kind])
+    np.testing.assert_allclose(found, expected, atol={"float32": 1e-6, "bfloat16": 0.05}[precision_name])
     one_step(training_model)
     assert any((old != new).any() for old, new in zip(before, training_model.get_weights(), strict=True))
     for old, new in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
 
 
-def test_a_bfloat16_twin_keeps_pixels_head_and_weights_in_float32(model):
+def test_a_bfloat16_training_model_keeps_pixels_head_and_weights_in_float32(model):
     training_model = build_training_model(model, "bfloat16")
     assert training_model.get_layer("conv2_block1_1_conv").compute_dtype == "bfloat16"
     assert training_model.get_layer("normalization").compute_dtype == "float32"
@@ -46,7 +46,7 @@ def test_a_bfloat16_twin_keeps_pixels_head_and_weights_in_float32(model):
     assert {weight.dtype for weight in training_model.weights} == {"float32"}
 
 
-def test_a_twin_keeps_frozen_layers_frozen(model):
+def test_a_training_model_keeps_frozen_layers_frozen(model):
     model.get_layer("conv1_bn").trainable = False
     training_model = build_training_model(model, "bfloat16")
     assert not training_model.get_layer("conv1_bn").trainable

@@ -1,4 +1,4 @@
-"""Twins with rewired layers against the plain graph, in float32 where both must agree to rounding."""
+"""Training models with rewired layers against the plain graph, in float32 where both must agree to rounding."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import pytest
 tf = pytest.importorskip("tensorflow", reason="the fused operations are TensorFlow's")
 
 from resnet50.blocks import convolutional_block, identity_block  # noqa: E402
-from resnet50.conventions import V1, V1_5
-from resnet50.training.fast_cpu.fused import FusedBatchNormalization, FusedConvolution, Thinning  # noqa: E402
+from resnet50.conventions import V1, V1_5  # noqa: E402
+from resnet50.training.fast_cpu.fused import FusedBatchNormalization, FusedConvolution, Subsampling  # noqa: E402
 from resnet50.training.fast_cpu.precision import build_training_model  # noqa: E402
-from resnet50.training.fast_cpu.rewiring import followers, look_ahead  # noqa: E402
+from resnet50.training.fast_cpu.rewiring import followers, use_followers  # noqa: E402
 
 
 def blocks(random_weights, conventions, image_size):
-    """Every kind of block next to every other, in both directions."""
+    """Every type of block next to every other, in both directions."""
     inputs = x = keras.Input((image_size, image_size + 1, 16))
     x = convolutional_block(x, (4, 6, 16), stride=1, conventions=conventions, name="conv2_block1")
     x = identity_block(x, (4, 6, 16), conventions=conventions, name="conv2_block2")
@@ -45,13 +45,13 @@ def test_outputs_gradients_and_statistics_are_those_of_the_plain_graph(random_we
         np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5)
 
 
-def test_convolutions_with_strides_on_the_same_map_share_its_thinning(random_weights):
+def test_convolutions_with_strides_on_the_same_map_share_its_subsampling(random_weights):
     for conventions, sharing in ((V1, ["0_conv", "1_conv"]), (V1_5, ["0_conv"])):
         training_model = build_training_model(blocks(random_weights, conventions, 9), "bfloat16")
-        (thinning,) = (layer for layer in training_model.layers if isinstance(layer, Thinning))
-        assert thinning.output.shape == (None, 5, 5, 16)
-        assert sorted(layer.name for layer in followers(thinning)) == [f"conv3_block1_{name}" for name in sharing]
-        assert all(layer.strides == (1, 1) for layer in followers(thinning))
+        (subsampling,) = (layer for layer in training_model.layers if isinstance(layer, Subsampling))
+        assert subsampling.output.shape == (None, 5, 5, 16)
+        assert sorted(layer.name for layer in followers(subsampling)) == [f"conv3_block1_{name}" for name in sharing]
+        assert all(layer.strides == (1, 1) for layer in followers(subsampling))
 
 
 def test_a_plain_graph_keeps_its_strides(random_weights):
@@ -86,7 +86,7 @@ def test_a_bias_that_batch_norm_takes_over_does_what_it_did(learning, training):
     for kinds in ((keras.layers.Conv2D, keras.layers.BatchNormalization), (FusedConvolution, FusedBatchNormalization)):
         convolution, norm, model = pair(*kinds)
         norm.trainable = learning
-        look_ahead(model)
+        use_followers(model)
         weights = [convolution.kernel.value, convolution.bias.value, norm.gamma.value, norm.beta.value]
         with tf.GradientTape() as tape:
             y = model(x, training=training)
@@ -106,7 +106,7 @@ def test_a_bias_that_batch_norm_takes_over_does_what_it_did(learning, training):
 
 def test_a_bias_under_an_activation_stays_where_it_is():
     convolution, norm, model = pair(FusedConvolution, FusedBatchNormalization, activation="relu")
-    look_ahead(model)
+    use_followers(model)
     assert convolution.adds_bias()
     assert norm.bias_left_out() is None
 
@@ -114,6 +114,6 @@ def test_a_bias_under_an_activation_stays_where_it_is():
 def test_a_bias_that_others_see_stays_where_it_is():
     convolution, norm, model = pair(FusedConvolution, FusedBatchNormalization)
     model = keras.Model(model.input, [model.output, keras.layers.ReLU()(convolution.output)])
-    look_ahead(model)
+    use_followers(model)
     assert convolution.adds_bias()
     assert norm.bias_left_out() is None

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from resnet50.cli import progress
+from resnet50.training import progress
 from resnet50.training.recipe import Phase
 from resnet50.weights.transfer import TransferReport
 
@@ -25,7 +25,7 @@ def test_a_terminal_sees_every_epoch_and_a_file_nothing(monkeypatch, terminal):
     table.begin_phase(0, 0)
     model.fit(x, y, epochs=3, initial_epoch=1, validation_data=(x, y), verbose=0, callbacks=[table])
     table.close()
-    shown = screen.getvalue()
+    shown = re.sub(r"\x1b\[\d*[AK]|\r", "\n", screen.getvalue())  # a bar may be erased before a line
     if terminal:
         assert re.search(r"^ +2 .*\bloss\b.* 0\.693\b.*\baccuracy\b.*\bval\b.* 0\.693\b", shown, re.MULTILINE)
         assert re.search(r"^ +3 .*\bloss\b", shown, re.MULTILINE)
@@ -55,9 +55,43 @@ def test_phases_are_named_and_what_is_left_is_counted_from_where_they_began(monk
 
 
 @pytest.mark.parametrize("terminal", [True, False])
-def test_what_pretrained_weights_gave_is_said_everywhere(monkeypatch, terminal):
+def test_the_report_on_pretrained_weights_is_printed_everywhere(monkeypatch, terminal):
     screen = io.StringIO()
     monkeypatch.setattr(progress, "Console", lambda: Console(file=screen, force_terminal=terminal, width=40))
     report = TransferReport("some/weights", "keras", ("conv1_conv",), {"predictions": "9 [classes]"}, {})
     progress.EpochTable([Phase(epochs=1)]).begin_run(report, [])
     assert str(report) in screen.getvalue()
+
+
+def test_a_notebook_sees_one_table_that_grows(monkeypatch):
+    monkeypatch.setattr(progress, "Console", lambda: Console(file=io.StringIO(), force_jupyter=True))
+    shown = []
+
+    class Handle:
+        def update(self, table):
+            text = io.StringIO()
+            Console(file=text, width=100).print(table)
+            shown.append(text.getvalue())
+
+    def display(table, *, display_id):
+        assert display_id
+        Handle().update(table)
+        return Handle()
+
+    monkeypatch.setattr("IPython.display.display", display)
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2, "softmax")])
+    model.compile("sgd", "categorical_crossentropy", metrics=["accuracy"])
+    x, y = np.zeros((4, 2), "float32"), np.eye(2, dtype="float32")[[0, 1, 0, 1]]
+    table = progress.EpochTable([Phase(epochs=1, trainable="head"), Phase(epochs=1)])
+    table.begin_step("building the network")
+    assert "building the network" in shown[-1]
+    for phase in (0, 1):
+        table.begin_phase(phase, phase)
+        model.fit(x, y, epochs=phase + 1, initial_epoch=phase, validation_data=(x, y), verbose=0, callbacks=[table])
+    assert "2/2" in shown[-1]
+    table.close()
+    assert "2/2" not in shown[-1]
+    rows = [line.split() for line in shown[-1].splitlines() if line.strip()]
+    assert (rows[0][0], rows[1][-1], rows[3][-2:]) == ("epoch", "head", ["all", "layers"])
+    for row, epoch in ((rows[2], "1"), (rows[4], "2")):
+        assert row[:5] == [epoch, "0.693", "50.0%", "0.693", "50.0%"]

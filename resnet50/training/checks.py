@@ -1,0 +1,76 @@
+"""Checks before a training: whether images fit the recipe, and whether a run can be resumed here."""
+
+from __future__ import annotations
+
+import warnings
+
+import keras
+
+from resnet50.data.dataset import Dataset, DatasetSplits
+from resnet50.training.environment import describe_environment
+from resnet50.training.recipe import Recipe
+from resnet50.training.record import RunRecord
+from resnet50.training.run import RunDirectory
+
+
+def check_image_size(recipe: Recipe, dataset: Dataset) -> None:
+    """Refuse images of another size than the recipe's.
+
+    Raises:
+        ValueError: If the size differs.
+    """
+    height, width = dataset.images.shape[1:3]
+    if (height, width) != (recipe.image_size, recipe.image_size):
+        raise ValueError(
+            f"{dataset.name}: expected images of {recipe.image_size} x {recipe.image_size} pixels for the recipe "
+            f"{recipe.name}, got {width} x {height}; set image_size to their size."
+        )
+
+
+def check_splits(recipe: Recipe, splits: DatasetSplits) -> None:
+    """Refuse splits that the recipe cannot be trained and scored on.
+
+    Raises:
+        ValueError: If the train or the test split is missing, a split is empty, or sizes or classes do not fit.
+    """
+    classes = splits["train"].class_names
+    for name, dataset in {**splits.by_name, "test": splits["test"]}.items():
+        check_image_size(recipe, dataset)
+        if not len(dataset):
+            raise ValueError(f"{dataset.name}: expected images in the {name} split, got none; add some.")
+        if dataset.class_names != classes:
+            raise ValueError(
+                f"{dataset.name}: expected the classes of the train split in the {name} split ({', '.join(classes)}), "
+                f"got {', '.join(dataset.class_names)}; give both the same classes in the same order."
+            )
+
+
+def check_resumable(run: RunDirectory, record: RunRecord, splits: DatasetSplits) -> None:
+    """Refuse to resume a run with other images or on another backend; warn of other versions or another machine.
+
+    Raises:
+        ValueError: If the images or the backend are not those that the run was started with.
+    """
+    if fingerprints(splits) != record.fingerprints:
+        raise ValueError(
+            f"{run.path}: expected the images that the run was started with, got others (their SHA-256 differs); "
+            "resume with the same data."
+        )
+    if keras.backend.backend() != record.environment["backend"]:
+        raise ValueError(
+            f"{run.path}: expected the backend {record.environment['backend']} that the run was started with, got "
+            f"{keras.backend.backend()}; set KERAS_BACKEND={record.environment['backend']}."
+        )
+    here, recorded = describe_environment(), record.environment
+    same = {"versions": here["versions"] == recorded["versions"], "machine": here["machine"] == recorded["machine"]}
+    if changed := [name for name, equal in same.items() if not equal]:
+        warnings.warn(
+            f"{run.path}: expected the {' and '.join(changed)} that the run was started with, got others; its weights "
+            "may differ from those of an uninterrupted run.",
+            stacklevel=3,
+        )
+
+
+def fingerprints(splits: DatasetSplits) -> dict[str, str]:
+    """Return the SHA-256 of each split by its name."""
+    return {name: dataset.fingerprint for name, dataset in splits.by_name.items()}

@@ -1,0 +1,77 @@
+"""The environment of a training: backend, versions, machine and the commit of the code."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TypedDict
+
+from resnet50._io.workers import usable_cores
+
+
+class Environment(TypedDict):
+    """What a training ran with, ready for JSON.
+
+    Attributes:
+        backend: Keras' backend.
+        versions: Version of each package that matters, and of Python; None for this package where it is not installed.
+        machine: Operating system, processor, and number of cores that this process may use.
+        commit: Commit of the checkout, with ``-dirty`` if the package differs from it; None outside a checkout.
+    """
+
+    backend: str
+    versions: dict[str, str | None]
+    machine: dict[str, str | int]
+    commit: str | None
+
+
+def describe_environment() -> Environment:
+    """Return the environment of this process."""
+    import keras  # here, so that reading a run directory does not load a backend
+
+    backend = keras.backend.backend()
+    return {
+        "backend": backend,
+        "versions": {
+            "python": platform.python_version(),
+            "resnet50": resnet50_version(),
+            **{name: import_module(name).__version__ for name in ("keras", "numpy", backend)},
+        },
+        "machine": {"system": platform.platform(), "processor": _processor(), "threads": usable_cores()},
+        "commit": _commit(),
+    }
+
+
+def resnet50_version() -> str | None:
+    """Return the version of this package, or None where it runs from a checkout that was never installed."""
+    try:
+        return version("resnet50")
+    except PackageNotFoundError:
+        return None
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:  # not Linux
+        return platform.processor()
+    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def _commit() -> str | None:
+    """Return the commit of the checkout that the package is part of, with ``-dirty`` if the package differs from it."""
+    package = Path(__file__).parents[1]
+
+    def git(*words: str) -> str:
+        done = subprocess.run(["git", *words], cwd=package, capture_output=True, text=True, check=True, timeout=10)
+        return done.stdout.strip()
+
+    try:
+        if not git("ls-files", "__init__.py"):  # installed into somebody else's checkout
+            return None
+        return git("rev-parse", "HEAD") + ("-dirty" if git("status", "--porcelain", "--", ".") else "")
+    except (OSError, subprocess.SubprocessError):
+        return None

@@ -1,0 +1,58 @@
+"""The history of a training: a row for each epoch, as a CSV file that is always up to date."""
+
+from __future__ import annotations
+
+import csv
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import keras
+
+from resnet50._io.files import atomic_path
+
+
+class WriteHistory(keras.callbacks.Callback):
+    """Collect a row for each epoch, and write all rows after each.
+
+    Args:
+        path: The CSV file.
+
+    Attributes:
+        phase: Number of the phase, counted from 1, for the rows of a run of several; None for no such column.
+        rows: ``epoch`` counted from 1, ``phase``, ``loss``, ``accuracy``, ``val_loss`` and ``val_accuracy`` where there
+            is a validation split, ``learning_rate`` at the epoch's end and ``seconds``.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+        self.phase: int | None = None
+        self.rows: list[dict[str, float]] = []
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Start the clock."""
+        self._began = time.perf_counter()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Add the row and write the file."""
+        row: dict[str, float] = {"epoch": epoch + 1, **({"phase": self.phase} if self.phase else {})}
+        row.update({name: float(value) for name, value in (logs or {}).items()})
+        row["learning_rate"] = float(self.model.optimizer.learning_rate)
+        row["seconds"] = round(time.perf_counter() - self._began, 2)
+        self.rows.append(row)
+        write_history(self._path, self.rows)
+
+
+def write_history(path: Path, rows: Sequence[Mapping[str, float]]) -> None:
+    """Write the history as CSV, a row for each epoch, atomically."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    with atomic_path(path) as temporary, temporary.open("w", newline="") as file:
+        writer = csv.DictWriter(file, names)
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def columns(rows: Sequence[Mapping[str, float]]) -> dict[str, list[float]]:
+    """Return the history by column, NaN where a row lacks it."""
+    return {name: [row.get(name, float("nan")) for row in rows] for name in rows[-1]}

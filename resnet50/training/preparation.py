@@ -1,0 +1,128 @@
+"""Preparation of a run: held-out images, the network with its initial weights, the audit, and the record of it all."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import keras
+
+from resnet50.audit.check import Issue, check
+from resnet50.data.dataset import DatasetSplits
+from resnet50.datasets.source import DataSource
+from resnet50.training.checks import fingerprints
+from resnet50.training.environment import describe_environment
+from resnet50.training.fast_cpu.precision import resolve_precision
+from resnet50.training.network import build_network
+from resnet50.training.recipe import Recipe
+from resnet50.training.record import PretrainedWeights, RunRecord
+from resnet50.training.run import RunDirectory, write_unreadable
+from resnet50.training.validation import hold_out
+from resnet50.weights.normalization import NORMALIZATIONS
+from resnet50.weights.read import WeightsFile, read_weights
+from resnet50.weights.transfer import TransferReport, load_weights
+
+
+@dataclass(frozen=True)
+class PreparedRun:
+    """A run that is ready to train, new or resumed.
+
+    Attributes:
+        directory: The run directory.
+        record: Recipe, precision and data that the run was started with.
+        splits: Train and test split, and the validation split, if any, its images held out of the train split.
+        model: The network with its initial weights.
+        transfer: The report on pretrained weights; None from scratch, or where a checkpoint has all weights.
+        issues: What the audit found in the images.
+    """
+
+    directory: RunDirectory
+    record: RunRecord
+    splits: DatasetSplits
+    model: keras.Model
+    transfer: TransferReport | None
+    issues: tuple[Issue, ...]
+
+
+def prepare_new(
+    directory: RunDirectory, recipe: Recipe, splits: DatasetSplits, source: DataSource | None
+) -> PreparedRun:
+    """Prepare a new run, and create its directory last, so that nothing is written if anything fails.
+
+    Raises:
+        ValueError: If no images can be held out, the pretrained weights do not fit, or there is a run already.
+        FileNotFoundError: If there is no file of the pretrained weights.
+    """
+    held_out = hold_out(recipe, splits)
+    weights = read_weights(recipe.weights) if recipe.weights else None
+    pretrained = describe_weights(weights, recipe) if weights else None
+    model = _build(recipe, splits, pretrained)
+    transfer = load_weights(model, weights) if weights else None
+    record = RunRecord(
+        recipe=recipe,
+        source=source,
+        fingerprints=fingerprints(splits),
+        environment=describe_environment(),
+        dataset=splits["train"].name,
+        precision=resolve_precision(recipe.precision),
+        weights=pretrained,
+    )
+    directory.create(record)
+    if splits.unreadable:
+        write_unreadable(directory.unreadable, splits.unreadable)
+    return PreparedRun(directory, record, held_out, model, transfer, find_issues(splits))
+
+
+def prepare_resumed(directory: RunDirectory, record: RunRecord, splits: DatasetSplits) -> PreparedRun:
+    """Prepare a run that was interrupted; before its first checkpoint it needs the pretrained weights again.
+
+    Raises:
+        ValueError: If the pretrained weights are not those of the run.
+        FileNotFoundError: If there is no file of the pretrained weights.
+    """
+    recipe, transfer = record.recipe, None
+    directory.remove_leftovers()
+    held_out = hold_out(recipe, splits)
+    model = _build(recipe, splits, record.weights)
+    if recipe.weights and not directory.checkpoint.exists():
+        weights = read_weights(recipe.weights)
+        if describe_weights(weights, recipe) != record.weights:
+            raise ValueError(
+                f"{recipe.weights}: expected the pretrained weights that the run was started with, got others (their "
+                "SHA-256 differs); restore that file, or start a new run."
+            )
+        transfer = load_weights(model, weights)
+    return PreparedRun(directory, record, held_out, model, transfer, find_issues(splits))
+
+
+def describe_weights(weights: WeightsFile, recipe: Recipe) -> PretrainedWeights:
+    """Return what a run records of its pretrained weights.
+
+    Raises:
+        ValueError: If neither the file nor the recipe has an input normalization.
+    """
+    normalization = recipe.normalization or weights.normalization
+    if not recipe.normalization and normalization not in NORMALIZATIONS:
+        raise ValueError(
+            f"{weights.origin}: expected the input normalization of its network, got none; set normalization to one of "
+            f"{', '.join(NORMALIZATIONS)}."
+        )
+    sha256 = hashlib.sha256()
+    for name in sorted(weights.arrays):
+        for array in weights.arrays[name]:
+            sha256.update(f"{name} {array.shape} {array.dtype}".encode())
+            sha256.update(array.tobytes())
+    return PretrainedWeights(weights.origin, weights.conventions, normalization, sha256.hexdigest())
+
+
+def find_issues(splits: DatasetSplits) -> tuple[Issue, ...]:
+    """Return what the audit finds in the images."""
+    return check(splits.by_name, splits.unreadable)
+
+
+def _build(recipe: Recipe, splits: DatasetSplits, pretrained: PretrainedWeights | None) -> keras.Model:
+    """Build the network, in the block variant and with the normalization of pretrained weights, if any."""
+    classes = len(splits["train"].class_names)
+    if pretrained is None:
+        return build_network(recipe, classes)
+    return build_network(recipe, classes, conventions=pretrained.conventions, normalization=pretrained.normalization)

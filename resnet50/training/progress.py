@@ -1,0 +1,203 @@
+"""Progress of a training, in a terminal and in a notebook."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+from rich import progress as bars
+from rich.console import Console
+from rich.table import Table
+
+from resnet50.audit.check import Issue
+from resnet50.training.recipe import Phase
+from resnet50.weights.transfer import TransferReport
+
+
+class Progress(keras.callbacks.Callback):
+    """A callback that shows a training, and is called where Keras' callbacks are not.
+
+    This one shows nothing. It has no part in the training, and a checkpoint does not store it.
+    """
+
+    def begin_step(self, step: str) -> None:
+        """Show what happens before and after the epochs.
+
+        Args:
+            step: What begins, such as ``"building the network"``.
+        """
+
+    def begin_run(self, transfer: TransferReport | None, issues: Sequence[Issue]) -> None:
+        """Show the report on pretrained weights and the issues in the images.
+
+        Args:
+            transfer: The report on the weights; None from scratch, or where a checkpoint has all weights.
+            issues: What is wrong with the images, the worst first.
+        """
+
+    def begin_phase(self, phase: int, epoch: int) -> None:
+        """Show that a phase begins or continues.
+
+        Args:
+            phase: Number of the phase, counted from 0.
+            epoch: Epoch of the run at which the phase began, counted from 0.
+        """
+
+    def close(self) -> None:
+        """Stop showing, after the training has ended or failed."""
+
+
+class EpochTable(Progress):
+    """A line for each epoch and each of several phases, below them a bar with the time left; in a notebook a table.
+
+    Without a terminal or a notebook, only the report on pretrained weights and the issues in the images are printed.
+
+    Args:
+        phases: Phases of the run.
+    """
+
+    def __init__(self, phases: Sequence[Phase]) -> None:
+        super().__init__()
+        self._console = Console()
+        self._bars = bars.Progress(
+            bars.TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
+            bars.BarColumn(),
+            bars.TimeRemainingColumn(),
+            bars.TextColumn("{task.fields[now]}"),
+            console=self._console,
+            transient=True,
+            disable=not self._console.is_terminal,
+        )
+        self._notebook = NotebookTable() if self._console.is_jupyter else None
+        self._phases = phases
+        self._epochs = sum(phase.epochs for phase in phases)
+        self._first: int | None = None
+        self._bar = self._bars.add_task("", total=None, epoch=0, epochs=self._epochs, now="")
+
+    def begin_step(self, step: str) -> None:
+        """Print what begins."""
+        if self._notebook:
+            self._notebook.show(f"{step} ...")
+        elif not self._bars.disable:
+            self._console.print(f"{step} ...", style="dim", highlight=False, markup=False)
+
+    def begin_run(self, transfer: TransferReport | None, issues: Sequence[Issue]) -> None:
+        """Print the report on pretrained weights and the issues in the images."""
+        lines = [str(transfer)] if transfer else []
+        lines += [f"{issue.severity}: {issue.summary}" for issue in issues if issue.severity != "note"]
+        for line in lines:
+            self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+    def begin_phase(self, phase: int, epoch: int) -> None:
+        """Count the epochs that are left, since an earlier phase may have ended early, and name the phase."""
+        self._epochs = epoch + sum(left.epochs for left in self._phases[phase:])
+        if len(self._phases) == 1:
+            return
+        trainable = self._phases[phase].trainable
+        line = f"phase {phase + 1} of {len(self._phases)}: {'all layers' if trainable == 'all' else trainable}"
+        if self._notebook:
+            self._notebook.phase = line
+        elif not self._bars.disable:
+            self._console.print(line, style="bold", highlight=False)
+
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        """Draw the bar."""
+        self._bars.start()
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Count the epoch from the first of this process, so that the time left of a resumed run is right."""
+        self._began = time.perf_counter()
+        steps = self.params["steps"]
+        self._first = epoch if self._first is None else self._first
+        total, done = (self._epochs - self._first) * steps, (epoch - self._first) * steps
+        self._bars.update(self._bar, epoch=epoch + 1, epochs=self._epochs, total=total, completed=done)
+        if self._notebook:
+            self._notebook.show(f"epoch {epoch + 1}/{self._epochs}")
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        """Move the bar."""
+        logs = logs or {}
+        now = f"loss {logs.get('loss', 0):.3f}  accuracy {logs.get('accuracy', 0):.1%}"
+        self._bars.update(self._bar, advance=1, now=now)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Print the epoch's line above the bar, or add it to the notebook's table."""
+        logs, seconds = logs or {}, time.perf_counter() - self._began
+        if self._notebook:
+            self._notebook.add(epoch, logs, seconds)
+        if self._bars.disable:
+            return
+        line = f"{epoch + 1:4}  loss {logs['loss']:6.3f}  accuracy {logs['accuracy']:6.1%}"
+        if "val_loss" in logs:
+            line += f"  │ val loss {logs['val_loss']:6.3f}  accuracy {logs['val_accuracy']:6.1%}"
+        self._console.print(f"{line}  [dim]{seconds:.1f} s[/dim]", highlight=False)
+
+    def close(self) -> None:
+        """Remove the bar, and restore the terminal's cursor."""
+        self._bars.stop()
+        if self._notebook:
+            self._notebook.show("")
+
+
+class NotebookTable:
+    """A table of epochs in one output of a notebook, which is replaced whenever something is added.
+
+    (A live display of rich needs ipywidgets in a notebook, which many do not have.)
+
+    Attributes:
+        phase: Line about the current phase, which stands above the next epoch; "" for none.
+    """
+
+    def __init__(self) -> None:
+        self.phase = ""
+        self._rows: list[tuple[str, ...]] = []
+        self._handle: Any = None
+
+    def add(self, epoch: int, logs: dict[str, float], seconds: float) -> None:
+        """Add an epoch, counted from 0."""
+        if self.phase:
+            self._rows.append((self.phase,))
+            self.phase = ""
+        formats = {"loss": ".3f", "accuracy": ".1%", "val_loss": ".3f", "val_accuracy": ".1%"}
+        scores = (format(logs[name], form) if name in logs else "" for name, form in formats.items())
+        self._rows.append((str(epoch + 1), *scores, f"{seconds:.1f} s"))
+
+    def show(self, now: str) -> None:
+        """Show the rows, and below them what is happening now."""
+        from IPython.display import display  # there is one, since this is a notebook
+
+        table = Table("epoch", box=None, caption=now)
+        for name in ("loss", "accuracy", "val loss", "val accuracy", "time"):
+            table.add_column(name, justify="right")
+        for row in self._rows:
+            table.add_row(*row)
+        if self._handle is None:
+            self._handle = display(table, display_id=True)
+        else:
+            self._handle.update(table)
+
+
+@contextmanager
+def opened(progress: bool | Progress, phases: Sequence[Phase]) -> Iterator[Progress]:
+    """Yield the callback that shows a training, and close it afterwards, however the training ends.
+
+    Args:
+        progress: True for an `EpochTable`, False for nothing, or a callback of the caller's.
+        phases: Phases of the run.
+
+    Raises:
+        ValueError: If it is another callback, which belongs to the callbacks.
+    """
+    if not isinstance(progress, bool | Progress):
+        raise ValueError(
+            f"expected progress to be True, False or a resnet50.training.progress.Progress, got "
+            f"{type(progress).__name__}; pass other callbacks as callbacks."
+        )
+    shown = progress if isinstance(progress, Progress) else EpochTable(phases) if progress else Progress()
+    try:
+        yield shown
+    finally:
+        shown.close()

@@ -1,0 +1,112 @@
+"""The record of a run: what it was started with, as ``environment.json`` and ``recipe.json`` hold it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from resnet50.conventions import Conventions
+from resnet50.datasets.source import DataSource
+from resnet50.training.environment import Environment
+from resnet50.training.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class PretrainedWeights:
+    """What a run records of its pretrained weights: enough to build their network and to recognize them.
+
+    Attributes:
+        origin: Name or file that they were read from.
+        conventions: Block variant of their network.
+        normalization: Row of `resnet50.weights.NORMALIZATIONS` that they expect.
+        sha256: SHA-256 of all arrays with their names, shapes and dtypes, in hexadecimal.
+    """
+
+    origin: str
+    conventions: Conventions
+    normalization: str | None
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRecord:
+    """What a run was started with, as ``recipe.json`` and ``environment.json`` hold it.
+
+    Attributes:
+        recipe: Every number of the training.
+        source: Where the images came from; None if they were passed in from Python without a source.
+        fingerprints: SHA-256 of each split, by its name, before images were held out.
+        environment: Backend, versions, machine and commit.
+        dataset: Name of the dataset.
+        precision: ``"float32"`` or ``"bfloat16"``, which the recipe's precision meant on this machine.
+        weights: The pretrained weights; None from scratch.
+    """
+
+    recipe: Recipe
+    source: DataSource | None
+    fingerprints: Mapping[str, str]
+    environment: Environment
+    dataset: str
+    precision: str
+    weights: PretrainedWeights | None = None
+
+    def to_json(self) -> str:
+        """Return everything but the recipe as JSON text."""
+        values = {
+            **self.environment,
+            "precision": self.precision,
+            "data": {
+                "name": self.dataset,
+                "fingerprints": dict(self.fingerprints),
+                "source": self.source and self.source.to_dict(),
+            },
+            "weights": self.weights and asdict(self.weights),
+        }
+        return json.dumps(values, indent=2)
+
+    @classmethod
+    def from_json(cls, text: str, recipe: Recipe) -> RunRecord:
+        """Return the record that `to_json` wrote.
+
+        Raises:
+            ValueError: If the text is not JSON, or not that of a record of this version.
+        """
+        values = _parse(text)
+        data, weights = values["data"], values["weights"]
+        return cls(
+            recipe=recipe,
+            source=data["source"] and DataSource.from_dict(data["source"]),
+            fingerprints=data["fingerprints"],
+            environment={
+                "backend": values["backend"],
+                "versions": values["versions"],
+                "machine": values["machine"],
+                "commit": values["commit"],
+            },
+            dataset=data["name"],
+            precision=values["precision"],
+            weights=weights and PretrainedWeights(**{**weights, "conventions": Conventions(**weights["conventions"])}),
+        )
+
+
+_KEYS = {*Environment.__annotations__, "precision", "data", "weights"}
+_DATA_KEYS = {"name", "fingerprints", "source"}
+
+
+def _parse(text: str) -> dict[str, Any]:
+    """Parse JSON that has all keys of a record."""
+    try:
+        values = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"expected JSON, got a damaged file ({error}).") from error
+    data = values.get("data") if isinstance(values, dict) else None
+    missing = _KEYS - set(values if isinstance(values, dict) else ())
+    missing |= {f"data.{name}" for name in _DATA_KEYS - set(data if isinstance(data, dict) else ())}
+    if missing:
+        raise ValueError(
+            f"expected the record of a run, got one without {', '.join(sorted(missing))}; an earlier version of "
+            "resnet50 wrote it; train again (its model.keras can still be used)."
+        )
+    return values

@@ -1,0 +1,34 @@
+"""The validation split of a training: the dataset's own, or images that the recipe holds out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from resnet50.data.dataset import DatasetSplits
+from resnet50.data.splitting import train_validation_split
+from resnet50.training.recipe import Recipe
+
+
+def hold_out(recipe: Recipe, splits: DatasetSplits) -> DatasetSplits:
+    """Return the splits with a validation split: the dataset's own, or the recipe's share of the train split.
+
+    Args:
+        recipe: ``validation_split`` and ``seed``; a share of 0 holds nothing out.
+        splits: At least a train split.
+
+    Returns:
+        Splits whose train and validation images have none in common; the same splits where nothing is held out.
+
+    Raises:
+        ValueError: If the recipe's share cannot be held out.
+    """
+    if splits.validation is not None or not recipe.validation_split:
+        return splits
+    try:
+        train, validation = train_validation_split(splits["train"], recipe.validation_split, seed=recipe.seed)
+        return replace(splits, train=train, validation=validation)
+    except ValueError as error:
+        raise ValueError(
+            f"{splits['train'].name}: expected images to hold out for validation, got none: {error} Set "
+            "validation_split to 0 to train on all images."
+        ) from error
