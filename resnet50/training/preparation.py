@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import keras
 
-from resnet50.audit.check import Issue, check
+from resnet50.audit.check import find_issues
+from resnet50.audit.issue import Issue
 from resnet50.data.dataset import DatasetSplits
 from resnet50.datasets.source import DataSource
 from resnet50.training.checks import fingerprints
 from resnet50.training.environment import describe_environment
 from resnet50.training.fast_cpu.precision import resolve_precision
-from resnet50.training.network import build_network
 from resnet50.training.recipe import Recipe
 from resnet50.training.record import PretrainedWeights, RunRecord
 from resnet50.training.run import RunDirectory, write_unreadable
@@ -113,11 +113,6 @@ def describe_weights(weights: WeightsFile, recipe: Recipe) -> PretrainedWeights:
             sha256.update(f"{name} {array.shape} {array.dtype}".encode())
             sha256.update(array.tobytes())
     return PretrainedWeights(weights.origin, weights.conventions, normalization, sha256.hexdigest())
-
-
-def find_issues(splits: DatasetSplits) -> tuple[Issue, ...]:
-    """Return what the audit finds in the images."""
-    return check(splits.by_name, splits.unreadable)
 
 
 def _build(recipe: Recipe, splits: DatasetSplits, pretrained: PretrainedWeights | None) -> keras.Model:

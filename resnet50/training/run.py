@@ -11,6 +11,7 @@ from typing import Self, overload
 
 from resnet50._io.files import atomic_path
 from resnet50.data.dataset import Unreadable
+from resnet50.inference.locate import BEST, MODEL, RECIPE
 from resnet50.training.recipe import Recipe
 from resnet50.training.record import RunRecord
 
@@ -24,7 +25,7 @@ class RunFile:
         meaning: What it holds.
     """
 
-    name: str
+    name: str | Path
     meaning: str
 
     @overload
@@ -47,10 +48,10 @@ class RunDirectory:
 
     path: Path
 
-    model = RunFile("model.keras", "The trained classifier.")
-    best = RunFile("checkpoints/best.keras", "The classifier of the best epoch, where there is a validation split.")
+    model = RunFile(MODEL, "The trained classifier.")
+    best = RunFile(BEST, "The classifier of the best epoch, where there is a validation split.")
     checkpoint = RunFile("checkpoints/last.h5", "The state to resume from.")
-    recipe = RunFile("recipe.json", "Every number of the training.")
+    recipe = RunFile(RECIPE, "Every number of the training.")
     environment = RunFile("environment.json", "Versions, machine, commit, data and pretrained weights.")
     transfer = RunFile("transfer.json", "The report on pretrained weights, where there are any.")
     images = RunFile("images.csv", "Every image of the run: its split, path, class and the SHA-256 of its pixels.")

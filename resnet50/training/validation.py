@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from resnet50.data.dataset import DatasetSplits
-from resnet50.data.splitting import train_validation_split
 from resnet50.training.recipe import Recipe
 
 
@@ -25,8 +22,7 @@ def hold_out(recipe: Recipe, splits: DatasetSplits) -> DatasetSplits:
     if splits.validation is not None or not recipe.validation_split:
         return splits
     try:
-        train, validation = train_validation_split(splits["train"], recipe.validation_split, seed=recipe.seed)
-        return replace(splits, train=train, validation=validation)
+        return splits.cut(recipe.validation_split, into="validation", seed=recipe.seed)
     except ValueError as error:
         raise ValueError(
             f"{splits['train'].name}: expected images to hold out for validation, got none: {error} Set "
