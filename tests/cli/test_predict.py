@@ -150,9 +150,15 @@ def test_the_latest_run_is_the_model(command, images):
         (["x.png", "--out", "a.csv", "--json"], ["--json", "--out"]),
     ],
 )
-def test_what_cannot_be_done_gets_one_line_and_status_2(refused, trained, tmp_path, words, values):
+def test_what_cannot_be_done_gets_one_line_and_status_2(command, trained, tmp_path, words, values):
     (tmp_path / "empty").mkdir()
-    refused(["predict", *(trained if word == "TRAINED" else word for word in words)], *values)
+    status, out, err = command("predict", *(trained if word == "TRAINED" else word for word in words))
+    assert (status, out) == (2, "")
+    *about, last = err.splitlines()
+    assert last.startswith("resnet50 predict: ")
+    assert [value for value in values if str(value) not in last] == []
+    assert len(about) == ("--top" in words)  # the model, which is loaded by then
+    assert all(str(trained) in line for line in about)
 
 
 def test_the_photo_of_a_hand_is_classified(command, trained, shared_data):
