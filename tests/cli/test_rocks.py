@@ -53,10 +53,10 @@ def test_a_table_and_two_files_beside_the_model(command, numbers, model, folder)
     for name, key in (("overall", "overall"), ("1 lightness", 0), ("8 hue", 7)):
         (line,) = (line for line in lines if line.startswith(name))
         for split in ("fitted", "held_out", "realigned"):
-            numbers = found[split]["overall"] if key == "overall" else found[split]["dimensions"][key]
-            assert f"{numbers['value']:.2f}" in line
-            assert f"{numbers['p']:.3f}" in line
-    assert ["20", "16", "20"] in [numbers(line) for line in lines]  # the images that the columns are on
+            held = found[split]["overall"] if key == "overall" else found[split]["dimensions"][key]
+            assert f"{held['value']:z.2f}" in line
+            assert f"{held['p']:.3f}" in line
+    assert ["20", "16", "16"] in [numbers(line) for line in lines]  # the images that the columns are on
     for name, classes in (("kinds", "4"), ("categories", "3")):
         assert ["16", classes, f"{told['test'][name]['accuracy']:.1%}"] in [numbers(line)[:3] for line in lines]
     assert lines[-2:] == [str(model.parent / "similarity.json"), str(model.parent / "similarity.png")]
