@@ -63,7 +63,7 @@ def test_tensorboard_is_written_into_the_run_and_goes_on_with_it(command, tmp_pa
 def test_tensorboard_that_is_not_installed_leaves_no_folder(refused, monkeypatch):
     monkeypatch.setattr("resnet50.training.callbacks.find_spec", lambda name: None)
     words = ("train", "tiny", "--out", "run", "--tensorboard")
-    refused(words, "tensorflow", "tensorboard", "resnet50[tensorboard]")
+    refused(words, "tensorflow", "tensorboard", "resnet50[tensorboard]", begun=True)
     assert not Path("run").exists()
 
 
@@ -121,7 +121,8 @@ def test_a_finished_run_can_be_resumed(command, numbers, trained):
     ],
 )
 def test_what_cannot_be_done_gets_one_line_and_status_2(refused, words, values, tmp_path):
-    refused(["train", *words], *(str(value).replace("FOLDER", str(tmp_path)) for value in values))
+    values = (str(value).replace("FOLDER", str(tmp_path)) for value in values)
+    refused(["train", *words], *values, begun=True)
 
 
 @pytest.mark.parametrize("word", ["--head", "--stem"])
@@ -191,10 +192,10 @@ def test_a_folder_of_images_is_trained_on_and_resumed_from_anywhere(
 
 def test_a_validation_part_of_ones_own_is_scored_after_every_epoch(command, numbers, own, plants, tmp_path):
     (plants / "dark" / "07.png").unlink()
-    for split, numbers in (("train", range(8)), ("val", range(8, 11)), ("test", range(11, 15))):
+    for split, places in (("train", range(8)), ("val", range(8, 11)), ("test", range(11, 15))):
         for name in ("bright", "dark"):
             (plants / split / name).mkdir(parents=True)
-            for number in numbers:
+            for number in places:
                 if (path := plants / name / f"{number:02}.png").exists():
                     path.rename(plants / split / name / path.name)
     for name in ("bright", "dark"):
