@@ -1,0 +1,59 @@
+"""Printing the scores of a classifier."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from resnet50._io.text import have, plural
+from resnet50.cli.console import printable, say
+
+if TYPE_CHECKING:
+    from resnet50.metrics.scores import Report
+    from resnet50.training.train import Run
+
+
+def show_report(report: Report) -> None:
+    """Print the scores, overall and by class."""
+    low, high = report.interval
+    say(
+        f"{report.dataset}, {plural(report.images, 'image')}: accuracy {report.accuracy:.2%} "
+        f"(95 % interval {low:.1%} to {high:.1%}), loss {report.loss:.3f}"
+    )
+    over = f" (both over the {plural(report.scored, 'class')} that {have(report.scored)} test images)"
+    over = over if report.scored < len(report.classes) else ""
+    top = "".join(f"top {k} {share:.1%}, " for k, share in report.top_k.items())
+    say(
+        f"{top}macro F1 {report.macro_f1:.1%}, balanced accuracy {report.balanced_accuracy:.1%}{over}, calibration "
+        f"error {report.calibration_error:.1%} ({report.chance_error:.1%} by chance)"
+    )
+    if report.scaled is not None and not report.no_temperature:
+        say(
+            f"with a temperature of {report.scaled.temperature:.2f}, fitted on {report.scaled.images:,} validation "
+            f"images: calibration error {report.scaled.calibration_error:.1%}, loss {report.scaled.loss:.3f}"
+            f"{', both worse' if report.worse_scaled else ''}"
+        )
+    _show_classes(report)
+
+
+def _show_classes(report: Report) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("class", box=None)
+    for name in ("precision", "recall", "F1", "images"):
+        table.add_column(name, justify="right")
+    for name, scores in report.classes.items():
+        shares = (f"{share:.1%}" for share in (scores.precision, scores.recall, scores.f1))
+        table.add_row(Text(printable(name)), *shares, str(scores.support))  # as text: brackets in a name mean nothing
+    Console().print(table, highlight=False)
+
+
+def show_run(run: Run) -> None:
+    """Print the scores of a training, and where its files are."""
+    show_report(run.report)
+    folder = run.folder
+    report = (folder.page, folder.report, folder.history, folder.curves)
+    for path in (folder.model, *report, folder.unreadable, folder.transfer):
+        if path.exists():
+            print(path)
