@@ -81,10 +81,9 @@ def verify(source: PublishedWeights | None, path: str | os.PathLike[str]) -> Ver
     for row in (source,) if source else REGISTRY.values():
         if row.download.name == path.name:
             return _verify_row(row, path)
-    with path.open("rb") as file:
-        for row in REGISTRY.values():
-            if row.download.mismatch(file) is None:
-                return Verdict(f"{row.name} ({path})", True, "right")
+    for row in REGISTRY.values():
+        if row.download.mismatch(path) is None:
+            return Verdict(f"{row.name} ({path})", True, "right")
     return Verdict(str(path), False, "unknown, no published weights have its hash")
 
 
