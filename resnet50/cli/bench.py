@@ -13,7 +13,7 @@ from resnet50.cli.model import find_model, load_classifier
 from resnet50.cli.parser import examples, number
 
 if TYPE_CHECKING:
-    from resnet50.profiling.turns import Measured
+    from resnet50.profiling.rounds import Measurement
 
 _PEER = "keras.applications float32"
 
@@ -39,24 +39,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="Images in a batch. Default: 32 for training, 8 for models.",
     )
     parser.add_argument(
-        "--turns", type=number(int, 1), default=5, metavar="INT", help="How often each is measured. Default: 5."
+        "--rounds", type=number(int, 1), default=5, metavar="INT", help="How often each is measured. Default: 5."
     )
     parser.add_argument("--json", action="store_true", help="Print every figure as JSON.")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Measure the contenders in turn, and print their rates side by side."""
-    from resnet50.profiling.turns import take_turns
+    """Measure the contenders in interleaved rounds, and print their rates side by side."""
+    from resnet50.profiling.rounds import run_rounds
 
     if options.models and options.image_size is not None:
         raise ValueError("--image-size: expected no models beside it, since models have an image size; leave it out.")
     heading, commands = _predicting(options) if options.models else _training(options)
     with step("measuring") as progress:
-        measured = take_turns(commands, turns=options.turns, progress=progress)
+        measured = run_rounds(commands, rounds=options.rounds, progress=progress)
     if options.json:
         print(json.dumps({"what": heading, **{name: each.summary() for name, each in measured.items()}}, indent=2))
     else:
-        say(f"{heading}; medians of {options.turns} turns")
+        say(f"{heading}; medians of {options.rounds} rounds")
         _show(measured)
     return 0
 
@@ -93,13 +93,13 @@ def common_image_size(paths: Iterable[Path]) -> int:
     return height
 
 
-def _show(measured: Mapping[str, Measured]) -> None:
+def _show(measured: Mapping[str, Measurement]) -> None:
     peer, width = measured[_PEER], max(map(len, measured))
     latencies = [figure for figure in ("latency_p50_ms", "latency_p99_ms") if figure in peer.values]
     titles = ("images/s", "ratio", "peak MiB", *("p50, ms", "p99, ms")[: len(latencies)])
     print(" " * width, *(f"{title:>10}" for title in titles))
     for name, each in measured.items():
-        rate, ratio = each.median("images_per_second"), each.over(peer, "images_per_second")
+        rate, ratio = each.median("images_per_second"), each.ratio(peer, "images_per_second")
         times = (f"{each.median(figure):10.1f}" for figure in latencies)
         print(f"{name:{width}}", f"{rate:10.1f}", f"{ratio:10.2f}", f"{each.peak_mib:10.0f}", *times)
     if latencies:

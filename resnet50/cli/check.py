@@ -8,10 +8,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from resnet50.cli import source
+from resnet50.cli import read_options, source
 from resnet50.cli.console import say, step, wrap
 from resnet50.cli.out import check_suffix
 from resnet50.cli.parser import examples, number
+from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
 
 if TYPE_CHECKING:
     from resnet50.audit.check import Audit
@@ -33,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="Folder of images, CSV file, h5 file, folder of CIFAR-10, or the name of a task.",
     )
     parser.add_argument("--data", metavar="PATH", help="Images of the task that DATA names.")
-    source.add_read_options(parser, "pattern")
+    read_options.add_read_options(parser, "pattern")
     parser.add_argument(
         "--image-size",
         type=number(int, 1),
@@ -50,13 +51,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Look for what is wrong with a dataset, write a page and print the issues, the worst first."""
     check_suffix(options.out, ".html", ".htm")
-    images, chosen = _find_source(options), source.read_options(options)
+    images, chosen = _find_source(options)
 
     from resnet50._io.files import write_text
     from resnet50.audit.check import check
     from resnet50.reports.audit import audit_page
 
-    with step("reading and comparing images") as progress:
+    with step("reading and comparing images") as progress, source.suggest_data(images):
         audit = check(images, image_size=options.image_size, options=chosen, progress=progress)
     with step("writing the page"):
         write_text(options.out, audit_page(audit))
@@ -68,17 +69,18 @@ def run(options: argparse.Namespace) -> int:
     return 1 if audit.has_errors else 0
 
 
-def _find_source(options: argparse.Namespace) -> Path | DataSource:
-    """Return the place of the images, or the task's source; an existing place goes before a task of its name."""
+def _find_source(options: argparse.Namespace) -> tuple[Path | DataSource, ReadOptions]:
+    """Return the images and how a path is read; an existing path goes before a task of its name."""
     from resnet50.datasets.source import DataSource
     from resnet50.recipes import RECIPES, find_task
 
+    chosen = read_options.read_options(options)
     if options.data is None and (options.source not in RECIPES or Path(options.source).exists()):
         if options.pattern is not None and not Path(options.source).is_dir():
             raise ValueError(f"{options.source}: expected a folder to search with a pattern, found none.")
-        return Path(options.source)
+        return Path(options.source), chosen
     find_task(options.source)
-    return DataSource(options.source, source.place(options.data), source.read_options(options))
+    return DataSource(options.source, source.place(options.data), chosen), DEFAULT_OPTIONS
 
 
 def _show(audit: Audit) -> None:

@@ -14,7 +14,9 @@ from resnet50.cli.parser import examples
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.epilog = examples("resnet50 embed photos features.npz", "resnet50 embed photos features.npz --model runs/one")
+    parser.epilog = examples(
+        "resnet50 embed photos features.npz", "resnet50 embed photos features.npz --model runs/one"
+    )
     parser.add_argument("folder", metavar="FOLDER", help="Folder of image files, or one file.")
     parser.add_argument("out", metavar="OUT.npz", help="New file to write: features, paths, model, model_sha256.")
     add_model_option(parser)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from resnet50.cli import source
+from resnet50.cli import read_options
 from resnet50.cli.console import say, step
 from resnet50.cli.model import MODEL_HELP, load_keras
 from resnet50.cli.parser import examples
@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="Folder, CSV file or h5 file of images: its test split is scored, or all of it if it has no splits. "
         "Default: the dataset of the training, whose test split is scored.",
     )
-    source.add_read_options(parser, *source.OPTIONS)
+    read_options.add_read_options(parser, *read_options.OPTIONS)
     parser.add_argument(
         "--out",
         metavar="DIR",
@@ -43,10 +43,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Score a classifier, write the report and print the scores."""
-    given = source.given(options)
+    given = read_options.given(options)
     if given and options.data is None:
-        raise ValueError(f"{', '.join(map(source.option, given))}: expected --data too, which they apply to, got none.")
-    chosen = source.read_options(options) if given else None
+        raise ValueError(
+            f"{', '.join(map(read_options.option, given))}: expected --data too, which they apply to, got none."
+        )
+    chosen = read_options.read_options(options) if given else None
 
     from resnet50.evaluation.evaluate import check_request, evaluate
 

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from resnet50._io.quiet import quiet
-from resnet50.cli import source
+from resnet50.cli import read_options
 from resnet50.cli.console import say, step
 from resnet50.cli.model import MODEL_HELP, find_model, load_keras
 from resnet50.cli.out import check_new
@@ -38,23 +38,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="Folder, CSV file or h5 file of images to calibrate int8 on and to compare on. "
         "Default: those of the training.",
     )
-    source.add_read_options(parser, "pattern")
+    read_options.add_read_options(parser, "pattern")
 
 
 def run(options: argparse.Namespace) -> int:
     """Write the export, and print how far it is from the original."""
-    from resnet50.inference.runtimes import check_pair
+    from resnet50.inference.runtimes import check_format
 
-    check_pair(options.format, options.precision)
+    check_format(options.format, options.precision)
     if options.pattern and options.data is None:
         raise ValueError("--pattern: expected --data too, which it applies to, got none.")
-    path, chosen = find_model(options.model), source.read_options(options)
     check_new(options.out)
+    path, chosen = find_model(options.model), read_options.read_options(options)
 
     load_keras()
     from resnet50.exporters.export import export
 
-    with step("exporting"), quiet():
+    with step("exporting") as progress, quiet():
         result = export(
             options.model,
             options.out,
@@ -62,9 +62,10 @@ def run(options: argparse.Namespace) -> int:
             precision=options.precision,
             source=options.data,
             options=chosen,
+            progress=progress,
         )
     size = sum(file.stat().st_size for file in Path(options.out).rglob("*") if file.is_file())
-    on = f", calibrated on {result.calibrated} images" if options.precision == "int8" else ""
+    on = f", calibrated on {result.calibration_images} images" if options.precision == "int8" else ""
     say(f"{options.out}: {options.format}, {options.precision}, {size / 1e6:.1f} MB{on}")
     say(
         f"compared with {path} on {result.images} images: probabilities differ by {result.mean:.2g} on average, "

@@ -29,7 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="INT",
         help="Steps in which the rate rises from 1e-6 to 1. Default: 100.",
     )
-    parser.add_argument("--batch-size", type=number(int), metavar="INT", help="Images in a step. Default: the recipe's.")
+    parser.add_argument(
+        "--batch-size", type=number(int), metavar="INT", help="Images in a step. Default: the recipe's."
+    )
     parser.add_argument("--seed", type=number(int), metavar="INT", help="Seed. Default: the recipe's.")
 
 

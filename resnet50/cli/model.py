@@ -9,21 +9,17 @@ from typing import TYPE_CHECKING
 
 from resnet50._io.quiet import import_keras, quiet
 from resnet50.cli.console import say, step
+from resnet50.inference.locate import RUNS, latest_run, locate
 
 if TYPE_CHECKING:
     from resnet50.inference.classifier import Classifier
-
-RUNS = Path("runs")
-"""Folder that holds the folders of runs, in the current folder."""
 
 MODEL_HELP = "A .keras file, or the folder of a run."
 
 
 def add_model_option(parser: argparse.ArgumentParser, *, what: str = "a .keras file or the folder of a run") -> None:
     """Add the name of the model, which `find_model` takes."""
-    parser.add_argument(
-        "--model", metavar="MODEL_OR_RUN", help=f"Model: {what}. Default: the latest run in {RUNS}/."
-    )
+    parser.add_argument("--model", metavar="MODEL_OR_RUN", help=f"Model: {what}. Default: the latest run in {RUNS}/.")
 
 
 def find_model(named: str | None) -> Path:
@@ -32,14 +28,7 @@ def find_model(named: str | None) -> Path:
     Raises:
         FileNotFoundError: If there is none.
     """
-    from resnet50.inference.locate import locate
-
-    if named is not None:
-        return locate(named).model
-    models = sorted(RUNS.glob("*/model.keras"), key=lambda model: model.stat().st_mtime)
-    if not models:
-        raise FileNotFoundError(f"expected a run in {RUNS}/, found none; train one first, or give a model by --model.")
-    return models[-1]
+    return locate(named if named is not None else latest_run()).model
 
 
 def load_classifier(path: Path) -> Classifier:

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from resnet50.cli import source
+from resnet50.cli import read_options, source
 from resnet50.cli.console import say, step
 from resnet50.cli.out import check_new, check_suffix
 from resnet50.cli.parser import examples, number
@@ -26,14 +26,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PIXELS",
         help="Height and width that images are brought to. Default: 224.",
     )
-    source.add_read_options(parser, "pattern", "max_unreadable")
+    read_options.add_read_options(parser, "pattern", "max_unreadable")
 
 
 def run(options: argparse.Namespace) -> int:
     """Decode a source into one file, and print its contents."""
     check_suffix(options.out, ".h5", ".hdf5")
     check_new(options.out)
-    chosen = source.read_options(options)
+    chosen = read_options.read_options(options)
 
     from resnet50.data.hdf5 import read_h5
     from resnet50.data.listing import list_images
@@ -43,9 +43,7 @@ def run(options: argparse.Namespace) -> int:
     with step("listing images"):
         listing = list_images(options.source, pattern=chosen.pattern)
     with step("reading images") as progress:
-        unreadable = pack(
-            listing, out, image_size=size, max_unreadable=chosen.max_unreadable, progress=progress
-        )
+        unreadable = pack(listing, out, image_size=size, max_unreadable=chosen.max_unreadable, progress=progress)
     say(f"{out}: {listing.name}, RGB, {size} x {size} pixels, {out.stat().st_size / 1e6:,.1f} MB")
     for split, dataset in read_h5(out).items():
         say(source.counts(split, dataset))

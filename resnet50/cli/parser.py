@@ -9,8 +9,11 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, TypeVar
 
 from resnet50._io.text import did_you_mean
+from resnet50.cli.console import printable
 
 N = TypeVar("N", int, float)
+
+_MAX_LISTED = 6  # names that an error lists where it suggests one
 
 
 class Parser(argparse.ArgumentParser):
@@ -24,13 +27,18 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, *, description: str = "", **options: Any) -> None:
         formatter = argparse.RawDescriptionHelpFormatter
         super().__init__(
-            description=textwrap.fill(description, 78), allow_abbrev=False, formatter_class=formatter, **options
+            description=textwrap.fill(description, 78),
+            allow_abbrev=False,
+            add_help=False,
+            formatter_class=formatter,
+            **options,
         )
+        self.add_argument("-h", "--help", action="help", help="Show this help.")
 
     def error(self, message: str) -> NoReturn:
         """Print one line that names the right help page, and exit with 2."""
         end = "" if message.endswith((".", "?")) else "."
-        self.exit(2, f"{self.prog}: {' '.join(message.split())}{end} See '{self.prog} --help'.\n")
+        self.exit(2, f"{self.prog}: {printable(' '.join(message.split()))}{end} See '{self.prog} --help'.\n")
 
     def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
         """Parse all words; a word too many is refused here, by the command that it was meant for."""
@@ -53,8 +61,9 @@ class Parser(argparse.ArgumentParser):
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is not None and value not in action.choices:
             names = [str(choice) for choice in action.choices]
-            message = f"expected one of {', '.join(names)}, got {value!r}{did_you_mean(str(value), names)}"
-            raise argparse.ArgumentError(action, message)
+            near = did_you_mean(str(value), names)
+            expected = "a known name" if near != "." and len(names) > _MAX_LISTED else f"one of {', '.join(names)}"
+            raise argparse.ArgumentError(action, f"expected {expected}, got {value!r}{near}")
 
 
 def examples(*commands: str) -> str:

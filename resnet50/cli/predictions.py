@@ -49,9 +49,7 @@ def write_csv(writer: Writer, predictions: Iterable[Prediction]) -> None:
     table.writerow(["path", *(f"{column}{place}" for place in places for column in ("class", "probability")), "error"])
     for prediction in predictions:
         answers = [value for name, share in prediction.top for value in (name, f"{share:.6f}")]
-        table.writerow(
-            [_utf8(prediction.path), *(answers or [""] * 2 * writer.top), _utf8(prediction.error or "")]
-        )
+        table.writerow([_utf8(prediction.path), *(answers or [""] * 2 * writer.top), _utf8(prediction.error or "")])
 
 
 def write_json_lines(writer: Writer, predictions: Iterable[Prediction]) -> None:

@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import Any, get_args, get_type_hints
 
 from resnet50.cli.parser import number
-from resnet50.cli.source import option
+from resnet50.cli.read_options import option
 from resnet50.recipes import Task
 from resnet50.recipes.choosing import choose_recipe, resolve_weights
 from resnet50.training.recipe import Phase, Recipe

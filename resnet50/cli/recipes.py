@@ -13,7 +13,9 @@ from resnet50.recipes import RECIPES, find_task, find_variant
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.epilog = examples("resnet50 recipes", "resnet50 recipes rocks --variant fine-tuned")
-    parser.add_argument("task", nargs="?", metavar="TASK", help="Show all numbers of this task. Default: list all tasks.")
+    parser.add_argument(
+        "task", nargs="?", metavar="TASK", help="Show all numbers of this task. Default: list all tasks."
+    )
     parser.add_argument("--variant", metavar="NAME", help="Variant to show. Default: scratch.")
 
 

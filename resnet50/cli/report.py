@@ -19,18 +19,19 @@ def show_report(report: Report) -> None:
         f"{report.dataset}, {plural(report.images, 'image')}: accuracy {report.accuracy:.2%} "
         f"(95 % interval {low:.1%} to {high:.1%}), loss {report.loss:.3f}"
     )
-    over = f" (both over the {plural(report.scored, 'class')} that {have(report.scored)} test images)"
-    over = over if report.scored < len(report.classes) else ""
+    over = f" (both over the {plural(report.scored_classes, 'class')} that {have(report.scored_classes)} test images)"
+    over = over if report.scored_classes < len(report.classes) else ""
     top = "".join(f"top {k} {share:.1%}, " for k, share in report.top_k.items())
     say(
         f"{top}macro F1 {report.macro_f1:.1%}, balanced accuracy {report.balanced_accuracy:.1%}{over}, calibration "
         f"error {report.calibration_error:.1%} ({report.chance_error:.1%} by chance)"
     )
-    if report.scaled is not None and not report.no_temperature:
+    scaling = report.temperature_scaling
+    if scaling is not None and not report.temperature_reason:
         say(
-            f"with a temperature of {report.scaled.temperature:.2f}, fitted on {report.scaled.images:,} validation "
-            f"images: calibration error {report.scaled.calibration_error:.1%}, loss {report.scaled.loss:.3f}"
-            f"{', both worse' if report.worse_scaled else ''}"
+            f"with a temperature of {scaling.temperature:.2f}, fitted on {scaling.images:,} validation "
+            f"images: calibration error {scaling.calibration_error:.1%}, loss {scaling.loss:.3f}"
+            f"{', both worse' if report.temperature_hurts else ''}"
         )
     _show_classes(report)
 

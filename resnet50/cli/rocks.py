@@ -20,7 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION", title="actions")
     words = "Compare the features of a network with human judgment of similarity."
     similarity = actions.add_parser("similarity", help=words, description=words)
-    similarity.epilog = examples("resnet50 rocks similarity runs/rocks-20260102-030405 --data downloads/rocks")
+    parser.epilog = similarity.epilog = examples(
+        "resnet50 rocks similarity runs/rocks-20260102-030405 --data downloads/rocks"
+    )
     similarity.add_argument("model", metavar="MODEL_OR_RUN", help=MODEL_HELP)
     similarity.add_argument(
         "--data",

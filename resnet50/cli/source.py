@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import fields
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from resnet50._io.text import did_you_mean
 from resnet50.cli.console import say, step
-from resnet50.cli.parser import number
-from resnet50.data.options import ReadOptions
+from resnet50.cli.read_options import OPTIONS, add_read_options, read_options
 
 if TYPE_CHECKING:
     from resnet50.data.dataset import Dataset, DatasetSplits
     from resnet50.datasets.source import DataSource
-
-OPTIONS = {field.name: field for field in fields(ReadOptions)}
-"""The options of reading, by name."""
 
 FOLDER = "folder"
 """The task of your own images."""
@@ -39,46 +36,6 @@ def add_source_arguments(parser: argparse.ArgumentParser, *, required: bool = Tr
     parser.add_argument("path", nargs="?", metavar="PATH", help="Images of the task; the same as --data.")
     group = add_read_options(parser, *OPTIONS)
     group.add_argument("--data", metavar="PATH", help="Folder, CSV file or h5 file of images.")
-
-
-def add_read_options(parser: argparse.ArgumentParser, *names: str) -> argparse._ArgumentGroup:
-    """Add some of the options of `ReadOptions`."""
-    group = parser.add_argument_group("reading your own images")
-    for name in names:
-        field = OPTIONS[name]
-        text = field.default is None
-        default = "none" if text else field.default
-        group.add_argument(
-            option(name),
-            type=str if text else number(float),
-            metavar=field.metadata.get("metavar", "TEXT" if text else "FLOAT"),
-            help=f"{field.metadata['help']} Default: {default}.",
-        )
-    return group
-
-
-def option(name: str) -> str:
-    """Return an option's name as it is typed."""
-    return f"--{name.replace('_', '-')}"
-
-
-def given(options: argparse.Namespace) -> dict[str, Any]:
-    """Return the options of reading that were given, by name."""
-    return {name: value for name in OPTIONS if (value := getattr(options, name, None)) is not None}
-
-
-def read_options(options: argparse.Namespace) -> ReadOptions:
-    """Return the options of reading.
-
-    Raises:
-        ValueError: If a share is out of its range, or the pattern is not one.
-    """
-    chosen = ReadOptions(**given(options))
-    if chosen.pattern is not None:
-        from resnet50.data.listing import compile_pattern
-
-        compile_pattern(chosen.pattern)
-    return chosen
 
 
 def find_source(options: argparse.Namespace) -> DataSource:
@@ -122,8 +79,19 @@ def load(source: DataSource, *, image_size: int) -> DatasetSplits:
         FileNotFoundError: If the images are not there.
         ValueError: If they cannot be read.
     """
-    with step("reading images") as progress:
+    with step("reading images") as progress, suggest_data(source):
         return source.load(image_size, progress=progress)
+
+
+@contextmanager
+def suggest_data(source: object) -> Iterator[None]:
+    """Add ``--data`` to the error of a source that has no path and is not where it usually is."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        if getattr(source, "path", "") is None and "--data" not in str(error):
+            raise FileNotFoundError(f"{error} Give the place of the images by --data.") from error
+        raise
 
 
 def counts(split: str, dataset: Dataset) -> str:

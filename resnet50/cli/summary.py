@@ -13,10 +13,10 @@ from resnet50.cli.parser import examples, number
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.epilog = examples("resnet50 summary --image-size 224 --classes 1000", "resnet50 summary runs/one --draw figures")
-    parser.add_argument(
-        "model", nargs="?", metavar="MODEL_OR_RUN", help=f"{MODEL_HELP} Default: a fresh network."
+    parser.epilog = examples(
+        "resnet50 summary --image-size 224 --classes 1000", "resnet50 summary runs/one --draw figures"
     )
+    parser.add_argument("model", nargs="?", metavar="MODEL_OR_RUN", help=f"{MODEL_HELP} Default: a fresh network.")
     parser.add_argument(
         "--image-size",
         type=number(int, 1),

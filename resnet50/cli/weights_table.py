@@ -35,7 +35,7 @@ def show_registry() -> None:
 def show_facts(source: PublishedWeights) -> None:
     """Print what is known of published weights, a line for each fact."""
     download = source.download
-    published = (("SHA-256", download.sha256_start), ("MD5", download.md5))
+    published = (("SHA-256", download.sha256), ("MD5", download.md5))
     hashes = [f"{name} {value}" for name, value in published if value]
     lines = {
         "name": source.name,
@@ -89,7 +89,7 @@ def show_fit(weights: str | Path, path: Path, classes: int | None) -> None:
 
 
 def _top1(source: PublishedWeights) -> str:
-    return "" if source.top1 is None else f"{source.top1:g} % at {source.top1_side}"
+    return "" if source.top1 is None else f"{source.top1:g} % at {source.top1_image_size}"
 
 
 def _test_size(source: PublishedWeights) -> str:

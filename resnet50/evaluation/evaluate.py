@@ -1,4 +1,11 @@
-"""Scoring a run or a model on a source of images, with a report."""
+"""Scoring a run or a model on a source of images, with a report.
+
+Images that the classifier was trained on are never scored as if they were new:
+
+- Where the source is the dataset of the training (it is by default), its test split is scored.
+- Of another source, the test split is scored, or the validation split, or all of it. Exact copies of training images
+  are reported as an error; where the training images are not known, a warning says so.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +22,7 @@ from resnet50.data.options import ReadOptions
 from resnet50.evaluation.scored_images import ScoredImages, Source, Trained, find_scored_images
 from resnet50.evaluation.temperature import check_calibrated_name, check_validation_images, write_calibrated
 from resnet50.inference.classifier import Classifier
-from resnet50.inference.locate import Located, locate
+from resnet50.inference.locate import MODEL, Located, locate
 from resnet50.metrics.scores import Report
 from resnet50.training.run import RunDirectory
 
@@ -48,13 +55,7 @@ def evaluate(
     calibrate: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Score a run or a trained classifier, and write a report.
-
-    Images that the classifier was trained on are never scored as if they were new:
-
-    - Where the source is the dataset of the training (it is by default), its test split is scored.
-    - Of another source, the test split is scored, or the validation split, or all of it. Exact copies of training
-      images are reported as an error; where the training images are not known, a warning says so.
+    """Score a run or a trained classifier on images that are new to it, and write a report.
 
     Args:
         model: Folder of a run, a ``.keras`` file, or the folder of an export.
@@ -128,7 +129,7 @@ def _open(located: Located) -> Trained:
 
 
 def _report_folder(located: Located) -> Path:
-    if located.run is not None and located.model.name == "model.keras":
+    if located.run is not None and located.model.name == MODEL:
         return located.model.with_name("evaluation")
     return located.model.with_name(f"{located.model.stem}-report")
 

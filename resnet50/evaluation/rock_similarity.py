@@ -93,13 +93,9 @@ def rock_similarity(
         raise ValueError(f"{located.model}: expected a model of square images, got one of {width} x {height} pixels.")
     _log.info("reading images")
     splits = load_recorded(images, height, progress=progress)
-    result = RockSimilarity(
-        located.model,
-        classifier.dataset,
-        _compare(classifier, splits["train"], splits["test"], str(images.path), permutations),
-        _score(classifier, splits["test"]),
-        located.model.parent if out is None else Path(out),
-    )
+    agreement = _compare(classifier, splits["train"], splits["test"], str(images.path), permutations)
+    reports, folder = _score(classifier, splits["test"]), located.model.parent if out is None else Path(out)
+    result = RockSimilarity(located.model, classifier.dataset, agreement, reports, folder)
     _write(result)
     return result
 

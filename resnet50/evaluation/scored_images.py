@@ -23,6 +23,7 @@ from resnet50.evaluation.recorded_images import load_training_images, recorded_s
 from resnet50.evaluation.score_issues import changed_test_issue, unknown_training_issue
 from resnet50.inference.classifier import Classifier
 from resnet50.training.run import RunDirectory
+from resnet50.training.validation import hold_out
 
 if TYPE_CHECKING:
     from resnet50.training.run import RunRecord
@@ -105,15 +106,13 @@ def find_scored_images(
 
 def _from_training_dataset(trained: Trained, splits: DatasetSplits) -> ScoredImages:
     """Score the test split of the dataset that the classifier was trained on."""
-    test, issues = splits["test"], []
-    recipe = trained.record.recipe if trained.record else None
-    held_out = splits
-    if recipe is not None and recipe.validation_split and splits.validation is None:
-        held_out = splits.cut(recipe.validation_split, into="validation", seed=recipe.seed)
-    if trained.run is not None and trained.record is not None:
-        if test.fingerprint != trained.record.fingerprints.get("test"):
-            issues.append(changed_test_issue(len(test), trained.run))
-    return ScoredImages(test, held_out.train, held_out.validation, splits, tuple(issues))
+    test, run, record = splits["test"], trained.run, trained.record
+    if run is None or record is None:
+        return ScoredImages(test, splits.train, splits.validation, splits, ())
+    held_out = hold_out(record.recipe, splits)
+    changed = test.fingerprint != record.fingerprints.get("test")
+    issues = (changed_test_issue(len(test), run),) if changed else ()
+    return ScoredImages(test, held_out.train, held_out.validation, splits, issues)
 
 
 def _from_other_images(trained: Trained, source: DataSource, progress: Progress | None) -> ScoredImages:

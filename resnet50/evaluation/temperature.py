@@ -56,11 +56,12 @@ def write_calibrated(
     Raises:
         ValueError: If the report offers no temperature.
     """
-    if report.scaled is None or report.no_temperature:
+    scaling = report.temperature_scaling
+    if scaling is None or report.temperature_reason:
         raise ValueError(
-            f"{model}: expected a temperature, got none: {report.no_temperature} The report is in {folder}."
+            f"{model}: expected a temperature, got none: {report.temperature_reason} The report is in {folder}."
         )
-    calibrated = calibrate(classifier, report.scaled.temperature)
-    calibrated = replace(calibrated, metrics={**calibrated.metrics, "loss": report.scaled.loss})
+    calibrated = calibrate(classifier, scaling.temperature)
+    calibrated = replace(calibrated, metrics={**calibrated.metrics, "loss": scaling.loss})
     calibrated.save(out)
     return calibrated
