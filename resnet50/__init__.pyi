@@ -14,12 +14,14 @@ from .data.splitting import train_validation_split as train_validation_split
 from .datasets.rendered_signs import rendered_signs as rendered_signs
 from .datasets.signs import load_signs as load_signs
 from .datasets.source import DataSource as DataSource
+from .evaluation.evaluate import evaluate as evaluate
 from .exporters.export import export as export
 from .graph.fold import fold_batch_norm as fold_batch_norm
 from .inference.classifier import Classifier as Classifier
 from .inference.embed import embed as embed
 from .inference.features import feature_model as feature_model
 from .inference.predict import predict as predict
+from .metrics.complexity import summary as summary
 from .metrics.grad_cam import grad_cam as grad_cam
 from .metrics.scores import score as score
 from .model import ResNet50 as ResNet50

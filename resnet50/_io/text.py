@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Sized
+import difflib
+from collections.abc import Iterable, Sequence, Sized
 
 _NAMED = 5  # names that a message lists
 
@@ -36,3 +37,9 @@ def listed(names: Sequence[str]) -> str:
     """Return the first names and the number of others; bytes of file names that are not UTF-8 are escaped."""
     first = ", ".join(names[:_NAMED]).encode(errors="backslashreplace").decode()
     return first + (f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else "")
+
+
+def did_you_mean(word: str, names: Iterable[str]) -> str:
+    """Return the end of a message on a word that is not a name: ``"; did you mean NAME?"``, or a full stop."""
+    near = difflib.get_close_matches(word, list(names), n=1)
+    return f"; did you mean {near[0]}?" if near else "."

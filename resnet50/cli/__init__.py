@@ -1,37 +1,40 @@
-"""The command ``resnet50``: the only place that prints or exits. Each command's module is loaded when it is called."""
+"""The command ``resnet50``: the only room that prints or exits. A command's module parses, calls and prints."""
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 from typing import NoReturn
 
+from resnet50.cli.console import printable
+from resnet50.cli.parser import Parser, examples
+
 COMMANDS = {
-    "check": "look for what is wrong with a data set: duplicates, leaks, broken files",
-    "pack": "decode a folder of images once, into one file to train from many times",
-    "train": "train a classifier by a recipe, or resume a run",
-    "rates": "find a learning rate: let it rise for some steps and draw what the loss does",
-    "evaluate": "score a trained classifier on a test split",
-    "predict": "say what is on images",
-    "export": "write a trained classifier for another runtime: OpenVINO, ONNX, LiteRT, TensorFlow",
-    "explain": "show what on an image speaks for a class",
-    "embed": "write the features of images, the network's next-to-last layer",
-    "bench": "measure how fast training or a model is on this machine, beside keras.applications",
-    "rocks": "compare a classifier of rocks with human judgement",
-    "summary": "show the network stage by stage, or draw it",
-    "data": "fetch or show a data set",
-    "weights": "list, show, fetch or verify published weights",
-    "recipes": "list the recipes, or show one",
+    "check": "Look for duplicates, leaks, wrong labels and broken files in a dataset.",
+    "pack": "Decode a folder of images once into one file to train from.",
+    "train": "Train a classifier, or resume an interrupted run.",
+    "lr-find": "Find a learning rate.",
+    "evaluate": "Score a trained classifier on a test split.",
+    "predict": "Classify images.",
+    "export": "Export a classifier to OpenVINO, ONNX, LiteRT or TensorFlow.",
+    "explain": "Show which parts of an image speak for a class (Grad-CAM).",
+    "embed": "Compute the features of images.",
+    "bench": "Measure the speed of training or of a model on this machine.",
+    "rocks": "Compare a classifier of rocks with human judgment.",
+    "summary": "Show the network stage by stage, or draw it.",
+    "data": "Fetch or show a dataset.",
+    "weights": "List, show, fetch or verify published weights.",
+    "recipes": "List the tasks and their recipes, or show one.",
 }
+"""Every command, and what it does."""
 
-
-class _Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+_EXAMPLES = examples(
+    "resnet50 check photos             find out what is wrong with your images",
+    "resnet50 train photos             train on a folder with one folder per class",
+    "resnet50 predict new.jpg          classify an image with the latest run",
+    "resnet50 train rendered-signs     train without data of your own",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -40,17 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     Args:
         arguments: Words after the program's name; None for those of this process.
     """
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
-    parser = _Parser(prog="resnet50", description="Learn, train and ship ResNet-50.", allow_abbrev=False)
-    parser.add_argument("--version", action="store_true", help="show the version")
-    commands = parser.add_subparsers(metavar="COMMAND", dest="command", parser_class=_Parser)
-    for name, what in COMMANDS.items():
-        command = commands.add_parser(name, help=what, description=what.capitalize() + ".", allow_abbrev=False)
-        if arguments[:1] == [name]:
-            module = import_module(f"resnet50.cli.{name}")
-            module.add_arguments(command)
-            command.set_defaults(run=module.run)
-    options = parser.parse_args(arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    parser = _build_parser(words)
+    options = parser.parse_args(words)
     if options.version:
         from importlib.metadata import version
 
@@ -62,13 +57,22 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     try:
         sys.exit(options.run(options))
     except (ValueError, OSError, ImportError) as error:  # ImportError: KERAS_BACKEND names what is not installed
-        sys.exit(_say(error, options.command))
+        if not isinstance(error, BrokenPipeError):  # the reader of the output, such as head, has had enough
+            print(f"resnet50 {options.command}: {printable(' '.join(str(error).split()))}", file=sys.stderr)
+        sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
 
 
-def _say(error: Exception, command: str) -> int:
-    # BrokenPipeError: whoever read the output, such as head, has had enough
-    if not isinstance(error, BrokenPipeError):
-        print(f"resnet50 {command}: {' '.join(str(error).split())}", file=sys.stderr)
-    return 2
+def _build_parser(words: Sequence[str]) -> Parser:
+    """Return the parser of all commands; the module of the one that is called is loaded for its options."""
+    parser = Parser(prog="resnet50", description="Learn, train and ship ResNet-50.", epilog=_EXAMPLES)
+    parser.add_argument("--version", action="store_true", help="Show the version.")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command", parser_class=Parser)
+    for name, sentence in COMMANDS.items():
+        command = commands.add_parser(name, help=sentence, description=sentence)
+        if words[:1] == [name]:
+            module = import_module(f"resnet50.cli.{name.replace('-', '_')}")
+            module.add_arguments(command)
+            command.set_defaults(run=module.run)
+    return parser

@@ -4,135 +4,96 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from resnet50.cli import source
-from resnet50.cli.bars import bar
+from resnet50.cli import read_options, source
+from resnet50.cli.console import say, step, wrap
+from resnet50.cli.out import check_suffix
+from resnet50.cli.parser import examples, number
+from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
 
 if TYPE_CHECKING:
-    from resnet50.audit.issue import Issue
-    from resnet50.data.loading import Splits
-    from resnet50.recipes import Task
+    from resnet50.audit.check import Audit
+    from resnet50.datasets.source import DataSource
 
 _COLORS = {"error": "bold red", "warning": "bold yellow", "note": "bold blue"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.epilog = "Exits with 1 if there is an error among the findings, else with 0."
+    parser.epilog = "Exits with 1 if an issue is an error, else with 0.\n\n" + examples(
+        "resnet50 check photos",
+        "resnet50 check rocks --data downloads/rocks",
+        "resnet50 check photos --pattern '/(?P<class>[a-z]+)_[0-9]+'",
+    )
     parser.add_argument(
         "source",
         metavar="DATA",
-        help="folder of images, CSV file, h5 file, folder of CIFAR-10, or the name of a recipe",
+        help="Folder of images, CSV file, h5 file, folder of CIFAR-10, or the name of a task.",
     )
-    parser.add_argument(
-        "--data", metavar="DIR", help="the images of the recipe that DATA names, read and parted as 'train' does"
-    )
-    source.add_how_arguments(parser, "pattern")
+    parser.add_argument("--data", metavar="PATH", help="Images of the task that DATA names.")
+    read_options.add_read_options(parser, "pattern")
     parser.add_argument(
         "--image-size",
-        type=int,
+        type=number(int, 1),
         default=96,
         metavar="PIXELS",
-        help="side at which images are looked at; files smaller than half of it are told (96)",
+        help="Height and width at which images are compared; files smaller than half of it are reported. Default: 96.",
     )
     parser.add_argument(
-        "--out", default="check.html", metavar="HTML", help="page to write (check.html); an earlier one is replaced"
+        "--out", default="check.html", metavar="HTML", help="Page to write; replaced if it exists. Default: check.html."
     )
-    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+    parser.add_argument("--json", action="store_true", help="Print the issues as JSON.")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Look for what is wrong with a data set, write a page and print what was found, the worst first."""
+    """Look for what is wrong with a dataset, write a page and print the issues, the worst first."""
+    check_suffix(options.out, ".html", ".htm")
+    images, chosen = _find_source(options)
+
     from resnet50._io.files import write_text
     from resnet50.audit.check import check
-    from resnet50.audit.file_properties import read_headers
-    from resnet50.audit.issue import Issue
-    from resnet50.data.folder import compile_pattern
-    from resnet50.data.loading import Splits
-    from resnet50.reports.audit import check_page, contents, summarize
+    from resnet50.reports.audit import audit_page
 
-    task = _task(options)
-    place, out = Path(options.data or options.source), Path(options.out)
-    if out.suffix.lower() not in (".html", ".htm"):
-        raise ValueError(f"{out}: the name of the page must end in .html.")
-    if options.image_size < 1:
-        raise ValueError(f"--image-size must be at least 1 pixel, got {options.image_size}.")
-    if options.pattern is not None:
-        compile_pattern(options.pattern)
-        if task:
-            raise ValueError(f"the recipe {options.source} knows how its images are read: leave out --pattern.")
-        if not place.is_dir():
-            raise ValueError(f"{place}: expected a folder to search with a pattern, found none.")
-    splits, refused = Splits({}), ""
-    found: tuple[Issue, ...]
-    try:
-        if task:
-            splits = source.load(task, options.data, image_size=options.image_size, how={})
-            splits = Splits(splits.splits, splits.unreadable)
-        else:
-            splits, refused = _load(place, options)
-    except ValueError as error:  # what training would refuse, such as labels that stand for no class
-        found = (Issue("unusable", "error", str(error), "Training would refuse it too; mend it first."),)
-    else:
-        with bar("reading headers") as show:
-            headers = read_headers(splits.splits, _root(place, splits), progress=show)
-        with bar("comparing images") as show:
-            found = check(splits.splits, splits.unreadable, headers=headers, refused=refused, progress=show)
-    title = next((dataset.name for dataset in splits.splits.values()), place.resolve().name)
-    write_text(out, check_page(found, splits.splits, title=title).html())
+    with step("reading and comparing images") as progress, source.suggest_data(images):
+        audit = check(images, image_size=options.image_size, options=chosen, progress=progress)
+    with step("writing the page"):
+        write_text(options.out, audit_page(audit))
     if options.json:
-        print(json.dumps([asdict(issue) for issue in found], indent=2))
+        print(json.dumps([asdict(issue) for issue in audit.issues], indent=2))
     else:
-        _show(found, f"{title}: {summarize(found)}", contents(splits.splits))
-        print(out)
-    return 1 if any(issue.severity == "error" for issue in found) else 0
+        _show(audit)
+        print(options.out)
+    return 1 if audit.has_errors else 0
 
 
-def _task(options: argparse.Namespace) -> Task | None:
-    """Return the recipe whose images are meant, None for a place."""
+def _find_source(options: argparse.Namespace) -> tuple[Path | DataSource, ReadOptions]:
+    """Return the images and how a path is read; an existing path goes before a task of its name."""
+    from resnet50.datasets.source import DataSource
     from resnet50.recipes import RECIPES, find_task
 
+    chosen = read_options.read_options(options)
     if options.data is None and (options.source not in RECIPES or Path(options.source).exists()):
-        return None
-    return find_task(options.source)
+        if options.pattern is not None and not Path(options.source).is_dir():
+            raise ValueError(f"{options.source}: expected a folder to search with a pattern, found none.")
+        return Path(options.source), chosen
+    find_task(options.source)
+    return DataSource(options.source, source.place(options.data), chosen), DEFAULT_OPTIONS
 
 
-def _load(place: Path, options: argparse.Namespace) -> tuple[Splits, str]:
-    """Read a source however much of it cannot be read, and return what training says of that, "" if it takes it."""
-    from resnet50.data.loading import read_splits
-
-    with bar("reading images") as show:
-        splits = read_splits(
-            place, image_size=options.image_size, pattern=options.pattern, max_unreadable=1.0, progress=show
-        )
-    if splits.unreadable:
-        try:
-            read_splits(place, image_size=options.image_size, pattern=options.pattern)  # from the cache by now
-        except ValueError as error:
-            return splits, str(error)
-    return splits, ""
-
-
-def _root(place: Path, splits: Splits) -> Path:
-    """Return the folder that the images' sources start from; a recipe may look into one inside its own."""
-    if not place.is_dir():
-        return place.parent
-    first = next((source for dataset in splits.splits.values() for source in dataset.paths), "")
-    inside = sorted(path for path in place.iterdir() if path.is_dir())
-    return next((root for root in (place, *inside) if (root / first).is_file()), place)
-
-
-def _show(found: Sequence[Issue], *lines: str) -> None:
+def _show(audit: Audit) -> None:
     from rich.console import Console
     from rich.text import Text
 
+    from resnet50.reports.audit import contents, summarize
+
+    say(f"{audit.name}: {summarize(audit.issues)}")
+    say(contents(audit.splits.by_name))
     console = Console()
-    for line in filter(None, lines):
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
-    for issue in found:
-        console.print(Text.assemble((f"{issue.severity:8}", _COLORS[issue.severity]), issue.summary), soft_wrap=True)
-        console.print(f"        {issue.advice}", style="dim", highlight=False, markup=False, soft_wrap=True)
+    for issue in audit.issues:
+        text = Text(wrap(f"{issue.severity:8}{issue.summary}", indent=8))
+        text.stylize(_COLORS[issue.severity], 0, len(issue.severity))
+        console.print(text, soft_wrap=True)
+        say(f"{'':8}{issue.advice}")

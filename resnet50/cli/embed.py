@@ -6,42 +6,44 @@ import argparse
 import sys
 import time
 
-from resnet50._io.quiet import import_keras
-from resnet50.cli.bars import bar
-from resnet50.cli.model import add_model_argument, find_model, say_rate
-from resnet50.cli.out import check_new
+from resnet50.cli.console import printable, step
+from resnet50.cli.model import add_model_option, find_model, load_classifier, show_model, show_rate
+from resnet50.cli.out import check_new, check_suffix
+from resnet50.cli.parser import examples
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("folder", metavar="FOLDER", help="folder of image files, or one of them")
-    parser.add_argument("out", metavar="OUT.npz", help="new file to write: features, paths, model, model_sha256")
-    add_model_argument(parser)
+    parser.epilog = examples(
+        "resnet50 embed photos features.npz", "resnet50 embed photos features.npz --model runs/one"
+    )
+    parser.add_argument("folder", metavar="FOLDER", help="Folder of image files, or one file.")
+    parser.add_argument("out", metavar="OUT.npz", help="New file to write: features, paths, model, model_sha256.")
+    add_model_option(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Write the features of every image; 2 if one could not be read, after the others are done."""
     path = find_model(options.model)
+    check_suffix(options.out, ".npz")
     check_new(options.out)
 
-    import_keras()
-    from resnet50.inference.classifier import Classifier
-    from resnet50.inference.embed import check_name, embed
     from resnet50.inference.predict import find_images
 
-    check_name(options.out)
     images = find_images([options.folder])
-    classifier = Classifier.load(path)
-    print(f"model: {path}, trained on {classifier.dataset}", file=sys.stderr)
-    began = time.perf_counter()
-    with bar("computing features") as show:
-        found = embed(classifier, images, progress=show)
-    seconds = time.perf_counter() - began
-    for told in found.unreadable:
-        print(told.reason, file=sys.stderr)
-    if not found.paths:
-        raise ValueError(f"{options.folder}: expected images, found none of {len(images)} files readable.")
-    found.save(options.out, model=path)
-    say_rate(len(images), len(found.unreadable), seconds)
-    print(f"{options.out}: {found.features.shape[0]} images, {found.features.shape[1]} features each")
-    return 2 if found.unreadable else 0
+    classifier = load_classifier(path)
+    from resnet50.inference.embed import embed
+
+    show_model(path, classifier)
+    start = time.perf_counter()
+    with step("computing features") as progress:
+        embedding = embed(classifier, images, progress=progress)
+    seconds = time.perf_counter() - start
+    for file in embedding.unreadable:
+        print(printable(file.reason), file=sys.stderr)
+    if not embedding.paths:
+        raise ValueError(f"{options.folder}: expected images, got {len(images)} files that cannot be read.")
+    embedding.save(options.out, model=path)
+    show_rate(len(images), len(embedding.unreadable), seconds)
+    print(f"{options.out}: {embedding.features.shape[0]} images, {embedding.features.shape[1]} features each")
+    return 2 if embedding.unreadable else 0

@@ -1,49 +1,59 @@
-"""``resnet50 rates``."""
+"""``resnet50 lr-find``."""
 
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 
-from resnet50._io.quiet import import_keras
 from resnet50.cli import source
-from resnet50.cli.bars import bar
-from resnet50.recipes import RECIPES, find_task
+from resnet50.cli.console import say, step
+from resnet50.cli.model import load_keras
+from resnet50.cli.out import check_suffix
+from resnet50.cli.parser import examples, number
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("recipe", metavar="RECIPE", help=f"one of {', '.join(RECIPES)}")
+    parser.epilog = examples("resnet50 lr-find photos", "resnet50 train photos --learning-rate 0.003")
     source.add_source_arguments(parser)
     parser.add_argument(
         "--out",
-        default="rates.png",
+        default="lr-find.png",
         metavar="PNG",
-        help="file to draw the curve into (rates.png); an earlier one is replaced",
+        help="Figure to write; replaced if it exists. Default: lr-find.png.",
     )
-    parser.add_argument("--steps", type=int, default=100, metavar="INT", help="steps from 1e-6 to 1 (100)")
-    parser.add_argument("--batch-size", type=int, metavar="INT", help="images in a step, instead of the recipe's")
-    parser.add_argument("--seed", type=int, metavar="INT", help="seed, instead of the recipe's")
+    parser.add_argument(
+        "--steps",
+        type=number(int),
+        default=100,
+        metavar="INT",
+        help="Steps in which the rate rises from 1e-6 to 1. Default: 100.",
+    )
+    parser.add_argument(
+        "--batch-size", type=number(int), metavar="INT", help="Images in a step. Default: the recipe's."
+    )
+    parser.add_argument("--seed", type=number(int), metavar="INT", help="Seed. Default: the recipe's.")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Let the rate rise, showing progress, draw the curve and print the suggestion."""
-    task = find_task(options.recipe)
-    overrides = {name: value for name in ("batch_size", "seed") if (value := getattr(options, name)) is not None}
-    recipe = replace(task.RECIPE, **overrides)
-    splits = source.load(task, source.place(options), image_size=recipe.image_size, how=source.how_to_read(options))
-    training = splits.train
+    """Raise the learning rate step by step, draw the loss and print a suggestion."""
+    from resnet50.recipes import find_task
 
-    import_keras()
+    images = source.find_source(options)
+    numbers = {name: value for name in ("batch_size", "seed") if (value := getattr(options, name)) is not None}
+    recipe = find_task(images.task).RECIPE.change(**numbers)
+    check_suffix(options.out, ".png", ".svg", ".pdf")
+    train = source.load(images, image_size=recipe.image_size)["train"]
+
+    load_keras()
     from resnet50.plots.save import save_figure
     from resnet50.plots.training import draw_lr_curve
     from resnet50.training.lr_finder import find_learning_rate
 
-    with bar("steps") as show:
-        curve = find_learning_rate(recipe, training, steps=options.steps, progress=show)
-    words = f"{training.name}, batches of {recipe.batch_size}, seed {recipe.seed}"
-    save_figure(draw_lr_curve(curve, title=words), Path(options.out))
+    with step("raising the learning rate") as progress:
+        curve = find_learning_rate(recipe, train, steps=options.steps, progress=progress)
+    heading = f"{train.name}, batches of {recipe.batch_size}, seed {recipe.seed}"
+    save_figure(draw_lr_curve(curve, title=heading), Path(options.out))
     print(options.out)
-    print(f"{words}: the loss falls up to a learning rate of {curve.suggestion:.2g}")
+    say(f"{heading}: the loss falls up to a learning rate of {curve.suggestion:.2g}")
     return 0

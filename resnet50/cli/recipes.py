@@ -5,24 +5,31 @@ from __future__ import annotations
 import argparse
 import inspect
 
+from resnet50.cli.console import say
+from resnet50.cli.parser import examples
 from resnet50.recipes import RECIPES, find_task, find_variant
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("recipe", nargs="?", metavar="RECIPE", help="show this recipe whole: its text and every number")
-    parser.add_argument("--variant", metavar="NAME", help="its numbers in this variant (scratch)")
+    parser.epilog = examples("resnet50 recipes", "resnet50 recipes rocks --variant fine-tuned")
+    parser.add_argument(
+        "task", nargs="?", metavar="TASK", help="Show all numbers of this task. Default: list all tasks."
+    )
+    parser.add_argument("--variant", metavar="NAME", help="Variant to show. Default: scratch.")
 
 
 def run(options: argparse.Namespace) -> int:
-    """List the recipes, or print one."""
-    if options.recipe:
-        task = find_task(options.recipe)
+    """List the tasks, or print the numbers of one."""
+    if options.task:
+        task = find_task(options.task)
         recipe = find_variant(task, options.variant or "scratch")
-        print((inspect.getdoc(task) or "").replace("`", ""), recipe.to_json(), sep="\n\n")
+        say((inspect.getdoc(task) or "").replace("`", ""))
+        print(f"\n{recipe.to_json()}")
     elif options.variant:
-        raise ValueError(f"--variant {options.variant} says how a recipe is shown: name that too.")
+        raise ValueError(f"--variant {options.variant}: expected the task that it is a variant of, got none.")
     else:
         for name, task in RECIPES.items():
-            print(f"{name:16}{(task.__doc__ or '').splitlines()[0]} Variants: {', '.join(task.VARIANTS)}.")
+            first = (task.__doc__ or "").splitlines()[0]
+            say(f"{name:16}{first} Variants: {', '.join(task.VARIANTS)}.", indent=16)
     return 0

@@ -1,97 +1,103 @@
-"""What commands share that read the images of a dataset: naming them, how they are read, and reading them."""
+"""What commands that read a dataset share: naming its images, reading them, and counting them."""
 
 from __future__ import annotations
 
 import argparse
-from dataclasses import fields
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from resnet50.cli.bars import bar
-from resnet50.data.options import ReadOptions
+from resnet50._io.text import did_you_mean
+from resnet50.cli.console import say, step
+from resnet50.cli.read_options import OPTIONS, add_read_options, read_options
 
 if TYPE_CHECKING:
     from resnet50.data.dataset import Dataset, DatasetSplits
     from resnet50.datasets.source import DataSource
 
-OPTIONS = {field.name: field for field in fields(ReadOptions)}
+FOLDER = "folder"
+"""The task of your own images."""
+
+_FILES = (".csv", ".h5", ".hdf5")
 
 
-def add_source_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the place of the images, as a second word or by name, and how to read them."""
-    parser.add_argument("source", nargs="?", metavar="PATH", help="The same as --data.")
-    parser.add_argument("--data", metavar="PATH", help="Folder, CSV file or h5 file of images.")
-    add_read_options(parser, *OPTIONS)
+def add_source_arguments(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
+    """Add the task, the place of its images (as a second word or by name), and how to read them."""
+    from resnet50.recipes import RECIPES
+
+    parser.add_argument(
+        "task",
+        nargs=None if required else "?",
+        metavar="TASK_OR_PATH",
+        help=f"A task, one of {', '.join(RECIPES)}; or a folder, CSV file or h5 file of your own images.",
+    )
+    parser.add_argument("path", nargs="?", metavar="PATH", help="Images of the task; the same as --data.")
+    group = add_read_options(parser, *OPTIONS)
+    group.add_argument("--data", metavar="PATH", help="Folder, CSV file or h5 file of images.")
 
 
-def add_read_options(parser: argparse.ArgumentParser, *names: str) -> None:
-    """Add some of the options of `ReadOptions`."""
-    group = parser.add_argument_group("reading your own images")
-    for name in names:
-        field = OPTIONS[name]
-        kind = str if field.default is None else float
-        default = "" if field.default is None else f" Default: {field.default}."
-        metavar = field.metadata.get("metavar", kind.__name__.upper())
-        group.add_argument(word(name), type=kind, metavar=metavar, help=field.metadata["help"] + default)
-
-
-def place(options: argparse.Namespace) -> str | None:
-    """Return the absolute path of the images that was given, so that they are found again from elsewhere.
+def find_source(options: argparse.Namespace) -> DataSource:
+    """Return the images that the words name: those of a task, or your own.
 
     Raises:
-        ValueError: If two were given.
+        ValueError: If there is no such task or path, or two places are named.
     """
-    if options.source and options.data:
-        raise ValueError(f"expected one place of images, got {options.source} and --data {options.data}.")
-    named = options.source or options.data
-    return str(Path(named).absolute()) if named else None
+    from resnet50.datasets.source import DataSource
+    from resnet50.recipes import RECIPES
+
+    name = options.task
+    if name in RECIPES:
+        if Path(name).exists():
+            say(f"{name} is a task and a path: this is the task; ./{name} is the path.", file=sys.stderr)
+        return DataSource(name, place(options.path, options.data), read_options(options))
+    if not Path(name).is_dir() and not (Path(name).is_file() and Path(name).suffix.lower() in _FILES):
+        raise ValueError(
+            f"expected a task, one of {', '.join(RECIPES)}, or an existing folder, CSV file or h5 file, got "
+            f"{name!r}{did_you_mean(name, RECIPES)}"
+        )
+    return DataSource(FOLDER, place(name, options.path, options.data), read_options(options))
 
 
-def read_options(options: argparse.Namespace) -> ReadOptions:
-    """Return the options that were given."""
-    return ReadOptions(**given(options))
+def place(*names: str | None) -> str | None:
+    """Return the absolute path of the images, so that they are found again from elsewhere; None if none is named.
 
-
-def given(options: argparse.Namespace) -> dict[str, str | float]:
-    """Return the options that were given, by name."""
-    return {name: value for name in OPTIONS if (value := getattr(options, name, None)) is not None}
+    Raises:
+        ValueError: If several are named.
+    """
+    named = [name for name in names if name is not None]
+    if len(named) > 1:
+        raise ValueError(f"expected one path of images, got {' and '.join(named)} (as PATH and --data); leave out one.")
+    return str(Path(named[0]).absolute()) if named else None
 
 
 def load(source: DataSource, *, image_size: int) -> DatasetSplits:
     """Read a source, with a progress bar on a terminal.
 
     Raises:
-        ValueError: If the images cannot be read.
-        FileNotFoundError: If they are not there.
-    """
-    with bar("reading images") as show:
-        return source.load(image_size, progress=show)
-
-
-def load_recorded(source: DataSource, *, image_size: int) -> DatasetSplits:
-    """Read a run's images from where it had them.
-
-    Raises:
+        FileNotFoundError: If the images are not there.
         ValueError: If they cannot be read.
-        FileNotFoundError: If they are not there.
     """
+    with step("reading images") as progress, suggest_data(source):
+        return source.load(image_size, progress=progress)
+
+
+@contextmanager
+def suggest_data(source: object) -> Iterator[None]:
+    """Add ``--data`` to the error of a source that has no path and is not where it usually is."""
     try:
-        return load(source, image_size=image_size)
+        yield
     except FileNotFoundError as error:
-        if source.path is None:
-            raise
-        raise FileNotFoundError(f"{error} The run had its images there; give their new place by --data.") from error
+        if getattr(source, "path", "") is None and "--data" not in str(error):
+            raise FileNotFoundError(f"{error} Give the place of the images by --data.") from error
+        raise
 
 
 def counts(split: str, dataset: Dataset) -> str:
-    """Return a line on a split: its images, and how many there are of each class."""
+    """Return a line on a split: the number of its images, in all and of each class."""
     import numpy as np
 
     numbers = np.bincount(dataset.labels, minlength=len(dataset.class_names))
-    classes = "  ".join(f"{name}: {number}" for name, number in zip(dataset.class_names, numbers, strict=True))
+    classes = "  ".join(f"{name}: {count}" for name, count in zip(dataset.class_names, numbers, strict=True))
     return f"{split:11}{len(dataset):6} images   {classes}"
-
-
-def word(name: str) -> str:
-    """Return an option's name as it is typed."""
-    return f"--{name.replace('_', '-')}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
+from resnet50._io.text import did_you_mean
 from resnet50.recipes import caltech101, cats_dogs, cifar10, folder, leukemia, rendered_signs, rocks, signs
 from resnet50.training.recipe import Recipe
 
@@ -35,7 +36,9 @@ def find_task(name: str) -> Task:
         ValueError: If there is none.
     """
     if name not in RECIPES:
-        raise ValueError(f"expected the name of a task, one of {', '.join(RECIPES)}, got {name!r}.")
+        raise ValueError(
+            f"expected the name of a task, one of {', '.join(RECIPES)}, got {name!r}{did_you_mean(name, RECIPES)}"
+        )
     return RECIPES[name]
 
 
@@ -46,5 +49,8 @@ def find_variant(task: Task, name: str) -> Recipe:
         ValueError: If it has none.
     """
     if name not in task.VARIANTS:
-        raise ValueError(f"expected a variant of {task.RECIPE.name}, one of {', '.join(task.VARIANTS)}, got {name!r}.")
+        raise ValueError(
+            f"expected a variant of {task.RECIPE.name}, one of {', '.join(task.VARIANTS)}, got {name!r}"
+            f"{did_you_mean(name, task.VARIANTS)}"
+        )
     return task.VARIANTS[name]

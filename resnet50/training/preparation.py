@@ -14,6 +14,7 @@ from resnet50.datasets.source import DataSource
 from resnet50.training.checks import fingerprints
 from resnet50.training.environment import describe_environment
 from resnet50.training.fast_cpu.precision import resolve_precision
+from resnet50.training.network import build_network
 from resnet50.training.recipe import Recipe
 from resnet50.training.record import PretrainedWeights, RunRecord
 from resnet50.training.run import RunDirectory, write_unreadable

@@ -1,46 +1,60 @@
-"""The command in this process, on a recipe of seconds."""
+"""The command in this process, on a task of seconds."""
 
 from __future__ import annotations
 
 import re
 import types
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import pytest
 
-from resnet50 import recipes
+from resnet50 import datasets, recipes
 from resnet50.cli import main
 from resnet50.data.dataset import DatasetSplits
 from resnet50.datasets.rendered_signs import rendered_signs, write_rendered_signs
-from resnet50.training.recipe import Recipe
+from resnet50.datasets.source import DataSource
+from resnet50.training.recipe import Phase, Recipe
+
+
+@pytest.fixture(autouse=True)
+def _wide(monkeypatch):
+    """Lines that are not wrapped, but where a test is about that."""
+    monkeypatch.setenv("COLUMNS", "1000")
 
 
 @pytest.fixture(scope="session")
 def tiny_task():
-    splits = DatasetSplits(*rendered_signs(train=24, test=6, image_size=32))
     recipe = Recipe(
         name="tiny",
-        epochs=2,
-        warmup_epochs=0,
+        phases=(Phase(epochs=2),),
         batch_size=8,
         image_size=32,
         stages=(("conv2", 2, (4, 6, 16), 1), ("conv3", 1, (5, 7, 24), 2)),
         precision="float32",
         checkpoint_epochs=1,
     )
-    return types.SimpleNamespace(
-        __doc__="Tiny: a network of seconds.",
-        RECIPE=recipe,
-        VARIANTS={"scratch": recipe},
-        load=lambda data, **_: splits,
-    )
+    return types.SimpleNamespace(__doc__="Tiny: a network of seconds.", RECIPE=recipe, VARIANTS={"scratch": recipe})
+
+
+@pytest.fixture(scope="session")
+def tiny_splits() -> DatasetSplits:
+    return DatasetSplits(*rendered_signs(train=24, test=6, image_size=32))
+
+
+@pytest.fixture(scope="session")
+def tiny_loader(tiny_splits):
+    """What reads the tiny task's images."""
+    return lambda path, *, image_size, progress=None: tiny_splits
 
 
 @pytest.fixture
-def command(tiny_task, tmp_path, monkeypatch, capsys):
+def command(tiny_task, tiny_loader, tmp_path, monkeypatch, capsys):
     """Run ``resnet50`` with these words in an empty folder; give back status, output and errors."""
     monkeypatch.setitem(recipes.RECIPES, "tiny", tiny_task)
+    monkeypatch.setitem(datasets.DATASETS, "tiny", tiny_loader)
     monkeypatch.setenv("RESNET50_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))  # without the weights of the machine
     monkeypatch.chdir(tmp_path)
 
     def run(*words: object) -> tuple[int, str, str]:
@@ -57,12 +71,14 @@ def command(tiny_task, tmp_path, monkeypatch, capsys):
 def refused(command) -> Callable[..., str]:
     """Run ``resnet50`` with words that it refuses in one line; the line names the command and holds these values.
 
-    A value is held as a whole word: a 1 is not found in 10. The line is given back.
+    A value is held as a whole word: a 1 is not found in 10. The line is given back. Only what has ``begun`` may have
+    printed something by then.
     """
 
-    def run(words: Sequence[object], *values: object) -> str:
+    def run(words: Sequence[object], *values: object, begun: bool = False) -> str:
         status, out, err = command(*words)
-        assert (status, out) == (2, "")
+        assert status == 2
+        assert begun or out == ""
         assert err.startswith(f"resnet50 {words[0]}")
         assert err.count("\n") == 1
         missing = [str(value) for value in values if not re.search(rf"(?<!\w){re.escape(str(value))}(?!\w)", err)]
@@ -79,12 +95,24 @@ def numbers() -> Callable[[str], list[str]]:
 
 
 @pytest.fixture(scope="session")
-def trained(tiny_task, tmp_path_factory):
-    """The folder of a finished run of the tiny recipe."""
-    from resnet50.training.train import train
+def train_tiny(tiny_splits, tiny_loader, tmp_path_factory):
+    """Train by a recipe on the tiny task's images, which the run records, and return the folder of the run."""
 
-    out, noted = tmp_path_factory.mktemp("trained") / "run", {"task": "tiny", "path": None, "how": {}}
-    return train(tiny_task.RECIPE, tiny_task.load(None), out=out, data=noted).folder.path
+    def run(recipe: Recipe) -> Path:
+        from resnet50.training.train import train
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(datasets.DATASETS, "tiny", tiny_loader)
+            out = tmp_path_factory.mktemp("trained") / "run"
+            return train(recipe, tiny_splits, out=out, source=DataSource("tiny"), progress=False).folder.path
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def trained(tiny_task, train_tiny):
+    """The folder of a finished run of the tiny recipe."""
+    return train_tiny(tiny_task.RECIPE)
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +12,7 @@ from resnet50.profiling import training
 
 def test_training_is_measured_beside_keras_applications(command, numbers, monkeypatch):
     monkeypatch.delitem(training.CONTENDERS, "keras.applications bfloat16")
-    status, out, err = command("bench", "--image-size", 32, "--batch", 2, "--rounds", 1, "--json")
+    status, out, err = command("bench", "--image-size", 32, "--batch-size", 2, "--rounds", 1, "--json")
     assert (status, err) == (0, "")
     told = json.loads(out)
     what = told.pop("what")
@@ -22,7 +23,7 @@ def test_training_is_measured_beside_keras_applications(command, numbers, monkey
 
 
 def test_a_model_is_measured_beside_keras_applications(command, numbers, trained):
-    status, out, err = command("bench", trained, "--batch", 3, "--rounds", 1)
+    status, out, err = command("bench", trained, "--batch-size", 3, "--rounds", 1)
     assert (status, err) == (0, "")
     lines = out.splitlines()
     assert "predict" in lines[0]
@@ -39,8 +40,8 @@ def test_a_model_is_measured_beside_keras_applications(command, numbers, trained
     ("words", "values"),
     [
         (("--image-size", 0), ("--image-size", 1, 0)),
-        (("--batch", 0), ("--batch", 1, 0)),
-        (("--rounds", 0), ("rounds", 1, 0)),
+        (("--batch-size", 0), ("--batch-size", 1, 0)),
+        (("--rounds", 0), ("--rounds", 1, 0)),
         (("x.keras", "--image-size", 32), ("--image-size",)),
         (("x.keras",), ("x.keras",)),
     ],
@@ -50,14 +51,14 @@ def test_what_cannot_be_measured_is_refused(refused, words, values):
 
 
 def test_models_of_several_sizes_are_refused(monkeypatch, tmp_path):
-    sides = {"a.keras": (32, 32), "b.keras": (64, 64)}
+    sizes = {"a.keras": (32, 32), "b.keras": (64, 64)}
 
     class Loaded:
         def __init__(self, path):
-            self.image_size = sides[str(path)]
+            self.image_size = sizes[str(path)]
 
         load = classmethod(lambda cls, path: cls(path))
 
     monkeypatch.setattr("resnet50.inference.classifier.Classifier", Loaded)
     with raises(ValueError, "a.keras", 32, "b.keras", 64):
-        bench.common_side(["a.keras", "b.keras"])
+        bench.common_image_size([Path("a.keras"), Path("b.keras")])

@@ -29,7 +29,7 @@ def test_sound_images_end_with_0_and_a_page(command, numbers, folder, tmp_path):
     first, looked, path = out.splitlines()
     assert first.startswith("pets")
     assert numbers(first) == []
-    assert numbers(looked) == ["24", "2", "96", "96"]
+    assert numbers(looked)[:4] == ["24", "2", "96", "96"]
     assert "test" in looked
     assert path == "check.html"
     page = (tmp_path / "check.html").read_text()
@@ -75,7 +75,7 @@ def test_more_unreadable_files_than_training_takes_are_an_error_in_its_words(com
     assert numbers(looked)[:2] == ["24", "2"]
     assert told.split(maxsplit=1) == ["error", said.strip()]
     (issue,) = json.loads(command("check", folder, "--json")[1])
-    assert [example[0]["source"] for example in issue["examples"]] == [f"cats/broken{k}.jpg" for k in range(3)]
+    assert [example[0]["path"] for example in issue["examples"]] == [f"cats/broken{k}.jpg" for k in range(3)]
 
 
 def test_a_recipes_images_are_read_as_the_recipe_does(command, numbers, tmp_path):
@@ -94,7 +94,8 @@ def test_a_recipes_images_are_read_as_the_recipe_does(command, numbers, tmp_path
 def test_what_is_no_recipe_or_reads_its_images_itself_is_said(command, refused, folder):
     refused(("check", "pets", "--data", folder), "signs", "'pets'")
     refused(("check", "rocks"), "360 Rocks", "120 Rocks", "--data")
-    refused(("check", "rocks", "--data", folder, "--pattern", "(?P<class>x)"), "rocks", "--pattern")
+    refused(("check", "rocks", "--data", folder, "--pattern", "(?P<class>x)"), "rocks", "pattern")
+    assert command("check", "folder", "--data", folder, "--pattern", "(?P<class>cats|dogs)/")[0] == 0
     folder.rename(folder.with_name("rocks"))  # a folder that is called as a recipe is
     status, out, _ = command("check", "rocks")
     assert status == 0
@@ -112,8 +113,8 @@ def test_findings_as_json(command, folder, tmp_path):
     status, out, _ = command("check", folder, "--json")
     assert status == 1
     (issue,) = json.loads(out)
-    assert issue["kind"] == "conflict"
-    assert [(place["source"], place["class_name"]) for place in issue["examples"][0]] == [
+    assert issue["kind"] == "label-conflict"
+    assert [(place["path"], place["class_name"]) for place in issue["examples"][0]] == [
         ("cats/03.png", "cats"),
         ("dogs/cat.png", "dogs"),
     ]
@@ -133,7 +134,7 @@ def test_a_pattern_and_a_csv_file(command, numbers, folder, tmp_path):
     assert out.startswith("flat")
     status, out, _ = command("check", "list.csv")
     assert status == 1
-    told = [(line.split()[0], numbers(line)) for line in out.splitlines()]
+    told = [(line.split()[0], numbers(line)[:3]) for line in out.splitlines()]
     assert ("error", ["1", "1", "100.0%"]) in told
     assert "p0" in out
     assert ("warning", ["2", "90%", "42"]) in told

@@ -63,7 +63,7 @@ def test_a_file_that_exists_is_kept(refused, trained, images, tmp_path):
 @pytest.mark.parametrize(
     ("words", "values"),
     [
-        (["empty", "out.npz"], ["runs/"]),
+        (["empty", "out.npz"], ["runs"]),
         (["empty", "out.npz", "--model", "TRAINED"], ["empty", ".jpg"]),
         (["empty", "out.npy", "--model", "TRAINED"], ["out.npy", ".npz"]),
     ],

@@ -4,38 +4,36 @@ import html
 import json
 import re
 import shutil
-import types
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from factories import dataset, write_image
-from resnet50 import recipes
+from resnet50 import datasets
 from resnet50.data.hdf5 import read_split, write_split
-from resnet50.recipes import folder
+from resnet50.data.loading import load_dataset
+from resnet50.data.options import ReadOptions
+from resnet50.datasets import folder
+from resnet50.datasets.source import DataSource
 
 FILES = {"report.json", "report.html", "confusion.png", "reliability.png", "mistakes.png", "balance.png"}
 
 
 @pytest.fixture(autouse=True)
-def _task(command, tiny_task, monkeypatch):
+def _task(command, tiny_splits, monkeypatch):
     """The tiny task, which also reads the place that is named."""
-    from resnet50.data.loading import load_dataset
 
-    def load(data, *, image_size, progress=None):
-        return tiny_task.load(None) if data is None else load_dataset(data, image_size=image_size, progress=progress)
+    def load(path, *, image_size, progress=None):
+        return tiny_splits if path is None else load_dataset(path, image_size=image_size, progress=progress)
 
-    monkeypatch.setitem(recipes.RECIPES, "tiny", types.SimpleNamespace(**{**vars(tiny_task), "load": load}))
+    monkeypatch.setitem(datasets.DATASETS, "tiny", load)
 
 
 @pytest.fixture(scope="module")
-def held_out(tiny_task, tmp_path_factory):
-    """The folder of a run that held images out, of which some are taken for another class."""
-    from resnet50.training.train import train
-
-    recipe = replace(tiny_task.RECIPE, validation=0.25)
-    return train(recipe, tiny_task.load(None), out=tmp_path_factory.mktemp("held") / "run").folder.path
+def held_out(tiny_task, train_tiny):
+    """The folder of a run that held images out."""
+    return train_tiny(tiny_task.RECIPE.change(validation_split=0.25))
 
 
 def test_a_run_is_scored_on_its_own_test_images(command, numbers, trained):
@@ -89,7 +87,7 @@ def test_classes_in_another_order_are_brought_into_the_models(command, trained, 
 
 
 def test_brackets_in_the_name_of_a_class_or_data_set_are_printed_as_they_are(capsys):
-    from resnet50.cli.progress import show_report
+    from resnet50.cli.report import show_report
     from resnet50.metrics.scores import score
 
     names = ("[bold]", "[/]")
@@ -100,7 +98,7 @@ def test_brackets_in_the_name_of_a_class_or_data_set_are_printed_as_they_are(cap
 
 
 def test_the_means_say_which_classes_they_are_over_and_a_temperature_that_it_is_worse(capsys, numbers):
-    from resnet50.cli.progress import show_report
+    from resnet50.cli.report import show_report
     from resnet50.metrics.calibration import TemperatureScaling
     from resnet50.metrics.scores import score
 
@@ -142,7 +140,7 @@ def test_a_calibrated_classifier_has_the_scores_that_were_foretold(
     assert out.splitlines()[-1] == "calibrated.keras"
     assert ["1.70", "6"] in [numbers(line)[:2] for line in out.splitlines()]
     foretold = json.loads((held_out / "evaluation" / "report.json").read_text())
-    scaled = foretold["scaled"]
+    scaled = foretold["temperature_scaling"]
     carried = Classifier.load(tmp_path / "calibrated.keras").metrics
     assert carried["temperature"] == scaled["temperature"]
     assert carried["loss"] == scaled["loss"]
@@ -160,6 +158,7 @@ def test_a_calibrated_classifier_has_the_scores_that_were_foretold(
 
 def test_what_cannot_be_calibrated_is_said_before_any_work(refused, trained, held_out, files, tmp_path):
     model = tmp_path / "m.keras"
+    model.write_bytes((trained / "model.keras").read_bytes())
     test = read_split(files / "test_signs.h5", "test")
     write_split(test, tmp_path / "other.h5", "test")
     refused(("evaluate", model, "--calibrate", "x.keras"), model, "--calibrate")
@@ -176,7 +175,9 @@ def test_where_no_temperature_is_offered_none_is_used(refused, held_out, monkeyp
 
     words = ("evaluate", held_out, "--calibrate", "x.keras", "--out", "new/page")
     refused(words, held_out, 50, 6, "new/page")
-    monkeypatch.setattr(report, "_scaled", lambda *_: (TemperatureScaling(20.0, 60, 0.1, 1.0), "it ends at its limit."))
+    monkeypatch.setattr(
+        report, "_temperature_scaling", lambda *_: (TemperatureScaling(20.0, 60, 0.1, 1.0), "it ends at its limit.")
+    )
     refused(words, held_out, "it ends at its limit", "new/page")
     assert not (tmp_path / "x.keras").exists()
 
@@ -188,8 +189,8 @@ def test_what_cannot_be_scored_is_said_in_one_line(refused, trained, files, tmp_
     refused(("evaluate", "nowhere.keras"), "nowhere.keras")
     refused(("evaluate", trained, "--data", "nowhere"), "nowhere")
     refused(("evaluate", trained, "--pattern", "x"), "--pattern", "--data")
-    words = ("evaluate", trained, "--test", "0.2", "--max-unreadable", "0.2")
-    refused(words, "--test", "--max-unreadable", "--data")
+    words = ("evaluate", trained, "--test-split", "0.2", "--max-unreadable", "0.2")
+    refused(words, "--test-split", "--max-unreadable", "--data")
     classes = "0, 1, 2, 3, 4, 5"
     refused(("evaluate", trained, "--data", "others.h5"), "others.h5", classes, "u, v, w, x, y, z")
     said = refused(
@@ -199,21 +200,17 @@ def test_what_cannot_be_scored_is_said_in_one_line(refused, trained, files, tmp_
     assert not (tmp_path / "nowhere-report").exists()
 
 
-def test_images_that_changed_since_the_training_are_not_scored_unasked(refused, trained, tiny_task, monkeypatch):
-    splits = tiny_task.load(None)
-    fewer = replace(splits, training=splits.train.select(range(20)))
-    other = types.SimpleNamespace(**{**vars(tiny_task), "load": lambda data, **_: fewer})
-    monkeypatch.setitem(recipes.RECIPES, "tiny", other)
+def test_images_that_changed_since_the_training_are_not_scored_unasked(refused, trained, tiny_splits, monkeypatch):
+    fewer = replace(tiny_splits, train=tiny_splits.train.select(range(20)))
+    monkeypatch.setitem(datasets.DATASETS, "tiny", lambda path, *, image_size, progress=None: fewer)
     refused(("evaluate", trained), trained / "model.keras", "--data")
 
 
 def test_a_test_part_that_changed_since_the_training_is_told(
-    command, numbers, trained, tiny_task, monkeypatch, tmp_path
+    command, numbers, trained, tiny_splits, monkeypatch, tmp_path
 ):
-    splits = tiny_task.load(None)
-    fewer = replace(splits, test=splits.test.select(range(5)))
-    other = types.SimpleNamespace(**{**vars(tiny_task), "load": lambda data, **_: fewer})
-    monkeypatch.setitem(recipes.RECIPES, "tiny", other)
+    fewer = replace(tiny_splits, test=tiny_splits.test.select(range(5)))
+    monkeypatch.setitem(datasets.DATASETS, "tiny", lambda path, *, image_size, progress=None: fewer)
     status, _, err = command("evaluate", trained, "--out", "o")
     assert status == 0
     assert re.fullmatch(rf"warning: .*{re.escape(str(trained / 'report.json'))}.*\n", err)
@@ -229,9 +226,11 @@ def test_a_test_part_that_changed_since_the_training_is_told(
         images.rename(trained / "images.csv")
 
 
-def test_a_recipe_that_is_not_known_needs_data(refused, trained, monkeypatch):
-    monkeypatch.delitem(recipes.RECIPES, "tiny")
-    refused(("evaluate", trained / "model.keras"), "model.keras", "'tiny'", "--data")
+def test_a_task_that_is_not_known_needs_data(refused, trained, monkeypatch, tmp_path):
+    monkeypatch.delitem(datasets.DATASETS, "tiny")
+    model = tmp_path / "model.keras"
+    model.write_bytes((trained / "model.keras").read_bytes())
+    refused(("evaluate", model), "model.keras", "'tiny'", "--data")
 
 
 @pytest.fixture
@@ -250,13 +249,7 @@ def scored(monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def own_task(tiny_task):
-    recipe = replace(tiny_task.RECIPE, name="own", epochs=1)
-    return types.SimpleNamespace(__doc__="Own.", RECIPE=recipe, VARIANTS={"scratch": recipe}, load=folder.load)
-
-
-@pytest.fixture(scope="module")
-def trained_on_plants(own_task, tmp_path_factory):
+def trained_on_plants(tiny_task, tmp_path_factory):
     """A folder with thirty images of two classes of noise, bright and dark, and a run on 18 of them."""
     from resnet50.training.train import train
 
@@ -267,9 +260,10 @@ def trained_on_plants(own_task, tmp_path_factory):
             write_image(base / "plants" / name / f"{number:02}.png", pixels)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RESNET50_CACHE", str(base / "cache"))
-        splits = own_task.load(base / "plants", image_size=32, test=0.4)
-        noted = {"task": "own", "path": str(base / "plants"), "how": {"test": 0.4}}
-        train(own_task.RECIPE, splits, out=base / "run", data=noted)
+        patch.setitem(datasets.DATASETS, "own", folder.load)
+        source = DataSource("own", str(base / "plants"), ReadOptions(test_split=0.4))
+        recipe = tiny_task.RECIPE.change(name="own", epochs=1)
+        train(recipe, source.load(32), out=base / "run", source=source, progress=False)
     return base
 
 
@@ -278,16 +272,16 @@ def plants(trained_on_plants, tmp_path):
     """The images in a folder of their own, with the run beside it that knows them by this place."""
     for name in ("plants", "run"):
         shutil.copytree(trained_on_plants / name, tmp_path / name)
-    noted = tmp_path / "run" / "environment.json"
-    noted.write_text(noted.read_text().replace(str(trained_on_plants), str(tmp_path)))
+    record = tmp_path / "run" / "environment.json"
+    record.write_text(record.read_text().replace(str(trained_on_plants), str(tmp_path)))
     return tmp_path / "plants"
 
 
 @pytest.fixture
-def own(command, own_task, plants, monkeypatch):
+def own(command, plants, monkeypatch):
     """What the run was trained on."""
-    monkeypatch.setitem(recipes.RECIPES, "own", own_task)
-    paths = set(own_task.load(plants, image_size=32, test=0.4).train.paths)
+    monkeypatch.setitem(datasets.DATASETS, "own", folder.load)
+    paths = set(DataSource("own", str(plants), ReadOptions(test_split=0.4)).load(32).train.paths)
     assert len(paths) == 18
     return paths
 
@@ -302,13 +296,13 @@ def test_nothing_that_was_trained_on_is_scored(command, refused, own, scored, pl
         ("run",),
         ("run", "--data", plants),
         ("run", "--data", plants, *pattern),
-        ("run", "--data", plants, "--test", "0.4", "--max-unreadable", "0.5"),
+        ("run", "--data", plants, "--test-split", "0.4", "--max-unreadable", "0.5"),
         ("run/model.keras",),
         ("run/model.keras", "--data", plants),
         ("run/model.keras", "--data", plants, *pattern),
         ("link.keras", "--data", plants),
-        ("copy.keras", "--data", plants, "--test", "0.4"),
-        ("copy.keras", "--data", plants, "--test", "0.4", *pattern),
+        ("copy.keras", "--data", plants, "--test-split", "0.4"),
+        ("copy.keras", "--data", plants, "--test-split", "0.4", *pattern),
     ):
         status, _, err = command("evaluate", *words)
         assert (status, err) == (0, ""), words
@@ -328,7 +322,7 @@ def test_where_images_that_were_trained_on_may_be_scored_it_is_said(command, ref
     assert (first["kind"], first["severity"]) == ("unknown-training", "warning")
     assert first["summary"] in html.unescape((tmp_path / "copy-report" / "report.html").read_text())
     assert own <= scored[-1]
-    refused(("evaluate", "copy.keras", "--data", "plants", "--test", "0.3"), "plants", "--test", 0.3)
+    refused(("evaluate", "copy.keras", "--data", "plants", "--test-split", "0.3"), "plants", "--test-split", 0.3)
 
 
 def test_a_run_knows_its_images_again_wherever_they_lie(command, numbers, own, plants, tmp_path):
@@ -346,8 +340,8 @@ def test_a_run_knows_its_images_again_wherever_they_lie(command, numbers, own, p
     assert re.fullmatch(r"error: .*\breport\.json\b.*\n", err)
     assert numbers(err) == [str(known), "20", f"{known / 20:.1%}"]
     issues = json.loads((tmp_path / "run" / "evaluation" / "report.json").read_text())["issues"]
-    (first,) = (issue for issue in issues if issue["kind"] == "seen")
-    assert {of["source"] for _, of in first["examples"]} <= own
+    (first,) = (issue for issue in issues if issue["kind"] == "in-training")
+    assert {of["path"] for _, of in first["examples"]} <= own
     assert len(first["examples"]) == known
     assert first["summary"] in html.unescape((tmp_path / "run" / "evaluation" / "report.html").read_text())
 
@@ -371,3 +365,14 @@ def test_images_that_moved_can_be_named(command, refused, own, plants, tmp_path)
     refused(("evaluate", "run"), plants, "--data")
     status, _, err = command("evaluate", "run", "--data", "moved")
     assert (status, err) == (0, "")
+
+
+def test_scores_are_wrapped_at_80_columns(capsys, monkeypatch):
+    from resnet50.cli.report import show_report
+    from resnet50.metrics.scores import score
+
+    monkeypatch.setenv("COLUMNS", "80")
+    show_report(score(np.eye(2), dataset([0, 1], name="a dataset with a name of some words")))
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "accuracy 100.00%" in " ".join(lines)

@@ -34,7 +34,7 @@ def test_the_classes_and_the_figure_are_named(command, trained, image, tmp_path)
     assert all(line in re.sub(" +", " ", predicted) for line in re.sub(" +", " ", f"{first}\n{second}").splitlines())
 
 
-@pytest.mark.parametrize(("conventions", "stem"), [(V1, "imagenet"), (V1_5, "small")])
+@pytest.mark.parametrize(("conventions", "stem"), [(V1, "imagenet"), (V1_5, "cifar")])
 @pytest.mark.parametrize("head", ["linear", "norm", "mlp", "flatten"])
 def test_every_network_of_the_library_is_explained(head, conventions, stem, command, image, tmp_path):
     model = tiny_model(size=(40, 32), seed=1, head=head, conventions=conventions, stem=stem)
@@ -58,14 +58,14 @@ def test_a_model_without_feature_maps_is_refused(refused, image, tmp_path):
 @pytest.mark.parametrize(
     ("words", "values"),
     [
-        (["x.png"], ["runs/"]),
+        (["x.png"], ["runs"]),
         (["x.png", "--model", "TRAINED"], ["x.png"]),
         (["x.png", "--model", "TRAINED", "--top", "0"], ["top", 1, 0]),
-        (["PICTURE", "--model", "TRAINED", "--out", "drawn"], ["drawn"]),
+        (["IMAGE", "--model", "TRAINED", "--out", "drawn"], ["drawn"]),
     ],
 )
 def test_what_cannot_be_done_gets_one_line_and_status_2(refused, trained, image, words, values):
-    refused(["explain", *({"TRAINED": trained, "PICTURE": image}.get(word, word) for word in words)], *values)
+    refused(["explain", *({"TRAINED": trained, "IMAGE": image}.get(word, word) for word in words)], *values)
 
 
 def test_the_photo_of_a_hand_is_explained(command, trained, shared_data):

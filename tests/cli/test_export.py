@@ -6,10 +6,10 @@ import subprocess
 import sys
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from factories import classifier, noise, tiny_model, write_image
+from resnet50.data.options import ReadOptions
 from resnet50.exporters import export as exporting
 from resnet50.exporters.export import Comparison
 
@@ -27,15 +27,15 @@ def exported(trained, tmp_path_factory):
 
 @pytest.fixture
 def asked(monkeypatch):
-    """Do not export, but note what was to be exported."""
-    noted = {}
+    """Do not export, but record what was to be exported."""
+    recorded = {}
 
-    def export(classifier, out, **options):
-        noted.update(options)
-        return Comparison(len(options["check"]), 0.01, 0.001, 1.0)
+    def export(model, out, **options):
+        recorded.update(options, model=model, out=out)
+        return Comparison(6, 0.01, 0.001, 1.0, 24)
 
     monkeypatch.setattr(exporting, "export", export)
-    return noted
+    return recorded
 
 
 @pytest.fixture
@@ -68,40 +68,22 @@ def test_int8_is_calibrated_on_training_images_and_compared_on_the_others(comman
     assert numbers(second)[0] == "6"
 
 
-def test_a_run_has_its_own_images(command, trained, tiny_task, asked):
-    assert command("export", trained, "out", "--format", "onnx")[0] == 0
-    splits = tiny_task.load(None)
-    for images, dataset in ((asked["calibration"], splits.train), (asked["check"], splits.test)):
-        assert sorted(map(bytes, images)) == sorted(map(bytes, dataset.images))
-
-
-def test_images_without_parts_are_cut_in_two(command, trained, asked, tmp_path):
-    for k in range(40):
-        write_image(tmp_path / "mine" / "ab"[k % 2] / f"{k}.png", f"rgb({k}, 0, 0)", size=(40, 40))
-    assert command("export", trained, "out", "--format", "onnx", "--data", "mine")[0] == 0
-    calibration, check = ({int(image[0, 0, 0]) for image in asked[name]} for name in ("calibration", "check"))
-    assert len(check) >= 10
-    assert calibration | check == set(range(40))
-    assert not calibration & check
-
-
-def test_of_many_images_some_of_each_class_are_taken(command, trained, asked, tmp_path, monkeypatch):
-    monkeypatch.setattr("resnet50.cli.export._CALIBRATED", 8)
-    monkeypatch.setattr("resnet50.cli.export._CHECKED", 4)
-    for split, count in (("train", 30), ("test", 20)):
-        for k in range(count):
-            path = tmp_path / "mine" / split / "ab"[k % 2] / f"{k}.png"
-            write_image(path, f"rgb({100 * (k % 2)}, {k}, {count})", size=(40, 40))
-    found = []
-    for _ in range(2):
-        assert command("export", trained, "out", "--format", "onnx", "--data", "mine")[0] == 0
-        found.append([np.asarray(asked[name])[:, 0, 0] for name in ("calibration", "check")])
-    (calibration, check), again = found
-    assert [sum(calibration[:, 0] == red) for red in (0, 100)] == [4, 4]
-    assert [sum(check[:, 0] == red) for red in (0, 100)] == [2, 2]
-    assert set(calibration[:, 2]) == {30}
-    assert set(check[:, 2]) == {20}
-    np.testing.assert_array_equal(again[0], calibration)
+def test_the_options_are_handed_on(command, numbers, trained, asked, tmp_path):
+    words = ("--format", "onnx", "--precision", "int8", "--data", "mine", "--pattern", "(?P<class>a|b)")
+    status, out, err = command("export", trained, "out", *words)
+    assert (status, err) == (0, "")
+    assert callable(asked.pop("progress"))
+    assert asked == {
+        "model": str(trained),
+        "out": "out",
+        "format": "onnx",
+        "precision": "int8",
+        "source": "mine",
+        "options": ReadOptions(pattern="(?P<class>a|b)"),
+    }
+    first, second = out.splitlines()
+    assert numbers(first)[-1] == "24"
+    assert numbers(second)[0] == "6"
 
 
 def test_predicting_by_an_export_imports_neither_keras_nor_tensorflow(exported, image):
@@ -133,15 +115,15 @@ def test_an_export_is_evaluated(command, exported, trained, files, tmp_path):
 @pytest.mark.parametrize(
     "words",
     [
-        ("explain", "PICTURE", "--model", "EXPORT"),
-        ("embed", "PICTURE", "out.npz", "--model", "EXPORT"),
+        ("explain", "IMAGE", "--model", "EXPORT"),
+        ("embed", "IMAGE", "out.npz", "--model", "EXPORT"),
         ("summary", "EXPORT"),
         ("export", "EXPORT", "out", "--format", "onnx", "--data", "FILES"),
     ],
     ids=lambda words: words[0],
 )
 def test_what_looks_into_the_network_refuses_an_export(command, exported, files, image, words, tmp_path):
-    there = {"EXPORT": exported, "FILES": files, "PICTURE": image}
+    there = {"EXPORT": exported, "FILES": files, "IMAGE": image}
     status, out, err = command(*(there.get(word, word) for word in words))
     assert (status, out) == (2, "")
     last = err.splitlines()[-1]

@@ -4,7 +4,7 @@ import re
 
 
 def test_a_rate_is_suggested_and_the_curve_drawn(command, numbers, tmp_path):
-    status, out, err = command("rates", "tiny", "--steps", 12, "--batch-size", 4, "--seed", 1, "--out", "found/r.png")
+    status, out, err = command("lr-find", "tiny", "--steps", 12, "--batch-size", 4, "--seed", 1, "--out", "found/r.png")
     assert (status, err) == (0, "")
     path, line = out.splitlines()
     assert path == "found/r.png"
@@ -16,20 +16,20 @@ def test_a_rate_is_suggested_and_the_curve_drawn(command, numbers, tmp_path):
 
 
 def test_the_curve_has_a_name_of_its_own(command, numbers, tmp_path):
-    status, out, _ = command("rates", "tiny", "--steps", 10)
+    status, out, _ = command("lr-find", "tiny", "--steps", 10)
     assert status == 0
     path, line = out.splitlines()
-    assert path == "rates.png"
+    assert path == "lr-find.png"
     assert line.startswith("rendered signs")
     assert numbers(line)[:2] == ["8", "0"]
-    assert (tmp_path / "rates.png").is_file()
+    assert (tmp_path / "lr-find.png").is_file()
 
 
 def test_too_few_steps_are_refused_in_one_line(refused, tmp_path):
-    refused(("rates", "tiny", "--steps", 3), "steps", 10, 3)
-    assert not (tmp_path / "rates.png").exists()
+    refused(("lr-find", "tiny", "--steps", 3), "steps", 10, 3)
+    assert not (tmp_path / "lr-find.png").exists()
 
 
 def test_impossible_numbers_and_unknown_recipes_are_refused_in_one_line(refused):
-    refused(("rates", "tiny", "--batch-size", 0), "batch_size", 1, 0)
-    refused(("rates", "flowers"), "signs", "'flowers'")
+    refused(("lr-find", "tiny", "--batch-size", 0), "batch_size", 1, 0)
+    refused(("lr-find", "flowers"), "signs", "'flowers'")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from importlib.metadata import version
@@ -14,8 +15,10 @@ HEAVY = ("keras", "tensorflow", "jax", "torch", "matplotlib", "h5py", "numpy", "
 def test_help_names_every_command(command):
     status, out, _ = command("--help")
     assert status == 0
-    for name in ("train", "evaluate", "predict", "summary", "data", "recipes"):
+    for name, sentence in COMMANDS.items():
         assert f"\n    {name} " in out
+        assert sentence in out
+        assert re.fullmatch(r"[A-Z].*\.", sentence)
 
 
 def test_no_words_give_help(command):
@@ -69,6 +72,7 @@ except SystemExit:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"usage: resnet50 {name} ")
+    assert re.search(r"^examples:\n  resnet50 ", done.stdout, re.MULTILINE)
 
 
 def test_the_module_is_the_command():
@@ -79,10 +83,18 @@ def test_the_module_is_the_command():
 @pytest.mark.parametrize(
     ("words", "program", "values"),
     [
-        (["tran"], "resnet50", ["COMMAND", "'tran'"]),
+        (["trian"], "resnet50", ["COMMAND", "'trian'", "did you mean train?", "'resnet50 --help'"]),
+        (["rates"], "resnet50", ["COMMAND", "'rates'", "lr-find"]),
+        (
+            ["train", "folder", ".", "--epocs", "3"],
+            "resnet50 train",
+            ["--epocs", "did you mean --epochs?", "'resnet50 train --help'"],
+        ),
+        (["weights", "lst"], "resnet50 weights", ["'lst'", "did you mean list?", "'resnet50 weights --help'"]),
+        (["predict", "a.png", "b.png", "--modle", "x"], "resnet50 predict", ["--modle", "did you mean --model?"]),
         (["--unknown"], "resnet50", ["--unknown"]),
         (["train", "--epochs", "many", "signs"], "resnet50 train", ["--epochs", "'many'"]),
-        (["train", "signs", "--momentum=1"], "resnet50", ["--momentum=1"]),
+        (["train", "signs", "--momentum=1"], "resnet50 train", ["--momentum=1"]),
         (["data"], "resnet50 data", ["ACTION"]),
         (["data", "fetch", "imagenet"], "resnet50 data fetch", ["argument name", "'imagenet'"]),
         (["predict"], "resnet50 predict", ["IMAGE"]),
@@ -94,3 +106,56 @@ def test_wrong_words_get_one_line_and_status_2(command, words, program, values):
     assert err.startswith(f"{program}: ")
     assert [value for value in values if value not in err] == []
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["train", "signs", "--weights", "imagent"],
+        ["train", "signs", "--weights", "nowhere.h5"],
+        ["train", "signs", "--variant", "fine-tund"],
+        ["train", "signs", "--out", "run"],
+        ["train", "signs", "--image-size", "31"],
+        ["train", "signs", "--test-split", "2"],
+        ["lr-find", "signs", "--batch-size", "0"],
+        ["lr-find", "signs", "--out", "curve.txt"],
+        ["evaluate", "model.keras", "--calibrate", "x.keras"],
+        ["evaluate", "run", "--calibrate", "x.h5"],
+        ["evaluate", "run", "--pattern", "x"],
+        ["predict", "a.png", "--model", "model.keras", "--top", "0"],
+        ["predict", "a.png", "--model", "model.keras", "--out", "a.txt"],
+        ["predict", "a.png", "--model", "model.keras", "--out", "model.keras"],
+        ["embed", "photos", "out.npy", "--model", "model.keras"],
+        ["explain", "a.png", "--model", "model.keras", "--out", "run"],
+        ["export", "model.keras", "out", "--format", "onnx", "--precision", "bf16"],
+        ["export", "model.keras", "run", "--format", "onnx"],
+        ["check", "photos", "--out", "page.txt"],
+        ["pack", "photos", "out.zip"],
+        ["summary", "--image-size", "0"],
+        ["bench", "--batch-size", "0"],
+        ["rocks", "similarity", "model.keras", "--permutations", "0"],
+    ],
+    ids=" ".join,
+)
+def test_options_are_checked_before_keras_is_loaded_and_images_are_read(tmp_path, words):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "photos").mkdir()
+    for name in ("run/recipe.json", "run/model.keras", "model.keras", "a.png"):
+        (tmp_path / name).touch()
+    script = f"""
+import sys
+from resnet50.cli import main
+from resnet50 import datasets
+def load(*_, **__):
+    sys.exit("images were read")
+for name in datasets.DATASETS:
+    datasets.DATASETS[name] = load
+try:
+    main({words!r})
+except SystemExit as stop:
+    loaded = [name for name in ("keras", "tensorflow", "matplotlib") if name in sys.modules]
+    sys.exit(f"loaded {{loaded}}" if loaded else stop.code)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, ""), done.stderr
+    assert done.stderr.count("\n") == 1

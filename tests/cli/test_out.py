@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from factories import raises
-from resnet50.cli.out import check_new
+from resnet50.cli.out import check_new, check_suffix
 
 
 def test_what_is_there_is_not_replaced(tmp_path):
@@ -11,3 +11,11 @@ def test_what_is_there_is_not_replaced(tmp_path):
     for path, what in ((tmp_path / "old.csv", "file"), (tmp_path, "folder")):
         with raises(ValueError, path, what):
             check_new(path)
+
+
+def test_the_suffix_of_a_result_is_checked():
+    assert check_suffix("a/page.HTML", ".html", ".htm") == ".html"
+    with raises(ValueError, "page.txt", ".html, .htm", ".txt"):
+        check_suffix("page.txt", ".html", ".htm")
+    with raises(ValueError, "page", ".html"):
+        check_suffix("page", ".html")

@@ -70,7 +70,7 @@ def test_a_file_that_exists_is_kept(refused, pets, tmp_path):
         (("pets", "out.zip"), ("out.zip", ".h5")),
         (("nowhere", "out.h5"), ("nowhere",)),
         (("pets", "out.h5", "--max-unreadable", "0"), ("pets", 1, 10)),
-        (("pets", "out.h5", "--image-size", "0"), ("image_size", 1, 0)),
+        (("pets", "out.h5", "--image-size", "0"), ("--image-size", 1, 0)),
         (("pets", "out.h5", "--image-size", "x"), ("--image-size", "'x'")),
     ],
 )

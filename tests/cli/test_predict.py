@@ -120,6 +120,15 @@ def test_a_name_that_is_no_utf_8_is_shown(command, trained, images):
         assert f"{images}/odd\\udcff.png" in out
 
 
+def test_control_characters_in_a_name_do_not_reach_the_terminal(command, trained, images):
+    (images / "\x1b[31mred.png").write_bytes((images / "a.png").read_bytes())
+    (images / "\x1b[31mbad.png").write_text("no image")
+    _, out, err = command("predict", images, "--model", trained)
+    assert "\\x1b[31mred.png" in out
+    assert "\\x1b[31mbad.png" in err
+    assert "\x1b" not in out + err
+
+
 def test_a_bad_file_is_named_and_the_rest_done(command, numbers, trained, images):
     (images / "aa.png").write_text("no image")
     status, out, err = command("predict", images, "--model", trained)
@@ -141,7 +150,7 @@ def test_the_latest_run_is_the_model(command, images):
 @pytest.mark.parametrize(
     ("words", "values"),
     [
-        (["x.png"], ["runs/"]),
+        (["x.png"], ["runs"]),
         (["x.png", "--model", "no.keras"], ["no.keras"]),
         (["empty", "--model", "TRAINED"], ["empty", ".jpg"]),
         (["x.png", "--top", "0", "--model", "TRAINED"], ["top", 1, 0]),
@@ -150,9 +159,13 @@ def test_the_latest_run_is_the_model(command, images):
         (["x.png", "--out", "a.csv", "--json"], ["--json", "--out"]),
     ],
 )
-def test_what_cannot_be_done_gets_one_line_and_status_2(refused, trained, tmp_path, words, values):
+def test_what_cannot_be_done_gets_one_line_and_status_2(command, trained, tmp_path, words, values):
     (tmp_path / "empty").mkdir()
-    refused(["predict", *(trained if word == "TRAINED" else word for word in words)], *values)
+    status, out, err = command("predict", *(trained if word == "TRAINED" else word for word in words))
+    assert (status, out) == (2, "")
+    assert err.startswith("resnet50 predict: ")
+    assert err.count("\n") == 1
+    assert [value for value in values if str(value) not in err] == []
 
 
 def test_the_photo_of_a_hand_is_classified(command, trained, shared_data):

@@ -35,3 +35,5 @@ def test_a_variant_is_shown(command):
 
 def test_an_unknown_recipe_is_refused(refused):
     refused(("recipes", "x"), *RECIPES, "'x'")
+    assert "did you mean rocks?" in refused(("recipes", "rokcs"), "'rokcs'")
+    refused(("recipes", "rocks", "--variant", "fine-tune"), "scratch", "'fine-tune'", "fine-tuned?")

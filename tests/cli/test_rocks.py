@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from factories import classifier, tiny_model
-from resnet50 import Classifier
-from resnet50.training.recipe import Recipe
-from resnet50.training.run import RunDirectory
+from factories import classifier, tiny_model, tiny_recipe
+from resnet50.datasets.source import DataSource
+from resnet50.inference.classifier import Classifier
+from resnet50.training.run import RunDirectory, RunRecord
 
-KINDS = ("I_Basalt", "I_Pumice", "M_Slate", "S_Chert")
+CLASSES = ("I_Basalt", "I_Pumice", "M_Slate", "S_Chert")
 
 
 @pytest.fixture(scope="module")
@@ -20,12 +20,12 @@ def folder(tmp_path_factory) -> Path:
     root, rng = tmp_path_factory.mktemp("rocks"), np.random.default_rng(0)
     for name, count, ending in (("360", 5, ""), ("120", 4, "_120")):
         (root / f"{name} Rocks").mkdir()
-        for kind in KINDS:
+        for rock in CLASSES:
             for number in range(count):
                 pixels = rng.integers(0, 256, (4, 4, 3)).astype("uint8")
                 large = Image.fromarray(pixels).resize((40, 40))
-                large.save(root / f"{name} Rocks" / f"{kind}_{number}{ending}.jpg")
-        np.savetxt(root / f"mds_{name}.txt", rng.standard_normal((count * len(KINDS), 8)))
+                large.save(root / f"{name} Rocks" / f"{rock}_{number}{ending}.jpg")
+        np.savetxt(root / f"mds_{name}.txt", rng.standard_normal((count * len(CLASSES), 8)))
     return root
 
 
@@ -44,33 +44,42 @@ def model(tmp_path) -> Path:
 def test_a_table_and_two_files_beside_the_model(command, numbers, model, folder):
     status, out, err = command("rocks", "similarity", model, "--data", folder, "--permutations", 20)
     assert (status, err) == (0, "")
-    told = json.loads((model.parent / "similarity.json").read_text())
+    written = json.loads((model.parent / "similarity.json").read_text())
     assert (model.parent / "similarity.png").read_bytes().startswith(b"\x89PNG")
-    assert told["model"] == str(model)
-    found = told["similarity"]
-    assert (found["permutations"], found["fitted"]["images"], found["held_out"]["images"]) == (20, 20, 16)
+    assert written["model"] == str(model)
+    similarity = written["similarity"]
+    assert (similarity["permutations"], similarity["fitted"]["images"], similarity["held_out"]["images"]) == (
+        20,
+        20,
+        16,
+    )
     lines = out.splitlines()
     for name, key in (("overall", "overall"), ("1 lightness", 0), ("8 hue", 7)):
         (line,) = (line for line in lines if line.startswith(name))
         for split in ("fitted", "held_out", "realigned"):
-            numbers = found[split]["overall"] if key == "overall" else found[split]["dimensions"][key]
-            assert f"{numbers['value']:.2f}" in line
-            assert f"{numbers['p']:.3f}" in line
-    assert ["20", "16", "20"] in [numbers(line) for line in lines]  # the images that the columns are on
-    for name, classes in (("kinds", "4"), ("categories", "3")):
-        assert ["16", classes, f"{told['test'][name]['accuracy']:.1%}"] in [numbers(line)[:3] for line in lines]
+            agreement = similarity[split]
+            expected = agreement["overall"] if key == "overall" else agreement["dimensions"][key]
+            assert f"{expected['value']:z.2f}" in line
+            assert f"{expected['p']:.3f}" in line
+    assert ["20", "16", "16"] in [numbers(line) for line in lines]  # the images that the columns are on
+    for name, classes in (("classes", "4"), ("categories", "3")):
+        assert ["16", classes, f"{written['test'][name]['accuracy']:.1%}"] in [numbers(line)[:3] for line in lines]
     assert lines[-2:] == [str(model.parent / "similarity.json"), str(model.parent / "similarity.png")]
 
 
 def test_the_accuracies_are_those_of_the_model(command, model, folder):
     _, out, _ = command("rocks", "similarity", model, "--data", folder, "--permutations", 1, "--json")
     test = json.loads(out)["test"]
-    from resnet50.recipes import rocks
+    from resnet50.datasets import rocks
 
     dataset = rocks.load(folder, image_size=32).test
-    said = Classifier.load(model).probabilities(dataset.images)
-    assert test["kinds"]["accuracy"] == np.mean(said.argmax(axis=1) == dataset.labels)
-    igneous, sedimentary, metamorphic = said[:, 0] + said[:, 2], said[:, 1], said[:, 3]
+    probabilities = Classifier.load(model).probabilities(dataset.images)
+    assert test["classes"]["accuracy"] == np.mean(probabilities.argmax(axis=1) == dataset.labels)
+    igneous, sedimentary, metamorphic = (
+        probabilities[:, 0] + probabilities[:, 2],
+        probabilities[:, 1],
+        probabilities[:, 3],
+    )
     parents = np.stack([igneous, metamorphic, sedimentary], axis=1).argmax(axis=1)
     assert test["categories"]["accuracy"] == np.mean(parents == np.array([0, 2, 0, 1])[dataset.labels])
 
@@ -84,17 +93,24 @@ def test_json_is_what_the_file_holds_wherever_it_is_put(command, model, folder, 
     assert not (model.parent / "similarity.json").exists()
 
 
-def test_a_run_knows_where_its_images_are(command, refused, model, folder):
-    noted = dict.fromkeys(("backend", "versions", "machine", "precision", "weights")) | {
-        "data": {"path": str(folder), "fingerprints": {}}
-    }
-    RunDirectory(model.parent).create(Recipe(name="rocks", epochs=4), noted)
+def test_a_run_knows_where_its_images_are(command, refused, model, folder, monkeypatch):
+    def record(path):
+        recorded = RunRecord(
+            recipe=tiny_recipe(name="rocks"),
+            source=DataSource("rocks", str(path)),
+            fingerprints={},
+            environment={"backend": "b", "versions": {}, "machine": {}, "commit": None},
+            dataset="rocks",
+            precision="float32",
+        )
+        (model.parent / "recipe.json").unlink(missing_ok=True)
+        RunDirectory(model.parent).create(recorded)
+
+    record(folder)
     status, _, err = command("rocks", "similarity", model.parent, "--permutations", 1)
     assert (status, err) == (0, "")
     assert (model.parent / "similarity.json").exists()
-    noted["data"]["path"] = "moved"
-    (model.parent / "recipe.json").unlink()
-    RunDirectory(model.parent).create(Recipe(name="rocks", epochs=4), noted)
+    record("moved")
     words = ("rocks", "similarity", model.parent, "--permutations", 1)
     refused(words, "moved", "360 Rocks", "120 Rocks", "--data")
 
@@ -117,7 +133,7 @@ def test_a_network_of_other_classes_is_compared_without_accuracy(command, number
         ("no permutation", ("permutations", 1, 0)),
     ],
 )
-def test_what_cannot_be_compared_is_said_in_one_line(change, values, refused, model, folder, tmp_path):
+def test_what_cannot_be_compared_is_probabilities_in_one_line(change, values, refused, model, folder, tmp_path):
     words = ["--data", folder]
     if change == "nowhere":
         model = tmp_path / "nowhere.keras"

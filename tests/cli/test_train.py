@@ -1,21 +1,23 @@
 from __future__ import annotations
 
 import argparse
-import inspect
 import json
 import re
-from dataclasses import replace
+from dataclasses import fields
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from factories import raises, write_image
-from resnet50 import recipes
-from resnet50.cli.train import OVERRIDES, add_arguments, choose
-from resnet50.recipes import folder
+from factories import write_image
+from resnet50 import datasets, recipes
+from resnet50.cli.recipe_options import add_recipe_options, read_recipe
+from resnet50.data.options import ReadOptions
+from resnet50.datasets import folder
+from resnet50.datasets.source import DataSource
 from resnet50.training.recipe import Phase, Recipe
+from resnet50.training.run import RunDirectory
 
 
 def test_training_leaves_a_run_and_says_where(command, numbers, tmp_path):
@@ -31,12 +33,13 @@ def test_training_leaves_a_run_and_says_where(command, numbers, tmp_path):
         assert f"run/{name}\n" in out
         assert (tmp_path / "run" / name).is_file()
     recipe = json.loads((tmp_path / "run" / "recipe.json").read_text())
-    assert (recipe["epochs"], recipe["seed"], recipe["learning_rate"]) == (1, 5, 0.01)
+    (phase,) = recipe["phases"]
+    assert (phase["epochs"], recipe["seed"], phase["learning_rate"]) == (1, 5, 0.01)
 
 
 def test_the_head_may_be_trained_first_on_weights_from_a_file(command, numbers, trained, tmp_path):
     (tmp_path / "w.keras").write_bytes((trained / "model.keras").read_bytes())
-    words = ("--weights", "w.keras", "--head-epochs", 1, "--freeze-batch-norm", "--no-balance-classes", "--epochs", 1)
+    words = ("--weights", "w.keras", "--head-epochs", 1, "--freeze-batch-norm", "--no-restore-best", "--epochs", 1)
     status, out, err = command("train", "tiny", "--out", "run", *words)
     assert (status, err) == (0, "")
     (told,) = (line for line in out.splitlines() if str(tmp_path / "w.keras") in line)
@@ -45,8 +48,8 @@ def test_the_head_may_be_trained_first_on_weights_from_a_file(command, numbers, 
     assert "run/transfer.json\n" in out
     recipe = json.loads((tmp_path / "run" / "recipe.json").read_text())
     assert recipe["weights"] == str(tmp_path / "w.keras")
-    assert [(phase["epochs"], phase["trainable"]) for phase in recipe["before"]] == [(1, "head")]
-    assert (recipe["epochs"], recipe["freeze_batch_norm"], recipe["balance_classes"]) == (1, True, False)
+    assert [(phase["epochs"], phase["trainable"]) for phase in recipe["phases"]] == [(1, "head"), (1, "all")]
+    assert (recipe["phases"][1]["freeze_batch_norm"], recipe["restore_best"]) == (True, False)
     rows = (tmp_path / "run" / "history.csv").read_text().splitlines()
     assert [row.split(",")[:2] for row in rows] == [["epoch", "phase"], ["1", "1"], ["2", "2"]]
 
@@ -63,22 +66,58 @@ def test_tensorboard_is_written_into_the_run_and_goes_on_with_it(command, tmp_pa
 def test_tensorboard_that_is_not_installed_leaves_no_folder(refused, monkeypatch):
     monkeypatch.setattr("resnet50.training.callbacks.find_spec", lambda name: None)
     words = ("train", "tiny", "--out", "run", "--tensorboard")
-    refused(words, "tensorflow", "tensorboard", "resnet50[tensorboard]")
+    refused(words, "tensorflow", "tensorboard", "resnet50[tensorboard]", begun=True)
     assert not Path("run").exists()
 
 
-def test_every_number_is_explained(command):
+@pytest.fixture
+def numbers_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser()
+    add_recipe_options(parser)
+    return parser
+
+
+def test_every_number_of_a_recipe_is_an_option_with_its_help(numbers_parser):
+    options = {action.dest: action for action in numbers_parser._actions}
+    for owner in (Phase, Recipe):
+        for field in fields(owner):
+            if "help" in field.metadata:
+                text = options[field.name].help % {}
+                assert text.startswith(field.metadata["help"]), field.name
+                assert re.search(r"Default: .*\.$", text), field.name
+    assert {"epochs", "learning_rate", "weights", "seed", "swa_epochs"} < set(options)
+    assert not {"name", "phases", "stages", "augmentation"} & set(options)
+
+
+def test_common_options_come_before_the_others(command):
     status, out, _ = command("train", "--help")
     assert status == 0
-    for words in ("--layer-lr-decay FLOAT", "--freeze-batch-norm, --no-freeze-batch-norm", "--head-epochs INT"):
-        assert words in out
-    parser = argparse.ArgumentParser()
-    add_arguments(parser)
-    helps = {action.dest: action.help.replace("%%", "%") for action in parser._actions}
-    docs = " ".join(f"{inspect.getdoc(Phase)} {inspect.getdoc(Recipe)}".replace("`", "").split())
-    for name in OVERRIDES:
-        assert f" {name}: {helps[name]}" in docs
-        assert helps[name].endswith(".")  # to the end of the last line
+    common, expert = (out.index(f"\n{title}:\n") for title in ("common options", "expert options"))
+    for name in ("epochs INT", "learning-rate FLOAT", "weights STR", "variant NAME"):
+        assert common < out.index(f"  --{name}") < expert
+    for name in ("layer-lr-decay FLOAT", "freeze-batch-norm, --no-freeze-batch-norm", "head-epochs INT"):
+        assert expert < out.index(f"  --{name}")
+    assert out.index("\nexamples:\n") > expert
+
+
+def test_numbers_change_the_last_phase(numbers_parser):
+    def read(*words):
+        return read_recipe(
+            recipes.rocks, numbers_parser.parse_args(["--variant", "classic", "--weights", "none", *words])
+        )
+
+    recipe = recipes.rocks.VARIANTS["classic"].change(weights=None)
+    assert read() == recipe
+    assert read("--epochs", "30", "--learning-rate", "0.5", "--batch-size", "3") == recipe.change(
+        epochs=30, learning_rate=0.5, batch_size=3
+    )
+    assert read("--head-epochs", "0").phases == (recipe.last,)
+    assert read("--head-epochs", "2").phases == (Phase(epochs=2, trainable="head"), recipe.last)
+
+
+def test_other_epochs_bring_warm_up_and_averaging_in_proportion(numbers_parser):
+    recipe = read_recipe(recipes.rocks, numbers_parser.parse_args(["--variant", "scratch", "--epochs", "30"]))
+    assert (recipe.last.epochs, recipe.last.warmup_epochs, recipe.swa_epochs) == (30, 2.5, 5)
 
 
 def test_a_run_goes_into_a_folder_of_its_own(command, tmp_path):
@@ -102,26 +141,28 @@ def test_a_finished_run_can_be_resumed(command, numbers, trained):
     [
         ([], [*recipes.RECIPES, "--resume"]),
         (["nosuch"], [*recipes.RECIPES, "'nosuch'"]),
+        (["sings"], ["'sings'", "did you mean signs?"]),
         (["tiny", "--epochs", "0"], ["epochs", 1, 0]),
         (["tiny", "--learning-rate", "-1"], ["learning_rate", 0, -1.0]),
         (["tiny", "--precision", "half"], ["precision", "auto", "float32", "bfloat16", "'half'"]),
         (["tiny", "--head", "none"], ["head", "linear", "'none'"]),
-        (["tiny", "--stem", "none"], ["stem", "imagenet", "small", "'none'"]),
+        (["tiny", "--stem", "none"], ["stem", "imagenet", "cifar", "'none'"]),
         (["signs"], ["FOLDER/cache/signs", "train_signs.h5", "test_signs.h5"]),
         (["signs", "--data", "nowhere"], ["FOLDER/nowhere", "train_signs.h5", "test_signs.h5"]),
         (["--resume", "nowhere"], ["nowhere"]),
-        (["tiny", "--trains", "conv5"], ["trainable", "head", "conv3", "conv2", "all", "'conv5'"]),
+        (["tiny", "--trainable", "conv5"], ["trainable", "head", "conv3", "conv2", "all", "'conv5'"]),
         (["tiny", "--head-epochs", "-1"], ["epochs", 1, -1]),
         (["tiny", "--schedule", "plateau"], ["lr_factor", 0, 1]),
         (["tiny", "--weights", "nosuch"], ["nosuch"]),
         (
             ["tiny", "--resume", "x", "--out", "y", "--batch-size", "3", "--head-epochs", "0"],
-            ["RECIPE", "--out", "--head-epochs", "--batch-size"],
+            ["TASK_OR_PATH", "--out", "--head-epochs", "--batch-size"],
         ),
     ],
 )
 def test_what_cannot_be_done_gets_one_line_and_status_2(refused, words, values, tmp_path):
-    refused(["train", *words], *(str(value).replace("FOLDER", str(tmp_path)) for value in values))
+    values = (str(value).replace("FOLDER", str(tmp_path)) for value in values)
+    refused(["train", *words], *values, begun=True)
 
 
 @pytest.mark.parametrize("word", ["--head", "--stem"])
@@ -139,15 +180,16 @@ def test_a_folder_with_a_run_is_left_alone(refused, trained):
 
 @pytest.fixture
 def own(tiny_task, monkeypatch):
-    """A recipe of seconds that reads images of one's own, in three variants."""
-    recipe = replace(tiny_task.RECIPE, name="own", validation=0.25)
+    """A task of seconds on images of one's own, in three variants."""
+    recipe = tiny_task.RECIPE.change(name="own", validation_split=0.25)
     variants = {
         "scratch": recipe,
-        "fine-tuned": replace(recipe, weights="imagenet", learning_rate=1e-4),
-        "classic": replace(recipe, weights="torchvision/imagenet1k_v1", label_smoothing=0.0),
+        "fine-tuned": recipe.change(weights="imagenet", learning_rate=1e-4),
+        "classic": recipe.change(weights="torchvision/imagenet1k_v1", label_smoothing=0.0),
     }
-    task = SimpleNamespace(__doc__="Own: images.", RECIPE=recipe, VARIANTS=variants, load=folder.load)
+    task = SimpleNamespace(__doc__="Own: images.", RECIPE=recipe, VARIANTS=variants)
     monkeypatch.setitem(recipes.RECIPES, "own", task)
+    monkeypatch.setitem(datasets.DATASETS, "own", folder.load)
     return task
 
 
@@ -166,7 +208,9 @@ def plants(tmp_path):
 def test_a_folder_of_images_is_trained_on_and_resumed_from_anywhere(
     command, refused, numbers, own, plants, monkeypatch, tmp_path
 ):
-    status, out, err = command("train", "own", "plants", "--out", "run", "--test", "0.4", "--max-unreadable", "0.2")
+    status, out, err = command(
+        "train", "own", "plants", "--out", "run", "--test-split", "0.4", "--max-unreadable", "0.2"
+    )
     assert (status, err) == (0, "")
     first, second, *_ = out.splitlines()
     assert "resnet50 weights fetch imagenet" in first
@@ -176,11 +220,9 @@ def test_a_folder_of_images_is_trained_on_and_resumed_from_anywhere(
     assert rows[0] == "path,reason"
     assert rows[1].startswith("dark/07.png,")
     assert len(rows) == 2
-    noted = json.loads((tmp_path / "run" / "environment.json").read_text())["data"]
-    assert noted["task"] == "own"
-    assert noted["path"] == str(plants)
-    assert noted["how"] == {"test": 0.4, "max_unreadable": 0.2}
-    assert set(noted["fingerprints"]) == {"train", "test"}
+    record = RunDirectory(tmp_path / "run").read()
+    assert record.source == DataSource("own", str(plants), ReadOptions(test_split=0.4, max_unreadable=0.2))
+    assert set(record.fingerprints) == {"train", "test"}
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     assert command("train", "--resume", tmp_path / "run")[0] == 0
@@ -191,51 +233,43 @@ def test_a_folder_of_images_is_trained_on_and_resumed_from_anywhere(
 
 def test_a_validation_part_of_ones_own_is_scored_after_every_epoch(command, numbers, own, plants, tmp_path):
     (plants / "dark" / "07.png").unlink()
-    for split, numbers in (("train", range(8)), ("val", range(8, 11)), ("test", range(11, 15))):
+    for split, places in (("train", range(8)), ("val", range(8, 11)), ("test", range(11, 15))):
         for name in ("bright", "dark"):
             (plants / split / name).mkdir(parents=True)
-            for number in numbers:
+            for number in places:
                 if (path := plants / name / f"{number:02}.png").exists():
                     path.rename(plants / split / name / path.name)
     for name in ("bright", "dark"):
         (plants / name).rmdir()
-    status, out, _ = command("train", "own", "--data", "plants", "--out", "run", "--validation", "0")
+    status, out, _ = command("train", "own", "--data", "plants", "--out", "run", "--validation-split", "0")
     assert status == 0
     (told,) = (line for line in out.splitlines() if numbers(line) == ["15", "6", "8", "0"])
     assert "plants" in told
     assert "validation" in told
     assert (tmp_path / "run" / "history.csv").read_text().startswith("epoch,accuracy,loss,val_accuracy,val_loss")
-    noted = json.loads((tmp_path / "run" / "environment.json").read_text())["data"]
-    assert set(noted["fingerprints"]) == {"train", "validation", "test"}
+    assert set(RunDirectory(tmp_path / "run").read().fingerprints) == {"train", "validation", "test"}
 
 
-def test_weights_at_hand_are_fine_tuned(own, tmp_path, monkeypatch):
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    monkeypatch.setenv("RESNET50_CACHE", str(tmp_path))
-    assert choose(own, None, None) is own.VARIANTS["scratch"]
-    assert choose(own, None, "none") is own.VARIANTS["scratch"]
-    assert choose(own, None, "a/file.h5") is own.VARIANTS["fine-tuned"]
-    assert choose(own, "classic", "none") is own.VARIANTS["classic"]
-    assert choose(own, "scratch", None) is own.VARIANTS["scratch"]
-    command = "resnet50 weights fetch torchvision/imagenet1k_v1"
-    with raises(FileNotFoundError, "own", "classic", command, "--weights"):
-        choose(own, "classic", None)
-    (tmp_path / "models").mkdir()
-    (tmp_path / "models" / "resnet50_weights_tf_dim_ordering_tf_kernels.h5").touch()
-    assert choose(own, None, None) is own.VARIANTS["fine-tuned"]
-    assert choose(own, None, "none") is own.VARIANTS["scratch"]
+def test_a_folder_is_a_task_of_its_own(command, plants, tiny_task, monkeypatch, tmp_path):
+    (plants / "dark" / "07.png").unlink()
+    task = SimpleNamespace(__doc__="Folder.", RECIPE=tiny_task.RECIPE.change(name="folder"), VARIANTS={})
+    monkeypatch.setitem(recipes.RECIPES, "folder", task)
+    status, out, err = command("train", "plants", "--epochs", 1, "--out", "run")
+    assert (status, err) == (0, "")
+    assert "plants" in out.splitlines()[0]
+    assert RunDirectory(tmp_path / "run").read().source == DataSource("folder", str(plants))
 
 
 @pytest.mark.parametrize(
     ("words", "values"),
     [
-        (["own"], ["CSV", "h5"]),
-        (["own", "plants", "--data", "plants"], ["plants", "--data plants"]),
+        (["own"], ["CSV", "h5", "--data"]),
+        (["own", "plants", "--data", "plants"], ["plants", "--data"]),
         (["own", "plants", "--variant", "new"], ["own", "scratch", "fine-tuned", "classic", "'new'"]),
         (["own", "plants", "--pattern", "x"], ["pattern", "class", "'x'"]),
         (["own", "plants", "--max-unreadable", "0.01"], ["FOLDER/plants", 1, 30, 0.01]),
-        (["rendered-signs", "--test", "0.3"], ["rendered-signs", "--test"]),
-        (["--resume", "run", "--test", "0.3"], ["--test", "--weights"]),
+        (["rendered-signs", "--test-split", "0.3"], ["rendered-signs", "test_split"]),
+        (["--resume", "run", "--test-split", "0.3"], ["--test-split", "--weights"]),
     ],
 )
 def test_a_source_that_will_not_do_gets_one_line(refused, own, plants, words, values, tmp_path):

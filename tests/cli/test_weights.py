@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from factories import TINY_STAGES, fill_random, tiny_model
-from resnet50 import model as model_module
+from resnet50 import build as build_module
 from resnet50._io.fetch import Download, DownloadError
 from resnet50.build import build_resnet50
 from resnet50.weights import fetch as fetch_module
-from resnet50.weights import registry as paths
+from resnet50.weights import registry
 from resnet50.weights.normalization import UNKNOWN
 
 CONTENT = bytes(range(256)) * 40
@@ -35,12 +35,11 @@ def caches(tmp_path, monkeypatch):
 @pytest.fixture
 def small(monkeypatch):
     """Let three rows have small files."""
-    rows = dict(paths.REGISTRY)
     for name in ("timm/d_in1k", "timm/a1_in1k", "timm/fb_swsl_ig1b_ft_in1k"):
-        download = rows[name].download
+        download = registry.REGISTRY[name].download
         download = Download(download.name, download.urls, 2**20, sha256=SHA256)
-        rows[name] = dataclasses.replace(rows[name], download=download)
-    monkeypatch.setattr(paths, "REGISTRY", rows)
+        row = dataclasses.replace(registry.REGISTRY[name], download=download)
+        monkeypatch.setitem(registry.REGISTRY, name, row)
 
 
 def put(caches, name, content=CONTENT):
@@ -218,7 +217,7 @@ def test_a_damaged_file_is_not_read(command, caches):
 @pytest.fixture
 def tiny_file(caches, monkeypatch):
     """A file of a tiny network with three classes; ``show`` builds tiny networks, too."""
-    monkeypatch.setattr(model_module, "build_resnet50", functools.partial(build_resnet50, stages=TINY_STAGES))
+    monkeypatch.setattr(build_module, "build_resnet50", functools.partial(build_resnet50, stages=TINY_STAGES))
     keras.utils.clear_session()
     model = tiny_model(size=(32, 32))
     model.save_weights(caches / "mine.weights.h5")
@@ -266,7 +265,7 @@ def test_what_needs_no_network_of_layers_loads_no_keras(caches, words):
     script = f"""
 import sys
 from resnet50.cli import main
-from resnet50.weights import fetch, registry
+from resnet50.weights import fetch
 fetch.fetch = lambda download, folder, progress: folder / download.name
 try:
     main(["weights", *{words!r}])

@@ -27,8 +27,8 @@ def test_a_terminal_sees_every_epoch_and_a_file_nothing(monkeypatch, terminal):
     table.close()
     shown = re.sub(r"\x1b\[\d*[AK]|\r", "\n", screen.getvalue())  # a bar may be erased before a line
     if terminal:
-        assert re.search(r"^ +2 .*\bloss\b.* 0\.693\b.*\baccuracy\b.*\bval\b.* 0\.693\b", shown, re.MULTILINE)
-        assert re.search(r"^ +3 .*\bloss\b", shown, re.MULTILINE)
+        assert re.search(r" 2 +loss +0\.693 .*\baccuracy\b.*\bval\b.* 0\.693 ", shown)
+        assert re.search(r" 3 +loss\b", shown)
         assert "3/3" in shown
         assert "all" not in shown  # a single phase is not named
     else:

@@ -1,47 +1,57 @@
-"""The result of a training, as text in a terminal."""
+"""Printing the scores of a classifier."""
 
 from __future__ import annotations
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+from typing import TYPE_CHECKING
 
 from resnet50._io.text import have, plural
-from resnet50.metrics.scores import Report
-from resnet50.training.train import Run
+from resnet50.cli.console import printable, say
+
+if TYPE_CHECKING:
+    from resnet50.metrics.scores import Report
+    from resnet50.training.train import Run
 
 
 def show_report(report: Report) -> None:
     """Print the scores, overall and by class."""
     low, high = report.interval
-    print(
+    say(
         f"{report.dataset}, {plural(report.images, 'image')}: accuracy {report.accuracy:.2%} "
         f"(95 % interval {low:.1%} to {high:.1%}), loss {report.loss:.3f}"
     )
     over = f" (both over the {plural(report.scored_classes, 'class')} that {have(report.scored_classes)} test images)"
     over = over if report.scored_classes < len(report.classes) else ""
     top = "".join(f"top {k} {share:.1%}, " for k, share in report.top_k.items())
-    print(
+    say(
         f"{top}macro F1 {report.macro_f1:.1%}, balanced accuracy {report.balanced_accuracy:.1%}{over}, calibration "
         f"error {report.calibration_error:.1%} ({report.chance_error:.1%} by chance)"
     )
-    if report.temperature_scaling is not None and not report.temperature_reason:
-        print(
-            f"with a temperature of {report.temperature_scaling.temperature:.2f}, fitted on {report.temperature_scaling.images:,} validation "
-            f"images: calibration error {report.temperature_scaling.calibration_error:.1%}, loss {report.temperature_scaling.loss:.3f}"
+    scaling = report.temperature_scaling
+    if scaling is not None and not report.temperature_reason:
+        say(
+            f"with a temperature of {scaling.temperature:.2f}, fitted on {scaling.images:,} validation "
+            f"images: calibration error {scaling.calibration_error:.1%}, loss {scaling.loss:.3f}"
             f"{', both worse' if report.temperature_hurts else ''}"
         )
+    _show_classes(report)
+
+
+def _show_classes(report: Report) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table("class", box=None)
     for name in ("precision", "recall", "F1", "images"):
         table.add_column(name, justify="right")
     for name, scores in report.classes.items():
         shares = (f"{share:.1%}" for share in (scores.precision, scores.recall, scores.f1))
-        table.add_row(Text(name), *shares, str(scores.support))  # as text: brackets in a name mean nothing
+        table.add_row(Text(printable(name)), *shares, str(scores.support))  # as text: brackets in a name mean nothing
     Console().print(table, highlight=False)
 
 
 def show_run(run: Run) -> None:
-    """Print what came of a training, and where it is."""
+    """Print the scores of a training, and where its files are."""
     show_report(run.report)
     folder = run.folder
     report = (folder.page, folder.report, folder.history, folder.curves)

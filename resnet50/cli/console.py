@@ -1,0 +1,108 @@
+"""What a person sees: text wrapped at words, and the step that a command is at."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import sys
+import textwrap
+import unicodedata
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from resnet50._io.fetch import Progress
+
+_ESCAPED = {"Cc", "Cs", "Zl", "Zp"}  # control characters, bytes that are not UTF-8, line breaks
+_BIDI = {*"\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"}  # they reorder what stands around them
+
+
+def say(text: str, *, indent: int | None = None, file: TextIO | None = None) -> None:
+    """Print prose, wrapped at words at the terminal's width, or at 80 columns where there is no terminal.
+
+    Args:
+        text: Lines of prose. A path or JSON is printed with `print`.
+        indent: Indentation of wrapped lines; by default that of the line itself.
+        file: Standard output by default.
+    """
+    for line in text.splitlines():
+        print(wrap(line, indent=indent), file=file or sys.stdout)
+
+
+def wrap(line: str, *, indent: int | None = None) -> str:
+    """Return a line wrapped at words; a path that is longer than a line stays whole.
+
+    Args:
+        line: One line of prose.
+        indent: Indentation of the lines after the first; by default that of the first.
+    """
+    rest = len(line) - len(line.lstrip()) if indent is None else indent
+    width = max(shutil.get_terminal_size().columns, 20)
+    wrapped = textwrap.wrap(
+        printable(line), width, subsequent_indent=" " * rest, break_long_words=False, break_on_hyphens=False
+    )
+    return "\n".join(wrapped)
+
+
+def printable(text: object) -> str:
+    """Return a text with its control characters escaped: a file's name may hold any, and bytes that are not UTF-8."""
+    return "".join(
+        c.encode("unicode_escape").decode() if unicodedata.category(c) in _ESCAPED or c in _BIDI else c
+        for c in str(text)
+    )
+
+
+@contextmanager
+def step(words: str, *, in_bytes: bool = False) -> Iterator[Progress]:
+    """Show on standard error what a command is doing and how far it is; nothing where that is not a terminal.
+
+    Where the package logs the start of another step (level INFO), that takes the place of the words.
+
+    Args:
+        words: What is being done.
+        in_bytes: Whether bytes are counted, rather than whole things.
+
+    Yields:
+        A function of the number that is done and the whole number, or None where that is not known.
+    """
+    from rich import progress as rich
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    text = rich.TextColumn("{task.description}", markup=False)
+    count = rich.DownloadColumn() if in_bytes else rich.MofNCompleteColumn()
+    uncounted = (rich.SpinnerColumn(), text)
+    counted = (text, rich.BarColumn(), count, rich.TimeRemainingColumn())
+    with rich.Progress(*uncounted, console=console, transient=True, disable=not console.is_terminal) as shown:
+        task = shown.add_task(words, total=None)
+
+        def update(done: int, total: int | None) -> None:
+            shown.columns = counted
+            shown.update(task, completed=done, total=total)
+
+        def rename(message: str) -> None:
+            shown.columns = uncounted
+            shown.reset(task, total=None, description=message)
+
+        with _log_messages(rename):
+            yield update
+
+
+@contextmanager
+def _log_messages(show: Callable[[str], None]) -> Iterator[None]:
+    """Hand what the package logs in the block to a function."""
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            show(record.getMessage())
+
+    logger, handler = logging.getLogger("resnet50"), Handler(logging.INFO)
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        logger.removeHandler(handler)

@@ -1,0 +1,87 @@
+"""Writing predictions as text, as a table or as JSON."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TextIO
+
+from resnet50.cli.console import printable
+
+if TYPE_CHECKING:
+    from resnet50.inference.predict import Prediction
+
+
+@dataclass(frozen=True)
+class Writer:
+    """Where predictions go, and what stands beside them.
+
+    Attributes:
+        file: Where to.
+        width: Characters of the longest path.
+        top: Number of classes of each prediction.
+        about: What JSON says of the model.
+    """
+
+    file: TextIO
+    width: int
+    top: int
+    about: Mapping[str, str]
+
+
+def write_text(writer: Writer, predictions: Iterable[Prediction]) -> None:
+    """Write a line for each image; the reason why an image cannot be read goes to standard error."""
+    for prediction in predictions:
+        if prediction.error is not None:
+            print(printable(prediction.error), file=sys.stderr)
+        else:
+            shares = (f"{printable(name)} {share:6.1%}" for name, share in prediction.top)
+            print(f"{printable(prediction.path):{writer.width}}", *shares, sep="  ", file=writer.file)
+
+
+def write_csv(writer: Writer, predictions: Iterable[Prediction]) -> None:
+    """Write a table with a row for each image."""
+    table = csv.writer(writer.file, lineterminator="\n")
+    places = ["", *(f"_{place}" for place in range(2, writer.top + 1))]
+    table.writerow(["path", *(f"{column}{place}" for place in places for column in ("class", "probability")), "error"])
+    for prediction in predictions:
+        answers = [value for name, share in prediction.top for value in (name, f"{share:.6f}")]
+        table.writerow([_utf8(prediction.path), *(answers or [""] * 2 * writer.top), _utf8(prediction.error or "")])
+
+
+def write_json_lines(writer: Writer, predictions: Iterable[Prediction]) -> None:
+    """Write a JSON object a line for each image."""
+    for prediction in predictions:
+        writer.file.write(_as_json(writer, prediction) + "\n")
+
+
+def write_json_list(writer: Writer, predictions: Iterable[Prediction]) -> None:
+    """Write one JSON list with an object for each image."""
+    between = "[\n"
+    for prediction in predictions:
+        writer.file.write(between + _as_json(writer, prediction))
+        between = ",\n"
+    writer.file.write("\n]\n")
+
+
+WRITERS: dict[str, Callable[[Writer, Iterable[Prediction]], None]] = {
+    "text": write_text,
+    "csv": write_csv,
+    "json": write_json_lines,
+    "list": write_json_list,
+}
+"""What writes predictions, by format."""
+
+
+def _as_json(writer: Writer, prediction: Prediction) -> str:
+    return json.dumps(
+        {"path": str(prediction.path), "top": dict(prediction.top), "error": prediction.error, **writer.about}
+    )
+
+
+def _utf8(text: object) -> str:
+    """Return a text that any file takes: a file's name may hold bytes that are not UTF-8."""
+    return str(text).encode(errors="backslashreplace").decode()

@@ -1,0 +1,53 @@
+"""The options of reading your own images, made from the fields of `ReadOptions`."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import fields
+from typing import Any
+
+from resnet50.cli.parser import number
+from resnet50.data.options import ReadOptions
+
+OPTIONS = {field.name: field for field in fields(ReadOptions)}
+"""The options of reading, by name."""
+
+
+def add_read_options(parser: argparse.ArgumentParser, *names: str) -> argparse._ArgumentGroup:
+    """Add some of the options of `ReadOptions`."""
+    group = parser.add_argument_group("reading your own images")
+    for name in names:
+        field = OPTIONS[name]
+        text = field.default is None
+        default = "none" if text else field.default
+        group.add_argument(
+            option(name),
+            type=str if text else number(float),
+            metavar=field.metadata.get("metavar", "TEXT" if text else "FLOAT"),
+            help=f"{field.metadata['help']} Default: {default}.",
+        )
+    return group
+
+
+def option(name: str) -> str:
+    """Return an option's name as it is typed."""
+    return f"--{name.replace('_', '-')}"
+
+
+def given(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the options of reading that were given, by name."""
+    return {name: value for name in OPTIONS if (value := getattr(options, name, None)) is not None}
+
+
+def read_options(options: argparse.Namespace) -> ReadOptions:
+    """Return the options of reading.
+
+    Raises:
+        ValueError: If a share is out of its range, or the pattern is not one.
+    """
+    chosen = ReadOptions(**given(options))
+    if chosen.pattern is not None:
+        from resnet50.data.folder import compile_pattern
+
+        compile_pattern(chosen.pattern)
+    return chosen

@@ -1,0 +1,81 @@
+"""The options of a recipe's numbers, made from the fields of `Recipe` and `Phase`."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import fields
+from typing import Any, get_args, get_type_hints
+
+from resnet50.cli.parser import number
+from resnet50.cli.read_options import option
+from resnet50.recipes import Task
+from resnet50.recipes.choosing import choose_recipe, resolve_weights
+from resnet50.training.recipe import Phase, Recipe
+
+NUMBERS = {field.name: field for owner in (Phase, Recipe) for field in fields(owner) if "help" in field.metadata}
+"""The numbers of a recipe, and those of its last phase, that are options."""
+
+_TYPES = {**get_type_hints(Phase), **get_type_hints(Recipe)}
+_DEFAULT = "Default: the recipe's."
+
+
+def add_recipe_options(parser: argparse.ArgumentParser) -> None:
+    """Add an option for each number of a recipe: common ones first, then the others."""
+    common = parser.add_argument_group("common options")
+    expert = parser.add_argument_group("expert options")
+    common.add_argument(
+        "--variant",
+        metavar="NAME",
+        help="Recipe of the task: scratch, fine-tuned or classic, as far as it has them. "
+        "Default: fine-tuned where its weights are cached, else scratch.",
+    )
+    for name, field in NUMBERS.items():
+        _add_option(common if field.metadata.get("common") else expert, name, field.metadata["help"])
+    expert.add_argument(
+        "--head-epochs",
+        type=number(int),
+        metavar="INT",
+        help=f"Epochs that train the head alone before the last phase, in place of the earlier phases. {_DEFAULT}",
+    )
+
+
+def _add_option(group: argparse._ArgumentGroup, name: str, text: str) -> None:
+    kind = _kind(name)
+    text = f"{text} {_DEFAULT}".replace("%", "%%")
+    if kind is bool:
+        group.add_argument(option(name), action=argparse.BooleanOptionalAction, default=None, help=text)
+    else:
+        read = str if kind is str else number(kind)
+        group.add_argument(option(name), type=read, metavar=kind.__name__.upper(), help=text)
+
+
+def _kind(name: str) -> Any:
+    """Return the type of a number; that of ``str | None`` is ``str``."""
+    kinds = [kind for kind in get_args(_TYPES[name]) if kind is not type(None)]
+    return kinds[0] if kinds else _TYPES[name]
+
+
+def given(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the options that were given, as they are typed."""
+    names = ("variant", "head_epochs", *NUMBERS)
+    return {option(name): value for name in names if (value := getattr(options, name)) is not None}
+
+
+def read_recipe(task: Task, options: argparse.Namespace) -> Recipe:
+    """Return the recipe that the options ask for; ``--epochs`` and the like change its last phase.
+
+    Raises:
+        FileNotFoundError: If the pretrained weights are not there.
+        ValueError: If there is no such variant, or a number is impossible.
+    """
+    numbers = {name: value for name in NUMBERS if (value := getattr(options, name)) is not None}
+    weights = numbers.get("weights")
+    if weights is not None:
+        numbers["weights"] = resolve_weights(weights)
+    recipe = choose_recipe(task, variant=options.variant, weights=weights)
+    if options.head_epochs is not None:
+        head = (Phase(epochs=options.head_epochs, trainable="head"),) if options.head_epochs else ()
+        recipe = recipe.change(phases=(*head, recipe.last))
+    if "epochs" in numbers:
+        recipe = recipe.lasting(numbers.pop("epochs"))
+    return recipe.change(**numbers)

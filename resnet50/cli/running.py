@@ -1,0 +1,44 @@
+"""What starting and resuming a run share."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from resnet50.cli.console import say
+
+if TYPE_CHECKING:
+    from resnet50.data.dataset import DatasetSplits
+    from resnet50.training.recipe import Recipe
+    from resnet50.training.run import RunDirectory
+    from resnet50.training.train import Run
+
+
+def announce(action: str, recipe: Recipe, splits: DatasetSplits) -> None:
+    """Print what begins, and on how many images."""
+    counts = ", ".join(f"{len(dataset):,} {split}" for split, dataset in splits.by_name.items())
+    share = recipe.validation_split
+    held_out = f" ({share:.0%} of train held out for validation)" if share and splits.validation is None else ""
+    say(f"{action}. {splits['train'].name}, images: {counts}{held_out}. Seed {recipe.seed}.")
+    sys.stdout.flush()
+
+
+def tensorboard(folder: RunDirectory) -> list[Any]:
+    """Return the callback that writes logs for TensorBoard into a run."""
+    import keras
+
+    return [keras.callbacks.TensorBoard(folder.tensorboard, write_graph=False)]
+
+
+def finish(folder: RunDirectory, train: Callable[[], Run]) -> int:
+    """Train, and print the scores; or print how to resume, where it is interrupted."""
+    from resnet50.cli.report import show_run
+
+    try:
+        run = train()
+    except KeyboardInterrupt:
+        print(f"Stopped. To resume: resnet50 train --resume {folder.path}", file=sys.stderr)
+        raise
+    show_run(run)
+    return 0

@@ -1,0 +1,100 @@
+"""Printing what is known of weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from resnet50.cli.console import printable, say, step
+from resnet50.cli.model import load_keras
+from resnet50.weights.status import cached_path, is_cached
+
+if TYPE_CHECKING:
+    from resnet50.weights.registry import PublishedWeights
+
+
+def show_registry() -> None:
+    """Print a row for each file of published weights."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from resnet50.weights.registry import REGISTRY
+
+    table = Table("name", box=None, pad_edge=False)
+    table.add_column("top-1", justify="right")
+    for column in ("license", "network", "cached"):
+        table.add_column(column)
+    for source in REGISTRY.values():
+        license_ = source.license if source.commercial else f"{source.license} *"
+        table.add_row(source.name, _top1(source), license_, source.conventions, "yes" if is_cached(source) else "")
+    Console().print(table, highlight=False, no_wrap=True)
+    say("\ntop-1: the publishers' figures, on ImageNet's validation images of that size.")
+    say("* not for commercial use")
+
+
+def show_facts(source: PublishedWeights) -> None:
+    """Print what is known of published weights, a line for each fact."""
+    download = source.download
+    published = (("SHA-256", download.sha256), ("MD5", download.md5))
+    hashes = [f"{name} {value}" for name, value in published if value]
+    lines = {
+        "name": source.name,
+        "publisher": source.publisher,
+        "address": ", ".join(download.urls),
+        "checked by": ", ".join(hashes) or "the SHA-256 that the server states",
+        "size": "not published" if download.size is None else f"{download.size:,} bytes",
+        "license": source.license + ("" if source.commercial else ", not for commercial use"),
+        "network": source.conventions,
+        "normalization": source.normalization,
+        "tested at": _test_size(source),
+        "top-1": f"{_top1(source)} (the publisher's figure)" if source.top1 is not None else "not published",
+        "classes": str(source.classes or "none: it holds no classifier"),
+        "file": str(cached_path(source)),
+    }
+    for name, value in lines.items():
+        print(f"{name:14}{value}")
+
+
+def show_fit(weights: str | Path, path: Path, classes: int | None) -> None:
+    """Print what a file of weights holds, and what loading it into a network gives.
+
+    Args:
+        weights: The published name, or the file.
+        path: The file.
+        classes: Classes of the network; None for those of the file.
+    """
+    load_keras()
+    from resnet50.build import build_resnet50
+    from resnet50.weights.normalization import UNKNOWN
+    from resnet50.weights.read import read_weights
+    from resnet50.weights.status import channels_of, classes_of
+    from resnet50.weights.transfer import load_weights
+
+    with step("reading the weights"):
+        file = read_weights(weights)
+    values = sum(array.size for arrays in file.arrays.values() for array in arrays)
+    print(f"{printable(path)}: layout {file.layout}, {len(file.arrays)} layers, {values:,} numbers")
+    print(f"network {file.conventions.name}, normalization {file.normalization}")
+    classes = classes_of(file) if classes is None else classes
+    with step("building the network"):
+        model = build_resnet50(
+            classes,
+            input_shape=(224, 224, channels_of(file)),
+            normalization=None if file.normalization == UNKNOWN else file.normalization,
+            conventions=file.conventions,
+            adapt_stem=True,  # what another number of channels is called
+        )
+    print(f"\nloaded into a network of {classes} classes:")
+    say(str(load_weights(model, file)), indent=12)
+
+
+def _top1(source: PublishedWeights) -> str:
+    return "" if source.top1 is None else f"{source.top1:g} % at {source.top1_image_size}"
+
+
+def _test_size(source: PublishedWeights) -> str:
+    size = f"{source.image_size} x {source.image_size} pixels"
+    if source.crop is None:
+        return size
+    shorter = source.image_size / source.crop
+    return f"{size}, cropped from an image whose shorter side is {shorter:.0f}, {source.interpolation}"

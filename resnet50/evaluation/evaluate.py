@@ -1,0 +1,143 @@
+"""Scoring a run or a model on a source of images, with a report.
+
+Images that the classifier was trained on are never scored as if they were new:
+
+- Where the source is the dataset of the training (it is by default), its test split is scored.
+- Of another source, the test split is scored, or the validation split, or all of it. Exact copies of training images
+  are reported as an error; where the training images are not known, a warning says so.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from resnet50._io.fetch import Progress
+from resnet50._io.text import plural
+from resnet50.audit.check import find_issues
+from resnet50.audit.issue import Issue
+from resnet50.data.options import ReadOptions
+from resnet50.evaluation.scored_images import ScoredImages, Source, Trained, find_scored_images
+from resnet50.evaluation.temperature import check_calibrated_name, check_validation_images, write_calibrated
+from resnet50.inference.classifier import Classifier
+from resnet50.inference.locate import MODEL, Located, locate
+from resnet50.metrics.scores import Report
+from resnet50.training.run import RunDirectory
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A scored classifier.
+
+    Attributes:
+        report: The scores, as in ``report.json``.
+        folder: Folder of the report.
+        classifier: The scored classifier, or the calibrated one where one was written.
+        warnings: What makes the scores unreliable; they are among the report's issues too.
+    """
+
+    report: Report
+    folder: Path
+    classifier: Classifier
+    warnings: tuple[Issue, ...] = ()
+
+
+def evaluate(
+    model: str | os.PathLike[str],
+    source: Source | None = None,
+    *,
+    options: ReadOptions | None = None,
+    out: str | os.PathLike[str] | None = None,
+    calibrate: str | os.PathLike[str] | None = None,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Score a run or a trained classifier on images that are new to it, and write a report.
+
+    Args:
+        model: Folder of a run, a ``.keras`` file, or the folder of an export.
+        source: Folder, CSV file or h5 file of images, or a `DataSource`; None for the dataset of the training.
+        options: How the source is read; what is left at its default is as in the training.
+        out: Folder of ``report.html``, ``report.json`` and the figures, replacing those of an earlier report;
+            ``evaluation`` in the run's folder by default, or ``NAME-report`` beside a file ``NAME.keras``.
+        calibrate: New ``.keras`` file for the classifier with its probabilities scaled by a temperature, which is
+            fitted on the images that the run held out for validation.
+        progress: Called as images are read and compared, with the number that is done and the whole number.
+
+    Returns:
+        The scores, the folder of the report, the classifier and warnings.
+
+    Raises:
+        FileNotFoundError: If the model or the images are not there.
+        ValueError: If the images do not fit the classifier, are not known, or offer no temperature to ``calibrate``.
+    """
+    located = check_request(model, source, options=options, calibrate=calibrate)
+    trained = _open(located)
+    images = find_scored_images(trained, source, options, progress)
+    if calibrate is not None:
+        check_validation_images(images, model)
+    _log.info("comparing images")
+    issues = (*images.issues, *find_issues(images.audited, progress=progress))
+    folder = Path(out) if out is not None else _report_folder(located)
+    report = _score(folder, trained.classifier, images, issues)
+    classifier = trained.classifier
+    if calibrate is not None:
+        classifier = write_calibrated(classifier, report, calibrate, model=model, folder=folder)
+    return Evaluation(report, folder, classifier, images.issues)
+
+
+def check_request(
+    model: str | os.PathLike[str],
+    source: Source | None = None,
+    *,
+    options: ReadOptions | None = None,
+    calibrate: str | os.PathLike[str] | None = None,
+) -> Located:
+    """Refuse, before Keras is loaded and images are read, what `evaluate` cannot do.
+
+    Args:
+        model: As for `evaluate`, as the others.
+        source: Place of the images.
+        options: How they are read.
+        calibrate: New file for the calibrated classifier.
+
+    Returns:
+        Where the model is.
+
+    Raises:
+        FileNotFoundError: If the model is not there.
+        ValueError: If the arguments do not go together.
+    """
+    if options is not None and source is None:
+        raise ValueError("expected a source that the options apply to, got none; give both or neither.")
+    located = locate(model)
+    if calibrate is not None:
+        if located.run is None:
+            raise ValueError(f"{model}: expected the folder of a run for --calibrate, got a model outside of one.")
+        check_calibrated_name(calibrate)
+    return located
+
+
+def _open(located: Located) -> Trained:
+    run = RunDirectory(located.run) if located.run is not None else None
+    record = run.read() if run is not None else None
+    _log.info("opening the model")
+    return Trained(located.model, Classifier.load(located.model), run, record)
+
+
+def _report_folder(located: Located) -> Path:
+    if located.run is not None and located.model.name == MODEL:
+        return located.model.with_name("evaluation")
+    return located.model.with_name(f"{located.model.stem}-report")
+
+
+def _score(folder: Path, classifier: Classifier, images: ScoredImages, issues: tuple[Issue, ...]) -> Report:
+    from resnet50.reports.report import write_report  # it loads Keras, which the checks before it must not
+
+    _log.info("scoring %s and writing the report", plural(len(images.test), "image"))
+    return write_report(
+        folder, classifier, images.test, train=images.train, validation=images.validation, issues=issues
+    )

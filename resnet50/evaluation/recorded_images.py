@@ -1,0 +1,87 @@
+"""The images that a model was trained on, read again from where its run had them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from resnet50._io.fetch import Progress
+from resnet50.data.dataset import DatasetSplits
+from resnet50.datasets import DATASETS
+from resnet50.datasets.source import DataSource
+from resnet50.inference.classifier import Classifier
+
+if TYPE_CHECKING:
+    from resnet50.training.run import RunRecord
+
+
+def recorded_source(task: object, record: RunRecord | None) -> DataSource | None:
+    """Return where a model's training images are.
+
+    Args:
+        task: Name of the recipe that the model was trained by.
+        record: Record of its run, if there is one.
+
+    Returns:
+        The source that the run recorded, or the usual place of the task's dataset; None where neither is known.
+    """
+    if record is not None and record.source is not None:
+        return record.source
+    return DataSource(str(task)) if task in DATASETS else None
+
+
+def load_recorded(source: DataSource, image_size: int, *, progress: Progress | None = None) -> DatasetSplits:
+    """Read images from where a run had them.
+
+    Args:
+        source: The recorded source.
+        image_size: Height and width in pixels.
+        progress: Called while images are decoded.
+
+    Returns:
+        The splits.
+
+    Raises:
+        FileNotFoundError: If they are not there.
+        ValueError: If they cannot be read.
+    """
+    try:
+        return source.load(image_size, progress=progress)
+    except FileNotFoundError as error:
+        if source.path is None:
+            raise
+        raise FileNotFoundError(f"{error} The run had its images there; give their new place (--data).") from error
+
+
+def load_training_images(
+    path: Path, classifier: Classifier, record: RunRecord | None, *, progress: Progress | None = None
+) -> DatasetSplits:
+    """Read the images that a classifier was trained on, with the other splits of their dataset.
+
+    Args:
+        path: The classifier's file, for messages.
+        classifier: The classifier.
+        record: Record of its run, if there is one.
+        progress: Called while images are decoded.
+
+    Returns:
+        The splits; the fingerprint of ``train`` is the classifier's.
+
+    Raises:
+        FileNotFoundError: If they are not there.
+        ValueError: If their place is not known, or they have changed since.
+    """
+    task = classifier.recipe.get("name")
+    source = recorded_source(task, record)
+    if source is None:
+        raise ValueError(
+            f"{path}: expected a model of a task, one of {', '.join(DATASETS)}, got {str(task)!r}; give the images "
+            "(--data)."
+        )
+    splits = load_recorded(source, classifier.image_size[0], progress=progress)
+    if splits["train"].fingerprint != classifier.fingerprint:
+        raise ValueError(
+            f"{path}: expected the images that it was trained on, found others (their SHA-256 differs), some of which "
+            "may be in the test split; give the images (--data)."
+        )
+    return splits

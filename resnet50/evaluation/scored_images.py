@@ -1,0 +1,193 @@
+"""Which images a classifier is scored on, and which of them it may know."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from resnet50._io.fetch import Progress
+from resnet50.audit.issue import Issue
+from resnet50.audit.training_images import copies, read_training_images
+from resnet50.data.dataset import Dataset, DatasetSplits
+from resnet50.data.loading import read_splits
+from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
+from resnet50.datasets.source import DataSource
+from resnet50.evaluation.recorded_images import load_training_images, recorded_source
+from resnet50.evaluation.score_issues import changed_test_issue, unknown_training_issue
+from resnet50.inference.classifier import Classifier
+from resnet50.training.run import RunDirectory
+from resnet50.training.validation import hold_out
+
+if TYPE_CHECKING:
+    from resnet50.training.run import RunRecord
+
+Source = str | os.PathLike[str] | DataSource
+
+_NAMED = 10  # classes that an error names
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ScoredImages:
+    """The images of an evaluation.
+
+    Attributes:
+        test: Images to score.
+        train: Images that the classifier learned from; None where they are not known.
+        validation: Images that its run held out, on which a temperature is fitted; None where there are none.
+        audited: What the audit looks at.
+        issues: What makes the score unreliable.
+    """
+
+    test: Dataset
+    train: Dataset | None
+    validation: Dataset | None
+    audited: DatasetSplits
+    issues: tuple[Issue, ...]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A classifier and what is known of its training.
+
+    Attributes:
+        path: Its file, or the folder of its export.
+        classifier: The classifier.
+        run: Its run; None for a model outside of one.
+        record: What the run recorded.
+    """
+
+    path: Path
+    classifier: Classifier
+    run: RunDirectory | None
+    record: RunRecord | None
+
+    @property
+    def image_size(self) -> int:
+        """Height in pixels of the classifier's images, which are square where they are read from a source."""
+        return self.classifier.image_size[0]
+
+
+def find_scored_images(
+    trained: Trained, source: Source | None, options: ReadOptions | None, progress: Progress | None
+) -> ScoredImages:
+    """Choose the images to score: never those that the classifier learned from, as far as they are known.
+
+    Args:
+        trained: The classifier.
+        source: Place of the images; None for the dataset of the training.
+        options: How they are read, where that differs from how the training read them.
+        progress: Called while images are decoded.
+
+    Returns:
+        The test split, if the source has one; what the run did not learn from, if the source is the training's; else
+        the validation split or all images.
+
+    Raises:
+        FileNotFoundError: If the images are not there.
+        ValueError: If they cannot be read, have classes that the classifier does not know, or are not known.
+    """
+    _log.info("reading images")
+    if source is None:
+        splits = load_training_images(trained.path, trained.classifier, trained.record, progress=progress)
+        return _from_training_dataset(trained, splits)
+    training_dataset = _read_as_training_did(trained, source, options, progress)
+    if training_dataset is not None:
+        return _from_training_dataset(trained, training_dataset)
+    return _from_other_images(trained, _as_source(source, options), progress)
+
+
+def _from_training_dataset(trained: Trained, splits: DatasetSplits) -> ScoredImages:
+    """Score the test split of the dataset that the classifier was trained on."""
+    test, run, record = splits["test"], trained.run, trained.record
+    if run is None or record is None:
+        return ScoredImages(test, splits.train, splits.validation, splits, ())
+    held_out = hold_out(record.recipe, splits)
+    changed = test.fingerprint != record.fingerprints.get("test")
+    issues = (changed_test_issue(len(test), run),) if changed else ()
+    return ScoredImages(test, held_out.train, held_out.validation, splits, issues)
+
+
+def _from_other_images(trained: Trained, source: DataSource, progress: Progress | None) -> ScoredImages:
+    """Score images of another source; those that the run knows are reported."""
+    if source.options.test_split != DEFAULT_OPTIONS.test_split:
+        raise ValueError(
+            f"{source.path}: expected the test split of the training, got another --test-split, "
+            f"{source.options.test_split:g}, which may hold training images; leave it out to score all images."
+        )
+    splits = _read_other_images(source, trained.image_size, progress)
+    splits = _with_classes_of(trained.classifier, splits, source)
+    name = next(name for name in ("test", "validation", "train") if name in splits.by_name)
+    test, issues = splits[name], []
+    if trained.run is not None and trained.run.images.is_file():
+        issues = list(copies(test, read_training_images(trained.run.images)))
+    elif name != "test":
+        issues = [unknown_training_issue(len(test), source.path or source.task)]
+    audited = DatasetSplits(test=test, unreadable=splits.unreadable, root=splits.root)
+    return ScoredImages(test, None, None, audited, tuple(issues))
+
+
+def _read_as_training_did(
+    trained: Trained, source: Source, options: ReadOptions | None, progress: Progress | None
+) -> DatasetSplits | None:
+    """Read a source as the training read its own; return None unless it holds the very images of the training."""
+    recorded = recorded_source(trained.classifier.recipe.get("name"), trained.record)
+    if isinstance(source, DataSource):
+        recorded = source
+    if recorded is None:
+        return None
+    with suppress(ValueError, FileNotFoundError):
+        moved = recorded
+        if not isinstance(source, DataSource):
+            chosen = replace(recorded.options, **_changed(options))
+            moved = replace(recorded, path=str(Path(source).absolute()), options=chosen)
+        splits = moved.load(trained.image_size, progress=progress)
+        if splits["train"].fingerprint == trained.classifier.fingerprint:
+            return splits
+    return None
+
+
+def _as_source(source: Source, options: ReadOptions | None) -> DataSource:
+    return source if isinstance(source, DataSource) else DataSource("folder", str(source), options or DEFAULT_OPTIONS)
+
+
+def _changed(options: ReadOptions | None) -> dict[str, Any]:
+    defaults = asdict(DEFAULT_OPTIONS)
+    return {name: value for name, value in asdict(options or DEFAULT_OPTIONS).items() if value != defaults[name]}
+
+
+def _read_other_images(source: DataSource, image_size: int, progress: Progress | None) -> DatasetSplits:
+    """Read the splits that a source has; no test split is cut off a folder that has none."""
+    if source.task != "folder" or source.path is None:
+        return source.load(image_size, progress=progress)
+    return read_splits(source.path, image_size=image_size, options=source.options, progress=progress)
+
+
+def _with_classes_of(classifier: Classifier, splits: DatasetSplits, source: DataSource) -> DatasetSplits:
+    """Return the splits with the classes in the classifier's order.
+
+    Raises:
+        ValueError: If there is a class that the classifier does not know.
+    """
+    known = {name: index for index, name in enumerate(classifier.class_names)}
+    names = next(iter(splits.by_name.values())).class_names
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise ValueError(
+            f"{source.path}: expected images of the classes {_first(classifier.class_names)}, got {_first(unknown)}."
+        )
+    labels = np.array([known[name] for name in names], dtype=np.int64)
+    return splits.map(
+        lambda dataset: replace(dataset, labels=labels[dataset.labels], class_names=classifier.class_names)
+    )
+
+
+def _first(names: Sequence[str]) -> str:
+    return ", ".join(names[:_NAMED]) + (", …" if len(names) > _NAMED else "")

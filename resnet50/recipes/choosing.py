@@ -1,0 +1,72 @@
+"""Which variant of a task's recipes a training takes, by the weights that are cached; nothing is fetched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from resnet50.recipes import Task, find_variant
+from resnet50.training.recipe import Recipe
+from resnet50.weights.registry import find_published
+from resnet50.weights.status import find_weights, is_cached
+
+NO_WEIGHTS = "none"
+"""The name of weights that asks for random initial weights."""
+
+FINE_TUNED = "fine-tuned"
+
+
+def choose_recipe(task: Task, *, variant: str | None = None, weights: str | None = None) -> Recipe:
+    """Return a variant of a task: the one that is named, or the one for the weights that are named or cached.
+
+    Args:
+        task: The task.
+        variant: Name of the variant; by default ``"fine-tuned"`` where its weights are cached or others are named, and
+            the one from scratch otherwise.
+        weights: Name or file of the pretrained weights, or `NO_WEIGHTS`; None for those of the variant.
+
+    Returns:
+        The variant, with its own weights.
+
+    Raises:
+        ValueError: If the task has no such variant.
+        FileNotFoundError: If the named variant needs weights that are not cached.
+    """
+    if variant is None:
+        usual = usual_weights(task)
+        fine_tune = weights != NO_WEIGHTS if weights is not None else usual is not None and _cached(usual)
+        return task.VARIANTS[FINE_TUNED] if fine_tune and FINE_TUNED in task.VARIANTS else task.RECIPE
+    recipe = find_variant(task, variant)
+    if weights is None and recipe.weights and not _cached(recipe.weights):
+        raise FileNotFoundError(
+            f"{task.RECIPE.name} {variant}: expected the weights {recipe.weights} in the cache, found none; run "
+            f"'resnet50 weights fetch {recipe.weights}', or give a file or {NO_WEIGHTS} by --weights."
+        )
+    return recipe
+
+
+def usual_weights(task: Task) -> str | None:
+    """Return the name of the weights that the task is usually fine-tuned from, if any."""
+    return task.VARIANTS[FINE_TUNED].weights if FINE_TUNED in task.VARIANTS else None
+
+
+def resolve_weights(weights: str | None) -> str | None:
+    """Check the name or file of pretrained weights before any work.
+
+    Args:
+        weights: Published name, file, `NO_WEIGHTS` or None.
+
+    Returns:
+        The published name; or the absolute path of the file, so that it is found again from elsewhere; or None.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If there is neither such a name nor such a file.
+    """
+    if weights is None or weights == NO_WEIGHTS:
+        return None
+    published, path = find_weights(weights)
+    return str(path.absolute()) if published is None else published.name
+
+
+def _cached(weights: str) -> bool:
+    return Path(weights).is_file() or is_cached(find_published(weights))

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from factories import classifier, noise, raises, tiny_model, write_image
+from resnet50.evaluation.explain import explain
+
+
+@pytest.fixture
+def image(tmp_path):
+    return write_image(tmp_path / "thing.png", noise(90, 70, 3))
+
+
+def test_the_most_probable_classes_come_first_with_a_map_each(image):
+    model = classifier(tiny_model(3, size=(32, 32)))
+    result = explain(model, image, top=2)
+    ((first, second),) = ([name for name, _ in model.predict(image, top=2).top],)
+    assert result.class_names == (first, second)
+    assert list(result.probabilities) == sorted(result.probabilities, reverse=True)
+    assert len(result.heats) == 2
+    assert result.heats.min() >= 0
+    assert result.heats.max() <= 1
+
+
+def test_a_small_image_is_enlarged_to_a_whole_multiple(image):
+    result = explain(classifier(tiny_model(3, size=(32, 40))), image)
+    assert result.image.dtype == np.uint8
+    height, width, _ = result.image.shape
+    assert (height % 32, width % 40) == (0, 0)
+    assert max(height, width) >= 448
+    assert len(result.class_names) == 3
+
+
+def test_no_class_is_refused(image):
+    with raises(ValueError, "top", 1, 0):
+        explain(classifier(tiny_model(3)), image, top=0)

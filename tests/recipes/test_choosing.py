@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from factories import raises, tiny_recipe
+from resnet50.recipes.choosing import choose_recipe, resolve_weights, usual_weights
+
+
+@pytest.fixture
+def own():
+    """A task in three variants."""
+    recipe = tiny_recipe(name="own")
+    variants = {
+        "scratch": recipe,
+        "fine-tuned": recipe.change(weights="imagenet"),
+        "classic": recipe.change(weights="torchvision/imagenet1k_v1"),
+    }
+    return SimpleNamespace(__doc__="Own.", RECIPE=recipe, VARIANTS=variants)
+
+
+@pytest.fixture(autouse=True)
+def cache(monkeypatch, tmp_path):
+    """An empty cache for Keras' files."""
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setenv("RESNET50_CACHE", str(tmp_path))
+    (tmp_path / "models").mkdir()
+    return tmp_path / "models"
+
+
+def test_without_weights_a_network_is_trained_from_scratch(own):
+    assert choose_recipe(own) is own.VARIANTS["scratch"]
+    assert choose_recipe(own, weights="none") is own.VARIANTS["scratch"]
+
+
+def test_cached_or_named_weights_are_fine_tuned(own, cache):
+    assert choose_recipe(own, weights="a/file.h5") is own.VARIANTS["fine-tuned"]
+    (cache / "resnet50_weights_tf_dim_ordering_tf_kernels.h5").touch()
+    assert choose_recipe(own) is own.VARIANTS["fine-tuned"]
+    assert choose_recipe(own, weights="none") is own.VARIANTS["scratch"]
+
+
+def test_a_named_variant_is_taken_if_its_weights_are_cached(own):
+    assert choose_recipe(own, variant="classic", weights="none") is own.VARIANTS["classic"]
+    assert choose_recipe(own, variant="scratch") is own.VARIANTS["scratch"]
+    command = "resnet50 weights fetch torchvision/imagenet1k_v1"
+    with raises(FileNotFoundError, "own", "classic", command, "--weights"):
+        choose_recipe(own, variant="classic")
+    with raises(ValueError, "own", "scratch, fine-tuned, classic", "'new'"):
+        choose_recipe(own, variant="new")
+    with raises(ValueError, "'fine-tune'", "did you mean fine-tuned?"):
+        choose_recipe(own, variant="fine-tune")
+
+
+def test_a_task_that_is_not_fine_tuned_has_no_usual_weights(own):
+    assert usual_weights(own) == "imagenet"
+    del own.VARIANTS["fine-tuned"]
+    assert usual_weights(own) is None
+    assert choose_recipe(own, weights="a/file.h5") is own.RECIPE
+
+
+def test_weights_are_checked_before_any_work(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.pth").touch()
+    assert resolve_weights(None) is resolve_weights("none") is None
+    assert resolve_weights("imagenet") == "imagenet"
+    assert resolve_weights("mine.pth") == str(tmp_path / "mine.pth")
+    with raises(ValueError, "imagenet", "'imagent'"):
+        resolve_weights("imagent")
+    with raises(FileNotFoundError, "other.pth"):
+        resolve_weights("other.pth")
