@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from resnet50._io.quiet import import_keras, quiet
+from resnet50._io.quiet import quiet
 from resnet50.cli.console import say, step
 from resnet50.inference.locate import RUNS, latest_run, locate
 
@@ -40,9 +40,9 @@ def load_classifier(path: Path) -> Classifier:
 
 
 def load_keras() -> None:
-    """Import Keras quietly, which takes seconds."""
+    """Import Keras, which takes seconds."""
     with step("loading Keras"):
-        import_keras()
+        import keras  # noqa: F401 - imported for its effect
 
 
 def show_model(path: Path, classifier: Classifier) -> None:
