@@ -62,6 +62,8 @@ class Parser(argparse.ArgumentParser):
         if action.choices is not None and value not in action.choices:
             names = [str(choice) for choice in action.choices]
             near = did_you_mean(str(value), names)
+            if isinstance(action, argparse._SubParsersAction):
+                self.error(f"unknown {(action.metavar or 'command').lower()} {value!r}{near}")
             expected = "a known name" if near != "." and len(names) > _MAX_LISTED else f"one of {', '.join(names)}"
             raise argparse.ArgumentError(action, f"expected {expected}, got {value!r}{near}")
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import textwrap
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, get_args, get_type_hints
 
@@ -10,18 +12,21 @@ from resnet50.cli.parser import number
 from resnet50.cli.read_options import option
 from resnet50.recipes import Task
 from resnet50.recipes.choosing import choose_recipe, resolve_weights
+from resnet50.recipes.folder import RECIPE
 from resnet50.training.recipe import Phase, Recipe
 
 NUMBERS = {field.name: field for owner in (Phase, Recipe) for field in fields(owner) if "help" in field.metadata}
 """The numbers of a recipe, and those of its last phase, that are options."""
 
 _TYPES = {**get_type_hints(Phase), **get_type_hints(Recipe)}
-_DEFAULT = "Default: the recipe's."
+_DESCRIPTION = (
+    "The defaults shown are those of your own images, trained from scratch; 'resnet50 recipes TASK' shows a task's."
+)
 
 
 def add_recipe_options(parser: argparse.ArgumentParser) -> None:
     """Add an option for each number of a recipe: common ones first, then the others."""
-    common = parser.add_argument_group("common options")
+    common = parser.add_argument_group("common options", textwrap.fill(_DESCRIPTION, 76))
     expert = parser.add_argument_group("expert options")
     common.add_argument(
         "--variant",
@@ -30,23 +35,30 @@ def add_recipe_options(parser: argparse.ArgumentParser) -> None:
         "Default: fine-tuned where its weights are cached, else scratch.",
     )
     for name, field in NUMBERS.items():
-        _add_option(common if field.metadata.get("common") else expert, name, field.metadata["help"])
+        _add_option(common if field.metadata.get("common") else expert, name, field.metadata)
     expert.add_argument(
         "--head-epochs",
         type=number(int),
         metavar="INT",
-        help=f"Epochs that train the head alone before the last phase, in place of the earlier phases. {_DEFAULT}",
+        help="Epochs that train the head alone before the last phase, in place of the earlier phases. Default: none.",
     )
 
 
-def _add_option(group: argparse._ArgumentGroup, name: str, text: str) -> None:
-    kind = _kind(name)
-    text = f"{text} {_DEFAULT}".replace("%", "%%")
+def _add_option(group: argparse._ArgumentGroup, name: str, about: Mapping[str, Any]) -> None:
+    kind, choices = _kind(name), about.get("choices") or None
+    text = f"{about['help']} Default: {_default(name)}.".replace("%", "%%")
     if kind is bool:
         group.add_argument(option(name), action=argparse.BooleanOptionalAction, default=None, help=text)
     else:
         read = str if kind is str else number(kind)
-        group.add_argument(option(name), type=read, metavar=kind.__name__.upper(), help=text)
+        metavar = None if choices else {str: "NAME"}.get(kind, kind.__name__.upper())
+        group.add_argument(option(name), type=read, metavar=metavar, choices=choices, help=text)
+
+
+def _default(name: str) -> str:
+    """Return the number of `resnet50.recipes.folder.RECIPE` as it is typed."""
+    value = getattr(RECIPE if name in Recipe.__dataclass_fields__ else RECIPE.last, name)
+    return "no" if value is False else "yes" if value is True else "none" if value is None else f"{value}"
 
 
 def _kind(name: str) -> Any:

@@ -9,8 +9,15 @@ from typing import Any
 
 from resnet50.conventions import CONVENTIONS
 from resnet50.data.augmentation import Augmentation
+from resnet50.weights.normalization import NORMALIZATIONS
 
 PRECISIONS = ("auto", "float32", "bfloat16")
+
+HEADS = ("linear", "norm", "mlp", "flatten")
+"""Rows of `resnet50.heads.HEADS`, which imports Keras."""
+
+STEMS = ("imagenet", "cifar")
+"""Rows of `resnet50.model.STEMS`, which imports Keras."""
 
 SCHEDULES = ("cosine", "constant", "exponential", "one-cycle", "plateau")
 
@@ -19,9 +26,15 @@ _CONVENTIONS = (*CONVENTIONS, "keras")
 _LAYER_GROUPS = ("conv2", "conv3", "conv4", "conv5")  # the stages of table 1
 
 
-def _number(help: str, default: Any, *, common: bool = False) -> Any:  # noqa: A002 - argparse's name for it
+def _number(
+    help: str,  # noqa: A002 - argparse's word
+    default: Any,
+    *,
+    common: bool = False,
+    choices: tuple[str, ...] = (),
+) -> Any:
     """Return a field with its help on the command line, where common options come first."""
-    return field(default=default, metadata={"help": help, "common": common})
+    return field(default=default, metadata={"help": help, "common": common, "choices": choices})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +72,7 @@ class Phase:
     epochs: int = field(metadata={"help": "Passes over the training images in the last phase.", "common": True})
     learning_rate: float = _number("Highest learning rate of the last phase.", 1e-3, common=True)
     warmup_epochs: float = _number("Epochs in which the learning rate rises; may be a fraction.", 0.0)
-    schedule: str = _number(f"Course of the learning rate: {', '.join(SCHEDULES)}.", "cosine")
+    schedule: str = _number("Course of the learning rate.", "cosine", choices=SCHEDULES)
     lr_factor: float = _number("Multiplier of the exponential and plateau schedules, 0..1; 1 with the others.", 1.0)
     lr_patience: int = _number("Epochs without a lower validation loss before a plateau schedule lowers the rate.", 0)
     trainable: str = _number("Layers that learn: head, a stage such as conv5 with all above it, or all.", "all")
@@ -150,7 +163,9 @@ class Recipe:
     weights: str | None = _number(
         "Pretrained weights: a name from 'resnet50 weights list' or a file.", None, common=True
     )
-    normalization: str | None = _number("Input normalization; by default that of the weights.", None)
+    normalization: str | None = _number(
+        "Input normalization; none takes that of the weights.", None, choices=tuple(NORMALIZATIONS)
+    )
     batch_size: int = _number("Images in a step.", 32, common=True)
     weight_decay: float = _number("Share of a weight, times the learning rate, that a step takes away.", 0.01)
     beta_2: float = _number("Momentum of the squared gradients, 0..1.", 0.999)
@@ -160,21 +175,21 @@ class Recipe:
     cutmix: float = _number(
         "Size of the pasted piece of another image (alpha of a Beta distribution); 0 for none.", 0.0
     )
-    class_weight: str | None = _number("'balanced' makes every class count the same in the training loss.", None)
+    class_weight: str | None = _number(
+        "Make every class count the same in the training loss, however few its images.", None, choices=("balanced",)
+    )
     validation_split: float = _number(
         "Share of the training images held out and scored after every epoch; 0 for none.", 0.0, common=True
     )
     restore_best: bool = _number("Keep the epoch that validated best instead of the last one.", False)
     image_size: int = _number("Height and width of the images in pixels.", 64, common=True)
-    head: str = _number("Classifier head: linear, norm, mlp or flatten.", "linear")
-    stem: str = _number("Stem: imagenet, or cifar for images of 32 pixels.", "imagenet")
-    conventions: str | None = _number(
-        f"Block variant: {', '.join(_CONVENTIONS)}; by default that of the weights.", None
-    )
+    head: str = _number("Classifier head.", "linear", choices=HEADS)
+    stem: str = _number("Stem; cifar is for images of 32 pixels.", "imagenet", choices=STEMS)
+    conventions: str | None = _number("Block variant; none takes that of the weights.", None, choices=_CONVENTIONS)
     stages: tuple[tuple[str, int, tuple[int, int, int], int], ...] | None = None
     swa_epochs: int = _number("Number of last epochs whose weights are averaged; 1 for none.", 1)
     ema: float = _number("Momentum of a running average of the weights, 0..1; 0 for none.", 0.0)
-    precision: str = _number(f"Computation in {', '.join(PRECISIONS)}; auto takes the fastest.", "auto")
+    precision: str = _number("Precision of the computation; auto takes the fastest.", "auto", choices=PRECISIONS)
     checkpoint_epochs: int = _number("Epochs between checkpoints.", 5)
     seed: int = _number("Seed of the initial weights, the order, the augmentation and the splits.", 0, common=True)
 
@@ -184,10 +199,13 @@ class Recipe:
         _check(
             self,
             {
-                **{
-                    name: (isinstance(getattr(self, name), str | None), "a name or None")
-                    for name in ("weights", "normalization", "head", "stem")
-                },
+                "weights": (isinstance(self.weights, str | None), "a name or None"),
+                "normalization": (
+                    self.normalization in (None, *NORMALIZATIONS),
+                    f"one of {', '.join(NORMALIZATIONS)}, or None",
+                ),
+                "head": (self.head in HEADS, f"one of {', '.join(HEADS)}"),
+                "stem": (self.stem in STEMS, f"one of {', '.join(STEMS)}"),
                 "conventions": (
                     self.conventions is None or (self.conventions in _CONVENTIONS and not self.weights),
                     f"one of {', '.join(_CONVENTIONS)}, or None where there are weights, which determine it",
