@@ -1,6 +1,6 @@
 """The two residual blocks of ResNet-50: He et al. 2015, arXiv:1512.03385, figure 5 (right), from top to bottom.
 
-A block adds what its three convolutions have learned, the residual F(x), to what it was given: ``relu(x + F(x))``.
+A block adds the residual F(x), which its three convolutions learn, to its input x: ``relu(x + F(x))``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ _EXAMPLE = "{}(x, [64, 64, 256], kernel_size=3, name={!r}), where kernel_size is
 def bottleneck(
     x: KerasTensor, filters: Sequence[int], kernel_size: int, stride: int, conventions: Conventions, name: str
 ) -> KerasTensor:
-    """Return the residual F(x) of both blocks: narrow the channels (1x1), see the neighbors (k x k), widen (1x1)."""
+    """Return the residual F(x) of both blocks: reduce the channels (1x1), convolve (k x k), restore the channels (1x1).
+
+    From ``(N, H, W, C)`` to ``(N, ceil(H / stride), ceil(W / stride), filters[2])``.
+    """
     narrow, middle, wide = filters
     first, second = (1, stride) if conventions.stride_on_kernel else (stride, 1)
     x = conv_norm_relu(x, narrow, 1, first, conventions, f"{name}_1")
@@ -135,7 +138,7 @@ def check_block(
     stride: int = 1,
     keeps_channels: bool = False,
 ) -> None:
-    """Raise ValueError, with the block's name, for the first argument of a block that is not as it must be."""
+    """Raise ValueError, with the block's name, for the first argument of a block that is not as described."""
     if len(x.shape) != 4:
         raise ValueError(f"{name}: expected a feature map (batch, height, width, channels), got {tuple(x.shape)}.")
     if not isinstance(filters, list | tuple) or len(filters) != 3 or any(type(f) is not int or f < 1 for f in filters):

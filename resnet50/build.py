@@ -9,7 +9,7 @@ import keras
 
 from resnet50.conventions import V1, Conventions
 from resnet50.heads import Head, find_head
-from resnet50.model import STAGES, Stage, check_classes, check_input_shape, features
+from resnet50.model import STAGES, Stage, check_classes, check_input_shape, features, find_stem
 from resnet50.weights.normalization import NORMALIZATIONS, UNKNOWN, normalize
 from resnet50.weights.read import WeightsFile, read_weights
 from resnet50.weights.transfer import load_weights
@@ -37,13 +37,13 @@ def build_resnet50(
         input_shape: ``(height, width, 3)``, each at least 32 pixels, or None for any size.
         weights: None to train from scratch; a name in `resnet50.weights.REGISTRY`, such as ``"imagenet"`` or
             ``"timm/a1_in1k"``, downloaded if it is not cached; a file that `resnet50.weights.read_weights` reads, or
-            what it returned.
-        normalization: Row of `resnet50.weights.NORMALIZATIONS`: what the weights expect pixels to be turned into. None
-            for what belongs to the weights, and ``"symmetric"`` from scratch.
+            its result.
+        normalization: Row of `resnet50.weights.NORMALIZATIONS`; None for the one that the weights expect, and
+            ``"symmetric"`` from scratch.
         head: Row of `resnet50.heads.HEADS`, or a function ``(features, classes) -> probabilities``.
         stem: Row of `resnet50.model.STEMS`.
-        conventions: None for those of the weights, or `V1` from scratch, in both cases made to train on
-            (`Conventions.from_scratch`).
+        conventions: None for those of the weights, or `V1` from scratch, both with the settings for training of
+            `Conventions.from_scratch`.
         stages: The table of stages. A smaller one makes a smaller network, for tests and teaching.
         adapt_stem: Whether images may have one channel, or more than three. The first kernel of weights for RGB is then
             summed or repeated (`resnet50.weights.transfer.adapt_kernel`), and the normalization averaged.
@@ -64,6 +64,8 @@ def build_resnet50(
             "adapt_stem=True allows other channels."
         )
     inputs = keras.Input(check_input_shape(input_shape), name="image")
+    find_stem(stem)
+    head = find_head(head)  # both before the weights are fetched
     file = None if weights is None else read_weights(weights)
     if normalization is None:
         normalization = "symmetric" if file is None else file.normalization
@@ -76,7 +78,7 @@ def build_resnet50(
         conventions = V1.from_scratch() if file is None else file.conventions
     x = normalize(inputs, normalization)
     x = features(x, stem=stem, conventions=conventions, stages=stages)
-    model = keras.Model(inputs, find_head(head)(x, classes), name="resnet50")
+    model = keras.Model(inputs, head(x, classes), name="resnet50")
     if file is not None:
         load_weights(model, file, adapt_stem=adapt_stem)
     return model

@@ -1,4 +1,4 @@
-"""What the paper leaves open and published ResNet-50 networks settle differently. Imports no Keras."""
+"""The choices that the paper leaves open, on which published ResNet-50 networks differ. Imports no Keras."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True)
 class Conventions:
-    """One way to settle what the paper leaves open.
+    """One set of the choices that the paper leaves open.
 
     Attributes:
         name: Name used in files and messages.

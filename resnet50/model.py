@@ -16,7 +16,13 @@ from resnet50.conventions import V1, Conventions
 
 @dataclass(frozen=True)
 class Stem:
-    """What stands before the stages: one convolution to 64 channels, then perhaps a 3x3 max pooling of stride 2."""
+    """The layers before the stages: a convolution to 64 channels and, optionally, a 3x3 max pooling of stride 2.
+
+    Attributes:
+        kernel_size: Height and width of the convolution's kernel in pixels.
+        stride: Stride of the convolution.
+        pool: Whether the max pooling follows.
+    """
 
     kernel_size: int
     stride: int
@@ -24,8 +30,8 @@ class Stem:
 
 
 STEMS = {
-    "imagenet": Stem(kernel_size=7, stride=2, pool=True),  # table 1: a quarter of the image's height and width is left
-    "cifar": Stem(kernel_size=3, stride=1, pool=False),  # section 4.2, for images of 32 pixels: all of it is left
+    "imagenet": Stem(kernel_size=7, stride=2, pool=True),  # table 1: reduces height and width to a quarter
+    "cifar": Stem(kernel_size=3, stride=1, pool=False),  # section 4.2, for images of 32 pixels: reduces nothing
 }
 
 
@@ -70,9 +76,7 @@ def features(
 
     Source: He et al. 2015, arXiv:1512.03385, table 1.
     """
-    if stem not in STEMS:
-        raise ValueError(f"expected stem to be one of {', '.join(STEMS)}, got {stem!r}.")
-    row = STEMS[stem]
+    row = find_stem(stem)
     x = conv_norm_relu(x, 64, row.kernel_size, row.stride, conventions, "conv1")
     if row.pool:
         x = layers.ZeroPadding2D(1, name="pool1_pad")(x)
@@ -101,11 +105,11 @@ def ResNet50(  # noqa: N802 - its name in Keras, torchvision and the course
     """Build the bare network of the paper, compatible with ``keras.applications.ResNet50``.
 
     Keywords, layer names and their order are those of keras.applications, so that weights pass between the two by
-    name. The input is what the weights were trained on; `build_resnet50` adds that normalization to the graph.
+    name. The input must be normalized as the weights expect; `build_resnet50` adds that normalization to the graph.
 
     Args:
-        input_shape: ``(height, width, channels)``, where None is any size. None stands for (224, 224, 3) with top and
-            (None, None, 3) without.
+        input_shape: ``(height, width, channels)``; a height or width of None allows any size. None means (224, 224, 3)
+            with top and (None, None, 3) without.
         classes: Number of classes; not used without top.
         include_top: Whether to add average pooling and the classifier.
         weights: None for random weights; ``"imagenet"`` or another name in `resnet50.weights.REGISTRY`, downloaded if
@@ -156,12 +160,19 @@ def ResNet50(  # noqa: N802 - its name in Keras, torchvision and the course
     return model
 
 
+def find_stem(stem: str) -> Stem:
+    """Return a row of `STEMS`, or raise ValueError if no stem has that name."""
+    if stem not in STEMS:
+        raise ValueError(f"expected stem to be one of {', '.join(STEMS)}, got {stem!r}.")
+    return STEMS[stem]
+
+
 def check_input_shape(shape: tuple[int | None, int | None, int]) -> tuple[int | None, int | None, int]:
     """Return the shape of an input, (height, width, channels), or raise ValueError if there is no such image."""
     if len(shape) != 3:
         raise ValueError(f"expected input_shape to be (height, width, channels), got {shape!r}.")
-    *sides, channels = shape
-    if any(side is not None and side < MIN_IMAGE_SIZE for side in sides):
+    *image_size, channels = shape
+    if any(length is not None and length < MIN_IMAGE_SIZE for length in image_size):
         raise ValueError(f"expected input_shape of at least {MIN_IMAGE_SIZE} x {MIN_IMAGE_SIZE} pixels, got {shape!r}.")
     if channels is None or channels < 1:
         raise ValueError(f"expected input_shape to give the number of channels, got {shape!r}.")

@@ -96,12 +96,12 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
 
 
 @contextmanager
-def open_h5(path: str | os.PathLike[str], *, needed: str) -> Iterator[h5py.File]:
+def open_h5(path: str | os.PathLike[str], *, expected: str) -> Iterator[h5py.File]:
     """Open an HDF5 file for reading.
 
     Args:
         path: The file.
-        needed: What the file is expected to be, for error messages, such as ``"an HDF5 file of hand signs"``.
+        expected: What the file should be, for error messages, such as ``"an HDF5 file of hand signs"``.
 
     Yields:
         The open file.
@@ -114,23 +114,23 @@ def open_h5(path: str | os.PathLike[str], *, needed: str) -> Iterator[h5py.File]
 
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: expected {needed}, got {'a folder' if path.is_dir() else 'no such file'}.")
+        raise FileNotFoundError(f"{path}: expected {expected}, got {'a folder' if path.is_dir() else 'no such file'}.")
     try:
         with path.open("rb") as raw:
             start = raw.read(512)
     except OSError as error:
-        raise ValueError(f"{path}: expected {needed}, got a file that cannot be read ({error.strerror}).") from error
+        raise ValueError(f"{path}: expected {expected}, got a file that cannot be read ({error.strerror}).") from error
     if not start.startswith(_HDF5_SIGNATURE):
-        raise ValueError(f"{path}: expected {needed}, got {_describe(start)}")
+        raise ValueError(f"{path}: expected {expected}, got {_describe(start)}")
     try:
         file = h5py.File(path, "r")
     except BlockingIOError as error:
         raise ValueError(
-            f"{path}: expected {needed}, got a file that another program is writing to; try again when it is done."
+            f"{path}: expected {expected}, got a file that another program is writing to; try again when it is done."
         ) from error
     except (OSError, RuntimeError) as error:
         raise ValueError(
-            f"{path}: expected {needed}, got a truncated or damaged HDF5 file ({' '.join(str(error).split())}); "
+            f"{path}: expected {expected}, got a truncated or damaged HDF5 file ({' '.join(str(error).split())}); "
             "download it again."
         ) from error
     with file:

@@ -1,4 +1,4 @@
-"""Keras and other runtimes without the messages that they print whenever they start.
+"""Silence the messages that Keras and other runtimes print whenever they start.
 
 TensorFlow 2.21 writes six lines to the file descriptor, whatever TF_CPP_MIN_LOG_LEVEL says: it reads that variable too
 late. They reach the terminal of anyone who imports a network, so the first import of Keras after `import resnet50`

@@ -5,8 +5,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence, Sized
 
-_NAMED = 5  # names that a message lists
-
 
 def plural(count: int, noun: str) -> str:
     """Return a count with its noun, such as ``1 file`` or ``1,200 classes``."""
@@ -33,10 +31,10 @@ def _count(items: Sized | int) -> int:
     return items if isinstance(items, int) else len(items)
 
 
-def listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str], *, most: int = 5) -> str:
     """Return the first names and the number of others; bytes of file names that are not UTF-8 are escaped."""
-    first = ", ".join(names[:_NAMED]).encode(errors="backslashreplace").decode()
-    return first + (f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else "")
+    first = ", ".join(names[:most]).encode(errors="backslashreplace").decode()
+    return first + (f" and {len(names) - most:,} more" if len(names) > most else "")
 
 
 def did_you_mean(word: str, names: Iterable[str]) -> str:

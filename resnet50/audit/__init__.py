@@ -1,4 +1,4 @@
-"""What is wrong with a dataset: duplicates, leakage between splits, mislabeled, missing or misleading images.
+"""Audit a dataset for duplicates, leakage between splits, and mislabeled, missing or misleading images.
 
-Here are the checks and the issues that they raise, but not the page that shows them (`resnet50.reports`).
+The checks and the issues that they raise; the page that shows them is in `resnet50.reports`.
 """

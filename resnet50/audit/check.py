@@ -23,7 +23,7 @@ from resnet50.datasets.source import DataSource
 
 @dataclass(frozen=True, eq=False)
 class Audit:
-    """What was found in a dataset.
+    """The result of `check`.
 
     Attributes:
         name: Name of the dataset.
@@ -68,10 +68,10 @@ def check(
     """
     if image_size < 1:
         raise ValueError(f"expected image_size of at least 1 pixel, got {image_size!r}.")
-    if isinstance(source, Dataset):
-        source = DatasetSplits(train=source)
     if options != DEFAULT_OPTIONS:
         _check_options(source, options)
+    if isinstance(source, Dataset):
+        source = DatasetSplits(train=source)
     if isinstance(source, DatasetSplits):
         return Audit(_name(source), source, find_issues(source, progress=progress))
     try:
@@ -110,11 +110,13 @@ def find_issues(splits: DatasetSplits, *, refused: str = "", progress: Progress 
     return tuple(sorted(issues, key=lambda issue: SEVERITIES.index(issue.severity)))
 
 
-def _check_options(source: str | os.PathLike[str] | DataSource | DatasetSplits, options: ReadOptions) -> None:
+def _check_options(source: str | os.PathLike[str] | DataSource | Dataset | DatasetSplits, options: ReadOptions) -> None:
     """Refuse options that are wrong themselves, which is not the fault of the data."""
-    if isinstance(source, DataSource | DatasetSplits):
-        if isinstance(source, DatasetSplits) or options != source.options:
-            raise ValueError(f"expected options only with a path, got them with a {type(source).__name__}.")
+    if isinstance(source, DataSource | Dataset | DatasetSplits):
+        if not isinstance(source, DataSource) or options != source.options:
+            raise ValueError(
+                f"expected options only with a path, got them with a {type(source).__name__}; leave them out."
+            )
     elif options.pattern is not None:
         compile_pattern(options.pattern)
         if Path(source).exists() and not Path(source).is_dir():
@@ -128,16 +130,14 @@ def _read(
 ) -> tuple[DatasetSplits, str]:
     """Read a source however many files are unreadable; return the splits, and why training refuses them or ""."""
     if not isinstance(source, DataSource):
-        path = source
         return _read_leniently(
-            lambda how: read_splits(path, image_size=image_size, options=how, progress=progress), options
+            lambda lenient: read_splits(source, image_size=image_size, options=lenient, progress=progress), options
         )
-    named = source
-    if named.task == "folder":  # the only one that takes options
+    if source.task == "folder":  # the only one that takes options
         return _read_leniently(
-            lambda how: replace(named, options=how).load(image_size, progress=progress), named.options
+            lambda lenient: replace(source, options=lenient).load(image_size, progress=progress), source.options
         )
-    return named.load(image_size, progress=progress), ""
+    return source.load(image_size, progress=progress), ""
 
 
 def _read_leniently(read: Callable[[ReadOptions], DatasetSplits], options: ReadOptions) -> tuple[DatasetSplits, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
@@ -40,8 +41,7 @@ def duplicates(images: AllImages, splits: DatasetSplits, *, progress: Progress |
     """
     count = len(images)
     near_duplicates = splits.find_near_duplicates(progress=_steps(progress, 0, 3 * count))
-    names = range(len(images.names))
-    leaks = {(early, late): _Nearest(count) for late in names for early in range(late)}
+    leaks = {pair: _Nearest(count) for pair in combinations(range(len(images.names)), 2)}
     conflicts, repeats, mirrored = _Nearest(count), _Nearest(count), _Nearest(count)
     connected = repeated = np.arange(count)
     for pairs in near_duplicates.pairs():
@@ -125,14 +125,14 @@ def _leak(images: AllImages, early: str, late: str, pairs: list[_Pair]) -> Itera
 
 def _conflict(images: AllImages, pairs: list[_Pair]) -> Iterator[Issue]:
     if pairs:
-        once = list({frozenset(pair[:2]): pair for pair in reversed(pairs)}.values())[::-1]
+        distinct = list({frozenset(pair[:2]): pair for pair in reversed(pairs)}.values())[::-1]
         yield Issue(
             kind="label-conflict",
             severity="error",
             summary=f"{share_of(len(pairs), len(images), 'images')} {have(pairs)} a near-duplicate of another class"
             f"{_identical(images, pairs)}.",
             advice="One of the two labels is wrong, or the classes overlap: correct the label, or remove both images.",
-            examples=_examples(images, once),
+            examples=_examples(images, distinct),
         )
 
 

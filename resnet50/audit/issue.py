@@ -102,7 +102,7 @@ class AllImages:
     """
 
     def __init__(self, splits: Mapping[str, Dataset]) -> None:
-        self.splits = dict(sorted(splits.items(), key=lambda item: SPLITS.index(item[0]) if item[0] in SPLITS else -1))
+        self.splits = dict(sorted(splits.items(), key=lambda item: SPLITS.index(item[0])))
         self.names = tuple(self.splits)
         if not any(map(len, self.splits.values())):
             raise ValueError("expected images to audit, got none.")

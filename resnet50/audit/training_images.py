@@ -38,7 +38,7 @@ class TrainingImage:
 
 
 def write_training_images(path: str | os.PathLike[str], splits: Mapping[str, Dataset]) -> None:
-    """Write the images of a training run as CSV, a row for each, atomically; images in a file are read one by one.
+    """Write the images of a training run as CSV, a row for each, atomically; LazyImages are read one by one.
 
     Args:
         path: The file; an earlier one is replaced.

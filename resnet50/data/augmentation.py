@@ -1,4 +1,4 @@
-"""Random changes to training images, outside the model: one composed affine warp and one change of light for each."""
+"""Random changes to training images, outside the model: an affine warp, and a change of brightness and contrast."""
 
 from __future__ import annotations
 
@@ -96,9 +96,9 @@ def _sample(image: np.ndarray, warp: tuple[float, ...]) -> np.ndarray:
     corners = np.array([(a * x + b * y + c, d * x + e * y + f) for x in (0, width) for y in (0, height)])
     # the region of the continued image that is sampled, and one more pixel on each side to interpolate with
     (left, top), (right, bottom) = np.floor(corners.min(axis=0)) - 1, np.ceil(corners.max(axis=0)) + 1
-    part = image.take(np.arange(top, bottom, dtype=int), axis=0, mode="clip")
-    part = part.take(np.arange(left, right, dtype=int), axis=1, mode="clip")
+    region = image.take(np.arange(top, bottom, dtype=int), axis=0, mode="clip")
+    region = region.take(np.arange(left, right, dtype=int), axis=1, mode="clip")
     moved = (a, b, c - left, d, e, f - top)
     return np.asarray(
-        Image.fromarray(part).transform((width, height), Image.Transform.AFFINE, moved, Image.Resampling.BILINEAR)
+        Image.fromarray(region).transform((width, height), Image.Transform.AFFINE, moved, Image.Resampling.BILINEAR)
     )

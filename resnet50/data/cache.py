@@ -17,7 +17,7 @@ from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
 from resnet50.data.pack import check_unreadable, pack
 
 DECODING = 1
-"""Raised whenever `read_image` gives other pixels for the same file, so that older files in the cache are not used."""
+"""Version of the decoding. Increase it when `read_image` gives other pixels, so that older cached files are not used."""
 
 
 def read_decoded(
@@ -34,6 +34,9 @@ def read_decoded(
         image_size: Height and width in pixels of the decoded images.
         options: How they are read; only ``max_unreadable`` matters here.
         progress: Called with the files decoded and their number; never if all are cached.
+
+    Returns:
+        The splits of the listing, images uint8 ``(n, image_size, image_size, 3)``.
 
     Raises:
         OSError: If there is not enough room on the disk for the cache, or it cannot be written.
@@ -77,7 +80,7 @@ def _key(listing: Listing, image_size: int) -> str:
 
 
 def _content(entry: Entry) -> str:
-    """Hash a file; the kind of error stands for a file that cannot be opened."""
+    """Hash a file; the type of error stands for a file that cannot be opened."""
     try:
         if not entry.path.is_file():  # reading a pipe would never end
             return "no file"

@@ -143,7 +143,9 @@ def _read_sheets(folder: Path, split: str, sheets: Sequence[int], labels: np.nda
 def _check_labels(labels: np.ndarray, path: Path) -> None:
     wrong = np.flatnonzero(labels > 9)  # uint8 or digits: none is below 0
     if len(wrong):
-        raise ValueError(f"{path}: expected labels 0..9, got {labels[wrong[0]]} for image {wrong[0]}; fetch it anew.")
+        raise ValueError(
+            f"{path}: expected labels 0..9, got {labels[wrong[0]]} for image {wrong[0]}; download it again."
+        )
 
 
 def _dataset(images: np.ndarray, labels: np.ndarray, names: Sequence[str], each: int) -> Dataset:

@@ -1,4 +1,4 @@
-"""The form that images take, whatever their source: images, labels, class names and the path of each image."""
+"""A dataset, whatever its source: images, labels, class names and the path of each image; and its splits."""
 
 from __future__ import annotations
 
@@ -157,10 +157,10 @@ class DatasetSplits:
         return replace(self, **{name: function(dataset) for name, dataset in self.by_name.items()})  # type: ignore[arg-type]
 
     def __getitem__(self, name: str) -> Dataset:
-        """Return a split that must be there.
+        """Return the split of this name.
 
         Raises:
-            ValueError: If it is not.
+            ValueError: If there is no such split.
         """
         if name not in self.by_name:
             raise ValueError(f"expected a {name} split, got {' and '.join(self.by_name) or 'none'} only.")
@@ -198,7 +198,7 @@ class DatasetSplits:
 
         Raises:
             ValueError: If there is no ``train`` split or the new one exists, the share is not between 0 and 1, or one
-                side would be empty.
+                of the two would be empty.
         """
         train = self["train"]
         if into not in ("validation", "test") or into in self.by_name:

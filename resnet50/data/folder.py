@@ -9,18 +9,18 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from resnet50._io.text import listed
 from resnet50.data.images import SUFFIXES
 from resnet50.data.labeled_file import SPLIT_NAMES, LabeledFile, class_name, printable, split_name
 
 # Images that the decoder refuses: listed so that they are named and counted as unreadable, not ignored silently.
 _REFUSED = (".arw", ".avif", ".cr2", ".dng", ".heic", ".heif", ".ico", ".jp2", ".jxl", ".nef", ".psd", ".tga")
 _NO_CLASSES = ("__MACOSX", "@eaDir")  # folders that macOS' archives and Synology's disks add beside images
-_SHOWN = 10  # names that a message lists
 
-Inside = tuple[str, ...]  # path below the root, name by name
+PathNames = tuple[str, ...]  # a path below the root, name by name
 
 
-def images_below(root: Path) -> list[Inside]:
+def images_below(root: Path) -> list[PathNames]:
     """Find the files in a folder and below that are images by their suffix. Hidden ones are ignored.
 
     Args:
@@ -129,7 +129,7 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
     return search
 
 
-def _split_folders(root: Path, paths: Sequence[Inside]) -> dict[str, str]:
+def _split_folders(root: Path, paths: Sequence[PathNames]) -> dict[str, str]:
     """Return which folders of the root are splits, {folder: split}; none if they are classes."""
     folders = {inside[0] for inside in paths if len(inside) > 1}
     named = {folder: SPLIT_NAMES[folder.lower()] for folder in sorted(folders) if folder.lower() in SPLIT_NAMES}
@@ -146,7 +146,7 @@ def _split_folders(root: Path, paths: Sequence[Inside]) -> dict[str, str]:
     return named
 
 
-def _refuse_loose(root: Path, loose: Sequence[Inside], files: Sequence[LabeledFile]) -> NoReturn:
+def _refuse_loose(root: Path, loose: Sequence[PathNames], files: Sequence[LabeledFile]) -> NoReturn:
     """Refuse images that lie where the folders of the classes should be."""
     folder = root.joinpath(*loose[0][:-1])
     count = sum(inside[:-1] == loose[0][:-1] for inside in loose)
@@ -166,9 +166,9 @@ def _refuse_loose(root: Path, loose: Sequence[Inside], files: Sequence[LabeledFi
     )
 
 
-def _refuse_level(root: Path, paths: Sequence[Inside]) -> None:
+def _refuse_level(root: Path, paths: Sequence[PathNames]) -> None:
     """Refuse a folder whose only folder holds the classes, as in many unpacked archives."""
-    shared: Inside = ()
+    shared: PathNames = ()
     for names in zip(*(inside[:-1] for inside in paths), strict=False):
         if len(set(names)) > 1:
             break
@@ -182,9 +182,11 @@ def _refuse_level(root: Path, paths: Sequence[Inside]) -> None:
 
 
 def _refuse_folder(error: OSError) -> NoReturn:
-    raise ValueError(f"{error.filename}: expected a folder that can be read ({error.strerror}).") from error
+    raise ValueError(
+        f"{error.filename}: expected a folder that can be read, got the error {error.strerror!r}; change its permissions, "
+        "or remove it."
+    ) from error
 
 
 def _names(names: Iterable[str]) -> str:
-    shown = [printable(name) for name in names]
-    return ", ".join(shown[:_SHOWN]) + (f" and {len(shown) - _SHOWN:,} more" if len(shown) > _SHOWN else "")
+    return listed([printable(name) for name in names], most=10)

@@ -28,7 +28,7 @@ MAPPED_FROM = 256 << 20
 """Bytes from which on a split's images are mapped from the file instead of read, if they are contiguous there."""
 
 _KEYS = {"train": "train", "validation": "val", "test": "test"}
-_NEEDED = "an HDF5 file in the schema of SIGNS"
+_EXPECTED = "an HDF5 file in the schema of SIGNS"
 
 
 def read_h5(path: str | os.PathLike[str]) -> dict[str, Dataset]:
@@ -45,7 +45,7 @@ def read_h5(path: str | os.PathLike[str]) -> dict[str, Dataset]:
         ValueError: If it is not HDF5, holds no split, or its keys, shapes, types or values are not those of the schema.
     """
     path = Path(path)
-    with open_h5(path, needed=_NEEDED) as file, _damage_reported(path):
+    with open_h5(path, expected=_EXPECTED) as file, _damage_reported(path):
         splits = [split for split, key in _KEYS.items() if f"{key}_set_x" in file]
         if not splits:
             raise ValueError(f"{path}: expected the key train_set_x, val_set_x or test_set_x, got {_keys_of(file)}.")
@@ -68,7 +68,7 @@ def read_split(path: str | os.PathLike[str], split: str) -> Dataset:
         ValueError: If it is not HDF5, or its keys, shapes, types or values are not those of the schema.
     """
     path = Path(path)
-    with open_h5(path, needed=_NEEDED) as file, _damage_reported(path):
+    with open_h5(path, expected=_EXPECTED) as file, _damage_reported(path):
         return _read_one(file, path, split)
 
 
@@ -80,7 +80,7 @@ def read_unreadable(path: str | os.PathLike[str]) -> tuple[Unreadable, ...]:
         ValueError: If it is not HDF5, or is damaged.
     """
     path = Path(path)
-    with open_h5(path, needed=_NEEDED) as file, _damage_reported(path):
+    with open_h5(path, expected=_EXPECTED) as file, _damage_reported(path):
         if "unreadable_file" not in file:
             return ()
         names, reasons = (_texts(file, key, path) for key in ("unreadable_file", "unreadable_reason"))
@@ -259,7 +259,8 @@ def _damage_reported(path: Path) -> Iterator[None]:
         yield
     except (KeyError, MemoryError, OSError, RuntimeError, TypeError) as error:
         raise ValueError(
-            f"{path}: cannot be read; it is damaged or holds types that h5py does not know ({_one_line(error)})."
+            f"{path}: expected {_EXPECTED}, got one that is damaged or has types that h5py does not know "
+            f"({_one_line(error)}); make or fetch the file again."
         ) from error
 
 
@@ -267,8 +268,8 @@ def _dataset(file: h5py.File, key: str, path: Path) -> h5py.Dataset:
     value = file.get(key)
     if not isinstance(value, h5py.Dataset):
         if key in (str(name) for name in file):
-            kind = "a group" if isinstance(value, h5py.Group) else "a link to nothing"
-            raise ValueError(f"{path}: expected the HDF5 dataset {key}, got {kind}.")
+            actual = "a group" if isinstance(value, h5py.Group) else "a link to nothing"
+            raise ValueError(f"{path}: expected the HDF5 dataset {key}, got {actual}.")
         raise ValueError(f"{path}: expected the key {key}, got {_keys_of(file)}.")
     return value
 

@@ -42,7 +42,7 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_ON_ITS_SIDE = (5, 6, 7, 8)
+_QUARTER_TURNS = (5, 6, 7, 8)
 
 _RANGES = (1, 255, 4095, 65535)  # largest value of a mask or a share, and of 8, 12 and 16 bits
 
@@ -145,7 +145,9 @@ def read_header(path: str | os.PathLike[str]) -> Header:
     """
     with _opened(path) as image:
         orientation = _orientation(image)
-        turned = orientation in _ON_ITS_SIDE and image.format != "TIFF"  # Pillow has exchanged a TIFF's sides already
+        turned = (
+            orientation in _QUARTER_TURNS and image.format != "TIFF"
+        )  # Pillow has exchanged a TIFF's width and height already
         width, height = image.size[::-1] if turned else image.size
         return Header(width, height, image.mode, image.format or "", orientation in _TURNS)
 
@@ -187,8 +189,10 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
     path = Path(path)
     with _reading(path):
         if not path.is_file():  # reading a pipe would never end
-            kind = "a folder" if path.is_dir() else "a special file" if path.exists() else "a path that does not exist"
-            raise FileNotFoundError(f"{path}: expected an image file, got {kind}.")
+            actual = (
+                "a folder" if path.is_dir() else "a special file" if path.exists() else "a path that does not exist"
+            )
+            raise FileNotFoundError(f"{path}: expected an image file, got {actual}.")
         with _quiet, Image.open(path, formats=_FORMATS) as image:
             _check_format(image)
             yield image

@@ -22,7 +22,7 @@ nearest neighbor form two clusters, with a gap from 3.5 to 5.
 MAX_STORED_PAIRS = 2_000_000
 """Most pairs that are stored after a search: 48 MB. Only a few thousand copies of one image exceed it."""
 
-_SIDE = 16  # height and width of a thumbnail in pixels
+_SIZE = 16  # height and width of a thumbnail in pixels
 _CELL = 2  # height and width of a cell in pixels; the first, coarse comparison uses the means of cells
 _BLOCK = 1024  # images that are compared with as many others at a time, which takes about 20 MB
 _STEP = 256  # images between two calls of progress
@@ -106,7 +106,7 @@ def find_near_duplicates(
         return lambda done: progress(start + done, 2 * count) if progress is not None else None
 
     starts = np.cumsum([0, *map(len, splits)])
-    small = np.empty((count, _SIDE, _SIDE, 3), dtype=np.uint8)
+    small = np.empty((count, _SIZE, _SIZE, 3), dtype=np.uint8)
     single_color = np.empty(count, dtype=bool)
     for images, start in zip(splits, starts, strict=False):
         for first in range(0, len(images), _STEP):
@@ -138,9 +138,9 @@ def thumbnails(images: np.ndarray | LazyImages) -> np.ndarray:
     Returns:
         uint8 ``(n, 16, 16, 3)``, 0..255, each pixel the mean of its part of the image.
     """
-    small = np.empty((len(images), _SIDE, _SIDE, 3), dtype=np.uint8)
+    small = np.empty((len(images), _SIZE, _SIZE, 3), dtype=np.uint8)
     for k, image in enumerate(images):
-        small[k] = np.asarray(Image.fromarray(image).resize((_SIDE, _SIDE), Image.Resampling.BOX))
+        small[k] = np.asarray(Image.fromarray(image).resize((_SIZE, _SIZE), Image.Resampling.BOX))
     return small
 
 
@@ -160,8 +160,8 @@ def near_duplicate_pairs(
     Yields:
         The pairs of one block of comparisons.
     """
-    count, size = len(small), _SIDE * _SIDE * 3
-    cells = small.reshape(count, _SIDE // _CELL, _CELL, _SIDE // _CELL, _CELL, 3).mean(axis=(2, 4), dtype=np.float32)
+    count, size = len(small), _SIZE * _SIZE * 3
+    cells = small.reshape(count, _SIZE // _CELL, _CELL, _SIZE // _CELL, _CELL, 3).mean(axis=(2, 4), dtype=np.float32)
     means = cells.mean(axis=(1, 2, 3), dtype=np.float64)
     order = np.argsort(means, kind="stable")
     means, small, cells = means[order], small[order], cells[order] - np.float32(127.5)

@@ -39,4 +39,4 @@ class ReadOptions:
 
 
 DEFAULT_OPTIONS = ReadOptions()
-"""The options that apply unless others are given."""
+"""The default options."""

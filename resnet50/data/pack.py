@@ -82,7 +82,8 @@ def pack(
                 progress(done, total)
         if len(unreadable) == total:
             raise ValueError(
-                f"{listing.root}: none of {total} files can be read: {_described(unreadable[:1])}; replace them."
+                f"{listing.root}: expected images that can be read, got none among {total} files "
+                f"({_described(unreadable[:1])}); replace them."
             )
         for split in rows:
             rows[split].finish(file, split)

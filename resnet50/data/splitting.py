@@ -1,4 +1,4 @@
-"""Cut a dataset in two so that images that belong together stay on one side."""
+"""Cut a dataset in two without separating images that belong together."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ if TYPE_CHECKING:
 def train_validation_split(dataset: Dataset, fraction: float, *, seed: int) -> tuple[Dataset, Dataset]:
     """Cut a dataset in two, classes in proportion as far as groups and near-duplicates allow.
 
-    Images of one group (`Dataset.groups`: a patient, a specimen) and near-duplicates stay on one side, even where only
-    both together connect them. The second part gets of each class the nearest whole number to its fraction, at least
-    one image if the class has two that can be separated, and never all. Where groups are too large for exact numbers,
-    small ones that bring the numbers closer are taken too.
+    Images of one group (`Dataset.groups`: a patient, a specimen) and near-duplicates stay together, even where only
+    both together connect them. The second dataset gets of each class the nearest whole number to its fraction, at
+    least one image if the class has two that can be separated, and never all. Where groups are too large for exact
+    numbers, small ones that bring the numbers closer are taken too.
 
     Use `resnet50.data.dataset.DatasetSplits.cut` for a dataset with several splits, which searches for near-duplicates
     only once.
 
     Args:
         dataset: The images to cut.
-        fraction: Fraction of each class that goes into the second part, above 0 and below 1.
+        fraction: Fraction of each class that goes into the second dataset, above 0 and below 1.
         seed: Determines which images; the same seed gives the same cut.
 
     Returns:
-        The rest and the part of that fraction, such as training and validation images, both in the dataset's order.
+        The rest and the dataset of that fraction, such as training and validation images, both in the dataset's order.
 
     Raises:
-        ValueError: If the fraction is not between 0 and 1, or one part would be empty.
+        ValueError: If the fraction is not between 0 and 1, or one of the two would be empty.
     """
     _check(fraction)
     rest, held_out = cut_indices(dataset, near_duplicate_groups(dataset.images), fraction, seed=seed)
@@ -44,17 +44,17 @@ def train_validation_split(dataset: Dataset, fraction: float, *, seed: int) -> t
 def cut_indices(
     dataset: Dataset, near_duplicates: np.ndarray, fraction: float, *, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Choose the images that `train_validation_split` puts on either side.
+    """Choose the images that `train_validation_split` puts into each of the two datasets.
 
     Args:
         dataset: The images to cut.
         near_duplicates: Group of near-duplicates of each image, int64 ``(n,)``, counted from 0 in order of first
             appearance.
-        fraction: Fraction of each class that goes into the second part, above 0 and below 1.
+        fraction: Fraction of each class that goes into the second dataset, above 0 and below 1.
         seed: Determines which images.
 
     Returns:
-        Indices of the rest and of the second part, int64, both ascending.
+        Indices of the rest and of the second dataset, int64, both ascending.
 
     Raises:
         ValueError: As `train_validation_split`.
@@ -63,13 +63,13 @@ def cut_indices(
     total = np.bincount(dataset.labels, minlength=len(dataset.class_names))
     wanted = np.clip(np.round(total * fraction), total > 1, np.maximum(total - 1, 0)).astype(int)
     in_second = np.zeros(len(dataset), dtype=bool)
-    bound = _bound(dataset, near_duplicates)
-    for members in _choose(dataset.labels, bound, total, wanted, np.random.default_rng(seed)):
+    clusters = _inseparable(dataset, near_duplicates)
+    for members in _choose(dataset.labels, clusters, total, wanted, np.random.default_rng(seed)):
         in_second[members] = True
     if not in_second.any():
         raise ValueError(
             f"{dataset.name}: cutting off {fraction:g} of {plural(len(dataset), 'image')} leaves one side empty: "
-            f"{_why_empty(bound) if wanted.any() else 'no class has at least two images; add images.'}"
+            f"{_why_empty(clusters) if wanted.any() else 'no class has at least two images; add images.'}"
         )
     return np.flatnonzero(~in_second), np.flatnonzero(in_second)
 
@@ -79,37 +79,37 @@ def _check(fraction: float) -> None:
         raise ValueError(f"expected a fraction above 0 and below 1, got {fraction!r}.")
 
 
-def _why_empty(bound: list[np.ndarray]) -> str:
-    smallest = plural(min(map(len, bound)), "image")
+def _why_empty(clusters: list[np.ndarray]) -> str:
+    smallest = plural(min(map(len, clusters)), "image")
     return (
         "groups and near-duplicates, which stay together, are too large for this fraction or are all of a class; the "
         f"smallest has {smallest}; choose another fraction, or add images."
     )
 
 
-def _bound(dataset: Dataset, near_duplicates: np.ndarray) -> list[np.ndarray]:
+def _inseparable(dataset: Dataset, near_duplicates: np.ndarray) -> list[np.ndarray]:
     """Return the indices of the images that must stay together, in the order of the first of each."""
-    bound = near_duplicates
+    groups = near_duplicates
     if dataset.groups:
         named = np.array([bool(group) for group in dataset.groups])
         _, first, inverse = np.unique(np.array(dataset.groups), return_index=True, return_inverse=True)
-        bound = join(bound, np.flatnonzero(named), first[inverse][named])
-    return np.split(np.argsort(bound, kind="stable"), np.cumsum(np.bincount(bound))[:-1])
+        groups = join(groups, np.flatnonzero(named), first[inverse][named])
+    return np.split(np.argsort(groups, kind="stable"), np.cumsum(np.bincount(groups))[:-1])
 
 
 def _choose(
-    labels: np.ndarray, bound: list[np.ndarray], total: np.ndarray, wanted: np.ndarray, rng: np.random.Generator
+    labels: np.ndarray, clusters: list[np.ndarray], total: np.ndarray, wanted: np.ndarray, rng: np.random.Generator
 ) -> Iterator[np.ndarray]:
     """Yield sets of indices that together come as close to the wanted number of each class as they can."""
     missing = wanted.copy()
     others = []
-    for index in rng.permutation(len(bound)):
-        counts = np.bincount(labels[bound[index]], minlength=len(wanted))
+    for index in rng.permutation(len(clusters)):
+        counts = np.bincount(labels[clusters[index]], minlength=len(wanted))
         if (counts <= missing).all():
             missing -= counts
-            yield bound[index]
+            yield clusters[index]
         else:
-            others.append((bound[index], counts))
+            others.append((clusters[index], counts))
     for members, counts in sorted(others, key=lambda other: len(other[0])):
         if not missing.any():
             return

@@ -70,7 +70,7 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: expected a CSV file in UTF-8, got other bytes; save it as CSV UTF-8.") from error
     except (csv.Error, OSError) as error:
-        raise ValueError(f"{path}: cannot be read as a CSV file ({error}).") from error
+        raise ValueError(f"{path}: expected a CSV file, got one that cannot be read ({error}).") from error
 
 
 def _check_header(path: Path, header: list[str]) -> None:

@@ -332,7 +332,7 @@ def _wall(rng: Generator, cover: np.ndarray, light: np.ndarray, palm: float) -> 
     ramp = np.linspace(-0.5, 0.5, size)
     gradient = 1 + rng.uniform(0.05, 0.3) * (light[0] * ramp + light[1] * ramp[:, None])
     distance = rng.uniform(0.15, 0.7) * palm  # from hand to wall
-    right, down = (round(float(-distance * part / light[2])) for part in light[:2])
+    right, down = (round(float(-distance * component / light[2])) for component in light[:2])
     shadow = Image.new("L", (size, size))
     shadow.paste(Image.fromarray((255 * cover).astype(np.uint8)), (right, down))
     shadow = shadow.filter(ImageFilter.GaussianBlur(rng.uniform(0.05, 0.2) * palm))

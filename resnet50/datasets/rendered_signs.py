@@ -71,7 +71,7 @@ def write_rendered_signs(
     """Draw the dataset and write it in the schema of SIGNS.
 
     Args:
-        directory: Folder for the two files, made if missing. Files with their names are replaced.
+        directory: Folder for the two files, created if it does not exist. Files with their names are replaced.
         train: Number of training images.
         test: Number of test images.
         image_size: Height and width in pixels.

@@ -36,7 +36,7 @@ def read_position(path: Path) -> Position:
     """
     if not path.exists():
         return Position()
-    with open_h5(path, needed="a checkpoint") as file:
+    with open_h5(path, expected="a checkpoint") as file:
         if "state" not in file:
             raise ValueError(f"{path}: expected a checkpoint, got another HDF5 file; remove it to start the run again.")
         state = json.loads(file["state"][()])
@@ -92,7 +92,7 @@ class Checkpoint(keras.callbacks.Callback):
         """
         if not self._path.exists() or read_position(self._path) != self._position:
             return self._position.began
-        with open_h5(self._path, needed="a checkpoint") as file:
+        with open_h5(self._path, expected="a checkpoint") as file:
             state = json.loads(file["state"][()])
             groups = _groups(model)
             shapes = {name: [tuple(v.shape) for v in variables] for name, variables in groups.items()}

@@ -127,7 +127,7 @@ def _find_legacy(root: h5py.Group, layers: list[str]) -> dict[str, list[h5py.Dat
             name = owner if nested else layer
             if name in stored:
                 raise UnfitFileError(f"two layers named {name}.")
-            stored[name] = [group[own] for own in _ordered([own for own in names if owners[own] == owner])]
+            stored[name] = [group[weight] for weight in _ordered([n for n in names if owners[n] == owner])]
     return stored
 
 

@@ -1,4 +1,4 @@
-"""Input normalizations: what each family of weights expects of raw RGB pixels, as plain Keras layers in the graph."""
+"""Input normalizations that each family of weights expects, as plain Keras layers in the graph."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Normalization:
-    """``(x - mean) / std`` per channel of an image in 0..255, for some weights after turning RGB into BGR.
+    """``(x - mean) / std`` per channel of an image in 0..255; for some weights, RGB becomes BGR first.
 
     Attributes:
         mean: Mean of each channel, in gray levels.

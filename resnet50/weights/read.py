@@ -20,11 +20,10 @@ from resnet50.weights.fetch import fetch_weights
 from resnet50.weights.keras_files import NORMALIZATION_KEY
 from resnet50.weights.layouts import LIMIT, Arrays, UnfitFileError
 from resnet50.weights.normalization import NORMALIZATIONS, UNKNOWN
-from resnet50.weights.registry import REGISTRY, find_published
+from resnet50.weights.registry import REGISTRY, SUFFIXES, find_published
 
 EXPECTED = "a file of ResNet-50 weights (.h5, .weights.h5, .keras, .safetensors, .pth, .pt or .bin)"
 
-_SUFFIXES = {".h5", ".hdf5", ".keras", ".safetensors", ".pth", ".pt", ".bin"}
 _MAX_MEMBERS = 10_000  # of an archive; a training checkpoint has a few hundred
 
 
@@ -82,7 +81,7 @@ def read_weights(weights: str | os.PathLike[str] | WeightsFile) -> WeightsFile:
             normalization=published.normalization,
         )
     path = Path(weights)
-    if isinstance(weights, str) and path.suffix not in _SUFFIXES and not path.exists():
+    if isinstance(weights, str) and path.suffix not in SUFFIXES and not path.exists():
         try:
             find_published(weights)
         except ValueError as error:
@@ -101,7 +100,7 @@ def _read_file(path: Path) -> WeightsFile:
             return _read_safetensors(path)
         if start.startswith(torch_pickle.PICKLE_START):
             return _from_state_dict(path, *torch_pickle.read_legacy(_content(path)))
-    with open_h5(path, needed=EXPECTED) as file, _reading(path):  # its error describes other files
+    with open_h5(path, expected=EXPECTED) as file, _reading(path):  # its error describes other files
         arrays, normalization = keras_files.read_h5(file)
     return _from_keras(path, arrays, normalization)
 

@@ -1,7 +1,7 @@
 """The registry of published weights: one row per file, with its publisher's description.
 
-Accuracies, hashes and sizes are published by the authors, or agreed on by several independent copies of the file. What
-is not published is None. To add weights, add a row.
+Accuracies, hashes and sizes are published by the authors, or agreed on by several independent copies of the file. None
+stands for an unpublished value. To add weights, add a row.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ from functools import cache
 from importlib.resources import files
 
 from resnet50._io.fetch import Download
+
+SUFFIXES = (".h5", ".hdf5", ".keras", ".safetensors", ".pth", ".pt", ".bin")
+"""Suffixes of weights files; any other text is a name in `REGISTRY`."""
 
 _LIMIT = 128 << 20  # bytes; each of the files has about 100 MB
 

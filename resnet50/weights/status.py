@@ -1,4 +1,4 @@
-"""What is known of weights without a network: where published files are cached, and whether files are right."""
+"""The state of weights files, without network access: where published ones are cached, and whether files are right."""
 
 from __future__ import annotations
 
@@ -9,21 +9,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from resnet50.weights.fetch import check_weights, weights_folder
-from resnet50.weights.registry import REGISTRY, PublishedWeights, find_published
+from resnet50.weights.registry import REGISTRY, SUFFIXES, PublishedWeights, find_published
 
 if TYPE_CHECKING:
     from resnet50.weights.read import WeightsFile
 
-SUFFIXES = (".h5", ".hdf5", ".keras", ".safetensors", ".pth", ".pt", ".bin")
-"""How the names of files of weights end."""
-
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a file of weights is what its publisher gave out.
+    """Whether a weights file is the one that its publisher released.
 
     Attributes:
-        name: What was checked: the published name and the file.
+        name: Published name and path of the file that was checked.
         right: Whether its hash is the published one.
         text: The verdict, one line.
     """
@@ -53,7 +50,7 @@ def find_weights(name: str) -> tuple[PublishedWeights | None, Path]:
         The row of the registry and where its file is or would be; or None and the file.
 
     Raises:
-        FileNotFoundError: If the name is that of a file that is not there.
+        FileNotFoundError: If the name is that of a file that does not exist, or of a folder.
         ValueError: If it is neither.
     """
     path = Path(name)
@@ -61,8 +58,8 @@ def find_weights(name: str) -> tuple[PublishedWeights | None, Path]:
         if path.is_file():
             return None, path
         if path.suffix in SUFFIXES or path.is_dir():
-            found = "a folder" if path.is_dir() else "nothing there"
-            raise FileNotFoundError(f"{name}: expected a file of weights or a published name, found {found}.")
+            actual = "a folder; name the file in it" if path.is_dir() else "no such file"
+            raise FileNotFoundError(f"{name}: expected a file of weights or a published name, got {actual}.")
     source = find_published(name)
     return source, cached_path(source)
 
@@ -76,6 +73,9 @@ def verify(source: PublishedWeights | None, path: str | os.PathLike[str]) -> Ver
 
     Returns:
         The verdict.
+
+    Raises:
+        FileNotFoundError: If the file does not exist and does not have the name of a published file.
     """
     path = Path(path)
     for row in (source,) if source else REGISTRY.values():
@@ -96,17 +96,17 @@ def _verify_row(row: PublishedWeights, path: Path) -> Verdict:
 
 
 def facts(source: PublishedWeights) -> dict[str, Any]:
-    """Return everything that is known of published weights as plain values, ready for JSON."""
+    """Return all properties of published weights as plain values, ready for JSON."""
     return {**dataclasses.asdict(source), "path": str(cached_path(source)), "cached": is_cached(source)}
 
 
 def classes_of(weights: WeightsFile) -> int:
-    """Return the number of classes of a file's classifier; 1000 where it holds none."""
+    """Return the number of classes of a file's classifier, at least 2 (`build_resnet50`); 1000 if it has none."""
     head = weights.arrays.get("predictions")
     return max(head[0].shape[-1], 2) if head and head[0].ndim == 2 else 1000
 
 
 def channels_of(weights: WeightsFile) -> int:
-    """Return the number of channels that a file's first convolution takes; 3 where it holds none."""
+    """Return the number of channels that a file's first convolution takes; 3 if it has none."""
     stem = weights.arrays.get("conv1_conv")
     return stem[0].shape[2] if stem and stem[0].ndim == 4 else 3

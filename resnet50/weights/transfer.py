@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 import keras
 import numpy as np
 
+from resnet50._io.text import listed
 from resnet50.weights.layouts import HUGGING_FACE, TORCHVISION, Arrays, Shapes, describe_network, is_backbone
 from resnet50.weights.normalization import NORMALIZATIONS, UNKNOWN, model_normalization
 from resnet50.weights.read import WeightsFile, read_weights
@@ -78,15 +79,9 @@ def load_weights(
     expected = {name: [tuple(weight.shape) for weight in layer.weights] for name, layer in layers.items()}
     arrays = _rename_numbered(file, model)
     warned = notes = _compare_normalizations(file, model)
-    if adapt_stem and "conv1_conv" in expected and "conv1_conv" in arrays:
-        kernel, *bias = arrays["conv1_conv"]
-        channels = expected["conv1_conv"][0][2]
-        if kernel.ndim == 4 and kernel.shape[2] == 3 != channels:
-            if file.normalization in NORMALIZATIONS and NORMALIZATIONS[file.normalization].flip_to_bgr:
-                kernel = kernel[:, :, ::-1]  # only RGB images are flipped to BGR, so the kernel is flipped back
-            arrays = {**arrays, "conv1_conv": (adapt_kernel(kernel, channels), *bias)}
-            how = "their sum" if channels == 1 else f"repeated in turn, times 3/{channels}"
-            notes += (f"conv1_conv was adapted from 3 input channels to {channels} ({how})",)
+    if adapt_stem:
+        arrays, adapted = _adapt_first_kernel(file, arrays, expected)
+        notes += adapted
     available = {name: [value.shape for value in values] for name, values in arrays.items()}
     _check_backbone(file, expected, available, model)
     for note in warned:
@@ -133,7 +128,8 @@ def load_complete(model: keras.Model, weights: str | os.PathLike[str], *, includ
     """
     # as in keras.applications: a network without top does not need the file with one
     report = load_weights(model, "imagenet-notop" if weights == "imagenet" and not include_top else weights)
-    for layer, reason in report.kept.items():
+    if report.kept:
+        layer, reason = next(iter(report.kept.items()))
         raise ValueError(
             f"{weights}: expected weights for the top of this network, got none that fit {layer!r} ({reason})."
         )
@@ -202,6 +198,21 @@ def _rename_numbered(file: WeightsFile, model: keras.Model) -> Arrays:
             f"convolutions and batch norms ({', '.join(extra[:3])})."
         )
     return {names.get(name, name): values for name, values in file.arrays.items()}
+
+
+def _adapt_first_kernel(file: WeightsFile, arrays: Arrays, expected: Shapes) -> tuple[Arrays, tuple[str, ...]]:
+    """Return the arrays with a first kernel that takes the model's channels, and a note if it was adapted."""
+    if "conv1_conv" not in expected or "conv1_conv" not in arrays:
+        return arrays, ()
+    kernel, *bias = arrays["conv1_conv"]
+    channels = expected["conv1_conv"][0][2]
+    if kernel.ndim != 4 or kernel.shape[2] != 3 or channels == 3:
+        return arrays, ()
+    if file.normalization in NORMALIZATIONS and NORMALIZATIONS[file.normalization].flip_to_bgr:
+        kernel = kernel[:, :, ::-1]  # only RGB images are flipped to BGR, so the kernel is flipped back
+    method = "their sum" if channels == 1 else f"repeated in turn, times 3/{channels}"
+    note = f"conv1_conv was adapted from 3 input channels to {channels} ({method})"
+    return {**arrays, "conv1_conv": (adapt_kernel(kernel, channels), *bias)}, (note,)
 
 
 def _compare_normalizations(file: WeightsFile, model: keras.Model) -> tuple[str, ...]:
@@ -285,7 +296,4 @@ def _by_reason(reasons: Mapping[str, str]) -> list[str]:
     by_reason: dict[str, list[str]] = {}
     for name, reason in reasons.items():
         by_reason.setdefault(reason, []).append(name)
-    return [
-        f"{', '.join(names[:4])}{f' and {len(names) - 4} more' if len(names) > 4 else ''}: {reason}"
-        for reason, names in by_reason.items()
-    ]
+    return [f"{listed(names, most=4)}: {reason}" for reason, names in by_reason.items()]

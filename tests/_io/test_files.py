@@ -94,7 +94,7 @@ def test_a_folder_under_the_name_is_refused_before_the_work(tmp_path):
 
 def refuses(path, *values, kind=ValueError):
     """Expect an error of just this kind; return what it says beside the path, and its cause."""
-    with raises(kind, path, "a file of fists") as caught, open_h5(path, needed="a file of fists"):
+    with raises(kind, path, "a file of fists") as caught, open_h5(path, expected="a file of fists"):
         pass
     assert caught.type is kind
     text = str(caught.value).replace(str(path), "")
@@ -110,14 +110,14 @@ def good(tmp_path):
 
 
 def test_opens_for_reading_and_closes(good):
-    with open_h5(str(good), needed="a file of fists") as file:
+    with open_h5(str(good), expected="a file of fists") as file:
         assert file["x"][999] == 999
         assert file.mode == "r"
     assert not file
 
 
 def test_closes_after_an_error(good):
-    with pytest.raises(KeyError), open_h5(good, needed="a file of fists") as file:
+    with pytest.raises(KeyError), open_h5(good, expected="a file of fists") as file:
         file["y"]
     assert not file
 
