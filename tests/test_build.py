@@ -207,3 +207,9 @@ def test_parameters_of_a_classifier_of_six():
     assert count(model.non_trainable_weights) == 53_120
     assert model.input_shape == (None, 64, 64, 3)
     assert model.output_shape == (None, 6)
+
+
+@pytest.mark.parametrize(("argument", "value"), [("head", "lineal"), ("stem", "imagenat")])
+def test_names_are_checked_before_weights_are_read(tmp_path, argument, value):
+    with raises(ValueError, argument, repr(value)):
+        build_resnet50(weights=tmp_path / "missing.h5", **{argument: value})

@@ -17,7 +17,7 @@ from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
 from resnet50.data.pack import check_unreadable, pack
 
 DECODING = 1
-"""Version of the decoding. Increase it when `read_image` gives other pixels, so that older cached files are not used."""
+"""Version of the decoding. Increase it when `read_image` gives other pixels: files of an older version are not used."""
 
 
 def read_decoded(

@@ -183,8 +183,8 @@ def _refuse_level(root: Path, paths: Sequence[PathNames]) -> None:
 
 def _refuse_folder(error: OSError) -> NoReturn:
     raise ValueError(
-        f"{error.filename}: expected a folder that can be read, got the error {error.strerror!r}; change its permissions, "
-        "or remove it."
+        f"{error.filename}: expected a folder that can be read, got the error {error.strerror!r}; change its "
+        "permissions, or remove it."
     ) from error
 
 

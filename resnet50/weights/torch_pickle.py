@@ -63,12 +63,6 @@ _DTYPES = {
     "torch.LongStorage": "<i8",
 }
 
-_LITERALS = {
-    *("BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT"),
-    *("BINUNICODE", "SHORT_BINUNICODE", "BINSTRING", "SHORT_BINSTRING"),
-}
-_CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
-
 
 def read_archive(archive: zipfile.ZipFile) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """Read a file of PyTorch 1.6 or later.
@@ -180,68 +174,131 @@ def _view(tensor: _Tensor, data: bytes | memoryview) -> np.ndarray:
 
 def _run(stream: io.BytesIO, storages: dict[str, _Storage]) -> Any:
     """Run one pickle and return what it builds; add each storage that it names to ``storages``."""
-    stack: list[Any] = []
-    below: list[list[Any]] = []  # the stacks under each mark
-    memo: dict[int, Any] = {}
-    argument: Any
+    machine = _Machine(storages)
     for count, (instruction, argument, _) in enumerate(pickletools.genops(stream)):
         if count > _MAX_INSTRUCTIONS:
             raise UnfitFileError(f"a pickle of more than {_MAX_INSTRUCTIONS} instructions.")
-        name = instruction.name
-        if name in _LITERALS:
-            stack.append(argument)
-        elif name in _CONSTANTS:
-            stack.append(_CONSTANTS[name])
-        elif name == "EMPTY_DICT":
-            stack.append({})
-        elif name == "EMPTY_LIST":
-            stack.append([])
-        elif name == "MARK":
-            below.append(stack)
-            stack = []
-        elif name == "TUPLE":
-            items, stack = tuple(stack), below.pop()
-            stack.append(items)
-        elif name in ("TUPLE1", "TUPLE2", "TUPLE3"):
-            items = tuple(stack.pop() for _ in range(int(name[-1])))
-            stack.append(items[::-1])
-        elif name == "APPEND":
-            _extend(stack[-2], [stack.pop()])
-        elif name == "APPENDS":
-            added, stack = stack, below.pop()
-            _extend(stack[-1], added)
-        elif name == "SETITEM":
-            value, key = stack.pop(), stack.pop()
-            _update(stack[-1], [key, value])
-        elif name == "SETITEMS":
-            added, stack = stack, below.pop()
-            _update(stack[-1], added)
-        elif name in ("BINPUT", "LONG_BINPUT"):
-            memo[argument] = stack[-1]
-        elif name == "MEMOIZE":
-            memo[len(memo)] = stack[-1]
-        elif name in ("BINGET", "LONG_BINGET"):
-            stack.append(memo[argument])
-        elif name == "GLOBAL":
-            stack.append(_global(argument.replace(" ", ".")))
-        elif name == "STACK_GLOBAL":
-            attribute, module = stack.pop(), stack.pop()
-            stack.append(_global(f"{module:s}.{attribute:s}"))
-        elif name == "BINPERSID":
-            storage = _storage(stack.pop())
-            if storages.setdefault(storage.key, storage) != storage:
-                raise UnfitFileError(f"two different descriptions of storage {storage.key!r}.")
-            stack.append(storage)
-        elif name == "REDUCE":
-            arguments, function = stack.pop(), stack.pop()
-            stack.append(_call(function, arguments))
-        elif name == "BUILD":
-            stack.pop()  # attributes, such as the module versions in a state dict
-        elif name == "STOP":
-            return stack.pop()
-        elif name not in ("PROTO", "FRAME"):
-            raise UnfitFileError(f"a pickle with the instruction {name}, which no state dict contains.")
+        if instruction.name == "STOP":
+            return machine.stack.pop()
+        if instruction.name not in _INSTRUCTIONS:
+            raise UnfitFileError(f"a pickle with the instruction {instruction.name}, which no state dict contains.")
+        _INSTRUCTIONS[instruction.name](machine, argument)
     raise EOFError("a pickle without an end")  # genops raises before that
+
+
+class _Machine:
+    """The state of a pickle's machine. Each method but `_pop_to_mark` is an instruction and takes its argument."""
+
+    def __init__(self, storages: dict[str, _Storage]) -> None:
+        self.stack: list[Any] = []
+        self._below: list[list[Any]] = []  # the stacks under each mark
+        self._memo: dict[int, Any] = {}
+        self._storages = storages
+
+    def push(self, argument: Any) -> None:
+        self.stack.append(argument)
+
+    def mark(self, _: Any) -> None:
+        self._below.append(self.stack)
+        self.stack = []
+
+    def _pop_to_mark(self) -> list[Any]:
+        items, self.stack = self.stack, self._below.pop()
+        return items
+
+    def tuple_from_mark(self, _: Any) -> None:
+        items = self._pop_to_mark()
+        self.push(tuple(items))
+
+    def append(self, _: Any) -> None:
+        item = self.stack.pop()
+        _extend(self.stack[-1], [item])
+
+    def append_from_mark(self, _: Any) -> None:
+        items = self._pop_to_mark()
+        _extend(self.stack[-1], items)
+
+    def set_item(self, _: Any) -> None:
+        value, key = self.stack.pop(), self.stack.pop()
+        _update(self.stack[-1], [key, value])
+
+    def set_items_from_mark(self, _: Any) -> None:
+        items = self._pop_to_mark()
+        _update(self.stack[-1], items)
+
+    def put(self, number: int) -> None:
+        self._memo[number] = self.stack[-1]
+
+    def memoize(self, _: Any) -> None:
+        self.put(len(self._memo))
+
+    def get(self, number: int) -> None:
+        self.push(self._memo[number])
+
+    def look_up(self, name: str) -> None:
+        self.push(_global(name.replace(" ", ".")))
+
+    def look_up_from_stack(self, _: Any) -> None:
+        attribute, module = self.stack.pop(), self.stack.pop()
+        self.push(_global(f"{module:s}.{attribute:s}"))
+
+    def storage(self, _: Any) -> None:
+        storage = _storage(self.stack.pop())
+        if self._storages.setdefault(storage.key, storage) != storage:
+            raise UnfitFileError(f"two different descriptions of storage {storage.key!r}.")
+        self.push(storage)
+
+    def call(self, _: Any) -> None:
+        arguments, function = self.stack.pop(), self.stack.pop()
+        self.push(_call(function, arguments))
+
+    def drop(self, _: Any) -> None:
+        self.stack.pop()
+
+
+def _push_constant(constant: Any) -> _Instruction:
+    return lambda machine, _: machine.push(constant)
+
+
+def _push_tuple(length: int) -> _Instruction:
+    return lambda machine, _: machine.push(tuple(machine.stack.pop() for _ in range(length))[::-1])
+
+
+_Instruction = Callable[[_Machine, Any], None]
+
+_LITERALS = (
+    *("BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT"),
+    *("BINUNICODE", "SHORT_BINUNICODE", "BINSTRING", "SHORT_BINSTRING"),
+)
+
+_INSTRUCTIONS: Mapping[str, _Instruction] = {
+    **dict.fromkeys(_LITERALS, _Machine.push),
+    "NONE": _push_constant(None),
+    "NEWTRUE": _push_constant(True),
+    "NEWFALSE": _push_constant(False),
+    "EMPTY_TUPLE": _push_constant(()),
+    "EMPTY_LIST": lambda machine, _: machine.push([]),
+    "EMPTY_DICT": lambda machine, _: machine.push({}),
+    "TUPLE1": _push_tuple(1),
+    "TUPLE2": _push_tuple(2),
+    "TUPLE3": _push_tuple(3),
+    "MARK": _Machine.mark,
+    "TUPLE": _Machine.tuple_from_mark,
+    "APPEND": _Machine.append,
+    "APPENDS": _Machine.append_from_mark,
+    "SETITEM": _Machine.set_item,
+    "SETITEMS": _Machine.set_items_from_mark,
+    **dict.fromkeys(("BINPUT", "LONG_BINPUT"), _Machine.put),
+    "MEMOIZE": _Machine.memoize,
+    **dict.fromkeys(("BINGET", "LONG_BINGET"), _Machine.get),
+    "GLOBAL": _Machine.look_up,
+    "STACK_GLOBAL": _Machine.look_up_from_stack,
+    "BINPERSID": _Machine.storage,
+    "REDUCE": _Machine.call,
+    "BUILD": _Machine.drop,  # attributes, such as the module versions in a state dict
+    **dict.fromkeys(("PROTO", "FRAME"), lambda machine, _: None),
+}
+"""The instructions that state dicts contain; `_run` refuses any other."""
 
 
 def _extend(target: Any, items: list[Any]) -> None:

@@ -135,6 +135,15 @@ def test_a_single_dataset_is_checked_as_the_training_split():
     assert "small-class" in {issue.kind for issue in audit.issues}
 
 
+def test_options_of_images_in_memory_are_refused_by_the_type_that_was_passed():
+    train = labeled([2, 2])
+    options = ReadOptions(max_unreadable=0.5)
+    with raises(ValueError, "with a Dataset;"):
+        check(train, options=options)
+    with raises(ValueError, "with a DatasetSplits;"):
+        check(splits(train=train), options=options)
+
+
 def test_a_folder_is_read_at_the_image_size(folder):
     audit = check(folder)
     assert isinstance(audit, Audit)
