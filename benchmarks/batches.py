@@ -28,7 +28,7 @@ from resnet50.recipes.signs import RECIPE
 from resnet50.training.fast_cpu.memory import keep_freed_memory
 from resnet50.training.fast_cpu.precision import build_training_model, resolve_precision
 from resnet50.training.optimizer import build_optimizer
-from resnet50.training.run import describe_environment
+from resnet50.training.environment import describe_environment
 
 RESULTS = Path(__file__).parent / "results" / "batches.json"
 BATCH, REPEATS, STEPS = RECIPE.batch_size, 5, 15

@@ -64,7 +64,7 @@ def measure_speed(folder: Path, image_size: int) -> dict[str, Any]:
 
     from resnet50.data.batches import Batches
     from resnet50.data.loading import read_splits
-    from resnet50.training.run import describe_environment
+    from resnet50.training.environment import describe_environment
 
     def from_directory(*, shuffle: bool) -> tf.data.Dataset:
         return keras.utils.image_dataset_from_directory(
@@ -134,7 +134,7 @@ def count(batches: Iterable[Any]) -> int:
 
 def measure_memory(options: argparse.Namespace) -> dict[str, Any]:
     """Return time and memory of packing a hundredth of the images, and all of them."""
-    from resnet50.training.run import describe_environment
+    from resnet50.training.environment import describe_environment
 
     files = [(path, path.parent.name) for path in sorted(options.folder.resolve().glob("*/*")) if path.is_file()]
     files = [

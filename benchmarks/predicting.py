@@ -112,7 +112,7 @@ def main() -> None:
                 sum(file.stat().st_size for file in [path, *path.rglob("*")] if file.is_file()) / 1e6
             )
             print(name, json.dumps(formats[name]), flush=True)
-    from resnet50.training.run import describe_environment
+    from resnet50.training.environment import describe_environment
 
     results = {
         "command": f"python benchmarks/predicting.py RUN IMAGE --rounds {options.rounds}",

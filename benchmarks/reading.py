@@ -110,7 +110,7 @@ def main() -> None:
         return
     from resnet50.inference.classifier import Classifier
     from resnet50.inference.locate import locate
-    from resnet50.training.run import describe_environment
+    from resnet50.training.environment import describe_environment
 
     load = os.getloadavg()[0]
     models = {model: str(locate(model).model) for model in options.models}

@@ -100,9 +100,9 @@ def run(command: list[str], out: Path, images: int) -> dict[str, Any]:
 def accuracy(model: Path, seed: int, splits: DatasetSplits) -> float:
     """Return the accuracy of the saved model on the held-out photos."""
     from resnet50 import Classifier
-    from resnet50.training.train import hold_out
+    from resnet50.training.validation import hold_out
 
-    _, held_out = hold_out(RECIPE.change(validation_split=VALIDATION_SPLIT, seed=seed), splits)
+    held_out = hold_out(RECIPE.change(validation_split=VALIDATION_SPLIT, seed=seed), splits)["validation"]
     return float((Classifier.load(model).probabilities(held_out.images).argmax(axis=1) == held_out.labels).mean())
 
 
@@ -113,14 +113,15 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     from resnet50.datasets import signs
-    from resnet50.training.run import describe_environment
-    from resnet50.training.train import hold_out
+    from resnet50.training.environment import describe_environment
+    from resnet50.training.validation import hold_out
 
-    splits = signs.load(options.data)
+    splits = signs.load(options.data, image_size=RECIPE.image_size)
     if options.epochs < 2:
         parser.error(f"--epochs must be at least 2, got {options.epochs}: the first is slower than the others.")
     load = os.getloadavg()[0]
-    learning, held_out = hold_out(RECIPE.change(validation_split=VALIDATION_SPLIT), splits)
+    cut = hold_out(RECIPE.change(validation_split=VALIDATION_SPLIT), splits)
+    learning, held_out = cut["train"], cut["validation"]
     runs: dict[str, list[dict[str, Any]]] = {"ours": [], PEER: []}
     for seed in range(options.rounds):
         for name in runs:
