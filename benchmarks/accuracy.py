@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -32,20 +33,11 @@ def main() -> None:
     splits = DataSource(options.recipe, options.data).load(image_size)
     training, test = splits["train"], splits["test"]
     linear = linear_accuracy(training, test)
-    where = ["--data", options.data] if options.data else []
     runs: list[dict[str, float]] = []
     for seed in options.seeds:
-        with tempfile.TemporaryDirectory() as folder:
-            words = ["train", options.recipe, *where, "--seed", str(seed), "--out", f"{folder}/run"]
-            began = time.perf_counter()
-            subprocess.run([sys.executable, "-m", "resnet50", *words], check=True, stdout=subprocess.DEVNULL)
-            seconds = round(time.perf_counter() - began, 1)  # from the command to the last file
-            report, environment, recipe = (
-                json.loads(Path(folder, "run", f"{name}.json").read_text())
-                for name in ("report", "environment", "recipe")
-            )
-        runs.append({"seed": seed, "accuracy": report["accuracy"], "loss": report["loss"], "seconds": seconds})
-        print(runs[-1], flush=True)
+        run, record = run_once(options.recipe, options.data, seed)
+        runs.append(run)
+        print(run, flush=True)
         accuracies = [run["accuracy"] for run in runs]
         result = {
             "what": f"accuracy on the {len(test)} test images of {test.name}, trained on {len(training)}",
@@ -59,27 +51,44 @@ def main() -> None:
             "slowest_seconds": max(run["seconds"] for run in runs),
             "linear_classifier": linear,
             "runs": runs,
-            "recipe": recipe,
             "fingerprint": {"training": training.fingerprint, "test": test.fingerprint},
-            **{name: environment[name] for name in ("backend", "versions", "machine", "commit", "precision")},
+            **record,
         }
         path = Path(__file__).parent / "results" / f"accuracy-{options.recipe}.json"
         path.write_text(json.dumps(result, indent=2) + "\n")
 
 
+def run_once(recipe: str, data: str | None, seed: int) -> tuple[dict[str, float], dict[str, Any]]:
+    """Train by the command line; return the scores of the run, and its recipe and environment."""
+    words = ["train", recipe, *(["--data", data] if data else []), "--seed", str(seed)]
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.perf_counter()
+        command = [sys.executable, "-m", "resnet50", *words, "--out", f"{folder}/run"]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        seconds = round(time.perf_counter() - began, 1)  # from the command to the last file
+        report, environment, numbers = (
+            json.loads(Path(folder, "run", f"{name}.json").read_text()) for name in ("report", "environment", "recipe")
+        )
+    run = {"seed": seed, "accuracy": report["accuracy"], "loss": report["loss"], "seconds": seconds}
+    names = ("backend", "versions", "machine", "commit", "precision")
+    return run, {"recipe": numbers, **{name: environment[name] for name in names}}
+
+
 def linear_accuracy(training: Dataset, test: Dataset) -> float:
-    """Test accuracy of ridge regression from pixels to classes, its strength chosen on a fifth of the training data."""
+    """Return the test accuracy of ridge regression on pixels, its strength chosen on a fifth of the training images."""
     x, probe = (np.asarray(dataset.images).reshape(len(dataset), -1) / 127.5 - 1 for dataset in (training, test))
     y = np.eye(len(training.class_names))[training.labels]
     held_out = np.random.default_rng(0).permutation(len(x)) < len(x) // 5
     best = max(
         (10.0**power for power in range(7)),
-        key=lambda strength: _hits(x[~held_out], y[~held_out], x[held_out], y[held_out].argmax(axis=1), strength),
+        key=lambda strength: ridge_accuracy(
+            x[~held_out], y[~held_out], x[held_out], y[held_out].argmax(axis=1), strength
+        ),
     )
-    return _hits(x, y, probe, test.labels, best)
+    return ridge_accuracy(x, y, probe, test.labels, best)
 
 
-def _hits(x: np.ndarray, y: np.ndarray, probe: np.ndarray, labels: np.ndarray, strength: float) -> float:
+def ridge_accuracy(x: np.ndarray, y: np.ndarray, probe: np.ndarray, labels: np.ndarray, strength: float) -> float:
     mean = x.mean(axis=0)
     x, probe = x - mean, probe - mean
     dual = np.linalg.solve(x @ x.T + strength * np.eye(len(x)), y - y.mean(axis=0))

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import statistics
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +15,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import keras
 import tensorflow as tf
+from in_process import images_per_second
 from keras import layers
 
 from resnet50._io.files import atomic_path
@@ -25,13 +24,13 @@ from resnet50.data.batches import Batches
 from resnet50.data.dataset import Dataset
 from resnet50.datasets.rendered_signs import rendered_signs
 from resnet50.recipes.signs import RECIPE
+from resnet50.training.environment import describe_environment
 from resnet50.training.fast_cpu.memory import keep_freed_memory
 from resnet50.training.fast_cpu.precision import build_training_model, resolve_precision
 from resnet50.training.optimizer import build_optimizer
-from resnet50.training.run import describe_environment
 
 RESULTS = Path(__file__).parent / "results" / "batches.json"
-BATCH, REPEATS, STEPS = RECIPE.batch_size, 5, 15
+BATCH, ROUNDS, STEPS = RECIPE.batch_size, 5, 15  # steps in all rounds together
 IMAGES = 256  # 4 batches
 
 
@@ -76,9 +75,9 @@ def make_training(batches: Batches, classes: int) -> Callable[[], int]:
     images, targets = batches[0]
 
     def steps() -> int:
-        for _ in range(STEPS // REPEATS):
+        for _ in range(STEPS // ROUNDS):
             training_model.train_on_batch(images, targets)
-        return BATCH * (STEPS // REPEATS)
+        return BATCH * (STEPS // ROUNDS)
 
     return steps
 
@@ -92,24 +91,15 @@ def main() -> None:
         "keras_layers": make_keras_layers(dataset),
         "training_step": make_training(batches, len(dataset.class_names)),
     }
-    rates: dict[str, list[float]] = {name: [] for name in contenders}
-    for repeat in range(-1, REPEATS):  # the first warms up
-        for name, work in contenders.items():
-            started = time.perf_counter()
-            images = work()
-            if repeat >= 0:
-                rates[name].append(images / (time.perf_counter() - started))
-    median = {name: statistics.median(values) for name, values in rates.items()}
+    rates = images_per_second(contenders, rounds=ROUNDS)
+    median = {name: values["median"] for name, values in rates.items()}
     results = {
         "what": f"images per second, {RECIPE.image_size} x {RECIPE.image_size}, batch {BATCH}, augmentation of the "
         "recipe signs",
         **describe_environment(),
         "precision": resolve_precision(RECIPE.precision),
         "load": os.getloadavg()[0],
-        "pictures_per_second": {
-            name: {"median": median[name], "min": min(values), "max": max(values), "n": len(values)}
-            for name, values in rates.items()
-        },
+        "pictures_per_second": rates,  # the key of the stored results
         "batches_over_training_step": median["batches"] / median["training_step"],
         "batches_over_keras_layers": median["batches"] / median["keras_layers"],
     }

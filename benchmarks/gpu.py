@@ -61,11 +61,11 @@ def ours(batch: int, image_size: int, steps: int) -> dict[str, Any]:
     import keras
 
     from resnet50.metrics.complexity import summary
+    from resnet50.training.environment import describe_environment
     from resnet50.training.fast_cpu.precision import build_training_model
     from resnet50.training.network import build_network
     from resnet50.training.optimizer import build_optimizer
     from resnet50.training.recipe import Phase, Recipe
-    from resnet50.training.run import describe_environment
 
     recipe = Recipe(name="gpu", phases=(Phase(epochs=1),), image_size=image_size, batch_size=batch)
     model = build_network(recipe, CLASSES)
@@ -187,7 +187,7 @@ CONTENDERS = {"ours": ours, "PyTorch": pytorch}
 
 
 def measure(name: str, batch: int, options: argparse.Namespace) -> dict[str, Any]:
-    """Run a contender in a process of its own; if it fails, for want of a package or memory say, return the reason."""
+    """Run a contender in a process of its own; if it fails, for example for lack of memory, return the reason."""
     command = [sys.executable, __file__, "--worker", name, "--batches", str(batch)]
     command += ["--image-size", str(options.image_size), "--steps", str(options.steps)]
     done = subprocess.run(
@@ -207,11 +207,11 @@ def quiet_output() -> Iterator[Any]:
         yield answers
 
 
-def add_utilization(results: dict[str, Any], macs: float, peak: float | None) -> None:
+def add_utilization(rates: dict[str, Any], macs: float, peak: float | None) -> None:
     """Add to each rate its share of the device's peak."""
-    for what, passes in (("training", 3), ("inference", 1)):
-        if peak and what in results:
-            results[what]["flop_utilisation"] = results[what]["median"] * 2 * macs * passes / (peak * 1e12)
+    for work, passes in (("training", 3), ("inference", 1)):
+        if peak and work in rates:
+            rates[work]["flop_utilization"] = rates[work]["median"] * 2 * macs * passes / (peak * 1e12)
 
 
 def main() -> None:
@@ -249,8 +249,8 @@ def main() -> None:
                 add_utilization(contender, macs, options.peak_tflops or next(iter(peaks), None))
         if all("training" in measured.get(name, {}) for name in CONTENDERS):
             measured["ours_over_PyTorch"] = {
-                what: measured["ours"][what]["median"] / measured["PyTorch"][what]["median"]
-                for what in ("training", "inference")
+                work: measured["ours"][work]["median"] / measured["PyTorch"][work]["median"]
+                for work in ("training", "inference")
             }
         results["batches"][batch] = measured
         options.out.write_text(json.dumps(results, indent=2) + "\n")

@@ -25,7 +25,7 @@ from resnet50.plots import theme
 from resnet50.plots.save import save_figure
 from resnet50.profiling.rounds import Work, run_rounds, serve
 from resnet50.profiling.training import command
-from resnet50.training.run import describe_environment
+from resnet50.training.environment import describe_environment
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "growth.json"

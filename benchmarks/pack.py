@@ -18,7 +18,6 @@ import json
 import os
 import resource
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -28,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from in_process import images_per_second
 
 from resnet50._io.files import atomic_path
 from resnet50.data.hdf5 import read_split
@@ -35,7 +35,10 @@ from resnet50.data.listing import list_images
 from resnet50.data.pack import pack
 
 RESULTS = Path(__file__).parent / "results"
-BATCH, REPEATS = 32, 5
+BATCH, ROUNDS = 32, 5
+
+ORDER = ("pack", "keras_one_pass", "second_start", "epoch_packed", "epoch_keras_uncached", "epoch_keras_cached")
+"""The order of the contenders in a round."""
 
 
 def main() -> None:
@@ -58,13 +61,56 @@ def main() -> None:
 
 def measure_speed(folder: Path, image_size: int) -> dict[str, Any]:
     """Return images per second of each way to read, as medians over the rounds."""
+    from resnet50.training.environment import describe_environment
+
+    with tempfile.TemporaryDirectory() as place:
+        os.environ["RESNET50_CACHE"] = place
+        out = Path(place, "packed.h5")
+        pack(list_images(folder), out, image_size=image_size)
+        dataset = read_split(out, "train")
+        contenders = {**our_ways(folder, out, image_size), **ways_of_keras(folder, image_size)}
+        rates = images_per_second({name: contenders[name] for name in ORDER}, rounds=ROUNDS)
+    median = {name: values["median"] for name, values in rates.items()}
+    return {
+        "what": f"images per second, {len(dataset)} files of {dataset.name} to {image_size} x {image_size}, batch "
+        f"{BATCH}",
+        **describe_environment(),
+        "load": os.getloadavg()[0],
+        "pictures_per_second": rates,  # the key of the stored results
+        "pack_over_keras_one_pass": median["pack"] / median["keras_one_pass"],
+        "epoch_over_keras_uncached": median["epoch_packed"] / median["epoch_keras_uncached"],
+        "epoch_over_keras_cached": median["epoch_packed"] / median["epoch_keras_cached"],
+    }
+
+
+def our_ways(folder: Path, packed: Path, image_size: int) -> dict[str, Callable[[], int]]:
+    """Return functions that pack the folder, read it from the cache, and read an epoch of the packed file."""
+    from resnet50.data.batches import Batches
+    from resnet50.data.loading import read_splits
+
+    dataset = read_split(packed, "train")
+    batches = Batches(dataset, BATCH, shuffle=True)
+
+    def packing() -> int:
+        pack(list_images(folder), packed, image_size=image_size)
+        return len(dataset)
+
+    def second_start() -> int:
+        return len(read_splits(folder, image_size=image_size)["train"])
+
+    def epoch() -> int:
+        batches.epoch += 1
+        return count(batches)
+
+    second_start()  # fills the cache
+    return {"pack": packing, "second_start": second_start, "epoch_packed": epoch}
+
+
+def ways_of_keras(folder: Path, image_size: int) -> dict[str, Callable[[], int]]:
+    """Return functions that read the folder with Keras: in the order of the files, shuffled, and from memory."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import keras
     import tensorflow as tf
-
-    from resnet50.data.batches import Batches
-    from resnet50.data.loading import read_splits
-    from resnet50.training.run import describe_environment
 
     def from_directory(*, shuffle: bool) -> tf.data.Dataset:
         return keras.utils.image_dataset_from_directory(
@@ -76,54 +122,11 @@ def measure_speed(folder: Path, image_size: int) -> dict[str, Any]:
             verbose=False,
         )
 
-    with tempfile.TemporaryDirectory() as place:
-        os.environ["RESNET50_CACHE"] = place
-        out = Path(place, "packed.h5")
-        pack(list_images(folder), out, image_size=image_size)
-        dataset = read_split(out, "train")
-        ours = Batches(dataset, BATCH, shuffle=True)
-        cached = from_directory(shuffle=False).cache()
-        read_splits(folder, image_size=image_size)
-
-        def packing() -> int:
-            pack(list_images(folder), out, image_size=image_size)
-            return len(dataset)
-
-        def second_start() -> int:
-            return len(read_splits(folder, image_size=image_size)["train"])
-
-        def epoch() -> int:
-            ours.epoch += 1
-            return count(ours)
-
-        contenders: dict[str, Callable[[], int]] = {
-            "pack": packing,
-            "keras_one_pass": lambda: count(from_directory(shuffle=False)),
-            "second_start": second_start,
-            "epoch_packed": epoch,
-            "epoch_keras_uncached": lambda: count(from_directory(shuffle=True)),
-            "epoch_keras_cached": lambda: count(cached),
-        }
-        rates: dict[str, list[float]] = {name: [] for name in contenders}
-        for repeat in range(-1, REPEATS):  # the first warms up the file cache of the system
-            for name, work in contenders.items():
-                began = time.perf_counter()
-                images = work()
-                if repeat >= 0:
-                    rates[name].append(images / (time.perf_counter() - began))
-    median = {name: statistics.median(values) for name, values in rates.items()}
+    cached = from_directory(shuffle=False).cache()
     return {
-        "what": f"images per second, {len(dataset)} files of {dataset.name} to {image_size} x {image_size}, batch "
-        f"{BATCH}",
-        **describe_environment(),
-        "load": os.getloadavg()[0],
-        "pictures_per_second": {
-            name: {"median": median[name], "min": min(values), "max": max(values), "n": len(values)}
-            for name, values in rates.items()
-        },
-        "pack_over_keras_one_pass": median["pack"] / median["keras_one_pass"],
-        "epoch_over_keras_uncached": median["epoch_packed"] / median["epoch_keras_uncached"],
-        "epoch_over_keras_cached": median["epoch_packed"] / median["epoch_keras_cached"],
+        "keras_one_pass": lambda: count(from_directory(shuffle=False)),
+        "epoch_keras_uncached": lambda: count(from_directory(shuffle=True)),
+        "epoch_keras_cached": lambda: count(cached),
     }
 
 
@@ -134,25 +137,17 @@ def count(batches: Iterable[Any]) -> int:
 
 def measure_memory(options: argparse.Namespace) -> dict[str, Any]:
     """Return time and memory of packing a hundredth of the images, and all of them."""
-    from resnet50.training.run import describe_environment
+    from resnet50.training.environment import describe_environment
 
     files = [(path, path.parent.name) for path in sorted(options.folder.resolve().glob("*/*")) if path.is_file()]
-    files = [
-        files[index] for index in np.random.default_rng(0).permutation(len(files))
-    ]  # so that the first few are of all classes
+    order = np.random.default_rng(0).permutation(len(files))
+    files = [files[index] for index in order]  # so that the first few are of all classes
     runs = []
     for images in (options.images // 100, options.images):
         with tempfile.TemporaryDirectory() as place:
             write_names(Path(place), files, images)
-            command = [
-                sys.executable,
-                __file__,
-                place,
-                "--image-size",
-                str(options.image_size),
-                "--measured",
-                f"{place}/packed.h5",
-            ]
+            command = [sys.executable, __file__, place, "--image-size", str(options.image_size)]
+            command += ["--measured", f"{place}/packed.h5"]
             runs.append(json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout))
     return {
         "what": f"packing hard links to the {len(files)} files of {options.folder.name}, {options.image_size} x "

@@ -32,6 +32,8 @@ BATCH = 8
 PEER = "keras.applications float32"
 COLD = 5  # starts whose median counts, after one that fills the file cache of the system
 
+SHELL = [str(Path(sys.executable).with_name("resnet50"))]
+
 PEER_SCRIPT = """
 import sys
 import keras
@@ -80,6 +82,18 @@ def agreement(model: Path, export: Path) -> float:
     return json.loads(done.stdout.splitlines()[-1])
 
 
+def export_all(run: Path, folder: Path) -> dict[str, Path]:
+    """Export the model of a run to each format and precision; return the exports by name."""
+    paths = {}
+    for name, runtime in FORMATS.items():
+        for precision in runtime.precisions:
+            out = folder / f"{name}-{precision}"
+            options = ["--format", name, "--precision", precision]
+            subprocess.run([*SHELL, "export", str(run), str(out), *options], check=True)
+            paths[f"{name} {precision}"] = out
+    return paths
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path)
@@ -88,16 +102,9 @@ def main() -> None:
     options = parser.parse_args()
     model = options.run / "model.keras"
     load = os.getloadavg()[0]
-    shell = [str(Path(sys.executable).with_name("resnet50"))]
     image_size = json.loads((options.run / "recipe.json").read_text())["image_size"]
     with tempfile.TemporaryDirectory() as folder:
-        paths = {"Keras float32": model}
-        for name, runtime in FORMATS.items():
-            for precision in runtime.precisions:
-                out = Path(folder, f"{name}-{precision}")
-                export = [*shell, "export", str(options.run), str(out), "--format", name, "--precision", precision]
-                subprocess.run(export, check=True)
-                paths[f"{name} {precision}"] = out
+        paths = {"Keras float32": model, **export_all(options.run, Path(folder))}
         commands = {PEER: applications_command(image_size, BATCH)}
         commands |= {name: command(str(path), BATCH) for name, path in paths.items()}
         measured = run_rounds(commands, rounds=options.rounds)
@@ -106,13 +113,13 @@ def main() -> None:
             formats[name]["over_keras_applications"] = each.ratio(measured[PEER], "images_per_second")
         formats[PEER]["cold_start"] = cold([sys.executable, "-c", PEER_SCRIPT, str(image_size), options.image])
         for name, path in paths.items():
-            formats[name]["cold_start"] = cold([*shell, "predict", options.image, "--model", str(path)])
+            formats[name]["cold_start"] = cold([*SHELL, "predict", options.image, "--model", str(path)])
             formats[name]["agreement"] = agreement(model, path)
             formats[name]["megabytes"] = (
                 sum(file.stat().st_size for file in [path, *path.rglob("*")] if file.is_file()) / 1e6
             )
             print(name, json.dumps(formats[name]), flush=True)
-    from resnet50.training.run import describe_environment
+    from resnet50.training.environment import describe_environment
 
     results = {
         "command": f"python benchmarks/predicting.py RUN IMAGE --rounds {options.rounds}",

@@ -20,19 +20,19 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from resnet50.profiling.rounds import Work, run_rounds, serve
+from resnet50.profiling.rounds import Measurement, Work, run_rounds, serve
 
 RESULTS = Path(__file__).parent / "results" / "reading.json"
 
 PHOTOS, WIDTH, HEIGHT = 64, 4000, 3000
 BATCH, ROUNDS = 8, 3  # many batches, so that waiting for the first counts little
+PEER = "keras.applications"
 
 
 def write_photos(folder: Path) -> float:
@@ -60,6 +60,7 @@ def timed(classify: Callable[[], object]) -> Work:
 
 
 def reading(folder: str, image_size: str) -> Work:
+    """Prepare to read the photos and fit them to the image size."""
     from resnet50._io.workers import in_order
     from resnet50.data.images import read_image
 
@@ -70,6 +71,7 @@ def reading(folder: str, image_size: str) -> Work:
 
 
 def network(model: str) -> Work:
+    """Prepare to predict as many images from memory."""
     from resnet50.inference.classifier import Classifier
 
     classifier = Classifier.load(model)
@@ -78,6 +80,7 @@ def network(model: str) -> Work:
 
 
 def both(folder: str, model: str) -> Work:
+    """Prepare to predict the photos of the folder."""
     from resnet50.inference.classifier import Classifier
     from resnet50.inference.predict import find_images, predict
 
@@ -87,6 +90,7 @@ def both(folder: str, model: str) -> Work:
 
 
 def applications(folder: str, image_size: str) -> Work:
+    """Prepare to predict the photos of the folder with keras.applications."""
     import keras
 
     size = (int(image_size), int(image_size))
@@ -110,7 +114,7 @@ def main() -> None:
         return
     from resnet50.inference.classifier import Classifier
     from resnet50.inference.locate import locate
-    from resnet50.training.run import describe_environment
+    from resnet50.training.environment import describe_environment
 
     load = os.getloadavg()[0]
     models = {model: str(locate(model).model) for model in options.models}
@@ -118,40 +122,49 @@ def main() -> None:
     if len(sizes) > 1:
         parser.error(f"expected models of square images of one size, got sizes {sorted(sizes)}.")
     (image_size,) = sizes
-
-    def command(name: str, *arguments: str) -> list[str]:
-        return [sys.executable, __file__, *arguments, "--worker", name]
-
     with tempfile.TemporaryDirectory() as folder:
         megabytes = write_photos(Path(folder))
-        commands = {"reading": command("reading", folder, str(image_size))}
-        commands |= {f"{name}: network": command("network", path) for name, path in models.items()}
-        commands |= {f"{name}: both": command("both", folder, path) for name, path in models.items()}
-        commands["keras.applications"] = command("applications", folder, str(image_size))
-        measured = run_rounds(commands, rounds=ROUNDS)
-    rates = {name: each.median("images_per_second") for name, each in measured.items()}
-    by_model: dict[str, Any] = {}
-    for name in models:
-        alone, together = rates[f"{name}: network"], rates[f"{name}: both"]
-        by_model[name] = {
-            "network": alone,
-            "one_after_the_other": 1 / (1 / alone + 1 / rates["reading"]),
-            "both": together,
-            "both_over_keras": measured[f"{name}: both"].ratio(measured["keras.applications"], "images_per_second"),
-        }
+        measured = run_rounds(commands(folder, models, image_size), rounds=ROUNDS)
+    by_model = {name: compare(name, measured) for name in models}
     results = {
         "what": f"images per second, {PHOTOS} JPEGs of {WIDTH} x {HEIGHT} pixels and {megabytes:.1f} MB each, "
         f"predicted at {image_size} x {image_size}",
         "command": " ".join(["python", "benchmarks/reading.py", *options.models]),
         "load": load,
         **describe_environment(),
-        "reading": rates["reading"],
-        "keras.applications": rates["keras.applications"],
+        "reading": measured["reading"].median("images_per_second"),
+        PEER: measured[PEER].median("images_per_second"),
         "models": by_model,
         "turns": {name: each.summary() for name, each in measured.items()},
     }
     RESULTS.write_text(json.dumps(results, indent=2) + "\n")
     print(json.dumps(by_model, indent=2))
+
+
+def commands(folder: str, models: Mapping[str, str], image_size: int) -> dict[str, list[str]]:
+    """Return the command of each contender, by its name."""
+
+    def command(name: str, *arguments: str) -> list[str]:
+        return [sys.executable, __file__, *arguments, "--worker", name]
+
+    return {
+        "reading": command("reading", folder, str(image_size)),
+        **{f"{name}: network": command("network", path) for name, path in models.items()},
+        **{f"{name}: both": command("both", folder, path) for name, path in models.items()},
+        PEER: command("applications", folder, str(image_size)),
+    }
+
+
+def compare(model: str, measured: Mapping[str, Measurement]) -> dict[str, float]:
+    """Return images per second of a model alone, after reading, and during it."""
+    names = ("reading", f"{model}: network", f"{model}: both")
+    reading, alone, together = (measured[name].median("images_per_second") for name in names)
+    return {
+        "network": alone,
+        "one_after_the_other": 1 / (1 / alone + 1 / reading),
+        "both": together,
+        "both_over_keras": measured[f"{model}: both"].ratio(measured[PEER], "images_per_second"),
+    }
 
 
 if __name__ == "__main__":

@@ -28,10 +28,10 @@ from resnet50.data.dataset import Dataset
 from resnet50.plots import theme
 from resnet50.plots.save import save_figure
 from resnet50.recipes.signs import RECIPE
+from resnet50.training.environment import describe_environment
 from resnet50.training.fast_cpu.precision import build_training_model
 from resnet50.training.network import build_network
 from resnet50.training.optimizer import build_optimizer
-from resnet50.training.run import describe_environment
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "same-network.json"

@@ -88,7 +88,7 @@ def products() -> dict[str, float]:
 
 def main() -> None:
     argparse.ArgumentParser(description=__doc__).parse_args()
-    from resnet50.training.run import describe_environment
+    from resnet50.training.environment import describe_environment
 
     peak = products()
     print(json.dumps(peak), flush=True)

@@ -28,8 +28,8 @@ from keras import layers
 from resnet50 import DatasetSplits, Recipe, train
 from resnet50.datasets.source import DataSource
 from resnet50.recipes import find_task
-from resnet50.training.run import describe_environment
-from resnet50.training.train import hold_out
+from resnet50.training.environment import describe_environment
+from resnet50.training.validation import hold_out
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,8 @@ def train_ours(recipe: Recipe, splits: DatasetSplits) -> dict[str, float]:
 def train_classic(recipe: Recipe, splits: DatasetSplits) -> dict[str, float]:
     keras.utils.set_random_seed(recipe.seed)
     setting = CLASSIC[recipe.name]
-    learning, held_out = hold_out(recipe, splits)
+    cut = hold_out(recipe, splits)
+    learning, held_out = cut["train"], cut["validation"]
     x = inputs = keras.Input((recipe.image_size, recipe.image_size, 3))
     for layer in setting.augmentation():
         x = layer(x)

@@ -85,7 +85,7 @@ def main() -> None:
     if options.worker:
         serve(lambda: pytorch(*options.worker))
         return
-    from resnet50.training.run import describe_environment
+    from resnet50.training.environment import describe_environment
 
     load = os.getloadavg()[0]
     results = {setting: measure(*SETTINGS[setting], options.rounds) for setting in options.settings}

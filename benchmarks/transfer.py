@@ -24,7 +24,7 @@ import numpy as np
 from resnet50 import Dataset, DatasetSplits, Phase, Recipe, load_signs, train
 from resnet50.data.near_duplicates import near_duplicate_groups
 from resnet50.recipes import signs
-from resnet50.training.run import describe_environment
+from resnet50.training.environment import describe_environment
 
 PER_CLASS = 10
 EPOCHS = 60

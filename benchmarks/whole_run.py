@@ -100,10 +100,46 @@ def run(command: list[str], out: Path, images: int) -> dict[str, Any]:
 def accuracy(model: Path, seed: int, splits: DatasetSplits) -> float:
     """Return the accuracy of the saved model on the held-out photos."""
     from resnet50 import Classifier
-    from resnet50.training.train import hold_out
 
-    _, held_out = hold_out(RECIPE.change(validation_split=VALIDATION_SPLIT, seed=seed), splits)
+    held_out = cut(splits, seed)["validation"]
     return float((Classifier.load(model).probabilities(held_out.images).argmax(axis=1) == held_out.labels).mean())
+
+
+def cut(splits: DatasetSplits, seed: int) -> DatasetSplits:
+    """Hold photos out for validation, as our run does."""
+    from resnet50.training.validation import hold_out
+
+    return hold_out(RECIPE.change(validation_split=VALIDATION_SPLIT, seed=seed), splits)
+
+
+def run_ours(data: str, epochs: int, seed: int, splits: DatasetSplits) -> dict[str, Any]:
+    """Train by our command line."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder, "run")
+        command = [sys.executable, "-m", "resnet50", "train", "signs", "--data", data, "--out", str(out)]
+        command += ["--epochs", str(epochs), "--validation-split", str(VALIDATION_SPLIT), "--seed", str(seed)]
+        measured = run(command, out, len(cut(splits, RECIPE.seed)["train"]))
+        return {**measured, "validation_accuracy": accuracy(out / "model.keras", seed, splits)}
+
+
+def run_peer(data: str, epochs: int, seed: int, splits: DatasetSplits) -> dict[str, Any]:
+    """Train keras.applications, which holds out as many photos, but others: it does not look at near-duplicates."""
+    first = cut(splits, RECIPE.seed)
+    with tempfile.TemporaryDirectory() as folder:
+        numbers = map(str, (epochs, RECIPE.batch_size, len(first["validation"]), seed))
+        return run([sys.executable, "-c", PEER_SCRIPT, data, folder, *numbers], Path(folder), len(first["train"]))
+
+
+def compare(runs: dict[str, list[dict[str, Any]]]) -> dict[str, float]:
+    """Return our rate over that of the peer, and the same of an epoch alone."""
+    pairs = list(zip(runs["ours"], runs[PEER], strict=True))
+    ratios = [ours["images_per_second"] / peer["images_per_second"] for ours, peer in pairs]
+    return {
+        "median": median(ratios),
+        "min": min(ratios),
+        "max": max(ratios),
+        "epochs_alone": median(peer["epoch_seconds"] / ours["epoch_seconds"] for ours, peer in pairs),
+    }
 
 
 def main() -> None:
@@ -112,56 +148,26 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=RECIPE.epochs)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    from resnet50.datasets import signs
-    from resnet50.training.run import describe_environment
-    from resnet50.training.train import hold_out
-
-    splits = signs.load(options.data)
     if options.epochs < 2:
         parser.error(f"--epochs must be at least 2, got {options.epochs}: the first is slower than the others.")
+    from resnet50.datasets import signs
+    from resnet50.training.environment import describe_environment
+
+    splits = signs.load(options.data, image_size=RECIPE.image_size)
+    first = cut(splits, RECIPE.seed)
     load = os.getloadavg()[0]
-    learning, held_out = hold_out(RECIPE.change(validation_split=VALIDATION_SPLIT), splits)
     runs: dict[str, list[dict[str, Any]]] = {"ours": [], PEER: []}
     for seed in range(options.rounds):
-        for name in runs:
-            with tempfile.TemporaryDirectory() as folder:
-                out = Path(folder, "run")
-                ours = [sys.executable, "-m", "resnet50", "train", "signs", "--data", options.data, "--out", str(out)]
-                ours += [
-                    "--epochs",
-                    str(options.epochs),
-                    "--validation-split",
-                    str(VALIDATION_SPLIT),
-                    "--seed",
-                    str(seed),
-                ]
-                peer = [sys.executable, "-c", PEER_SCRIPT, options.data, folder]
-                peer += map(str, (options.epochs, RECIPE.batch_size, len(held_out), seed))
-                command, place = (ours, out) if name == "ours" else (peer, Path(folder))
-                measured = run(command, place, len(learning))
-                if name == "ours":  # the peer holds out other photos, and does not look at near-duplicates
-                    measured["validation_accuracy"] = accuracy(out / "model.keras", seed, splits)
-            runs[name].append({"seed": seed, **measured})
+        for name, run_once in (("ours", run_ours), (PEER, run_peer)):
+            runs[name].append({"seed": seed, **run_once(options.data, options.epochs, seed, splits)})
             print(name, runs[name][-1], flush=True)
-        ratios = [
-            ours_run["images_per_second"] / peer_run["images_per_second"]
-            for ours_run, peer_run in zip(runs["ours"], runs[PEER], strict=True)
-        ]
         results = {
-            "what": f"a whole run on {splits['train'].name}: {options.epochs} epochs of {len(learning)} photos, "
-            f"{len(held_out)} held out",
+            "what": f"a whole run on {splits['train'].name}: {options.epochs} epochs of {len(first['train'])} photos, "
+            f"{len(first['validation'])} held out",
             "command": f"python benchmarks/whole_run.py --data DIR --epochs {options.epochs} --rounds {options.rounds}",
             "load": load,
             **describe_environment(),
-            "ours_over_keras_applications": {
-                "median": median(ratios),
-                "min": min(ratios),
-                "max": max(ratios),
-                "epochs_alone": median(
-                    peer_run["epoch_seconds"] / ours_run["epoch_seconds"]
-                    for ours_run, peer_run in zip(runs["ours"], runs[PEER], strict=True)
-                ),
-            },
+            "ours_over_keras_applications": compare(runs),
             "runs": runs,
         }
         RESULTS.write_text(json.dumps(results, indent=2) + "\n")

@@ -1,4 +1,4 @@
-"""Export a classifier to another runtime, and compare it there with the original before it gets its name."""
+"""Export a classifier to another runtime, and compare it there with the original before the folder gets its name."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ from resnet50.weights.normalization import model_normalization
 TOLERANCES: Mapping[str, float] = {"fp32": 1e-4, "fp16": 0.01, "bf16": 0.05, "int8": 0.05}
 """For each precision, the largest error of an image's probabilities, as a mean over the images, 0..1.
 
-Nor may the error exceed three quarters of how far images differ from their mean, so that an export which gives the same
-answer for all images does not pass.
+The error may also not exceed three quarters of the mean deviation of an image's probabilities from their mean over all
+images, so that an export that predicts the same for every image fails.
 """
 
 _MAX_SHARE = 0.75  # of the mean deviation of the images
@@ -92,9 +92,9 @@ def export(
         out: The new folder to write.
         format: One of `resnet50.inference.runtimes.FORMATS`.
         precision: One of the format's precisions.
-        source: Where images to compare and calibrate on are, where none are given; None for the images that the
-            classifier was trained on.
-        options: How a source that is given by its path is read.
+        source: Images to compare and calibrate on, where ``check`` or ``calibration`` is None; None for the images that
+            the classifier was trained on.
+        options: How to read a source that is a path.
         check: Images to compare on, RGB ``(n, height, width, 3)``, 0..255; None for some of the test split of the
             source.
         calibration: For int8, images like those to come, from which the quantizer takes the ranges of the activations;
@@ -115,11 +115,7 @@ def export(
     _check_packages(format, precision)
     if Path(out).exists():  # before images are read; `atomic_folder` has the last word
         raise ValueError(f"{out}: expected a new folder, got a name that is taken; remove it, or choose another name.")
-    if isinstance(model_or_run, Classifier):
-        classifier, name, run = model_or_run, f"the classifier of {model_or_run.dataset}", None
-    else:
-        located = locate(model_or_run)
-        classifier, name, run = Classifier.load(located.model), str(located.model), located.run
+    classifier, name, run = _open(model_or_run)
     _check_float32(classifier)
     if check is None or (precision == "int8" and calibration is None):
         training, test = find_images(classifier, name=name, run=run, source=source, options=options, progress=progress)
@@ -137,6 +133,14 @@ def export(
         comparison = _compare(expected, Classifier.load(folder).probabilities(check))
         _check_close(out, comparison, expected, TOLERANCES[precision])
     return replace(comparison, calibration_images=len(calibration)) if precision == "int8" else comparison
+
+
+def _open(model_or_run: Classifier | str | os.PathLike[str]) -> tuple[Classifier, str, Path | None]:
+    """Return a classifier, its name for errors, and the folder of its run if it has one."""
+    if isinstance(model_or_run, Classifier):
+        return model_or_run, f"the classifier of {model_or_run.dataset}", None
+    located = locate(model_or_run)
+    return Classifier.load(located.model), str(located.model), located.run
 
 
 def _check_packages(name: str, precision: str) -> None:

@@ -41,12 +41,12 @@ def find_images(
         name: Name of the classifier, for errors.
         run: Folder of its run, which records where its images are.
         source: Where the images are; None for those that the classifier was trained on.
-        options: How a source that is given by its path is read.
+        options: How to read a source that is a path.
         progress: Called while images are decoded, with the number that is done and their number.
 
     Returns:
         At most `CALIBRATION_IMAGES` of the first split and at most `CHECK_IMAGES` of the last, from each class in
-        proportion. Of a source without splits, a part for each.
+        proportion. The images of a source without splits are divided between the two.
 
     Raises:
         ValueError: If the model's images are not square; or if no source is given, and that of the training is unknown
@@ -56,7 +56,7 @@ def find_images(
     height, width = classifier.image_size
     if height != width:
         raise ValueError(
-            f"{name}: expected a model for square images, so that some can be found, got one for {width} x {height} "
+            f"{name}: expected a model for square images, to find images for it, got one for {width} x {height} "
             "pixels; call resnet50.export in Python, with check and calibration of this size."
         )
     if isinstance(source, str | os.PathLike):

@@ -15,8 +15,8 @@ def fold_batch_norm(model: keras.Model) -> keras.Model:
 
     With fixed statistics ``gamma (W x + b - mean) / sqrt(variance + epsilon) + beta`` is a convolution again, of kernel
     ``s W`` and bias ``beta + s (b - mean)``, where ``s = gamma / sqrt(variance + epsilon)``. The paper's network then
-    has 53 layers less. A batch norm stays if it follows another layer, as in a head, or a convolution that has an
-    activation or whose output is used elsewhere too.
+    has 53 fewer layers. A batch norm stays if it follows another layer, as in a head, or a convolution that has an
+    activation or whose output is also used elsewhere.
 
     Args:
         model: Functional model, on any backend; not changed.
@@ -74,12 +74,12 @@ def _merged(convolution: keras.layers.Layer, norm: keras.layers.Layer) -> list[n
     scale = gamma / np.sqrt(variance + norm.epsilon)
     return [
         (kernel * scale).astype(kernel.dtype),
-        (beta + scale * (sum(bias, -mean))).astype(kernel.dtype),
+        (beta + scale * sum(bias, -mean)).astype(kernel.dtype),
     ]
 
 
 def references(value: Any) -> Iterator[list[Any]]:
-    """Yield the references to tensors of other layers in the arguments of calls, as lists that can be changed."""
+    """Yield the references to tensors of other layers in the arguments of calls, as lists that a caller may change."""
     if isinstance(value, dict):
         if value.get("class_name") == "__keras_tensor__":
             yield value["config"]["keras_history"]
@@ -91,7 +91,7 @@ def references(value: Any) -> Iterator[list[Any]]:
 
 
 def _tensors(outputs: Any) -> Iterator[list[Any]]:
-    """Yield such references in the outputs of a model: one tensor, or any structure of tensors."""
+    """Yield the references in the outputs of a model, which are one tensor or any structure of tensors."""
     if isinstance(outputs, dict):
         outputs = list(outputs.values())
     if len(outputs) == 3 and isinstance(outputs[0], str):

@@ -36,24 +36,24 @@ def onnx_model(model: keras.Model) -> onnx.ModelProto:
         From ``image``, RGB float32 ``(n, height, width, 3)``, to ``probabilities``, float32 ``(n, classes)``.
 
     Raises:
-        ValueError: If there is a layer of another class.
+        ValueError: If a layer is of another class, or has an activation other than linear, ReLU and softmax.
     """
     graph = _Graph()
     _, *image_size, channels = model.input_shape
     weights = {layer.name: layer.get_weights() for layer in model.layers}
-    names: dict[str, str] = {}  # of each layer's output
+    names: dict[str, str] = {}  # from a layer to its output
     for row in model.get_config()["layers"]:
-        name, kind = row["name"], row["class_name"]
-        if kind == "InputLayer":
+        name, class_name = row["name"], row["class_name"]
+        if class_name == "InputLayer":
             names[name] = graph.add("Transpose", [INPUT], f"{name}/channels_first", perm=(0, 3, 1, 2))
-        elif kind in _KINDS and len(row["inbound_nodes"]) == 1:
+        elif class_name in _CONVERTERS and len(row["inbound_nodes"]) == 1:
             inputs = [names[reference[0]] for reference in references(row["inbound_nodes"])]
             rank = len(row.get("build_config", {}).get("input_shape", ()))
             layer = _Layer(name, row["config"], inputs, weights.get(name, []), rank)
-            names[name] = _KINDS[kind](graph, layer)
+            names[name] = _CONVERTERS[class_name](graph, layer)
         else:
             raise ValueError(
-                f"the model {model.name!r}: expected layers that can be written as ONNX, got {name!r} ({kind})."
+                f"the model {model.name!r}: expected layers that can be written as ONNX, got {name!r} ({class_name})."
             )
     graph.nodes.append(helper.make_node("Identity", [names[model.output_names[0]]], [OUTPUT]))
     onnx_graph = helper.make_graph(
@@ -70,7 +70,15 @@ def onnx_model(model: keras.Model) -> onnx.ModelProto:
 
 @dataclass(frozen=True)
 class _Layer:
-    """A layer, or another operation such as a flip, which has no weights; ``inputs`` are names of tensors."""
+    """A layer, or another operation such as a flip, which has no weights.
+
+    Attributes:
+        name: Its name.
+        config: Its configuration in Keras.
+        inputs: Names of the tensors that enter it.
+        weights: Its arrays, in Keras' order.
+        rank: Number of dimensions of its input with the batch; 0 where Keras does not record it.
+    """
 
     name: str
     config: Mapping[str, Any]
@@ -86,18 +94,18 @@ class _Graph:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
 
-    def add(self, kind: str, inputs: Sequence[str], name: str, **attributes: Any) -> str:
-        self.nodes.append(helper.make_node(kind, inputs, [name], name=name, **attributes))
+    def add(self, operation: str, inputs: Sequence[str], name: str, **attributes: Any) -> str:
+        self.nodes.append(helper.make_node(operation, inputs, [name], name=name, **attributes))
         return name
 
     def constant(self, values: Any, name: str) -> str:
         self.constants.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
         return name
 
-    def weighted(self, kind: str, layer: _Layer, weights: Sequence[np.ndarray], **attributes: Any) -> str:
+    def weighted(self, operation: str, layer: _Layer, weights: Sequence[np.ndarray], **attributes: Any) -> str:
         words = ("kernel", "bias")[: len(weights)]
         constants = [self.constant(array, f"{layer.name}/{word}") for array, word in zip(weights, words, strict=True)]
-        output = self.add(kind, [*layer.inputs, *constants], layer.name, **attributes)
+        output = self.add(operation, [*layer.inputs, *constants], layer.name, **attributes)
         return self.activated(output, layer)
 
     def scaled(self, layer: _Layer, scale: Any, offset: Any) -> str:
@@ -119,7 +127,7 @@ class _Graph:
         return self.add(_ACTIVATIONS[activation], [tensor], f"{layer.name}/{activation}")
 
 
-def _average(graph: _Graph, layer: _Layer) -> str:
+def _average_pool(graph: _Graph, layer: _Layer) -> str:
     return graph.add("Flatten", [graph.add("GlobalAveragePool", layer.inputs, f"{layer.name}/map")], layer.name)
 
 
@@ -149,7 +157,7 @@ def _flip(graph: _Graph, layer: _Layer) -> str:
     return graph.add("Gather", [*layer.inputs, graph.constant([2, 1, 0], f"{layer.name}/order")], layer.name, axis=1)
 
 
-def _maximum(graph: _Graph, layer: _Layer) -> str:
+def _max_pool(graph: _Graph, layer: _Layer) -> str:
     return graph.add(
         "MaxPool",
         layer.inputs,
@@ -160,7 +168,7 @@ def _maximum(graph: _Graph, layer: _Layer) -> str:
     )
 
 
-def _norm(graph: _Graph, layer: _Layer) -> str:
+def _batch_norm(graph: _Graph, layer: _Layer) -> str:
     *learned, mean, variance = layer.weights
     gamma = learned.pop(0) if layer.config["scale"] else np.ones_like(mean)
     beta = learned.pop(0) if layer.config["center"] else np.zeros_like(mean)
@@ -182,17 +190,17 @@ def _rescaling(graph: _Graph, layer: _Layer) -> str:
 
 _PADDINGS = {"valid": "VALID", "same": "SAME_UPPER"}  # as in Keras, an odd pixel of padding comes last
 
-_KINDS: Mapping[str, Callable[[_Graph, _Layer], str]] = {
+_CONVERTERS: Mapping[str, Callable[[_Graph, _Layer], str]] = {
     "Activation": lambda graph, layer: graph.activated(layer.inputs[0], layer),
     "Add": lambda graph, layer: graph.add("Add", layer.inputs, layer.name),
-    "BatchNormalization": _norm,
+    "BatchNormalization": _batch_norm,
     "Conv2D": _convolution,
     "Dense": _dense,
     "Dropout": lambda graph, layer: layer.inputs[0],
     "Flatten": _flatten,
     "Flip": _flip,
-    "GlobalAveragePooling2D": _average,
-    "MaxPooling2D": _maximum,
+    "GlobalAveragePooling2D": _average_pool,
+    "MaxPooling2D": _max_pool,
     "Rescaling": _rescaling,
     "ZeroPadding2D": _padding,
 }

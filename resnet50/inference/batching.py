@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def forward_array(model: keras.Model | Network, images: np.ndarray | LazyImages, *, batch_size: int) -> np.ndarray:
-    """Compute a network's output for images of its size; what lies in a file is read batch by batch.
+    """Compute a network's output for images of its size; images in a file are read batch by batch.
 
     Args:
         model: From raw RGB ``(batch, height, width, 3)``, 0..255, to ``(batch, d)``.
@@ -60,7 +60,7 @@ def forward_images(
         batch_size: Images in one forward pass.
 
     Yields:
-        For each image, in order: its path, or None if it was not given by one; and its row of the model's output, or,
+        For each image, in order: its path, or None if it was not passed as one; and its row of the model's output, or,
         if it cannot be read, the reason.
 
     Raises:
@@ -69,8 +69,8 @@ def forward_images(
     _check_batch_size(batch_size)
     is_single = isinstance(images, str | os.PathLike | bytes | Image.Image) or hasattr(images, "read")
     if is_single or getattr(images, "ndim", 4) != 4:
-        kind = f"an array {images.shape}" if isinstance(images, np.ndarray) else type(images).__name__
-        raise ValueError(f"expected several images, got one ({kind}); put it in a list.")
+        received = f"an array {images.shape}" if isinstance(images, np.ndarray) else type(images).__name__
+        raise ValueError(f"expected several images, got one ({received}); put it in a list.")
     _, height, width, _ = model.input_shape
 
     def read(numbered: tuple[int, ImageLike]) -> tuple[Path | None, np.ndarray | str]:
@@ -97,7 +97,7 @@ def _check_batch_size(batch_size: int) -> None:
 
 
 def _forward_padded(model: keras.Model | Network, batch: np.ndarray, size: int) -> np.ndarray:
-    """Return the output for a batch, padded to ``size`` images: for each new shape a backend compiles the network."""
+    """Return the output for a batch, padded to ``size`` images, since a backend compiles the network per shape."""
     missing = size - len(batch)
     padded = np.pad(batch, [(0, missing), (0, 0), (0, 0), (0, 0)]) if missing else batch
     return model.predict_on_batch(padded)[: len(batch)]

@@ -185,9 +185,9 @@ def _read_member(path: Path) -> dict[str, Any]:
         reason = " ".join(str(error).split())
         raise ValueError(f"{path}: expected a classifier (.keras), got a damaged or other file ({reason}).") from error
     if text is None:
-        kind = "plain Keras model" if "config.json" in names else "zip archive of something else"
+        received = "plain Keras model" if "config.json" in names else "zip archive of something else"
         raise ValueError(
-            f"{path}: expected a classifier with its class names, got a {kind} (no {MEMBER} in it); "
+            f"{path}: expected a classifier with its class names, got a {received} (no {MEMBER} in it); "
             "open a plain model by keras.saving.load_model."
         )
     try:

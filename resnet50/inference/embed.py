@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from resnet50.data.dataset import Unreadable
 from resnet50.inference.batching import forward_images
 from resnet50.inference.classifier import Classifier
 from resnet50.inference.features import feature_model
+from resnet50.inference.runtimes import sha256
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,9 +46,8 @@ class Embedding:
             ValueError: If the name has another suffix.
         """
         check_name(path)
-        with Path(model).open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        paths = np.array([str(path) for path in self.paths], dtype=np.str_)
+        digest = sha256(Path(model))
+        paths = np.array([str(each) for each in self.paths], dtype=np.str_)
         with atomic_path(path) as temporary:
             np.savez(temporary, features=self.features, paths=paths, model=str(model), model_sha256=digest)
 

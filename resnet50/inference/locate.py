@@ -1,4 +1,4 @@
-"""What a path to a trained model is: the folder of a run, a ``.keras`` file, or the folder of an export."""
+"""Find out what a path to a trained model names: the folder of a run, a ``.keras`` file, or the folder of an export."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ BEST = Path("checkpoints", "best.keras")
 """Path, in the folder of a run, of the classifier of the epoch that validated best."""
 
 RECIPE = "recipe.json"
-"""Name of the recipe in the folder of a run, which makes a folder a run."""
+"""Name of the recipe in the folder of a run; a folder that has it is a run."""
 
 MANIFEST = "resnet50.json"
 """Name of the file that describes an export; its other files are those of its runtime."""
@@ -21,7 +21,7 @@ MANIFEST = "resnet50.json"
 RUNS = Path("runs")
 """Folder below which runs are stored, in the current folder."""
 
-_KINDS = "the folder of a run, a .keras file or the folder of an export"
+_EXPECTED = "the folder of a run, a .keras file or the folder of an export"
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Located:
 
 
 def locate(path: str | os.PathLike[str]) -> Located:
-    """Find out what a path to a model is. No file is opened.
+    """Find out what a path to a model names; no file is opened.
 
     Args:
         path: Folder of a run, ``.keras`` file, or folder of an export.
@@ -59,10 +59,10 @@ def locate(path: str | os.PathLike[str]) -> Located:
     if path.is_dir():
         return _locate_in_folder(path)
     if not path.exists():
-        raise FileNotFoundError(f"{path}: expected {_KINDS}, got nothing there; train a model first.")
+        raise FileNotFoundError(f"{path}: expected {_EXPECTED}, got nothing there; train a model first.")
     if path.suffix != ".keras":
         export = f"; name the folder {path.parent} for the export" if is_export(path.parent) else ""
-        raise ValueError(f"{path}: expected {_KINDS}, got a file with the suffix {path.suffix!r}{export}.")
+        raise ValueError(f"{path}: expected {_EXPECTED}, got a file with the suffix {path.suffix!r}{export}.")
     return Located("model", path, _run_of(path))
 
 
@@ -91,7 +91,7 @@ def _locate_in_folder(folder: Path) -> Located:
             if has_recipe
             else f"a folder without {MODEL} and {MANIFEST}"
         )
-        raise FileNotFoundError(f"{folder}: expected {_KINDS}, got {reason}.")
+        raise FileNotFoundError(f"{folder}: expected {_EXPECTED}, got {reason}.")
     return Located("run", model, folder) if has_recipe else Located("model", model, None)
 
 

@@ -24,7 +24,7 @@ class Prediction:
 
     Attributes:
         index: Position of the image among those that were classified, from 0.
-        path: The image's file; None if it was not given by a path.
+        path: The image's file; None if it was not passed as a path.
         top: The most probable classes and their probabilities, 0..1, best first; empty if the image cannot be read.
         error: Why the image cannot be read, one line; None if it can.
     """
@@ -38,8 +38,8 @@ class Prediction:
 def find_images(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
     """Replace each folder by the image files in it and below, in sorted order; leave files as they are.
 
-    The names that count as images are those that count for training: hidden files are skipped, and image formats that
-    cannot be decoded are included, so that an error names them.
+    Files count as images by the same rule as for training: hidden files are skipped, and image formats that cannot be
+    decoded are included, so that an error names them.
 
     Raises:
         ValueError: If a folder holds no image.

@@ -23,7 +23,7 @@ Compute = Callable[[np.ndarray], np.ndarray]
 
 
 class Network:
-    """A network in a runtime other than Keras. It has those attributes of a Keras model that a prediction uses.
+    """A network in a runtime other than Keras, with the attributes of a Keras model that predicting uses.
 
     Args:
         compute: The forward pass.
@@ -58,7 +58,7 @@ class Network:
 
 
 class NoGraphError(ValueError, AttributeError):
-    """Something needs the layers of a Keras model, and got an export."""
+    """An operation that works on the layers of a Keras model received an export."""
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

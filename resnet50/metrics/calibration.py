@@ -138,8 +138,8 @@ def fit_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:
         )
     if (probabilities.argmax(axis=1) == labels).all():
         raise ValueError(
-            "expected some mistakes among the validation images, to fit a temperature on, got "
-            f"{len(labels):,} images that are all right; hold out more."
+            "expected at least one mistake on the validation images to fit a temperature, got "
+            f"{len(labels):,} images that are all classified correctly; hold out more."
         )
     limit = np.log(_MAX_TEMPERATURE)
     optimum = minimize_scalar(
@@ -152,14 +152,27 @@ def fit_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:
 
 
 def scale(probabilities: np.ndarray, temperature: float) -> np.ndarray:
-    """Return p^(1/T), normalized: the softmax of the logits divided by T; float64 ``(n, classes)``."""
+    """Return p^(1/T), normalized: the softmax of the logits divided by T.
+
+    Args:
+        probabilities: float ``(n, classes)``, 0..1; a probability of 0 counts as 1e-38.
+        temperature: T, above 0.
+
+    Returns:
+        float64 ``(n, classes)``, 0..1, each row summing to 1.
+    """
     logits = np.log(np.maximum(probabilities, _MIN_PROBABILITY, dtype=np.float64)) / temperature
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     return powers / powers.sum(axis=1, keepdims=True)
 
 
 def mean_loss(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """Return the mean cross-entropy in nats; a probability of 0 counts as 1e-12."""
+    """Return the mean cross-entropy in nats; a probability of 0 counts as 1e-12.
+
+    Args:
+        probabilities: float ``(n, classes)``, 0..1.
+        labels: True classes, int ``(n,)``.
+    """
     true = probabilities[np.arange(len(labels)), labels].astype(np.float64)
     return float(-np.log(np.maximum(true, 1e-12)).mean())
 

@@ -47,7 +47,7 @@ def grad_cam(model: keras.Model, images: np.ndarray, classes: np.ndarray, *, bat
     heats = np.zeros((len(images), *images.shape[1:3]), np.float32)
     for start in range(0, len(images), batch_size):
         batch = slice(start, start + batch_size)
-        # called and not compiled, which takes longer than to compute a few images
+        # called eagerly, since compiling takes longer than computing a few images
         maps = ops.convert_to_numpy(backbone(images[batch], training=False))  # (batch, h, w, channels)
         columns = kernel[:, classes[batch]].T  # (batch, d): a score is its column times the features, plus a constant
         slopes = gradient(partial(_score, tail=tail, columns=columns), maps)
@@ -67,7 +67,7 @@ def _cut(model: keras.Model, last: layers.Dense) -> tuple[keras.Model, keras.Mod
         feature_map = layer.output
         if len(feature_map.shape) != 4 or feature_map.shape[1:3] == (1, 1) or isinstance(layer, layers.InputLayer):
             continue
-        with suppress(ValueError):  # another path goes past this map
+        with suppress(ValueError):  # another path bypasses this map
             return keras.Model(model.input, feature_map), keras.Model(feature_map, last.input)
     raise ValueError(
         f"the model {model.name!r}: expected for Grad-CAM a feature map (batch, h, w, k) of several positions that "

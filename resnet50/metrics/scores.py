@@ -140,6 +140,39 @@ def score(probabilities: np.ndarray, dataset: Dataset) -> Report:
         ValueError: If there is not one row for each image and one column for each class, a number is not 0..1 (such as
             a logit or NaN), or two classes have the same name.
     """
+    _check(probabilities, dataset)
+    from scipy.stats import binomtest
+
+    labels, classes = dataset.labels, len(dataset.class_names)
+    predicted = probabilities.argmax(axis=1)
+    is_right = predicted == labels
+    # not by scikit-learn, which warns where there is a single class
+    confusion = np.bincount(labels * classes + predicted, minlength=classes**2).reshape(classes, classes)
+    interval = binomtest(int(is_right.sum()), len(dataset)).proportion_ci(method="wilson")
+    bins = reliability(probabilities, labels)
+    ranks = _ranks(probabilities, labels)
+    by_class = _class_scores(labels, predicted, classes)
+    with_images = [scores for scores in by_class if scores.support]
+    return Report(
+        dataset=dataset.name,
+        images=len(dataset),
+        accuracy=float(is_right.mean()),
+        interval=(float(interval.low), float(interval.high)),
+        top_k={k: float((ranks < k).mean()) for k in TOP if k < classes},
+        macro_f1=float(np.mean([scores.f1 for scores in with_images])),
+        balanced_accuracy=float(np.mean([scores.recall for scores in with_images])),
+        loss=mean_loss(probabilities, labels),
+        calibration_error=calibration_error(bins),
+        chance_error=chance_error(probabilities),
+        temperature_scaling=None,
+        classes=dict(zip(dataset.class_names, by_class, strict=True)),
+        reliability=bins,
+        confusion=confusion.tolist(),
+        mistakes=_mistakes(probabilities, dataset),
+    )
+
+
+def _check(probabilities: np.ndarray, dataset: Dataset) -> None:
     classes = len(dataset.class_names)
     if not len(dataset) or probabilities.shape != (len(dataset), classes):
         raise ValueError(
@@ -151,45 +184,27 @@ def score(probabilities: np.ndarray, dataset: Dataset) -> Report:
         raise ValueError(f"{dataset.name}: expected probabilities in 0..1, got {lowest:g}..{highest:g}.")
     if len(set(dataset.class_names)) < classes:
         raise ValueError(f"{dataset.name}: expected distinct class names, got {', '.join(dataset.class_names)}.")
-    from scipy.stats import binomtest
+
+
+def _class_scores(labels: np.ndarray, predicted: np.ndarray, classes: int) -> list[ClassScores]:
+    """Return the scores of each class, in the order of the labels."""
     from sklearn.metrics import precision_recall_fscore_support
 
+    columns = precision_recall_fscore_support(labels, predicted, labels=range(classes), zero_division=0.0)
+    return [
+        ClassScores(float(precision), float(recall), float(f1), int(support))
+        for precision, recall, f1, support in zip(*columns, strict=True)
+    ]
+
+
+def _mistakes(probabilities: np.ndarray, dataset: Dataset) -> tuple[Mistake, ...]:
+    """Return every image whose most probable class is not its own, the highest probability first."""
     labels, names = dataset.labels, dataset.class_names
-    predicted = probabilities.argmax(axis=1)
-    is_right = predicted == labels
-    precision, recall, f1, support = precision_recall_fscore_support(
-        labels, predicted, labels=range(classes), zero_division=0.0
-    )
-    # not by scikit-learn, which warns where there is a single class
-    confusion = np.bincount(labels * classes + predicted, minlength=classes**2).reshape(classes, classes)
-    has_images = support > 0
-    interval = binomtest(int(is_right.sum()), len(dataset)).proportion_ci(method="wilson")
-    bins = reliability(probabilities, labels)
-    ranks = _ranks(probabilities, labels)
-    wrong = np.flatnonzero(~is_right)
-    confidence = probabilities.max(axis=1)
-    return Report(
-        dataset=dataset.name,
-        images=len(dataset),
-        accuracy=float(is_right.mean()),
-        interval=(float(interval.low), float(interval.high)),
-        top_k={k: float((ranks < k).mean()) for k in TOP if k < classes},
-        macro_f1=float(f1[has_images].mean()),
-        balanced_accuracy=float(recall[has_images].mean()),
-        loss=mean_loss(probabilities, labels),
-        calibration_error=calibration_error(bins),
-        chance_error=chance_error(probabilities),
-        temperature_scaling=None,
-        classes={
-            name: ClassScores(float(precision[k]), float(recall[k]), float(f1[k]), int(support[k]))
-            for k, name in enumerate(names)
-        },
-        reliability=bins,
-        confusion=confusion.tolist(),
-        mistakes=tuple(
-            Mistake(int(k), dataset.paths[k], names[labels[k]], names[predicted[k]], float(confidence[k]))
-            for k in wrong[np.argsort(-confidence[wrong], kind="stable")]
-        ),
+    predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    wrong = np.flatnonzero(predicted != labels)
+    return tuple(
+        Mistake(int(k), dataset.paths[k], names[labels[k]], names[predicted[k]], float(confidence[k]))
+        for k in wrong[np.argsort(-confidence[wrong], kind="stable")]
     )
 
 

@@ -35,12 +35,13 @@ class _Grid:
     classes: int
 
     @property
-    def side(self) -> float:
+    def extent(self) -> float:
+        """Return the width and height of the matrix."""
         return self.cell * self.classes
 
     @property
     def top(self) -> float:
-        return self.bottom + self.side
+        return self.bottom + self.extent
 
     def x(self, column: float) -> float:
         """Return the center of a column."""
@@ -75,7 +76,7 @@ def draw_confusion(confusion: np.ndarray, class_names: Sequence[str], *, title: 
     longest = max((theme.text_width(name, min(size, theme.SMALL)) for name in names), default=0)
     upright = longest > cell * 0.92
     grid = _Grid(left=0.62 + longest, bottom=0.5 + (longest if upright else 0.25), cell=cell, classes=classes)
-    width = max(grid.left + grid.side + 0.35, 0.5 + theme.text_width(title, theme.LARGE, "bold"))
+    width = max(grid.left + grid.extent + 0.35, 0.5 + theme.text_width(title, theme.LARGE, "bold"))
     figure, axes = theme.new_canvas(width, grid.top + 0.72)
     totals = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
@@ -84,9 +85,9 @@ def draw_confusion(confusion: np.ndarray, class_names: Sequence[str], *, title: 
     if names:
         _write_names(axes, grid, names, min(size, theme.SMALL), upright=upright)
         _write_counts(axes, grid, counts, shades, size)
-    center = grid.left + grid.side / 2
+    center = grid.left + grid.extent / 2
     theme.write(axes, center, 0.22, "Predicted label", size=theme.SMALL, color=theme.MUTED)
-    middle = grid.bottom + grid.side / 2
+    middle = grid.bottom + grid.extent / 2
     theme.write(axes, 0.34, middle, "True label", size=theme.SMALL, color=theme.MUTED, rotation=90)
     theme.write(axes, 0.25, grid.top + 0.39, title, size=theme.LARGE, ha="left", weight="bold")
     return figure
@@ -105,12 +106,12 @@ def _checked_counts(confusion: np.ndarray, classes: int) -> np.ndarray:
 
 
 def _draw_cells(axes: Axes, grid: _Grid, shades: np.ndarray, *, lines: bool) -> None:
-    corner, size = (grid.left, grid.bottom), (grid.side, grid.side)
+    corner, size = (grid.left, grid.bottom), (grid.extent, grid.extent)
     theme.draw_image(axes, shades, corner, size, cmap=_SHADES, vmin=0, vmax=1, interpolation="nearest")
     if lines:
         steps, width = grid.cell * np.arange(grid.classes + 1), min(0.8, 3 * grid.cell)
         axes.vlines(grid.left + steps, grid.bottom, grid.top, color=theme.FAINT, linewidth=width)
-        axes.hlines(grid.bottom + steps, grid.left, grid.left + grid.side, color=theme.FAINT, linewidth=width)
+        axes.hlines(grid.bottom + steps, grid.left, grid.left + grid.extent, color=theme.FAINT, linewidth=width)
     axes.add_patch(Rectangle(corner, *size, facecolor="none", edgecolor=theme.FAINT))
 
 

@@ -21,7 +21,7 @@ def draw_reliability(bins: Sequence[Bin], *, title: str) -> Figure:
     """Draw a reliability diagram: accuracy against confidence, and the number of images at each confidence.
 
     Args:
-        bins: Images by the confidence of the classifier, equal parts of 0..1 in order.
+        bins: Images by the confidence of the classifier, in equal intervals of 0..1, the lowest first.
         title: Title, such as ``"SIGNS: calibration"``.
 
     Returns:

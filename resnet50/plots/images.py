@@ -39,7 +39,7 @@ def draw_contact_sheet(dataset: Dataset, *, rows: int = 4, title: str | None = N
         ValueError: If ``rows`` is not positive.
     """
     if rows < 1:
-        raise ValueError(f"expected rows of at least 1, got {rows}.")
+        raise ValueError(f"expected rows to be at least 1, got {rows}.")
     names = dataset.class_names
     title = f"{dataset.name}: {len(dataset):,} images, {len(names)} classes" if title is None else title
     wide, high = size = _size(dataset, max(theme.text_width(name, theme.NORMAL, "bold") for name in names))
@@ -119,7 +119,7 @@ def _check_predictions(dataset: Dataset, probabilities: np.ndarray, limit: int, 
             f"got {probabilities.shape}."
         )
     if limit < 1:
-        raise ValueError(f"expected limit of at least 1, got {limit}.")
+        raise ValueError(f"expected limit to be at least 1, got {limit}.")
 
 
 def _draw_prediction(
@@ -143,9 +143,9 @@ def _draw_prediction(
     theme.write(axes, x, y - 0.14, answer + share, size=TEXT, ha="left", color=theme.shade(color, 0.85))
 
 
-def _size(dataset: Dataset, text: float) -> tuple[float, float]:
+def _size(dataset: Dataset, text_width: float) -> tuple[float, float]:
     """Return width and height of an image with room for a text of this width below it."""
-    wide = min(max(NARROW, text), WIDE)
+    wide = min(max(NARROW, text_width), WIDE)
     rows, columns = dataset.images.shape[1:3]
     return wide, wide * rows / columns
 

@@ -72,8 +72,8 @@ def _predict(predict: Callable[[np.ndarray], Any], image_size: tuple[int, int], 
 
 
 if __name__ == "__main__":
-    *named, batch = sys.argv[1:]
-    if named[0] == "applications" and len(named) > 1:
-        serve(lambda: applications(int(named[1]), int(batch)))
+    *contender, batch = sys.argv[1:]
+    if contender[0] == "applications" and len(contender) > 1:
+        serve(lambda: applications(int(contender[1]), int(batch)))
     else:
-        serve(lambda: model(named[0], int(batch)))
+        serve(lambda: model(contender[0], int(batch)))

@@ -1,8 +1,8 @@
 """Measure contenders side by side, in interleaved rounds, so that other work on the machine affects all alike.
 
-Where other work comes and goes, two rates that are measured one after the other say little about their ratio. Here each
-contender has a process of its own, is warmed up and waits for its turn; a ratio is the median of the ratios in the
-rounds.
+Where the load of the machine changes, two rates that are measured one after the other say little about their ratio.
+Here each contender has a process of its own, is warmed up and waits for its turn. A ratio is the median over
+the rounds.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ class _Worker:
         return self
 
     def ask(self) -> dict[str, float]:
-        """Let it work one round; return its metrics."""
+        """Start a round, wait for it, and return its metrics."""
         answer = ""
         with suppress(BrokenPipeError):  # it has ended
             self._process.stdin.write("\n")

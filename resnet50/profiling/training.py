@@ -1,4 +1,4 @@
-"""How fast a training step is: that of `resnet50.train` beside keras.applications with plain ``fit``.
+"""How fast a training step of `resnet50.train` is, beside keras.applications with plain ``fit``.
 
 As a program, ``python -m resnet50.profiling.training NAME IMAGE_SIZE BATCH`` is the contender of that name.
 """
@@ -36,7 +36,7 @@ def ours(image_size: int, batch: int) -> Work:
     recipe = RECIPE.change(image_size=image_size, batch_size=batch)
     images, _ = rendered_signs(train=STEPS * batch, test=CLASSES, image_size=image_size)
     batches = Batches(images, batch, shuffle=True, augmentation=recipe.augmentation)
-    batches.max_queue_size = 1  # else all batches would be made during the first step, and their cost not be counted
+    batches.max_queue_size = 1  # otherwise all batches are made during the first step, which is not counted
     training_model = build_training_model(build_network(recipe, CLASSES), resolve_precision(recipe.precision))
     training_model.compile(
         build_optimizer(recipe, recipe.last, training_model, STEPS),

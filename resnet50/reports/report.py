@@ -119,7 +119,7 @@ def report_page(
         report: The scores.
         worst: The worst mistakes.
         figures: PNG files named ``"balance"``, ``"confusion"`` and ``"reliability"``.
-        recipe: Name and seed of the recipe that the classifier was trained with; may be empty.
+        recipe: The recipe that the classifier was trained with, of which ``name`` and ``seed`` are shown; may be empty.
         trained_on: Name of the dataset that it was trained on.
     """
     return render(
@@ -192,7 +192,7 @@ def _class_counts(train: Dataset | None, validation: Dataset | None, test: Datas
 
 
 def _draw_figures(report: Report, worst: WorstMistakes, counts: Mapping[str, Sequence[int]]) -> dict[str, Figure]:
-    """Return the figures by the names of their files."""
+    """Return the figures by the names of their files, without the suffix."""
     name, classes = report.dataset, tuple(report.classes)
     return {
         "balance": draw_balance(counts, classes, title=f"{name}: class balance"),

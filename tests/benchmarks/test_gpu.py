@@ -32,7 +32,7 @@ def test_ours_is_measured_anywhere(tmp_path):
         assert 0 < measured[what]["min"] <= rate <= measured[what]["max"]
         # 2.05e6 of the classifier, and what the convolutions need on 32 x 32 pixels
         assert 0.075e9 < measured["macs"] < 0.09e9
-        assert measured[what]["flop_utilisation"] == pytest.approx(rate * 2 * measured["macs"] * passes / 0.5e12)
+        assert measured[what]["flop_utilization"] == pytest.approx(rate * 2 * measured["macs"] * passes / 0.5e12)
 
 
 def test_a_contender_that_cannot_run_is_reported_with_its_reason(tmp_path, monkeypatch):

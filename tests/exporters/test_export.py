@@ -20,7 +20,7 @@ from resnet50.build import build_resnet50
 from resnet50.conventions import V1_5
 from resnet50.data.dataset import DatasetSplits
 from resnet50.exporters import export as module
-from resnet50.exporters import images as finding
+from resnet50.exporters import images as export_images
 from resnet50.exporters import litert, onnx
 from resnet50.exporters.export import Comparison, export
 from resnet50.exporters.images import find_images
@@ -159,9 +159,9 @@ def test_fewer_bits_round_more(classifier, exports, pair):
     assert np.abs(found - classifier.probabilities(IMAGES)).max() > 1e-5
 
 
-def refusal(classifier, tmp_path, *values, kind=ValueError, **options):
+def refusal(classifier, tmp_path, *values, error=ValueError, **options):
     options = {"format": "onnx", "check": IMAGES[:2]} | options
-    with raises(kind, *values) as caught:
+    with raises(error, *values) as caught:
         export(classifier, tmp_path / "out", **options)
     assert list(tmp_path.iterdir()) == []
     return str(caught.value)
@@ -225,7 +225,7 @@ def test_refuses_another_backend_where_tensorflow_writes(classifier, tmp_path, m
 def test_says_which_package_is_missing(classifier, tmp_path, monkeypatch, name, precision, package):
     monkeypatch.setitem(sys.modules, package, None)
     options = {"format": name, "precision": precision, "calibration": IMAGES}
-    refusal(classifier, tmp_path, package, name, "pip install 'resnet50[export]'", kind=ImportError, **options)
+    refusal(classifier, tmp_path, package, name, "pip install 'resnet50[export]'", error=ImportError, **options)
 
 
 def test_refuses_a_name_that_is_taken(classifier, exports, tmp_path):
@@ -253,9 +253,9 @@ MIXED = {
 @pytest.mark.parametrize(
     "pair", [pair for pair in PAIRS if pair[1] != "int8"], ids="-".join
 )  # random networks lose too much
-@pytest.mark.parametrize("kind", MIXED)
-def test_every_kind_of_network_is_exported(tmp_path, kind, pair):
-    scaled = classifier_of(network(2, **MIXED[kind]))
+@pytest.mark.parametrize("name", MIXED)
+def test_every_head_and_stem_is_exported(tmp_path, name, pair):
+    scaled = classifier_of(network(2, **MIXED[name]))
     export(scaled, tmp_path / "out", format=pair[0], precision=pair[1], check=IMAGES, calibration=IMAGES)
     found = Classifier.load(tmp_path / "out").probabilities(IMAGES)
     np.testing.assert_allclose(found, scaled.probabilities(IMAGES), atol=2 * PAIRS[pair])
@@ -319,8 +319,8 @@ def square_model():
 
 
 def test_some_of_each_class_are_taken_of_the_first_and_the_last_split(monkeypatch):
-    monkeypatch.setattr(finding, "CALIBRATION_IMAGES", 8)
-    monkeypatch.setattr(finding, "CHECK_IMAGES", 4)
+    monkeypatch.setattr(export_images, "CALIBRATION_IMAGES", 8)
+    monkeypatch.setattr(export_images, "CHECK_IMAGES", 4)
     source = Source(splits_of(train=30, validation=10, test=20))
     calibration, check = find(source)
     again = find(source)
@@ -358,7 +358,7 @@ def test_the_images_of_a_run_are_those_that_it_recorded(monkeypatch, tmp_path):
         def read(self):
             return SimpleNamespace(source=source)
 
-    monkeypatch.setattr(finding, "RunDirectory", Folder)
+    monkeypatch.setattr(export_images, "RunDirectory", Folder)
     calibration, check = find(classifier=trained, run=tmp_path)
     assert (len(calibration), len(check), source.reads) == (6, 4, 1)
     with raises(ValueError, "m.keras", "--data"):

@@ -17,7 +17,7 @@ IMAGES = noise(3, 32, 40, 3).astype(np.float32)
 
 
 def scores(model, images=IMAGES):
-    """What a softmax would hide: the last dense layer's inputs, or what leaves a model without one."""
+    """Return the inputs of the last dense layer, since a softmax hides differences; without one, the output."""
     dense = any(isinstance(layer, layers.Dense) for layer in model.layers)
     return np.asarray((feature_model(model) if dense else model).predict_on_batch(images))
 
@@ -48,8 +48,8 @@ def test_predicts_the_same(options):
     folded = fold_batch_norm(whole)
     assert_same(whole, folded)
     assert norms(folded) == (["head_bn"] if options.get("head") == "norm" else [])
-    kept = [layer.name for layer in whole.layers if layer.name == "head_bn" or not layer.name.endswith("_bn")]
-    assert [layer.name for layer in folded.layers] == kept
+    names = [layer.name for layer in whole.layers if layer.name == "head_bn" or not layer.name.endswith("_bn")]
+    assert [layer.name for layer in folded.layers] == names
     assert folded.name == "resnet50"
     assert folded.input_shape == (None, 32, 40, 3)
     assert {type(layer).__module__.split(".")[0] for layer in folded.layers} == {"keras"}
@@ -94,7 +94,7 @@ def shared_norm(x):
     return layers.Add()([norm(layers.Conv2D(5, 3)(x)), norm(layers.Conv2D(5, 3)(x))])
 
 
-def also_given_out(x):
+def also_an_output(x):
     found = layers.Conv2D(5, 3)(x)
     return [found, layers.BatchNormalization()(found)]
 
@@ -112,7 +112,7 @@ def also_given_out(x):
     ],
     ids=["twice", "shared-conv", "shared-norm", "activation", "axis", "dense", "input"],
 )
-def test_a_norm_that_is_no_part_of_a_convolution_stays(random_weights, build):
+def test_a_norm_that_cannot_be_folded_stays(random_weights, build):
     whole = random_weights(graph(build))
     folded = fold_batch_norm(whole)
     assert len(norms(folded)) == len(norms(whole)) == 1
@@ -120,8 +120,8 @@ def test_a_norm_that_is_no_part_of_a_convolution_stays(random_weights, build):
     np.testing.assert_array_equal(folded.predict_on_batch(images), whole.predict_on_batch(images))
 
 
-def test_what_leaves_the_model_counts_as_used(random_weights):
-    whole = random_weights(graph(also_given_out))
+def test_an_output_of_the_model_counts_as_used(random_weights):
+    whole = random_weights(graph(also_an_output))
     folded = fold_batch_norm(whole)
     assert len(norms(folded)) == 1
     images = np.random.default_rng(1).normal(0, 1, (2, 8, 10, 4)).astype(np.float32)

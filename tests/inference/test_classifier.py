@@ -41,11 +41,11 @@ def saved(classifier, tmp_path_factory):
     return path
 
 
-def refuses(path, *values, kind=ValueError):
-    """Expect an error of just this kind that holds the path, and the values beside it."""
-    with raises(kind, path) as caught:
+def refuses(path, *values, error=ValueError):
+    """Expect an error of exactly this class that names the path and the values."""
+    with raises(error, path) as caught:
         Classifier.load(path)
-    assert caught.type is kind
+    assert caught.type is error
     text = str(caught.value).replace(str(path), "")
     assert [value for value in values if str(value) not in text] == [], text
 
@@ -61,7 +61,7 @@ def names_in(folder):
     return sorted(entry.name for entry in folder.iterdir())
 
 
-def test_what_is_saved_is_loaded(classifier, saved):
+def test_a_saved_classifier_is_loaded(classifier, saved):
     back = Classifier.load(str(saved))
     assert back.class_names == ("fist", "fünf", "two")
     assert (back.dataset, back.fingerprint) == ("hands", "0123abcd")
@@ -75,7 +75,7 @@ def test_what_is_saved_is_loaded(classifier, saved):
     np.testing.assert_array_equal(back.probabilities(IMAGES), classifier.probabilities(IMAGES))
 
 
-def test_leaves_one_file_of_the_usual_form(saved):
+def test_writes_one_file_of_keras_form(saved):
     assert names_in(saved.parent) == ["model.v1.keras"]
     with zipfile.ZipFile(saved) as file:
         assert sorted(file.namelist()) == ["config.json", "metadata.json", "model.weights.h5", "resnet50.json"]
@@ -97,7 +97,7 @@ def test_a_loaded_one_can_be_saved_again(saved, tmp_path):
     assert Classifier.load(tmp_path / "again.keras").class_names == ("fist", "fünf", "two")
 
 
-def test_is_saved_uncompiled_whatever_trained_it(tmp_path):
+def test_is_saved_uncompiled_with_any_optimizer(tmp_path):
     model = tiny_model()
     model.compile("adam", "categorical_crossentropy")
     made = Classifier(model, ("a", "b", "c"), "d", "f", {}, {})
@@ -239,7 +239,7 @@ def test_classifies_bytes_and_floats_alike_in_any_batch(classifier):
     np.testing.assert_allclose(classifier.probabilities(IMAGES, batch_size=2), expected, atol=1e-6)
 
 
-def test_images_that_lie_in_a_file_are_read_a_batch_at_a_time(classifier, tmp_path, monkeypatch):
+def test_images_in_a_file_are_read_batch_by_batch(classifier, tmp_path, monkeypatch):
     images = noise(11, 32, 40, 3, seed=1)
     expected = classifier.probabilities(images, batch_size=4)
     images.tofile(tmp_path / "images")
@@ -258,8 +258,8 @@ def test_no_images_have_no_probabilities(classifier):
 
 
 def test_refuses_a_path_without_a_model(tmp_path):
-    refuses(tmp_path / "a.keras", ".keras", kind=FileNotFoundError)
-    refuses(tmp_path, ".keras", "folder", kind=FileNotFoundError)
+    refuses(tmp_path / "a.keras", ".keras", error=FileNotFoundError)
+    refuses(tmp_path, ".keras", "folder", error=FileNotFoundError)
 
 
 def test_refuses_a_file_cut_anywhere(saved, tmp_path):

@@ -42,11 +42,11 @@ def copied(folders, tmp_path):
     return Path(shutil.copytree(folders["onnx"], tmp_path / "export"))
 
 
-def refuses(folder, *values, kind=ValueError):
-    """Expect an error of just this kind that holds the folder, and the values beside it; return its cause."""
-    with raises(kind, folder) as caught:
+def refuses(folder, *values, error=ValueError):
+    """Expect an error of exactly this class that names the folder and the values; return its cause."""
+    with raises(error, folder) as caught:
         Classifier.load(folder)
-    assert caught.type is kind
+    assert caught.type is error
     text = str(caught.value).replace(str(folder), "")
     assert [value for value in values if str(value) not in text] == [], text
     return caught.value.__cause__
@@ -151,7 +151,7 @@ def test_refuses_labels_of_another_number(copied):
 def test_a_missing_runtime_is_named_with_its_command(folders, monkeypatch, name):
     package = {"saved_model": "tensorflow", "onnx": "onnxruntime", "litert": "ai_edge_litert"}.get(name, name)
     monkeypatch.setitem(sys.modules, package, None)
-    refuses(folders[name], package, "pip install 'resnet50[export]'", kind=ImportError)
+    refuses(folders[name], package, "pip install 'resnet50[export]'", error=ImportError)
 
 
 @pytest.mark.parametrize("name", FORMATS)

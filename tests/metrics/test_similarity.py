@@ -1,4 +1,4 @@
-"""Planted likeness is found, chance is told from it, and the figures are those of a plain calculation."""
+"""Similarity is found where it was planted, chance is told apart, and the numbers are those of a plain calculation."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def rotation(rng: np.random.Generator, size: int) -> np.ndarray:
 
 
 def planted(noise: float, *, seed: int = 0, n: int = 60, m: int = 40, d: int = 7) -> list[np.ndarray]:
-    """Features that are the human places, turned, scaled, moved and in noise; and the same of other images."""
+    """Return human coordinates and features that are these, rotated, scaled, shifted and with noise, for two sets."""
     rng = np.random.default_rng(seed)
     turn, away = rotation(rng, d)[:DIMENSIONS], rng.normal(0, 20, d)
     arrays = []
@@ -89,7 +89,7 @@ def test_likeness_that_was_planted_is_found():
             assert correlation.value > correlation.band[1] > correlation.chance > correlation.band[0]
 
 
-def test_chance_is_what_shuffled_rows_give_when_aligned_anew():
+def test_chance_is_the_mean_of_shuffled_rows_aligned_again():
     features, human, others, other_human = planted(12.0)
     found = similarity(features, human, others, other_human, permutations=50, seed=4).fitted
     points, _ = reduced(features, others)
@@ -109,7 +109,7 @@ def test_a_mirror_image_is_the_same_space():
     assert min(values(found.held_out)) > 0.98
 
 
-def test_chance_alone_lifts_what_is_aligned_on_itself_and_not_what_is_held_out():
+def test_noise_agrees_where_it_is_aligned_on_itself_and_not_held_out():
     rng = np.random.default_rng(3)
     arrays = [rng.standard_normal(shape) for shape in ((60, 30), (60, 8), (40, 30), (40, 8))]
     found = similarity(*arrays, permutations=200)
@@ -160,22 +160,22 @@ def test_the_seed_decides_the_shuffles():
     assert (other.permutations, other.seed) == (20, 1)
 
 
-def test_its_fields_are_strict_json_that_says_it_all():
+def test_it_becomes_strict_and_complete_json():
     found = similarity(*planted(1.0), permutations=5)
-    told = json.loads(json.dumps(asdict(found)), parse_constant=pytest.fail)
-    assert list(told) == ["fitted", "held_out", "realigned", "variance", "permutations", "seed"]
-    assert list(told["held_out"]) == ["images", "overall", "dimensions"]
+    stored = json.loads(json.dumps(asdict(found)), parse_constant=pytest.fail)
+    assert list(stored) == ["fitted", "held_out", "realigned", "variance", "permutations", "seed"]
+    assert list(stored["held_out"]) == ["images", "overall", "dimensions"]
     overall = found.held_out.overall
-    assert told["held_out"]["overall"] == {
+    assert stored["held_out"]["overall"] == {
         "value": overall.value,
         "chance": overall.chance,
         "band": list(overall.band),
         "p": overall.p,
     }
-    assert [each["value"] for each in told["fitted"]["dimensions"]] == values(found.fitted)[1:]
+    assert [each["value"] for each in stored["fitted"]["dimensions"]] == values(found.fitted)[1:]
 
 
-def test_leaves_what_it_is_given_as_it_was():
+def test_the_arguments_are_not_changed():
     arrays = planted(1.0)
     copies = [each.copy() for each in arrays]
     similarity(*arrays, permutations=2)
@@ -194,7 +194,7 @@ def with_nan(array: np.ndarray) -> np.ndarray:
 
 
 def collapsed(array: np.ndarray) -> np.ndarray:
-    """What a network gives that tells no images apart: the same, but for rounding."""
+    """Features of a network that computes the same for every image, up to rounding."""
     return 0.1 + 1e-14 * array.astype("float64")
 
 

@@ -121,30 +121,24 @@ def draw_operations(axes: Axes, left: float, middle: float, operations: Sequence
     )
     axes.add_patch(outline)
     for operation, width in zip(operations, widths, strict=True):
-        cell = Polygon(
-            [
-                (left, middle - HEIGHT / 2),
-                (left + width, middle - HEIGHT / 2),
-                (left + width, middle + HEIGHT / 2),
-                (left, middle + HEIGHT / 2),
-            ],
-            facecolor=theme.tint(_color(operation), 0.45),
-            edgecolor="none",
-            zorder=3,
-        )
+        bottom, top = middle - HEIGHT / 2, middle + HEIGHT / 2
+        corners = [(left, bottom), (left + width, bottom), (left + width, top), (left, top)]
+        cell = Polygon(corners, facecolor=theme.tint(_color(operation), 0.45), edgecolor="none", zorder=3)
         axes.add_patch(cell)
         cell.set_clip_path(outline)
         if operation is not operations[0]:
-            ends = [middle - HEIGHT / 2, middle + HEIGHT / 2]
-            axes.plot([left, left], ends, color=theme.INK, linewidth=0.6, zorder=4)
-        if is_a(operation, "Conv2D"):
-            theme.write(axes, left + width / 2, middle + 0.16, "conv", size=theme.SMALL, color=theme.MUTED, zorder=6)
-            theme.write(axes, left + width / 2, middle - 0.11, describe(operation), weight="bold", zorder=6)
-        else:
-            label = describe(operation)
-            theme.write(axes, left + width / 2, middle, label, size=theme.SMALL, rotation=90, zorder=6)
+            axes.plot([left, left], [bottom, top], color=theme.INK, linewidth=0.6, zorder=4)
+        _write_operation(axes, left + width / 2, middle, operation)
         left += width
     return left
+
+
+def _write_operation(axes: Axes, x: float, y: float, operation: Operation) -> None:
+    if is_a(operation, "Conv2D"):
+        theme.write(axes, x, y + 0.16, "conv", size=theme.SMALL, color=theme.MUTED, zorder=6)
+        theme.write(axes, x, y - 0.11, describe(operation), weight="bold", zorder=6)
+    else:
+        theme.write(axes, x, y, describe(operation), size=theme.SMALL, rotation=90, zorder=6)
 
 
 def draw_panel(axes: Axes, span: tuple[float, float], rise: tuple[float, float], color: str) -> None:

@@ -132,7 +132,7 @@ def read_network(model: keras.Model) -> Network:
 
 def is_a(operation: Operation, *types: str) -> bool:
     """Return whether an operation is an instance of one of these Keras classes, or of a subclass."""
-    # By name, so that this module imports no backend; whoever has a model has imported one.
+    # By name, so that this module imports no backend; a caller that has a model has imported one already.
     return any(parent.__name__ in types for parent in type(operation).__mro__)
 
 
@@ -181,7 +181,9 @@ def _stride(operation: Operation) -> str:
 def _parents(model: keras.Model) -> dict[Operation, list[Operation]]:
     """Return the inputs of each operation, in the order of computation."""
     if not hasattr(model, "operations"):
-        raise ValueError(f"{model.name}: expected a functional Keras model, which has a graph, got {type(model)}.")
+        raise ValueError(
+            f"{model.name}: expected a functional Keras model, which has a graph, got a {type(model).__name__}."
+        )
     # A layer also has the nodes of other models that share it; the model has only its own.
     above: dict[Operation, list[Operation]] = {operation: [] for operation in model.operations}
     for nodes in model._nodes_by_depth.values():

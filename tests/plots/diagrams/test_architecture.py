@@ -69,8 +69,8 @@ def test_a_changed_table_changes_the_diagram(conventions, stride):
         words = texts(draw_block(model, block))
         for layer in model.layers:
             if isinstance(layer, keras.layers.Conv2D) and layer.name.startswith(f"{block}_"):
-                side, filters, step = layer.kernel_size[0], layer.filters, layer.strides[0]
-                assert words[f"{side}x{side}, {filters}" + (f", /{step}" if step > 1 else "")] >= 1
+                size, filters, step = layer.kernel_size[0], layer.filters, layer.strides[0]
+                assert words[f"{size}x{size}, {filters}" + (f", /{step}" if step > 1 else "")] >= 1
                 assert words[" x ".join(map(str, layer.output.shape[1:]))] >= 1
 
 
@@ -107,7 +107,7 @@ def test_the_resnet_50_is_drawn_as_table_1_has_it():
     ],
     ids=["small-mlp", "caffe", "pooled"],
 )
-def test_every_kind_of_network_can_be_drawn(model):
+def test_every_variant_can_be_drawn(model):
     assert png(draw_network(model)).startswith(b"\x89PNG")
 
 
