@@ -83,8 +83,8 @@ def test_the_module_is_the_command():
 @pytest.mark.parametrize(
     ("words", "program", "values"),
     [
-        (["trian"], "resnet50", ["COMMAND", "'trian'", "did you mean train?", "'resnet50 --help'"]),
-        (["rates"], "resnet50", ["COMMAND", "'rates'", "lr-find"]),
+        (["trian"], "resnet50", ["command", "'trian'", "did you mean train?", "'resnet50 --help'"]),
+        (["rates"], "resnet50", ["command", "'rates'", "lr-find"]),
         (
             ["train", "folder", ".", "--epocs", "3"],
             "resnet50 train",

@@ -113,6 +113,8 @@ def test_a_run_knows_where_its_images_are(command, refused, model, folder, monke
     record("moved")
     words = ("rocks", "similarity", model.parent, "--permutations", 1)
     refused(words, "moved", "360 Rocks", "120 Rocks", "--data")
+    line = refused((*words, "--data", "missing"), "missing", "360 Rocks", "120 Rocks")
+    assert "--data" not in line  # it was the place that the command named, not that of the run
 
 
 def test_a_network_of_other_classes_is_compared_without_accuracy(command, numbers, folder, tmp_path):

@@ -228,6 +228,8 @@ def test_a_folder_of_images_is_trained_on_and_resumed_from_anywhere(
     assert command("train", "--resume", tmp_path / "run")[0] == 0
     plants.rename(tmp_path / "moved")
     refused(("train", "--resume", tmp_path / "run"), plants, "--data")
+    line = refused(("train", "--resume", tmp_path / "run", "--data", tmp_path / "lost"), tmp_path / "lost")
+    assert "--data" not in line  # it was the place that the command named, not that of the run
     assert command("train", "--resume", tmp_path / "run", "--data", tmp_path / "moved")[0] == 0
 
 

@@ -60,6 +60,8 @@ def test_a_recipe_is_frozen(tiny_recipe):
         ("class_weight", "even", ("'balanced'", "None")),
         ("restore_best", True, ("False", "validation_split", 0)),
         ("phases", (), ("tuple", "Phase")),
+        ("phases", [Phase(epochs=1)], ("tuple", "Phase")),
+        ("phases", Phase(epochs=1), ("tuple", "Phase")),
         ("image_size", 31, (32,)),
         ("precision", "float16", ("auto", "float32", "bfloat16")),
         ("checkpoint_epochs", 0, (1,)),
