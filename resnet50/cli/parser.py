@@ -63,7 +63,8 @@ class Parser(argparse.ArgumentParser):
             names = [str(choice) for choice in action.choices]
             near = did_you_mean(str(value), names)
             if isinstance(action, argparse._SubParsersAction):
-                self.error(f"unknown {str(action.metavar).lower()} {value!r}{near}")
+                end = f"; expected one of {', '.join(names)}." if near == "." else near
+                self.error(f"unknown {str(action.metavar).lower()} {value!r}{end}")
             expected = "a known name" if near != "." and len(names) > _MAX_LISTED else f"one of {', '.join(names)}"
             raise argparse.ArgumentError(action, f"expected {expected}, got {value!r}{near}")
 

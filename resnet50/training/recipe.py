@@ -164,7 +164,7 @@ class Recipe:
         "Pretrained weights: a name from 'resnet50 weights list' or a file.", None, common=True
     )
     normalization: str | None = _number(
-        "Input normalization; none takes that of the weights.", None, choices=tuple(NORMALIZATIONS)
+        "Input normalization; without it, that of the weights.", None, choices=tuple(NORMALIZATIONS)
     )
     batch_size: int = _number("Images in a step.", 32, common=True)
     weight_decay: float = _number("Share of a weight, times the learning rate, that a step takes away.", 0.01)
@@ -185,7 +185,7 @@ class Recipe:
     image_size: int = _number("Height and width of the images in pixels.", 64, common=True)
     head: str = _number("Classifier head.", "linear", choices=HEADS)
     stem: str = _number("Stem; cifar is for images of 32 pixels.", "imagenet", choices=STEMS)
-    conventions: str | None = _number("Block variant; none takes that of the weights.", None, choices=_CONVENTIONS)
+    conventions: str | None = _number("Block variant; without it, that of the weights.", None, choices=_CONVENTIONS)
     stages: tuple[tuple[str, int, tuple[int, int, int], int], ...] | None = None
     swa_epochs: int = _number("Number of last epochs whose weights are averaged; 1 for none.", 1)
     ema: float = _number("Momentum of a running average of the weights, 0..1; 0 for none.", 0.0)

@@ -28,7 +28,7 @@ def test_a_recipe_is_frozen(tiny_recipe):
     [
         ("epochs", 0, (1,)),
         ("weights", Path("w.h5"), ("None",)),
-        ("head", len, ("None",)),
+        ("head", len, ("linear", "norm", "mlp", "flatten")),
         ("conventions", "v2", ("v1", "v1.5", "keras", "None", "weights")),
         ("batch_size", 0, (1,)),
         ("learning_rate", 0.0, ()),
