@@ -18,7 +18,7 @@ COMMANDS = {
     "evaluate": "Score a trained classifier on a test split.",
     "predict": "Classify images.",
     "export": "Export a classifier to OpenVINO, ONNX, LiteRT or TensorFlow.",
-    "explain": "Show which parts of an image speak for a class (Grad-CAM).",
+    "explain": "Show the regions of an image that speak for a class (Grad-CAM).",
     "embed": "Compute the features of images.",
     "bench": "Measure the speed of training or of a model on this machine.",
     "rocks": "Compare a classifier of rocks with human judgment.",
@@ -27,7 +27,7 @@ COMMANDS = {
     "weights": "List, show, fetch or verify published weights.",
     "recipes": "List the tasks and their recipes, or show one.",
 }
-"""Every command, and what it does."""
+"""Every command with its help."""
 
 _EXAMPLES = examples(
     "resnet50 check photos             find out what is wrong with your images",
@@ -38,7 +38,7 @@ _EXAMPLES = examples(
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run a command and exit: 0 if it did what it should, 2 with one line on standard error if not.
+    """Run a command and exit: 0 on success, 2 with one line on standard error on failure.
 
     Args:
         arguments: Words after the program's name; None for those of this process.
@@ -56,8 +56,12 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         sys.exit(0)
     try:
         sys.exit(options.run(options))
-    except (ValueError, OSError, ImportError) as error:  # ImportError: KERAS_BACKEND names what is not installed
-        if not isinstance(error, BrokenPipeError):  # the reader of the output, such as head, has had enough
+    except (
+        ValueError,
+        OSError,
+        ImportError,
+    ) as error:  # ImportError: the backend that KERAS_BACKEND names is not installed
+        if not isinstance(error, BrokenPipeError):  # the reader of the output, such as head, has stopped reading
             print(f"resnet50 {options.command}: {printable(' '.join(str(error).split()))}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
@@ -65,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _build_parser(words: Sequence[str]) -> Parser:
-    """Return the parser of all commands; the module of the one that is called is loaded for its options."""
+    """Return the parser of all commands; only the module of the command that is called is loaded."""
     parser = Parser(prog="resnet50", description="Learn, train and ship ResNet-50.", epilog=_EXAMPLES)
     parser.add_argument("--version", action="store_true", help="Show the version.")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command", parser_class=Parser)

@@ -20,7 +20,7 @@ _PEER = "keras.applications float32"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.epilog = "Leave the machine alone meanwhile: other work makes every figure smaller.\n\n" + examples(
+    parser.epilog = "Leave the machine idle meanwhile: other work slows every measurement down.\n\n" + examples(
         "resnet50 bench", "resnet50 bench runs/one model-openvino --batch-size 8"
     )
     parser.add_argument(

@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Look for what is wrong with a dataset, write a page and print the issues, the worst first."""
+    """Audit a dataset, write a page and print the issues, the worst first."""
     check_suffix(options.out, ".html", ".htm")
     images, chosen = _find_source(options)
 
@@ -77,7 +77,9 @@ def _find_source(options: argparse.Namespace) -> tuple[Path | DataSource, ReadOp
     chosen = read_options.read_options(options)
     if options.data is None and (options.source not in RECIPES or Path(options.source).exists()):
         if options.pattern is not None and not Path(options.source).is_dir():
-            raise ValueError(f"{options.source}: expected a folder to search with a pattern, found none.")
+            raise ValueError(
+                f"{options.source}: expected a folder to search with a pattern, got none; leave out --pattern."
+            )
         return Path(options.source), chosen
     find_task(options.source)
     return DataSource(options.source, source.place(options.data), chosen), DEFAULT_OPTIONS

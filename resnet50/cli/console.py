@@ -1,4 +1,4 @@
-"""What a person sees: text wrapped at words, and the step that a command is at."""
+"""Terminal output: text wrapped at words, and the progress of a command's step."""
 
 from __future__ import annotations
 
@@ -55,16 +55,16 @@ def printable(text: object) -> str:
 
 @contextmanager
 def step(words: str, *, in_bytes: bool = False) -> Iterator[Progress]:
-    """Show on standard error what a command is doing and how far it is; nothing where that is not a terminal.
+    """Show on standard error the step of a command and its progress; nothing where that is not a terminal.
 
-    Where the package logs the start of another step (level INFO), that takes the place of the words.
+    A message that the package logs meanwhile (level INFO) replaces the words, since another step begins.
 
     Args:
-        words: What is being done.
-        in_bytes: Whether bytes are counted, rather than whole things.
+        words: Name of the step, such as ``"reading images"``.
+        in_bytes: Whether the progress is counted in bytes instead of items.
 
     Yields:
-        A function of the number that is done and the whole number, or None where that is not known.
+        A function of the number done and the total, or None where the total is not known.
     """
     from rich import progress as rich
     from rich.console import Console
@@ -91,7 +91,7 @@ def step(words: str, *, in_bytes: bool = False) -> Iterator[Progress]:
 
 @contextmanager
 def _log_messages(show: Callable[[str], None]) -> Iterator[None]:
-    """Hand what the package logs in the block to a function."""
+    """Pass the package's log messages in the block to a function."""
 
     class Handler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:

@@ -43,12 +43,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Score a classifier, write the report and print the scores."""
-    given = read_options.given(options)
-    if given and options.data is None:
+    names = list(read_options.given(options))
+    if names and options.data is None:
         raise ValueError(
-            f"{', '.join(map(read_options.option, given))}: expected --data too, which they apply to, got none."
+            f"{', '.join(map(read_options.option, names))}: expected --data, which they apply to, got none; give it."
         )
-    chosen = read_options.read_options(options) if given else None
+    chosen = read_options.read_options(options) if names else None
 
     from resnet50.evaluation.evaluate import check_request, evaluate
 

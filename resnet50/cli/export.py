@@ -46,8 +46,8 @@ def run(options: argparse.Namespace) -> int:
     from resnet50.inference.runtimes import check_format
 
     check_format(options.format, options.precision)
-    if options.pattern and options.data is None:
-        raise ValueError("--pattern: expected --data too, which it applies to, got none.")
+    if options.pattern is not None and options.data is None:
+        raise ValueError("--pattern: expected --data, which it applies to, got none; give it.")
     check_new(options.out)
     path, chosen = find_model(options.model), read_options.read_options(options)
 

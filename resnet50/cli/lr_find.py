@@ -11,6 +11,8 @@ from resnet50.cli.model import load_keras
 from resnet50.cli.out import check_suffix
 from resnet50.cli.parser import examples, number
 
+_MIN_STEPS = 10  # as in `resnet50.training.lr_finder`, which loads Keras
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
@@ -24,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--steps",
-        type=number(int),
+        type=number(int, _MIN_STEPS),
         default=100,
         metavar="INT",
         help="Steps in which the rate rises from 1e-6 to 1. Default: 100.",

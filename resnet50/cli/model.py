@@ -1,4 +1,4 @@
-"""What commands that use a trained model share: finding it, opening it, and reporting its speed."""
+"""Shared steps of the commands that use a trained model: find it, open it, and report its speed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def find_model(named: str | None) -> Path:
 
 
 def load_classifier(path: Path) -> Classifier:
-    """Open a classifier in its own runtime, quietly; Keras is imported for a ``.keras`` file alone."""
+    """Open a classifier in its own runtime, quietly; Keras is imported only for a ``.keras`` file."""
     from resnet50.inference.classifier import Classifier
 
     with step("opening the model"), quiet():
@@ -46,12 +46,12 @@ def load_keras() -> None:
 
 
 def show_model(path: Path, classifier: Classifier) -> None:
-    """Print on standard error which model answers."""
+    """Print on standard error which model is used."""
     say(f"model: {path}, trained on {classifier.dataset}", file=sys.stderr)
 
 
 def show_rate(images: int, failed: int, seconds: float) -> None:
-    """Print on standard error how many images there were and how fast they were classified; nothing for one image."""
+    """Print on standard error the number of images and the speed in images per second; nothing for a single image."""
     if images > 1:
-        unreadable = f", {failed} of them unreadable" if failed else ""
+        unreadable = f" ({failed} unreadable)" if failed else ""
         print(f"{images} images{unreadable}, {images / seconds:.1f} images/s", file=sys.stderr)

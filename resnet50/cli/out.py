@@ -1,4 +1,4 @@
-"""Where results go: results are never replaced, pages and figures are, since they can be made again."""
+"""Checks on names of output files: results are never replaced; pages and figures are, since they can be made again."""
 
 from __future__ import annotations
 
@@ -7,23 +7,28 @@ from pathlib import Path
 
 
 def check_new(path: str | os.PathLike[str]) -> None:
-    """Refuse the name of a result under which there is something; before any work.
+    """Refuse a name that is taken, before any work.
 
     Raises:
-        ValueError: If there is.
+        ValueError: If a file or folder has that name.
     """
     if Path(path).exists():
-        kind = "folder" if Path(path).is_dir() else "file"
-        raise ValueError(f"{path}: expected a new name, got that of an existing {kind}; remove it or choose another.")
+        existing = "folder" if Path(path).is_dir() else "file"
+        raise ValueError(
+            f"{path}: expected a new name, got that of an existing {existing}; remove it or choose another."
+        )
 
 
 def check_suffix(path: str | os.PathLike[str], *suffixes: str) -> str:
-    """Return the lower-case suffix of the name of a result; before any work.
+    """Return the lower-case suffix of an output's name, checked before any work.
 
     Raises:
         ValueError: If it is none of the suffixes.
     """
     suffix = Path(path).suffix.lower()
     if suffix not in suffixes:
-        raise ValueError(f"{path}: expected a name that ends in {', '.join(suffixes)}, got {suffix or 'no ending'}.")
+        raise ValueError(
+            f"{path}: expected a name that ends in {', '.join(suffixes)}, got {suffix or 'no ending'}; "
+            "choose another name."
+        )
     return suffix

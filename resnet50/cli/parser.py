@@ -1,4 +1,4 @@
-"""The parser of every command: one-line errors that suggest what was meant, and help with examples at its end."""
+"""The parser of every command: one-line errors with suggestions, and help that ends with examples."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from resnet50.cli.console import printable
 
 N = TypeVar("N", int, float)
 
-_MAX_LISTED = 6  # names that an error lists where it suggests one
+_MAX_LISTED = 6  # an error with a suggestion lists no more names than this
 
 
 class Parser(argparse.ArgumentParser):
@@ -41,7 +41,7 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {printable(' '.join(message.split()))}{end} See '{self.prog} --help'.\n")
 
     def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
-        """Parse all words; a word too many is refused here, by the command that it was meant for."""
+        """Parse all words; refuse a word too many here, so that the error names the right command."""
         words = list(sys.argv[1:] if args is None else args)
         if self._subparsers is None:
             self._refuse_unknown_options(words)
@@ -74,12 +74,12 @@ def examples(*commands: str) -> str:
     return "\n".join(["examples:", *(f"  {command}" for command in commands)])
 
 
-def number(kind: type[N], minimum: N | None = None) -> Callable[[str], N]:
-    """Return what reads an option's number.
+def number(number_type: type[N], minimum: N | None = None) -> Callable[[str], N]:
+    """Return a function that reads an option's number.
 
     Args:
-        kind: ``int`` or ``float``.
-        minimum: Least number that is taken.
+        number_type: ``int`` or ``float``.
+        minimum: Lowest number allowed; None for no limit.
 
     Returns:
         A ``type`` for `argparse.ArgumentParser.add_argument`.
@@ -87,9 +87,9 @@ def number(kind: type[N], minimum: N | None = None) -> Callable[[str], N]:
 
     def read(text: str) -> N:
         try:
-            value = kind(text)
+            value = number_type(text)
         except ValueError:
-            expected = "a whole number" if kind is int else "a number"
+            expected = "a whole number" if number_type is int else "a number"
             raise argparse.ArgumentTypeError(f"expected {expected}, got {text!r}") from None
         if minimum is not None and not value >= minimum:
             raise argparse.ArgumentTypeError(f"expected at least {minimum}, got {value}")

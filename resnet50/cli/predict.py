@@ -16,7 +16,7 @@ from resnet50.cli.parser import examples, number
 from resnet50.cli.predictions import WRITERS, Writer
 
 FORMATS = {".csv": "csv", ".json": "list", ".jsonl": "json"}
-"""What is written into a file of which name: a table, one JSON list, one JSON object a line."""
+"""Key of `WRITERS` for a file of each suffix: a table, one JSON list, or one JSON object a line."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -89,5 +89,5 @@ def _destination(out: str | None) -> Iterator[TextIO]:
 
 
 def _progress(file: TextIO) -> AbstractContextManager[Callable[[int, int | None], None]]:
-    """Return a bar, but none between the answers that a person reads on a terminal."""
+    """Return a progress bar; none where the predictions go to a terminal, which it would interrupt."""
     return nullcontext(lambda done, total: None) if file.isatty() else step("classifying")

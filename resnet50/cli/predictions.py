@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Writer:
-    """Where predictions go, and what stands beside them.
+    """A file to write predictions to, and their layout.
 
     Attributes:
-        file: Where to.
+        file: The open file.
         width: Characters of the longest path.
         top: Number of classes of each prediction.
-        about: What JSON says of the model.
+        about: Name and dataset of the model, added to each JSON object.
     """
 
     file: TextIO
@@ -73,7 +73,7 @@ WRITERS: dict[str, Callable[[Writer, Iterable[Prediction]], None]] = {
     "json": write_json_lines,
     "list": write_json_list,
 }
-"""What writes predictions, by format."""
+"""Function that writes predictions, by format."""
 
 
 def _as_json(writer: Writer, prediction: Prediction) -> str:
@@ -83,5 +83,5 @@ def _as_json(writer: Writer, prediction: Prediction) -> str:
 
 
 def _utf8(text: object) -> str:
-    """Return a text that any file takes: a file's name may hold bytes that are not UTF-8."""
+    """Return a text that can be encoded: a file's name may hold bytes that are not UTF-8."""
     return str(text).encode(errors="backslashreplace").decode()

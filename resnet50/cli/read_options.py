@@ -35,7 +35,7 @@ def option(name: str) -> str:
 
 
 def given(options: argparse.Namespace) -> dict[str, Any]:
-    """Return the options of reading that were given, by name."""
+    """Return the options of reading on the command line, by their names in `ReadOptions`."""
     return {name: value for name in OPTIONS if (value := getattr(options, name, None)) is not None}
 
 
@@ -43,7 +43,7 @@ def read_options(options: argparse.Namespace) -> ReadOptions:
     """Return the options of reading.
 
     Raises:
-        ValueError: If a share is out of its range, or the pattern is not one.
+        ValueError: If a share is out of its range, or the pattern is not a regular expression with the group ``class``.
     """
     chosen = ReadOptions(**given(options))
     if chosen.pattern is not None:

@@ -45,13 +45,13 @@ def add_recipe_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_option(group: argparse._ArgumentGroup, name: str, about: Mapping[str, Any]) -> None:
-    kind, choices = _kind(name), about.get("choices") or None
+    value_type, choices = _value_type(name), about.get("choices") or None
     text = f"{about['help']} Default: {_default(name)}.".replace("%", "%%")
-    if kind is bool:
+    if value_type is bool:
         group.add_argument(option(name), action=argparse.BooleanOptionalAction, default=None, help=text)
     else:
-        read = str if kind is str else number(kind)
-        metavar = None if choices else {str: "NAME"}.get(kind, kind.__name__.upper())
+        read = str if value_type is str else number(value_type)
+        metavar = None if choices else {str: "NAME"}.get(value_type, value_type.__name__.upper())
         group.add_argument(option(name), type=read, metavar=metavar, choices=choices, help=text)
 
 
@@ -61,14 +61,14 @@ def _default(name: str) -> str:
     return "no" if value is False else "yes" if value is True else "none" if value is None else f"{value}"
 
 
-def _kind(name: str) -> Any:
+def _value_type(name: str) -> Any:
     """Return the type of a number; that of ``str | None`` is ``str``."""
-    kinds = [kind for kind in get_args(_TYPES[name]) if kind is not type(None)]
-    return kinds[0] if kinds else _TYPES[name]
+    members = [member for member in get_args(_TYPES[name]) if member is not type(None)]
+    return members[0] if members else _TYPES[name]
 
 
 def given(options: argparse.Namespace) -> dict[str, Any]:
-    """Return the options that were given, as they are typed."""
+    """Return the recipe options on the command line, by their names as typed."""
     names = ("variant", "head_epochs", *NUMBERS)
     return {option(name): value for name in names if (value := getattr(options, name)) is not None}
 

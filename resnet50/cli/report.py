@@ -46,7 +46,9 @@ def _show_classes(report: Report) -> None:
         table.add_column(name, justify="right")
     for name, scores in report.classes.items():
         shares = (f"{share:.1%}" for share in (scores.precision, scores.recall, scores.f1))
-        table.add_row(Text(printable(name)), *shares, str(scores.support))  # as text: brackets in a name mean nothing
+        table.add_row(
+            Text(printable(name)), *shares, str(scores.support)
+        )  # Text, so that brackets in a name are no markup
     Console().print(table, highlight=False)
 
 

@@ -16,7 +16,7 @@ def resume_run(options: argparse.Namespace) -> int:
     """Resume an interrupted run on the images that it recorded, or on the same images in a new place.
 
     Raises:
-        ValueError: If options are given that a run has already, or its source is not known.
+        ValueError: If other options come with ``--resume``, or the run's source is not known.
     """
     _refuse_options(options)
     from resnet50.evaluation.recorded_images import load_recorded, recorded_source
@@ -28,9 +28,10 @@ def resume_run(options: argparse.Namespace) -> int:
     if images is None:
         raise ValueError(f"{folder.path}: expected a run that recorded its source, got one without; resume in Python.")
     if options.data:
-        images = replace(images, path=source.place(options.data))
-    with step("reading images") as progress:
-        splits = load_recorded(images, record.recipe.image_size, progress=progress)
+        splits = source.load(replace(images, path=source.place(options.data)), image_size=record.recipe.image_size)
+    else:
+        with step("reading images") as progress:
+            splits = load_recorded(images, record.recipe.image_size, progress=progress)
     announce(f"Resuming {folder.path}", record.recipe, splits)
 
     load_keras()
@@ -44,4 +45,6 @@ def _refuse_options(options: argparse.Namespace) -> None:
     values = {"TASK_OR_PATH": options.task, "--out": options.out, **recipe_options.given(options)}
     values |= {read_options.option(name): value for name, value in read_options.given(options).items()}
     if named := [name for name, value in values.items() if value is not None]:
-        raise ValueError(f"expected --resume without {', '.join(named)}: a run has its own recipe and folder.")
+        raise ValueError(
+            f"expected --resume without {', '.join(named)}: a run has its own recipe and folder; leave them out."
+        )

@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     similarity.add_argument(
         "--data",
         metavar="DIR",
-        help="Folder with 360 Rocks, 120 Rocks and both mds files. Default: where the run had them.",
+        help="Folder with 360 Rocks, 120 Rocks and both mds files. Default: the folder that the run recorded.",
     )
     similarity.add_argument("--out", metavar="DIR", help="Folder to write to. Default: that of the model.")
     similarity.add_argument(
@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=number(int, 1),
         default=1000,
         metavar="INT",
-        help="Shuffles that show what chance gives. Default: 1000.",
+        help="Shuffles for the correlation that chance gives. Default: 1000.",
     )
     similarity.add_argument("--json", action="store_true", help="Print the contents of similarity.json.")
 

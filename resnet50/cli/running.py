@@ -1,4 +1,4 @@
-"""What starting and resuming a run share."""
+"""Shared steps of starting and resuming a run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def announce(action: str, recipe: Recipe, splits: DatasetSplits) -> None:
-    """Print what begins, and on how many images."""
+    """Print the action, and the number of images."""
     counts = ", ".join(f"{len(dataset):,} {split}" for split, dataset in splits.by_name.items())
     share = recipe.validation_split
     held_out = f" ({share:.0%} of train held out for validation)" if share and splits.validation is None else ""

@@ -1,4 +1,4 @@
-"""What commands that read a dataset share: naming its images, reading them, and counting them."""
+"""Shared steps of the commands that read a dataset: find its images, read them, and count them."""
 
 from __future__ import annotations
 
@@ -61,10 +61,10 @@ def find_source(options: argparse.Namespace) -> DataSource:
 
 
 def place(*names: str | None) -> str | None:
-    """Return the absolute path of the images, so that they are found again from elsewhere; None if none is named.
+    """Return the absolute path of the images, which a run can record; None if no path is named.
 
     Raises:
-        ValueError: If several are named.
+        ValueError: If several paths are named.
     """
     named = [name for name in names if name is not None]
     if len(named) > 1:

@@ -20,18 +20,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--image-size",
         type=number(int, 1),
-        default=64,
         metavar="PIXELS",
         help="Height and width of the fresh network's images. Default: 64.",
     )
     parser.add_argument(
-        "--classes", type=number(int, 1), default=6, metavar="INT", help="Classes of the fresh network. Default: 6."
+        "--classes", type=number(int, 1), metavar="INT", help="Classes of the fresh network. Default: 6."
     )
     parser.add_argument("--draw", metavar="DIR", help="Also draw the network and its two blocks. Default: no figure.")
 
 
 def run(options: argparse.Namespace) -> int:
     """Print a row for each stage."""
+    sizes = {"--image-size": options.image_size, "--classes": options.classes}
+    if options.model and (named := [name for name, size in sizes.items() if size is not None]):
+        raise ValueError(f"{', '.join(named)}: expected no model beside it, since a model has its own; leave it out.")
     path = find_model(options.model) if options.model else None
     load_keras()
     from resnet50.build import build_resnet50
@@ -43,7 +45,8 @@ def run(options: argparse.Namespace) -> int:
         model = classifier.model
     else:
         with step("building the network"):
-            model = build_resnet50(options.classes, input_shape=(options.image_size, options.image_size, 3))
+            size = options.image_size or 64
+            model = build_resnet50(options.classes or 6, input_shape=(size, size, 3))
         print(summary(model))
     if options.draw:
         _draw(model, Path(options.draw))

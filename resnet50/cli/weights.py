@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         name: actions.add_parser(name, help=words, description=words)
         for name, words in {
             "list": "List the published weights.",
-            "show": "Show what is known of weights, and how they fit the network.",
+            "show": "Show the facts about weights, and how they fit the network.",
             "fetch": "Download published weights into the cache.",
             "verify": "Compare files with their published hashes.",
         }.items()
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     commands["show"].add_argument("weights", metavar="NAME_OR_FILE", help="Published weights, or a file of weights.")
     commands["show"].add_argument(
         "--classes",
-        type=number(int),
+        type=number(int, 1),
         metavar="INT",
         help="Classes of the network that the weights are loaded into. Default: those of the file.",
     )

@@ -1,4 +1,4 @@
-"""Printing what is known of weights."""
+"""Tables of published weights, of the facts about a file and of how it fits the network."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def show_registry() -> None:
 
 
 def show_facts(source: PublishedWeights) -> None:
-    """Print what is known of published weights, a line for each fact."""
+    """Print the facts about published weights, a line for each."""
     download = source.download
     published = (("SHA-256", download.sha256), ("MD5", download.md5))
     hashes = [f"{name} {value}" for name, value in published if value]
@@ -56,7 +56,7 @@ def show_facts(source: PublishedWeights) -> None:
 
 
 def show_fit(weights: str | Path, path: Path, classes: int | None) -> None:
-    """Print what a file of weights holds, and what loading it into a network gives.
+    """Print the content of a file of weights, and the report on loading it into a network.
 
     Args:
         weights: The published name, or the file.
@@ -82,7 +82,7 @@ def show_fit(weights: str | Path, path: Path, classes: int | None) -> None:
             input_shape=(224, 224, channels_of(file)),
             normalization=None if file.normalization == UNKNOWN else file.normalization,
             conventions=file.conventions,
-            adapt_stem=True,  # what another number of channels is called
+            adapt_stem=True,  # required for another number of channels than 3
         )
     print(f"\nloaded into a network of {classes} classes:")
     say(str(load_weights(model, file)), indent=12)

@@ -19,6 +19,7 @@ from resnet50._io.text import plural
 from resnet50.audit.check import find_issues
 from resnet50.audit.issue import Issue
 from resnet50.data.options import ReadOptions
+from resnet50.datasets.source import DataSource
 from resnet50.evaluation.scored_images import ScoredImages, Source, Trained, find_scored_images
 from resnet50.evaluation.temperature import check_calibrated_name, check_validation_images, write_calibrated
 from resnet50.inference.classifier import Classifier
@@ -60,12 +61,12 @@ def evaluate(
     Args:
         model: Folder of a run, a ``.keras`` file, or the folder of an export.
         source: Folder, CSV file or h5 file of images, or a `DataSource`; None for the dataset of the training.
-        options: How the source is read; what is left at its default is as in the training.
+        options: How a source that is given by its path is read; an option at its default is as in the training.
         out: Folder of ``report.html``, ``report.json`` and the figures, replacing those of an earlier report;
             ``evaluation`` in the run's folder by default, or ``NAME-report`` beside a file ``NAME.keras``.
         calibrate: New ``.keras`` file for the classifier with its probabilities scaled by a temperature, which is
             fitted on the images that the run held out for validation.
-        progress: Called as images are read and compared, with the number that is done and the whole number.
+        progress: Called as images are read and compared, with the number done and the total.
 
     Returns:
         The scores, the folder of the report, the classifier and warnings.
@@ -96,13 +97,13 @@ def check_request(
     options: ReadOptions | None = None,
     calibrate: str | os.PathLike[str] | None = None,
 ) -> Located:
-    """Refuse, before Keras is loaded and images are read, what `evaluate` cannot do.
+    """Refuse arguments of `evaluate` that cannot work, before Keras is loaded and images are read.
 
     Args:
-        model: As for `evaluate`, as the others.
-        source: Place of the images.
-        options: How they are read.
-        calibrate: New file for the calibrated classifier.
+        model: As in `evaluate`.
+        source: As in `evaluate`.
+        options: As in `evaluate`.
+        calibrate: As in `evaluate`.
 
     Returns:
         Where the model is.
@@ -113,6 +114,8 @@ def check_request(
     """
     if options is not None and source is None:
         raise ValueError("expected a source that the options apply to, got none; give both or neither.")
+    if options is not None and isinstance(source, DataSource):
+        raise ValueError("expected options only with a path, got them with a DataSource; set its own options instead.")
     located = locate(model)
     if calibrate is not None:
         if located.run is None:

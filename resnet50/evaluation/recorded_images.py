@@ -1,4 +1,4 @@
-"""The images that a model was trained on, read again from where its run had them."""
+"""The images that a model was trained on, read again from the place that its run recorded."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def recorded_source(task: object, record: RunRecord | None) -> DataSource | None
 
 
 def load_recorded(source: DataSource, image_size: int, *, progress: Progress | None = None) -> DatasetSplits:
-    """Read images from where a run had them.
+    """Read images from the place that a run recorded.
 
     Args:
         source: The recorded source.

@@ -1,4 +1,4 @@
-"""How far a network's view of rocks agrees with human judgment."""
+"""Agreement of a network's features of rocks with human judgments of their similarity."""
 
 from __future__ import annotations
 
@@ -67,13 +67,14 @@ def rock_similarity(
     permutations: int = 1000,
     progress: Progress | None = None,
 ) -> RockSimilarity:
-    """Compare a classifier's features with the places that people's judgments give to images of rocks.
+    """Compare a classifier's features of rocks with the coordinates that human judgments give the same images.
 
     Args:
         model: Folder of a run, or a ``.keras`` file.
-        source: Folder with ``360 Rocks``, ``120 Rocks`` and both ``mds`` files; None for where the run had them.
+        source: Folder with ``360 Rocks``, ``120 Rocks`` and both ``mds`` files; None for the folder that the
+            run recorded.
         out: Folder of ``similarity.json`` and ``similarity.png``; that of the model by default.
-        permutations: Shuffles that show what chance gives, at least 1.
+        permutations: Shuffles for the correlation that chance gives, at least 1.
         progress: Called while images are decoded.
 
     Returns:
@@ -92,7 +93,10 @@ def rock_similarity(
     if height != width:
         raise ValueError(f"{located.model}: expected a model of square images, got one of {width} x {height} pixels.")
     _log.info("reading images")
-    splits = load_recorded(images, height, progress=progress)
+    if source is not None:
+        splits = images.load(height, progress=progress)
+    else:
+        splits = load_recorded(images, height, progress=progress)
     agreement = _compare(classifier, splits["train"], splits["test"], str(images.path), permutations)
     reports, folder = _score(classifier, splits["test"]), located.model.parent if out is None else Path(out)
     result = RockSimilarity(located.model, classifier.dataset, agreement, reports, folder)
@@ -106,8 +110,8 @@ def _find_source(located: Located, source: str | os.PathLike[str] | None) -> Dat
     recorded = RunDirectory(located.run).read().source if located.run is not None else None
     if recorded is None or recorded.path is None:
         raise FileNotFoundError(
-            f"{located.model}: expected to know the folder that holds 360 Rocks and 120 Rocks, found no run that "
-            "recorded it; give it (--data)."
+            f"{located.model}: expected a run that recorded the folder of 360 Rocks and 120 Rocks, got none; "
+            "give that folder (--data)."
         )
     return DataSource(_TASK, recorded.path)
 

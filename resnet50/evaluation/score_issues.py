@@ -30,7 +30,7 @@ def changed_test_issue(count: int, run: RunDirectory) -> Issue:
 def unknown_training_issue(count: int, source: str) -> Issue:
     """Report that images without a test split may include training images.
 
-    A classifier identifies its training images only as a whole; its run identifies each of them.
+    A model file records one fingerprint of all its training images; only a run records each image.
 
     Args:
         count: Number of images that are scored.

@@ -1,4 +1,4 @@
-"""Which images a classifier is scored on, and which of them it may know."""
+"""The choice of the images that a classifier is scored on, so that it has learned from none of them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import logging
 import os
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -42,8 +42,8 @@ class ScoredImages:
         test: Images to score.
         train: Images that the classifier learned from; None where they are not known.
         validation: Images that its run held out, on which a temperature is fitted; None where there are none.
-        audited: What the audit looks at.
-        issues: What makes the score unreliable.
+        audited: Splits that the audit checks.
+        issues: Issues that make the score unreliable.
     """
 
     test: Dataset
@@ -55,13 +55,13 @@ class ScoredImages:
 
 @dataclass(frozen=True)
 class Trained:
-    """A classifier and what is known of its training.
+    """A classifier, with its run if it has one.
 
     Attributes:
         path: Its file, or the folder of its export.
         classifier: The classifier.
         run: Its run; None for a model outside of one.
-        record: What the run recorded.
+        record: Record of the run; None where there is no run.
     """
 
     path: Path
@@ -71,7 +71,7 @@ class Trained:
 
     @property
     def image_size(self) -> int:
-        """Height in pixels of the classifier's images, which are square where they are read from a source."""
+        """Height and width in pixels at which a source is read for the classifier."""
         return self.classifier.image_size[0]
 
 
@@ -83,12 +83,12 @@ def find_scored_images(
     Args:
         trained: The classifier.
         source: Place of the images; None for the dataset of the training.
-        options: How they are read, where that differs from how the training read them.
+        options: How a path is read; an option at its default is as in the training.
         progress: Called while images are decoded.
 
     Returns:
-        The test split, if the source has one; what the run did not learn from, if the source is the training's; else
-        the validation split or all images.
+        The test split, if the source has one or is the dataset of the training; else the validation split, or all
+        images.
 
     Raises:
         FileNotFoundError: If the images are not there.
@@ -116,7 +116,7 @@ def _from_training_dataset(trained: Trained, splits: DatasetSplits) -> ScoredIma
 
 
 def _from_other_images(trained: Trained, source: DataSource, progress: Progress | None) -> ScoredImages:
-    """Score images of another source; those that the run knows are reported."""
+    """Score images of another source, and report copies of the run's training images."""
     if source.options.test_split != DEFAULT_OPTIONS.test_split:
         raise ValueError(
             f"{source.path}: expected the test split of the training, got another --test-split, "
@@ -137,7 +137,7 @@ def _from_other_images(trained: Trained, source: DataSource, progress: Progress 
 def _read_as_training_did(
     trained: Trained, source: Source, options: ReadOptions | None, progress: Progress | None
 ) -> DatasetSplits | None:
-    """Read a source as the training read its own; return None unless it holds the very images of the training."""
+    """Read a source as the training read its own; return None if it does not hold the training's images."""
     recorded = recorded_source(trained.classifier.recipe.get("name"), trained.record)
     if isinstance(source, DataSource):
         recorded = source
@@ -146,7 +146,7 @@ def _read_as_training_did(
     with suppress(ValueError, FileNotFoundError):
         moved = recorded
         if not isinstance(source, DataSource):
-            chosen = replace(recorded.options, **_changed(options))
+            chosen = replace(recorded.options, **_as_source(source, options).changed_options)
             moved = replace(recorded, path=str(Path(source).absolute()), options=chosen)
         splits = moved.load(trained.image_size, progress=progress)
         if splits["train"].fingerprint == trained.classifier.fingerprint:
@@ -156,11 +156,6 @@ def _read_as_training_did(
 
 def _as_source(source: Source, options: ReadOptions | None) -> DataSource:
     return source if isinstance(source, DataSource) else DataSource("folder", str(source), options or DEFAULT_OPTIONS)
-
-
-def _changed(options: ReadOptions | None) -> dict[str, Any]:
-    defaults = asdict(DEFAULT_OPTIONS)
-    return {name: value for name, value in asdict(options or DEFAULT_OPTIONS).items() if value != defaults[name]}
 
 
 def _read_other_images(source: DataSource, image_size: int, progress: Progress | None) -> DatasetSplits:

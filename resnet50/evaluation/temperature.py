@@ -1,4 +1,4 @@
-"""Writing a classifier whose probabilities are scaled by the temperature that a report offers."""
+"""Calibration: write a classifier with the temperature that its report offers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Numbers only: one short file per task, named after its dataset in `resnet50.datasets`. Nothing here reads images."""
+"""Recipes: numbers only, one short file per task, named after its dataset in `resnet50.datasets`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from resnet50.training.recipe import Recipe
 
 
 class Task(Protocol):
-    """What a module here has.
+    """The interface of a task's module in this package.
 
     Attributes:
         RECIPE: Every number of a training from scratch.

@@ -17,4 +17,4 @@ VARIANTS = {
     "fine-tuned": folder.FINE_TUNED.change(name="caltech101", class_weight="balanced"),
     "classic": folder.CLASSIC.change(name="caltech101", epochs=30, image_size=64),
 }
-"""No public setting is known; the classic one is plain ``fit`` from random weights."""
+"""No public setting is known; the classic variant is plain ``fit`` from random weights."""

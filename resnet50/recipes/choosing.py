@@ -1,4 +1,4 @@
-"""Which variant of a task's recipes a training takes, by the weights that are cached; nothing is fetched."""
+"""The choice of a task's variant by the weights that are cached; nothing is fetched."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from resnet50.weights.registry import find_published
 from resnet50.weights.status import find_weights, is_cached
 
 NO_WEIGHTS = "none"
-"""The name of weights that asks for random initial weights."""
+"""The name of weights that means random initial weights."""
 
 FINE_TUNED = "fine-tuned"
+"""Name of the variant that starts from pretrained weights."""
 
 
 def choose_recipe(task: Task, *, variant: str | None = None, weights: str | None = None) -> Recipe:
-    """Return a variant of a task: the one that is named, or the one for the weights that are named or cached.
+    """Return the named variant of a task, or the variant that suits the named or cached weights.
 
     Args:
         task: The task.
@@ -56,7 +57,7 @@ def resolve_weights(weights: str | None) -> str | None:
         weights: Published name, file, `NO_WEIGHTS` or None.
 
     Returns:
-        The published name; or the absolute path of the file, so that it is found again from elsewhere; or None.
+        The published name; or the absolute path of the file, which holds in any folder; or None.
 
     Raises:
         FileNotFoundError: If there is no such file.

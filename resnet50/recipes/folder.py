@@ -56,6 +56,6 @@ CLASSIC = Recipe(
 """Plain ``fit`` of keras.applications.ResNet50 with Adam, from random weights."""
 
 CLASSIC_TUNED = CLASSIC.change(weights="imagenet", conventions=None, normalization=None, image_size=224)
-"""What public projects do with ImageNet weights, except for the head and the epochs."""
+"""The usual setting of public projects with ImageNet weights; each task sets head and epochs."""
 
 VARIANTS = {"scratch": RECIPE, "fine-tuned": FINE_TUNED, "classic": CLASSIC}

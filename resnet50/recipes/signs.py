@@ -28,4 +28,4 @@ VARIANTS = {
     "scratch": RECIPE,
     "classic": folder.CLASSIC.change(name="signs", epochs=20, validation_split=0.0, image_size=64),
 }
-"""The classic one is the course's; two public projects report 92.5 and 95.0 % on the test photos for it."""
+"""The classic variant is the course's; two public projects report 92.5 and 95.0 % on the test photos with it."""

@@ -45,8 +45,8 @@ class WeightAverage(keras.callbacks.Callback):
 class ValidateAverage(keras.callbacks.Callback):
     """Validate the running average of the weights, which becomes the trained model.
 
-    Keras' `SwapEMAWeights` swaps the two by adding and subtracting them on TensorFlow, which rounds both; this callback
-    restores the weights exactly.
+    On TensorFlow, Keras' `SwapEMAWeights` swaps weights and average by adding and subtracting them, which rounds both;
+    this callback restores the weights exactly.
     """
 
     def __init__(self) -> None:

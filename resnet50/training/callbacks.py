@@ -1,4 +1,4 @@
-"""Callbacks beyond Keras' own, and checks on callbacks of the caller's."""
+"""Callbacks beyond Keras' own, and checks on the caller's callbacks."""
 
 from __future__ import annotations
 
@@ -31,10 +31,12 @@ class SetEpoch(keras.callbacks.Callback):
 class KeepBest(keras.callbacks.Callback):
     """Copy the model whenever validation improves: higher accuracy, or the same accuracy and lower loss.
 
-    The copy is written with the next checkpoint: a file after every improvement took a sixth of an epoch of SIGNS.
+    The copy is written with the next checkpoint: writing a file after every improvement took a sixth of an epoch
+    of SIGNS.
 
     Args:
-        copy: Called with the epoch's logs while the model has the best weights; returns what writes the copy.
+        copy: Called with the epoch's logs while the model has the best weights; returns the function that writes
+            the copy.
     """
 
     def __init__(self, copy: Callable[[dict[str, float]], Callable[[], None]]) -> None:

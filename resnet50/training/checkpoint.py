@@ -59,7 +59,7 @@ class Checkpoint(keras.callbacks.Callback):
         every: Epochs between checkpoints; the last epoch always has one.
         epochs: Epoch of the run at which the phase ends, unless a callback stops it.
         others: The callbacks whose attributes are stored.
-        before: Called before each checkpoint, to write what must not be older than it.
+        before: Called before each checkpoint, to write files that must not be older than it.
     """
 
     def __init__(
@@ -155,7 +155,7 @@ def _groups(model: keras.Model) -> dict[str, list[keras.Variable]]:
 def _encode(value: Any, arrays: list[np.ndarray]) -> Any:
     """Turn a value into one that JSON can hold, and move its arrays to a list.
 
-    Members that are not data (models, functions, paths) are left out; a callback gets them when it is made again.
+    Members that are not data (models, functions, paths) are left out; the callback's constructor sets them again.
     """
     if value is None or isinstance(value, bool | int | float | str):
         return value

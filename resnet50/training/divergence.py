@@ -18,7 +18,7 @@ class StopDivergence(keras.callbacks.Callback):
     Args:
         classes: Number of classes. The limit for the mean loss of an epoch is five times that of guessing,
             ``log(classes)`` nats.
-        advice: What to do, for the error's message.
+        advice: Advice on how to avoid it, for the error's message.
     """
 
     def __init__(self, classes: int, *, advice: str) -> None:

@@ -13,7 +13,7 @@ from resnet50._io.workers import usable_cores
 
 
 class Environment(TypedDict):
-    """What a training ran with, ready for JSON.
+    """The environment of a training, ready for JSON.
 
     Attributes:
         backend: Keras' backend.

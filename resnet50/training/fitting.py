@@ -29,7 +29,7 @@ from resnet50.training.recipe import Phase, Recipe
 def fit(
     run: PreparedRun, callbacks: Sequence[keras.callbacks.Callback], progress: Progress
 ) -> tuple[Classifier, list[dict[str, float]]]:
-    """Train a prepared run, or what is left of it.
+    """Train a prepared run: all epochs, or those that are left after its checkpoint.
 
     Args:
         run: The prepared run.
@@ -54,14 +54,14 @@ def fit(
 
 
 class _Fitting:
-    """The training model of a run, with what all phases share: batches, history and the best epoch."""
+    """The training model of a run, and the state that all phases share: batches, history and the best epoch."""
 
     def __init__(self, run: PreparedRun, callbacks: Sequence[keras.callbacks.Callback], progress: Progress) -> None:
         self.run, self.recipe, self.progress = run, run.record.recipe, progress
         self.logging = [callback for callback in callbacks if isinstance(callback, keras.callbacks.TensorBoard)]
         self.stored = [callback for callback in callbacks if callback not in self.logging]
         self.training_model = build_training_model(run.model, run.record.precision)
-        self.batches = _training_batches(self.recipe, run.splits["train"])
+        self.batches = training_batches(self.recipe, run.splits["train"])
         self.history = WriteHistory(run.directory.history)
         self.best = KeepBest(self.copy_best) if run.splits.validation is not None else None
 
@@ -97,7 +97,7 @@ class _Fitting:
         )
 
     def own_callbacks(self, phase: Phase) -> list[keras.callbacks.Callback]:
-        """Return the callbacks without a state."""
+        """Return the callbacks whose state no checkpoint stores."""
         return [
             SetEpoch(self.batches),
             *([ValidateAverage()] if self.recipe.ema else []),
@@ -116,7 +116,7 @@ class _Fitting:
         return [self.history, *average, *([self.best] if self.best else []), *self.stored, *phase_callbacks(phase)]
 
     def copy_best(self, logs: dict[str, float]) -> Callable[[], None]:
-        """Copy the weights of the best epoch; return what writes them."""
+        """Copy the weights of the best epoch; return the function that writes them."""
         return partial(self.classifier(logs).save, self.run.directory.best)
 
     def classifier(self, metrics: Mapping[str, float]) -> Classifier:
@@ -133,7 +133,13 @@ class _Fitting:
         )
 
 
-def _training_batches(recipe: Recipe, train: Dataset) -> Batches:
+def training_batches(recipe: Recipe, train: Dataset) -> Batches:
+    """Return the batches that a recipe trains on: shuffled, augmented, mixed and balanced as it says.
+
+    Args:
+        recipe: Batch size, augmentation, mixing, class weight and seed.
+        train: Images to learn from, RGB uint8 ``(n, image_size, image_size, 3)``.
+    """
     return Batches(
         train,
         recipe.batch_size,

@@ -10,12 +10,11 @@ from dataclasses import dataclass, replace
 import keras
 import numpy as np
 
-from resnet50.data.batches import Batches
 from resnet50.data.dataset import Dataset, DatasetSplits
-from resnet50.data.mixing import Mixing
 from resnet50.training.checks import check_image_size
 from resnet50.training.fast_cpu.memory import keep_freed_memory
 from resnet50.training.fast_cpu.precision import build_training_model, resolve_precision
+from resnet50.training.fitting import training_batches
 from resnet50.training.network import build_network
 from resnet50.training.optimizer import build_optimizer
 from resnet50.training.phases import freeze
@@ -66,7 +65,7 @@ def find_learning_rate(
         recipe: The recipe to find a learning rate for.
         dataset: Images to learn from, RGB uint8 ``(n, image_size, image_size, 3)``; the recipe's share is held out.
         lowest: First learning rate.
-        highest: Learning rate of the last step, if the test gets there.
+        highest: Learning rate of the last step, if the training does not diverge before it.
         steps: Steps from lowest to highest, at least `MIN_STEPS`.
         progress: Called after each step with the steps done and ``steps``.
 
@@ -122,16 +121,8 @@ def _training_model(recipe: Recipe, classes: int) -> keras.Model:
 
 
 def _endless(recipe: Recipe, dataset: Dataset) -> Iterator[tuple[np.ndarray, ...]]:
-    """Yield the full batches of one epoch after another; a smaller one would cost TensorFlow another graph."""
-    batches = Batches(
-        dataset,
-        min(recipe.batch_size, len(dataset)),
-        shuffle=True,
-        augmentation=recipe.augmentation,
-        mixing=Mixing(mixup=recipe.mixup, cutmix=recipe.cutmix),
-        balance=recipe.class_weight == "balanced",
-        seed=recipe.seed,
-    )
+    """Yield the full batches of one epoch after another; for a smaller batch, TensorFlow would trace another graph."""
+    batches = training_batches(recipe.change(batch_size=min(recipe.batch_size, len(dataset))), dataset)
     for epoch in itertools.count():
         batches.epoch = epoch
         for index in range(len(dataset) // batches.batch_size):

@@ -27,8 +27,8 @@ def build_optimizer(
         steps_per_epoch: Batches in an epoch.
 
     Returns:
-        Optimizer with its moments, on TensorFlow the fused one. If the first step created the moments, TensorFlow would
-        have to trace that step twice.
+        Optimizer with its moments; on TensorFlow the fused one. If the first step created the moments, TensorFlow would
+        trace that step twice.
     """
     adam: type[keras.optimizers.Adam] = keras.optimizers.Adam
     if keras.backend.backend() == "tensorflow":
@@ -53,7 +53,7 @@ def _adamw(adam: type[keras.optimizers.Adam]) -> Any:
     class AdamW(adam):
         """Adam with a learning rate multiplier and a decoupled weight decay for each weight.
 
-        Keras' own decay has one learning rate for all weights, and reads and writes them more often.
+        Keras' own decay has one learning rate for all weights, and reads and writes each weight more often.
 
         Args:
             learning_rate: Learning rate or schedule.

@@ -38,10 +38,10 @@ def layer_groups(model: keras.Model) -> dict[str, list[layers.Layer]]:
 
 
 def freeze(model: keras.Model, phase: Phase) -> None:
-    """Make trainable what the phase trains, and freeze the rest; compile the model afterwards.
+    """Make the layers of the phase trainable, and freeze the others; compile the model afterwards.
 
     A frozen batch norm keeps gamma, beta and its statistics, and works as in prediction. (Keras 3 does not do that for
-    one that was called with ``training=False`` while the model was built.)
+    a batch norm that was called with ``training=False`` while the model was built.)
 
     Args:
         model: Flat network; ``trainable`` of each of its layers is set.

@@ -34,7 +34,7 @@ class PreparedRun:
         splits: Train and test split, and the validation split, if any, its images held out of the train split.
         model: The network with its initial weights.
         transfer: The report on pretrained weights; None from scratch, or where a checkpoint has all weights.
-        issues: What the audit found in the images.
+        issues: The audit's issues in the images, the worst first.
     """
 
     directory: RunDirectory
@@ -68,10 +68,11 @@ def prepare_new(
         precision=resolve_precision(recipe.precision),
         weights=pretrained,
     )
+    issues = find_issues(splits)
     directory.create(record)
     if splits.unreadable:
         write_unreadable(directory.unreadable, splits.unreadable)
-    return PreparedRun(directory, record, held_out, model, transfer, find_issues(splits))
+    return PreparedRun(directory, record, held_out, model, transfer, issues)
 
 
 def prepare_resumed(directory: RunDirectory, record: RunRecord, splits: DatasetSplits) -> PreparedRun:
@@ -97,7 +98,7 @@ def prepare_resumed(directory: RunDirectory, record: RunRecord, splits: DatasetS
 
 
 def describe_weights(weights: WeightsFile, recipe: Recipe) -> PretrainedWeights:
-    """Return what a run records of its pretrained weights.
+    """Return the record of pretrained weights that a run stores.
 
     Raises:
         ValueError: If neither the file nor the recipe has an input normalization.

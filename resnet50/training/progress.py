@@ -12,22 +12,22 @@ from rich import progress as bars
 from rich.console import Console
 from rich.table import Table
 
-from resnet50.audit.check import Issue
+from resnet50.audit.issue import Issue
 from resnet50.training.recipe import Phase
 from resnet50.weights.transfer import TransferReport
 
 
 class Progress(keras.callbacks.Callback):
-    """A callback that shows a training, and is called where Keras' callbacks are not.
+    """A callback that shows a training, with methods for the steps outside ``fit`` too.
 
-    This one shows nothing. It has no part in the training, and a checkpoint does not store it.
+    This class shows nothing; subclass it to show more. It cannot change the training, and checkpoints do not store it.
     """
 
     def begin_step(self, step: str) -> None:
-        """Show what happens before and after the epochs.
+        """Show a step before or after the epochs.
 
         Args:
-            step: What begins, such as ``"building the network"``.
+            step: The step that begins, such as ``"building the network"``.
         """
 
     def begin_run(self, transfer: TransferReport | None, issues: Sequence[Issue]) -> None:
@@ -35,7 +35,7 @@ class Progress(keras.callbacks.Callback):
 
         Args:
             transfer: The report on the weights; None from scratch, or where a checkpoint has all weights.
-            issues: What is wrong with the images, the worst first.
+            issues: Issues in the images, the worst first.
         """
 
     def begin_phase(self, phase: int, epoch: int) -> None:
@@ -47,11 +47,11 @@ class Progress(keras.callbacks.Callback):
         """
 
     def close(self) -> None:
-        """Stop showing, after the training has ended or failed."""
+        """Remove the display, after the training has ended or failed."""
 
 
 class EpochTable(Progress):
-    """A line for each epoch and each of several phases, below them a bar with the time left; in a notebook a table.
+    """A line for each epoch above a bar with the time left; in a notebook, a table. Several phases get a line each.
 
     Without a terminal or a notebook, only the report on pretrained weights and the issues in the images are printed.
 
@@ -78,7 +78,7 @@ class EpochTable(Progress):
         self._bar = self._bars.add_task("", total=None, epoch=0, epochs=self._epochs, now="")
 
     def begin_step(self, step: str) -> None:
-        """Print what begins."""
+        """Print the step."""
         if self._notebook:
             self._notebook.show(f"{step} ...")
         elif not self._bars.disable:
@@ -93,7 +93,7 @@ class EpochTable(Progress):
 
     def begin_phase(self, phase: int, epoch: int) -> None:
         """Count the epochs that are left, since an earlier phase may have ended early, and name the phase."""
-        self._epochs = epoch + sum(left.epochs for left in self._phases[phase:])
+        self._epochs = epoch + sum(later.epochs for later in self._phases[phase:])
         if len(self._phases) == 1:
             return
         trainable = self._phases[phase].trainable
@@ -145,7 +145,7 @@ class EpochTable(Progress):
 class NotebookTable:
     """A table of epochs in one output of a notebook, which is replaced whenever something is added.
 
-    (A live display of rich needs ipywidgets in a notebook, which many do not have.)
+    Rich's own live display needs ipywidgets in a notebook, which many do not have.
 
     Attributes:
         phase: Line about the current phase, which stands above the next epoch; "" for none.
@@ -166,8 +166,8 @@ class NotebookTable:
         self._rows.append((str(epoch + 1), *scores, f"{seconds:.1f} s"))
 
     def show(self, now: str) -> None:
-        """Show the rows, and below them what is happening now."""
-        from IPython.display import display  # there is one, since this is a notebook
+        """Show the rows, and below them the current step or epoch."""
+        from IPython.display import display  # not a requirement of this package; a notebook has it
 
         table = Table("epoch", box=None, caption=now)
         for name in ("loss", "accuracy", "val loss", "val accuracy", "time"):
@@ -189,7 +189,7 @@ def opened(progress: bool | Progress, phases: Sequence[Phase]) -> Iterator[Progr
         phases: Phases of the run.
 
     Raises:
-        ValueError: If it is another callback, which belongs to the callbacks.
+        ValueError: If it is another callback; those are passed as callbacks.
     """
     if not isinstance(progress, bool | Progress):
         raise ValueError(

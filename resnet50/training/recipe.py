@@ -39,7 +39,7 @@ def _number(
 
 @dataclass(frozen=True, kw_only=True)
 class Phase:
-    """A part of a training: which layers learn, how fast, and for how long. Each phase has its own optimizer.
+    """A phase of a training: which layers learn, how fast, and for how long. Each phase has its own optimizer.
 
     The optimizer is AdamW (Loshchilov and Hutter 2017, arXiv:1711.05101). Its learning rate follows the schedule:
 
@@ -55,7 +55,7 @@ class Phase:
         learning_rate: Highest learning rate of the schedule, above 0.
         warmup_epochs: Epochs in which the rate rises; may be a fraction.
         schedule: One of `SCHEDULES`.
-        lr_factor: What an exponential or plateau schedule multiplies the rate by, 0..1; 1 with the others.
+        lr_factor: Multiplier of the exponential and plateau schedules, 0..1; 1 with the others.
         lr_patience: Epochs without a lower validation loss before a plateau schedule lowers the rate; 0 with the
             others.
         trainable: Which layers learn: ``"head"``, a stage such as ``"conv5"`` and all above it, or ``"all"``.
@@ -125,7 +125,7 @@ class Recipe:
     steps, is much longer than theirs, the two do not match until the learning rate is low.
 
     Attributes:
-        name: Name of the run.
+        name: Name of the task; the folder of a run is named after it.
         phases: Phases of the training, one after the other; epochs are counted over all of them.
         weights: Name of pretrained weights or their file; None to train from scratch.
         normalization: Row of `resnet50.weights.NORMALIZATIONS`; None for that of the weights, or from scratch.
@@ -150,7 +150,7 @@ class Recipe:
         swa_epochs: Number of last epochs whose weights are averaged into the trained model; 1 for none (Izmailov et al.
             2018, arXiv:1803.05407).
         ema: Momentum of a running average of the weights, which is validated and becomes the trained model; 0 for none.
-        precision: ``"float32"``, ``"bfloat16"``, or ``"auto"`` for what the machine computes fastest.
+        precision: ``"float32"``, ``"bfloat16"``, or ``"auto"`` for the one that is fastest on the machine.
         checkpoint_epochs: Epochs between checkpoints, from which a run can be resumed.
         seed: Determines the initial weights, the order of images, their augmentation and the validation split.
 
@@ -164,7 +164,7 @@ class Recipe:
         "Pretrained weights: a name from 'resnet50 weights list' or a file.", None, common=True
     )
     normalization: str | None = _number(
-        "Input normalization; none takes that of the weights.", None, choices=tuple(NORMALIZATIONS)
+        "Input normalization; without it, that of the weights.", None, choices=tuple(NORMALIZATIONS)
     )
     batch_size: int = _number("Images in a step.", 32, common=True)
     weight_decay: float = _number("Share of a weight, times the learning rate, that a step takes away.", 0.01)
@@ -185,7 +185,7 @@ class Recipe:
     image_size: int = _number("Height and width of the images in pixels.", 64, common=True)
     head: str = _number("Classifier head.", "linear", choices=HEADS)
     stem: str = _number("Stem; cifar is for images of 32 pixels.", "imagenet", choices=STEMS)
-    conventions: str | None = _number("Block variant; none takes that of the weights.", None, choices=_CONVENTIONS)
+    conventions: str | None = _number("Block variant; without it, that of the weights.", None, choices=_CONVENTIONS)
     stages: tuple[tuple[str, int, tuple[int, int, int], int], ...] | None = None
     swa_epochs: int = _number("Number of last epochs whose weights are averaged; 1 for none.", 1)
     ema: float = _number("Momentum of a running average of the weights, 0..1; 0 for none.", 0.0)
@@ -194,8 +194,15 @@ class Recipe:
     seed: int = _number("Seed of the initial weights, the order, the augmentation and the splits.", 0, common=True)
 
     def __post_init__(self) -> None:
-        has_phases = bool(self.phases) and all(isinstance(phase, Phase) for phase in self.phases)
+        phases = self.phases if isinstance(self.phases, tuple) else ()
+        has_phases = bool(phases) and all(isinstance(phase, Phase) for phase in phases)
         _check(self, {"phases": (has_phases, "a tuple of at least one Phase")})
+        self._check_network()
+        self._check_numbers()
+        self._check_phases()
+
+    def _check_network(self) -> None:
+        """Raise ValueError for a network that does not exist, or weights that determine it otherwise."""
         _check(
             self,
             {
@@ -210,6 +217,15 @@ class Recipe:
                     self.conventions is None or (self.conventions in _CONVENTIONS and not self.weights),
                     f"one of {', '.join(_CONVENTIONS)}, or None where there are weights, which determine it",
                 ),
+                "image_size": (self.image_size >= 32, "at least 32 pixels"),
+            },
+        )
+
+    def _check_numbers(self) -> None:
+        """Raise ValueError for an impossible number, or numbers that exclude each other."""
+        _check(
+            self,
+            {
                 "batch_size": (self.batch_size >= 1, "at least 1"),
                 "weight_decay": (0 <= self.weight_decay < float("inf"), "0 or more"),
                 "beta_2": (0 <= self.beta_2 < 1, "0 or more and less than 1"),
@@ -222,7 +238,6 @@ class Recipe:
                     not self.restore_best or self.validation_split > 0,
                     "False where validation_split is 0",
                 ),
-                "image_size": (self.image_size >= 32, "at least 32 pixels"),
                 "swa_epochs": (
                     self.swa_epochs == 1 or (1 < self.swa_epochs <= self.last.epochs and not self.restore_best),
                     f"1, or up to {self.last.epochs} epochs where restore_best is False",
@@ -236,7 +251,6 @@ class Recipe:
                 "seed": (0 <= self.seed < 2**32, "0 or more and less than 2**32"),
             },
         )
-        self._check_phases()
 
     def _check_phases(self) -> None:
         """Raise ValueError for a number of a phase that does not fit the recipe."""
@@ -269,7 +283,7 @@ class Recipe:
         return sum(phase.epochs for phase in self.phases)
 
     def change(self, **numbers: Any) -> Recipe:
-        """Return the recipe with other numbers, each given by its name in the recipe or in its last phase.
+        """Return the recipe with other numbers, each by its name in the recipe or in its last phase.
 
         Raises:
             TypeError: If neither has a number of that name.
@@ -303,9 +317,9 @@ class Recipe:
         except json.JSONDecodeError as error:
             raise ValueError(f"expected a recipe in JSON, got broken JSON ({error}).") from error
         if not isinstance(values, Mapping) or set(values) != _OWN:
-            found = ", ".join(sorted(values)) if isinstance(values, Mapping) else type(values).__name__
+            got = ", ".join(sorted(values)) if isinstance(values, Mapping) else type(values).__name__
             raise ValueError(
-                f"expected a recipe with {', '.join(sorted(_OWN))}, got {found}; another version of resnet50 wrote it."
+                f"expected a recipe with {', '.join(sorted(_OWN))}, got {got}; another version of resnet50 wrote it."
             )
         try:
             stages = values["stages"] and tuple((n, b, tuple(f), s) for n, b, f, s in values["stages"])

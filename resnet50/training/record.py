@@ -1,4 +1,4 @@
-"""The record of a run: what it was started with, as ``environment.json`` and ``recipe.json`` hold it."""
+"""The record of a run: its recipe, data and environment, as ``recipe.json`` and ``environment.json`` hold them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from resnet50.training.recipe import Recipe
 
 @dataclass(frozen=True)
 class PretrainedWeights:
-    """What a run records of its pretrained weights: enough to build their network and to recognize them.
+    """The record of pretrained weights: enough to build their network again and to recognize them.
 
     Attributes:
         origin: Name or file that they were read from.
@@ -32,7 +32,7 @@ class PretrainedWeights:
 
 @dataclass(frozen=True, kw_only=True)
 class RunRecord:
-    """What a run was started with, as ``recipe.json`` and ``environment.json`` hold it.
+    """The recipe, data and environment that a run was started with.
 
     Attributes:
         recipe: Every number of the training.
@@ -40,7 +40,7 @@ class RunRecord:
         fingerprints: SHA-256 of each split, by its name, before images were held out.
         environment: Backend, versions, machine and commit.
         dataset: Name of the dataset.
-        precision: ``"float32"`` or ``"bfloat16"``, which the recipe's precision meant on this machine.
+        precision: ``"float32"`` or ``"bfloat16"``: the recipe's precision, resolved on the machine of the run.
         weights: The pretrained weights; None from scratch.
     """
 

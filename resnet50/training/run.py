@@ -22,7 +22,7 @@ class RunFile:
 
     Attributes:
         name: Path below the run directory.
-        meaning: What it holds.
+        meaning: Its content, in a sentence.
     """
 
     name: str | Path
@@ -74,7 +74,7 @@ class RunDirectory:
             raise ValueError(f"{self.path}: expected a folder for the run, got a file; choose another name.")
 
     def create(self, record: RunRecord) -> None:
-        """Make the directory and write what the run is started with.
+        """Make the directory and write the record of the run.
 
         Of two processes that create the same run at once, one gets the directory and the other the error.
 
@@ -92,7 +92,7 @@ class RunDirectory:
                 raise
 
     def read(self) -> RunRecord:
-        """Return what the run in this directory was started with.
+        """Return the record of the run in this directory.
 
         Raises:
             FileNotFoundError: If there is no run.

@@ -19,7 +19,7 @@ def build_schedule(phase: Phase, steps_per_epoch: int) -> float | schedules.Lear
         steps_per_epoch: Batches in an epoch.
 
     Returns:
-        Schedule over the phase's steps; a number where the rate is constant, or set by a callback.
+        Schedule over the phase's steps; a number where the rate is constant or a callback sets it.
     """
     steps = phase.epochs * steps_per_epoch
     rise = min(round(phase.warmup_epochs * steps_per_epoch), steps - 1)

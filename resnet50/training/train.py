@@ -70,8 +70,8 @@ def train(
         callbacks: Keras' callbacks or your own; a resumed run restores their state. Each phase is a ``fit`` of its own:
             training begins and ends for them in each, and one that stops it ends the phase. The state of a TensorBoard
             is not stored.
-        progress: True shows a table of epochs in a terminal or a notebook, False shows nothing; a `Progress` shows what
-            it likes.
+        progress: True shows a table of epochs in a terminal or a notebook, False shows nothing; a `Progress` of
+            your own replaces the table.
 
     Returns:
         The finished run.
@@ -87,7 +87,7 @@ def train(
         directory.check_new()  # before hours of work for nothing
         check_splits(recipe, splits)
         check_callbacks(recipe, callbacks)
-        shown.begin_step("building the network")
+        shown.begin_step("building the network and comparing images")
         run = prepare_new(directory, recipe, splits, source)
         return _train(run, callbacks, shown)
 
@@ -126,7 +126,7 @@ def resume(
             shown.begin_step("reading images")
             splits = load_recorded(directory, record)
         check_resumable(directory, record, splits)
-        shown.begin_step("building the network")
+        shown.begin_step("building the network and comparing images")
         run = prepare_resumed(directory, record, splits)
         return _train(run, callbacks, shown)
 

@@ -14,12 +14,12 @@ def test_training_is_measured_beside_keras_applications(command, numbers, monkey
     monkeypatch.delitem(training.CONTENDERS, "keras.applications bfloat16")
     status, out, err = command("bench", "--image-size", 32, "--batch-size", 2, "--rounds", 1, "--json")
     assert (status, err) == (0, "")
-    told = json.loads(out)
-    what = told.pop("what")
-    assert "train" in what
-    assert numbers(what) == ["32", "32", "2"]
-    assert list(told) == ["ours", "keras.applications float32"]
-    assert all(one["images_per_second"]["median"] > 0 and one["peak_mib"] > 100 for one in told.values())
+    printed = json.loads(out)
+    heading = printed.pop("what")
+    assert "train" in heading
+    assert numbers(heading) == ["32", "32", "2"]
+    assert list(printed) == ["ours", "keras.applications float32"]
+    assert all(figures["images_per_second"]["median"] > 0 and figures["peak_mib"] > 100 for figures in printed.values())
 
 
 def test_a_model_is_measured_beside_keras_applications(command, numbers, trained):

@@ -42,15 +42,15 @@ def test_warnings_end_with_0_and_errors_with_1_the_worst_first(command, numbers,
     write_image(folder / "cats" / "red.png", "red", size=(20, 80))
     status, out, _ = command("check", folder, "--out", "pages/one.html")
     assert status == 0
-    first, looked, *told, path = out.splitlines()
+    first, looked, *issue_lines, path = out.splitlines()
     assert first.startswith("pets")
     assert numbers(first) == ["2", "2"]
     assert numbers(looked)[:2] == ["25", "2"]
-    assert [line.split()[0] for line in told[::2]] == ["warning", "warning", "note", "note"]
-    assert [numbers(line)[:2] for line in told[::2]] == [["1", "26"]] + [["1", "25"]] * 3
-    assert all("4.0%" in numbers(line) for line in told[2::2])
-    assert "96" in numbers(told[4])
-    assert all(line.startswith("        ") for line in told[1::2])
+    assert [line.split()[0] for line in issue_lines[::2]] == ["warning", "warning", "note", "note"]
+    assert [numbers(line)[:2] for line in issue_lines[::2]] == [["1", "26"]] + [["1", "25"]] * 3
+    assert all("4.0%" in numbers(line) for line in issue_lines[2::2])
+    assert "96" in numbers(issue_lines[4])
+    assert all(line.startswith("        ") for line in issue_lines[1::2])
     assert path == "pages/one.html"
     assert "broken.jpg" in (tmp_path / "pages" / "one.html").read_text()
     write_image(folder / "dogs" / "cat.png", image(3))
@@ -66,14 +66,14 @@ def test_more_unreadable_files_than_training_takes_are_an_error_in_its_words(com
     for k in range(3):
         (folder / "cats" / f"broken{k}.jpg").write_bytes(b"no picture")
     words = ("train", "folder", folder, "--image-size", 96, "--out", "run")
-    said = refused(words, 27, 0.1, "cats/broken0.jpg").removeprefix("resnet50 train: ")
+    message = refused(words, 27, 0.1, "cats/broken0.jpg").removeprefix("resnet50 train: ")
     status, out, err = command("check", folder)
     assert (status, err) == (1, "")
-    first, looked, told, *_ = out.splitlines()
+    first, looked, issue_lines, *_ = out.splitlines()
     assert first.startswith("pets")
     assert numbers(first) == ["1"]
     assert numbers(looked)[:2] == ["24", "2"]
-    assert told.split(maxsplit=1) == ["error", said.strip()]
+    assert issue_lines.split(maxsplit=1) == ["error", message.strip()]
     (issue,) = json.loads(command("check", folder, "--json")[1])
     assert [example[0]["path"] for example in issue["examples"]] == [f"cats/broken{k}.jpg" for k in range(3)]
 
@@ -87,11 +87,11 @@ def test_a_recipes_images_are_read_as_the_recipe_does(command, numbers, tmp_path
     status, out, err = command("check", "leukemia", "--data", "smears")
     assert (status, err) == (0, "")
     assert numbers(out.splitlines()[1]) == ["48", "12", "4", "96", "96"]
-    (told,) = (line for line in out.splitlines() if "Benign" in line)  # gray, in the files of Original
-    assert numbers(told) == ["1", "4"]
+    (issue_lines,) = (line for line in out.splitlines() if "Benign" in line)  # gray, in the files of Original
+    assert numbers(issue_lines) == ["1", "4"]
 
 
-def test_what_is_no_recipe_or_reads_its_images_itself_is_said(command, refused, folder):
+def test_an_unknown_task_and_options_of_a_task_are_refused(command, refused, folder):
     refused(("check", "pets", "--data", folder), "signs", "'pets'")
     refused(("check", "rocks"), "360 Rocks", "120 Rocks", "--data")
     refused(("check", "rocks", "--data", folder, "--pattern", "(?P<class>x)"), "rocks", "pattern")
@@ -103,7 +103,7 @@ def test_what_is_no_recipe_or_reads_its_images_itself_is_said(command, refused, 
     assert len(out.splitlines()) == 3  # nothing was found
 
 
-def test_the_size_is_what_small_files_are_told_by(command, numbers, folder):
+def test_files_below_half_of_the_image_size_are_reported(command, numbers, folder):
     assert len(command("check", folder, "--image-size", 104)[1].splitlines()) == 3  # nothing was found
     assert numbers(command("check", folder, "--image-size", 105)[1].splitlines()[2]) == ["24", "24", "100.0%", "105"]
 
@@ -134,10 +134,10 @@ def test_a_pattern_and_a_csv_file(command, numbers, folder, tmp_path):
     assert out.startswith("flat")
     status, out, _ = command("check", "list.csv")
     assert status == 1
-    told = [(line.split()[0], numbers(line)[:3]) for line in out.splitlines()]
-    assert ("error", ["1", "1", "100.0%"]) in told
+    issue_lines = [(line.split()[0], numbers(line)[:3]) for line in out.splitlines()]
+    assert ("error", ["1", "1", "100.0%"]) in issue_lines
     assert "p0" in out
-    assert ("warning", ["2", "90%", "42"]) in told
+    assert ("warning", ["2", "90%", "42"]) in issue_lines
 
 
 def test_an_h5_file(command, numbers, files):
@@ -159,7 +159,7 @@ def test_labels_that_training_would_refuse_are_an_error_of_the_data(command, fol
     assert "bird" in (tmp_path / "check.html").read_text()
 
 
-def test_what_cannot_be_done_is_said_in_one_line(refused, folder, tmp_path):
+def test_impossible_arguments_are_refused_in_one_line(refused, folder, tmp_path):
     refused(("check", "nowhere"), "nowhere")
     refused(("check", folder, "--out", "page.txt"), "page.txt", ".html")
     refused(("check", folder, "--image-size", 0), "--image-size", 1, 0)

@@ -5,7 +5,7 @@ from resnet50._io.fetch import DownloadError
 from resnet50.datasets import signs
 
 
-def test_a_data_set_is_told_and_drawn(command, numbers, files, tmp_path):
+def test_a_dataset_is_described_and_drawn(command, numbers, files, tmp_path):
     status, out, err = command("data", "show", "rendered-signs", "--data", files, "--out", "sheet.png")
     assert (status, err) == (0, "")
     lines = out.splitlines()

@@ -40,28 +40,30 @@ def test_a_run_is_scored_on_its_own_test_images(command, numbers, trained):
     status, out, err = command("evaluate", trained)
     assert (status, err) == (0, "")
     first, second, table, *_, last = out.splitlines()
-    told = json.loads((trained / "evaluation" / "report.json").read_text())
+    printed_report = json.loads((trained / "evaluation" / "report.json").read_text())
     assert first.startswith("rendered signs")
-    assert {"6", f"{told['accuracy']:.2%}"} <= {*numbers(first)}
-    assert {"2", f"{told['macro_f1']:.1%}", f"{told['calibration_error']:.1%}"} <= {*numbers(second)}
+    assert {"6", f"{printed_report['accuracy']:.2%}"} <= {*numbers(first)}
+    assert {"2", f"{printed_report['macro_f1']:.1%}", f"{printed_report['calibration_error']:.1%}"} <= {
+        *numbers(second)
+    }
     assert {"precision", "recall", "F1"} <= {*table.split()}
     assert last == str(trained / "evaluation" / "report.html")
     assert {path.name for path in (trained / "evaluation").iterdir()} == FILES
 
 
-def test_json_equals_the_runs_report_and_a_report_stands_beside_the_model(command, trained, files, tmp_path):
+def test_json_equals_the_runs_report_and_a_report_is_written_beside_the_model(command, trained, files, tmp_path):
     model = tmp_path / "mine.keras"
     model.write_bytes((trained / "model.keras").read_bytes())
     status, out, _ = command("evaluate", model, "--data", files, "--json")
     assert status == 0
-    told, there = json.loads(out), json.loads((trained / "report.json").read_text())
+    printed_report, there = json.loads(out), json.loads((trained / "report.json").read_text())
     for name in ("accuracy", "interval", "loss", "classes", "confusion"):
-        assert told[name] == there[name]
+        assert printed_report[name] == there[name]
     assert {path.name for path in (tmp_path / "mine-report").iterdir()} == FILES
-    assert json.loads((tmp_path / "mine-report" / "report.json").read_text()) == told
+    assert json.loads((tmp_path / "mine-report" / "report.json").read_text()) == printed_report
 
 
-def test_images_without_parts_are_all_scored_with_the_classes_of_the_model(command, trained, files, tmp_path):
+def test_images_without_splits_are_all_scored_with_the_classes_of_the_model(command, trained, files, tmp_path):
     test = read_split(files / "test_signs.h5", "test")
     for index, (image, label) in enumerate(zip(test.images, test.labels, strict=True)):
         if label != 1:  # a class that the model knows, but of which there are no images
@@ -69,9 +71,9 @@ def test_images_without_parts_are_all_scored_with_the_classes_of_the_model(comma
     status, out, err = command("evaluate", trained, "--data", "mine", "--out", "predicted", "--json")
     assert status == 0
     assert err == ""
-    told = json.loads(out)
-    assert list(told["classes"]) == list("012345")
-    assert [scores["support"] for scores in told["classes"].values()] == [1, 0, 1, 1, 1, 1]
+    printed_report = json.loads(out)
+    assert list(printed_report["classes"]) == list("012345")
+    assert [scores["support"] for scores in printed_report["classes"].values()] == [1, 0, 1, 1, 1, 1]
     assert {path.name for path in (tmp_path / "predicted").iterdir()} == FILES
 
 
@@ -117,17 +119,17 @@ def test_the_means_say_which_classes_they_are_over_and_a_temperature_that_it_is_
     assert counts(second) == ["1"]
     worse = replace(report, temperature_scaling=TemperatureScaling(2.0, 80, calibration_error=0.5, loss=2.0))
     better = replace(report, temperature_scaling=TemperatureScaling(2.0, 80, calibration_error=0.0, loss=0.0))
-    told, other = printed(worse)[2], printed(better)[2]
-    assert numbers(told) == ["2.00", "80", "50.0%", "2.000"]
+    printed_report, other = printed(worse)[2], printed(better)[2]
+    assert numbers(printed_report) == ["2.00", "80", "50.0%", "2.000"]
     assert numbers(other) == ["2.00", "80", "0.0%", "0.000"]
-    assert len(told.split()) > len(other.split())  # it says that both are worse
+    assert len(printed_report.split()) > len(other.split())  # it says that both are worse
     assert printed(replace(worse, temperature_reason="It ends at its limit.")) == printed(report)
     second = printed(score(np.eye(2), dataset([0, 1], ("a", "b"))))[1]
     assert numbers(second)[:2] == ["100.0%", "100.0%"]
     assert counts(second) == []
 
 
-def test_a_calibrated_classifier_has_the_scores_that_were_foretold(
+def test_a_calibrated_classifier_has_the_scores_that_its_report_predicted(
     command, refused, numbers, held_out, files, monkeypatch, tmp_path
 ):
     from resnet50.reports import report
@@ -139,24 +141,24 @@ def test_a_calibrated_classifier_has_the_scores_that_were_foretold(
     assert (status, err) == (0, "")
     assert out.splitlines()[-1] == "calibrated.keras"
     assert ["1.70", "6"] in [numbers(line)[:2] for line in out.splitlines()]
-    foretold = json.loads((held_out / "evaluation" / "report.json").read_text())
-    scaled = foretold["temperature_scaling"]
+    recorded = json.loads((held_out / "evaluation" / "report.json").read_text())
+    scaled = recorded["temperature_scaling"]
     carried = Classifier.load(tmp_path / "calibrated.keras").metrics
     assert carried["temperature"] == scaled["temperature"]
     assert carried["loss"] == scaled["loss"]
-    assert carried["accuracy"] == foretold["accuracy"]
+    assert carried["accuracy"] == recorded["accuracy"]
 
     _, out, _ = command("evaluate", "calibrated.keras", "--data", files, "--json")
-    told = json.loads(out)
-    assert told["confusion"] == foretold["confusion"]
-    assert told["loss"] == pytest.approx(scaled["loss"], rel=1e-4)
-    assert told["calibration_error"] == pytest.approx(scaled["calibration_error"], abs=1e-4)
-    assert told["loss"] != pytest.approx(foretold["loss"], rel=1e-4)
+    printed_report = json.loads(out)
+    assert printed_report["confusion"] == recorded["confusion"]
+    assert printed_report["loss"] == pytest.approx(scaled["loss"], rel=1e-4)
+    assert printed_report["calibration_error"] == pytest.approx(scaled["calibration_error"], abs=1e-4)
+    assert printed_report["loss"] != pytest.approx(recorded["loss"], rel=1e-4)
 
     refused(("evaluate", held_out, "--calibrate", "calibrated.keras"), "calibrated.keras")
 
 
-def test_what_cannot_be_calibrated_is_said_before_any_work(refused, trained, held_out, files, tmp_path):
+def test_an_impossible_calibration_is_refused_before_any_work(refused, trained, held_out, files, tmp_path):
     model = tmp_path / "m.keras"
     model.write_bytes((trained / "model.keras").read_bytes())
     test = read_split(files / "test_signs.h5", "test")
@@ -182,7 +184,7 @@ def test_where_no_temperature_is_offered_none_is_used(refused, held_out, monkeyp
     assert not (tmp_path / "x.keras").exists()
 
 
-def test_what_cannot_be_scored_is_said_in_one_line(refused, trained, files, tmp_path):
+def test_images_that_cannot_be_scored_are_refused_in_one_line(refused, trained, files, tmp_path):
     test = read_split(files / "test_signs.h5", "test").select(range(3))
     write_split(replace(test, class_names=tuple("uvwxyz")), "others.h5", "test")
     write_split(replace(test, class_names=tuple(f"n{k}" for k in range(12)), labels=np.arange(3)), "many.h5", "test")
@@ -193,10 +195,10 @@ def test_what_cannot_be_scored_is_said_in_one_line(refused, trained, files, tmp_
     refused(words, "--test-split", "--max-unreadable", "--data")
     classes = "0, 1, 2, 3, 4, 5"
     refused(("evaluate", trained, "--data", "others.h5"), "others.h5", classes, "u, v, w, x, y, z")
-    said = refused(
+    message = refused(
         ("evaluate", trained, "--data", "many.h5"), "many.h5", classes, "n0, n1, n2, n3, n4, n5, n6, n7, n8, n9"
     )
-    assert "n10" not in said
+    assert "n10" not in message
     assert not (tmp_path / "nowhere-report").exists()
 
 
@@ -206,7 +208,7 @@ def test_images_that_changed_since_the_training_are_not_scored_unasked(refused, 
     refused(("evaluate", trained), trained / "model.keras", "--data")
 
 
-def test_a_test_part_that_changed_since_the_training_is_told(
+def test_a_test_split_that_changed_since_the_training_is_reported(
     command, numbers, trained, tiny_splits, monkeypatch, tmp_path
 ):
     fewer = replace(tiny_splits, test=tiny_splits.test.select(range(5)))
@@ -235,16 +237,16 @@ def test_a_task_that_is_not_known_needs_data(refused, trained, monkeypatch, tmp_
 
 @pytest.fixture
 def scored(monkeypatch):
-    """What each report that is written from now on is on."""
+    """The paths of the images of each report that is written from now on."""
     from resnet50.reports import report
 
     write, seen = report.write_report, []
 
-    def told(out, classifier, test, **others):
+    def recording(out, classifier, test, **others):
         seen.append(set(test.paths))
         return write(out, classifier, test, **others)
 
-    monkeypatch.setattr(report, "write_report", told)
+    monkeypatch.setattr(report, "write_report", recording)
     return seen
 
 
@@ -312,7 +314,7 @@ def test_nothing_that_was_trained_on_is_scored(command, refused, own, scored, pl
     refused(("evaluate", "run/model.keras", "--calibrate", "new.keras"), "validation")  # and not: expected a run
 
 
-def test_where_images_that_were_trained_on_may_be_scored_it_is_said(command, refused, numbers, own, scored, tmp_path):
+def test_a_warning_says_that_training_images_may_be_scored(command, refused, numbers, own, scored, tmp_path):
     (tmp_path / "copy.keras").write_bytes((tmp_path / "run" / "model.keras").read_bytes())
     status, _, err = command("evaluate", "copy.keras", "--data", "plants")
     assert status == 0
@@ -325,7 +327,7 @@ def test_where_images_that_were_trained_on_may_be_scored_it_is_said(command, ref
     refused(("evaluate", "copy.keras", "--data", "plants", "--test-split", "0.3"), "plants", "--test-split", 0.3)
 
 
-def test_a_run_knows_its_images_again_wherever_they_lie(command, numbers, own, plants, tmp_path):
+def test_a_run_identifies_its_images_in_any_folder(command, numbers, own, plants, tmp_path):
     status, _, err = command("evaluate", "run", "--data", plants)
     assert (status, err) == (0, "")
     elsewhere = tmp_path / "elsewhere"

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import re
 
+from resnet50.training.lr_finder import MIN_STEPS
+
 
 def test_a_rate_is_suggested_and_the_curve_drawn(command, numbers, tmp_path):
     status, out, err = command("lr-find", "tiny", "--steps", 12, "--batch-size", 4, "--seed", 1, "--out", "found/r.png")
@@ -26,7 +28,7 @@ def test_the_curve_has_a_name_of_its_own(command, numbers, tmp_path):
 
 
 def test_too_few_steps_are_refused_in_one_line(refused, tmp_path):
-    refused(("lr-find", "tiny", "--steps", 3), "steps", 10, 3)
+    refused(("lr-find", "missing-folder", "--steps", MIN_STEPS - 1), "steps", MIN_STEPS, MIN_STEPS - 1)  # first of all
     assert not (tmp_path / "lr-find.png").exists()
 
 

@@ -9,7 +9,7 @@ from factories import noise, write_image
 
 @pytest.fixture
 def pets(tmp_path):
-    """Ten files of two classes, one of them broken, in parts."""
+    """Ten files of two classes, one of them broken, in splits."""
     for split, count in (("train", 4), ("test", 1)):
         for label, name in enumerate(("cat", "dog")):
             for index in range(count):
@@ -20,12 +20,12 @@ def pets(tmp_path):
 
 
 def counts(row):
-    """Return the name of the part and the number of its images, and those of its classes."""
+    """Return the name of the split and the number of its images, and those of its classes."""
     split, images, *_ = row.split()
     return split, images, re.findall(r"(\w+): (\d+)", row)
 
 
-def test_what_was_packed_is_told(command, numbers, pets, tmp_path):
+def test_the_contents_of_the_packed_file_are_printed(command, numbers, pets, tmp_path):
     status, out, err = command("pack", pets, "new/pets.h5", "--image-size", 16)
     assert status == 0
     first, *rows = out.splitlines()
@@ -48,7 +48,7 @@ def test_what_was_packed_can_be_read(command, pets):
     assert command("pack", pets, "pets.h5")[0] == 0
     splits = load_dataset("pets.h5", image_size=224)
     assert splits.train.images.shape == (7, 224, 224, 3)
-    assert [told.path for told in splits.unreadable] == ["train/cat/2.png"]
+    assert [file.path for file in splits.unreadable] == ["train/cat/2.png"]
 
 
 def test_a_pattern_finds_the_classes(command, pets):

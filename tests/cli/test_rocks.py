@@ -93,7 +93,7 @@ def test_json_is_what_the_file_holds_wherever_it_is_put(command, model, folder, 
     assert not (model.parent / "similarity.json").exists()
 
 
-def test_a_run_knows_where_its_images_are(command, refused, model, folder, monkeypatch):
+def test_the_images_are_where_the_run_recorded_them(command, refused, model, folder, monkeypatch):
     def record(path):
         recorded = RunRecord(
             recipe=tiny_recipe(name="rocks"),
@@ -113,6 +113,8 @@ def test_a_run_knows_where_its_images_are(command, refused, model, folder, monke
     record("moved")
     words = ("rocks", "similarity", model.parent, "--permutations", 1)
     refused(words, "moved", "360 Rocks", "120 Rocks", "--data")
+    line = refused((*words, "--data", "missing"), "missing", "360 Rocks", "120 Rocks")
+    assert "--data" not in line  # it was the place that the command named, not that of the run
 
 
 def test_a_network_of_other_classes_is_compared_without_accuracy(command, numbers, folder, tmp_path):
@@ -133,7 +135,7 @@ def test_a_network_of_other_classes_is_compared_without_accuracy(command, number
         ("no permutation", ("permutations", 1, 0)),
     ],
 )
-def test_what_cannot_be_compared_is_probabilities_in_one_line(change, values, refused, model, folder, tmp_path):
+def test_an_impossible_comparison_is_refused_in_one_line(change, values, refused, model, folder, tmp_path):
     words = ["--data", folder]
     if change == "nowhere":
         model = tmp_path / "nowhere.keras"

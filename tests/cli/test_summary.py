@@ -18,5 +18,9 @@ def test_a_trained_classifier_is_shown_and_drawn(command, trained, tmp_path):
         assert f"drawn/{name}.png" in out
 
 
+def test_a_model_has_its_own_size_and_classes(refused, trained):
+    refused(("summary", trained, "--image-size", 96, "--classes", 3), "--image-size", "--classes")
+
+
 def test_an_impossible_network_is_refused_in_one_line(refused):
     refused(("summary", "--image-size", 31), "input_shape", 32, "(31, 31, 3)")

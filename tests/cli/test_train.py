@@ -42,9 +42,9 @@ def test_the_head_may_be_trained_first_on_weights_from_a_file(command, numbers, 
     words = ("--weights", "w.keras", "--head-epochs", 1, "--freeze-batch-norm", "--no-restore-best", "--epochs", 1)
     status, out, err = command("train", "tiny", "--out", "run", *words)
     assert (status, err) == (0, "")
-    (told,) = (line for line in out.splitlines() if str(tmp_path / "w.keras") in line)
+    (printed_line,) = (line for line in out.splitlines() if str(tmp_path / "w.keras") in line)
     loaded = json.loads((tmp_path / "run" / "transfer.json").read_text())["loaded"]
-    assert numbers(told)[0] == str(len(loaded))
+    assert numbers(printed_line)[0] == str(len(loaded))
     assert "run/transfer.json\n" in out
     recipe = json.loads((tmp_path / "run" / "recipe.json").read_text())
     assert recipe["weights"] == str(tmp_path / "w.keras")
@@ -93,7 +93,7 @@ def test_common_options_come_before_the_others(command):
     status, out, _ = command("train", "--help")
     assert status == 0
     common, expert = (out.index(f"\n{title}:\n") for title in ("common options", "expert options"))
-    for name in ("epochs INT", "learning-rate FLOAT", "weights STR", "variant NAME"):
+    for name in ("epochs INT", "learning-rate FLOAT", "weights NAME", "variant NAME"):
         assert common < out.index(f"  --{name}") < expert
     for name in ("layer-lr-decay FLOAT", "freeze-batch-norm, --no-freeze-batch-norm", "head-epochs INT"):
         assert expert < out.index(f"  --{name}")
@@ -228,10 +228,12 @@ def test_a_folder_of_images_is_trained_on_and_resumed_from_anywhere(
     assert command("train", "--resume", tmp_path / "run")[0] == 0
     plants.rename(tmp_path / "moved")
     refused(("train", "--resume", tmp_path / "run"), plants, "--data")
+    line = refused(("train", "--resume", tmp_path / "run", "--data", tmp_path / "lost"), tmp_path / "lost")
+    assert "--data" not in line  # it was the place that the command named, not that of the run
     assert command("train", "--resume", tmp_path / "run", "--data", tmp_path / "moved")[0] == 0
 
 
-def test_a_validation_part_of_ones_own_is_scored_after_every_epoch(command, numbers, own, plants, tmp_path):
+def test_a_validation_split_of_the_source_is_scored_after_every_epoch(command, numbers, own, plants, tmp_path):
     (plants / "dark" / "07.png").unlink()
     for split, places in (("train", range(8)), ("val", range(8, 11)), ("test", range(11, 15))):
         for name in ("bright", "dark"):
@@ -243,9 +245,9 @@ def test_a_validation_part_of_ones_own_is_scored_after_every_epoch(command, numb
         (plants / name).rmdir()
     status, out, _ = command("train", "own", "--data", "plants", "--out", "run", "--validation-split", "0")
     assert status == 0
-    (told,) = (line for line in out.splitlines() if numbers(line) == ["15", "6", "8", "0"])
-    assert "plants" in told
-    assert "validation" in told
+    (printed_line,) = (line for line in out.splitlines() if numbers(line) == ["15", "6", "8", "0"])
+    assert "plants" in printed_line
+    assert "validation" in printed_line
     assert (tmp_path / "run" / "history.csv").read_text().startswith("epoch,accuracy,loss,val_accuracy,val_loss")
     assert set(RunDirectory(tmp_path / "run").read().fingerprints) == {"train", "validation", "test"}
 

@@ -69,6 +69,8 @@ def test_what_cannot_be_done_is_refused_before_any_work(trained, tmp_path):
         check_request(tmp_path / "nowhere")
     with raises(ValueError, "source"):
         check_request(trained, options=ReadOptions())
+    with raises(ValueError, "options", "DataSource"):
+        check_request(trained, DataSource("tiny"), options=ReadOptions())
     with raises(ValueError, tmp_path / "alone.keras", "--calibrate"):
         check_request(tmp_path / "alone.keras", calibrate=tmp_path / "new.keras")
     with raises(ValueError, "new.h5", ".keras"):

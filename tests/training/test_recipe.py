@@ -28,7 +28,7 @@ def test_a_recipe_is_frozen(tiny_recipe):
     [
         ("epochs", 0, (1,)),
         ("weights", Path("w.h5"), ("None",)),
-        ("head", len, ("None",)),
+        ("head", len, ("linear", "norm", "mlp", "flatten")),
         ("conventions", "v2", ("v1", "v1.5", "keras", "None", "weights")),
         ("batch_size", 0, (1,)),
         ("learning_rate", 0.0, ()),
@@ -60,6 +60,8 @@ def test_a_recipe_is_frozen(tiny_recipe):
         ("class_weight", "even", ("'balanced'", "None")),
         ("restore_best", True, ("False", "validation_split", 0)),
         ("phases", (), ("tuple", "Phase")),
+        ("phases", [Phase(epochs=1)], ("tuple", "Phase")),
+        ("phases", Phase(epochs=1), ("tuple", "Phase")),
         ("image_size", 31, (32,)),
         ("precision", "float16", ("auto", "float32", "bfloat16")),
         ("checkpoint_epochs", 0, (1,)),

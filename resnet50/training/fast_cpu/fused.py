@@ -54,7 +54,7 @@ class FusedConvolution(layers.Conv2D):
 def _convolve_small(inputs: tf.Tensor, kernel: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], list[tf.Tensor]]]:
     """Convolve with stride 1 and padding "same", the gradient of the kernel as a matrix product.
 
-    oneDNN's own is slow where it sums over few positions: on 2 x 2 of them it takes seven times as long.
+    oneDNN's gradient is slow where it sums over few positions: on a 2 x 2 map it takes seven times as long.
     """
     _, height, width, _ = inputs.shape
     filters = kernel.shape[-1]
@@ -139,7 +139,7 @@ class FusedBatchNormalization(layers.BatchNormalization):
     Attributes:
         bias_left_out: Returns the bias, ``(channels,)``, that the convolution in front did not add, or None.
         by_rows: Whether each row is handled as a feature map of its own. The results are the same and oneDNN is faster,
-            but TensorFlow can then not fuse a ReLU that follows.
+            but TensorFlow then cannot fuse a ReLU that follows.
 
     Source: Ioffe and Szegedy 2015, arXiv:1502.03167, algorithms 1 and 2.
     """
@@ -181,7 +181,7 @@ class FusedRescaling(layers.Rescaling):
         """Rescale ``(batch, height, width, channels)``."""
         _, height, width, channels = inputs.shape
         numbers = width * channels
-        scale, offset = (np.resize(np.asarray(v, self.compute_dtype), numbers) for v in (self.scale, self.offset))
+        scale, offset = (np.resize(np.asarray(n, self.compute_dtype), numbers) for n in (self.scale, self.offset))
         rows = tf.cast(tf.reshape(inputs, (-1, height, numbers)), self.compute_dtype)
         return tf.reshape(rows * scale + offset, (-1, height, width, channels))
 

@@ -17,9 +17,8 @@ def share_subsampling() -> Callable[..., Any]:
     A strided 1x1 convolution becomes a `Subsampling` and a convolution with stride 1. Those on the same feature map,
     such as a block's first and its shortcut's, share the subsampling: the map is read and its gradient written once.
     """
-    shared: dict[
-        tuple[int, tuple[int, int]], keras.KerasTensor
-    ] = {}  # by the id of the map, which the graph keeps alive
+    # by the id of the feature map, which the graph keeps alive, and the strides
+    shared: dict[tuple[int, tuple[int, int]], keras.KerasTensor] = {}
 
     def call(layer: Any, *inputs: Any, **options: Any) -> Any:
         if isinstance(layer, FusedConvolution) and layer.kernel_size == (1, 1) and layer.strides != (1, 1):
