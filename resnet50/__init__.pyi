@@ -7,9 +7,9 @@ from .conventions import V1_5 as V1_5
 from .data.augmentation import Augmentation as Augmentation
 from .data.batches import Batches as Batches
 from .data.dataset import Dataset as Dataset
-from .data.dataset import DatasetSplits as DatasetSplits
 from .data.loading import load_dataset as load_dataset
 from .data.options import ReadOptions as ReadOptions
+from .data.splits import DatasetSplits as DatasetSplits
 from .data.splitting import train_validation_split as train_validation_split
 from .datasets.rendered_signs import rendered_signs as rendered_signs
 from .datasets.signs import load_signs as load_signs

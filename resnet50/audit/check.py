@@ -14,10 +14,11 @@ from resnet50.audit.duplicates import duplicates
 from resnet50.audit.file_properties import odd_files, read_headers
 from resnet50.audit.groups import shared_groups
 from resnet50.audit.issue import EXAMPLES, SEVERITIES, AllImages, Issue, Place
-from resnet50.data.dataset import Dataset, DatasetSplits, Unreadable
+from resnet50.data.dataset import Dataset, Unreadable
 from resnet50.data.folder import compile_pattern
 from resnet50.data.loading import read_splits
 from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
+from resnet50.data.splits import DatasetSplits
 from resnet50.datasets.source import DataSource
 
 

@@ -11,8 +11,8 @@ import numpy as np
 from resnet50._io.fetch import Progress
 from resnet50._io.text import are, have, plural, share_of
 from resnet50.audit.issue import EXAMPLES, AllImages, Issue, Place
-from resnet50.data.dataset import DatasetSplits
 from resnet50.data.near_duplicates import Pairs, join, near_duplicate_pairs
+from resnet50.data.splits import DatasetSplits
 
 MEMBERS = 8
 """Most images that are named of a group of near-duplicates."""

@@ -10,8 +10,8 @@ from resnet50._io.fetch import Progress
 from resnet50._io.text import are, listed, share_of
 from resnet50._io.workers import in_order
 from resnet50.audit.issue import AllImages, Issue, Place
-from resnet50.data.dataset import DatasetSplits
 from resnet50.data.images import Header, read_header
+from resnet50.data.splits import DatasetSplits
 
 CROPPED = 0.35
 """Share of an image that a centered square crop removes, above which it is reported; a 3:2 image loses a third."""

@@ -50,7 +50,8 @@ def run(options: argparse.Namespace) -> int:
         check_new(options.out)
     path = find_model(options.model)
 
-    from resnet50.inference.predict import Prediction, find_images, predict
+    from resnet50.inference.predict import find_images, predict
+    from resnet50.inference.prediction import Prediction
 
     images = find_images(options.images)
     classifier = load_classifier(path)

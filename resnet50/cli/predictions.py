@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TextIO
 from resnet50.cli.console import printable
 
 if TYPE_CHECKING:
-    from resnet50.inference.predict import Prediction
+    from resnet50.inference.prediction import Prediction
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from resnet50.cli.console import say
 
 if TYPE_CHECKING:
-    from resnet50.data.dataset import DatasetSplits
+    from resnet50.data.splits import DatasetSplits
     from resnet50.training.recipe import Recipe
     from resnet50.training.run import RunDirectory
     from resnet50.training.train import Run

@@ -14,7 +14,8 @@ from resnet50.cli.console import say, step
 from resnet50.cli.read_options import OPTIONS, add_read_options, read_options
 
 if TYPE_CHECKING:
-    from resnet50.data.dataset import Dataset, DatasetSplits
+    from resnet50.data.dataset import Dataset
+    from resnet50.data.splits import DatasetSplits
     from resnet50.datasets.source import DataSource
 
 FOLDER = "folder"

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from resnet50._io.fetch import Progress, cache_folder
 from resnet50._io.workers import in_order
-from resnet50.data.dataset import DatasetSplits
 from resnet50.data.hdf5 import read_h5, read_unreadable
 from resnet50.data.listing import Entry, Listing
 from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
 from resnet50.data.pack import check_unreadable, pack
+from resnet50.data.splits import DatasetSplits
 
 DECODING = 1
 """Version of the decoding. Increase it when `read_image` gives other pixels: files of an older version are not used."""

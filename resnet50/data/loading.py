@@ -12,10 +12,11 @@ from PIL import Image
 from resnet50._io.fetch import Progress
 from resnet50.data.cache import read_decoded, read_packed
 from resnet50.data.cifar10 import is_cifar10, read_cifar10
-from resnet50.data.dataset import Dataset, DatasetSplits
+from resnet50.data.dataset import Dataset
 from resnet50.data.hdf5 import read_split, read_unreadable
 from resnet50.data.listing import Listing, list_images
 from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
+from resnet50.data.splits import DatasetSplits
 
 _FILES = {"train": "train", "validation": "val", "test": "test"}  # how the names of the splits' h5 files begin
 

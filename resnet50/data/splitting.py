@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from resnet50._io.text import plural
+from resnet50.data.dataset import Dataset
 from resnet50.data.near_duplicates import join, near_duplicate_groups
-
-if TYPE_CHECKING:
-    from resnet50.data.dataset import Dataset
 
 
 def train_validation_split(dataset: Dataset, fraction: float, *, seed: int) -> tuple[Dataset, Dataset]:
@@ -22,7 +19,7 @@ def train_validation_split(dataset: Dataset, fraction: float, *, seed: int) -> t
     least one image if the class has two that can be separated, and never all. Where groups are too large for exact
     numbers, small ones that bring the numbers closer are taken too.
 
-    Use `resnet50.data.dataset.DatasetSplits.cut` for a dataset with several splits, which searches for near-duplicates
+    Use `resnet50.data.splits.DatasetSplits.cut` for a dataset with several splits, which searches for near-duplicates
     only once.
 
     Args:

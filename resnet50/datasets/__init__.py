@@ -9,7 +9,7 @@ import os
 from typing import Protocol
 
 from resnet50._io.fetch import Progress
-from resnet50.data.dataset import DatasetSplits
+from resnet50.data.splits import DatasetSplits
 from resnet50.datasets import caltech101, cats_dogs, cifar10, folder, leukemia, rendered_signs, rocks, signs
 
 

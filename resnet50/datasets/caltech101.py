@@ -14,9 +14,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from resnet50._io.fetch import Progress
-from resnet50.data.dataset import DatasetSplits
 from resnet50.data.listing import list_images
 from resnet50.data.loading import load_dataset
+from resnet50.data.splits import DatasetSplits
 
 _NO_CLASS = "BACKGROUND_Google"
 

@@ -14,8 +14,8 @@ import os
 from pathlib import Path
 
 from resnet50._io.fetch import Progress
-from resnet50.data.dataset import DatasetSplits
 from resnet50.data.options import ReadOptions
+from resnet50.data.splits import DatasetSplits
 from resnet50.datasets import folder
 
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 import os
 
 from resnet50._io.fetch import Progress
-from resnet50.data.dataset import DatasetSplits
 from resnet50.data.loading import load_dataset
+from resnet50.data.splits import DatasetSplits
 
 
 def load(path: str | os.PathLike[str] | None, *, image_size: int, progress: Progress | None = None) -> DatasetSplits:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 
 from resnet50._io.fetch import Progress
-from resnet50.data.dataset import DatasetSplits
 from resnet50.data.loading import load_dataset
 from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
+from resnet50.data.splits import DatasetSplits
 
 
 def load(

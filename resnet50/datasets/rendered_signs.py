@@ -14,9 +14,10 @@ import numpy as np
 from numpy.random import Generator
 
 from resnet50._io.fetch import Progress
-from resnet50.data.dataset import Dataset, DatasetSplits
+from resnet50.data.dataset import Dataset
 from resnet50.data.hdf5 import write_split
 from resnet50.data.loading import load_dataset
+from resnet50.data.splits import DatasetSplits
 from resnet50.datasets.hand_drawing import draw_hand
 from resnet50.datasets.signs import TEST_FILE, TRAIN_FILE
 

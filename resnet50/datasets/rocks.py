@@ -17,9 +17,10 @@ from types import MappingProxyType
 import numpy as np
 
 from resnet50._io.fetch import Progress
-from resnet50.data.dataset import Dataset, DatasetSplits
+from resnet50.data.dataset import Dataset
 from resnet50.data.listing import Listing, list_images
 from resnet50.data.loading import load_dataset
+from resnet50.data.splits import DatasetSplits
 
 CATEGORIES: Mapping[str, str] = MappingProxyType(
     {

@@ -12,9 +12,10 @@ import os
 from pathlib import Path
 
 from resnet50._io.fetch import Download, Progress, cache_folder, fetch
-from resnet50.data.dataset import Dataset, DatasetSplits
+from resnet50.data.dataset import Dataset
 from resnet50.data.hdf5 import read_split
 from resnet50.data.loading import load_dataset
+from resnet50.data.splits import DatasetSplits
 
 TRAIN_FILE = "train_signs.h5"
 TEST_FILE = "test_signs.h5"

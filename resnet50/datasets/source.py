@@ -8,8 +8,8 @@ from inspect import signature
 from typing import Any
 
 from resnet50._io.fetch import Progress
-from resnet50.data.dataset import DatasetSplits
 from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
+from resnet50.data.splits import DatasetSplits
 from resnet50.datasets import DATASETS
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resnet50._io.fetch import Progress
-from resnet50.data.dataset import DatasetSplits
+from resnet50.data.splits import DatasetSplits
 from resnet50.datasets import DATASETS
 from resnet50.datasets.source import DataSource
 from resnet50.inference.classifier import Classifier

@@ -15,9 +15,10 @@ import numpy as np
 from resnet50._io.fetch import Progress
 from resnet50.audit.issue import Issue
 from resnet50.audit.training_images import copies, read_training_images
-from resnet50.data.dataset import Dataset, DatasetSplits
+from resnet50.data.dataset import Dataset
 from resnet50.data.loading import read_splits
 from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
+from resnet50.data.splits import DatasetSplits
 from resnet50.datasets.source import DataSource
 from resnet50.evaluation.recorded_images import load_training_images, recorded_source
 from resnet50.evaluation.score_issues import changed_test_issue, unknown_training_issue

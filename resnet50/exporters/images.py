@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from resnet50._io.fetch import Progress
-from resnet50.data.dataset import Dataset, DatasetSplits
+from resnet50.data.dataset import Dataset
 from resnet50.data.lazy_images import LazyImages
 from resnet50.data.loading import read_splits
 from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
+from resnet50.data.splits import DatasetSplits
 from resnet50.datasets import DATASETS
 from resnet50.datasets.source import DataSource
 from resnet50.inference.classifier import Classifier

@@ -21,7 +21,7 @@ from resnet50.data.images import ImageLike, fit_image
 from resnet50.data.lazy_images import LazyImages
 from resnet50.inference.batching import forward_array
 from resnet50.inference.locate import MANIFEST, locate
-from resnet50.inference.predict import Prediction, rank_classes
+from resnet50.inference.prediction import Prediction, rank_classes
 from resnet50.inference.runtimes import Network, open_network, read_manifest
 
 if TYPE_CHECKING:

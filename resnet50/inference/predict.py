@@ -3,36 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import numpy as np
 
 from resnet50.data.folder import images_below
 from resnet50.data.images import ImageLike
 from resnet50.inference.batching import forward_images
-
-if TYPE_CHECKING:
-    from resnet50.inference.classifier import Classifier
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """The most probable classes of one image.
-
-    Attributes:
-        index: Position of the image among those that were classified, from 0.
-        path: The image's file; None if it was not passed as a path.
-        top: The most probable classes and their probabilities, 0..1, best first; empty if the image cannot be read.
-        error: Why the image cannot be read, one line; None if it can.
-    """
-
-    index: int
-    path: Path | None
-    top: tuple[tuple[str, float], ...]
-    error: str | None = None
+from resnet50.inference.classifier import Classifier
+from resnet50.inference.prediction import Prediction, check_top, rank_classes
 
 
 def find_images(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
@@ -71,24 +49,9 @@ def predict(
     Raises:
         ValueError: If ``top`` or the batch size is not positive, or ``images`` is a single image.
     """
-    _check_top(top)
+    check_top(top)
     for index, (path, row) in enumerate(forward_images(classifier.model, images, batch_size=batch_size)):
         if isinstance(row, str):
             yield Prediction(index, path, (), row)
         else:
             yield Prediction(index, path, rank_classes(row, classifier.class_names, top))
-
-
-def rank_classes(row: np.ndarray, class_names: Sequence[str], top: int) -> tuple[tuple[str, float], ...]:
-    """Return the most probable classes and their probabilities, best first; of equal classes the first, as in argmax.
-
-    Raises:
-        ValueError: If ``top`` is not positive.
-    """
-    _check_top(top)
-    return tuple((class_names[k], float(row[k])) for k in np.argsort(-row, kind="stable")[:top])
-
-
-def _check_top(top: int) -> None:
-    if top < 1:
-        raise ValueError(f"expected top to be at least 1, got {top}.")

@@ -6,7 +6,8 @@ import warnings
 
 import keras
 
-from resnet50.data.dataset import Dataset, DatasetSplits
+from resnet50.data.dataset import Dataset
+from resnet50.data.splits import DatasetSplits
 from resnet50.training.environment import describe_environment
 from resnet50.training.recipe import Recipe
 from resnet50.training.record import RunRecord

@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 import keras
 import numpy as np
 
-from resnet50.data.dataset import Dataset, DatasetSplits
+from resnet50.data.dataset import Dataset
+from resnet50.data.splits import DatasetSplits
 from resnet50.training.checks import check_image_size
 from resnet50.training.fast_cpu.memory import keep_freed_memory
 from resnet50.training.fast_cpu.precision import build_training_model, resolve_precision

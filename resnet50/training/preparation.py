@@ -9,7 +9,7 @@ import keras
 
 from resnet50.audit.check import find_issues
 from resnet50.audit.issue import Issue
-from resnet50.data.dataset import DatasetSplits
+from resnet50.data.splits import DatasetSplits
 from resnet50.datasets.source import DataSource
 from resnet50.training.checks import fingerprints
 from resnet50.training.environment import describe_environment

@@ -11,7 +11,7 @@ import keras
 
 from resnet50._io.files import write_text
 from resnet50.audit.training_images import write_training_images
-from resnet50.data.dataset import DatasetSplits
+from resnet50.data.splits import DatasetSplits
 from resnet50.datasets.source import DataSource
 from resnet50.inference.classifier import Classifier
 from resnet50.metrics.scores import Report

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from resnet50.data.dataset import DatasetSplits
+from resnet50.data.splits import DatasetSplits
 from resnet50.training.recipe import Recipe
 
 

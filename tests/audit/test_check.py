@@ -12,9 +12,10 @@ import pytest
 from factories import dataset, raises, write_image
 from resnet50.audit.check import Audit, check, find_issues
 from resnet50.audit.issue import Place
-from resnet50.data.dataset import DatasetSplits, Unreadable
+from resnet50.data.dataset import Unreadable
 from resnet50.data.loading import read_splits
 from resnet50.data.options import ReadOptions
+from resnet50.data.splits import DatasetSplits
 from resnet50.datasets.source import DataSource
 
 NAMES = ("ant", "bee", "cow")

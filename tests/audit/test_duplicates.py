@@ -8,8 +8,8 @@ from factories import dataset, write_image
 from resnet50.audit.duplicates import duplicates
 from resnet50.audit.issue import AllImages
 from resnet50.data import near_duplicates
-from resnet50.data.dataset import DatasetSplits
 from resnet50.data.loading import load_dataset
+from resnet50.data.splits import DatasetSplits
 
 
 def noise(n, seed=0):

@@ -6,8 +6,8 @@ from PIL import Image
 from factories import dataset, write_image
 from resnet50.audit.file_properties import CROPPED, odd_files, read_headers
 from resnet50.audit.issue import AllImages, Place
-from resnet50.data.dataset import DatasetSplits
 from resnet50.data.images import Header
+from resnet50.data.splits import DatasetSplits
 
 
 def labeled(labels, paths=()):

@@ -11,7 +11,7 @@ import pytest
 
 from resnet50 import datasets, recipes
 from resnet50.cli import main
-from resnet50.data.dataset import DatasetSplits
+from resnet50.data.splits import DatasetSplits
 from resnet50.datasets.rendered_signs import rendered_signs, write_rendered_signs
 from resnet50.datasets.source import DataSource
 from resnet50.training.recipe import Phase, Recipe

@@ -7,8 +7,9 @@ import pytest
 
 from factories import dataset as labeled_images
 from factories import noise, raises
-from resnet50.data.dataset import Dataset, DatasetSplits, Unreadable
+from resnet50.data.dataset import Dataset, Unreadable
 from resnet50.data.near_duplicates import find_near_duplicates
+from resnet50.data.splits import DatasetSplits
 from resnet50.data.splitting import train_validation_split
 
 IMAGES = noise(4, 6, 5, 3)

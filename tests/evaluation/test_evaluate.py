@@ -8,8 +8,8 @@ import pytest
 
 from factories import raises, tiny_recipe
 from resnet50 import datasets
-from resnet50.data.dataset import DatasetSplits
 from resnet50.data.options import ReadOptions
+from resnet50.data.splits import DatasetSplits
 from resnet50.datasets.rendered_signs import rendered_signs, write_rendered_signs
 from resnet50.datasets.source import DataSource
 from resnet50.evaluation.evaluate import check_request, evaluate

@@ -18,7 +18,7 @@ import factories
 from factories import dataset, fill_random, raises, tiny_model
 from resnet50.build import build_resnet50
 from resnet50.conventions import V1_5
-from resnet50.data.dataset import DatasetSplits
+from resnet50.data.splits import DatasetSplits
 from resnet50.exporters import export as module
 from resnet50.exporters import images as export_images
 from resnet50.exporters import litert, onnx

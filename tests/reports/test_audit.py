@@ -9,7 +9,7 @@ from PIL import Image
 from factories import dataset
 from resnet50.audit.check import Audit
 from resnet50.audit.issue import Issue, Place
-from resnet50.data.dataset import DatasetSplits
+from resnet50.data.splits import DatasetSplits
 from resnet50.reports.audit import audit_page, contents, summarize
 
 

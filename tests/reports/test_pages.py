@@ -17,7 +17,7 @@ from PIL import Image
 from factories import dataset, noise
 from resnet50.audit.check import Audit
 from resnet50.audit.issue import Issue, Place
-from resnet50.data.dataset import DatasetSplits
+from resnet50.data.splits import DatasetSplits
 from resnet50.plots.save import save_figure
 from resnet50.reports.audit import audit_page
 from resnet50.reports.pages import image_uri, page_figure, render

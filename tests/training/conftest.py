@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import factories
-from resnet50.data.dataset import DatasetSplits
+from resnet50.data.splits import DatasetSplits
 from resnet50.datasets.rendered_signs import rendered_signs
 from resnet50.training.recipe import Recipe
 

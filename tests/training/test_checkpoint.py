@@ -27,7 +27,7 @@ SCRIPT = """
 import sys
 from pathlib import Path
 import keras
-from resnet50.data.dataset import DatasetSplits
+from resnet50.data.splits import DatasetSplits
 from resnet50.datasets.rendered_signs import rendered_signs
 from resnet50.training.recipe import Recipe
 from resnet50.training.train import resume, train

@@ -20,7 +20,7 @@ import factories
 from factories import fill_random, raises
 from resnet50.build import build_resnet50
 from resnet50.conventions import V1_5
-from resnet50.data.dataset import DatasetSplits
+from resnet50.data.splits import DatasetSplits
 from resnet50.data.splitting import train_validation_split
 from resnet50.datasets.rendered_signs import rendered_signs, write_rendered_signs
 from resnet50.datasets.source import DataSource
@@ -533,7 +533,7 @@ class Without:
 
 sys.meta_path[:] = [Without(finder) for finder in sys.meta_path]
 import keras
-from resnet50.data.dataset import DatasetSplits
+from resnet50.data.splits import DatasetSplits
 from resnet50.datasets.rendered_signs import rendered_signs
 from resnet50.training.recipe import Recipe
 from resnet50.training.train import resume, train

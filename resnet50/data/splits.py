@@ -1,0 +1,110 @@
+"""The splits of a dataset: train, validation and test, with their near-duplicates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from resnet50._io.fetch import Progress
+from resnet50.data.dataset import Dataset, Unreadable
+from resnet50.data.near_duplicates import NearDuplicates, find_near_duplicates
+from resnet50.data.splitting import cut_indices
+
+
+@dataclass(frozen=True, eq=False)
+class DatasetSplits:
+    """The splits of a dataset, all with the same classes and image size.
+
+    Attributes:
+        train: Images to learn from.
+        test: Images that are scored once, at the end of training.
+        validation: Images that are scored after every epoch; None if the recipe cuts them off ``train``.
+        unreadable: Files of the source that are in no split.
+        root: Folder that the images' paths start from; None where the images are not in files of their own.
+    """
+
+    train: Dataset | None = None
+    test: Dataset | None = None
+    validation: Dataset | None = None
+    unreadable: tuple[Unreadable, ...] = ()
+    root: Path | None = None
+    # init=False: `replace` does not copy it to splits that may hold other images
+    _near_duplicates: NearDuplicates | None = field(default=None, init=False, repr=False)
+
+    @property
+    def by_name(self) -> dict[str, Dataset]:
+        """The splits that there are: ``"train"``, ``"validation"``, ``"test"``, in this order."""
+        named = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {name: dataset for name, dataset in named.items() if dataset is not None}
+
+    @classmethod
+    def of(cls, by_name: Mapping[str, Dataset], unreadable: tuple[Unreadable, ...] = ()) -> DatasetSplits:
+        """Return the splits with these names: ``"train"``, ``"validation"`` and ``"test"``, or some of them."""
+        return cls(by_name.get("train"), by_name.get("test"), by_name.get("validation"), unreadable)
+
+    def map(self, function: Callable[[Dataset], Dataset]) -> DatasetSplits:
+        """Return the splits with a function applied to each."""
+        return replace(self, **{name: function(dataset) for name, dataset in self.by_name.items()})  # type: ignore[arg-type]
+
+    def __getitem__(self, name: str) -> Dataset:
+        """Return the split of this name.
+
+        Raises:
+            ValueError: If there is no such split.
+        """
+        if name not in self.by_name:
+            raise ValueError(f"expected a {name} split, got {' and '.join(self.by_name) or 'none'} only.")
+        return self.by_name[name]
+
+    @property
+    def near_duplicates(self) -> NearDuplicates:
+        """The near-duplicates among the images of all splits, which are numbered in the order of `by_name`."""
+        return self.find_near_duplicates()
+
+    def find_near_duplicates(self, *, progress: Progress | None = None) -> NearDuplicates:
+        """Return `near_duplicates`. The first call searches for them; later calls and cuts reuse the result.
+
+        Args:
+            progress: Called with the steps done and their number, two for each image; never if the result is reused.
+        """
+        near_duplicates = self._near_duplicates
+        if near_duplicates is None:
+            images = [dataset.images for dataset in self.by_name.values()]
+            near_duplicates = find_near_duplicates(images, progress=progress)
+            object.__setattr__(self, "_near_duplicates", near_duplicates)
+        return near_duplicates
+
+    def cut(self, share: float, *, into: str, seed: int) -> DatasetSplits:
+        """Move a share of ``train`` into a new split.
+
+        Groups and near-duplicates stay together, and classes keep their proportions as far as that allows, as
+        `resnet50.data.splitting.train_validation_split` describes. The result has the near-duplicates of these splits
+        and does not search again.
+
+        Args:
+            share: Share of each class, above 0 and below 1.
+            into: Name of the new split, ``"validation"`` or ``"test"``.
+            seed: Determines which images; the same seed gives the same cut.
+
+        Raises:
+            ValueError: If there is no ``train`` split or the new one exists, the share is not between 0 and 1, or one
+                of the two would be empty.
+        """
+        train = self["train"]
+        if into not in ("validation", "test") or into in self.by_name:
+            raise ValueError(
+                f"{train.name}: expected to cut into a validation or test split that does not exist yet, got {into!r}; "
+                f"the splits are {', '.join(self.by_name)}."
+            )
+        rest, held_out = cut_indices(train, self.near_duplicates.groups[: len(train)], share, seed=seed)
+        new = {"train": train.select(rest), into: train.select(held_out)}
+        splits = replace(self, **new)  # type: ignore[arg-type]
+        ends = np.cumsum([len(dataset) for dataset in self.by_name.values()])
+        numbers = dict(zip(self.by_name, np.split(np.arange(ends[-1]), ends[:-1]), strict=True))
+        numbers |= {"train": rest, into: held_out}  # train comes first, so its indices are its images' numbers
+        order = np.concatenate([numbers[name] for name in splits.by_name])
+        object.__setattr__(splits, "_near_duplicates", self.near_duplicates.reorder(order))
+        return splits
