@@ -11,9 +11,9 @@ from typing import Any, get_args, get_type_hints
 from resnet50.cli.parser import number
 from resnet50.cli.read_options import option
 from resnet50.recipes import Task
-from resnet50.recipes.choosing import choose_recipe, resolve_weights
 from resnet50.recipes.folder import RECIPE
 from resnet50.training.recipe import Phase, Recipe
+from resnet50.training.variants import choose_recipe, resolve_weights
 
 NUMBERS = {field.name: field for owner in (Phase, Recipe) for field in fields(owner) if "help" in field.metadata}
 """The numbers of a recipe, and those of its last phase, that are options."""
@@ -84,7 +84,7 @@ def read_recipe(task: Task, options: argparse.Namespace) -> Recipe:
     weights = numbers.get("weights")
     if weights is not None:
         numbers["weights"] = resolve_weights(weights)
-    recipe = choose_recipe(task, variant=options.variant, weights=weights)
+    recipe = choose_recipe(task.VARIANTS, variant=options.variant, weights=weights)
     if options.head_epochs is not None:
         head = (Phase(epochs=options.head_epochs, trainable="head"),) if options.head_epochs else ()
         recipe = recipe.change(phases=(*head, recipe.last))

@@ -7,7 +7,8 @@ import inspect
 
 from resnet50.cli.console import say
 from resnet50.cli.parser import examples
-from resnet50.recipes import RECIPES, find_task, find_variant
+from resnet50.recipes import RECIPES, find_task
+from resnet50.training.variants import find_variant
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,7 +24,7 @@ def run(options: argparse.Namespace) -> int:
     """List the tasks, or print the numbers of one."""
     if options.task:
         task = find_task(options.task)
-        recipe = find_variant(task, options.variant or "scratch")
+        recipe = find_variant(task.VARIANTS, options.variant or "scratch")
         say((inspect.getdoc(task) or "").replace("`", ""))
         print(f"\n{recipe.to_json()}")
     elif options.variant:

@@ -19,7 +19,7 @@ def resume_run(options: argparse.Namespace) -> int:
         ValueError: If other options come with ``--resume``, or the run's source is not known.
     """
     _refuse_options(options)
-    from resnet50.evaluation.recorded_images import load_recorded, recorded_source
+    from resnet50.training.recorded_images import load_recorded, recorded_source
     from resnet50.training.run import RunDirectory
 
     folder = RunDirectory(Path(options.resume))

@@ -68,8 +68,8 @@ def _train(options: argparse.Namespace) -> int:
 
 def _suggest_weights(task: Task, recipe: Recipe, options: argparse.Namespace) -> None:
     """Print that pretrained weights would be used if they were cached."""
-    from resnet50.recipes.choosing import usual_weights
+    from resnet50.training.variants import usual_weights
 
-    usual = usual_weights(task)
+    usual = usual_weights(task.VARIANTS)
     if usual and not (options.variant or options.weights or recipe.weights):
         say(f"From scratch, since the weights {usual} are not cached; 'resnet50 weights fetch {usual}' fetches them.")

@@ -20,9 +20,9 @@ from resnet50.data.loading import read_splits
 from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
 from resnet50.data.splits import DatasetSplits
 from resnet50.datasets.source import DataSource
-from resnet50.evaluation.recorded_images import load_training_images, recorded_source
 from resnet50.evaluation.score_issues import changed_test_issue, unknown_training_issue
 from resnet50.inference.classifier import Classifier
+from resnet50.training.recorded_images import load_training_images, recorded_source
 from resnet50.training.run import RunDirectory
 from resnet50.training.validation import hold_out
 

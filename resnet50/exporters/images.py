@@ -13,10 +13,9 @@ from resnet50.data.dataset import Dataset
 from resnet50.data.lazy_images import LazyImages
 from resnet50.data.loading import read_splits
 from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
-from resnet50.data.splits import DatasetSplits
-from resnet50.datasets import DATASETS
 from resnet50.datasets.source import DataSource
 from resnet50.inference.classifier import Classifier
+from resnet50.training.recorded_images import load_training_images
 from resnet50.training.run import RunDirectory
 
 CALIBRATION_IMAGES = 300
@@ -65,7 +64,8 @@ def find_images(
     elif source is not None:
         splits = source.load(height, progress=progress)
     else:
-        splits = _load_own(classifier, name, run, progress)
+        record = RunDirectory(run).read() if run else None
+        splits = load_training_images(name, classifier, record, progress=progress)
     datasets = list(splits.by_name.values())  # train is the first, test the last
     if len(datasets) > 1:
         return sample(datasets[0], CALIBRATION_IMAGES), sample(datasets[-1], CHECK_IMAGES)
@@ -73,29 +73,6 @@ def find_images(
     indices = np.arange(len(images))
     is_check = indices % ((CALIBRATION_IMAGES + CHECK_IMAGES) // CHECK_IMAGES) == 0
     return images.select(indices[~is_check]), images.select(indices[is_check])
-
-
-def _load_own(classifier: Classifier, name: str, run: Path | None, progress: Progress | None) -> DatasetSplits:
-    """Load the images that a classifier was trained on."""
-    source = RunDirectory(run).read().source if run else None
-    if source is None:
-        task = str(classifier.recipe.get("name"))
-        if task not in DATASETS:
-            raise ValueError(
-                f"{name}: expected a recipe that is named after a dataset, one of {', '.join(DATASETS)}, got {task!r}; "
-                "give a source of images (--data)."
-            )
-        source = DataSource(task)
-    try:
-        splits = source.load(classifier.image_size[0], progress=progress)
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f"{error} {name} was trained on them; give a source of images (--data).") from error
-    if splits["train"].fingerprint != classifier.fingerprint:
-        raise ValueError(
-            f"{name}: expected the images that it was trained on, got others (their SHA-256 differs); give a source of "
-            "images like them (--data)."
-        )
-    return splits
 
 
 def sample(dataset: Dataset, count: int) -> Dataset:

@@ -40,17 +40,3 @@ def find_task(name: str) -> Task:
             f"expected the name of a task, one of {', '.join(RECIPES)}, got {name!r}{did_you_mean(name, RECIPES)}"
         )
     return RECIPES[name]
-
-
-def find_variant(task: Task, name: str) -> Recipe:
-    """Return the task's variant of that name.
-
-    Raises:
-        ValueError: If it has none.
-    """
-    if name not in task.VARIANTS:
-        raise ValueError(
-            f"expected a variant of {task.RECIPE.name}, one of {', '.join(task.VARIANTS)}, got {name!r}"
-            f"{did_you_mean(name, task.VARIANTS)}"
-        )
-    return task.VARIANTS[name]

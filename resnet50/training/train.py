@@ -26,6 +26,7 @@ from resnet50.training.preparation import PreparedRun, prepare_new, prepare_resu
 from resnet50.training.progress import Progress, opened
 from resnet50.training.recipe import Recipe
 from resnet50.training.record import RunRecord
+from resnet50.training.recorded_images import load_recorded, recorded_source
 from resnet50.training.run import RunDirectory
 from resnet50.weights.transfer import TransferReport
 
@@ -124,33 +125,20 @@ def resume(
         check_callbacks(record.recipe, callbacks)
         if splits is None:
             shown.begin_step("reading images")
-            splits = load_recorded(directory, record)
+            splits = _load_splits(directory, record)
         check_resumable(directory, record, splits)
         shown.begin_step("building the network and comparing images")
         run = prepare_resumed(directory, record, splits)
         return _train(run, callbacks, shown)
 
 
-def load_recorded(directory: RunDirectory, record: RunRecord) -> DatasetSplits:
-    """Load a run's images from the source that it recorded.
-
-    Raises:
-        FileNotFoundError: If the run recorded no source, or the images are no longer there.
-        ValueError: If the images cannot be read.
-    """
-    if record.source is None:
+def _load_splits(directory: RunDirectory, record: RunRecord) -> DatasetSplits:
+    source = recorded_source(record.recipe.name, record)
+    if source is None:
         raise FileNotFoundError(
-            f"{directory.path}: expected a record of where the run's images are, got none; name their place with "
-            "--data, or pass splits in Python."
+            f"{directory.path}: expected a record of where the run's images are, got none; pass splits to resume."
         )
-    try:
-        return record.source.load(record.recipe.image_size)
-    except FileNotFoundError as error:
-        place = record.source.path or f"the usual place of {record.source.task}"
-        raise FileNotFoundError(
-            f"{directory.path}: expected the run's images in {place}, got an error: {error} Name their new place with "
-            "--data, or pass splits in Python."
-        ) from error
+    return load_recorded(source, record.recipe.image_size)
 
 
 def _train(run: PreparedRun, callbacks: Sequence[keras.callbacks.Callback], progress: Progress) -> Run:

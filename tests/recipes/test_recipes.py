@@ -4,9 +4,10 @@ import numpy as np
 
 from factories import raises
 from resnet50.datasets import DATASETS
-from resnet50.recipes import RECIPES, cifar10, find_task, find_variant
+from resnet50.recipes import RECIPES, cifar10, find_task
 from resnet50.training.network import build_network
 from resnet50.training.recipe import Recipe
+from resnet50.training.variants import find_variant
 
 
 def test_the_tasks_of_the_field_are_there():
@@ -29,7 +30,7 @@ def test_an_unknown_task_is_refused():
 
 def test_an_unknown_variant_is_refused():
     with raises(ValueError, "cifar10", "scratch", "classic", "'modern'"):
-        find_variant(cifar10, "modern")
+        find_variant(cifar10.VARIANTS, "modern")
 
 
 def test_the_classic_network_of_cifar10_is_the_published_one():

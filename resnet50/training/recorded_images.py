@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
-
 from resnet50._io.fetch import Progress
 from resnet50.data.splits import DatasetSplits
 from resnet50.datasets import DATASETS
 from resnet50.datasets.source import DataSource
 from resnet50.inference.classifier import Classifier
-
-if TYPE_CHECKING:
-    from resnet50.training.run import RunRecord
+from resnet50.training.record import RunRecord
 
 
 def recorded_source(task: object, record: RunRecord | None) -> DataSource | None:
@@ -54,12 +49,12 @@ def load_recorded(source: DataSource, image_size: int, *, progress: Progress | N
 
 
 def load_training_images(
-    path: Path, classifier: Classifier, record: RunRecord | None, *, progress: Progress | None = None
+    name: object, classifier: Classifier, record: RunRecord | None, *, progress: Progress | None = None
 ) -> DatasetSplits:
     """Read the images that a classifier was trained on, with the other splits of their dataset.
 
     Args:
-        path: The classifier's file, for messages.
+        name: The classifier's file or name, for messages.
         classifier: The classifier.
         record: Record of its run, if there is one.
         progress: Called while images are decoded.
@@ -75,13 +70,13 @@ def load_training_images(
     source = recorded_source(task, record)
     if source is None:
         raise ValueError(
-            f"{path}: expected a model of a task, one of {', '.join(DATASETS)}, got {str(task)!r}; give the images "
+            f"{name}: expected a model of a task, one of {', '.join(DATASETS)}, got {str(task)!r}; give the images "
             "(--data)."
         )
     splits = load_recorded(source, classifier.image_size[0], progress=progress)
     if splits["train"].fingerprint != classifier.fingerprint:
         raise ValueError(
-            f"{path}: expected the images that it was trained on, found others (their SHA-256 differs), some of which "
+            f"{name}: expected the images that it was trained on, found others (their SHA-256 differs), some of which "
             "may be in the test split; give the images (--data)."
         )
     return splits

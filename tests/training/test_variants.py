@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from factories import raises, tiny_recipe
-from resnet50.recipes.choosing import choose_recipe, resolve_weights, usual_weights
+from resnet50.training.variants import choose_recipe, resolve_weights, usual_weights
 
 
 @pytest.fixture
@@ -30,34 +30,34 @@ def cache(monkeypatch, tmp_path):
 
 
 def test_without_weights_a_network_is_trained_from_scratch(own):
-    assert choose_recipe(own) is own.VARIANTS["scratch"]
-    assert choose_recipe(own, weights="none") is own.VARIANTS["scratch"]
+    assert choose_recipe(own.VARIANTS) is own.VARIANTS["scratch"]
+    assert choose_recipe(own.VARIANTS, weights="none") is own.VARIANTS["scratch"]
 
 
 def test_cached_or_named_weights_are_fine_tuned(own, cache):
-    assert choose_recipe(own, weights="a/file.h5") is own.VARIANTS["fine-tuned"]
+    assert choose_recipe(own.VARIANTS, weights="a/file.h5") is own.VARIANTS["fine-tuned"]
     (cache / "resnet50_weights_tf_dim_ordering_tf_kernels.h5").touch()
-    assert choose_recipe(own) is own.VARIANTS["fine-tuned"]
-    assert choose_recipe(own, weights="none") is own.VARIANTS["scratch"]
+    assert choose_recipe(own.VARIANTS) is own.VARIANTS["fine-tuned"]
+    assert choose_recipe(own.VARIANTS, weights="none") is own.VARIANTS["scratch"]
 
 
 def test_a_named_variant_is_taken_if_its_weights_are_cached(own):
-    assert choose_recipe(own, variant="classic", weights="none") is own.VARIANTS["classic"]
-    assert choose_recipe(own, variant="scratch") is own.VARIANTS["scratch"]
+    assert choose_recipe(own.VARIANTS, variant="classic", weights="none") is own.VARIANTS["classic"]
+    assert choose_recipe(own.VARIANTS, variant="scratch") is own.VARIANTS["scratch"]
     command = "resnet50 weights fetch torchvision/imagenet1k_v1"
     with raises(FileNotFoundError, "own", "classic", command, "--weights"):
-        choose_recipe(own, variant="classic")
+        choose_recipe(own.VARIANTS, variant="classic")
     with raises(ValueError, "own", "scratch, fine-tuned, classic", "'new'"):
-        choose_recipe(own, variant="new")
+        choose_recipe(own.VARIANTS, variant="new")
     with raises(ValueError, "'fine-tune'", "did you mean fine-tuned?"):
-        choose_recipe(own, variant="fine-tune")
+        choose_recipe(own.VARIANTS, variant="fine-tune")
 
 
 def test_a_task_that_is_not_fine_tuned_has_no_usual_weights(own):
-    assert usual_weights(own) == "imagenet"
+    assert usual_weights(own.VARIANTS) == "imagenet"
     del own.VARIANTS["fine-tuned"]
-    assert usual_weights(own) is None
-    assert choose_recipe(own, weights="a/file.h5") is own.RECIPE
+    assert usual_weights(own.VARIANTS) is None
+    assert choose_recipe(own.VARIANTS, weights="a/file.h5") is own.RECIPE
 
 
 def test_weights_are_checked_before_any_work(tmp_path, monkeypatch):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
-from resnet50.recipes import Task, find_variant
+from resnet50._io.text import did_you_mean
 from resnet50.training.recipe import Recipe
 from resnet50.weights.registry import find_published
 from resnet50.weights.status import find_weights, is_cached
+
+SCRATCH = "scratch"
+"""Name of the variant that starts from random weights."""
 
 NO_WEIGHTS = "none"
 """The name of weights that means random initial weights."""
@@ -16,11 +20,25 @@ FINE_TUNED = "fine-tuned"
 """Name of the variant that starts from pretrained weights."""
 
 
-def choose_recipe(task: Task, *, variant: str | None = None, weights: str | None = None) -> Recipe:
+def find_variant(variants: Mapping[str, Recipe], name: str) -> Recipe:
+    """Return the variant of that name.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    if name not in variants:
+        raise ValueError(
+            f"expected a variant of {variants[SCRATCH].name}, one of {', '.join(variants)}, got {name!r}"
+            f"{did_you_mean(name, variants)}"
+        )
+    return variants[name]
+
+
+def choose_recipe(variants: Mapping[str, Recipe], *, variant: str | None = None, weights: str | None = None) -> Recipe:
     """Return the named variant of a task, or the variant that suits the named or cached weights.
 
     Args:
-        task: The task.
+        variants: Recipes of a task by name, at least the one from scratch.
         variant: Name of the variant; by default ``"fine-tuned"`` where its weights are cached or others are named, and
             the one from scratch otherwise.
         weights: Name or file of the pretrained weights, or `NO_WEIGHTS`; None for those of the variant.
@@ -33,21 +51,21 @@ def choose_recipe(task: Task, *, variant: str | None = None, weights: str | None
         FileNotFoundError: If the named variant needs weights that are not cached.
     """
     if variant is None:
-        usual = usual_weights(task)
+        usual = usual_weights(variants)
         fine_tune = weights != NO_WEIGHTS if weights is not None else usual is not None and _cached(usual)
-        return task.VARIANTS[FINE_TUNED] if fine_tune and FINE_TUNED in task.VARIANTS else task.RECIPE
-    recipe = find_variant(task, variant)
+        return variants[FINE_TUNED if fine_tune and FINE_TUNED in variants else SCRATCH]
+    recipe = find_variant(variants, variant)
     if weights is None and recipe.weights and not _cached(recipe.weights):
         raise FileNotFoundError(
-            f"{task.RECIPE.name} {variant}: expected the weights {recipe.weights} in the cache, found none; run "
+            f"{recipe.name} {variant}: expected the weights {recipe.weights} in the cache, found none; run "
             f"'resnet50 weights fetch {recipe.weights}', or give a file or {NO_WEIGHTS} by --weights."
         )
     return recipe
 
 
-def usual_weights(task: Task) -> str | None:
-    """Return the name of the weights that the task is usually fine-tuned from, if any."""
-    return task.VARIANTS[FINE_TUNED].weights if FINE_TUNED in task.VARIANTS else None
+def usual_weights(variants: Mapping[str, Recipe]) -> str | None:
+    """Return the name of the weights that a task is usually fine-tuned from, if any."""
+    return variants[FINE_TUNED].weights if FINE_TUNED in variants else None
 
 
 def resolve_weights(weights: str | None) -> str | None:
