@@ -45,7 +45,9 @@ def load_recorded(source: DataSource, image_size: int, *, progress: Progress | N
     except FileNotFoundError as error:
         if source.path is None:
             raise
-        raise FileNotFoundError(f"{error} The run had its images there; give their new place (--data).") from error
+        raise FileNotFoundError(
+            f"{error} The run had its images there; give their new place (--data, or splits in Python)."
+        ) from error
 
 
 def load_training_images(

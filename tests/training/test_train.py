@@ -242,14 +242,14 @@ def test_the_recorded_source_is_loaded_on_a_resume(tiny_recipe, tmp_path):
     for a, b in zip(whole.classifier.model.get_weights(), resumed.classifier.model.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
     (tmp_path / "drawn").rename(tmp_path / "moved")
-    with raises(FileNotFoundError, tmp_path / "run", tmp_path / "drawn", "--data"):
+    with raises(FileNotFoundError, tmp_path / "drawn", "--data", "splits"):
         resume(tmp_path / "run")
 
 
 def test_a_run_without_a_source_needs_its_images(tiny_recipe, images, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         train(tiny_recipe, images, out=tmp_path / "run", progress=First(stop=0))
-    with raises(FileNotFoundError, tmp_path / "run", "--data"):
+    with raises(FileNotFoundError, tmp_path / "run", "splits"):
         resume(tmp_path / "run")
 
 
