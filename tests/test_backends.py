@@ -45,7 +45,7 @@ import keras
 import numpy as np
 
 import resnet50
-from resnet50.blocks import V1, V1_5
+from resnet50.conventions import V1, V1_5
 from resnet50.model import Stage, build_resnet50
 
 folder = Path(sys.argv[1])
@@ -118,6 +118,7 @@ def on_tensorflow(tmp_path) -> dict[str, np.ndarray]:
     return probabilities
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_another_backend_computes_the_same_without_tensorflow(backend, on_tensorflow, tmp_path):
     if importlib.util.find_spec(backend) is None:

@@ -255,6 +255,7 @@ def test_weights_pass_by_position_too(theirs, ours):
     assert_equal_outputs(ours, theirs, image(1, 75, 101, 3))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "size"),
     [

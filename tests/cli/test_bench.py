@@ -10,6 +10,7 @@ from resnet50.cli import bench
 from resnet50.profiling import training
 
 
+@pytest.mark.slow
 def test_training_is_measured_beside_keras_applications(command, numbers, monkeypatch):
     monkeypatch.delitem(training.CONTENDERS, "keras.applications bfloat16")
     status, out, err = command("bench", "--image-size", 32, "--batch-size", 2, "--rounds", 1, "--json")
@@ -22,6 +23,7 @@ def test_training_is_measured_beside_keras_applications(command, numbers, monkey
     assert all(figures["images_per_second"]["median"] > 0 and figures["peak_mib"] > 100 for figures in printed.values())
 
 
+@pytest.mark.slow
 def test_a_model_is_measured_beside_keras_applications(command, numbers, trained):
     status, out, err = command("bench", trained, "--batch-size", 3, "--rounds", 1)
     assert (status, err) == (0, "")

@@ -77,6 +77,7 @@ def test_images_without_splits_are_all_scored_with_the_classes_of_the_model(comm
     assert {path.name for path in (tmp_path / "predicted").iterdir()} == FILES
 
 
+@pytest.mark.slow
 def test_classes_in_another_order_are_brought_into_the_models(command, trained, files):
     test = read_split(files / "test_signs.h5", "test")
     _, out, _ = command("evaluate", trained, "--data", files, "--json")
@@ -288,6 +289,7 @@ def own(command, plants, monkeypatch):
     return paths
 
 
+@pytest.mark.slow
 def test_nothing_that_was_trained_on_is_scored(command, refused, own, scored, plants, tmp_path):
     model = tmp_path / "run" / "model.keras"
     copy = tmp_path / "copy.keras"

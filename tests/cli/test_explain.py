@@ -34,6 +34,7 @@ def test_the_classes_and_the_figure_are_named(command, trained, image, tmp_path)
     assert all(line in re.sub(" +", " ", predicted) for line in re.sub(" +", " ", f"{first}\n{second}").splitlines())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("conventions", "stem"), [(V1, "imagenet"), (V1_5, "cifar")])
 @pytest.mark.parametrize("head", ["linear", "norm", "mlp", "flatten"])
 def test_every_network_of_the_library_is_explained(head, conventions, stem, command, image, tmp_path):

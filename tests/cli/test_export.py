@@ -43,6 +43,7 @@ def image(tmp_path):
     return write_image(tmp_path / "a.png", noise(50, 40, 3))
 
 
+@pytest.mark.slow
 def test_a_run_is_exported_and_the_export_predicts(command, numbers, trained, image):
     status, out, err = command("export", trained, "out", "--format", "openvino", "--precision", "bf16")
     assert (status, err) == (0, "")

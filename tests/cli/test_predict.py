@@ -69,6 +69,7 @@ def test_a_table_has_no_more_columns_than_there_are_classes(command, trained, im
     assert len(rows[0]) == len(rows[1]) == 14
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["new/answers.csv", "answers.json", "answers.jsonl", "answers.CSV"])
 def test_a_file_is_written_in_the_format_of_its_name(command, trained, images, tmp_path, name):
     (images / "aa.png").write_text("no image")
@@ -139,6 +140,7 @@ def test_a_bad_file_is_named_and_the_rest_done(command, numbers, trained, images
     assert numbers(rate)[:2] == ["3", "1"]
 
 
+@pytest.mark.slow
 def test_the_latest_run_is_the_model(command, images):
     assert command("train", "tiny", "--epochs", 1)[0] == 0
     status, out, err = command("predict", images / "a.png")

@@ -205,6 +205,7 @@ def plants(tmp_path):
     return tmp_path / "plants"
 
 
+@pytest.mark.slow
 def test_a_folder_of_images_is_trained_on_and_resumed_from_anywhere(
     command, refused, numbers, own, plants, monkeypatch, tmp_path
 ):

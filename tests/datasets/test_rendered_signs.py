@@ -49,6 +49,7 @@ def test_other_seed_other_pixels(few):
         assert not (image == few[0].images).all(axis=(1, 2, 3)).any()
 
 
+@pytest.mark.slow
 def test_a_larger_set_begins_with_the_smaller_one(few, many):
     for small, large in zip(few, many, strict=True):
         np.testing.assert_array_equal(large.images[: len(small)], small.images)

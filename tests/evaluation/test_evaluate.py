@@ -38,6 +38,7 @@ def _tiny(splits, monkeypatch, tmp_path):
     monkeypatch.setenv("RESNET50_CACHE", str(tmp_path / "cache"))
 
 
+@pytest.mark.slow
 def test_a_run_is_scored_on_its_test_split(trained, splits):
     result = evaluate(trained)
     assert result.folder == trained / "evaluation"
@@ -47,6 +48,7 @@ def test_a_run_is_scored_on_its_test_split(trained, splits):
     assert result.warnings == ()
 
 
+@pytest.mark.slow
 def test_another_source_is_read_with_its_options(trained, tmp_path):
     write_rendered_signs(tmp_path / "other", train=12, test=6, image_size=32, seed=9)
     calls = []

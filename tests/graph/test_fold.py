@@ -33,6 +33,7 @@ def norms(model):
     return [layer.name for layer in model.layers if isinstance(layer, layers.BatchNormalization)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [
@@ -55,6 +56,7 @@ def test_predicts_the_same(options):
     assert {type(layer).__module__.split(".")[0] for layer in folded.layers} == {"keras"}
 
 
+@pytest.mark.slow
 def test_the_network_of_the_paper_loses_53_layers(random_weights):
     whole = random_weights(ResNet50((64, 64, 3), 10, classifier_activation=None))
     folded = fold_batch_norm(whole)
@@ -62,6 +64,7 @@ def test_the_network_of_the_paper_loses_53_layers(random_weights):
     assert_same(whole, folded, np.random.default_rng(0).normal(0, 1, (2, 64, 64, 3)).astype(np.float32))
 
 
+@pytest.mark.slow
 def test_the_source_stays_as_it_was_and_shares_nothing(tmp_path):
     whole = tiny_model()
     weights, config = whole.get_weights(), whole.get_config()

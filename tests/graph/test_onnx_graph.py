@@ -30,6 +30,7 @@ def tempered(model):
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folded", [False, True], ids=["whole", "folded"])
 @pytest.mark.parametrize(
     "options",

@@ -115,6 +115,7 @@ def run(script, *arguments, backend):
     return subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment, check=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
 def test_plain_keras_opens_it_in_a_process_without_this_package(classifier, saved, tmp_path, backend):
     if importlib.util.find_spec(backend) is None:

@@ -62,6 +62,7 @@ def by_hand(model: keras.Model, head: str, images: np.ndarray, classes: np.ndarr
     return large / np.maximum(large.max(axis=(1, 2), keepdims=True), 1e-30)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("conventions", "normalization", "stem"), [(V1, "symmetric", "imagenet"), (V1_5, "torch", "cifar")]
 )
@@ -223,6 +224,7 @@ assert "tensorflow" not in sys.modules
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_another_backend_gives_the_same(backend, tmp_path):
     if importlib.util.find_spec(backend) is None:

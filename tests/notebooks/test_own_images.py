@@ -15,6 +15,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationW
 IMAGES = 5  # sheet, curves, confusion matrix, explanation, nearest neighbors
 
 
+@pytest.mark.slow
 def test_the_notebook_runs_on_drawn_hands(run_notebook):
     outputs = run_notebook("own_images.ipynb", DATA=None, IMAGE_SIZE=32, EPOCHS=1)
     assert re.search(r"^left out: .*broken\.png", outputs.printed, re.MULTILINE)
@@ -24,6 +25,7 @@ def test_the_notebook_runs_on_drawn_hands(run_notebook):
     assert outputs.warned == ""
 
 
+@pytest.mark.slow
 def test_the_notebook_runs_on_a_folder_with_a_test_split(tmp_path, run_notebook):
     pixels = iter(noise(28, 5, 5, 3))
     for split, count in (("train", 10), ("test", 4)):

@@ -25,6 +25,7 @@ def write_rocks(folder: Path) -> None:
         np.savetxt(folder / f"mds_{name}.txt", rng.standard_normal((4 * count, 8)))
 
 
+@pytest.mark.slow
 def test_the_notebook_runs(tmp_path, run_notebook):
     write_rocks(tmp_path)
     outputs = run_notebook("rocks.ipynb", DATA=str(tmp_path), IMAGE_SIZE=32, EPOCHS=1)

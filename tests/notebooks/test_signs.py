@@ -12,6 +12,7 @@ from resnet50.datasets.rendered_signs import write_rendered_signs
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning:jupyter_client.*")]
 
 
+@pytest.mark.slow
 def test_the_notebook_runs(tmp_path, run_notebook):
     write_rendered_signs(tmp_path, train=48, test=12)
     photo = write_image(tmp_path / "photo.jpg", size=(90, 70))

@@ -12,6 +12,7 @@ from resnet50.datasets.rendered_signs import write_rendered_signs
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning:jupyter_client.*")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", ["torchvision", "keras"])
 def test_the_notebook_runs(layout, tmp_path, run_notebook):
     """On random weights of its own, and on a file in the layout of the first weights that it proposes."""

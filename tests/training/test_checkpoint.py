@@ -62,12 +62,13 @@ PHASES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "numbers",
-    [{"validation_split": 0.25}, {"swa_epochs": 20, "precision": "bfloat16"}, {**PHASES, "precision": "bfloat16"}],
+    [{"validation_split": 0.25}, {"swa_epochs": 10, "precision": "bfloat16"}, {**PHASES, "precision": "bfloat16"}],
 )
 def test_a_killed_run_ends_as_one_that_was_never_stopped(numbers, tiny_recipe, tmp_path):
-    recipe = tiny_recipe.change(epochs=30, head="mlp", checkpoint_epochs=2, **numbers)
+    recipe = tiny_recipe.change(epochs=16, head="mlp", checkpoint_epochs=2, **numbers)
     if "validation_split" not in numbers:
         recipe = recipe.change(validation_split=0.2)  # so that there is a best epoch
     (tmp_path / "recipe.json").write_text(recipe.to_json())
@@ -80,7 +81,7 @@ def test_a_killed_run_ends_as_one_that_was_never_stopped(numbers, tiny_recipe, t
         process = start(tmp_path, tmp_path / "killed")
         history = tmp_path / "killed" / "history.csv"
         changed = history.stat().st_mtime_ns if history.exists() else 0
-        if killed < 3:
+        if killed < 2:
             # wait for the first new epoch, since before it a process only loads libraries; then strike anywhere
             while process.poll() is None and (not history.exists() or history.stat().st_mtime_ns == changed):
                 time.sleep(0.01)
@@ -135,6 +136,7 @@ def in_phases(images, tmp_path_factory):
     return train(recipe, images, out=tmp_path_factory.mktemp("runs") / "whole", progress=cut), recipe, cut.phases
 
 
+@pytest.mark.slow
 def test_phases_follow_one_another_and_epochs_count_on(in_phases):
     run, _, phases = in_phases
     assert phases == [(0, 0), (1, 2), (2, 5)]
@@ -143,6 +145,7 @@ def test_phases_follow_one_another_and_epochs_count_on(in_phases):
     assert run.history[-1]["learning_rate"] == pytest.approx(0, abs=1e-9)  # the last phase's cosine is whole
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("cut", "goes_on"),
     [
@@ -177,6 +180,7 @@ def test_a_finished_run_of_phases_is_resumed_to_the_same(in_phases, images):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 def test_what_counts_as_better_is_the_same_after_a_resume(tiny_recipe, images, tmp_path):
     """Keras turns the sign of min_delta when training begins, and would turn it back when a run is resumed."""
 
@@ -211,6 +215,7 @@ class Remembers(keras.callbacks.Callback):
         self.weights = self.model.get_weights()[:2]
 
 
+@pytest.mark.slow
 def test_what_callbacks_remember_comes_back(tiny_recipe, images, tmp_path):
     first = Remembers()
     train(tiny_recipe, images, out=tmp_path / "run", callbacks=[first])
@@ -248,6 +253,7 @@ def test_another_hdf5_file_is_no_checkpoint(tiny_recipe, images, tmp_path):
         resume(tmp_path / "run", images)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keep", [0.0, 0.5])
 def test_a_cut_off_checkpoint_is_refused(keep, tiny_recipe, images, tmp_path):
     run = train(tiny_recipe.change(epochs=1, warmup_epochs=0), images, out=tmp_path / "run")

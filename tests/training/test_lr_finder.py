@@ -32,6 +32,7 @@ def steps_seen(monkeypatch):
     return play
 
 
+@pytest.mark.slow
 def test_a_real_network_learns_and_is_lost_in_the_end(tiny_recipe, images):
     done = []
     recipe = tiny_recipe.change(batch_size=16)
@@ -49,6 +50,7 @@ def test_a_real_network_learns_and_is_lost_in_the_end(tiny_recipe, images):
     assert curve == find_learning_rate(recipe, images.train, lowest=1e-5, highest=1e5, steps=60)
 
 
+@pytest.mark.slow
 def test_the_first_loss_is_that_of_the_recipes_fresh_network_on_its_first_batch(tiny_recipe, images):
     curve = find_learning_rate(tiny_recipe, images.train, lowest=1e-9, highest=1e-8, steps=10)
     # fresh, it can only guess among six classes, and what it says is near to even

@@ -44,6 +44,7 @@ def trained_for_two_steps(model, phase, precision):
     return {name: (old, training_model.get_layer(name).get_weights()) for name, old in before.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize(
     ("phase", "trained"),

@@ -128,6 +128,7 @@ def test_the_environment_names_data_and_precision(finished, images):
     assert environment["precision"] == "bfloat16"
 
 
+@pytest.mark.slow
 def test_the_same_recipe_gives_the_same_weights_and_another_seed_others(tiny_recipe, images, tmp_path):
     short = tiny_recipe.change(epochs=2, warmup_epochs=0)
     first, again, other = (
@@ -138,6 +139,7 @@ def test_the_same_recipe_gives_the_same_weights_and_another_seed_others(tiny_rec
     assert any((a != b).any() for a, b in zip(first, other, strict=True))
 
 
+@pytest.mark.slow
 def test_images_that_lie_in_a_file_give_the_same_weights(tiny_recipe, images, tmp_path):
     def filed(dataset):
         dataset.images.tofile(tmp_path / "images" / f"{len(dataset)}")
@@ -155,6 +157,7 @@ def test_images_that_lie_in_a_file_give_the_same_weights(tiny_recipe, images, tm
     assert (tmp_path / "a" / "report.json").read_text() == (tmp_path / "b" / "report.json").read_text()
 
 
+@pytest.mark.slow
 def test_a_tiny_network_learns_its_training_images(tiny_recipe, tmp_path):
     few, _ = rendered_signs(train=12, test=1, image_size=32)
     recipe = tiny_recipe.change(
@@ -230,6 +233,7 @@ def test_resuming_on_another_backend_is_refused(finished, images):
     path.write_text(text)
 
 
+@pytest.mark.slow
 def test_the_recorded_source_is_loaded_on_a_resume(tiny_recipe, tmp_path):
     write_rendered_signs(tmp_path / "drawn", train=24, test=6)
     source = DataSource("rendered-signs", str(tmp_path / "drawn"))
@@ -265,6 +269,7 @@ def test_another_callback_does_not_show_progress(tiny_recipe, images, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_progress_is_shown_or_not_and_closed_in_the_end(tiny_recipe, images, tmp_path, monkeypatch, capsys):
     closed = []
 
@@ -302,6 +307,7 @@ class Poison(keras.callbacks.Callback):
             kernel.assign(kernel * np.nan)
 
 
+@pytest.mark.slow
 def test_a_lost_loss_keeps_the_last_good_state(tiny_recipe, images, tmp_path):
     with raises(DivergenceError, "nan", tmp_path / "run" / "checkpoints" / "last.h5") as caught:
         train(tiny_recipe, images, out=tmp_path / "run", callbacks=[Poison(armed=object())])
@@ -395,6 +401,7 @@ def test_pretrained_weights_bring_their_network_and_are_reported(tiny_recipe, pr
     assert re.fullmatch("[0-9a-f]{64}", recorded["sha256"])
 
 
+@pytest.mark.slow
 def test_a_checkpoint_makes_the_file_of_weights_dispensable(tiny_recipe, pretrained, images, tmp_path):
     path = tmp_path / "weights.keras"
     path.write_bytes(pretrained[0].read_bytes())
@@ -422,6 +429,7 @@ def test_a_checkpoint_makes_the_file_of_weights_dispensable(tiny_recipe, pretrai
             np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 def test_weights_without_a_normalization_need_it_from_the_recipe(tiny_recipe, pretrained, tmp_path, images):
     _, weights = pretrained
     model = build_resnet50(
@@ -466,6 +474,7 @@ class Averages(Progress):
         self.weights.append(self.model.get_weights())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("restore_best", [False, True])
 def test_the_running_average_is_validated_and_saved(restore_best, tiny_recipe, images, tmp_path):
     watch = Averages()
@@ -483,6 +492,7 @@ def test_the_running_average_is_validated_and_saved(restore_best, tiny_recipe, i
     assert again.accuracy == pytest.approx(run.history[best]["val_accuracy"])
 
 
+@pytest.mark.slow
 def test_rare_classes_and_mixtures_change_what_is_learned(tiny_recipe, images, tmp_path):
     training, test = images.train, images.test
     uneven = training.select([k for k in range(len(training)) if training.labels[k] != 5 or k % 3 == 0])
@@ -500,6 +510,7 @@ def test_rare_classes_and_mixtures_change_what_is_learned(tiny_recipe, images, t
         assert any((a != b).any() for a, b in zip(plain, other, strict=True))
 
 
+@pytest.mark.slow
 def test_tensorboard_may_come_and_go(tiny_recipe, images, tmp_path):
     pytest.importorskip("tensorboard")
     recipe = tiny_recipe.change(phases=(Phase(epochs=1, trainable="head"), Phase(epochs=2)))
@@ -510,6 +521,7 @@ def test_tensorboard_may_come_and_go(tiny_recipe, images, tmp_path):
     resume(tmp_path / "run", images)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_training_needs_no_tensorflow_on_another_backend(backend, tiny_recipe, tmp_path):
     if find_spec(backend) is None:

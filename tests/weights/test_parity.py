@@ -359,6 +359,7 @@ def published(keras_network, tmp_path_factory) -> Network:
     return network(write_as_keras_publishes(keras_network, tmp_path_factory.mktemp("keras") / "published.h5"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES)
 def test_logits_of_keras_applications(size, keras_network, published, images):
     assert difference(published.run(images[size])[1], keras_logits(keras_network, images[size])) < TOLERANCE

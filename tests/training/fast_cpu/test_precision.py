@@ -24,6 +24,7 @@ def one_step(model):
     return model.train_on_batch(images, targets)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision_name", ["float32", "bfloat16"])
 def test_a_training_model_has_the_weights_and_answers_of_its_model_and_leaves_it_alone(model, precision_name):
     before = model.get_weights()
