@@ -12,8 +12,8 @@ import keras
 import numpy as np
 import pytest
 
+from factories import noise, tiny_model
 from resnet50.blocks import V1, V1_5
-from resnet50.model import build_resnet50
 
 SHAPE = (40, 48, 3)
 CLASSES = 4
@@ -97,23 +97,17 @@ print("imported", resnet50.__file__)
 
 
 @pytest.fixture
-def on_tensorflow(tiny_stages, random_weights, tmp_path) -> dict[str, np.ndarray]:
+def on_tensorflow(tmp_path) -> dict[str, np.ndarray]:
     """Probabilities of two networks here, and their files in ``tmp_path``."""
     if keras.backend.backend() != "tensorflow":
         pytest.skip("the reference is computed on TensorFlow")
-    pixels = np.random.default_rng(4).integers(0, 256, (4, *SHAPE), dtype="uint8")
+    pixels = noise(4, *SHAPE, seed=4)
     np.save(tmp_path / "pixels.npy", pixels)
     probabilities = {}
     for seed, (name, (conventions, normalization, stem)) in enumerate(VARIANTS.items()):
-        model = build_resnet50(
-            CLASSES,
-            input_shape=SHAPE,
-            stages=tiny_stages,
-            conventions=conventions,
-            normalization=normalization,
-            stem=stem,
+        model = tiny_model(
+            CLASSES, size=SHAPE[:2], seed=seed, conventions=conventions, normalization=normalization, stem=stem
         )
-        random_weights(model, seed)
         if normalization == "caffe":  # inputs of some hundred would saturate the softmax
             first = model.get_layer("conv1_conv")
             first.set_weights([weight / 100 for weight in first.get_weights()])

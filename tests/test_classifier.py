@@ -11,23 +11,21 @@ import keras
 import numpy as np
 import pytest
 
+from factories import noise, raises, tiny_model
 from resnet50.classifier import Classifier
-from resnet50.model import Stage, build_resnet50
 
 pytestmark = pytest.mark.filterwarnings(  # Keras, from TensorFlow's variables, whenever it loads or copies weights
     "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning:keras"
 )
 
-STAGES = (Stage("conv2", 2, (4, 6, 16), 1), Stage("conv3", 2, (5, 7, 24), 2))
-IMAGES = np.random.default_rng(0).integers(0, 256, (3, 32, 40, 3), dtype=np.uint8)
+IMAGES = noise(3, 32, 40, 3)
 CARRIED = {"class_names": ["a", "b", "c"], "dataset": "d", "fingerprint": "f", "recipe": {}, "metrics": {}}
 
 
 @pytest.fixture(scope="module")
-def classifier(random_weights):
-    model = random_weights(build_resnet50(3, input_shape=(32, 40, 3), stages=STAGES), 1)
+def classifier():
     return Classifier(
-        model=model,
+        model=tiny_model(seed=1),
         class_names=("fist", "fünf", "two"),
         dataset="hands",
         fingerprint="0123abcd",
@@ -43,14 +41,13 @@ def saved(classifier, tmp_path_factory):
     return path
 
 
-def refusal(path, kind=ValueError):
-    with pytest.raises(kind) as raised:
+def refuses(path, *values, kind=ValueError):
+    """Expect an error of just this kind that holds the path, and the values beside it."""
+    with raises(kind, path) as caught:
         Classifier.load(path)
-    assert raised.type is kind
-    text = str(raised.value)
-    assert "\n" not in text
-    assert text.startswith(f"{path}: ")
-    return text.removeprefix(f"{path}: ")
+    assert caught.type is kind
+    text = str(caught.value).replace(str(path), "")
+    assert [value for value in values if str(value) not in text] == [], text
 
 
 def archive(path, **members):
@@ -101,7 +98,7 @@ def test_a_loaded_one_can_be_saved_again(saved, tmp_path):
 
 
 def test_is_saved_uncompiled_whatever_trained_it(tmp_path):
-    model = build_resnet50(3, input_shape=(32, 40, 3), stages=STAGES)
+    model = tiny_model()
     model.compile("adam", "categorical_crossentropy")
     made = Classifier(model, ("a", "b", "c"), "d", "f", {}, {})
     made.save(tmp_path / "a.keras")
@@ -181,7 +178,7 @@ def test_a_failed_save_keeps_the_old_file(classifier, saved, tmp_path, monkeypat
     path = tmp_path / "a.keras"
     path.write_bytes(saved.read_bytes())
     unwritable = Classifier(classifier.model, ("a", "b", "c"), "d", "f", {"what": object()}, {})
-    with pytest.raises(TypeError, match="not JSON serializable"):
+    with raises(TypeError, "JSON"):
         unwritable.save(path)
 
     def no_room(*_, **__):
@@ -196,41 +193,41 @@ def test_a_failed_save_keeps_the_old_file(classifier, saved, tmp_path, monkeypat
 
 @pytest.mark.parametrize("name", ["model.h5", "model", "model.keras.zip", "model.KERAS"])
 def test_refuses_to_save_under_another_suffix(classifier, tmp_path, name):
-    with pytest.raises(ValueError, match=rf"{name}: the name of a classifier must end in \.keras\.$"):
+    with raises(ValueError, tmp_path / name) as caught:
         classifier.save(tmp_path / name)
+    assert ".keras" in str(caught.value).replace(name, "")
     assert names_in(tmp_path) == []
 
 
 def test_refuses_to_save_over_a_folder(classifier, tmp_path):
     (tmp_path / "a.keras").mkdir()
-    with pytest.raises(ValueError, match=r"a\.keras: needed a file name to write to, found a folder\.$"):
+    with raises(ValueError, tmp_path / "a.keras"):
         classifier.save(tmp_path / "a.keras")
 
 
 @pytest.mark.parametrize(
-    ("inputs", "outputs", "text"),
+    ("inputs", "outputs", "values"),
     [
-        ((None, 32, 40, 3), 4, r"the model has 4 outputs, but there are 3 class names \(a, b, c\)\."),
-        ((None, None, 40, 3), 3, r"needed a model of pictures of one size, .*, got \(None, None, 40, 3\)\."),
-        ((None, 20), 3, r"needed a model of pictures of one size, \(None, height, width, 3\), got \(None, 20\)\."),
+        ((None, 32, 40, 3), 4, (4, 3, "a, b, c")),
+        ((None, None, 40, 3), 3, ("(None, height, width, 3)", "(None, None, 40, 3)")),
+        ((None, 20), 3, ("(None, height, width, 3)", "(None, 20)")),
     ],
 )
-def test_refuses_a_model_that_does_not_fit(inputs, outputs, text):
+def test_refuses_a_model_that_does_not_fit(inputs, outputs, values):
     model = SimpleNamespace(input_shape=inputs, output_shape=(None, outputs))
-    with pytest.raises(ValueError, match=f"^{text}$"):
+    with raises(ValueError, *values):
         Classifier(model, ("a", "b", "c"), "d", "f", {}, {})
 
 
 @pytest.mark.parametrize("shape", [(2, 40, 32, 3), (32, 40, 3), (2, 32, 40, 1)])
 def test_refuses_pictures_of_another_size(classifier, shape):
-    with pytest.raises(ValueError) as raised:
+    with raises(ValueError, "(n, 32, 40, 3)", shape):
         classifier.probabilities(np.zeros(shape, np.uint8))
-    assert str(raised.value) == f"needed pictures (n, 32, 40, 3), got {shape}."
 
 
 def test_refuses_batches_of_nothing(classifier):
-    with pytest.raises(ValueError, match=r"^batch_size must be at least 1, got -1\.$"):
-        classifier.probabilities(IMAGES, batch_size=-1)
+    with raises(ValueError, "batch_size", 1, -5):
+        classifier.probabilities(IMAGES, batch_size=-5)
 
 
 def test_classifies_bytes_and_floats_alike_in_any_batch(classifier):
@@ -243,7 +240,7 @@ def test_classifies_bytes_and_floats_alike_in_any_batch(classifier):
 
 
 def test_pictures_that_lie_in_a_file_are_read_a_batch_at_a_time(classifier, tmp_path, monkeypatch):
-    images = np.random.default_rng(1).integers(0, 256, (11, 32, 40, 3), dtype=np.uint8)
+    images = noise(11, 32, 40, 3, seed=1)
     expected = classifier.probabilities(images, batch_size=4)
     images.tofile(tmp_path / "images")
     mapped = np.memmap(tmp_path / "images", np.uint8, "r", shape=images.shape)
@@ -259,9 +256,8 @@ def test_no_pictures_have_no_probabilities(classifier):
 
 
 def test_refuses_what_is_no_file(tmp_path):
-    needed = "needed a classifier (.keras), found"
-    assert refusal(tmp_path / "a.keras", FileNotFoundError) == f"{needed} nothing there; train one first."
-    assert refusal(tmp_path, FileNotFoundError) == f"{needed} a folder; train one first."
+    refuses(tmp_path / "a.keras", ".keras", kind=FileNotFoundError)
+    refuses(tmp_path, ".keras", "folder", kind=FileNotFoundError)
 
 
 def test_refuses_a_file_cut_anywhere(saved, tmp_path):
@@ -269,61 +265,55 @@ def test_refuses_a_file_cut_anywhere(saved, tmp_path):
     path = tmp_path / "a.keras"
     for size in [0, 3, 40, *range(1000, len(whole), len(whole) // 15), len(whole) - 1]:
         path.write_bytes(whole[:size])
-        assert refusal(path) == (
-            "needed a classifier (.keras), found a damaged or other file (File is not a zip file)."
-        )
+        refuses(path, ".keras", "zip")
 
 
 def test_refuses_other_files(tmp_path):
     text = tmp_path / "a.keras"
     text.write_text("some text\n")
-    assert refusal(text).startswith("needed a classifier (.keras), found a damaged or other file")
-    tail = "(no resnet50.json inside); keras.saving.load_model opens a plain one."
-    needed = "needed a classifier with its class names, found a"
-    assert refusal(archive(tmp_path / "b.keras", readme__txt="x")) == f"{needed} zip archive of something else {tail}"
+    refuses(text, ".keras", "zip")
+    inside = ("resnet50.json", "keras.saving.load_model")
+    refuses(archive(tmp_path / "b.keras", readme__txt="x"), "zip", *inside)
     keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]).save(tmp_path / "c.keras")
-    assert refusal(tmp_path / "c.keras") == f"{needed} plain Keras model {tail}"
+    refuses(tmp_path / "c.keras", "Keras", *inside)
 
 
 def test_keras_own_save_loses_the_labels_and_that_is_said(classifier, tmp_path):
     classifier.model.save(tmp_path / "a.keras")
-    assert "found a plain Keras model" in refusal(tmp_path / "a.keras")
+    refuses(tmp_path / "a.keras", "Keras", "resnet50.json", "keras.saving.load_model")
 
 
-KEYS = "needed class_names, dataset, fingerprint, recipe, metrics in resnet50.json, found"
+KEYS = ("class_names", "dataset", "fingerprint", "recipe", "metrics")
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"),
+    ("text", "values"),
     [
-        ('{"class_names": ', "needed JSON in resnet50.json, found other text (Expecting value: line 1 column 17"),
-        (b"\xff\xfe\x00", "needed JSON in resnet50.json, found other text ("),
-        ("[" * 100_000, "needed JSON in resnet50.json, found other text ("),
-        ('["class_names"]', f"{KEYS} list."),
-        ("5", f"{KEYS} int."),
-        ("null", f"{KEYS} NoneType."),
-        ('{"class_names": ["a"]}', f"{KEYS} class_names."),
-        (json.dumps(CARRIED | {"more": 1}), f"{KEYS} class_names, dataset, fingerprint, recipe, metrics, more."),
-        (
-            json.dumps(CARRIED | {"class_names": "abc"}),
-            "needed class_names in resnet50.json to be a list of text, found",
-        ),
-        (json.dumps(CARRIED | {"class_names": [1, 2, 3]}), "needed class_names in resnet50.json to be a list of text"),
+        ('{"class_names": ', ("JSON", "line 1 column 17")),
+        (b"\xff\xfe\x00", ("JSON",)),
+        ("[" * 100_000, ("JSON",)),
+        ('["class_names"]', (*KEYS, "list")),
+        ("5", (*KEYS, "int")),
+        ("null", (*KEYS, "NoneType")),
+        ('{"class_names": ["a"]}', KEYS),
+        (json.dumps(CARRIED | {"more": 1}), (*KEYS, "more")),
+        (json.dumps(CARRIED | {"class_names": "abc"}), ("class_names", "'abc'")),
+        (json.dumps(CARRIED | {"class_names": [1, 2, 3]}), ("class_names", [1, 2, 3])),
     ],
 )
-def test_refuses_an_archive_that_carries_something_else(tmp_path, text, expected):
-    assert refusal(archive(tmp_path / "a.keras", config__json="{}", resnet50__json=text)).startswith(expected)
+def test_refuses_an_archive_that_carries_something_else(tmp_path, text, values):
+    refuses(archive(tmp_path / "a.keras", config__json="{}", resnet50__json=text), "resnet50.json", *values)
 
 
 def test_refuses_an_archive_that_keras_cannot_open(saved, tmp_path):
     path = archive(tmp_path / "a.keras", config__json="{}", resnet50__json=json.dumps(CARRIED))
-    assert refusal(path).startswith("Keras cannot open it (")
+    refuses(path, "Keras")
     content = bytearray(saved.read_bytes())
     with zipfile.ZipFile(saved) as file:
         at = file.getinfo("model.weights.h5").header_offset + 20_000
     content[at] ^= 0xFF
     path.write_bytes(content)
-    assert refusal(path).startswith("Keras cannot open it (Bad CRC-32")
+    refuses(path, "Keras", "CRC-32")
 
 
 def with_labels(model, path, **changes):
@@ -335,14 +325,14 @@ def with_labels(model, path, **changes):
 
 def test_refuses_labels_of_another_number(classifier, tmp_path):
     path = with_labels(classifier.model, tmp_path / "a.keras", class_names=["a", "b"])
-    assert refusal(path) == "the model has 3 outputs, but there are 2 class names (a, b)."
+    refuses(path, 3, 2, "a, b")
 
 
 def test_refuses_to_run_code_from_a_file(tmp_path):
     inputs = keras.Input((8, 8, 3))
     outputs = keras.layers.Lambda(lambda x: x[:, 0, 0, :])(inputs)
     path = with_labels(keras.Model(inputs, outputs), tmp_path / "a.keras")
-    assert "`Lambda` layer" in refusal(path)
+    refuses(path, "Lambda")
 
 
 def test_random_damage_gives_no_other_error(saved, tmp_path):
@@ -357,5 +347,5 @@ def test_random_damage_gives_no_other_error(saved, tmp_path):
         try:
             Classifier.load(path)  # where damage hit nothing that is read
         except ValueError as error:
-            assert str(error).startswith(f"{path}: ")
+            assert str(path) in str(error)
             assert "\n" not in str(error)

@@ -11,11 +11,23 @@ from pathlib import Path
 
 import pytest
 
+from factories import raises
 from resnet50.download import Download, DownloadError, cache_folder, check, fetch
 
 CONTENT = bytes((i * 31 + i // 251) % 256 for i in range(300_000))
-GIT_BLOB = hashlib.sha1(b"blob 300000\0" + CONTENT).hexdigest()  # noqa: S324
-SHA256 = hashlib.sha256(CONTENT).hexdigest()
+
+
+def git_blob(content):
+    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()  # noqa: S324
+
+
+def sha256(content):
+    return hashlib.sha256(content).hexdigest()
+
+
+BACKWARDS = CONTENT[::-1]
+GIT_BLOB = git_blob(CONTENT)
+SHA256 = sha256(CONTENT)
 MD5 = hashlib.md5(CONTENT).hexdigest()  # noqa: S324
 
 
@@ -86,7 +98,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(CONTENT[150_000:])
 
     def serve_wrong(self, entry, _):
-        self.send(CONTENT[::-1], entry=entry)
+        self.send(BACKWARDS, entry=entry)
 
     def serve_html(self, *_):
         self.send(b"\n\n\n <!DOCTYPE html><html><title>train_signs.h5</title></html>")
@@ -200,12 +212,17 @@ def wanted(server, *pages, **changes):
     return Download(**{"name": "file.h5", "urls": urls, "limit": 400_000, "git_blob": GIT_BLOB} | changes)
 
 
-def failure(download, folder, **options):
-    with pytest.raises(DownloadError) as raised:
+def failure(download, folder, *values, **options):
+    """Fetch in vain and return the message; these values must be in it, outside the addresses and the path."""
+    target = folder / download.name
+    with raises(DownloadError, target) as raised:
         fetch(download, folder, **options)
-    text = str(raised.value)
-    assert "\n" not in text
     assert isinstance(raised.value, OSError)
+    text = rest = str(raised.value)
+    for known in (str(target), *download.urls):
+        rest = rest.replace(known, "")
+    missing = [value for value in values if value not in rest]
+    assert not missing, f"{missing} not in the message: {rest}"
     return text
 
 
@@ -227,48 +244,43 @@ def test_permissions_follow_the_umask(server, folder):
 
 
 @pytest.mark.parametrize(
-    ("page", "reason"),
+    ("page", "values"),
     [
-        ("cut", r"the connection ended after 100000 of 300000 bytes"),
-        ("wrong", r"it gave a file of 300000 bytes with git blob id [0-9a-f]{40}, needed " + GIT_BLOB),
-        ("html", r"it gave an HTML page, not the file"),
-        ("htmltype", r"it gave an HTML page, not the file"),
-        ("lfs", r"it gave a Git LFS pointer, not the file"),
-        ("empty", r"it gave an empty file"),
-        ("404", r"the server answered 404 Not Found"),
-        ("500", r"the server answered 500 Internal Server Error"),
-        ("tofile", r"the server answered 302 .*'file:///.*' is not allowed"),
-        ("toftp", r"it redirects to 'ftp://127.0.0.1/file', only http and https are opened"),
-        ("loop", r"the server answered 302 .*infinite loop.*"),
-        ("huge", r"it offers 1000000000000 bytes, the most that is taken is 400000"),
-        ("endless", r"it gives more than 400000 bytes, the most that is taken"),
-        ("alwayspart", r"it gave a part of the file where the whole was asked for"),
+        ("cut", ["100000", "300000"]),
+        ("wrong", ["300000", "git blob", git_blob(BACKWARDS), GIT_BLOB]),
+        ("html", ["HTML"]),
+        ("htmltype", ["HTML"]),
+        ("lfs", ["Git LFS"]),
+        ("empty", ["empty"]),
+        ("404", ["404 Not Found"]),
+        ("500", ["500 Internal Server Error"]),
+        ("tofile", ["302", "'file:///"]),
+        ("toftp", ["'ftp://127.0.0.1/file'", "http", "https"]),
+        ("loop", ["302", "infinite loop"]),
+        ("huge", ["1000000000000", "400000"]),
+        ("endless", ["400000"]),
+        ("alwayspart", ["part"]),
     ],
 )
-def test_refused(server, folder, page, reason):
-    text = failure(wanted(server, page), folder)
-    assert re.fullmatch(
-        rf"file\.h5 could not be fetched \(http://127\.0\.0\.1:\d+/{page}: {reason}\); "
-        rf"try again later, or fetch it by hand and put it at {re.escape(str(folder / 'file.h5'))}\.",
-        text,
-    )
+def test_refused(server, folder, page, values):
+    download = wanted(server, page)
+    assert download.urls[0] in failure(download, folder, *values)
     # What was refused is gone; only what can be gone on with stays, and not under the final name.
     assert [entry.name for entry in folder.iterdir()] == ([".file.h5.part"] if page == "cut" else [])
 
 
 @pytest.mark.parametrize(
-    ("known", "found"),
+    ("known", "values"),
     [
-        ({"sha256_start": "0" * 16}, f"with sha256 {SHA256}, needed 0000000000000000…"),
-        ({"sha256_start": "0" * 64}, f"with sha256 {SHA256}, needed {'0' * 64})"),
-        ({"sha256_start": f"{int(SHA256[:8], 16) ^ 1:08x}"}, f"with sha256 {SHA256}, needed "),
-        ({"md5": "0" * 32}, f"with md5 {MD5}, needed {'0' * 32})"),
-        ({"sha256_start": SHA256, "md5": "0" * 32}, f"with md5 {MD5}, needed"),
+        ({"sha256_start": "0" * 16}, ["sha256", SHA256, "0" * 16 + "…"]),
+        ({"sha256_start": "0" * 64}, ["sha256", SHA256, "0" * 64]),
+        ({"sha256_start": f"{int(SHA256[:8], 16) ^ 1:08x}"}, ["sha256", SHA256, f"{int(SHA256[:8], 16) ^ 1:08x}…"]),
+        ({"md5": "0" * 32}, ["md5", MD5, "0" * 32]),
+        ({"sha256_start": SHA256, "md5": "0" * 32}, ["md5", MD5, "0" * 32]),
     ],
 )
-def test_wrong_hash(server, folder, known, found):
-    text = failure(wanted(server, "range", git_blob=None, **known), folder)
-    assert f": it gave a file of 300000 bytes {found}" in text
+def test_wrong_hash(server, folder, known, values):
+    failure(wanted(server, "range", git_blob=None, **known), folder, "300000", *values)
 
 
 @pytest.mark.parametrize("known", [{"sha256_start": SHA256[:8]}, {"sha256_start": SHA256}, {"md5": MD5}])
@@ -278,10 +290,10 @@ def test_each_hash_alone_is_enough(server, folder, known):
 
 def test_another_size_is_refused_before_it_is_taken(server, folder):
     seen = []
-    text = failure(wanted(server, "range", size=300_001), folder, progress=lambda *counts: seen.append(counts))
-    assert "/range: it offers 300000 bytes, needed 300001)" in text
+    sizes = ("300000", "300001")
+    failure(wanted(server, "range", size=300_001), folder, *sizes, progress=lambda *counts: seen.append(counts))
     assert seen == []
-    assert "it gave a file of 300000 bytes, needed 300001" in failure(wanted(server, "chunked", size=300_001), folder)
+    failure(wanted(server, "chunked", size=300_001), folder, *sizes)
 
 
 def stated(server, *pages, **changes):
@@ -301,24 +313,21 @@ def test_the_hash_that_the_server_states_is_checked_and_kept(server, folder, pag
 
 
 @pytest.mark.parametrize(
-    ("page", "reason"),
+    ("page", "values"),
     [
-        ("redirect", r"it states no SHA-256 to check the file by \(X-Linked-ETag\)"),
-        ("linkedblob", r"it states no SHA-256 to check the file by \(X-Linked-ETag\)"),
-        ("linkedwrong", r"it gave a file of 300000 bytes with sha256 [0-9a-f]{64}, needed " + SHA256),
-        ("linkedlfs", r"it gave a Git LFS pointer, not the file"),
-        ("linkedhuge", r"it offers 1000000000000 bytes, the most that is taken is 400000"),
-        ("liar", r"it offers 300000 bytes, needed 7"),
+        ("redirect", ["SHA-256", "X-Linked-ETag"]),
+        ("linkedblob", ["SHA-256", "X-Linked-ETag"]),
+        ("linkedwrong", ["300000", "sha256", sha256(BACKWARDS), SHA256]),
+        ("linkedlfs", ["Git LFS"]),
+        ("linkedhuge", ["1000000000000", "400000"]),
+        ("liar", ["300000", "7"]),
     ],
 )
-def test_what_the_server_states_is_not_believed_blindly(server, folder, page, reason):
-    text = failure(stated(server, page), folder)
-    target = re.escape(str(folder / "file.h5"))
-    assert re.fullmatch(
-        rf"file\.h5 could not be fetched \(http://127\.0\.0\.1:\d+/{page}: {reason}\); try again later, or fetch it by "
-        rf"hand and put it at {target}, and what sha256sum prints of it at {target}\.sha256\.",
-        text,
-    )
+def test_what_the_server_states_is_not_believed_blindly(server, folder, page, values):
+    download = stated(server, page)
+    text = failure(download, folder, *values)
+    assert download.urls[0] in text
+    assert f"{folder / 'file.h5'}.sha256" in text
     assert list(folder.iterdir()) == []
 
 
@@ -347,7 +356,10 @@ def test_a_file_whose_hash_was_not_kept_is_fetched_again(server, folder, kept):
         (folder / "file.h5.sha256").unlink()
     else:
         (folder / "file.h5.sha256").write_text(kept)
-    assert check(download, folder) == "a file of 300000 bytes and no SHA-256 to check it by"
+    found = check(download, folder)
+    assert "300000" in found
+    assert "SHA-256" in found
+    assert not re.search("[0-9a-f]{8}", found)
     asked = len(server.requests)
     assert fetch(download, folder).read_bytes() == CONTENT
     assert len(server.requests) > asked
@@ -361,22 +373,19 @@ def test_check_says_what_is_wrong(server, folder):
     fetch(download, folder)
     assert check(download, str(folder)) is None
     (folder / "file.h5").write_bytes(b"bad")
-    assert re.fullmatch(
-        f"a file of 3 bytes with git blob id [0-9a-f]{{40}}, needed {GIT_BLOB}", check(download, folder)
-    )
+    words = re.findall(r"\w+", check(download, folder))
+    assert {"3", "git", "blob", git_blob(b"bad"), GIT_BLOB} <= set(words)
     fetch(stated(server, "linked"), folder)
     (folder / "file.h5").write_bytes(b"bad")
-    assert re.fullmatch(
-        f"a file of 3 bytes with sha256 [0-9a-f]{{64}}, needed {SHA256}", check(stated(server, "linked"), folder)
-    )
+    words = re.findall(r"\w+", check(stated(server, "linked"), folder))
+    assert {"3", "sha256", sha256(b"bad"), SHA256} <= set(words)
     assert len(server.requests) == 3
 
 
 @pytest.mark.parametrize("page", ["stall", "silent"])
 def test_stalled_connection(server, folder, page):
     began = time.monotonic()
-    text = failure(wanted(server, page), folder, timeout=0.2)
-    assert "nothing came for 0.2 seconds" in text
+    failure(wanted(server, page), folder, "0.2", timeout=0.2)
     assert time.monotonic() - began < 30
 
 
@@ -384,9 +393,8 @@ def test_nobody_listens(server, folder):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    text = failure(wanted(server, "range", urls=(f"http://127.0.0.1:{port}/x",)), folder)
-    assert "the connection failed (" in text
-    assert "refused" in text
+    download = wanted(server, "range", urls=(f"http://127.0.0.1:{port}/x",))
+    assert download.urls[0] in failure(download, folder, os.strerror(errno.ECONNREFUSED))
 
 
 def test_resumes_after_a_cut(server, folder):
@@ -447,8 +455,9 @@ def test_second_mirror_after_the_first_fails(server, folder):
 
 
 def test_error_lists_each_mirror(server, folder):
-    text = failure(wanted(server, "404", "html"), folder)
-    assert re.search(r"/404: the server answered 404 Not Found; http://\S+/html: it gave an HTML page", text)
+    download = wanted(server, "404", "html")
+    text = failure(download, folder)
+    assert re.search(f"{download.urls[0]}.*404 Not Found.*{download.urls[1]}.*HTML", text)
 
 
 def test_good_file_needs_no_request(server, folder):
@@ -466,10 +475,9 @@ def test_bad_file_is_replaced_by_the_right_one(server, folder, bad):
 
 
 def test_bad_file_stays_until_the_right_one_has_come(server, folder):
-    folder.mkdir(parents=True)
-    (folder / "file.h5").write_bytes(b"bad")
     text = failure(wanted(server, "wrong"), folder)
-    assert text.endswith("file.h5, in place of the wrong file that is there.")
+    (folder / "file.h5").write_bytes(b"bad")
+    assert failure(wanted(server, "wrong"), folder) != text  # it tells of the file that is there
     assert (folder / "file.h5").read_bytes() == b"bad"
 
 
@@ -484,11 +492,7 @@ def test_disk_full(server, folder, monkeypatch):
     monkeypatch.setattr(
         Path, "open", lambda path, mode="r", **_: FullDisk(path, "x+") if mode == "x+b" else opened(path, mode)
     )
-    text = failure(wanted(server, "range", "norange"), folder)
-    assert text == (
-        f"{folder / 'file.h5'} cannot be written (No space left on device); make room or get the right to write there, "
-        "or choose another folder."
-    )
+    failure(wanted(server, "range", "norange"), folder, "No space left on device")
     assert len(server.requests) == 1  # another address would not help
     assert [entry.name for entry in folder.iterdir()] == [".file.h5.part"]
     monkeypatch.undo()
@@ -498,12 +502,12 @@ def test_disk_full(server, folder, monkeypatch):
 
 def test_folder_cannot_be_made(server, tmp_path):
     (tmp_path / "file").write_bytes(b"")
-    assert "cannot be written (Not a directory)" in failure(wanted(server, "range"), tmp_path / "file" / "folder")
+    failure(wanted(server, "range"), tmp_path / "file" / "folder", os.strerror(errno.ENOTDIR))
 
 
 def test_folder_under_the_final_name(server, folder):
     (folder / "file.h5").mkdir(parents=True)
-    assert "cannot be written (Is a directory)" in failure(wanted(server, "range"), folder)
+    failure(wanted(server, "range"), folder, os.strerror(errno.EISDIR))
     assert server.requests == []
 
 
@@ -516,7 +520,7 @@ def test_complete_part_is_kept_if_it_cannot_get_its_name(server, folder, monkeyp
         return replace(path, target)
 
     monkeypatch.setattr(Path, "replace", refuse)
-    assert "cannot be written (Permission denied)" in failure(wanted(server, "range"), folder)
+    failure(wanted(server, "range"), folder, "Permission denied")
     assert [entry.name for entry in folder.iterdir()] == [".file.h5.part"]
     assert (folder / ".file.h5.part").read_bytes() == CONTENT
 
@@ -566,33 +570,33 @@ def test_two_at_the_same_time(server, folder):
 
 
 @pytest.mark.parametrize(
-    ("changes", "text"),
+    ("changes", "values"),
     [
-        ({"name": "../file.h5"}, "must be a file name without a folder, got '../file.h5'"),
-        ({"name": ".."}, "must be a file name without a folder"),
-        ({"urls": ()}, "needed at least one address, got none"),
-        ({"urls": ("file:///etc/passwd",)}, "needed an http or https address, got 'file:///etc/passwd'"),
-        ({"urls": ("/etc/passwd",)}, "needed an http or https address"),
-        ({"limit": 0}, "limit must be at least 1 byte, got 0"),
-        ({"git_blob": None}, "needed git_blob, sha256_start or md5 to check the file by, or sha256_from_server=True"),
-        ({"size": 0}, "size must be 1 to 1 bytes (the limit), got 0"),
-        ({"size": 2}, "size must be 1 to 1 bytes (the limit), got 2"),
-        ({"git_blob": GIT_BLOB[:-1]}, "git_blob must be 40 digits"),
-        ({"git_blob": GIT_BLOB.upper()}, "git_blob must be 40 digits"),
-        ({"sha256_start": SHA256[:7]}, "sha256_start must be 8 to 64 digits"),
-        ({"sha256_start": SHA256 + "0"}, "sha256_start must be 8 to 64 digits"),
-        ({"sha256_start": ""}, "sha256_start must be 8 to 64 digits"),
-        ({"md5": MD5[:-1]}, "md5 must be 32 digits"),
+        ({"name": "../file.h5"}, ["'../file.h5'"]),
+        ({"name": ".."}, ["'..'"]),
+        ({"urls": ()}, ["a.h5"]),
+        ({"urls": ("file:///etc/passwd",)}, ["a.h5", "http", "https", "'file:///etc/passwd'"]),
+        ({"urls": ("/etc/passwd",)}, ["a.h5", "http", "https", "'/etc/passwd'"]),
+        ({"limit": 0}, ["a.h5", "limit", 1, 0]),
+        ({"git_blob": None}, ["a.h5", "git_blob", "sha256_start", "md5", "sha256_from_server=True"]),
+        ({"size": 0}, ["a.h5", "size", 1, 0]),
+        ({"size": 2}, ["a.h5", "size", 1, 2]),
+        ({"git_blob": GIT_BLOB[:-1]}, ["a.h5", "git_blob", 40, repr(GIT_BLOB[:-1])]),
+        ({"git_blob": GIT_BLOB.upper()}, ["a.h5", "git_blob", 40, repr(GIT_BLOB.upper())]),
+        ({"sha256_start": SHA256[:7]}, ["a.h5", "sha256_start", 8, 64, repr(SHA256[:7])]),
+        ({"sha256_start": SHA256 + "0"}, ["a.h5", "sha256_start", 8, 64, repr(SHA256 + "0")]),
+        ({"sha256_start": ""}, ["a.h5", "sha256_start", 8, 64, "''"]),
+        ({"md5": MD5[:-1]}, ["a.h5", "md5", 32, repr(MD5[:-1])]),
     ],
 )
-def test_download_is_checked(changes, text):
-    with pytest.raises(ValueError, match=re.escape(text)):
+def test_download_is_checked(changes, values):
+    with raises(ValueError, *values):
         Download(**{"name": "a.h5", "urls": ("https://a.b/c",), "limit": 1, "git_blob": GIT_BLOB} | changes)
 
 
 @pytest.mark.parametrize("timeout", [0, -1, float("nan"), float("inf")])
 def test_timeout_is_checked(server, folder, timeout):
-    with pytest.raises(ValueError, match="timeout must be above 0 seconds"):
+    with raises(ValueError, "timeout", 0, timeout):
         fetch(wanted(server, "range"), folder, timeout=timeout)
 
 

@@ -7,6 +7,7 @@ import pytest
 
 import resnet50
 import resnet50.weights
+from factories import raises
 
 
 def test_every_public_name_is_there():
@@ -23,9 +24,9 @@ def test_every_public_name_of_the_weights_is_there():
 
 
 def test_an_unknown_name_is_an_attribute_error():
-    with pytest.raises(AttributeError, match=r"module 'resnet50\.weights' has no attribute 'unload'"):
+    with raises(AttributeError, "'resnet50.weights'", "'unload'"):
         resnet50.weights.unload  # noqa: B018 - the access is the test
-    with pytest.raises(AttributeError, match="module 'resnet50' has no attribute 'ResNet51'"):
+    with raises(AttributeError, "'resnet50'", "'ResNet51'"):
         resnet50.ResNet51  # noqa: B018 - the access is the test
 
 

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 import resnet50.weights.read
+from factories import TINY_STAGES, fill_random, noise, raises, tiny_model
 from resnet50.blocks import V1, V1_5
+from resnet50.heads import HEADS
 from resnet50.model import STAGES, ResNet50, Stage, build_resnet50, resnet_features
 from resnet50.weights import WeightsFile
 from resnet50.weights.normalization import model_normalization
@@ -183,9 +185,9 @@ def test_layers_agree_with_keras_applications_in_kind_and_setting(theirs, ours):
     assert ours.dtype == theirs.dtype
 
 
-def test_from_scratch_reaches_every_layer(tiny_stages):
+def test_from_scratch_reaches_every_layer():
     """A fresh classifier: fast statistics, zero last gammas, He kernels, in each and every block."""
-    model = build_resnet50(3, input_shape=(40, 48, 3), stages=tiny_stages)
+    model = tiny_model(3, size=(40, 48), seed=None)
     norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
     assert len(norms) == 1 + 4 + 3 + 4 + 3
     for layer in norms:
@@ -194,7 +196,7 @@ def test_from_scratch_reaches_every_layer(tiny_stages):
     for layer in model.layers:
         if isinstance(layer, keras.layers.Conv2D):
             assert layer.kernel_initializer.__class__.__name__ == "HeNormal"
-    ready = build_resnet50(3, input_shape=(40, 48, 3), stages=tiny_stages, conventions=V1)
+    ready = tiny_model(3, size=(40, 48), seed=None, conventions=V1)
     for layer in ready.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             assert layer.momentum == 0.99
@@ -263,8 +265,8 @@ def test_ceil_arithmetic_in_both_conventions(conventions, size):
 
 
 @pytest.mark.parametrize(("height", "width"), [(32, 32), (33, 45)])
-def test_small_stem_keeps_the_side_until_the_stages(height, width, tiny_stages):
-    model = build_resnet50(3, input_shape=(height, width, 3), stem="small", stages=tiny_stages)
+def test_small_stem_keeps_the_side_until_the_stages(height, width):
+    model = tiny_model(3, size=(height, width), seed=None, stem="small")
     names = names_after_input(model)
     assert names[:5] == ["normalization", "conv1_conv", "conv1_bn", "conv1_relu", "conv2_block1_1_conv"]
     assert model.get_layer("conv1_conv").kernel.shape == (3, 3, 3, 64)
@@ -273,11 +275,11 @@ def test_small_stem_keeps_the_side_until_the_stages(height, width, tiny_stages):
     assert sizes(model, *ends) == [(height, width)] * 3 + [half]
 
 
-def test_none_sides_take_pictures_of_any_size(tiny_stages, random_weights):
-    model = random_weights(build_resnet50(3, input_shape=(None, None, 3), stages=tiny_stages))
+def test_none_sides_take_pictures_of_any_size():
+    model = tiny_model(3, size=(None, None))
     assert model.input_shape == (None, None, None, 3)
     for size in [(33, 47), (40, 32)]:
-        fixed = build_resnet50(3, input_shape=(*size, 3), stages=tiny_stages)
+        fixed = tiny_model(3, size=size, seed=None)
         copy_by_name(model, fixed)
         x = picture(2, *size, 3)
         np.testing.assert_allclose(np.asarray(model(x)), np.asarray(fixed(x)), rtol=1e-5)
@@ -297,21 +299,21 @@ def assert_equal_outputs(
     np.testing.assert_allclose(np.asarray(mine(x)), expected, rtol=1e-5, atol=1e-6 * np.abs(expected).max())
 
 
-def test_outputs_under_their_weights(theirs, ours, random_weights):
-    random_weights(theirs, 1)
+def test_outputs_under_their_weights(theirs, ours):
+    fill_random(theirs, 1)
     copy_by_name(theirs, ours)
     assert_equal_outputs(ours, theirs, picture(2, 75, 101, 3))
 
 
-def test_outputs_under_our_weights(theirs, ours, random_weights):
-    random_weights(ours, 2)
+def test_outputs_under_our_weights(theirs, ours):
+    fill_random(ours, 2)
     copy_by_name(ours, theirs)
     assert_equal_outputs(ours, theirs, picture(2, 75, 101, 3))
 
 
-def test_weights_pass_by_position_too(theirs, ours, random_weights):
+def test_weights_pass_by_position_too(theirs, ours):
     """The order of every weight is the same, which is all that Keras' own loaders look at."""
-    random_weights(theirs, 3)
+    fill_random(theirs, 3)
     ours.set_weights(theirs.get_weights())
     assert_equal_outputs(ours, theirs, picture(1, 75, 101, 3))
 
@@ -327,8 +329,8 @@ def test_weights_pass_by_position_too(theirs, ours, random_weights):
     ],
     ids=["no top", "avg", "max", "logits", "sigmoid"],
 )
-def test_outputs_with_every_keyword(options, size, random_weights):
-    other = random_weights(keras.applications.ResNet50(weights=None, **options), 4)
+def test_outputs_with_every_keyword(options, size):
+    other = fill_random(keras.applications.ResNet50(weights=None, **options), 4)
     mine = ResNet50(weights=None, **options)
     copy_by_name(other, mine)
     assert names_after_input(mine) == names_after_input(other)
@@ -339,14 +341,14 @@ def test_outputs_with_every_keyword(options, size, random_weights):
     assert_equal_outputs(mine, other, x)
 
 
-def test_outputs_on_an_input_tensor(random_weights):
+def test_outputs_on_an_input_tensor():
     models = []
     for build in (keras.applications.ResNet50, ResNet50):
         source = keras.Input((36, 50, 3), name="source")
         halved = keras.layers.Rescaling(0.5, name="halved")(source)
         models.append(build(include_top=False, weights=None, input_tensor=halved, pooling="avg", name="on_tensor"))
     other, mine = models
-    random_weights(other, 5)
+    fill_random(other, 5)
     copy_by_name(other, mine)
     assert [layer.name for layer in mine.layers] == [layer.name for layer in other.layers]
     assert mine.name == other.name == "on_tensor"
@@ -416,11 +418,11 @@ def network_oracle(
 @pytest.mark.parametrize("kind", ["v1", "v1.5"])
 @pytest.mark.parametrize("stem", ["imagenet", "small"])
 @pytest.mark.parametrize("size", [(33, 47), (36, 32)])
-def test_features_are_those_of_a_network_in_numpy(kind, stem, size, random_weights):
+def test_features_are_those_of_a_network_in_numpy(kind, stem, size):
     stages = (Stage("conv2", 3, (4, 6, 10), 1), Stage("conv3", 1, (5, 7, 12), 2), Stage("conv4", 2, (3, 8, 9), 3))
     x = keras.Input((*size, 3))
     features = resnet_features(x, stem=stem, conventions={"v1": V1, "v1.5": V1_5}[kind], stages=stages)
-    model = random_weights(keras.Model(x, features), 6)
+    model = fill_random(keras.Model(x, features), 6)
     weights = {layer.name: layer.get_weights() for layer in model.layers if layer.weights}
     data = picture(2, *size, 3)
     table = [("conv2", 3, 1), ("conv3", 1, 2), ("conv4", 2, 3)]
@@ -433,9 +435,9 @@ def test_features_are_those_of_a_network_in_numpy(kind, stem, size, random_weigh
 # ----------------------------------------------------------------------------------------------- the classifier's graph
 
 
-def test_classifier_is_one_flat_graph_without_lambdas(tiny_stages):
+def test_classifier_is_one_flat_graph_without_lambdas():
     for normalization in ("symmetric", "caffe", "torch"):
-        model = build_resnet50(3, input_shape=(40, 48, 3), stages=tiny_stages, normalization=normalization)
+        model = tiny_model(3, size=(40, 48), seed=None, normalization=normalization)
         assert not any(isinstance(layer, (keras.Model, keras.layers.Lambda)) for layer in model.layers)
         names = names_after_input(model)
         assert names[names.index("conv1_pad") - 1] == "normalization"
@@ -446,12 +448,11 @@ def test_classifier_is_one_flat_graph_without_lambdas(tiny_stages):
 
 
 @pytest.mark.parametrize("normalization", ["symmetric", "caffe", "torch"])
-def test_bytes_and_floats_give_the_same_probabilities(normalization, tiny_stages, random_weights):
-    model = build_resnet50(4, input_shape=(40, 48, 3), stages=tiny_stages, normalization=normalization)
-    random_weights(model, 8)
+def test_bytes_and_floats_give_the_same_probabilities(normalization):
+    model = tiny_model(4, size=(40, 48), seed=8, normalization=normalization)
     if normalization == "caffe":
         dim(model)
-    pixels = np.random.default_rng(0).integers(0, 256, (3, 40, 48, 3), dtype="uint8")
+    pixels = noise(3, 40, 48, 3)
     pixels[0, :2] = 0
     pixels[0, 2:4] = 255
     bytes_, floats = model.predict_on_batch(pixels), model.predict_on_batch(pixels.astype("float32"))
@@ -463,37 +464,35 @@ def test_bytes_and_floats_give_the_same_probabilities(normalization, tiny_stages
     assert np.ptp(bytes_, axis=0).max() > 1e-3
 
 
-def test_the_first_classifier_is_the_bare_network_on_normalised_pixels(random_weights):
-    classifier = random_weights(build_resnet50(5, input_shape=(40, 56, 3), normalization="caffe"), 9)
+def test_the_first_classifier_is_the_bare_network_on_normalised_pixels():
+    classifier = fill_random(build_resnet50(5, input_shape=(40, 56, 3), normalization="caffe"), 9)
     dim(classifier)
     bare = ResNet50((40, 56, 3), 5)
     copy_by_name(classifier, bare)
-    pixels = np.random.default_rng(1).integers(0, 256, (2, 40, 56, 3)).astype("float32")
+    pixels = noise(2, 40, 56, 3, seed=1).astype("float32")
     normalised = pixels[..., ::-1] - np.array([103.939, 116.779, 123.68], "float32")
     assert_equal_outputs(classifier, bare, pixels, normalised)
 
 
 @pytest.mark.parametrize("normalization", ["symmetric", "caffe", "torch"])
-def test_classifier_saves_and_loads_with_plain_keras(normalization, tiny_stages, random_weights, tmp_path):
-    model = build_resnet50(4, input_shape=(40, 48, 3), stages=tiny_stages, normalization=normalization)
-    random_weights(model, 10)
+def test_classifier_saves_and_loads_with_plain_keras(normalization, tmp_path):
+    model = tiny_model(4, size=(40, 48), seed=10, normalization=normalization)
     dim(model)
     model.save(tmp_path / "model.keras")
     again = keras.saving.load_model(tmp_path / "model.keras")
-    pixels = np.random.default_rng(2).integers(0, 256, (2, 40, 48, 3), dtype="uint8")
+    pixels = noise(2, 40, 48, 3, seed=2)
     np.testing.assert_array_equal(np.asarray(again(pixels)), np.asarray(model(pixels)))
     assert [layer.name for layer in again.layers] == [layer.name for layer in model.layers]
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="takes gradients with TensorFlow's tape")
 @pytest.mark.parametrize("conventions", [V1, V1_5], ids=["v1", "v1.5"])
-def test_a_gradient_reaches_every_weight_of_the_network(conventions, tiny_stages, random_weights):
+def test_a_gradient_reaches_every_weight_of_the_network(conventions):
     """But for the biases before batch norm, which takes them off again: their gradient is zero up to rounding."""
     import tensorflow as tf
 
-    model = build_resnet50(4, input_shape=(40, 48, 3), stages=tiny_stages, conventions=conventions)
-    random_weights(model, 12)
-    pixels = np.random.default_rng(3).integers(0, 256, (4, 40, 48, 3)).astype("float32")
+    model = tiny_model(4, size=(40, 48), seed=12, conventions=conventions)
+    pixels = noise(4, 40, 48, 3, seed=3).astype("float32")
     with tf.GradientTape() as tape:
         probabilities = model(pixels, training=True)
         loss = -tf.reduce_mean(tf.math.log(tf.linalg.diag_part(probabilities)))
@@ -506,8 +505,8 @@ def test_a_gradient_reaches_every_weight_of_the_network(conventions, tiny_stages
             assert largest > 1e-3, variable.path
 
 
-def test_training_moves_every_statistic_and_a_frozen_layer_none(tiny_stages, random_weights):
-    model = random_weights(build_resnet50(3, input_shape=(40, 48, 3), stages=tiny_stages), 13)
+def test_training_moves_every_statistic_and_a_frozen_layer_none():
+    model = tiny_model(3, size=(40, 48), seed=13)
     frozen = {"conv1_bn", "conv3_block1_0_bn"}
     for name in frozen:
         model.get_layer(name).trainable = False
@@ -545,12 +544,9 @@ def same_by_name(mine: keras.Model, other: keras.Model, *, but: tuple[str, ...] 
 
 @pytest.mark.parametrize(("conventions", "stride_of"), [(V1, "1_conv"), (V1_5, "2_conv")], ids=["v1", "v1.5"])
 @pytest.mark.parametrize("normalization", ["symmetric", "caffe", "torch"])
-def test_weights_bring_their_conventions_and_normalisation(
-    conventions, stride_of, normalization, tiny_stages, random_weights
-):
-    options = {"input_shape": (40, 48, 3), "stages": tiny_stages}
-    source = random_weights(build_resnet50(3, conventions=conventions, normalization=normalization, **options), 1)
-    model = build_resnet50(3, weights=of_file(source, normalization=normalization), **options)
+def test_weights_bring_their_conventions_and_normalisation(conventions, stride_of, normalization):
+    source = tiny_model(3, size=(40, 48), seed=1, conventions=conventions, normalization=normalization)
+    model = tiny_model(3, weights=of_file(source, normalization=normalization), size=(40, 48), seed=None)
     assert same_by_name(model, source)
     assert model.get_layer("conv1_conv").use_bias == conventions.use_bias
     assert model.get_layer(f"conv3_block1_{stride_of}").strides == (2, 2)
@@ -559,23 +555,23 @@ def test_weights_bring_their_conventions_and_normalisation(
     assert model_normalization(model) == normalization
 
 
-def test_explicit_arguments_win_over_the_weights(tiny_stages, random_weights):
-    options = {"input_shape": (40, 48, 3), "stages": tiny_stages}
-    source = random_weights(build_resnet50(3, **options), 1)
-    with pytest.warns(UserWarning, match="the model normalises pixels as 'torch', but these weights expect 'caffe'"):
-        model = build_resnet50(3, weights=of_file(source), normalization="torch", conventions=V1, **options)
+def test_explicit_arguments_win_over_the_weights():
+    source = tiny_model(3, size=(40, 48), seed=1)
+    with pytest.warns(UserWarning) as caught:
+        model = tiny_model(3, weights=of_file(source), normalization="torch", conventions=V1, size=(40, 48), seed=None)
+    values = ("some file", "'torch'", "'caffe'")
+    assert any(all(value in str(warning.message) for value in values) for warning in caught)
     assert same_by_name(model, source)
     assert model_normalization(model) == "torch"
     assert model.get_layer("conv1_bn").momentum == 0.99
-    with pytest.raises(ValueError, match=r"some file: belongs to another network, 15 layers differ"):
-        build_resnet50(3, weights=of_file(source), conventions=V1_5, **options)
+    with raises(ValueError, "some file", 15):
+        tiny_model(3, weights=of_file(source), conventions=V1_5, size=(40, 48), seed=None)
 
 
-def test_a_head_for_other_classes_starts_afresh(tiny_stages, random_weights):
-    options = {"input_shape": (40, 48, 3), "stages": tiny_stages}
-    source = random_weights(build_resnet50(3, **options), 1)
+def test_a_head_for_other_classes_starts_afresh():
+    source = tiny_model(3, size=(40, 48), seed=1)
     for changes in ({"classes": 5}, {"classes": 3, "head": "mlp"}):
-        model = build_resnet50(**changes, weights=of_file(source), **options)
+        model = tiny_model(**changes, weights=of_file(source), size=(40, 48), seed=None)
         head = {"predictions", "head_dense_512", "head_dense_128"}
         assert same_by_name(
             keras.Model(model.inputs, model.get_layer("avg_pool").output),
@@ -588,33 +584,29 @@ def test_a_head_for_other_classes_starts_afresh(tiny_stages, random_weights):
                 assert (bias == 0).all()
 
 
-def test_a_file_that_does_not_tell_its_normalisation_wants_it_told(tiny_stages, random_weights):
-    options = {"input_shape": (40, 48, 3), "stages": tiny_stages}
-    source = random_weights(build_resnet50(3, **options), 1)
+def test_a_file_that_does_not_tell_its_normalisation_wants_it_told():
+    source = tiny_model(3, size=(40, 48), seed=1)
     file = of_file(source, normalization="unknown")
-    message = (
-        r"some file.* does not tell how its network normalises pixels; say it by normalization, one of symmetric, u"
-    )
-    with pytest.raises(ValueError, match=message):
-        build_resnet50(3, weights=file, **options)
-    assert model_normalization(build_resnet50(3, weights=file, normalization="caffe", **options)) == "caffe"
+    with raises(ValueError, "some file", "normalization", "symmetric", "unit", "caffe", "torch"):
+        tiny_model(3, weights=file, size=(40, 48), seed=None)
+    assert model_normalization(tiny_model(3, weights=file, normalization="caffe", size=(40, 48), seed=None)) == "caffe"
 
 
-def test_raw_pictures_give_what_keras_preprocessing_and_network_give(random_weights):
-    theirs = random_weights(keras.applications.ResNet50(weights=None, input_shape=(40, 56, 3), classes=5), 3)
+def test_raw_pictures_give_what_keras_preprocessing_and_network_give():
+    theirs = fill_random(keras.applications.ResNet50(weights=None, input_shape=(40, 56, 3), classes=5), 3)
     dim(theirs)
     mine = build_resnet50(5, input_shape=(40, 56, 3), weights=of_file(theirs))
-    pixels = np.random.default_rng(5).integers(0, 256, (2, 40, 56, 3), dtype="uint8")
+    pixels = noise(2, 40, 56, 3, seed=5)
     preprocessed = keras.applications.resnet.preprocess_input(pixels.astype("float32"))  # a copy: it works in place
     assert_equal_outputs(mine, theirs, pixels, preprocessed)
 
 
-def test_raw_pictures_give_what_torchs_preprocessing_and_network_give(tiny_stages, random_weights):
+def test_raw_pictures_give_what_torchs_preprocessing_and_network_give():
     """Torchvision's ToTensor and Normalize, written out, before the network in NumPy that strides on the 3x3."""
-    source = random_weights(build_resnet50(5, input_shape=(40, 56, 3), stages=tiny_stages, conventions=V1_5), 3)
+    source = tiny_model(5, size=(40, 56), seed=3, conventions=V1_5)
     file = of_file(source, layout="torchvision", normalization="torch")
-    mine = build_resnet50(5, input_shape=(40, 56, 3), stages=tiny_stages, weights=file)
-    pixels = np.random.default_rng(5).integers(0, 256, (2, 40, 56, 3), dtype="uint8")
+    mine = tiny_model(5, size=(40, 56), seed=None, weights=file)
+    pixels = noise(2, 40, 56, 3, seed=5)
     unit = pixels.astype("float64") / 255
     x = (unit - np.array([0.485, 0.456, 0.406])) / np.array([0.229, 0.224, 0.225])
     features = network_oracle(x, dict(file.arrays), [("conv2", 2, 1), ("conv3", 2, 2)], v15=True, small=False)
@@ -626,10 +618,10 @@ def test_raw_pictures_give_what_torchs_preprocessing_and_network_give(tiny_stage
 
 
 @pytest.mark.parametrize("channels", [1, 2, 4])
-def test_other_channels_when_asked_with_weights_and_without(channels, tiny_stages, random_weights):
-    options = {"stages": tiny_stages, "adapt_stem": True}
-    source = random_weights(build_resnet50(3, input_shape=(40, 48, 3), stages=tiny_stages), 1)
-    pixels = np.random.default_rng(5).integers(0, 256, (2, 33, 47, channels), dtype="uint8")
+def test_other_channels_when_asked_with_weights_and_without(channels):
+    options = {"stages": TINY_STAGES, "adapt_stem": True}
+    source = tiny_model(3, size=(40, 48), seed=1)
+    pixels = noise(2, 33, 47, channels, seed=5)
     fresh = build_resnet50(3, input_shape=(33, 47, channels), **options)
     assert fresh(pixels).shape == (2, 3)
     model = build_resnet50(3, input_shape=(None, None, channels), weights=of_file(source), **options)
@@ -658,96 +650,93 @@ def test_imagenet_is_asked_for_as_in_keras_applications(options, name, monkeypat
 
 def test_a_top_that_does_not_fit_is_refused_before_a_download(monkeypatch):
     monkeypatch.setattr(resnet50.weights.read, "fetch_weights", None)
-    message = r"weights='timm/a1_in1k' come with a top for 1000 classes, the network has 6; include_top=False takes"
-    with pytest.raises(ValueError, match=message):
+    with raises(ValueError, "weights='timm/a1_in1k'", 1000, 6, "include_top=False"):
         ResNet50((32, 40, 3), weights="timm/a1_in1k")
-    with pytest.raises(ValueError, match=r"weights='imagenet-notop' come with a top for no classes, the network has 6"):
+    with raises(ValueError, "weights='imagenet-notop'", 6):
         ResNet50((32, 40, 3), weights="imagenet-notop")
 
 
 def test_the_bare_network_refuses_a_file_with_another_top(tmp_path):
-    ResNet50((32, 40, 3), 4).save(tmp_path / "w.keras")
-    message = r"w\.keras: does not fit the top of this network \(predictions: 4 classes in the file, 6 in the model\)"
-    with pytest.raises(ValueError, match=message):
-        ResNet50((32, 40, 3), weights=tmp_path / "w.keras")
-    assert ResNet50((32, 40, 3), include_top=False, weights=tmp_path / "w.keras").output_shape == (None, 1, 2, 2048)
-    with pytest.raises(ValueError, match=r"the file's conventions are v1 \(biases\), the model's are not"):
-        ResNet50((32, 40, 3), 4, weights=tmp_path / "w.keras", conventions=V1_5)
+    path = tmp_path / "w.keras"
+    ResNet50((32, 40, 3), 419).save(path)
+    with raises(ValueError, path, "predictions", 419, 6):
+        ResNet50((32, 40, 3), weights=path)
+    assert ResNet50((32, 40, 3), include_top=False, weights=path).output_shape == (None, 1, 2, 2048)
+    with raises(ValueError, path, "v1", "conventions=V1") as caught:
+        ResNet50((32, 40, 3), 419, weights=path, conventions=V1_5)
+    assert "V1_5" not in str(caught.value)
 
 
 # ------------------------------------------------------------------------------------------------------------ refusals
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("options", "values"),
     [
-        ({"pooling": "mean"}, r"pooling must be None, 'avg' or 'max', got 'mean'"),
-        ({"include_top": False, "pooling": ""}, r"pooling must be None, 'avg' or 'max', got ''"),
-        ({"input_shape": (31, 64, 3)}, r"at least 32 x 32 pixels, got \(31, 64, 3\)"),
-        ({"input_shape": (64, 31, 3)}, r"at least 32 x 32 pixels, got \(64, 31, 3\)"),
-        ({"input_shape": (64, 64, None)}, r"must name the number of channels, got \(64, 64, None\)"),
-        ({"input_shape": (64, 64, 0)}, r"must name the number of channels, got \(64, 64, 0\)"),
-        ({"input_shape": (64, 64)}, r"must be \(height, width, channels\), got \(64, 64\)"),
-        ({"input_shape": (1, 64, 64, 3)}, r"must be \(height, width, channels\), got \(1, 64, 64, 3\)"),
-        ({"input_tensor": np.zeros((1, 64, 64, 3))}, r"input_tensor must be a Keras tensor.*numpy\.ndarray"),
-        ({"input_tensor": (64, 64, 3)}, r"input_tensor must be a Keras tensor.*tuple"),
-        ({"stem": "huge"}, r"stem must be one of imagenet, small, got 'huge'"),
+        ({"pooling": "mean"}, ("pooling", "None", "'avg'", "'max'", "'mean'")),
+        ({"include_top": False, "pooling": ""}, ("pooling", "None", "'avg'", "'max'", "''")),
+        ({"input_shape": (31, 64, 3)}, ("input_shape", 32, (31, 64, 3))),
+        ({"input_shape": (64, 31, 3)}, ("input_shape", 32, (64, 31, 3))),
+        ({"input_shape": (64, 64, None)}, ("input_shape", "channels", (64, 64, None))),
+        ({"input_shape": (64, 64, 0)}, ("input_shape", "channels", (64, 64, 0))),
+        ({"input_shape": (64, 64)}, ("input_shape", "(height, width, channels)", (64, 64))),
+        ({"input_shape": (1, 64, 64, 3)}, ("input_shape", "(height, width, channels)", (1, 64, 64, 3))),
+        ({"input_tensor": np.zeros((1, 64, 64, 3))}, ("input_tensor", "numpy.ndarray")),
+        ({"input_tensor": (64, 64, 3)}, ("input_tensor", "tuple")),
+        ({"stem": "huge"}, ("stem", "imagenet", "small", "'huge'")),
     ],
 )
-def test_the_network_refuses_in_words(options, message):
-    with pytest.raises(ValueError, match=message):
+def test_the_network_refuses_in_words(options, values):
+    with raises(ValueError, *values):
         ResNet50(**options)
 
 
 @pytest.mark.parametrize("classes", [0, -3, True, 2.5, "6", None])
 def test_the_network_refuses_classes_that_are_no_positive_integer(classes):
-    with pytest.raises(ValueError, match=rf"classes must be a positive integer, got {classes!r}\."):
+    with raises(ValueError, "classes", repr(classes)):
         ResNet50((32, 40, 3), classes)
 
 
 def test_the_network_refuses_channels_first():
     keras.config.set_image_data_format("channels_first")
     try:
-        with pytest.raises(ValueError, match=r"conv1: .*channels last"):
+        with raises(ValueError, "conv1", "'channels_first'", "'channels_last'"):
             ResNet50()
     finally:
         keras.config.set_image_data_format("channels_last")
 
 
 def test_the_network_refuses_an_unknown_name_of_weights():
-    with pytest.raises(ValueError, match=r"nonsense: needed a file of ResNet-50 weights .* or a published name"):
+    with raises(ValueError, "nonsense", ".h5", ".safetensors"):
         ResNet50((32, 40, 3), include_top=False, weights="nonsense")
 
 
 @pytest.mark.parametrize("name", ["missing.h5", "missing.weights.h5", "missing.keras"])
-def test_a_missing_file_of_weights(name, tmp_path, tiny_stages):
-    with pytest.raises(FileNotFoundError, match=rf"{name}: needed a file of ResNet-50 weights .*found nothing there"):
+def test_a_missing_file_of_weights(name, tmp_path):
+    with raises(FileNotFoundError, tmp_path / name, ".safetensors"):
         ResNet50((32, 40, 3), include_top=False, weights=tmp_path / name)
-    with pytest.raises(FileNotFoundError, match=rf"{name}: needed a file of ResNet-50 weights .*found nothing there"):
-        build_resnet50(stages=tiny_stages, weights=str(tmp_path / name))
+    with raises(FileNotFoundError, tmp_path / name, ".safetensors"):
+        build_resnet50(stages=TINY_STAGES, weights=str(tmp_path / name))
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("options", "values"),
     [
-        ({"classes": 0}, r"classes must be a positive integer, got 0"),
-        ({"classes": -1}, r"classes must be a positive integer, got -1"),
-        ({"classes": 1}, r"classes must be at least 2 to tell anything apart, got 1"),
-        ({"classes": True}, r"classes must be a positive integer, got True"),
-        ({"input_shape": (31, 64, 3)}, r"at least 32 x 32 pixels, got \(31, 64, 3\)"),
-        ({"input_shape": (64, 64, 1)}, r"RGB pictures, got \(64, 64, 1\); adapt_stem=True allows other channels\."),
-        ({"input_shape": (64, 64, 0), "adapt_stem": True}, r"must name the number of channels, got \(64, 64, 0\)"),
-        ({"input_shape": (3, 64, 64)}, r"must be \(height, width, 3\) for RGB pictures, got \(3, 64, 64\)"),
-        ({"input_shape": (64, 64)}, r"must be \(height, width, 3\) for RGB pictures, got \(64, 64\)"),
-        (
-            {"weights": "nonsense"},
-            r"nonsense: needed a file of ResNet-50 weights .* or a published name, found neither",
-        ),
-        ({"head": "deep"}, r"head must be one of .*, or a function, got 'deep'"),
-        ({"normalization": "zscore"}, r"normalization must be one of symmetric, unit, caffe, torch, got 'zscore'"),
-        ({"stem": "tiny"}, r"stem must be one of imagenet, small, got 'tiny'"),
+        ({"classes": 0}, ("classes", 0)),
+        ({"classes": -1}, ("classes", -1)),
+        ({"classes": 1}, ("classes", 2, 1)),
+        ({"classes": True}, ("classes", True)),
+        ({"input_shape": (31, 64, 3)}, ("input_shape", 32, (31, 64, 3))),
+        ({"input_shape": (64, 64, 1)}, ("input_shape", "(height, width, 3)", (64, 64, 1), "adapt_stem=True")),
+        ({"input_shape": (64, 64, 0), "adapt_stem": True}, ("input_shape", "channels", (64, 64, 0))),
+        ({"input_shape": (3, 64, 64)}, ("input_shape", "(height, width, 3)", (3, 64, 64))),
+        ({"input_shape": (64, 64)}, ("input_shape", "(height, width, 3)", (64, 64))),
+        ({"weights": "nonsense"}, ("nonsense", ".h5", ".safetensors")),
+        ({"head": "deep"}, ("head", *HEADS, "'deep'")),
+        ({"normalization": "zscore"}, ("normalization", "symmetric", "unit", "caffe", "torch", "'zscore'")),
+        ({"stem": "tiny"}, ("stem", "imagenet", "small", "'tiny'")),
     ],
 )
-def test_the_classifier_refuses_in_words(options, message, tiny_stages):
-    with pytest.raises(ValueError, match=message):
-        build_resnet50(**{"stages": tiny_stages, "input_shape": (40, 48, 3), **options})
+def test_the_classifier_refuses_in_words(options, values):
+    with raises(ValueError, *values):
+        build_resnet50(**{"stages": TINY_STAGES, "input_shape": (40, 48, 3), **options})

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import types
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -46,6 +48,33 @@ def command(tiny_task, tmp_path, monkeypatch, capsys):
         return stop.value.code, printed.out, printed.err
 
     return run
+
+
+@pytest.fixture
+def refused(command) -> Callable[..., str]:
+    """Run ``resnet50`` with words that it refuses in one line; the line names the command and holds these values.
+
+    A value is held as a whole word: a 1 is not found in 10. The line is given back. Only what has ``begun`` may have
+    printed something by then.
+    """
+
+    def run(words: Sequence[object], *values: object, begun: bool = False) -> str:
+        status, out, err = command(*words)
+        assert status == 2
+        assert begun or out == ""
+        assert err.startswith(f"resnet50 {words[0]}")
+        assert err.count("\n") == 1
+        missing = [str(value) for value in values if not re.search(rf"(?<!\w){re.escape(str(value))}(?!\w)", err)]
+        assert not missing, f"{missing} not in the message: {err}"
+        return err
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def numbers() -> Callable[[str], list[str]]:
+    """Return the numbers in a text, a percent sign included, but not those in a word or the name of a file."""
+    return re.compile(r"(?<![\w/.-])\d+(?:[.,]\d+)*%?(?!\w)").findall
 
 
 @pytest.fixture(scope="session")

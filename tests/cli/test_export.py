@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from PIL import Image
 
+from factories import classifier, noise, tiny_model, write_image
 from resnet50.inference import export as exporting
 from resnet50.inference.export import Comparison
 
@@ -21,8 +21,7 @@ def exported(trained, tmp_path_factory):
     from resnet50.inference.export import export
 
     out = tmp_path_factory.mktemp("exported") / "onnx"
-    images = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), dtype=np.uint8)
-    export(Classifier.load(trained / "model.keras"), out, format="onnx", check=images)
+    export(Classifier.load(trained / "model.keras"), out, format="onnx", check=noise(4, 32, 32, 3))
     return out
 
 
@@ -41,21 +40,17 @@ def asked(monkeypatch):
 
 @pytest.fixture
 def picture(tmp_path):
-    pixels = np.random.default_rng(0).integers(0, 256, (50, 40, 3)).astype(np.uint8)
-    Image.fromarray(pixels).save(tmp_path / "a.png")
-    return tmp_path / "a.png"
+    return write_image(tmp_path / "a.png", noise(50, 40, 3))
 
 
-def test_a_run_is_exported_and_the_export_predicts(command, trained, picture):
+def test_a_run_is_exported_and_the_export_predicts(command, numbers, trained, picture):
     status, out, err = command("export", trained, "out", "--format", "openvino", "--precision", "bf16")
     assert (status, err) == (0, "")
     first, second = out.splitlines()
-    assert re.fullmatch(r"out: openvino, bf16, \d\.\d MB", first)
-    assert re.fullmatch(
-        rf"against {trained}/model\.keras, on 6 pictures: probabilities differ by \S+ on average, \S+ at most; the "
-        r"most probable class is the same on \d+\.\d%",
-        second,
-    )
+    assert re.fullmatch(r"out\b.*\bopenvino\b.*\bbf16\b.*\b\d\.\d MB", first)
+    assert f"{trained}/model.keras" in second
+    assert numbers(second)[0] == "6"
+    assert re.search(r"\b\d+\.\d%", second)
     status, out, err = command("predict", picture, "--model", "out", "--json", "--top", 6)
     assert (status, err) == (0, "")
     by_run = json.loads(command("predict", picture, "--model", trained, "--json", "--top", 6)[1])
@@ -64,10 +59,13 @@ def test_a_run_is_exported_and_the_export_predicts(command, trained, picture):
     assert (answer["model"], answer["dataset"]) == ("out", "rendered signs")
 
 
-def test_int8_is_calibrated_on_training_pictures_and_compared_on_the_others(command, trained, files):
+def test_int8_is_calibrated_on_training_pictures_and_compared_on_the_others(command, numbers, trained, files):
     status, out, err = command("export", trained, "out", "--format", "litert", "--precision", "int8", "--data", files)
     assert (status, err) == (0, "")
-    assert re.match(r"out: litert, int8, \d\.\d MB, calibrated on 24 pictures\nagainst .*, on 6 pictures", out)
+    first, second = out.splitlines()
+    assert re.match(r"out\b.*\blitert\b.*\bint8\b.*\b\d\.\d MB", first)
+    assert numbers(first)[1:] == ["24"]
+    assert numbers(second)[0] == "6"
 
 
 def test_a_run_has_its_own_pictures(command, trained, tiny_task, asked):
@@ -79,9 +77,7 @@ def test_a_run_has_its_own_pictures(command, trained, tiny_task, asked):
 
 def test_pictures_without_parts_are_cut_in_two(command, trained, asked, tmp_path):
     for k in range(40):
-        path = tmp_path / "mine" / "ab"[k % 2] / f"{k}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (40, 40), (k, 0, 0)).save(path)
+        write_image(tmp_path / "mine" / "ab"[k % 2] / f"{k}.png", f"rgb({k}, 0, 0)", size=(40, 40))
     assert command("export", trained, "out", "--format", "onnx", "--data", "mine")[0] == 0
     calibration, check = ({int(image[0, 0, 0]) for image in asked[name]} for name in ("calibration", "check"))
     assert len(check) >= 10
@@ -95,8 +91,7 @@ def test_of_many_pictures_some_of_each_class_are_taken(command, trained, asked, 
     for part, count in (("train", 30), ("test", 20)):
         for k in range(count):
             path = tmp_path / "mine" / part / "ab"[k % 2] / f"{k}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Image.new("RGB", (40, 40), (100 * (k % 2), k, count)).save(path)
+            write_image(path, f"rgb({100 * (k % 2)}, {k}, {count})", size=(40, 40))
     found = []
     for _ in range(2):
         assert command("export", trained, "out", "--format", "onnx", "--data", "mine")[0] == 0
@@ -149,68 +144,47 @@ def test_what_looks_into_the_network_refuses_an_export(command, exported, files,
     there = {"EXPORT": exported, "FILES": files, "PICTURE": picture}
     status, out, err = command(*(there.get(word, word) for word in words))
     assert (status, out) == (2, "")
-    assert re.fullmatch(
-        rf"resnet50 {words[0]}: an exported network predicts, and has no '\w+' to look into; name the \.keras file "
-        r"that it was made from\.",
-        err.splitlines()[-1],
-    )
+    last = err.splitlines()[-1]
+    assert last.startswith(f"resnet50 {words[0]}: ")
+    assert re.search(r"'\w+'", last)  # what of the network it has not
+    assert ".keras" in last
     assert not (tmp_path / "out").exists()
 
 
-def test_the_pictures_of_an_unknown_recipe_have_to_be_named(command, trained, tmp_path):
+def test_the_pictures_of_an_unknown_recipe_have_to_be_named(refused, trained, tmp_path):
     from resnet50.classifier import Classifier
 
     replace(Classifier.load(trained / "model.keras"), recipe={}).save(tmp_path / "mine.keras")
-    assert command("export", "mine.keras", "out", "--format", "onnx") == (
-        2,
-        "",
-        "resnet50 export: mine.keras: its recipe 'None' is not known here; name the --data.\n",
-    )
+    refused(("export", "mine.keras", "out", "--format", "onnx"), "mine.keras", "'None'", "--data")
 
 
-def test_pictures_that_are_others_by_now_are_not_taken_for_those_of_the_training(command, trained, tmp_path):
+def test_pictures_that_are_others_by_now_are_not_taken_for_those_of_the_training(refused, trained, tmp_path):
     from resnet50.classifier import Classifier
 
     replace(Classifier.load(trained / "model.keras"), fingerprint="0" * 64).save(tmp_path / "mine.keras")
-    assert command("export", "mine.keras", "out", "--format", "onnx") == (
-        2,
-        "",
-        "resnet50 export: mine.keras: the pictures that it was trained on are others by now; name some like them by "
-        "--data.\n",
-    )
+    refused(("export", "mine.keras", "out", "--format", "onnx"), "mine.keras", "--data")
 
 
-def test_pictures_are_found_for_a_square_model_only(command, tmp_path, tiny_stages):
-    from resnet50.classifier import Classifier
-    from resnet50.model import build_resnet50
-
-    model = build_resnet50(2, input_shape=(32, 40, 3), stages=tiny_stages)
-    Classifier(model, ("a", "b"), "d", "f", {}, {}).save(tmp_path / "wide.keras")
-    status, out, err = command("export", "wide.keras", "out", "--format", "onnx")
-    assert (status, out) == (2, "")
-    assert err == (
-        "resnet50 export: wide.keras: needed a model of square pictures to find some for, got one of 40 x 32 pixels; "
-        "in Python, resnet50.export takes it and any pictures of its size.\n"
-    )
+def test_pictures_are_found_for_a_square_model_only(refused, tmp_path):
+    classifier(tiny_model(2, size=(32, 40)), ("a", "b")).save(tmp_path / "wide.keras")
+    refused(("export", "wide.keras", "out", "--format", "onnx"), "wide.keras", 40, 32, "resnet50.export")
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("words", "values"),
     [
         (
             ["no.keras", "out", "--format", "onnx", "--precision", "bf16"],
-            "the format onnx has the precisions fp32, fp16, int8, got 'bf16'.",
+            ["onnx", "fp32", "fp16", "int8", "'bf16'"],
         ),
-        (["no.keras", "out", "--format", "onnx"], "no.keras: needed a classifier (.keras), found nothing there; train"),
-        (["no.keras", ".", "--format", "onnx"], ".: there is a folder already; remove it, or choose another name."),
-        (["TRAINED", "out", "--format", "onnx", "--data", "none"], "none: "),
-        (["TRAINED", "out", "--format", "onnx", "--pattern", "x"], "--pattern says how --data is read: name that too."),
-        (["no.keras", "out", "--format", "coreml"], "argument --format: invalid choice: 'coreml'"),
-        (["no.keras", "out"], "the following arguments are required: --format"),
+        (["no.keras", "out", "--format", "onnx"], ["no.keras"]),
+        (["no.keras", "TRAINED", "--format", "onnx"], ["TRAINED"]),
+        (["TRAINED", "out", "--format", "onnx", "--data", "nowhere"], ["nowhere"]),
+        (["TRAINED", "out", "--format", "onnx", "--pattern", "x"], ["--pattern", "--data"]),
+        (["no.keras", "out", "--format", "coreml"], ["--format", "'coreml'"]),
+        (["no.keras", "out"], ["--format"]),
     ],
 )
-def test_what_cannot_be_done_gets_one_line_and_status_2(command, trained, words, message):
-    status, out, err = command("export", *(trained if word == "TRAINED" else word for word in words))
-    assert (status, out) == (2, "")
-    assert err.startswith(f"resnet50 export: {message}")
-    assert err.count("\n") == 1
+def test_what_cannot_be_done_gets_one_line_and_status_2(refused, trained, words, values):
+    words, values = ([trained if word == "TRAINED" else word for word in some] for some in (words, values))
+    refused(["export", *words], *values)

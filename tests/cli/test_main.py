@@ -77,19 +77,20 @@ def test_the_module_is_the_command():
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("words", "program", "values"),
     [
-        (["tran"], "resnet50: argument COMMAND: invalid choice: 'tran'"),
-        (["--unknown"], "resnet50: unrecognized arguments: --unknown"),
-        (["train", "--epochs", "many", "signs"], "resnet50 train: argument --epochs: invalid int value: 'many'"),
-        (["train", "signs", "--momentum=1"], "resnet50: unrecognized arguments: --momentum=1"),
-        (["data"], "resnet50 data: the following arguments are required: ACTION"),
-        (["data", "fetch", "imagenet"], "resnet50 data fetch: argument name: invalid choice: 'imagenet'"),
-        (["predict"], "resnet50 predict: the following arguments are required: IMAGE"),
+        (["tran"], "resnet50", ["COMMAND", "'tran'"]),
+        (["--unknown"], "resnet50", ["--unknown"]),
+        (["train", "--epochs", "many", "signs"], "resnet50 train", ["--epochs", "'many'"]),
+        (["train", "signs", "--momentum=1"], "resnet50", ["--momentum=1"]),
+        (["data"], "resnet50 data", ["ACTION"]),
+        (["data", "fetch", "imagenet"], "resnet50 data fetch", ["argument name", "'imagenet'"]),
+        (["predict"], "resnet50 predict", ["IMAGE"]),
     ],
 )
-def test_wrong_words_get_one_line_and_status_2(command, words, message):
+def test_wrong_words_get_one_line_and_status_2(command, words, program, values):
     status, out, err = command(*words)
     assert (status, out) == (2, "")
-    assert err.startswith(message)
+    assert err.startswith(f"{program}: ")
+    assert [value for value in values if value not in err] == []
     assert err.count("\n") == 1

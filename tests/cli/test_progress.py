@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 import keras
 import numpy as np
@@ -26,11 +27,10 @@ def test_a_terminal_sees_every_epoch_and_a_file_nothing(monkeypatch, terminal):
     table.close()
     shown = screen.getvalue()
     if terminal:
-        assert "   2  loss  0.693  accuracy" in shown
-        assert "   3  loss" in shown
-        assert "│ val loss" in shown
-        assert "epoch 3/3" in shown
-        assert "phase" not in shown
+        assert re.search(r" 2 +loss +0\.693 .*\baccuracy\b.*\bval\b.* 0\.693 ", shown)
+        assert re.search(r" 3 +loss\b", shown)
+        assert "3/3" in shown
+        assert "all" not in shown  # a single phase is not named
     else:
         assert shown == ""
 
@@ -48,8 +48,10 @@ def test_phases_are_named_and_what_is_left_is_counted_from_where_they_began(monk
     model.fit(x, y, initial_epoch=1, epochs=3, verbose=0, callbacks=[table])
     table.close()
     shown = screen.getvalue()
-    for words in ("phase 1 of 2: head", "epoch 1/11", "phase 2 of 2: all layers", "epoch 3/3"):
+    for words in ("head", "1/11", "all", "3/3"):
         assert words in shown
+    assert re.search(r"\b1\b.*\b2\b.*\bhead\b", shown)
+    assert re.search(r"\b2\b.*\b2\b.*\ball\b", shown)
 
 
 @pytest.mark.parametrize("terminal", [True, False])

@@ -6,7 +6,7 @@ def test_the_fresh_network_is_shown_stage_by_stage(command):
     assert (status, err) == (0, "")
     rows = [line.split() for line in out.splitlines()]
     assert ["conv4", "62", "6", "x", "6", "x", "1024", "7,129,088", "254,803,968"] in rows
-    assert rows[-1][:3] == ["total", "177", "23,608,202"]
+    assert rows[-1][1:3] == ["177", "23,608,202"]
 
 
 def test_a_trained_classifier_is_shown_and_drawn(command, trained, tmp_path):
@@ -18,9 +18,5 @@ def test_a_trained_classifier_is_shown_and_drawn(command, trained, tmp_path):
         assert f"drawn/{name}.png" in out
 
 
-def test_an_impossible_network_is_refused_in_one_line(command):
-    assert command("summary", "--side", 31) == (
-        2,
-        "",
-        "resnet50 summary: input_shape must be at least 32 x 32 pixels, got (31, 31, 3).\n",
-    )
+def test_an_impossible_network_is_refused_in_one_line(refused):
+    refused(("summary", "--side", 31), "input_shape", 32, "(31, 31, 3)")

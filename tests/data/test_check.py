@@ -1,13 +1,17 @@
 import json
+import re
 from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 
+from factories import dataset, raises
 from resnet50.data.check import check
 from resnet50.data.finding import Place
 from resnet50.data.pictures import load_splits
-from resnet50.data.split import Split, Unreadable
+from resnet50.data.split import Unreadable
+
+NAMES = ("ant", "bee", "cow", "dog", "elk", "fox", "gnu", "hen")
 
 
 def noise(n, seed=0):
@@ -16,20 +20,29 @@ def noise(n, seed=0):
 
 
 def split(counts, seed=0, name="file", groups=()):
-    labels = np.repeat(np.arange(len(counts)), counts).astype(np.int64)
-    return Split(
+    labels = np.repeat(np.arange(len(counts)), counts)
+    return dataset(
+        labels,
+        NAMES[: len(counts)],
         images=noise(len(labels), seed),
-        labels=labels,
-        class_names=tuple("abcdefgh"[: len(counts)]),
-        sources=tuple(f"{name} {k}" for k in range(len(labels))),
-        dataset="some",
-        groups=tuple(groups),
+        name="some",
+        paths=[f"{name} {k}" for k in range(len(labels))],
+        groups=groups,
     )
 
 
 def one(found, kind):
     (finding,) = (finding for finding in found if finding.kind == kind)
     return finding
+
+
+def numbers(text):
+    return set(re.findall(r"\d+(?:\.\d+)?", text))
+
+
+def named(text):
+    """The classes that are named, each with its count, which is "" where none is told."""
+    return dict(re.findall(rf"\b({'|'.join(NAMES)})\b(?: \((\d+)\))?", text))
 
 
 def test_nothing_is_found_in_sound_data():
@@ -49,7 +62,7 @@ def test_findings_are_sorted_by_severity_and_can_be_json():
         "source": "file 140",
         "part": "test",
         "index": 140,
-        "class_name": "c",
+        "class_name": "cow",
         "remark": "",
     }
 
@@ -58,7 +71,7 @@ def test_files_that_cannot_be_read_are_named():
     found = check({"training": split([20, 20])}, (Unreadable("a/x.jpg", "is cut off"), Unreadable("y", "is empty")))
     finding = one(found, "unreadable")
     assert finding.severity == "warning"
-    assert finding.summary == "2 of 42 files cannot be read."
+    assert numbers(finding.summary) == {"2", "42"}
     assert finding.examples == ((Place("a/x.jpg", remark="is cut off"),), (Place("y", remark="is empty"),))
 
 
@@ -66,27 +79,27 @@ def test_files_that_are_too_many_for_training_are_an_error_in_its_words():
     found = check({"training": split([20, 20])}, (Unreadable("a/x.jpg", "is cut off"),), refused="x: 1 of 41 is more.")
     finding = one(found, "unreadable")
     assert (finding.severity, finding.summary) == ("error", "x: 1 of 41 is more.")
-    assert finding.advice == "Training refuses them, but with a higher --most-unreadable."
+    assert "--most-unreadable" in finding.advice
     assert finding.examples == ((Place("a/x.jpg", remark="is cut off"),),)
 
 
 @pytest.mark.parametrize(
-    ("counts", "says"),
+    ("counts", "classes"),
     [
-        ([12, 13, 40], None),
-        ([40, 1, 40], "has no picture of b"),
-        ([40, 10, 11], "leaves fewer than 10 to learn from of b (10), c (11)"),
-        ([11, 1, 40], "has no picture of b, and leaves fewer than 10 to learn from of a (11)"),
+        ([12, 13, 40], {}),
+        ([40, 1, 40], {"bee": ""}),
+        ([40, 10, 11], {"bee": "10", "cow": "11"}),
+        ([11, 1, 40], {"bee": "", "ant": "11"}),
     ],
 )
-def test_what_the_cut_of_a_test_part_will_change_is_a_note(counts, says):
+def test_what_the_cut_of_a_test_part_will_change_is_a_note(counts, classes):
     found = [finding for finding in check({"training": split(counts)}) if finding.kind == "uncut"]
-    if says is None:
+    if not classes:
         assert found == []
         return
     (note,) = found
     assert note.severity == "note"
-    assert note.summary == f"There is no test part; the fifth that training keeps for it {says}."
+    assert named(note.summary) == classes
     parted = check({"training": split(counts), "test": split([70, 70, 70], 1)})
     assert "uncut" not in {finding.kind for finding in parted}
 
@@ -94,15 +107,19 @@ def test_what_the_cut_of_a_test_part_will_change_is_a_note(counts, says):
 def test_classes_are_counted():
     found = check({"training": split([50, 9, 12, 0]), "test": split([70, 0, 70, 3], 1)})
     missing = [finding for finding in found if finding.kind == "missing"]
-    assert [(finding.severity, finding.summary) for finding in missing] == [
-        ("error", "1 of 4 classes has no training pictures: d."),
-        ("warning", "1 of 4 classes has no test pictures: b."),
+    assert [(finding.severity, named(finding.summary)) for finding in missing] == [
+        ("error", {"dog": ""}),
+        ("warning", {"bee": ""}),
     ]
-    assert one(found, "tiny").summary == "1 of 4 classes has fewer than 10 training pictures: b (9)."
+    for finding, part in zip(missing, ("training", "test"), strict=True):
+        assert part in finding.summary
+        assert numbers(finding.summary) == {"1", "4"}
+    tiny = one(found, "tiny").summary
+    assert named(tiny) == {"bee": "9"}
+    assert numbers(tiny) == {"1", "4", "10", "9"}
     imbalance = one(found, "imbalance")
-    assert imbalance.summary == (
-        "The largest class, a (50), has 5.6 times the training pictures of the smallest, b (9)."
-    )
+    assert named(imbalance.summary) == {"ant": "50", "bee": "9"}
+    assert "5.6" in numbers(imbalance.summary)
     assert "--balance-classes" in imbalance.advice
 
 
@@ -114,9 +131,9 @@ def test_sizes_at_the_limits_are_not_told():
 
 def test_long_lists_of_classes_are_cut():
     found = check({"training": split([20, 9, 8, 7, 6, 5, 4, 20])})
-    assert one(found, "tiny").summary == (
-        "6 of 8 classes have fewer than 10 training pictures: b (9), c (8), d (7), e (6), f (5) and 1 more."
-    )
+    summary = one(found, "tiny").summary
+    assert named(summary) == {"bee": "9", "cow": "8", "dog": "7", "elk": "6", "fox": "5"}
+    assert {"6", "8", "1"} <= numbers(summary)  # 6 of 8 classes, and 1 more than are named
 
 
 @pytest.mark.parametrize(
@@ -127,18 +144,18 @@ def test_few_test_pictures_are_told(pictures, severity, points):
     assert [finding.severity for finding in found] == [severity] * (severity is not None)
     if severity:
         assert found[0].kind == "uncertain"
-        assert found[0].summary == f"{pictures} test pictures tell an accuracy of 90% to within about {points} points."
+        assert {str(pictures), "90", str(points)} <= numbers(found[0].summary)
 
 
 def test_one_test_picture_tells_little():
     summary = one(check({"test": split([1, 0])}), "uncertain").summary
-    assert summary == "1 test picture tells an accuracy of 90% to within about 59 points."
+    assert {"1", "90", "59"} <= numbers(summary)
 
 
 def test_groups_whose_names_are_no_utf_8_can_be_printed():
     training, test = (split([70, 70], seed, groups=["\udcff1"] * 140) for seed in (1, 2))
     summary = one(check({"training": training, "test": test}), "group").summary
-    assert summary.endswith(r"in the training part too: \udcff1.")
+    assert r"\udcff1" in summary
     assert summary.encode()
 
 
@@ -147,19 +164,22 @@ def test_a_group_in_two_parts_is_an_error():
     test = split([70, 70], 2, "other", groups=[*["", "p9", "p3", "p8", "p3"] * 28])
     finding = one(check({"training": training, "test": test}), "group")
     assert finding.severity == "error"
-    assert finding.summary == "1 of 3 groups of the test part (33.3%) has pictures in the training part too: p3."
-    assert finding.examples == ((Place("other 2", "test", 2, "a", "p3"), Place("file 3", "training", 3, "a", "p3")),)
+    assert re.findall(r"p\d", finding.summary) == ["p3"]
+    assert {"1", "3", "33.3"} <= numbers(finding.summary)
+    assert "test" in finding.summary
+    assert "training" in finding.summary
+    assert finding.examples == (
+        (Place("other 2", "test", 2, "ant", "p3"), Place("file 3", "training", 3, "ant", "p3")),
+    )
 
 
 def test_what_is_no_data_set_is_refused():
-    with pytest.raises(ValueError, match=r"^needed pictures to look for faults in, got none\.$"):
+    with raises(ValueError):
         check({})
-    with pytest.raises(ValueError, match=r"^needed pictures to look for faults in, got none\.$"):
+    with raises(ValueError):
         check({"training": split([0, 0])})
     other = replace(split([3, 3]), class_names=("x", "y"))
-    with pytest.raises(
-        ValueError, match=r"^some: needed the same classes in every part, found a, b and, in test, x, y\.$"
-    ):
+    with raises(ValueError, "some", "test", "ant, bee", "x, y"):
         check({"training": split([3, 3]), "test": other})
 
 
@@ -176,9 +196,10 @@ def test_a_tenth_of_the_real_test_signs_have_a_twin_in_training(shared_data):
         pytest.skip(f"no signs in {shared_data}; set RESNET50_DATA to the folder with the real data")
     found = check(load_splits(shared_data / "signs", side=64).splits)
     (error,) = (finding for finding in found if finding.severity == "error")
-    assert error.summary == "15 of 120 test pictures (12.5%) have a near-duplicate in the training part."
+    assert error.kind == "leak"
+    assert {"15", "120", "12.5"} <= numbers(error.summary)
     assert [place.part for place in error.examples[0]] == ["test", "training"]
-    apart = [float(pair[1].remark.split()[0]) for pair in error.examples]
+    apart = [float(*numbers(pair[1].remark)) for pair in error.examples]
     assert apart == sorted(apart)
     assert sum(distance < 3 for distance in apart) == 12  # those that were known; three more are the same hand
     assert not [finding for finding in found if finding.severity == "warning"]

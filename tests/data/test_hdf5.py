@@ -1,11 +1,11 @@
 import os
-import re
 import time
 
 import h5py
 import numpy as np
 import pytest
 
+from factories import noise, raises
 from resnet50.data import hdf5
 from resnet50.data.hdf5 import (
     add_images,
@@ -19,10 +19,9 @@ from resnet50.data.hdf5 import (
 )
 from resnet50.data.split import Split, Unreadable
 
-IMAGES = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 3), dtype=np.uint8)
+IMAGES = noise(5, 8, 8, 3)
 LABELS = np.array([0, 1, 2, 1, 0])
-DAMAGED = "cannot be read, it is damaged or holds what h5py does not know"
-UNWRITTEN = "was never written to its end; make or fetch the file again"
+SHAPE = "(n, side, side, 3)"
 
 
 def write(path, part="training", **changes):
@@ -56,14 +55,17 @@ def of_time(file, key):
     h5py.h5d.create(file.id, key.encode(), h5py.h5t.UNIX_D32LE, h5py.h5s.create_simple((5,)))
 
 
-def refusal(path, part="training", kind=ValueError):
-    with pytest.raises(kind) as raised:
+def refusal(path, *values, part="training", kind=ValueError, damaged=False):
+    """Why a file is refused; the values stand beside its path. It is called damaged where HDF5 itself cannot go on."""
+    with raises(kind, path) as raised:
         read_part(path, part)
     assert raised.type is kind
-    text = str(raised.value)
-    assert "\n" not in text
-    assert text.startswith(str(path))
-    return text.removeprefix(str(path)).lstrip(": ")
+    text = str(raised.value).replace(str(path), "")
+    assert [value for value in values if str(value) not in text] == [], text
+    cause = raised.value.__cause__
+    assert (cause is not None) == damaged, text
+    assert not damaged or " ".join(str(cause).split()) in text
+    return text
 
 
 @pytest.mark.parametrize("labels", [LABELS, LABELS[None], LABELS.astype("f4"), LABELS.astype(">u2")])
@@ -139,152 +141,141 @@ def test_dataset_name(tmp_path, name, expected):
 
 
 @pytest.mark.parametrize(
-    ("changes", "text"),
+    ("changes", "values"),
     [
-        ({"train_set_x": None}, "needed the key train_set_x, found list_classes, train_set_y."),
-        ({"train_set_y": None}, "needed the key train_set_y, found list_classes, train_set_x."),
-        ({"list_classes": None}, "needed the key list_classes, found train_set_x, train_set_y."),
-        (
-            dict.fromkeys(("train_set_x", "train_set_y", "list_classes")),
-            "needed the key train_set_x, found no keys at all.",
-        ),
+        ({"train_set_x": None}, ("train_set_x", "list_classes", "train_set_y")),
+        ({"train_set_y": None}, ("train_set_y", "list_classes", "train_set_x")),
+        ({"list_classes": None}, ("list_classes", "train_set_x", "train_set_y")),
+        (dict.fromkeys(("train_set_x", "train_set_y", "list_classes")), ("train_set_x",)),
         (
             {"train_set_x": None} | {f"k{i}": 0 for i in range(12)},
-            "needed the key train_set_x, found k0, k1, k10, k11, k2, k3, k4, k5, k6, k7, ….",
+            ("train_set_x", "k0, k1, k10, k11, k2, k3, k4, k5, k6, k7, …"),
         ),
-        ({"train_set_x": None, "a\nb": 0}, r"needed the key train_set_x, found 'a\nb', list_classes, train_set_y."),
-        ({"train_set_x": lambda file, key: file.create_group(key)}, "needed the data set train_set_x, found a group."),
-        (
-            {"train_set_x": h5py.SoftLink("/nowhere")},
-            "needed the data set train_set_x, found a link that leads to none.",
-        ),
-        (
-            {"train_set_x": h5py.ExternalLink("none.h5", "/x")},
-            "needed the data set train_set_x, found a link that leads to none.",
-        ),
-        (
-            {"train_set_x": h5py.SoftLink("/train_set_x")},
-            f"{DAMAGED} (Special link traversal failed (too many links)).",
-        ),
-        ({"train_set_x": np.uint8(3)}, "needed train_set_x of shape (n, side, side, 3), found ()."),
-        ({"train_set_x": h5py.Empty("u1")}, "needed train_set_x of shape (n, side, side, 3), found None."),
-        ({"train_set_x": IMAGES[..., 0]}, "needed train_set_x of shape (n, side, side, 3), found (5, 8, 8)."),
-        ({"train_set_x": IMAGES[:, :6]}, "needed train_set_x of shape (n, side, side, 3), found (5, 6, 8, 3)."),
-        ({"train_set_x": IMAGES[..., :1]}, "needed train_set_x of shape (n, side, side, 3), found (5, 8, 8, 1)."),
-        ({"train_set_x": IMAGES[:0]}, "needed train_set_x of shape (n, side, side, 3), found (0, 8, 8, 3)."),
-        ({"train_set_x": IMAGES / 255}, "needed train_set_x of type uint8 (0..255), found float64."),
-        ({"train_set_x": IMAGES.astype("i1")}, "needed train_set_x of type uint8 (0..255), found int8."),
-        (
-            {"train_set_x": made(data=["a", "b"], dtype=h5py.string_dtype())},
-            "needed train_set_x of shape (n, side, side, 3), found (2,).",
-        ),
+        ({"train_set_x": None, "a\nb": 0}, ("train_set_x", r"'a\nb'", "list_classes", "train_set_y")),
+        ({"train_set_x": lambda file, key: file.create_group(key)}, ("train_set_x", "group")),
+        ({"train_set_x": h5py.SoftLink("/nowhere")}, ("train_set_x", "link")),
+        ({"train_set_x": h5py.ExternalLink("none.h5", "/x")}, ("train_set_x", "link")),
+        ({"train_set_x": np.uint8(3)}, ("train_set_x", SHAPE, "()")),
+        ({"train_set_x": h5py.Empty("u1")}, ("train_set_x", SHAPE, "None")),
+        ({"train_set_x": IMAGES[..., 0]}, ("train_set_x", SHAPE, "(5, 8, 8)")),
+        ({"train_set_x": IMAGES[:, :6]}, ("train_set_x", SHAPE, "(5, 6, 8, 3)")),
+        ({"train_set_x": IMAGES[..., :1]}, ("train_set_x", SHAPE, "(5, 8, 8, 1)")),
+        ({"train_set_x": IMAGES[:0]}, ("train_set_x", SHAPE, "(0, 8, 8, 3)")),
+        ({"train_set_x": IMAGES / 255}, ("train_set_x", "uint8", "float64")),
+        ({"train_set_x": IMAGES.astype("i1")}, ("train_set_x", "uint8", "int8")),
+        ({"train_set_x": made(data=["a", "b"], dtype=h5py.string_dtype())}, ("train_set_x", SHAPE, "(2,)")),
         (
             {"train_set_x": made(data=IMAGES.astype(str).astype(object), dtype=h5py.string_dtype())},
-            "needed train_set_x of type uint8 (0..255), found object.",
+            ("train_set_x", "uint8", "object"),
         ),
-        ({"train_set_x": made(shape=(5, 8, 8, 3), dtype="u1", chunks=(1, 8, 8, 3))}, f"/train_set_x {UNWRITTEN}."),
-        ({"train_set_x": made(shape=(5, 8, 8, 3), dtype="u1")}, f"/train_set_x {UNWRITTEN}."),
-        ({"train_set_x": unwritten_half}, f"/train_set_x {UNWRITTEN}."),
-        ({"train_set_x": virtual}, "needed /train_set_x in the file itself, found that it lies in other files."),
-        (
-            {"train_set_x": made(shape=(5, 8, 8, 3), dtype="u1", external=[("/etc/passwd", 0, 960)])},
-            "needed /train_set_x in the file itself, found that it lies in other files.",
-        ),
+        ({"train_set_x": made(shape=(5, 8, 8, 3), dtype="u1", chunks=(1, 8, 8, 3))}, ("train_set_x",)),
+        ({"train_set_x": made(shape=(5, 8, 8, 3), dtype="u1")}, ("train_set_x",)),
+        ({"train_set_x": unwritten_half}, ("train_set_x",)),
+        ({"train_set_x": virtual}, ("train_set_x",)),
+        ({"train_set_x": made(shape=(5, 8, 8, 3), dtype="u1", external=[("/etc/passwd", 0, 960)])}, ("train_set_x",)),
         (
             {
                 "train_set_x": made(shape=(10**9, 64, 64, 3), dtype="u1", chunks=(1, 64, 64, 3)),
                 "train_set_y": made(shape=(10**9,), dtype="i1", chunks=(1000,)),
             },
-            "/train_set_x declares 11444.1 GiB, the most that is read is 16 GiB.",
+            ("train_set_x", "11444.1 GiB", "16 GiB"),
         ),
-        ({"train_set_y": LABELS[:4]}, "needed train_set_y of shape (5,) or (1, 5) for 5 pictures, found (4,)."),
-        ({"train_set_y": LABELS[:, None]}, "needed train_set_y of shape (5,) or (1, 5) for 5 pictures, found (5, 1)."),
-        ({"train_set_y": np.int64(3)}, "needed train_set_y of shape (5,) or (1, 5) for 5 pictures, found ()."),
-        ({"train_set_y": h5py.Empty("i8")}, "needed train_set_y of shape (5,) or (1, 5) for 5 pictures, found None."),
-        ({"train_set_y": np.array([0, 1, 3, 1, 0])}, "needed train_set_y within 0..2, found 0..3."),
-        ({"train_set_y": np.array([0, 1, -1, 1, 0])}, "needed train_set_y within 0..2, found -1..1."),
+        ({"train_set_y": LABELS[:4]}, ("train_set_y", "(5,)", "(1, 5)", "(4,)")),
+        ({"train_set_y": LABELS[:, None]}, ("train_set_y", "(5,)", "(1, 5)", "(5, 1)")),
+        ({"train_set_y": np.int64(3)}, ("train_set_y", "(5,)", "(1, 5)", "()")),
+        ({"train_set_y": h5py.Empty("i8")}, ("train_set_y", "(5,)", "(1, 5)", "None")),
+        ({"train_set_y": np.array([0, 1, 3, 1, 0])}, ("train_set_y", 0, 2, "0", "3")),
+        ({"train_set_y": np.array([0, 1, -1, 1, 0])}, ("train_set_y", 0, 2, "-1", "1")),
         (
             {"train_set_y": np.array([2**64 - 1, 0, 0, 0, 0], dtype=np.uint64)},
-            "needed train_set_y within 0..2, found 0..18446744073709551615.",
+            ("train_set_y", 0, 2, "0", "18446744073709551615"),
         ),
-        ({"train_set_y": np.array([0, 1, 1e300, 1, 0])}, "needed train_set_y within 0..2, found 0.0..1e+300."),
-        (
-            {"train_set_y": np.array([0, 1, np.nan, 1, 0])},
-            "needed train_set_y of whole numbers, found NaN or infinity.",
-        ),
-        (
-            {"train_set_y": np.array([0, 1, np.inf, 1, 0])},
-            "needed train_set_y of whole numbers, found NaN or infinity.",
-        ),
-        ({"train_set_y": np.array([0, 1, 1.5, 1, 0])}, "needed train_set_y of whole numbers, found 1.5."),
-        ({"train_set_y": LABELS > 0}, "needed train_set_y of whole numbers, found bool."),
-        ({"train_set_y": LABELS * 1j}, "needed train_set_y of whole numbers, found complex128."),
-        ({"train_set_y": LABELS.astype("S")}, "needed train_set_y of whole numbers, found |S21."),
-        (
-            {"train_set_y": made(data=["0", "1", "2", "1", "0"], dtype=h5py.string_dtype())},
-            "needed train_set_y of whole numbers, found object.",
-        ),
-        ({"train_set_y": made(shape=(5,), dtype="i8", chunks=(2,))}, f"/train_set_y {UNWRITTEN}."),
-        ({"train_set_y": of_time}, f"{DAMAGED} (No NumPy equivalent for TypeTimeID exists)."),
-        ({"list_classes": np.int64(3)}, "needed list_classes of shape (classes,), found ()."),
-        ({"list_classes": h5py.Empty("i8")}, "needed list_classes of shape (classes,), found None."),
-        ({"list_classes": np.arange(3)[None]}, "needed list_classes of shape (classes,), found (1, 3)."),
-        ({"list_classes": np.arange(1)}, "needed list_classes, at least 2, found 1."),
-        ({"list_classes": np.arange(3.0)}, "needed list_classes of text or whole numbers, found float64."),
-        (
-            {"list_classes": made(shape=(3,), dtype=h5py.vlen_dtype("i4"))},
-            "needed list_classes of text or whole numbers, found object.",
-        ),
-        (
-            {"list_classes": np.array([b"a", b"b", b"a"])},
-            "needed list_classes that differ, found a more than once.",
-        ),
-        ({"list_classes": np.array([b"a\nb", b"b", b"c"])}, r"needed list_classes that can be printed, found 'a\nb'."),
-        ({"list_classes": np.array([b"", b"b", b"c"])}, "needed list_classes that can be printed, found ''."),
-        (
-            {"list_classes": made(shape=(10**11,), dtype="i1", chunks=(1000,))},
-            "/list_classes declares 93.1 GiB, the most that is read is 16 GiB.",
-        ),
-        ({"list_classes": made(shape=(4,), dtype="S2000000000", chunks=(1,))}, f"/list_classes {UNWRITTEN}."),
-        ({"source_file": made(shape=(5,), dtype="S1000000000", chunks=(1,))}, f"/source_file {UNWRITTEN}."),
+        ({"train_set_y": np.array([0, 1, 1e300, 1, 0])}, ("train_set_y", 0, 2, "0.0", "1e+300")),
+        ({"train_set_y": np.array([0, 1, np.nan, 1, 0])}, ("train_set_y", "NaN")),
+        ({"train_set_y": np.array([0, 1, np.inf, 1, 0])}, ("train_set_y", "NaN")),
+        ({"train_set_y": np.array([0, 1, 1.5, 1, 0])}, ("train_set_y", "1.5")),
+        ({"train_set_y": LABELS > 0}, ("train_set_y", "bool")),
+        ({"train_set_y": LABELS * 1j}, ("train_set_y", "complex128")),
+        ({"train_set_y": LABELS.astype("S")}, ("train_set_y", "|S21")),
+        ({"train_set_y": made(data=["0", "1", "2", "1", "0"], dtype=h5py.string_dtype())}, ("train_set_y", "object")),
+        ({"train_set_y": made(shape=(5,), dtype="i8", chunks=(2,))}, ("train_set_y",)),
+        ({"list_classes": np.int64(3)}, ("list_classes", "()")),
+        ({"list_classes": h5py.Empty("i8")}, ("list_classes", "None")),
+        ({"list_classes": np.arange(3)[None]}, ("list_classes", "(1, 3)")),
+        ({"list_classes": np.arange(1)}, ("list_classes", 2, 1)),
+        ({"list_classes": np.arange(3.0)}, ("list_classes", "float64")),
+        ({"list_classes": made(shape=(3,), dtype=h5py.vlen_dtype("i4"))}, ("list_classes", "object")),
+        ({"list_classes": np.array([b"fist", b"palm", b"fist"])}, ("list_classes", "fist")),
+        ({"list_classes": np.array([b"a\nb", b"b", b"c"])}, ("list_classes", r"'a\nb'")),
+        ({"list_classes": np.array([b"", b"b", b"c"])}, ("list_classes", "''")),
+        ({"list_classes": made(shape=(10**11,), dtype="i1", chunks=(1000,))}, ("list_classes", "93.1 GiB", "16 GiB")),
+        ({"list_classes": made(shape=(4,), dtype="S2000000000", chunks=(1,))}, ("list_classes",)),
+        ({"source_file": made(shape=(5,), dtype="S1000000000", chunks=(1,))}, ("source_file",)),
     ],
 )
-def test_refuses_what_the_schema_does_not_allow(tmp_path, changes, text):
-    assert refusal(write(tmp_path / "a.h5", **changes)) == text
+def test_refuses_what_the_schema_does_not_allow(tmp_path, changes, values):
+    refusal(write(tmp_path / "a.h5", **changes), *values)
+
+
+@pytest.mark.parametrize(
+    ("changes", "value"),
+    [({"train_set_x": h5py.SoftLink("/train_set_x")}, "too many links"), ({"train_set_y": of_time}, "TypeTimeID")],
+)
+def test_refuses_what_h5py_cannot_read(tmp_path, changes, value):
+    """The value is of h5py's own words."""
+    refusal(write(tmp_path / "a.h5", **changes), value, damaged=True)
+
+
+def test_what_was_never_written_and_what_lies_elsewhere_are_told_apart(tmp_path):
+    def told(key, value):
+        return refusal(write(tmp_path / "a.h5", **{key: value}), key).replace(key, "")
+
+    unwritten = {
+        told("train_set_x", made(shape=(5, 8, 8, 3), dtype="u1", chunks=(1, 8, 8, 3))),
+        told("train_set_x", made(shape=(5, 8, 8, 3), dtype="u1")),
+        told("train_set_x", unwritten_half),
+        told("train_set_y", made(shape=(5,), dtype="i8", chunks=(2,))),
+        told("list_classes", made(shape=(4,), dtype="S2000000000", chunks=(1,))),
+        told("source_file", made(shape=(5,), dtype="S1000000000", chunks=(1,))),
+    }
+    elsewhere = {
+        told("train_set_x", virtual),
+        told("train_set_x", made(shape=(5, 8, 8, 3), dtype="u1", external=[("/etc/passwd", 0, 960)])),
+    }
+    assert len(unwritten) == len(elsewhere) == 1
+    assert unwritten != elsewhere
 
 
 def test_shows_a_key_that_is_not_utf8(tmp_path):
     path = write(tmp_path / "a.h5", train_set_x=None)
     with h5py.File(path, "a") as file:
         file[b"\xff"] = 0
-    assert refusal(path).startswith("needed the key train_set_x, found list_classes, train_set_y, ")
+    refusal(path, "train_set_x", "list_classes", "train_set_y", r"\xff")
 
 
 def test_refuses_the_other_part(tmp_path):
-    text = refusal(write(tmp_path / "a.h5"), "test")
-    assert text == "needed the key test_set_x, found list_classes, train_set_x, train_set_y."
+    path = write(tmp_path / "a.h5")
+    refusal(path, "test_set_x", "list_classes", "train_set_x", "train_set_y", part="test")
 
 
 @pytest.mark.parametrize(
-    ("content", "found"),
+    ("content", "values"),
     [
-        (b"", "an empty file; fetch it again."),
-        (b"\n\n <!DOCTYPE html><html>", "an HTML page; download the raw file, not the page that shows it."),
-        (
-            b"version https://git-lfs.github.com/spec/v1\noid sha256:4748\nsize 13281872\n",
-            "a Git LFS pointer, not the file itself; run 'git lfs pull' where it came from.",
-        ),
-        (b"PK\x03\x04 a zip file", "a file that starts with b'PK\\x03\\x04 a z', not with HDF5's signature."),
+        (b"", ("empty",)),
+        (b"\n\n <!DOCTYPE html><html>", ("HTML",)),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:4748\nsize 13281872\n", ("Git LFS", "git lfs pull")),
+        (b"PK\x03\x04 a zip file", (r"b'PK\x03\x04 a z'",)),
     ],
 )
-def test_refuses_what_is_not_hdf5(tmp_path, content, found):
+def test_refuses_what_is_not_hdf5(tmp_path, content, values):
     (tmp_path / "a.h5").write_bytes(content)
-    assert refusal(tmp_path / "a.h5") == f"needed an HDF5 file in the schema of SIGNS, found {found}"
+    refusal(tmp_path / "a.h5", "HDF5", "SIGNS", *values)
 
 
 def test_refuses_what_is_no_file(tmp_path):
-    assert refusal(tmp_path / "a.h5", kind=FileNotFoundError).endswith("found nothing there.")
-    assert refusal(tmp_path, kind=FileNotFoundError).endswith("found a folder.")
+    nothing = refusal(tmp_path / "a.h5", kind=FileNotFoundError)
+    assert "folder" not in nothing
+    assert refusal(tmp_path, "folder", kind=FileNotFoundError) != nothing
 
 
 @pytest.mark.parametrize("libver", [None, "latest"])
@@ -296,7 +287,7 @@ def test_refuses_a_file_cut_anywhere(tmp_path, libver):
     path = tmp_path / "cut.h5"
     for size in [*range(0, len(whole), len(whole) // 50), len(whole) - 1]:
         path.write_bytes(whole[:size])
-        refusal(path)
+        refusal(path, damaged=size > 0)
 
 
 @pytest.mark.parametrize("key", ["train_set_x", "train_set_y", "list_classes", "source_file"])
@@ -313,7 +304,7 @@ def test_refuses_a_damaged_chunk(tmp_path, key):
     content = bytearray(path.read_bytes())
     content[at] ^= 0xFF
     path.write_bytes(content)
-    assert DAMAGED in refusal(path)
+    refusal(path, damaged=True)
 
 
 def test_random_damage_gives_no_other_error(tmp_path):
@@ -330,7 +321,7 @@ def test_random_damage_gives_no_other_error(tmp_path):
         try:
             read_part(tmp_path / "b.h5", "training")
         except ValueError as error:
-            assert str(error).startswith(str(tmp_path / "b.h5"))
+            assert str(tmp_path / "b.h5") in str(error)
             assert "\n" not in str(error)
             refused += 1
     assert refused
@@ -367,24 +358,23 @@ def test_writes_sources_whose_names_are_not_utf8(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("changes", "text"),
+    ("changes", "values"),
     [
-        (
-            {"images": IMAGES[:0], "labels": LABELS[:0], "sources": ()},
-            "needed pictures (n, side, side, 3) to write, got (0, 8, 8, 3).",
-        ),
-        ({"images": IMAGES[:, :6]}, "needed pictures (n, side, side, 3) to write, got (5, 6, 8, 3)."),
-        ({"class_names": ("one",), "labels": LABELS * 0}, "needed class names, at least 2, found 1."),
-        ({"class_names": ("a", "b", "a")}, "needed class names that differ, found a more than once."),
-        ({"class_names": ("a", "b", "c\n")}, r"needed class names that can be printed, found 'c\n'."),
-        ({"class_names": ("a", "b", "\udcff")}, r"needed class names that can be printed, found '\udcff'."),
+        ({"images": IMAGES[:0], "labels": LABELS[:0], "sources": ()}, (SHAPE, "(0, 8, 8, 3)")),
+        ({"images": IMAGES[:, :6]}, (SHAPE, "(5, 6, 8, 3)")),
+        ({"class_names": ("one",), "labels": LABELS * 0}, ("2", "1")),
+        ({"class_names": ("fist", "palm", "fist")}, ("fist",)),
+        ({"class_names": ("a", "b", "c\n")}, (r"'c\n'",)),
+        ({"class_names": ("a", "b", "\udcff")}, (r"'\udcff'",)),
     ],
 )
-def test_writes_nothing_that_it_would_not_read(tmp_path, changes, text):
+def test_writes_nothing_that_it_would_not_read(tmp_path, changes, values):
     path = tmp_path / "a.h5"
     path.write_bytes(b"old")
-    with pytest.raises(ValueError, match=re.escape(f"{path}: {text}")):
+    with raises(ValueError, path) as raised:
         write_part(split_of(**changes), path, "training")
+    text = str(raised.value).replace(str(path), "")
+    assert [value for value in values if value not in text] == [], text
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.h5"]
     assert path.read_bytes() == b"old"
 
@@ -429,15 +419,12 @@ def test_reads_all_parts_of_a_file(tmp_path):
 
 def test_a_file_without_parts_is_refused(tmp_path):
     path = write(tmp_path / "a.h5", train_set_x=None)
-    with pytest.raises(ValueError) as raised:
+    with raises(ValueError, path, "train_set_x", "val_set_x", "test_set_x", "list_classes", "train_set_y"):
         read_h5(path)
-    assert str(raised.value) == (
-        f"{path}: needed the key train_set_x, val_set_x or test_set_x, found list_classes, train_set_y."
-    )
 
 
 def test_a_part_has_one_of_three_names(tmp_path):
-    with pytest.raises(ValueError, match=r"^a part must be one of training, validation, test, got 'train'\.$"):
+    with raises(ValueError, "training", "validation", "test", "'train'"):
         read_part(write(tmp_path / "a.h5"), "train")
 
 
@@ -458,16 +445,16 @@ def test_groups(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("groups", "text"),
+    ("groups", "values"),
     [
-        (np.array([b"a", b"b"]), "needed train_set_group of shape (5,), found (2,)."),
-        (np.arange(5), "needed train_set_group to be a list of text, found int64 (5,)."),
-        (np.array([[b"a"]]), "needed train_set_group to be a list of text, found |S1 (1, 1)."),
-        (lambda file, key: file.create_group(key), "needed the data set train_set_group, found a group."),
+        (np.array([b"a", b"b"]), ("(5,)", "(2,)")),
+        (np.arange(5), ("int64", "(5,)")),
+        (np.array([[b"a"]]), ("|S1", "(1, 1)")),
+        (lambda file, key: file.create_group(key), (" group",)),
     ],
 )
-def test_groups_that_cannot_be_told_are_not_passed_over(tmp_path, groups, text):
-    assert refusal(write(tmp_path / "a.h5", train_set_group=groups)) == text
+def test_groups_that_cannot_be_told_are_not_passed_over(tmp_path, groups, values):
+    refusal(write(tmp_path / "a.h5", train_set_group=groups), "train_set_group", *values)
 
 
 def test_files_that_were_left_out(tmp_path):
@@ -485,7 +472,7 @@ def test_packed_pictures_stay_in_the_file(tmp_path, monkeypatch, room):
     np.testing.assert_array_equal(split.images, IMAGES)
     assert split.labels.tolist() == [0, 1, 2, 0, 1]
     assert split.groups == ("a", "b", "a", "b", "a")
-    with pytest.raises(ValueError, match="read-only"):
+    with pytest.raises(ValueError, match="read-only"):  # NumPy's word
         split.images[0] = 0
     (tmp_path / "a.h5").unlink()
     np.testing.assert_array_equal(split.images[[4, 1]], IMAGES[[4, 1]])
@@ -547,7 +534,7 @@ def test_a_place_beyond_the_end_of_the_file_is_damage(tmp_path, monkeypatch):
     place = content.index(IMAGES[0].tobytes()).to_bytes(8, "little")
     assert content.count(place) == 1
     (tmp_path / "a.h5").write_bytes(content.replace(place, (len(content) - 100).to_bytes(8, "little")))
-    assert DAMAGED in refusal(tmp_path / "a.h5")
+    refusal(tmp_path / "a.h5", damaged=True)
 
 
 def test_a_small_file_is_read_into_memory(tmp_path):
@@ -577,7 +564,7 @@ def test_random_damage_of_a_packed_file_gives_no_other_error(tmp_path, monkeypat
         try:
             assert read_part(tmp_path / "b.h5", "training").images.max() >= 0  # all bytes are there
         except ValueError as error:
-            assert str(error).startswith(str(tmp_path / "b.h5"))
+            assert str(tmp_path / "b.h5") in str(error)
             assert "\n" not in str(error)
             refused += 1
     assert refused

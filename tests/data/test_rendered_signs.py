@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from factories import raises
 from resnet50.data.rendered_signs import DATASET, rendered_signs, write_rendered_signs
 from resnet50.data.signs import load_signs
 
@@ -79,19 +80,18 @@ def test_written_files_read_back_equal(few, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("options", "values"),
     [
-        ({"train": 0}, "rendered signs: train must be at least 1, got 0."),
-        ({"test": 0}, "rendered signs: test must be at least 1, got 0."),
-        ({"side": 31}, "rendered signs: side must be at least 32, got 31."),
-        ({"seed": -1}, "rendered signs: seed must be at least 0, got -1."),
+        ({"train": 0}, ("train", 1, 0)),
+        ({"test": 0}, ("test", 1, 0)),
+        ({"side": 31}, ("side", 32, 31)),
+        ({"seed": -1}, ("seed", 0, -1)),
     ],
 )
-def test_refusals(options, message, tmp_path):
+def test_refusals(options, values, tmp_path):
     for draw in (rendered_signs, lambda **options: write_rendered_signs(tmp_path, **options)):
-        with pytest.raises(ValueError) as error:
+        with raises(ValueError, "rendered signs", *values):
             draw(**options)
-        assert str(error.value) == message
     assert not list(tmp_path.iterdir())
 
 

@@ -5,20 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from factories import dataset, raises
 from resnet50.data.finding import Place
 from resnet50.data.rows import Rows
 from resnet50.data.seen import Seen, copies, read_seen, write_seen
-from resnet50.data.split import Split
 
 
 def split(n, seed=0, name="file"):
-    return Split(
-        images=np.random.default_rng(seed).integers(0, 256, (n, 6, 8, 3), dtype=np.uint8),
-        labels=np.arange(n) % 2,
-        class_names=("a", "b, c"),
-        sources=tuple(f"{name} {k}" for k in range(n)),
-        dataset="some",
-    )
+    return dataset(np.arange(n) % 2, ("a", "b, c"), size=(6, 8), paths=[f"{name} {k}" for k in range(n)], seed=seed)
 
 
 def test_a_row_for_each_picture_with_the_hash_of_its_pixels(tmp_path):
@@ -45,16 +39,16 @@ def test_pictures_in_a_file_have_the_same_hashes(tmp_path):
     assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
 
 
-@pytest.mark.parametrize(
-    ("text", "found"),
-    [("", "not enough values"), ("a,b\n", "the columns a, b"), ("part,source,class,sha256\ntest,x\n", "missing")],
-)
+@pytest.mark.parametrize(("text", "found"), [("", ""), ("a,b\n", "a, b"), ("part,source,class,sha256\ntest,x\n", "")])
 def test_another_table_is_refused(tmp_path, text, found):
     path = tmp_path / "pictures.csv"
     path.write_text(text)
-    message = re.escape(f"{path}: needed rows of part, source, class, sha256, found others (") + f".*{found}"
-    with pytest.raises(ValueError, match=message):
+    with raises(ValueError, path, "part, source, class, sha256", found):
         read_seen(path)
+
+
+def numbers(text):
+    return sorted(re.findall(r"\d+(?:\.\d+)?", text))
 
 
 def seen(parts, folder):
@@ -69,17 +63,16 @@ def test_copies_of_what_was_learned_from_or_validated_on_are_an_error(tmp_path):
     mixed = replace(scored, images=np.concatenate([validation.images[2:], scored.images[:4], training.images[1:2]]))
     (finding,) = copies(mixed, known)
     assert (finding.kind, finding.severity) == ("seen", "error")
-    assert finding.summary == (
-        "2 of 6 pictures to be scored (33.3%) are exact copies of ones that the run learned from or validated on."
-    )
+    assert numbers(finding.summary) == ["2", "33.3", "6"]
+    held, learned = (copy for _, copy in finding.examples)
+    assert "validation" in held.remark
+    assert "training" in learned.remark
     assert finding.examples == (
-        (Place("new 0", "test", 0, "a"), Place("held 2", "", None, "a", "the same pixels, in the validation part")),
-        (Place("new 5", "test", 5, "b, c"), Place("file 1", "", None, "b, c", "the same pixels, in the training part")),
+        (Place("new 0", "test", 0, "a"), Place("held 2", "", None, "a", held.remark)),
+        (Place("new 5", "test", 5, "b, c"), Place("file 1", "", None, "b, c", learned.remark)),
     )
     (one,) = copies(mixed.take([0, 1, 2]), known)
-    assert one.summary == (
-        "1 of 3 pictures to be scored (33.3%) is an exact copy of one that the run learned from or validated on."
-    )
+    assert numbers(one.summary) == ["1", "3", "33.3"]
     nearly = training.images.copy()
     nearly[:, 0, 0, 0] ^= 1
     assert list(copies(replace(training, images=nearly), known)) == []

@@ -4,11 +4,12 @@ import h5py
 import numpy as np
 import pytest
 
+from factories import noise, raises
 from resnet50.data import signs
 from resnet50.data.signs import SIGNS, fetch_signs, load_signs
 from resnet50.download import fetch
 
-IMAGES = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 3), dtype=np.uint8)
+IMAGES = noise(5, 8, 8, 3)
 LABELS = np.array([0, 1, 2, 1, 0])
 
 
@@ -32,15 +33,15 @@ def test_loads_two_files_or_their_folder(tmp_path):
 
 
 def test_load_refuses_other_classes(tmp_path):
-    write(tmp_path / "train_signs.h5")
-    write(tmp_path / "test_signs.h5", "test", list_classes=np.array([b"0", b"1", b"two"]))
-    with pytest.raises(ValueError, match=r"^.*test_signs\.h5: needed the classes of .*, 0, 1, 2, found 0, 1, two\.$"):
+    train = write(tmp_path / "train_signs.h5")
+    test = write(tmp_path / "test_signs.h5", "test", list_classes=np.array([b"0", b"1", b"two"]))
+    with raises(ValueError, test, train, "0, 1, 2", "0, 1, two"):
         load_signs(tmp_path)
 
 
 def test_load_names_the_missing_file(tmp_path):
     write(tmp_path / "train_signs.h5")
-    with pytest.raises(FileNotFoundError, match=r"test_signs\.h5: needed an HDF5 file .*, found nothing there\.$"):
+    with raises(FileNotFoundError, tmp_path / "test_signs.h5"):
         load_signs(tmp_path)
 
 

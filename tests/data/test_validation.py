@@ -1,23 +1,17 @@
 import hashlib
+import re
 import time
 
 import numpy as np
 import pytest
 
+from factories import dataset, raises
 from resnet50.data.signs import load_signs
-from resnet50.data.split import Split
 from resnet50.data.validation import train_validation_split
 
 
-def made(images, labels, classes=3, groups=()):
-    return Split(
-        images=np.asarray(images, dtype=np.uint8),
-        labels=np.asarray(labels, dtype=np.int64),
-        class_names=tuple("abcdef"[:classes]),
-        sources=tuple(f"file {k}" for k in range(len(labels))),
-        dataset="some",
-        groups=tuple(groups),
-    )
+def made(images, labels, groups=()):
+    return dataset(labels, "abc", images=images, paths=[f"file {k}" for k in range(len(labels))], groups=groups)
 
 
 def noise(n, seed=0, shape=(20, 24, 3)):
@@ -70,16 +64,16 @@ def test_twins_stay_together(seed):
 
 @pytest.mark.parametrize("fraction", [0, 1, -0.1, 1.5, float("nan")])
 def test_refuses_a_share_that_is_none(fraction):
-    with pytest.raises(ValueError, match=rf"^fraction must lie between 0 and 1, got {fraction}\.$"):
+    with raises(ValueError, "fraction", 0, 1, fraction):
         train_validation_split(made(noise(6), [0, 1] * 3), fraction, seed=0)
 
 
-@pytest.mark.parametrize("pictures", ["0 pictures", "1 picture", "3 pictures"])
-def test_refuses_where_no_class_has_two(pictures):
-    count = int(pictures[0])
-    text = f"^a cut of 0.5 of {pictures} leaves one side empty: no class has two; add pictures.$"
-    with pytest.raises(ValueError, match=text):
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_refuses_where_no_class_has_two(count):
+    with raises(ValueError) as caught:
         train_validation_split(made(noise(count), range(count)), 0.5, seed=0)
+    # what must stay together, a reason with a number of its own, is not to blame
+    assert sorted(re.findall(r"\d+(?:\.\d+)?", str(caught.value))) == sorted(["0.5", str(count)])
 
 
 @pytest.mark.parametrize(
@@ -92,13 +86,10 @@ def test_refuses_where_no_class_has_two(pictures):
     ],
 )
 def test_refuses_to_part_what_belongs_together(images, labels, groups, fraction, smallest):
-    text = (
-        f"^a cut of {fraction:g} of {len(images)} pictures leaves one side empty: what must stay together, "
-        "near-duplicates and pictures of one group, comes in pieces too large for the share or all of a class, the "
-        f"smallest of {smallest} pictures; cut another share, or add pictures.$"
-    )
-    with pytest.raises(ValueError, match=text):
+    with raises(ValueError) as caught:
         train_validation_split(made(images, labels, groups=groups), fraction, seed=0)
+    told = sorted(re.findall(r"\d+(?:\.\d+)?", str(caught.value)))
+    assert told == sorted(map(str, (fraction, len(images), smallest)))
 
 
 @pytest.mark.parametrize(("fraction", "counts"), [(0.1, [1, 1, 0]), (0.5, [2, 1, 0]), (0.95, [3, 1, 0])])

@@ -2,9 +2,10 @@ import keras
 import pytest
 from keras import layers
 
+from factories import tiny_model
 from resnet50.blocks import V1, V1_5
 from resnet50.evaluation.complexity import stage_costs
-from resnet50.model import ResNet50, build_resnet50
+from resnet50.model import ResNet50
 
 
 def macs_by_hand(side, classes, stride_on_kernel):
@@ -56,16 +57,16 @@ def test_the_full_network_costs_what_is_published(conventions, giga, exact):
     }
 
 
-def test_a_side_of_any_size_costs_what_cannot_be_told(tiny_stages):
-    costs = stage_costs(build_resnet50(6, input_shape=(None, 64, 3), stages=tiny_stages))
+def test_a_side_of_any_size_costs_what_cannot_be_told():
+    costs = stage_costs(tiny_model(6, size=(None, 64), seed=None))
     by_name = {cost.name: cost for cost in costs}
     assert by_name["conv3"].output == (None, 8, 24)
     assert [name for name, cost in by_name.items() if cost.macs] == ["predictions"]
     assert by_name["conv3"].parameters > 0
 
 
-def test_heads_and_stages_of_ones_own_are_counted(tiny_stages):
-    model = build_resnet50(5, input_shape=(32, 64, 3), stages=tiny_stages, head="mlp")
+def test_heads_and_stages_of_ones_own_are_counted():
+    model = tiny_model(5, size=(32, 64), seed=None, head="mlp")
     costs = stage_costs(model)
     assert [cost.name for cost in costs if cost.name != "rescaling"][-6:] == [
         "pool1",

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from keras import layers
 
+from factories import noise, raises, tiny_model
 from resnet50.evaluation.features import feature_model
-from resnet50.model import build_resnet50
 
 
 @pytest.mark.parametrize(("head", "width"), [("linear", 24), ("norm", 24), ("mlp", 128), ("flatten", 384)])
-def test_the_last_layer_makes_the_probabilities_of_them(head, width, tiny_stages, random_weights):
-    model = random_weights(build_resnet50(4, input_shape=(40, 48, 3), stages=tiny_stages, head=head), 3)
-    images = np.random.default_rng(0).integers(0, 256, (3, 40, 48, 3), dtype="uint8")
+def test_the_last_layer_makes_the_probabilities_of_them(head, width):
+    model = tiny_model(4, size=(40, 48), seed=3, head=head)
+    images = noise(3, 40, 48, 3)
     before = np.asarray(model(images))
     features = np.asarray(feature_model(model)(images))
     assert features.shape == (3, width)
@@ -26,8 +26,8 @@ def test_the_last_layer_makes_the_probabilities_of_them(head, width, tiny_stages
     np.testing.assert_array_equal(np.asarray(model(images)), before)
 
 
-def test_the_layers_are_the_classifiers_own(tiny_stages, random_weights):
-    model = random_weights(build_resnet50(4, input_shape=(40, 48, 3), stages=tiny_stages))
+def test_the_layers_are_the_classifiers_own():
+    model = tiny_model(4, size=(40, 48))
     features = feature_model(model)
     assert features.layers == model.layers[:-1]
 
@@ -35,8 +35,5 @@ def test_the_layers_are_the_classifiers_own(tiny_stages, random_weights):
 def test_a_model_without_a_dense_layer_is_refused():
     inputs = keras.Input((8, 8, 3))
     model = keras.Model(inputs, layers.GlobalAveragePooling2D()(inputs), name="plain")
-    with pytest.raises(ValueError) as raised:
+    with raises(ValueError, "'plain'", "dense"):
         feature_model(model)
-    assert str(raised.value) == (
-        "the model 'plain': needed a classifier that ends in a dense layer, found no dense layer."
-    )

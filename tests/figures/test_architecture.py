@@ -9,6 +9,7 @@ import keras
 import pytest
 from matplotlib.figure import Figure
 
+from factories import raises
 from resnet50.blocks import V1, V1_5
 from resnet50.figures.architecture import draw_block, draw_network
 from resnet50.model import ResNet50, Stage, build_resnet50
@@ -83,7 +84,8 @@ def test_unknown_sides_are_written_as_parts_of_the_input():
 def test_the_resnet_50_is_drawn_as_table_1_has_it():
     figure = draw_network(build_resnet50(6))
     found = texts(figure)
-    assert found["ResNet-50"] == found["23.6 million parameters in 16 residual blocks"] == 1
+    assert found["ResNet-50"] == 1
+    assert sum("23.6" in text and "16" in text for text in found) == 1
     assert found["64 x 64 x 3"] == found["16 x 16 x 64"] == found["7x7, 64, /2"] == found["max 3x3, /2"] == 1
     sizes = {"conv2": "16 x 16 x 256", "conv3": "8 x 8 x 512", "conv4": "4 x 4 x 1024", "conv5": "2 x 2 x 2048"}
     for stage, size in sizes.items():
@@ -91,7 +93,7 @@ def test_the_resnet_50_is_drawn_as_table_1_has_it():
     assert (found["x 3"], found["x 4"], found["x 6"]) == (2, 1, 1)
     assert found["3x3, 64"] == found["3x3, 128"] == found["3x3, 256"] == found["3x3, 512"] == 1
     assert found["6 classes"] == found["global mean"] == found["dense, softmax"] == 1
-    assert found["convolutional block: relu(W x + F(x))"] == found["identity block: relu(x + F(x))"] == 1
+    assert sum("relu(W x + F(x))" in text for text in found) == sum("relu(x + F(x))" in text for text in found) == 1
     assert png(figure).startswith(b"\x89PNG")
 
 
@@ -125,16 +127,16 @@ def test_a_model_that_shares_layers_with_another_is_drawn_as_itself():
 
 
 def test_an_unknown_block_is_refused_with_those_there_are():
-    with pytest.raises(ValueError, match=r"'conv9_block1'.*conv2_block1, conv2_block2, conv3_block1"):
+    with raises(ValueError, "'conv9_block1'", "conv2_block1", "conv2_block2", "conv3_block1"):
         draw_block(network(), "conv9_block1")
 
 
 def test_a_model_without_blocks_is_refused():
     inputs = keras.Input((8, 8, 3))
-    plain = keras.Model(inputs, keras.layers.Conv2D(2, 3)(inputs))
-    with pytest.raises(ValueError, match="residual blocks"):
+    plain = keras.Model(inputs, keras.layers.Conv2D(2, 3)(inputs), name="plain")
+    with raises(ValueError, "plain"):
         draw_network(plain)
-    with pytest.raises(ValueError, match="residual blocks"):
+    with raises(ValueError, "plain"):
         draw_block(plain, "conv2_block1")
 
 
@@ -142,5 +144,5 @@ def test_a_model_without_a_graph_is_refused():
     class Subclassed(keras.Model):
         pass
 
-    with pytest.raises(ValueError, match="functional"):
+    with raises(ValueError, "Subclassed"):
         draw_network(Subclassed())

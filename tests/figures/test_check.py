@@ -6,21 +6,29 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from factories import dataset
 from resnet50.data.finding import Finding, Place
-from resnet50.data.split import Split
 from resnet50.figures.check import check_page, summarize
 
 
 def split(counts, shade, names=("cats", "dogs <i>")):
-    labels = np.repeat(np.arange(len(counts)), counts).astype(np.int64)
+    labels = np.repeat(np.arange(len(counts)), counts)
     images = np.zeros((len(labels), 8, 8, 3), np.uint8)
     images[...] = shade + np.arange(len(labels))[:, None, None, None]
-    sources = tuple(f"{shade}/{k}.jpg" for k in range(len(labels)))
-    return Split(images=images, labels=labels, class_names=names, sources=sources, dataset="pets")
+    return dataset(labels, names, images=images, paths=[f"{shade}/{k}.jpg" for k in range(len(labels))])
 
 
 def finding(kind, severity, *examples):
     return Finding(kind, severity, f"summary of {kind} & more.", f"advice on {kind}", tuple(examples))
+
+
+def counted(text):
+    """How many findings of each severity a text tells of."""
+    return re.findall(r"(\d+) (error|warning|note)", text)
+
+
+def title(html):
+    return re.search(r"<h1>(.*?)</h1>", html)[1]
 
 
 def pictures(html):
@@ -42,8 +50,11 @@ def test_findings_are_shown_worst_first_with_their_pictures_beside_each_other():
     lost = (Place("a<b>.jpg", remark="is cut off"),)
     findings = [finding("modes", "note"), finding("leak", "error", twin), finding("unreadable", "warning", lost)]
     html = check_page(findings, splits, title="pets").html()
-    assert "<h1>pets: 1 error, 1 warning, 1 note</h1>" in html
-    assert "2 training, 2 test pictures of 2 classes, looked at with 8 x 8 pixels." in html
+    assert "pets" in title(html)
+    assert counted(title(html)) == [("1", "error"), ("1", "warning"), ("1", "note")]
+    contents = re.search(r'<p class="sub">(.*?)</p>', html)[1]
+    assert re.findall(r"\d+", contents) == ["2", "2", "2", "8", "8"]  # pictures of each part, classes, pixels
+    assert contents.index("training") < contents.index("test")
     places = [html.index(f"summary of {kind} &amp; more.") for kind in ("leak", "unreadable", "modes")]
     assert places == sorted(places)
     between = html[places[0] : places[1]]
@@ -53,7 +64,7 @@ def test_findings_are_shown_worst_first_with_their_pictures_beside_each_other():
         ["cats, training", "10/0.jpg", "1.0 grey levels apart"],
     ]
     assert "<td>a&lt;b&gt;.jpg</td><td>is cut off</td>" in html[places[1] : places[2]]
-    assert "more" not in html[places[0] : places[1]].replace("&amp; more.", "")
+    assert "<p>" not in html[places[0] : places[1]]  # nothing on examples that are not shown
     assert '<tr><td>cats</td><td class="number">2</td><td class="number">1</td></tr>' in html
     assert '<tr><td>dogs &lt;i&gt;</td><td class="number">0</td><td class="number">1</td></tr>' in html
 
@@ -62,15 +73,18 @@ def test_of_many_examples_some_are_shown():
     splits = {"training": split([50, 50], 10)}
     examples = [(Place(f"10/{k}.jpg", "training", k, "cats"),) for k in range(40)]
     html = check_page([finding("small", "note", *examples)], splits, title="pets").html()
-    shown = html[: html.index("Pictures of each class")]
+    shown = html.split("<h2>")[0]
     assert pictures(shown) == list(range(10, 26))
-    assert "16 of them; resnet50 check --json names more." in shown
+    (more,) = re.findall(r"<p>(.*?)</p>", shown)
+    assert "16" in more
+    assert "--json" in more
 
 
 def test_the_sheet_shows_four_of_each_class_and_fewer_where_there_are_hundreds():
     html = check_page([], {"training": split([40, 3], 10)}, title="pets").html()
-    assert "<h1>pets: nothing found</h1>" in html
-    sheet = html[html.index("Pictures of each class") :]
+    assert "pets" in title(html)
+    assert counted(title(html)) == []
+    sheet = html.split("<h2>")[-1]
     shown = pictures(sheet)
     assert len(set(shown[:4])) == 4
     assert max(shown[:4]) < 50 <= min(shown[4:])
@@ -83,18 +97,21 @@ def test_the_sheet_shows_four_of_each_class_and_fewer_where_there_are_hundreds()
 
 def test_a_source_that_cannot_be_read_has_a_page_too():
     html = check_page([finding("unusable", "error")], {}, title="pets").html()
-    assert "<h1>pets: 1 error</h1>" in html
+    assert "pets" in title(html)
+    assert counted(title(html)) == [("1", "error")]
     assert "summary of unusable" in html
-    assert "Classes" not in html
+    assert "<h2>" not in html  # neither classes nor pictures
 
 
 @pytest.mark.parametrize(
-    ("severities", "words"),
+    ("severities", "counts"),
     [
-        ((), "nothing found"),
-        (("note",), "1 note"),
-        (("note", "error", "note", "error", "warning"), "2 errors, 1 warning, 2 notes"),
+        ((), []),
+        (("note",), [("1", "note")]),
+        (("note", "error", "note", "error", "warning"), [("2", "error"), ("1", "warning"), ("2", "note")]),
     ],
 )
-def test_a_summary_counts(severities, words):
-    assert summarize([finding("x", severity) for severity in severities]) == words
+def test_a_summary_counts(severities, counts):
+    words = summarize([finding("x", severity) for severity in severities])
+    assert words
+    assert counted(words) == counts

@@ -9,6 +9,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from factories import raises
 from resnet50.evaluation.calibration import Bin
 from resnet50.figures.evaluation import draw_balance, draw_reliability
 
@@ -99,9 +100,9 @@ def test_no_pictures_at_all_can_be_drawn():
 
 
 def test_what_does_not_fit_is_refused():
-    with pytest.raises(ValueError, match=r"^needed at least one bin, got none\.$"):
+    with raises(ValueError, "bin"):
         draw_reliability([], title="T")
-    with pytest.raises(ValueError, match=r"^needed a count for each of 2 classes, got training 2, test 1\.$"):
+    with raises(ValueError, "training 2", "test 1"):
         draw_balance({"training": [1, 2], "test": [1]}, ("a", "b"), title="T")
-    with pytest.raises(ValueError, match=r"^needed a count for each of 1 classes, got none\.$"):
-        draw_balance({}, ("a",), title="T")
+    with raises(ValueError, 3):
+        draw_balance({}, ("a", "b", "c"), title="T")

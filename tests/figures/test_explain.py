@@ -9,11 +9,12 @@ import sys
 import numpy as np
 import pytest
 
+from factories import noise, raises
 from resnet50.figures.explain import draw_explanation, overlay
 
 
 def test_without_heat_a_picture_is_grey_and_dim():
-    image = np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype="uint8")
+    image = noise(6, 8, 3)
     shown = overlay(image, np.zeros((6, 8)))
     assert shown.dtype == np.uint8
     assert shown.shape == (6, 8, 3)
@@ -53,34 +54,21 @@ def test_the_picture_still_shows_under_the_hottest_place():
 
 
 @pytest.mark.parametrize(
-    ("image", "heat", "message"),
+    ("image", "heat", "values"),
     [
-        (np.zeros((4, 4, 3)), np.zeros((4, 4)), "needed a picture uint8 (height, width, 3), got float64 (4, 4, 3)."),
-        (
-            np.zeros((4, 4), "uint8"),
-            np.zeros((4, 4)),
-            "needed a picture uint8 (height, width, 3), got uint8 (4, 4).",
-        ),
-        (
-            np.zeros((4, 4, 3), "uint8"),
-            np.full((2, 2), 1.5),
-            "needed a heat map (h, w) of 0..1, got (2, 2), 1.5..1.5.",
-        ),
-        (
-            np.zeros((4, 4, 3), "uint8"),
-            np.full((1, 2, 2), 0.5),
-            "needed a heat map (h, w) of 0..1, got (1, 2, 2), 0.5..0.5.",
-        ),
+        (np.zeros((4, 4, 3)), np.zeros((4, 4)), ("uint8 (height, width, 3)", "float64 (4, 4, 3)")),
+        (np.zeros((4, 4), "uint8"), np.zeros((4, 4)), ("uint8 (height, width, 3)", "uint8 (4, 4)")),
+        (np.zeros((4, 4, 3), "uint8"), np.full((2, 2), 1.5), ("(h, w)", "0..1", "(2, 2)", "1.5..1.5")),
+        (np.zeros((4, 4, 3), "uint8"), np.full((1, 2, 2), 0.5), ("(h, w)", "0..1", "(1, 2, 2)", "0.5..0.5")),
     ],
 )
-def test_refuses_other_arrays(image, heat, message):
-    with pytest.raises(ValueError) as raised:
+def test_refuses_other_arrays(image, heat, values):
+    with raises(ValueError, *values):
         overlay(image, heat)
-    assert str(raised.value) == message
 
 
 def test_an_explanation_is_the_picture_and_an_overlay_for_each_class():
-    image = np.random.default_rng(1).integers(0, 256, (30, 20, 3), dtype="uint8")
+    image = noise(30, 20, 3, seed=1)
     heats = np.zeros((2, 15, 10), "float32")
     heats[0, 3, 4] = 1
     figure = draw_explanation(image, heats, ["a $dollar", "n" * 50], [0.875, 0.1])
@@ -89,7 +77,10 @@ def test_an_explanation_is_the_picture_and_an_overlay_for_each_class():
     for pixels, expected in zip(drawn, (image, overlay(image, heats[0]), overlay(image, heats[1])), strict=True):
         np.testing.assert_array_equal(pixels, expected)
     words = [text.get_text() for text in figure.axes[0].texts if text.get_text()]
-    assert words == ["the picture", "a $dollar", "87.5%", "n" * 31 + "…", "10.0%, nothing speaks for it"]
+    assert words[1:4] == ["a $dollar", "87.5%", "n" * 31 + "…"]
+    assert len(words) == 5
+    assert words[4].startswith("10.0%")
+    assert words[4] != "10.0%"  # that nothing speaks for it is told too
     edges = [shown.get_extent() for shown in figure.axes[0].images]
     for left, right, bottom, top in edges:
         assert (right - left) / (top - bottom) == pytest.approx(20 / 30)
@@ -101,9 +92,8 @@ def test_an_explanation_is_the_picture_and_an_overlay_for_each_class():
 
 
 def test_there_must_be_a_name_for_each_map():
-    with pytest.raises(ValueError) as raised:
+    with raises(ValueError, 2, 1):
         draw_explanation(np.zeros((4, 4, 3), "uint8"), np.zeros((2, 4, 4)), ["a"], [0.5, 0.5])
-    assert str(raised.value) == "needed a map, a name and a probability for each class, got 2, 1 and 2."
 
 
 def test_needs_no_pyplot():

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from factories import dataset, raises
 from resnet50.data.split import Split
 from resnet50.figures.pictures import draw_contact_sheet, draw_predictions
 
@@ -24,14 +27,9 @@ def png(figure: Figure) -> bytes:
 
 def split(labels: list[int], names: tuple[str, ...] = ("cat", "$dog", "cow")) -> Split:
     """Pictures of one colour, which is ten times their index."""
-    images = np.stack([np.full((4, 6, 3), 10 * index, "uint8") for index in range(len(labels))] or [()])
-    return Split(
-        images=images if labels else np.zeros((0, 4, 6, 3), "uint8"),
-        labels=np.array(labels, "int64"),
-        class_names=names,
-        sources=tuple(f"p{index}" for index in range(len(labels))),
-        dataset="Farm",
-    )
+    images = np.zeros((len(labels), 4, 6, 3), "uint8")
+    images[...] = 10 * np.arange(len(labels))[:, None, None, None]
+    return dataset(labels, names, images=images, name="Farm")
 
 
 def columns(figure: Figure) -> list[list[int]]:
@@ -46,7 +44,10 @@ def columns(figure: Figure) -> list[list[int]]:
 def test_a_contact_sheet_has_a_column_per_class_in_the_order_of_the_split():
     figure = draw_contact_sheet(split([2, 0, 2, 1, 0, 2]), rows=2)
     assert columns(figure) == [[10, 40], [30], [0, 20]]
-    assert texts(figure) == ["Farm: 6 pictures, 3 classes", "cat", "$dog", "cow"]
+    title, *names = texts(figure)
+    assert names == ["cat", "$dog", "cow"]
+    assert "Farm" in title
+    assert re.findall(r"\d+", title) == ["6", "3"]
     left, right, bottom, top = figure.axes[0].images[0].get_extent()
     assert (right - left) / (top - bottom) == pytest.approx(6 / 4)
     assert png(figure).startswith(b"\x89PNG")
@@ -76,14 +77,13 @@ def test_predictions_mark_what_is_wrong():
 def test_predictions_show_the_first_and_say_how_many_there_are():
     figure = draw_predictions(split([0] * 20), np.tile([1.0, 0, 0], (20, 1)), title="All", limit=11)
     assert sorted(colour for column in columns(figure) for colour in column) == [10 * index for index in range(11)]
-    assert texts(figure)[0] == "All (the first 11 of 20)"
+    title = texts(figure)[0]
+    assert title.startswith("All")
+    assert re.findall(r"\d+", title) == ["11", "20"]
 
 
 def test_a_second_picture_stands_beside_each_over_the_name_of_its_file():
-    pictures = split([0, 1])
-    pictures = type(pictures)(
-        pictures.images, pictures.labels, pictures.class_names, ("far/away/p0.jpg", f"{'x' * 50}_1.jpg"), "Farm"
-    )
+    pictures = replace(split([0, 1]), sources=("far/away/p0.jpg", f"{'x' * 50}_1.jpg"))
     figure = draw_predictions(pictures, 0.9 * np.eye(3)[[1, 1]], title="Some", beside=255 - pictures.images)
     name = texts(figure)[-1]
     assert texts(figure)[:-1] == ["Some", "true: cat", "✗ $dog, 90%", "p0.jpg", "✓ $dog, 90%"]
@@ -98,16 +98,18 @@ def test_a_second_picture_stands_beside_each_over_the_name_of_its_file():
 
 def test_no_predictions_say_so():
     figure = draw_predictions(split([]), np.zeros((0, 3)), title="The mistakes")
-    assert texts(figure) == ["The mistakes", "no pictures"]
+    title, words = texts(figure)
+    assert title == "The mistakes"
+    assert words
     assert png(figure).startswith(b"\x89PNG")
 
 
 def test_what_does_not_fit_is_refused():
-    with pytest.raises(ValueError, match="rows must be at least 1, got 0"):
+    with raises(ValueError, "rows", 1, 0):
         draw_contact_sheet(split([0]), rows=0)
-    with pytest.raises(ValueError, match=r"Farm: needed probabilities of shape \(1, 3\), got \(2, 3\)"):
+    with raises(ValueError, "Farm", "(1, 3)", "(2, 3)"):
         draw_predictions(split([0]), np.zeros((2, 3)), title="T")
-    with pytest.raises(ValueError, match=r"Farm: needed pictures of shape \(1, 4, 6, 3\), got \(2, 4, 6, 3\)"):
+    with raises(ValueError, "Farm", "(1, 4, 6, 3)", "(2, 4, 6, 3)"):
         draw_predictions(split([0]), np.zeros((1, 3)), title="T", beside=np.zeros((2, 4, 6, 3), "uint8"))
-    with pytest.raises(ValueError, match="limit must be at least 1, got 0"):
+    with raises(ValueError, "limit", 1, 0):
         draw_predictions(split([0]), np.zeros((1, 3)), title="T", limit=0)

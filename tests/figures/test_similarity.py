@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import re
 
 import pytest
 from matplotlib.figure import Figure
 
+from factories import raises
 from resnet50.evaluation.similarity import Agreement, Correlation, Similarity
 from resnet50.figures.similarity import draw_similarity
 
@@ -48,8 +50,9 @@ def test_each_alignment_has_a_panel_with_overall_and_every_dimension():
         [(0.6, True), (0.75, True), (0.4, True)],
     ]
     assert {"Rocks", "overall", "1 lightness", "2 grain $size"} <= set(texts(figure))
-    headings = [text for text in texts(figure) if "aligned" in text]
-    assert headings == ["360 aligned on themselves", "120 others, aligned as these", "the 120 aligned on themselves"]
+    headings = [text for text in texts(figure) if re.search("360|120", text)]
+    assert [re.findall(r"\d+", text) for text in headings] == [["360"], ["120"], ["120"]]
+    assert len(set(headings)) == 3
     buffer = io.BytesIO()
     figure.savefig(buffer, dpi=50, bbox_inches="tight")
     assert buffer.getvalue().startswith(b"\x89PNG")
@@ -64,8 +67,7 @@ def test_chance_is_drawn_behind_each():
 
 
 def test_the_shuffles_are_told():
-    (note,) = (text for text in texts(draw_similarity(found(), NAMES, title="Rocks")) if "shuffles" in text)
-    assert "1,000 shuffles" in note
+    assert sum("1,000" in text for text in texts(draw_similarity(found(), NAMES, title="Rocks"))) == 1
 
 
 def test_a_low_correlation_stays_on_the_panel_with_its_sign():
@@ -75,5 +77,5 @@ def test_a_low_correlation_stays_on_the_panel_with_its_sign():
 
 
 def test_refuses_another_number_of_names():
-    with pytest.raises(ValueError, match=r"^needed a name for each of 2 dimensions, got 3\.$"):
+    with raises(ValueError, 2, 3):
         draw_similarity(found(), ("a", "b", "c"), title="Rocks")

@@ -10,6 +10,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from factories import raises
 from resnet50.figures.training import draw_confusion, draw_curves, draw_rates
 
 NAN = float("nan")
@@ -94,13 +95,13 @@ def test_last_values_that_are_close_do_not_overlap(first):
 
 
 def test_histories_that_do_not_fit_are_refused():
-    with pytest.raises(ValueError, match="needed loss and accuracy, found loss"):
-        draw_curves({"loss": [1]}, title="T")
-    with pytest.raises(ValueError, match="found nothing"):
+    with raises(ValueError, "history", "loss", "accuracy", "other"):
+        draw_curves({"loss": [1], "other": [1]}, title="T")
+    with raises(ValueError, "history", "loss", "accuracy"):
         draw_curves({}, title="T")
-    with pytest.raises(ValueError, match="at least one epoch"):
+    with raises(ValueError, "history", "epoch"):
         draw_curves({"loss": [], "accuracy": []}, title="T")
-    with pytest.raises(ValueError, match="loss 2, accuracy 1"):
+    with raises(ValueError, "history", "loss 2", "accuracy 1"):
         draw_curves({"loss": [1, 2], "accuracy": [1]}, title="T")
 
 
@@ -126,16 +127,16 @@ def test_a_confusion_of_thirty_classes_leaves_zeros_blank_but_on_the_diagonal():
 
 
 @pytest.mark.parametrize(
-    ("counts", "message"),
+    ("counts", "values"),
     [
-        (np.zeros((2, 3)), r"2 classes, got shape \(2, 3\)"),
-        (np.zeros((3, 3)), r"2 classes, got shape \(3, 3\)"),
-        (np.array([[1, -2], [0, 1]]), "counts, got -2"),
-        (np.array([[1, NAN], [0, 1]]), "counts, got nan"),
+        (np.zeros((2, 3)), (2, "(2, 3)")),
+        (np.zeros((3, 3)), (2, "(3, 3)")),
+        (np.array([[1, -2], [0, 1]]), (-2,)),
+        (np.array([[1, NAN], [0, 1]]), (NAN,)),
     ],
 )
-def test_confusions_that_do_not_fit_are_refused(counts, message):
-    with pytest.raises(ValueError, match=message):
+def test_confusions_that_do_not_fit_are_refused(counts, values):
+    with raises(ValueError, "confusion", *values):
         draw_confusion(counts, ["a", "b"], title="T")
 
 
@@ -148,7 +149,8 @@ def test_rates_are_drawn_on_a_logarithmic_axis_with_the_suggestion_marked():
     assert curves(axes)[0] == ([1e-4, 1e-3, 1e-2, 1e-1], [2.0, 1.5, 1.0, 4.1])
     assert curves(axes)[1][0] == [1e-3, 1e-3]
     assert curves(axes)[2] == ([1e-3], [1.5])
-    assert texts(figure) == ["suggested 0.001"]
+    (label,) = texts(figure)
+    assert "0.001" in label
     assert [text.get_text() for text in figure.texts] == ["T $x$"]
     low, high = axes.get_ylim()
     assert low < 1 < 2 < high < 4.1  # the end is cut off
@@ -163,7 +165,8 @@ def test_rates_are_drawn_on_a_logarithmic_axis_with_the_suggestion_marked():
 def test_strange_range_tests_can_be_drawn(losses, suggestion):
     figure = draw_rates(SimpleNamespace(rates=(0.1, 1.0, 10.0), losses=losses, suggestion=suggestion))
     FigureCanvasAgg(figure).draw()
-    assert [text.get_text() for text in figure.texts] == ["Learning rate range test"]
+    (title,) = figure.texts
+    assert title.get_text()
     (label,) = figure.axes[0].texts
     box = label.get_window_extent()
     assert figure.bbox.x0 <= box.x0 < box.x1 <= figure.bbox.x1

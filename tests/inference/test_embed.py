@@ -6,27 +6,23 @@ import hashlib
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from resnet50.classifier import Classifier
+from factories import classifier as classifier_of
+from factories import noise, raises, tiny_model, write_image
 from resnet50.data.images import read_image
-from resnet50.data.split import Unreadable
 from resnet50.inference.embed import embed
-from resnet50.model import build_resnet50
 
 
 @pytest.fixture
-def classifier(tiny_stages, random_weights):
-    model = random_weights(build_resnet50(3, input_shape=(40, 48, 3), stages=tiny_stages), 8)
-    return Classifier(model, ("a", "b", "c"), "d", "f", {}, {})
+def classifier():
+    return classifier_of(tiny_model(size=(40, 48), seed=8))
 
 
 @pytest.fixture
 def pictures(tmp_path):
     paths = [tmp_path / f"{name}.png" for name in ("é", "b", "bad", "c")]
     for k, path in enumerate(paths):
-        pixels = np.random.default_rng(k).integers(0, 256, (50, 60, 3), dtype="uint8")
-        Image.fromarray(pixels).save(path)
+        write_image(path, noise(50, 60, 3, seed=k))
     paths[2].write_text("no picture")
     return paths
 
@@ -38,8 +34,10 @@ def test_features_make_the_probabilities(classifier, pictures):
     assert found.paths == tuple(kept)
     assert found.features.shape == (3, 24)
     assert found.features.dtype == np.float32
-    reason = f"{pictures[2]}: cannot be read as a picture (no picture in a format that is read here)."
-    assert found.unreadable == (Unreadable(str(pictures[2]), reason),)
+    (lost,) = found.unreadable
+    assert lost.path == str(pictures[2])
+    assert str(pictures[2]) in lost.reason
+    assert "\n" not in lost.reason
     assert steps == [(1, 4), (2, 4), (3, 4), (4, 4)]
     kernel, bias = classifier.model.get_layer("predictions").get_weights()
     scores = np.exp(found.features @ kernel + bias)
@@ -73,7 +71,6 @@ def test_what_is_there_stays_if_writing_fails(classifier, pictures, tmp_path):
 
 
 def test_another_name_is_refused(classifier, tmp_path):
-    with pytest.raises(ValueError) as raised:
+    with raises(ValueError, tmp_path / "out.npy", ".npz"):
         embed(classifier, []).save(tmp_path / "out.npy", model=tmp_path / "m.keras")
-    assert str(raised.value) == f"{tmp_path}/out.npy: the name of a file of features must end in .npz."
     assert embed(classifier, []).features.shape == (0, 24)

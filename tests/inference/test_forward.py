@@ -11,9 +11,9 @@ import keras
 import numpy as np
 import pytest
 
+from factories import raises, tiny_model
 from resnet50.inference import forward as module
 from resnet50.inference.forward import forward
-from resnet50.model import build_resnet50
 
 
 class Counting:
@@ -114,11 +114,11 @@ def test_no_files_need_nothing(reads):
 
 @pytest.mark.parametrize("size", [0, -1])
 def test_a_batch_has_a_size(size):
-    with pytest.raises(ValueError, match=f"^batch_size must be at least 1, got {size}.$"):
+    with raises(ValueError, "batch_size", 1, size):
         list(forward(Counting(), [], batch_size=size))
 
 
-def test_a_network_is_compiled_once(reads, tiny_stages):
+def test_a_network_is_compiled_once(reads):
     """As TensorFlow counts: each shape that a compiled function meets is another trace."""
     if keras.backend.backend() != "tensorflow":
         pytest.skip("counts the traces of TensorFlow")
@@ -137,9 +137,9 @@ def test_a_network_is_compiled_once(reads, tiny_stages):
     assert len(traces) == 1
 
 
-def test_all_odd_and_damaged_files_are_answered(shared_data, tiny_stages):
+def test_all_odd_and_damaged_files_are_answered(shared_data):
     files = sorted((shared_data / "bad_images").iterdir())
-    model = build_resnet50(3, input_shape=(32, 48, 3), stages=tiny_stages)
+    model = tiny_model(size=(32, 48), seed=None)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         before = list(warnings.filters)

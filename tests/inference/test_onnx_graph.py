@@ -9,12 +9,12 @@ import onnxruntime
 import pytest
 from keras import layers
 
+from factories import noise, raises, tiny_model
 from resnet50.blocks import V1, V1_5
 from resnet50.inference.fold import fold_batch_norm
 from resnet50.inference.onnx_graph import onnx_model
-from resnet50.model import build_resnet50
 
-IMAGES = np.random.default_rng(0).integers(0, 256, (3, 32, 40, 3)).astype(np.float32)
+IMAGES = noise(3, 32, 40, 3).astype(np.float32)
 
 
 def run(made, images):
@@ -41,8 +41,8 @@ def tempered(model):
     ],
     ids=lambda options: "-".join(getattr(value, "name", value) for value in options.values()),
 )
-def test_computes_the_same(random_weights, tiny_stages, options, folded):
-    model = random_weights(build_resnet50(3, input_shape=(32, 40, 3), stages=tiny_stages, **options), 1)
+def test_computes_the_same(options, folded):
+    model = tiny_model(seed=1, **options)
     model = tempered(fold_batch_norm(model) if folded else model)
     made = onnx_model(model)
     onnx.checker.check_model(made, full_check=True)
@@ -52,8 +52,8 @@ def test_computes_the_same(random_weights, tiny_stages, options, folded):
     np.testing.assert_allclose(run(made, IMAGES[:1]), expected[:1], atol=1e-5)
 
 
-def test_nodes_have_the_names_of_the_layers(tiny_stages):
-    made = onnx_model(build_resnet50(3, input_shape=(32, 40, 3), stages=tiny_stages))
+def test_nodes_have_the_names_of_the_layers():
+    made = onnx_model(tiny_model(seed=None))
     names = {node.name for node in made.graph.node}
     assert {"conv1_conv", "conv2_block1_add", "conv3_block2_3_conv", "avg_pool", "predictions"} <= names
     assert [
@@ -77,19 +77,13 @@ def test_pads_as_keras_does_where_a_window_strides(random_weights, size):
 
 
 @pytest.mark.parametrize(
-    ("build", "message"),
+    ("build", "values"),
     [
-        (
-            lambda x: layers.AveragePooling2D(2, name="odd")(x),
-            r"the model 'm': no ONNX is known here for its layer 'odd' \(AveragePooling2D\)\.",
-        ),
-        (
-            lambda x: layers.Conv2D(3, 3, activation="gelu", name="odd")(x),
-            r"no ONNX is known here for the activation 'gelu' of the layer 'odd'\.",
-        ),
+        (lambda x: layers.AveragePooling2D(2, name="odd")(x), ("'m'", "'odd'", "AveragePooling2D")),
+        (lambda x: layers.Conv2D(3, 3, activation="gelu", name="odd")(x), ("'gelu'", "'odd'")),
     ],
 )
-def test_refuses_what_it_does_not_know(build, message):
+def test_refuses_what_it_does_not_know(build, values):
     inputs = keras.Input((8, 8, 3))
-    with pytest.raises(ValueError, match=f"^{message}$"):
+    with raises(ValueError, "ONNX", *values):
         onnx_model(keras.Model(inputs, layers.Flatten()(build(inputs)), name="m"))

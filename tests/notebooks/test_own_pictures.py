@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import nbformat
@@ -9,6 +10,8 @@ import numpy as np
 import pytest
 from nbclient import NotebookClient
 from PIL import Image
+
+from factories import write_image
 
 NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "own_pictures.ipynb"
 
@@ -29,11 +32,9 @@ def run(tmp_path: Path, data: str | None, monkeypatch) -> tuple[str, int]:
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:jupyter_client.*")
 def test_the_notebook_runs_on_its_stand_in(tmp_path, monkeypatch):
     said, pictures = run(tmp_path, None, monkeypatch)
-    assert "drawn hands stand in" in said
-    assert "left out: " in said
     assert "broken.png" in said
     assert "again.png" in said  # the doctor finds the copy in another class
-    assert "test pictures are right" in said
+    assert re.search(r"\d\.\d%.* 72 ", said)  # the accuracy on the test pictures
     assert pictures == 5  # the sheet, the curves, the confusion, the explanation, the neighbours
 
 
@@ -42,15 +43,13 @@ def test_the_notebook_runs_on_a_folder_with_a_test_part(tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
     for part, count in (("train", 10), ("test", 4)):
         for name in ("fern", "moss"):
-            (tmp_path / "plants" / part / name).mkdir(parents=True)
             for number in range(count):
                 pixels = Image.fromarray(rng.integers(0, 256, (5, 5, 3)).astype("uint8"))
-                pixels.resize((40, 50)).save(tmp_path / "plants" / part / name / f"{number}.jpg")
+                write_image(tmp_path / "plants" / part / name / f"{number}.jpg", np.array(pixels.resize((40, 50))))
     said, pictures = run(tmp_path, str(tmp_path / "plants"), monkeypatch)
-    assert "stand in" not in said
-    assert "training: 20 pictures of 2 classes\ntest: 8 pictures of 2 classes\n" in said
-    assert "left out" not in said
-    assert "of 8 test pictures are right" in said
+    assert "broken.png" not in said  # of the stand-in
+    assert re.search(r"^training\b.*\b20\b.*\b2\b.*\ntest\b.*\b8\b.*\b2\b", said, re.MULTILINE)
+    assert re.search(r"\d\.\d%.* 8 ", said)  # the accuracy on the test pictures
     assert "test/fern/0.jpg   " in said
     assert pictures == 5
 

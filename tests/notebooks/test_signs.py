@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import nbformat
@@ -25,8 +26,8 @@ def test_the_notebook_runs(tmp_path, monkeypatch):
     pictures = [output for output in shown if "image/png" in output.get("data", {})]
     assert len(pictures) == 7
     said = "".join(output.get("text", "") for output in shown)
-    assert "rendered signs: 48 pictures to train with, 12 to test" in said
-    assert "of 12 test pictures are right" in said
+    assert re.search(r"rendered signs.*\b48\b.*\b12\b", said)
+    assert re.search(r"\d\.\d%.* 12 ", said)  # the accuracy on the test pictures
     assert "WARNING" not in said
 
 
@@ -34,4 +35,4 @@ def test_the_notebook_is_kept_without_data_of_others():
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     nbformat.validate(notebook)
     said = "".join(output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", ()))
-    assert "SIGNS: " not in said  # its photos may not be passed on
+    assert not re.search(r"^SIGNS\b", said, re.MULTILINE)  # its photos may not be passed on

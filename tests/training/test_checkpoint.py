@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import re
 import subprocess
 import sys
 import time
@@ -14,12 +13,14 @@ import keras
 import numpy as np
 import pytest
 
+import factories
+from factories import raises
 from resnet50.classifier import Classifier
 from resnet50.data.batches import Batches
 from resnet50.training.callbacks import Progress
 from resnet50.training.checkpoint import Checkpoint, Position
 from resnet50.training.fit import resume, train
-from resnet50.training.recipe import Phase, Recipe
+from resnet50.training.recipe import Phase
 
 # A run in a process of its own, begun or resumed; dropout, averaging, the best epoch and a callback with a memory.
 SCRIPT = """
@@ -123,18 +124,7 @@ class Cut(Progress):
 @pytest.fixture(scope="module")
 def in_phases(pictures, tmp_path_factory):
     """A run of three phases, the first of which ends early, that nothing stops."""
-    recipe = Recipe(
-        name="tiny",
-        batch_size=8,
-        side=32,
-        stages=(("conv2", 1, (4, 6, 16), 1), ("conv3", 2, (5, 7, 24), 2)),
-        precision="float32",
-        checkpoint_epochs=2,
-        epochs=2,
-        warmup_epochs=1,
-        head="mlp",
-        **PHASES,
-    )
+    recipe = factories.tiny_recipe(epochs=2, checkpoint_epochs=2, head="mlp", **PHASES)
     recipe = replace(recipe, before=(recipe.before[0], replace(recipe.before[1], epochs=3)))
     cut = Cut()
     return train(recipe, pictures, out=tmp_path_factory.mktemp("runs") / "whole", progress=cut), recipe, cut.phases
@@ -233,8 +223,7 @@ def test_what_callbacks_remember_comes_back(tiny_recipe, pictures, tmp_path):
 
 def test_other_callbacks_are_refused(tiny_recipe, pictures, tmp_path):
     train(replace(tiny_recipe, epochs=1, warmup_epochs=0), pictures, out=tmp_path / "run", callbacks=[Remembers()])
-    message = r"last\.h5: needed a checkpoint of this network with the callbacks .*, found .*'Remembers'"
-    with pytest.raises(ValueError, match=message):
+    with raises(ValueError, tmp_path / "run" / "checkpoints" / "last.h5", "'Remembers'"):
         resume(tmp_path / "run", pictures)
 
 
@@ -242,7 +231,7 @@ def test_a_checkpoint_of_another_network_is_refused(tiny_recipe, pictures, tmp_p
     recipe = replace(tiny_recipe, epochs=1, warmup_epochs=0)
     run = train(recipe, pictures, out=tmp_path / "run")
     run.folder.recipe.write_text(replace(recipe, head="mlp").to_json())
-    with pytest.raises(ValueError, match=r"last\.h5: needed a checkpoint of this network .* found one of another"):
+    with raises(ValueError, run.folder.checkpoint):
         resume(tmp_path / "run", pictures)
 
 
@@ -250,7 +239,7 @@ def test_another_hdf5_file_is_no_checkpoint(tiny_recipe, pictures, tmp_path):
     run = train(tiny_recipe.lasting(1), pictures, out=tmp_path / "run")
     with h5py.File(run.folder.checkpoint, "w") as file:
         file["x"] = 1
-    with pytest.raises(ValueError, match=r"last\.h5: needed a checkpoint, found another HDF5 file"):
+    with raises(ValueError, run.folder.checkpoint, "HDF5"):
         resume(tmp_path / "run", pictures)
 
 
@@ -259,7 +248,7 @@ def test_a_cut_off_checkpoint_is_refused(keep, tiny_recipe, pictures, tmp_path):
     run = train(replace(tiny_recipe, epochs=1, warmup_epochs=0), pictures, out=tmp_path / "run")
     content = run.folder.checkpoint.read_bytes()
     run.folder.checkpoint.write_bytes(content[: int(len(content) * keep)])
-    with pytest.raises(ValueError, match=re.escape(f"{run.folder.checkpoint}: needed a checkpoint, found")):
+    with raises(ValueError, run.folder.checkpoint):
         resume(tmp_path / "run", pictures)
 
 

@@ -16,6 +16,8 @@ import keras
 import numpy as np
 import pytest
 
+import factories
+from factories import fill_random, raises
 from resnet50.blocks import V1_5
 from resnet50.classifier import Classifier
 from resnet50.data.rendered_signs import rendered_signs
@@ -30,20 +32,7 @@ from resnet50.training.recipe import Phase
 
 @pytest.fixture(scope="module")
 def finished(pictures, tmp_path_factory):
-    from resnet50.training.recipe import Recipe
-
-    recipe = Recipe(
-        name="tiny",
-        epochs=3,
-        batch_size=8,
-        warmup_epochs=1,
-        side=32,
-        stages=(("conv2", 1, (4, 6, 16), 1), ("conv3", 1, (5, 7, 24), 2)),
-        validation=0.25,
-        keep="best",
-        precision="bfloat16",
-        checkpoint_epochs=2,
-    )
+    recipe = factories.tiny_recipe(epochs=3, validation=0.25, keep="best", precision="bfloat16", checkpoint_epochs=2)
     return train(
         recipe,
         pictures,
@@ -175,40 +164,39 @@ def test_a_tiny_network_learns_its_training_pictures(tiny_recipe, tmp_path):
 
 
 def test_pictures_of_another_size_are_refused(tiny_recipe, pictures, tmp_path):
-    message = "rendered signs: needed pictures of 33 x 33 pixels for the recipe tiny, got 32 x 32; set side to theirs"
-    with pytest.raises(ValueError, match=message):
+    with raises(ValueError, "rendered signs", 33, "tiny", 32, "side"):
         train(replace(tiny_recipe, side=33), pictures, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
 def test_other_classes_in_the_test_split_are_refused(tiny_recipe, pictures, tmp_path):
     training, test = pictures.training, pictures.test
-    with pytest.raises(ValueError, match=r"needed the same classes for training and test, got 0, .* and a, b, c"):
+    with raises(ValueError, "training", "test", ", ".join(training.class_names), "a, b, c, d, e, f"):
         train(tiny_recipe, Parts(training, replace(test, class_names=tuple("abcdef"))), out=tmp_path)
 
 
 def test_a_share_that_cannot_be_held_out_is_refused_before_anything_is_written(tiny_recipe, pictures, tmp_path):
     alike = pictures.training.take([0, 0, 0, 0])
     recipe = replace(tiny_recipe, validation=0.25)
-    with pytest.raises(ValueError, match=r"^no pictures can be held out .* pictures\. With validation 0 none are\.$"):
+    with raises(ValueError, "validation", 0.25, 4):
         train(recipe, Parts(alike, pictures.test), out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
 def test_a_folder_with_a_run_is_refused(finished, tiny_recipe, pictures):
-    with pytest.raises(ValueError, match="there is a run here already"):
+    with raises(ValueError, finished.folder.path):
         train(tiny_recipe, pictures, out=finished.folder.path)
 
 
 def test_resuming_with_other_pictures_is_refused(finished, pictures):
     training, test = pictures.training, pictures.test
-    with pytest.raises(ValueError, match="needed the pictures that the run began with, found others"):
+    with raises(ValueError, finished.folder.path, "SHA-256"):
         resume(finished.folder.path, Parts(training.take(range(47)), test))
 
 
 def test_resuming_with_other_test_pictures_is_refused(finished, pictures):
     training, test = pictures.training, pictures.test
-    with pytest.raises(ValueError, match="needed the pictures that the run began with, found others"):
+    with raises(ValueError, finished.folder.path, "SHA-256"):
         resume(finished.folder.path, Parts(training, test.take(range(11))))
 
 
@@ -218,8 +206,12 @@ def test_resuming_on_another_machine_warns(finished, pictures):
     environment = json.loads(text)
     environment["machine"]["threads"] = 99
     path.write_text(json.dumps(environment))
-    with pytest.warns(UserWarning, match="machine are no longer those that the run began with"):
+    with pytest.warns(UserWarning) as caught:
         resume(finished.folder.path, pictures)
+    (message,) = (str(warning.message) for warning in caught if warning.category is UserWarning)
+    assert str(finished.folder.path) in message
+    assert "machine" in message
+    assert "versions" not in message
     path.write_text(text)
 
 
@@ -227,13 +219,13 @@ def test_resuming_on_another_backend_is_refused(finished, pictures):
     path = finished.folder.environment
     text = path.read_text()
     path.write_text(text.replace(f'"backend": "{keras.backend.backend()}"', '"backend": "abacus"'))
-    with pytest.raises(ValueError, match=r"the run began on the backend abacus, .* set KERAS_BACKEND=abacus"):
+    with raises(ValueError, finished.folder.path, keras.backend.backend(), "KERAS_BACKEND=abacus"):
         resume(finished.folder.path, pictures)
     path.write_text(text)
 
 
 def test_resuming_nothing_is_refused(pictures, tmp_path):
-    with pytest.raises(FileNotFoundError, match=re.escape(f"{tmp_path}: needed the folder of a run")):
+    with raises(FileNotFoundError, tmp_path):
         resume(tmp_path, pictures)
 
 
@@ -251,9 +243,10 @@ class Poison(keras.callbacks.Callback):
 
 
 def test_a_lost_loss_keeps_the_last_good_state(tiny_recipe, pictures, tmp_path):
-    message = r"the loss became nan in epoch 3, step 1\. Lower the learning rate \(it was 0\.001\)"
-    with pytest.raises(DivergenceError, match=message):
+    with raises(DivergenceError, "nan", tmp_path / "run" / "checkpoints" / "last.h5") as caught:
         train(tiny_recipe, pictures, out=tmp_path / "run", callbacks=[Poison(armed=object())])
+    numbers = re.findall(r"\d+(?:\.\d+)?", str(caught.value).replace(str(tmp_path), ""))
+    assert {"3", "1", "0.001"} <= set(numbers)  # the epoch, the step, and the learning rate
     assert not (tmp_path / "run" / "model.keras").exists()
     finished = resume(tmp_path / "run", pictures, callbacks=[Poison(armed=None)])
     assert len(finished.history) == 4
@@ -300,9 +293,7 @@ def pretrained(tmp_path_factory):
         conventions=V1_5,
         normalization="torch",
     )
-    rng = np.random.default_rng(8)
-    for layer in model.layers:
-        layer.set_weights([rng.uniform(0.5, 1, w.shape).astype("float32") for w in layer.weights])
+    fill_random(model, 8)
     path = tmp_path_factory.mktemp("pretrained") / "weights.keras"
     model.save(path)
     return path, weights_of(model)
@@ -355,10 +346,10 @@ def test_a_checkpoint_makes_the_file_of_weights_dispensable(tiny_recipe, pretrai
     other = keras.saving.load_model(path, compile=False)
     other.get_layer("conv1_bn").set_weights([weight + 1 for weight in other.get_layer("conv1_bn").get_weights()])
     other.save(path)
-    with pytest.raises(ValueError, match=r"weights\.keras: needed the pretrained weights that the run began with"):
+    with raises(ValueError, path, "SHA-256"):
         resume(tmp_path / "changed", pictures)
     path.unlink()
-    with pytest.raises(FileNotFoundError, match=r"weights\.keras: needed"):
+    with raises(FileNotFoundError, path):
         resume(tmp_path / "changed", pictures)
     late = resume(tmp_path / "late", pictures)
     assert late.transfer is None
@@ -378,11 +369,10 @@ def test_weights_that_do_not_tell_their_normalization_need_it_from_the_recipe(
         model.get_layer(name).set_weights(values)
     model.save_weights(tmp_path / "untold.weights.h5")
     recipe = replace(tiny_recipe, epochs=1, warmup_epochs=0, weights=str(tmp_path / "untold.weights.h5"))
-    with pytest.raises(
-        ValueError, match=r"untold\.weights\.h5: does not tell .* set normalization to one of symmetric"
-    ):
+    rows = ("symmetric", "unit", "caffe", "torch")
+    with raises(ValueError, tmp_path / "untold.weights.h5", "normalization", *rows):
         train(recipe, pictures, out=tmp_path / "run")
-    with pytest.raises(ValueError, match=r"^normalization must be one of symmetric, unit, caffe, torch, got 'foo'\.$"):
+    with raises(ValueError, "normalization", *rows, "'foo'"):
         train(replace(recipe, normalization="foo"), pictures, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
     run = train(replace(recipe, normalization="caffe"), pictures, out=tmp_path / "run")
@@ -391,7 +381,7 @@ def test_weights_that_do_not_tell_their_normalization_need_it_from_the_recipe(
 
 def test_weights_of_another_network_are_refused_before_anything_is_written(tiny_recipe, pretrained, pictures, tmp_path):
     recipe = replace(tiny_recipe, weights=str(pretrained[0]), stages=(("conv2", 1, (4, 6, 16), 1),))
-    with pytest.raises(ValueError, match="belongs to another network"):
+    with raises(ValueError, pretrained[0], "conv3_block1"):
         train(recipe, pictures, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
@@ -399,7 +389,7 @@ def test_weights_of_another_network_are_refused_before_anything_is_written(tiny_
 def test_callbacks_that_do_not_go_with_the_recipe_are_refused_before_anything_is_written(
     tiny_recipe, pictures, tmp_path
 ):
-    with pytest.raises(ValueError, match="ReduceLROnPlateau sets the learning rate"):
+    with raises(ValueError, "ReduceLROnPlateau", "'cosine'"):
         train(tiny_recipe, pictures, out=tmp_path / "run", callbacks=[keras.callbacks.ReduceLROnPlateau("loss")])
     assert not (tmp_path / "run").exists()
 

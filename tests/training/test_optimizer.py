@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from resnet50.model import build_resnet50
+from factories import tiny_model
 from resnet50.training.optimizer import OneCycle, build_optimizer, build_schedule
 from resnet50.training.phases import freeze
 from resnet50.training.recipe import Phase, Recipe
@@ -74,8 +74,8 @@ def test_a_schedule_can_be_made_again_from_its_arguments():
 
 
 @pytest.fixture
-def model(tiny_stages):
-    model = build_resnet50(5, input_shape=(40, 32, 3), stages=tiny_stages)
+def model():
+    model = tiny_model(5, size=(40, 32), seed=None)
     # from zero a float32 step of half the size is half the step to the last bit
     model.set_weights([np.zeros_like(weight) for weight in model.get_weights()])
     return model

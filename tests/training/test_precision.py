@@ -4,19 +4,18 @@ import keras
 import numpy as np
 import pytest
 
-from resnet50.model import build_resnet50
+from factories import noise, raises, tiny_model
 from resnet50.training import precision
 from resnet50.training.precision import resolve_precision, training_twin
 
 
 @pytest.fixture
-def model(tiny_stages, random_weights):
-    return random_weights(build_resnet50(5, input_shape=(40, 32, 3), stages=tiny_stages, normalization="caffe"), 1)
+def model():
+    return tiny_model(5, size=(40, 32), seed=1, normalization="caffe")
 
 
 def batch(n=16):
-    rng = np.random.default_rng(0)
-    return rng.integers(0, 256, (n, 40, 32, 3)).astype("uint8"), np.eye(5, dtype="float32")[rng.integers(0, 5, n)]
+    return noise(n, 40, 32, 3), np.eye(5, dtype="float32")[np.random.default_rng(0).integers(0, 5, n)]
 
 
 def one_step(model):
@@ -99,17 +98,16 @@ def test_auto_follows_the_processor(monkeypatch):
 
 
 def test_an_unknown_precision_is_refused():
-    with pytest.raises(ValueError, match="precision must be one of auto, float32, bfloat16, got 'half'"):
+    with raises(ValueError, "precision", "auto", "float32", "bfloat16", "'half'"):
         resolve_precision("half")
 
 
-def test_a_head_may_normalise_pooled_channels(tiny_stages, random_weights):
+def test_a_head_may_normalise_pooled_channels():
     def head(features, classes):
         x = keras.layers.GlobalAveragePooling2D(name="avg_pool")(features)
         x = keras.layers.BatchNormalization(name="top_norm")(x)
         return keras.layers.Dense(classes, activation="softmax", name="predictions")(x)
 
-    model = random_weights(build_resnet50(5, input_shape=(40, 32, 3), stages=tiny_stages, head=head), 1)
-    twin = training_twin(model, "bfloat16")
+    twin = training_twin(tiny_model(5, size=(40, 32), seed=1, head=head), "bfloat16")
     assert type(twin.get_layer("top_norm")) is keras.layers.BatchNormalization
     assert np.isfinite(one_step(twin))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from factories import raises
 from resnet50.data.augmentation import Augmentation
 from resnet50.training.recipe import Phase, Recipe
 
@@ -25,86 +26,84 @@ def test_a_recipe_is_frozen(tiny_recipe):
 @pytest.mark.parametrize(
     ("name", "value", "needed"),
     [
-        ("epochs", 0, "epochs must be at least 1, got 0"),
-        ("weights", Path("w.h5"), r"weights must be a name or None, got PosixPath\('w.h5'\)"),
-        ("head", len, "head must be a name or None, got <built-in function len>"),
-        (
-            "conventions",
-            "v2",
-            r"conventions must be one of v1, v1\.5, keras, or None where there are weights, .* got 'v2'",
-        ),
-        ("batch_size", 0, "batch_size must be at least 1, got 0"),
-        ("learning_rate", 0.0, "learning_rate must be above 0, got 0.0"),
-        ("learning_rate", float("nan"), "learning_rate must be above 0, got nan"),
-        ("learning_rate", float("inf"), "learning_rate must be above 0, got inf"),
-        ("warmup_epochs", 4, "warmup_epochs must be 0 or more and less than 4 epochs, got 4"),
-        (
-            "schedule",
-            "linear",
-            "schedule must be one of cosine, constant, exponential, one-cycle, plateau, got 'linear'",
-        ),
-        ("rate_factor", 0.5, "rate_factor must be 1 with the schedule 'cosine', got 0.5"),
-        ("rate_patience", 2, "rate_patience must be 0 with the schedule 'cosine', got 2"),
-        ("trains", "conv4", "trains must be one of head, conv3, conv2, all, got 'conv4'"),
-        ("body_rate", 0.0, "body_rate must be above 0 and at most 1, and 1 where .* got 0.0"),
-        ("layer_decay", 1.5, "layer_decay must be above 0 and at most 1, and 1 where .* got 1.5"),
-        ("patience", -1, "patience must be 0 or more, got -1"),
-        ("patience", 3, "patience must be 0 where validation is 0, got 3"),
-        ("mixup", -0.1, "mixup must be 0 or more, got -0.1"),
-        ("cutmix", float("inf"), "cutmix must be 0 or more, got inf"),
-        ("ema", 1.0, "ema must be 0 or more and less than 1, and 0 where average_epochs is above 1, got 1.0"),
-        ("weight_decay", -1.0, "weight_decay must be 0 or more, got -1.0"),
-        ("beta_2", 1.0, "beta_2 must be 0 or more and less than 1, got 1.0"),
-        ("label_smoothing", 1.0, "label_smoothing must be 0 or more and less than 1, got 1.0"),
-        ("validation", 1.0, "validation must be 0 or more and less than 1, got 1.0"),
-        ("average_epochs", 0, "average_epochs must be 1, or up to 4 epochs where keep is 'last', got 0"),
-        ("average_epochs", 5, "average_epochs must be 1, or up to 4 epochs where keep is 'last', got 5"),
-        ("keep", "best", "keep must be 'last', or 'best' where validation is above 0, got 'best'"),
-        ("keep", "first", "keep must be 'last', or 'best' where validation is above 0, got 'first'"),
-        ("side", 31, "side must be at least 32 pixels, got 31"),
-        ("precision", "float16", "precision must be one of auto, float32, bfloat16, got 'float16'"),
-        ("checkpoint_epochs", 0, "checkpoint_epochs must be at least 1, got 0"),
-        ("seed", -1, "seed must be 0 or more and less than 2\\*\\*32, got -1"),
+        ("epochs", 0, (1,)),
+        ("weights", Path("w.h5"), ("None",)),
+        ("head", len, ("None",)),
+        ("conventions", "v2", ("v1", "v1.5", "keras", "None", "weights")),
+        ("batch_size", 0, (1,)),
+        ("learning_rate", 0.0, ()),
+        ("learning_rate", float("nan"), (0,)),
+        ("learning_rate", float("inf"), (0,)),
+        ("warmup_epochs", 4, ()),
+        ("warmup_epochs", 7, (0, 4)),
+        ("schedule", "linear", ("cosine", "constant", "exponential", "one-cycle", "plateau")),
+        ("rate_factor", 0.5, (1, "'cosine'")),
+        ("rate_patience", 2, (0, "'cosine'")),
+        ("trains", "conv4", ("head", "conv3", "conv2", "all")),
+        ("body_rate", 0.0, (1, "head")),
+        ("layer_decay", 1.5, (0, "head")),
+        ("patience", -1, (0,)),
+        ("patience", 3, ("validation", 0)),
+        ("mixup", -1.5, (0,)),
+        ("cutmix", float("inf"), (0,)),
+        ("ema", 1.0, ("average_epochs",)),
+        ("ema", 3.5, (0, 1, "average_epochs")),
+        ("weight_decay", -1.5, (0,)),
+        ("beta_2", 1.0, ()),
+        ("beta_2", 3.5, (0, 1)),
+        ("label_smoothing", 1.0, ()),
+        ("label_smoothing", 3.5, (0, 1)),
+        ("validation", 1.0, ()),
+        ("validation", 3.5, (0, 1)),
+        ("average_epochs", 0, (1, 4, "keep", "'last'")),
+        ("average_epochs", 5, (1, 4, "keep", "'last'")),
+        ("keep", "best", ("'last'", "validation", 0)),
+        ("keep", "first", ("'last'", "'best'", "validation", 0)),
+        ("side", 31, (32,)),
+        ("precision", "float16", ("auto", "float32", "bfloat16")),
+        ("checkpoint_epochs", 0, (1,)),
+        ("seed", -1, (0, "2**32")),
     ],
 )
 def test_impossible_numbers_are_refused(tiny_recipe, name, value, needed):
-    with pytest.raises(ValueError, match=needed):
+    with raises(ValueError, name, repr(value), *needed):
         replace(tiny_recipe, **{name: value})
 
 
 @pytest.mark.parametrize(
-    ("schedule", "numbers", "needed"),
+    ("schedule", "numbers", "values"),
     [
-        ("constant", {"warmup_epochs": 1}, "warmup_epochs must be 0 with the schedule 'constant', got 1"),
-        ("exponential", {}, "rate_factor must be above 0 and less than 1 with the schedule 'exponential', got 1.0"),
-        ("one-cycle", {}, "warmup_epochs must be above 0 and less than 4 epochs, got 0"),
-        ("plateau", {"rate_factor": 0.5}, "rate_patience must be at least 1 with the schedule 'plateau', got 0"),
-        ("plateau", {"rate_factor": 1.0}, "rate_factor must be above 0 and less than 1 with the schedule 'plateau'"),
+        ("constant", {"warmup_epochs": 1}, ("warmup_epochs", 0, "'constant'", 1)),
+        ("exponential", {}, ("rate_factor", "'exponential'", 1.0)),
+        ("one-cycle", {}, ("warmup_epochs", 4, 0)),
+        ("plateau", {"rate_factor": 0.5}, ("rate_patience", 1, "'plateau'", 0)),
+        ("plateau", {"rate_factor": 1.0}, ("rate_factor", "'plateau'", 1.0)),
+        ("plateau", {"rate_factor": 3.5}, ("rate_factor", 0, 1, "'plateau'", 3.5)),
     ],
 )
-def test_a_schedule_asks_for_its_own_numbers(tiny_recipe, schedule, numbers, needed):
-    with pytest.raises(ValueError, match=needed):
+def test_a_schedule_asks_for_its_own_numbers(tiny_recipe, schedule, numbers, values):
+    with raises(ValueError, *values):
         replace(tiny_recipe, **{"schedule": schedule, "warmup_epochs": 0, **numbers})
 
 
 @pytest.mark.parametrize(
-    ("phase", "needed"),
+    ("phase", "values"),
     [
-        (Phase(epochs=1, patience=2), "patience must be 0 where validation is 0, got 2"),
-        (Phase(epochs=1, trains="conv5"), "trains must be one of head, conv3, conv2, all, got 'conv5'"),
+        (Phase(epochs=1, patience=2), ("patience", "validation", 0, 2)),
+        (Phase(epochs=1, trains="conv5"), ("trains", "head", "conv3", "conv2", "all", "'conv5'")),
         (
             Phase(epochs=1, schedule="plateau", rate_factor=0.5, rate_patience=1),
-            "schedule must be another than 'plateau' where validation is 0, got 'plateau'",
+            ("schedule", "'plateau'", "validation", 0),
         ),
     ],
 )
-def test_a_phase_that_does_not_fit_the_recipe_is_refused(tiny_recipe, phase, needed):
-    with pytest.raises(ValueError, match=needed):
+def test_a_phase_that_does_not_fit_the_recipe_is_refused(tiny_recipe, phase, values):
+    with raises(ValueError, *values):
         replace(tiny_recipe, before=(phase,))
 
 
 def test_a_recipe_is_no_phase_before_another(tiny_recipe):
-    with pytest.raises(ValueError, match="before must be a tuple of Phase, got"):
+    with raises(ValueError, "before", "tuple", "Phase", repr((tiny_recipe,))):
         replace(tiny_recipe, before=(tiny_recipe,))
 
 
@@ -123,48 +122,52 @@ def test_a_recipe_is_its_own_last_phase(tiny_recipe):
 
 @pytest.mark.parametrize("numbers", [{"patience": 1, "average_epochs": 2}, {"ema": 0.9, "average_epochs": 2}])
 def test_averaging_does_not_go_with_an_early_end_or_a_running_average(tiny_recipe, numbers):
-    with pytest.raises(ValueError, match=r"(patience|ema) must be 0 .*where average_epochs is"):
+    with raises(ValueError, *numbers, next(iter(numbers.values()))):
         replace(tiny_recipe, validation=0.2, **numbers)
 
 
 def test_averaging_does_not_go_with_the_best_epoch(tiny_recipe):
-    with pytest.raises(ValueError, match="average_epochs must be 1, or up to 4 epochs where keep is 'last', got 2"):
+    with raises(ValueError, "average_epochs", 1, 4, "keep", "'last'", 2):
         replace(tiny_recipe, validation=0.2, keep="best", average_epochs=2)
 
 
 def test_weights_bring_their_own_conventions(tiny_recipe):
-    with pytest.raises(
-        ValueError, match=r"conventions must be one of v1, v1\.5, keras, or None where there are weights"
-    ):
+    with raises(ValueError, "conventions", "None", "weights", "'v1'"):
         replace(tiny_recipe, weights="imagenet", conventions="v1")
 
 
 @pytest.mark.parametrize("name", ["body_rate", "layer_decay"])
 def test_a_head_alone_has_no_rates_below_it(name):
-    with pytest.raises(ValueError, match=f"{name} must be above 0 and at most 1, and 1 where the head alone trains"):
+    with raises(ValueError, name, 1, "head", 0.5):
         Phase(epochs=1, trains="head", **{name: 0.5})
 
 
 def test_an_unknown_number_is_refused(tiny_recipe):
-    with pytest.raises(TypeError, match="momentum"):
+    with raises(TypeError, "momentum"):
         replace(tiny_recipe, momentum=0.9)
 
 
 @pytest.mark.parametrize(
-    ("text", "message"), [("{", "broken JSON"), ("[]", "needed a recipe with"), ('{"name": "x"}', r"found \['name'\]")]
+    ("text", "values"),
+    [("{", ("JSON", "line 1 column 2")), ("[]", ("epochs", "seed", "[]")), ('{"name": "x"}', ("seed", "['name']"))],
 )
-def test_other_json_is_refused(text, message):
-    with pytest.raises(ValueError, match=message):
+def test_other_json_is_refused(text, values):
+    with raises(ValueError, *values):
         Recipe.from_json(text)
 
 
 @pytest.mark.parametrize(
-    ("name", "value"),
-    [("epochs", "4"), ("augmentation", {"shake": 1}), ("stages", [1]), ("before", [{"epochs": 1, "speed": 2}])],
+    ("name", "value", "reason"),
+    [
+        ("epochs", "4", "'str'"),
+        ("augmentation", {"shake": 1}, "'shake'"),
+        ("stages", [1], "int"),
+        ("before", [{"epochs": 1, "speed": 2}], "'speed'"),
+    ],
 )
-def test_json_of_other_types_is_refused(tiny_recipe, name, value):
+def test_json_of_other_types_is_refused(tiny_recipe, name, value, reason):
     values = json.loads(tiny_recipe.to_json())
-    with pytest.raises(ValueError, match="needed a recipe with numbers of the right type, found others"):
+    with raises(ValueError, reason):
         Recipe.from_json(json.dumps({**values, name: value}))
 
 
@@ -176,5 +179,5 @@ def test_another_number_of_epochs_stretches_warm_up_and_averaging(tiny_recipe):
 
 
 def test_an_augmentation_out_of_range_is_refused():
-    with pytest.raises(ValueError, match=r"augmentation shift must be 0\.\.0\.5, got 0\.6"):
+    with raises(ValueError, "shift", 0.5, 0.6):
         Augmentation(shift=0.6)

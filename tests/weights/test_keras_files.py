@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import shutil
 import warnings
 import zipfile
@@ -14,12 +15,14 @@ import keras
 import numpy as np
 import pytest
 
+from factories import fill_random, noise, raises
 from resnet50.blocks import V1, V1_5
 from resnet50.model import ResNet50, Stage, build_resnet50
 from resnet50.weights import load_weights, read_weights
+from resnet50.weights.layouts import UnfitFileError
 
 # Bare files as the publisher's go into classifiers from scratch here: the arrays are the point, not the pixels.
-pytestmark = pytest.mark.filterwarnings("ignore:.*the model normalises pixels as 'symmetric':UserWarning")
+pytestmark = pytest.mark.filterwarnings("ignore:.*'symmetric':UserWarning")
 
 SHAPE = (40, 48, 3)
 TABLE = (Stage("conv2", 2, (4, 6, 16), 1), Stage("conv3", 1, (5, 7, 24), 2))
@@ -38,13 +41,13 @@ def built() -> tuple[keras.Model, keras.Model]:
 
 
 @pytest.fixture
-def source(built, random_weights) -> keras.Model:
-    return random_weights(built[0], 1)
+def source(built) -> keras.Model:
+    return fill_random(built[0], 1)
 
 
 @pytest.fixture
-def target(built, random_weights) -> keras.Model:
-    return random_weights(built[1], 2)
+def target(built) -> keras.Model:
+    return fill_random(built[1], 2)
 
 
 def weights_of(model: keras.Model) -> dict[str, list[np.ndarray]]:
@@ -58,15 +61,43 @@ def assert_same(model: keras.Model, expected: dict[str, list[np.ndarray]]) -> No
         assert all(map(np.array_equal, arrays, actual[name])), name
 
 
-def refused(model: keras.Model, path: Path, message: str, error: type[Exception] = ValueError) -> str:
-    """Loading fails with this message, which names the file, and not a bit of the model changes."""
+def refused(model: keras.Model, path: Path, *values: object, error: type[Exception] = ValueError) -> str:
+    """Loading fails with a message that names the file and holds these values, and not a bit of the model changes.
+
+    Values are looked for after the file's path; a whole number must stand by itself, not in a shape. Returns that text.
+    """
     before = weights_of(model)
-    with pytest.raises(error, match=message) as caught:
+    with raises(error, path) as caught:
         load_weights(model, path)
     assert type(caught.value) is error
-    assert path.name in str(caught.value)
     assert_same(model, before)
-    return str(caught.value)
+    text = str(caught.value).replace(str(path), "")
+    numbers = re.findall(r"\b\d+\b", re.sub(r"\[[^]]*\]", "", text))
+    missing = [value for value in values if str(value) not in (numbers if isinstance(value, int) else text)]
+    assert not missing, f"{missing} not in the message: {text}"
+    return text
+
+
+def damaged(model: keras.Model, path: Path, *values: object) -> str:
+    """It is refused for what a library said of it, which the message holds beside these values."""
+    text = refused(model, path, *values)
+    with raises(ValueError, path) as caught:
+        read_weights(path)
+    reason = caught.value.__cause__
+    assert reason is not None
+    assert not isinstance(reason, UnfitFileError)
+    assert " ".join(str(reason).split())[:200] in str(caught.value)
+    return text
+
+
+def order(text: str) -> list[str]:
+    """Return where shapes stand and where None, for layers that differ: for each the model's, then the file's."""
+    return re.findall(r"\[|None", text)
+
+
+def in_order(text: str, *values: str) -> bool:
+    """Tell whether the values stand in a text, one after another."""
+    return re.search(".*".join(map(re.escape, values)), text) is not None
 
 
 # ------------------------------------------------------------------------------------------------- writing each layout
@@ -155,7 +186,7 @@ def group_of(file: h5py.File, layer: str) -> h5py.Group:
 def test_a_file_that_keras_writes_loads_exactly(name, source, target, tmp_path):
     load_weights(target, save(source, tmp_path / name))
     assert_same(target, weights_of(source))
-    x = np.random.default_rng(0).integers(0, 256, (2, *SHAPE), dtype="uint8")
+    x = noise(2, *SHAPE)
     np.testing.assert_array_equal(np.asarray(target(x)), np.asarray(source(x)))
 
 
@@ -203,13 +234,13 @@ def test_batch_norm_loads_by_name_whatever_the_order_of_its_four_weights(source,
 
 
 @pytest.mark.parametrize("suffix", [".weights.h5", ".keras"])
-def test_layers_in_another_order_load_by_name(suffix, random_weights, tmp_path):
+def test_layers_in_another_order_load_by_name(suffix, tmp_path):
     """A network that lists its shortcut after the residual: Keras itself would load 0_conv into 3_conv in silence."""
-    ours = random_weights(network(stages=TWINS), 3)
+    ours = fill_random(network(stages=TWINS), 3)
     assert ours.get_layer("conv2_block1_0_conv").kernel.shape == ours.get_layer("conv2_block1_3_conv").kernel.shape
     exchange = {"conv2_block1_0_conv": "conv2_block1_3_conv", "conv2_block1_3_conv": "conv2_block1_0_conv"}
     other = keras.models.clone_model(ours, clone_function=lambda layer: _renamed(layer, exchange))
-    random_weights(other, 4)
+    fill_random(other, 4)
     load_weights(ours, save(other, tmp_path / f"w{suffix}"))
     assert_same(ours, {layer.name: weights_of(other)[layer.name] for layer in ours.layers if layer.weights})
 
@@ -219,11 +250,11 @@ def _renamed(layer: keras.Layer, names: dict[str, str]) -> keras.Layer:
     return type(layer).from_config({**config, "name": names.get(layer.name, layer.name)})
 
 
-def test_files_of_keras_applications_load_into_the_network(random_weights, tmp_path):
-    theirs = random_weights(keras.applications.ResNet50(weights=None, include_top=False, input_shape=(32, 40, 3)), 5)
+def test_files_of_keras_applications_load_into_the_network(tmp_path):
+    theirs = fill_random(keras.applications.ResNet50(weights=None, include_top=False, input_shape=(32, 40, 3)), 5)
     mine = ResNet50((32, 40, 3), include_top=False, weights=only_weights_legacy(theirs, tmp_path / "notop.h5"))
     assert_same(mine, weights_of(theirs))
-    random_weights(mine, 6)
+    fill_random(mine, 6)
     load_weights(mine, save(theirs, tmp_path / "theirs.keras"))
     assert_same(mine, weights_of(theirs))
     x = np.random.default_rng(1).normal(0, 1, (1, 32, 40, 3)).astype("float32")
@@ -243,18 +274,18 @@ def test_building_with_a_file_loads_it(source, tmp_path):
 
 
 @pytest.mark.parametrize("suffix", [".weights.h5", ".keras", ".h5"])
-def test_a_head_with_dropout_loads(suffix, random_weights, tmp_path):
-    source, target = (random_weights(network(head="mlp"), seed) for seed in (1, 2))
+def test_a_head_with_dropout_loads(suffix, tmp_path):
+    source, target = (fill_random(network(head="mlp"), seed) for seed in (1, 2))
     load_weights(target, save(source, tmp_path / f"w{suffix}"))
     assert_same(target, weights_of(source))
 
 
-def test_a_compiled_and_trained_model_loads_without_its_optimizer(target, random_weights, tmp_path):
-    source = random_weights(network(), 1)
+def test_a_compiled_and_trained_model_loads_without_its_optimizer(target, tmp_path):
+    source = fill_random(network(), 1)
     source.compile(keras.optimizers.Adam(1e-3), "sparse_categorical_crossentropy")
     source.train_on_batch(np.random.default_rng(0).normal(100, 50, (4, *SHAPE)), np.array([0, 1, 2, 0]))
     for name in LAYOUTS:
-        load_weights(random_weights(target, 7), save(source, tmp_path / name))
+        load_weights(fill_random(target, 7), save(source, tmp_path / name))
         assert_same(target, weights_of(source))
 
 
@@ -285,7 +316,7 @@ def test_a_network_nested_in_the_files_model_is_found(name, source, target, tmp_
 def test_a_layer_that_is_there_twice_is_refused(name, source, target, tmp_path):
     x = keras.Input(SHAPE)
     outer = keras.Model(x, keras.layers.Dense(3, name="predictions")(source(x)))
-    refused(target, save(outer, tmp_path / name), r"found layer predictions twice\.$|with a weight of another layer")
+    refused(target, save(outer, tmp_path / name), "predictions")
 
 
 @pytest.mark.parametrize("suffix", [".weights.h5", ".keras"])
@@ -308,7 +339,7 @@ def test_bfloat16_weights_which_hdf5_does_not_know_are_read_exactly(suffix, tmp_
 def test_conventions_are_told_by_the_biases(name, conventions, expected, tmp_path):
     file = read_weights(save(network(conventions=conventions), tmp_path / name))
     assert (file.conventions.name, file.conventions.use_bias) == (expected, expected == "v1")
-    assert (file.conventions.momentum, file.layout, file.unused) == (0.9, "keras", {})
+    assert (file.conventions, file.layout, file.unused) == (conventions.from_scratch(), "keras", {})
     assert file.origin == str(tmp_path / name)
 
 
@@ -330,7 +361,7 @@ def test_a_bare_network_has_the_normalisation_of_its_publisher(name, tmp_path):
 def test_weights_alone_do_not_tell_which_normalisation_there_is(write, tmp_path):
     path = write(network(), tmp_path / ("w.weights.h5" if write is save else "w.h5"))
     assert read_weights(path).normalization == "unknown"
-    with pytest.raises(ValueError, match=r"w\..*h5: does not tell how its network normalises pixels; say it by norm"):
+    with raises(ValueError, path, "normalization"):
         network(weights=path)
     assert network(weights=path, normalization="symmetric").count_params() > 0
 
@@ -348,19 +379,20 @@ def test_the_normalisation_around_a_nested_network_is_found(name, source, tmp_pa
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
-def test_another_width_is_refused(name, target, random_weights, tmp_path):
+def test_another_width_is_refused(name, target, tmp_path):
     wider = (TABLE[0], Stage("conv3", 1, (5, 8, 24), 2))
-    path = save(random_weights(network(stages=wider), 1), tmp_path / name)
-    text = refused(target, path, r"belongs to another network, 3 layers differ")
-    assert "conv3_block1_2_conv: needed [(3, 3, 5, 7), (7,)], found [(3, 3, 5, 8), (8,)]" in text
-    assert "conv3_block1_2_bn: needed [(7,), (7,), (7,), (7,)], found [(8,), (8,), (8,), (8,)]" in text
+    path = save(fill_random(network(stages=wider), 1), tmp_path / name)
+    text = refused(target, path, 3)
+    # the model's, the file's
+    assert in_order(text, "conv3_block1_2_conv", "[(3, 3, 5, 7), (7,)]", "[(3, 3, 5, 8), (8,)]")
+    assert in_order(text, "conv3_block1_2_bn", "[(7,), (7,), (7,), (7,)]", "[(8,), (8,), (8,), (8,)]")
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_a_file_with_a_layer_too_few_is_refused(name, target, tmp_path):
     shallow = keras.Model(target.inputs, target.get_layer("conv2_block2_out").output)
-    text = refused(target, save(shallow, tmp_path / name), r"belongs to another network, 8 layers differ")
-    assert text.count(", found None") == 3
+    text = refused(target, save(shallow, tmp_path / name), 8)
+    assert order(text) == ["[", "None"] * 3
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
@@ -368,68 +400,63 @@ def test_a_file_with_a_layer_too_many_is_refused(name, source, target, tmp_path)
     """Keras itself would load the layers that it finds and drop the rest in silence."""
     path = save(source, tmp_path / name)
     shallow = keras.Model(target.inputs, target.get_layer("conv2_block2_out").output)
-    text = refused(shallow, path, r"belongs to another network, 8 layers differ")
-    assert text.count(": needed None, found [") == 3
+    text = refused(shallow, path, 8)
+    assert order(text) == ["None", "["] * 3
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
-def test_a_deeper_network_is_refused(name, target, random_weights, tmp_path):
+def test_a_deeper_network_is_refused(name, target, tmp_path):
     deeper = (TABLE[0], Stage("conv3", 2, (5, 7, 24), 2))
-    path = save(random_weights(network(stages=deeper), 1), tmp_path / name)
-    text = refused(target, path, r"belongs to another network, 6 layers differ")
-    assert text.count("conv3_block2_") == text.count("needed None, found [") == 3
+    path = save(fill_random(network(stages=deeper), 1), tmp_path / name)
+    text = refused(target, path, 6)
+    assert order(text) == ["None", "["] * 3
+    assert text.count("conv3_block2_") == 3
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
-def test_weights_of_other_conventions_are_refused(name, target, random_weights, tmp_path):
-    path = save(random_weights(network(conventions=V1_5), 1), tmp_path / name)
-    text = refused(target, path, r"12 layers differ \(conv1_conv: needed .*\(64,\)\], found \[\(7, 7, 3, 64\)\]")
-    assert text.endswith(
-        "; the file's conventions are v1.5 (no biases), the model's are not (biases): build it with conventions=V1_5."
-    )
+def test_weights_of_other_conventions_are_refused(name, target, tmp_path):
+    path = save(fill_random(network(conventions=V1_5), 1), tmp_path / name)
+    text = refused(target, path, 12, "v1.5", "biases", "conventions=V1_5")
+    assert in_order(text, "conv1_conv", "[(7, 7, 3, 64), (64,)]", "[(7, 7, 3, 64)]")  # the model's, the file's
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
-def test_weights_of_v1_are_refused_by_v1_5(name, source, random_weights, tmp_path):
-    text = refused(random_weights(network(conventions=V1_5), 2), save(source, tmp_path / name), "12 layers differ")
-    assert text.endswith(
-        "; the file's conventions are v1 (biases), the model's are not (no biases): build it with conventions=V1."
-    )
+def test_weights_of_v1_are_refused_by_v1_5(name, source, tmp_path):
+    path = save(source, tmp_path / name)
+    text = refused(fill_random(network(conventions=V1_5), 2), path, 12, "v1", "biases", "conventions=V1")
+    assert not re.search(r"v1[._]5", text, re.IGNORECASE)
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_a_network_of_other_names_is_refused(name, target, tmp_path):
     x = keras.Input((4,))
     path = save(keras.Model(x, keras.layers.Dense(2, name="other")(x)), tmp_path / name)
-    text = refused(target, path, r"belongs to another network, 24 layers differ")
-    assert text.count("needed") == 3  # a few examples, not all
+    text = refused(target, path, 24)
+    assert text.count("[") == 3  # a few examples, not all
 
 
 def test_old_files_of_keras_are_recognised_by_their_names_of_layers(target, source, tmp_path):
     """Keras 1 and 2.0 published files under the same file name with layers called res2a_branch2a and so on."""
     names = {"conv2_block1_1_conv": "res2a_branch2a", "conv1_conv": "conv1"}
     arrays = {names.get(name, name): values for name, values in weights_of(source).items()}
-    text = refused(
-        target, write_legacy(tmp_path / "w.h5", arrays), "found an old file of Keras, with layers such as res2a"
-    )
-    assert "take the present file of the same name, which the weights named 'imagenet' are." in text
+    path = write_legacy(tmp_path / "w.h5", arrays)
+    refused(target, path, "Keras", "res2a_branch2a", "conv2_block1_1_conv", "'imagenet'")
 
 
 # -------------------------------------------------------------------------------------------------- names that disagree
 
 
-def test_weights_under_another_layers_name_are_refused(random_weights, tmp_path):
+def test_weights_under_another_layers_name_are_refused(tmp_path):
     """Two convolutions of the same shape whose groups were exchanged: the weights' own names give it away."""
-    model = random_weights(network(stages=TWINS), 1)
-    path = write_legacy(tmp_path / "w.h5", weights_of(random_weights(network(stages=TWINS), 2)))
+    model = fill_random(network(stages=TWINS), 1)
+    path = write_legacy(tmp_path / "w.h5", weights_of(fill_random(network(stages=TWINS), 2)))
 
     def exchange(file):
         file.move("conv2_block1_0_conv", "for_now")
         file.move("conv2_block1_3_conv", "conv2_block1_0_conv")
         file.move("for_now", "conv2_block1_3_conv")
 
-    text = refused(model, edit(path, exchange), r"found layer conv2_block1_\d_conv with a weight of another layer")
-    assert text.count("conv2_block1_") > 1
+    refused(model, edit(path, exchange), "conv2_block1_0_conv", "conv2_block1_3_conv")
 
 
 def test_a_weight_name_that_leads_nowhere_is_refused(source, target, tmp_path):
@@ -438,27 +465,28 @@ def test_a_weight_name_that_leads_nowhere_is_refused(source, target, tmp_path):
     def rename(file):
         file["conv2_block1_2_conv"].attrs["weight_names"] = np.array([b"conv2_block1_2_conv/krnl:0", b"gone/bias:0"])
 
-    refused(target, edit(path, rename), "damaged or of another layout.*krnl")
+    damaged(target, edit(path, rename), "krnl")
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("change", "told", "values"),
     [
-        (lambda file: file.pop("conv1_conv"), "damaged or of another layout.*conv1_conv"),
-        (lambda file: file["conv1_conv"].attrs.pop("weight_names"), "damaged or of another layout.*weight_names"),
-        (lambda file: file["conv1_conv"].pop("conv1_conv/bias:0"), "damaged or of another layout.*bias"),
-        (lambda file: file.attrs.pop("layer_names"), r"found an HDF5 file without Keras' layers \(in it: conv1_bn, "),
-        (lambda file: file.attrs.__setitem__("layer_names", np.array([], "S1")), "24 layers differ"),
-        (lambda file: file.attrs.__setitem__("layer_names", 7), "damaged or of another layout"),
+        (lambda file: file.pop("conv1_conv"), damaged, ["conv1_conv"]),
+        (lambda file: file["conv1_conv"].attrs.pop("weight_names"), damaged, ["weight_names"]),
+        (lambda file: file["conv1_conv"].pop("conv1_conv/bias:0"), damaged, ["bias"]),
+        (lambda file: file.attrs.pop("layer_names"), refused, ["HDF5", "Keras", "conv1_bn"]),
+        (lambda file: file.attrs.__setitem__("layer_names", np.array([], "S1")), refused, [24]),
+        (lambda file: file.attrs.__setitem__("layer_names", 7), damaged, []),
         (
             lambda file: file["conv1_bn"].attrs.__setitem__("weight_names", [b"conv1_bn/gamma:0"] * 4),
-            "found a weight of layer conv1_bn named twice",
+            refused,
+            ["conv1_bn"],
         ),
     ],
     ids=["group", "weight_names", "weight", "layer_names", "no layers", "a number", "one weight four times"],
 )
-def test_a_legacy_file_with_a_piece_missing_is_refused(change, message, source, target, tmp_path):
-    refused(target, edit(write_legacy(tmp_path / "w.h5", weights_of(source)), change), message)
+def test_a_legacy_file_with_a_piece_missing_is_refused(change, told, values, source, target, tmp_path):
+    told(target, edit(write_legacy(tmp_path / "w.h5", weights_of(source)), change), *values)
 
 
 def test_words_in_place_of_numbers_are_refused(source, target, tmp_path):
@@ -470,60 +498,68 @@ def test_words_in_place_of_numbers_are_refused(source, target, tmp_path):
         del group["bias:0"]
         group["bias:0"] = [b"one", b"two", b"three"]
 
-    refused(target, edit(path, scribble), "damaged or of another layout")
+    damaged(target, edit(path, scribble))
 
 
 @pytest.mark.parametrize("suffix", [".weights.h5", ".keras"])
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("change", "told", "values", "shapes"),
     [
-        (lambda file: group_of(file, "conv1_conv")["vars"].pop("1"), r"1 layers differ \(conv1_conv"),
-        (lambda file: group_of(file, "predictions")["vars"].move("1", "7"), "damaged or of another layout"),
-        (lambda file: group_of(file, "conv1_bn").pop("vars"), r"1 layers differ \(conv1_bn: .* found None"),
-        (lambda file: file.pop("layers"), r"found an HDF5 file without Keras' layers \(in it: "),
+        (lambda file: group_of(file, "conv1_conv")["vars"].pop("1"), refused, ["conv1_conv"], ["[", "["]),
+        (lambda file: group_of(file, "predictions")["vars"].move("1", "7"), damaged, [], []),
+        (lambda file: group_of(file, "conv1_bn").pop("vars"), refused, ["conv1_bn"], ["[", "None"]),
+        (lambda file: file.pop("layers"), refused, ["HDF5", "Keras"], []),
         (
             lambda file: group_of(file, "conv1_conv")["vars"].attrs.__setitem__("name", "conv0_conv"),
-            r"2 layers differ \(conv1_conv: .* found None; conv0_conv: needed None",
+            refused,
+            [2, "conv1_conv", "conv0_conv"],
+            ["[", "None", "None", "["],
         ),
         (
             lambda file: group_of(file, "conv1_conv")["vars"].attrs.__setitem__("name", "conv2_block1_1_conv"),
-            "found layer conv2_block1_1_conv twice",
+            refused,
+            ["conv2_block1_1_conv"],
+            [],
         ),
     ],
     ids=["weight", "number", "vars", "layers", "renamed", "name taken twice"],
 )
-def test_a_structural_file_with_a_piece_missing_is_refused(suffix, change, message, source, target, tmp_path):
-    refused(target, edit(save(source, tmp_path / f"w{suffix}"), change), message)
+def test_a_structural_file_with_a_piece_missing_is_refused(
+    suffix, change, told, values, shapes, source, target, tmp_path
+):
+    text = told(target, edit(save(source, tmp_path / f"w{suffix}"), change), *values)
+    assert order(text) == shapes
 
 
 @pytest.mark.parametrize("suffix", [".weights.h5", ".keras"])
-def test_a_nameless_file_of_another_network_leaves_no_trace(suffix, target, random_weights, tmp_path):
+def test_a_nameless_file_of_another_network_leaves_no_trace(suffix, target, tmp_path):
     """Keras loads layer after layer and fails at the last; the first must be as before."""
     deeper = (TABLE[0], Stage("conv3", 2, (5, 7, 24), 2))
-    path = save(random_weights(network(stages=deeper), 1), tmp_path / f"w{suffix}")
+    path = save(fill_random(network(stages=deeper), 1), tmp_path / f"w{suffix}")
 
     def forget(file):
         for group in file["layers"].values():
             del group["vars"].attrs["name"]
 
-    refused(
-        target, edit(path, forget), "another network, with 6 convolutions and batch norms more .*batch_normalization_12"
-    )
+    refused(target, edit(path, forget), 6, "batch_normalization_12")
 
 
 @pytest.mark.parametrize("suffix", [".weights.h5", ".keras"])
-def test_a_nameless_file_of_a_smaller_network_leaves_no_trace(suffix, target, random_weights, tmp_path):
-    path = save(random_weights(network(stages=(TABLE[0],)), 1), tmp_path / f"w{suffix}")
+def test_a_nameless_file_of_a_smaller_network_leaves_no_trace(suffix, target, tmp_path):
+    path = save(fill_random(network(stages=(TABLE[0],)), 1), tmp_path / f"w{suffix}")
 
     def forget(file):
         for group in file["layers"].values():
             del group["vars"].attrs["name"]
 
-    refused(target, edit(path, forget), "belongs to another network, 8 layers differ")
+    refused(target, edit(path, forget), 8)
 
 
-@pytest.mark.parametrize("suffix", [".weights.h5", ".keras"])
-def test_a_link_to_another_file_is_refused(suffix, source, target, tmp_path):
+@pytest.mark.parametrize(
+    ("suffix", "told", "values"),
+    [(".weights.h5", refused, ["layers/conv2d/vars/1"]), (".keras", damaged, [])],  # in an archive there are no links
+)
+def test_a_link_to_another_file_is_refused(suffix, told, values, source, target, tmp_path):
     """Or a file of weights could bring in the numbers of any file that its reader may read."""
     other = save(source, tmp_path / "other.weights.h5")
 
@@ -533,7 +569,7 @@ def test_a_link_to_another_file_is_refused(suffix, source, target, tmp_path):
         group["1"] = h5py.ExternalLink(str(other), "layers/conv2d/vars/1")
 
     path = edit(save(source, tmp_path / f"w{suffix}"), link)
-    refused(target, path, "found weights .* that stand in another file|damaged")  # in an archive there are no links
+    told(target, path, *values)
 
 
 def test_a_legacy_link_to_another_file_is_refused(source, target, tmp_path):
@@ -543,7 +579,7 @@ def test_a_legacy_link_to_another_file_is_refused(source, target, tmp_path):
         del file["conv1_conv"]
         file["conv1_conv"] = h5py.ExternalLink(str(other), "conv1_conv")
 
-    refused(target, edit(path, link), "found weights .* that stand in another file")
+    refused(target, edit(path, link), "conv1_conv/conv1_conv/kernel:0")
 
 
 def test_bytes_of_another_file_are_refused(source, target, tmp_path):
@@ -555,7 +591,7 @@ def test_bytes_of_another_file_are_refused(source, target, tmp_path):
         group = file["conv1_conv/conv1_conv"]
         group.create_dataset("bias:0", (64,), "f4", external=[(str(tmp_path / "secret"), 0, 256)])
 
-    refused(target, edit(path, bring_in), "found weights .*bias:0 that stand in another file")
+    refused(target, edit(path, bring_in), "conv1_conv/conv1_conv/bias:0")
 
 
 def test_a_claim_of_more_bytes_than_any_network_has_is_refused(source, target, tmp_path):
@@ -567,7 +603,8 @@ def test_a_claim_of_more_bytes_than_any_network_has_is_refused(source, target, t
 
     edit(path, blow_up)
     assert path.stat().st_size < 1 << 20
-    refused(target, path, r"found weights of \d{13} bytes, more than 1073741824")
+    text = refused(target, path, 1 << 30)
+    assert re.search(r"\b\d{13}\b", text)  # the bytes that it claims
 
 
 def test_an_archive_that_unpacks_to_far_more_is_refused(source, target, tmp_path):
@@ -578,32 +615,32 @@ def test_an_archive_that_unpacks_to_far_more_is_refused(source, target, tmp_path
                 member.write(bytes(1 << 20))
         archive.writestr("config.json", "{}")
     assert path.stat().st_size < 2 << 20
-    refused(target, path, "found an archive that unpacks to more than 1024 MiB")
+    refused(target, path, 1024)
 
 
 # ------------------------------------------------------------------------------------------ files that are not weights
 
-NEEDED = r"a file of ResNet-50 weights \(\.h5, \.weights\.h5, \.keras, \.safetensors, \.pth, \.pt or \.bin\)"
+NEEDED = ("ResNet-50", ".h5", ".weights.h5", ".keras", ".safetensors", ".pth", ".pt", ".bin")
 PAGE = b"\n<!DOCTYPE html><html><head><title>Not Found</title></head></html>"
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 102967424\n"
 
 
 @pytest.mark.parametrize("name", ["w.h5", "w.weights.h5", "w.keras", "w.pth", "w.safetensors"])
 @pytest.mark.parametrize(
-    ("content", "message"),
+    ("content", "value"),
     [
-        (PAGE, "found an HTML page"),
-        (POINTER, "found a Git LFS pointer"),
-        (b"", "found an empty file"),
-        (b"no weights", r"found a file that starts with b'no weigh'"),
-        (b"PK\x03\x04 no weights", r"found one that is damaged .*not a zip file"),
+        (PAGE, "HTML"),
+        (POINTER, "Git LFS"),
+        (b"", "empty"),
+        (b"no weights", "b'no weigh'"),
+        (b"PK\x03\x04 no weights", "BadZipFile"),
     ],
     ids=["page", "pointer", "empty", "text", "zip"],
 )
-def test_a_file_that_is_something_else_is_named(name, content, message, target, tmp_path):
+def test_a_file_that_is_something_else_is_named(name, content, value, target, tmp_path):
     path = tmp_path / name
     path.write_bytes(content)
-    refused(target, path, rf"needed {NEEDED}, {message}")
+    refused(target, path, *NEEDED, value)
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
@@ -612,7 +649,7 @@ def test_a_truncated_file_is_refused(name, share, source, target, tmp_path):
     path = save(source, tmp_path / name)
     whole = path.read_bytes()
     path.write_bytes(whole[: int(len(whole) * share)])
-    refused(target, path, "fetch it again")
+    damaged(target, path)
 
 
 def test_a_damaged_chunk_is_refused(source, target, tmp_path):
@@ -623,7 +660,7 @@ def test_a_damaged_chunk_is_refused(source, target, tmp_path):
     with path.open("r+b") as raw:
         raw.seek(where + 5)
         raw.write(b"\xff\x00\xff")
-    refused(target, path, "damaged or of another layout .*fetch it again")
+    damaged(target, path)
 
 
 def test_a_damaged_archive_is_refused(source, target, tmp_path):
@@ -635,14 +672,14 @@ def test_a_damaged_archive_is_refused(source, target, tmp_path):
     middle = member.header_offset + member.compress_size // 2
     data[middle : middle + 4] = bytes(255 - b for b in data[middle : middle + 4])
     path.write_bytes(data)
-    refused(target, path, "damaged or of another layout .*fetch it again")
+    damaged(target, path)
 
 
 def test_an_archive_of_something_else_is_refused(target, tmp_path):
     path = tmp_path / "w.keras"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("readme.txt", "no weights here")
-    refused(target, path, "found an archive that is neither a Keras model nor a PyTorch state dict")
+    refused(target, path, *NEEDED, "Keras", "PyTorch")
 
 
 def test_an_hdf5_file_of_something_else_is_refused(target, tmp_path):
@@ -650,18 +687,18 @@ def test_an_hdf5_file_of_something_else_is_refused(target, tmp_path):
         path = tmp_path / name
         with h5py.File(path, "w") as file:
             file["images"] = np.zeros((2, 3))
-        refused(target, path, r"found an HDF5 file without Keras' layers \(in it: images\)")
+        refused(target, path, *NEEDED, "HDF5", "Keras", "images")
 
 
 @pytest.mark.parametrize("name", ["missing.h5", "missing.weights.h5", "missing.keras", "missing.pth"])
 def test_a_missing_file_is_named(name, target, tmp_path):
-    refused(target, tmp_path / name, rf"needed {NEEDED}, found nothing there", FileNotFoundError)
+    refused(target, tmp_path / name, *NEEDED, error=FileNotFoundError)
 
 
 @pytest.mark.parametrize("name", ["folder.h5", "folder.keras", "folder"])
 def test_a_folder_is_refused(name, target, tmp_path):
     (tmp_path / name).mkdir()
-    refused(target, tmp_path / name, rf"needed {NEEDED}, found a folder; name the file in it", FileNotFoundError)
+    refused(target, tmp_path / name, *NEEDED, "folder", error=FileNotFoundError)
 
 
 @pytest.mark.parametrize("name", LAYOUTS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from factories import raises
 from resnet50.weights.layouts import (
     HUGGING_FACE,
     TORCHVISION,
@@ -115,7 +116,7 @@ def test_there_and_back_is_the_same_to_the_bit():
 
 
 def test_a_layer_without_a_name_in_torchvision_is_refused():
-    with pytest.raises(ValueError, match=r"layer head_bn has no name in torchvision's ResNet\."):
+    with raises(ValueError, "head_bn", "torchvision"):
         to_state_dict({"head_bn": (np.zeros(3),) * 4})
 
 
@@ -133,7 +134,9 @@ def test_a_head_may_stand_outside_the_prefix():
 
 def test_tensors_of_no_part_of_the_network_are_told():
     more = {"queue": np.zeros(3), "projection_head.0.weight": np.zeros((2, 2)), "fc.extra.weight": np.zeros(1)}
-    assert from_state_dict(tiny() | more)[2] == dict.fromkeys(more, "no part of a ResNet-50")
+    unused = from_state_dict(tiny() | more)[2]
+    assert unused.keys() == more.keys()
+    assert all("ResNet-50" in reason for reason in unused.values())
 
 
 @pytest.mark.parametrize("kind", ["float16", "float64", "float32"])
@@ -151,52 +154,48 @@ def test_bfloat16_is_the_upper_half_of_float32():
 # ------------------------------------------------------------------------------------------------------------ refusals
 
 
+FIRST = ("layer1.0.conv1.weight", "encoder.stages.0.layers.0.layer.0.convolution.weight")
+
+
 def changed(**changes: np.ndarray | None) -> dict[str, np.ndarray]:
     tensors = tiny() | {name: tensor for name, tensor in changes.items() if tensor is not None}
     return {name: tensor for name, tensor in tensors.items() if changes.get(name, 0) is not None}
 
 
 @pytest.mark.parametrize(
-    ("tensors", "message"),
+    ("tensors", "values"),
     [
-        (changed(**{"layer1.0.bn3.running_var": None}), r"without layer1\.0\.bn3\.running_var, which its other parts"),
-        (changed(**{"fc.weight": None}), r"without fc\.weight, which its other parts need"),
-        (
-            changed(**{"layer1.0.bn1.weight": np.array([1, 2])}),
-            r"layer1\.0\.bn1\.weight of type int64, not of floating",
-        ),
-        (changed(**{"conv1.weight": np.zeros((5, 3, 7))}), r"conv1\.weight of shape \(5, 3, 7\), not of 4 dimensions"),
-        (changed(**{"fc.weight": np.zeros((8, 6, 1, 1))}), r"fc\.weight of shape \(8, 6, 1, 1\), not of 2 dimensions"),
-        (changed(**{"conv1.0.weight": np.zeros(3)}), r"another network, with a stem of three convolutions \(ResNet-D"),
-        (
-            changed(**{"layer1.0.se.fc1.weight": np.zeros(3)}),
-            r"with squeeze and excitation: ResNet-50 has no layer1\.0",
-        ),
-        (changed(**{"layer1.0.conv4.weight": np.zeros(3)}), r"has no layer1\.0\.conv4\.weight \(1 such names\)"),
-        (changed(**{"layer1.0.downsample.2.weight": np.zeros(3)}), r"has no layer1\.0\.downsample\.2\.weight"),
-        (changed(**{"conv1.weight_orig": np.zeros(3)}), r"has no conv1\.weight_orig"),
-        ({"stages.0.blocks.0.norm1.weight": np.zeros(3)}, r"another network, a ResNet-V2 \(batch norm before"),
-        ({"embed.weight": np.zeros(3)}, r"no layer1\.0\.conv1\.weight .* among 1 names \(embed\.weight\)"),
-        ({}, r"among 0 names \(none\)"),
-        (tiny() | {f"ema.{n}": t for n, t in tiny().items()}, r"2 networks, under '' and 'ema\.'; write one of them"),
-        (tiny() | hugging_face(tiny()), r"2 networks, under '' and 'resnet\.'"),
-        ({f"m.{n}": t for n, t in tiny().items()} | {"fc.bias": np.zeros(8)}, r"fc\.bias twice"),
+        (changed(**{"layer1.0.bn3.running_var": None}), ("layer1.0.bn3.running_var",)),
+        (changed(**{"fc.weight": None}), ("fc.weight",)),
+        (changed(**{"layer1.0.bn1.weight": np.array([1, 2])}), ("layer1.0.bn1.weight", "int64")),
+        (changed(**{"conv1.weight": np.zeros((5, 3, 7))}), ("conv1.weight", (5, 3, 7), 4)),
+        (changed(**{"fc.weight": np.zeros((8, 6, 1, 1))}), ("fc.weight", (8, 6, 1, 1), 2)),
+        (changed(**{"conv1.0.weight": np.zeros(3)}), ("conv1.0.weight", "ResNet-D")),
+        (changed(**{"layer1.0.se.fc1.weight": np.zeros(3)}), ("layer1.0.se.fc1.weight", "squeeze", "ResNet-50")),
+        (changed(**{f"layer1.{n}.conv4.weight": np.zeros(3) for n in range(17)}), ("layer1.0.conv4.weight", 17)),
+        (changed(**{"layer1.0.downsample.2.weight": np.zeros(3)}), ("layer1.0.downsample.2.weight",)),
+        (changed(**{"conv1.weight_orig": np.zeros(3)}), ("conv1.weight_orig",)),
+        ({"stages.0.blocks.0.norm1.weight": np.zeros(3)}, ("stages.0.blocks.0.norm1.weight", "ResNet-V2")),
+        ({f"embed.{n}": np.zeros(3) for n in range(17)}, (*FIRST, "embed.0", "embed.1", 17)),
+        ({}, FIRST),
+        (tiny() | {f"ema.{n}": t for n, t in tiny().items()}, (2, "''", "'ema.'")),
+        (tiny() | hugging_face(tiny()), (2, "''", "'resnet.'")),
+        ({f"m.{n}": t for n, t in tiny().items()} | {"fc.bias": np.zeros(8)}, ("fc.bias",)),
     ],
 )
-def test_what_is_no_resnet_50_is_refused_in_words(tensors, message):
-    with pytest.raises(UnfitFileError, match=message):
+def test_what_is_no_resnet_50_is_refused_in_words(tensors, values):
+    with raises(UnfitFileError, *values):
         from_state_dict(tensors)
 
 
 @pytest.mark.parametrize(
     ("depths", "width", "inputs", "expected"),
     [
-        ((3, 4, 6, 3), 64, 64, "a ResNet-50"),
-        ((3, 4, 23, 3), 64, 64, r"a ResNet-101 (23 blocks in conv4)"),
-        ((3, 8, 36, 3), 64, 64, r"a ResNet-152 (36 blocks in conv4)"),
-        ((3, 4, 6, 3), 128, 128, "a Wide ResNet (128 channels inside the first block)"),
-        ((3, 4, 6, 3), 128, 4, "a ResNeXt (convolutions in 32 groups)"),
-        ((2, 2), 6, 6, None),
+        ((3, 4, 6, 3), 64, 64, ["ResNet-50"]),
+        ((3, 4, 23, 3), 64, 64, ["ResNet-101", "23", "conv4"]),
+        ((3, 8, 36, 3), 64, 64, ["ResNet-152", "36", "conv4"]),
+        ((3, 4, 6, 3), 128, 128, ["Wide ResNet", "128"]),
+        ((3, 4, 6, 3), 128, 4, ["ResNeXt", "32"]),
     ],
 )
 def test_networks_are_told_by_depth_and_width(depths, width, inputs, expected):
@@ -206,14 +205,24 @@ def test_networks_are_told_by_depth_and_width(depths, width, inputs, expected):
             shapes[f"conv{stage}_block{block}_1_conv"] = [(1, 1, 64, width)]
             shapes[f"conv{stage}_block{block}_2_conv"] = [(3, 3, inputs, width)]
             shapes[f"conv{stage}_block{block}_3_conv"] = [(1, 1, width, 256)]
-    assert describe_network(shapes) == expected
+    described = describe_network(shapes)
+    assert [value for value in expected if value not in described] == []
 
 
 def test_basic_blocks_and_v2_are_told_by_names():
-    basic = {"conv2_block1_1_conv": [(3, 3, 64, 64)], "conv2_block1_2_conv": [(3, 3, 64, 64)]}
-    assert describe_network(basic) == "a ResNet-18 or ResNet-34 (blocks of two convolutions)"
-    assert (
-        describe_network({"conv2_block1_preact_bn": [(64,)] * 4}) == "a ResNet-V2 (batch norm before each convolution)"
-    )
-    assert describe_network({"post_bn": [(64,)] * 4}) == "a ResNet-V2 (batch norm before each convolution)"
-    assert describe_network({"conv2_block1_1_conv": [(3,)], "other": [()]}) is None
+    basic = describe_network({"conv2_block1_1_conv": [(3, 3, 64, 64)], "conv2_block1_2_conv": [(3, 3, 64, 64)]})
+    assert "ResNet-18" in basic
+    assert "ResNet-34" in basic
+    assert "ResNet-V2" in describe_network({"conv2_block1_preact_bn": [(64,)] * 4})
+    assert "ResNet-V2" in describe_network({"post_bn": [(64,)] * 4})
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        {"conv2_block1_1_conv": [(3,)], "other": [()]},
+        {f"conv2_block1_{part}_conv": [(1, 1, 6, 6)] for part in (1, 2, 3)},
+    ],
+)
+def test_another_network_has_no_name(shapes):
+    assert describe_network(shapes) is None

@@ -6,14 +6,14 @@ import keras
 import numpy as np
 import pytest
 
+from factories import noise, raises
 from resnet50.weights import NORMALIZATIONS, normalize
 from resnet50.weights.normalization import model_normalization
 
 
 @pytest.fixture
 def pixels() -> np.ndarray:
-    rng = np.random.default_rng(3)
-    pixels = rng.integers(0, 256, (2, 5, 7, 3), dtype="uint8")
+    pixels = noise(2, 5, 7, 3, seed=3)
     pixels[0, 0, 0], pixels[0, 0, 1] = 0, 255
     return pixels
 
@@ -100,7 +100,7 @@ AVERAGES = {
 @pytest.mark.parametrize("name", ["symmetric", "unit", "caffe", "torch"])
 @pytest.mark.parametrize("channels", [1, 2, 4, 5])
 def test_other_channels_get_the_average_and_keep_their_order(name, channels):
-    pixels = np.random.default_rng(4).integers(0, 256, (2, 5, 7, channels)).astype("float32")
+    pixels = noise(2, 5, 7, channels, seed=4).astype("float32")
     mean, deviation = AVERAGES[name]
     np.testing.assert_allclose(normalised(pixels, name), (pixels - mean) / deviation, rtol=1e-4, atol=1e-4)
 
@@ -138,6 +138,5 @@ def test_what_is_no_row_is_not_taken_for_one(layers, expected):
 
 @pytest.mark.parametrize("name", ["zscore", "", None])
 def test_an_unknown_row_is_refused_with_the_names_of_those_there_are(name):
-    message = rf"normalization must be one of symmetric, unit, caffe, torch, got {name!r}\."
-    with pytest.raises(ValueError, match=message):
+    with raises(ValueError, "normalization", *FORMULAS, repr(name)):
         normalize(keras.Input((8, 8, 3)), name)

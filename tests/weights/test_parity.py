@@ -23,6 +23,7 @@ import keras
 import numpy as np
 import pytest
 
+from factories import fill_random, noise
 from resnet50.model import build_resnet50
 from resnet50.weights import load_weights, save_weights
 
@@ -281,7 +282,7 @@ def theirs(request, arrays):
 
 
 def test_live_logits_and_every_value_of_every_stage(theirs, ours):
-    pixels = np.random.default_rng(8).integers(0, 256, (2, 75, 110, 3), dtype="uint8")
+    pixels = noise(2, 75, 110, 3, seed=8)
     maps, logits, _ = ours.run(pixels)
     their_maps, their_logits = make_golden.run(*theirs, pixels, "float32")
     assert difference(logits, their_logits) < TOLERANCE
@@ -312,7 +313,7 @@ def test_live_saved_weights_open_in_their_network(theirs, ours, tmp_path):
     for tensor in fresh.state_dict().values():
         tensor.zero_()
     fresh.load_state_dict(safetensors.load_file(tmp_path / "ours.safetensors"), strict=True)
-    pixels = np.random.default_rng(9).integers(0, 256, (1, 64, 83, 3), dtype="uint8")
+    pixels = noise(1, 64, 83, 3, seed=9)
     _, logits = make_golden.run(fresh, [], pixels, "float32")
     assert difference(ours.run(pixels)[1], logits) < TOLERANCE
 
@@ -321,11 +322,11 @@ def test_live_saved_weights_open_in_their_network(theirs, ours, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def keras_network(random_weights) -> keras.Model:
+def keras_network() -> keras.Model:
     """keras.applications' network for pictures of any size, up to the logits, and no weight as it was initialised."""
     anything = keras.Input((None, None, 3))
     model = keras.applications.ResNet50(weights=None, input_tensor=anything, classifier_activation=None)
-    random_weights(model, 7)
+    fill_random(model, 7)
     # variances about as small as epsilon, or another epsilon would pass
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 import resnet50.weights.read
+from factories import raises
 from resnet50.blocks import V1, V1_5
 from resnet50.weights import WeightsFile, read_weights
 
+SUFFIXES = (".h5", ".weights.h5", ".keras", ".safetensors", ".pth", ".pt", ".bin")
 KINDS = {"float32": "F32", "float16": "F16", "int64": "I64"}
 
 
@@ -96,7 +98,7 @@ def test_half_precision_and_bfloat16(path):
 def test_a_truncated_safetensors_file_is_refused(share, path):
     whole = path.read_bytes()
     path.write_bytes(whole[: int(len(whole) * share)])
-    with pytest.raises(ValueError, match=r"w\.safetensors: needed a file of ResNet-50 weights .*, found "):
+    with raises(ValueError, path, "ResNet-50", *SUFFIXES):
         read_weights(path)
 
 
@@ -105,7 +107,7 @@ def test_a_truncated_safetensors_file_is_refused(share, path):
 )
 def test_a_safetensors_file_of_nonsense_is_refused(header, path):
     path.write_bytes(struct.pack("<Q", len(header)) + header)
-    with pytest.raises(ValueError, match=r"found one that is damaged or of another layout .*; fetch it again"):
+    with raises(ValueError, path, "ResNet-50", "SafetensorError"):
         read_weights(path)
 
 
@@ -139,21 +141,16 @@ def test_a_published_name_wins_over_a_file_of_that_name(path, tmp_path, monkeypa
     ("name", "near"), [("timm/a1", "timm/a1_in1k"), ("imagnet", "imagenet"), ("resnet", "imagenet")]
 )
 def test_an_unknown_name_is_told_those_that_are_near(name, near):
-    message = (
-        rf"^{name}: needed a file of ResNet-50 weights .* or a published name, found neither; .*{near}.*got '{name}'"
-    )
-    with pytest.raises(ValueError, match=message):
+    with raises(ValueError, repr(name), near, "ResNet-50", *SUFFIXES):
         read_weights(name)
 
 
 @pytest.mark.parametrize("name", ["gone.h5", "gone.keras", "a/gone.safetensors", "gone.pth", "gone.pt", "gone.bin"])
 def test_a_missing_file_is_named(name):
-    with pytest.raises(
-        FileNotFoundError, match=rf"^{name}: needed a file of ResNet-50 weights .*, found nothing there\.$"
-    ):
+    with raises(FileNotFoundError, name, "ResNet-50", *SUFFIXES):
         read_weights(name)
 
 
 def test_a_missing_path_is_no_name():
-    with pytest.raises(FileNotFoundError, match=r"^imagenet: needed a file of ResNet-50 weights"):
+    with raises(FileNotFoundError, "imagenet", "ResNet-50", *SUFFIXES):
         read_weights(Path("imagenet"))

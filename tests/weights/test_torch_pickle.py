@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
+from factories import raises
 from resnet50.weights.layouts import UnfitFileError
 from resnet50.weights.read import read_weights
 from resnet50.weights.torch_pickle import read_archive, read_legacy
@@ -219,13 +220,16 @@ def test_a_checkpoint_of_training_gives_its_weights(wrapper):
     }
     tensors, unused = read(archive(rest | {wrapper: OrderedDict(a=GOOD, note="x")}, DATA))
     assert tensors.keys() == {"a"}
-    assert unused == dict.fromkeys(rest, f"stands beside {wrapper}") | {"note": "not a tensor"}
+    assert unused.keys() == {*rest, "note"}
+    assert all(wrapper in unused[name] for name in rest)
+    assert wrapper not in unused["note"]
 
 
 def test_averaged_weights_come_first():
     value = {"state_dict": {"plain": GOOD}, "state_dict_ema": {"averaged": GOOD}}
     tensors, unused = read(archive(value, DATA))
-    assert (tensors.keys(), unused) == ({"averaged"}, {"state_dict": "stands beside state_dict_ema"})
+    assert (tensors.keys(), unused.keys()) == ({"averaged"}, {"state_dict"})
+    assert "state_dict_ema" in unused["state_dict"]
 
 
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
@@ -299,12 +303,13 @@ def test_a_malicious_file_does_nothing(evil, protocol, kind, tmp_path):
         path.write_bytes(b"".join(map(program, (MAGIC, 1001, {"little_endian": True}))) + bomb)
     else:
         path.write_bytes(bomb)
-    with pytest.raises(ValueError, match=r"model\.pth: needed a file of ResNet-50 weights .*, found ") as caught:
+    with raises(ValueError, path, "ResNet-50", ".pth") as caught:
         read_weights(path)
     assert not marker.exists()
     if kind != "plain" and protocol == 2:
         name = "'posix.system'" if evil is Evil else "'__builtin__.eval'"
-        assert f"found a pickle that asks for {name}, which is not run here; a file of nothing but" in str(caught.value)
+        assert name in str(caught.value)
+        assert "state_dict()" in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -323,44 +328,44 @@ def test_a_malicious_file_does_nothing(evil, protocol, kind, tmp_path):
 )
 @BOTH
 def test_every_other_name_is_refused(name, write):
-    with pytest.raises(UnfitFileError, match=rf"asks for '{name[0]}\.{name[1]}', which is not run here"):
+    with raises(UnfitFileError, f"'{name[0]}.{name[1]}'"):
         read(write({"a": Global(*name)}, DATA))
 
 
 @pytest.mark.parametrize(
-    ("value", "message"),
+    ("value", "word"),
     [
-        (Raw(code(Global("torch", "FloatStorage")) + b")R"), "calls what is no function"),
-        (Raw(b"K\x05)R"), "calls what is no function"),
-        (Raw(code(Global("collections", "OrderedDict")) + b"K\x01R"), "calls what is no function"),
-        (Raw(b"](K\x01e(K\x02uK\x01b"), "neither text nor numbers"),
-        (Raw(b"}(K\x01e"), "appends to what is no list"),
-        (Raw(b"}K\x01a"), "appends to what is no list"),
-        (Raw(b"}" + code((1, 2)) + b"Ns"), "neither text nor numbers"),
-        (Raw(b"}" + code(1.5) + b"Ns"), "neither text nor numbers"),
-        (Raw(b"(ios\nsystem\n"), "the instruction INST"),
-        (Raw(b"(o"), "the instruction OBJ"),
-        (Raw(b")\x81"), "the instruction NEWOBJ"),
-        (Raw(b"\x82\x01"), "the instruction EXT1"),
-        (Raw(b"N2"), "the instruction DUP"),
-        (Raw(b"P0\n"), "the instruction PERSID"),
-        (Raw(b"\x8f"), "the instruction EMPTY_SET"),
-        (Raw(b"NQ"), "whose storage is not described"),
-        (Raw(code(("storage", "FloatStorage", "0", "cpu", 1)) + b"Q"), "whose storage is not described"),
-        (Raw(code(("storage", Global("torch", "FloatStorage"), "0", "cpu", -1)) + b"Q"), "whose storage is not desc"),
-        (Raw(code(("storage", Global("torch", "FloatStorage"), 0, "cpu", 1)) + b"Q"), "whose storage is not described"),
+        (Raw(code(Global("torch", "FloatStorage")) + b")R"), "function"),
+        (Raw(b"K\x05)R"), "function"),
+        (Raw(code(Global("collections", "OrderedDict")) + b"K\x01R"), "function"),
+        (Raw(b"](K\x01e(K\x02uK\x01b"), "keys"),
+        (Raw(b"}(K\x01e"), "list"),
+        (Raw(b"}K\x01a"), "list"),
+        (Raw(b"}" + code((1, 2)) + b"Ns"), "keys"),
+        (Raw(b"}" + code(1.5) + b"Ns"), "keys"),
+        (Raw(b"(ios\nsystem\n"), "INST"),
+        (Raw(b"(o"), "OBJ"),
+        (Raw(b")\x81"), "NEWOBJ"),
+        (Raw(b"\x82\x01"), "EXT1"),
+        (Raw(b"N2"), "DUP"),
+        (Raw(b"P0\n"), "PERSID"),
+        (Raw(b"\x8f"), "EMPTY_SET"),
+        (Raw(b"NQ"), "storage"),
+        (Raw(code(("storage", "FloatStorage", "0", "cpu", 1)) + b"Q"), "storage"),
+        (Raw(code(("storage", Global("torch", "FloatStorage"), "0", "cpu", -1)) + b"Q"), "storage"),
+        (Raw(code(("storage", Global("torch", "FloatStorage"), 0, "cpu", 1)) + b"Q"), "storage"),
         (
             Raw(code(("storage", Global("torch", "FloatStorage"), "0", "cpu", 1, ("v", 0, 1))) + b"Q"),
-            "storage is not d",
+            "storage",
         ),
-        ([1, 2], "a PyTorch file of a list, not of a state dict"),
-        (GOOD, "a PyTorch file of a Tensor, not of a state dict"),
-        (None, "a PyTorch file of a NoneType, not of a state dict"),
+        ([1, 2], "list"),
+        (GOOD, "Tensor"),
+        (None, "NoneType"),
     ],
 )
 @BOTH
-def test_programs_that_write_no_state_dict_are_refused(value, message, write):
-    with pytest.raises(UnfitFileError, match=message):
+def test_programs_that_write_no_state_dict_are_refused(value, word, write):
+    with raises(UnfitFileError, word):
         read(write(value, DATA if value is GOOD else {}))
 
 
@@ -369,9 +374,9 @@ def test_a_table_of_tuples_of_tuples_cannot_be_built(write):
     """Comparing or hashing its key would take 2**60 steps."""
     deep = b"K\x01" + b"".join(b"q" + bytes([n]) + b"h" + bytes([n]) + b"\x86" for n in range(60))
     start = time.monotonic()
-    with pytest.raises(UnfitFileError, match="neither text nor numbers"):
+    with raises(UnfitFileError, "keys"):
         read(write(Raw(b"}" + deep + b"Ns"), DATA))
-    with pytest.raises(UnfitFileError, match="not described as PyTorch does"):
+    with raises(UnfitFileError, "tensor", "PyTorch"):
         read(write({"a": Tensor("0", 12, Raw(deep), Raw(b"h" + bytes([59])))}, DATA))
     assert time.monotonic() - start < 30
 
@@ -380,56 +385,56 @@ def test_a_table_of_tuples_of_tuples_cannot_be_built(write):
 
 
 @pytest.mark.parametrize(
-    ("tensor", "message"),
+    ("tensor", "value"),
     [
-        (Tensor("0", 12, (3, 5), (5, 1)), "reaches beyond its storage of 12 numbers"),
-        (Tensor("0", 12, (12,), (1,), offset=1), "reaches beyond its storage of 12 numbers"),
-        (Tensor("0", 12, (3, 4), (5, 1)), "reaches beyond its storage of 12 numbers"),
-        (Tensor("0", 12, (1,) * 9, (1,) * 9), "a tensor that is not described as PyTorch does"),
-        (Tensor("0", 12, (1 << 40,), (0,)), "reaches beyond its storage of 12 numbers"),
-        (Tensor("0", 12, (1 << 40, 1 << 40), (0, 0)), "reaches beyond its storage of 12 numbers"),
-        (Tensor("0", 12, (3,), (1 << 70,)), "reaches beyond its storage of 12 numbers"),
-        (Tensor("0", 12, (3,), (1,), offset=-1), "not described as PyTorch does"),
-        (Tensor("0", 12, (3,), (-1,), offset=5), "not described as PyTorch does"),
-        (Tensor("0", 12, (-3,), (1,)), "not described as PyTorch does"),
-        (Tensor("0", 12, (3,), (1, 1)), "not described as PyTorch does"),
-        (Tensor("0", 12, [3], (1,)), "not described as PyTorch does"),
-        (Tensor("0", 12, (3.0,), (1,)), "not described as PyTorch does"),
-        (Tensor("0", 12, (3,), (1,), offset="0"), "not described as PyTorch does"),
+        (Tensor("0", 12, (3, 5), (5, 1)), 12),
+        (Tensor("0", 12, (12,), (1,), offset=1), 12),
+        (Tensor("0", 12, (3, 4), (5, 1)), 12),
+        (Tensor("0", 12, (1,) * 9, (1,) * 9), "PyTorch"),
+        (Tensor("0", 12, (1 << 40,), (0,)), 12),
+        (Tensor("0", 12, (1 << 40, 1 << 40), (0, 0)), 12),
+        (Tensor("0", 12, (3,), (1 << 70,)), 12),
+        (Tensor("0", 12, (3,), (1,), offset=-1), "PyTorch"),
+        (Tensor("0", 12, (3,), (-1,), offset=5), "PyTorch"),
+        (Tensor("0", 12, (-3,), (1,)), "PyTorch"),
+        (Tensor("0", 12, (3,), (1, 1)), "PyTorch"),
+        (Tensor("0", 12, [3], (1,)), "PyTorch"),
+        (Tensor("0", 12, (3.0,), (1,)), "PyTorch"),
+        (Tensor("0", 12, (3,), (1,), offset="0"), "PyTorch"),
     ],
 )
 @BOTH
-def test_a_tensor_stays_within_its_storage(tensor, message, write):
-    with pytest.raises(UnfitFileError, match=message):
+def test_a_tensor_stays_within_its_storage(tensor, value, write):
+    with raises(UnfitFileError, "tensor", value):
         read(write({"a": tensor}, DATA))
 
 
 def test_a_storage_must_have_the_bytes_that_it_claims():
-    with pytest.raises(UnfitFileError, match="48 bytes for a storage of 13 numbers"):
+    with raises(UnfitFileError, 48, 13):
         read(archive({"a": Tensor("0", 13, (3,), (1,))}, DATA))
-    with pytest.raises(UnfitFileError, match="storages are not those of its tensors"):
+    with raises(UnfitFileError, "storages", "tensors"):
         read(legacy({"a": Tensor("0", 13, (3,), (1,))}, DATA))
     whole = legacy({"a": GOOD}, DATA)
-    with pytest.raises(UnfitFileError, match="44 bytes for a storage of 12 numbers; fetch the file again"):
+    with raises(UnfitFileError, 44, 12):
         read(whole[:-4])
     with pytest.raises(KeyError):
         read(archive({"a": GOOD._replace(key="../../secret")}, DATA))
 
 
 def test_one_storage_has_one_description():
-    with pytest.raises(UnfitFileError, match="storage '0' described in two ways"):
+    with raises(UnfitFileError, "'0'"):
         read(archive({"a": GOOD, "b": Tensor("0", 6, (6,), (1,), storage="DoubleStorage")}, DATA))
 
 
 def test_many_views_of_one_storage_do_not_add_up_to_gigabytes():
     array = np.zeros(1 << 18, "float32")  # a megabyte
     views = {f"a{n}": of_array("0", array) for n in range(1025)}
-    with pytest.raises(UnfitFileError, match="tensors of more than 1024 MiB"):
+    with raises(UnfitFileError, 1024):
         read(archive(views, {"0": array.tobytes()}))
 
 
 def test_an_endless_program_is_stopped():
-    with pytest.raises(UnfitFileError, match="a pickle of more than 500000 instructions"):
+    with raises(UnfitFileError, 500000):
         read(archive(Raw(b"N" * 600_000), DATA))
 
 
@@ -460,26 +465,23 @@ def test_a_claim_of_gigabytes_takes_none(instructions, write):
 
 
 @pytest.mark.parametrize(
-    ("content", "message"),
+    ("content", "word"),
     [
-        (
-            archive({"a": GOOD}, DATA, compression=zipfile.ZIP_DEFLATED),
-            "a compressed archive, which PyTorch never writes",
-        ),
-        (archive({"a": GOOD}, DATA, more={"constants.pkl": b""}), "a TorchScript archive, which is a program; save"),
-        (archive({"a": GOOD}, DATA, more={"code/net.py": b""}), "a TorchScript archive"),
-        (archive({"a": GOOD}, DATA, more={"byteorder": b"big"}), "numbers with the highest byte first"),
-        (legacy({"a": GOOD}, DATA, machine={"little_endian": False}), "numbers with the highest byte first"),
-        (legacy({"a": GOOD}, DATA, machine={"little_endian": None}), "numbers with the highest byte first"),
-        (legacy({"a": GOOD}, DATA, protocol=1002), "a PyTorch file of an unknown version"),
-        (legacy({"a": GOOD}, DATA, magic=7), "a pickle that PyTorch did not write"),
-        (legacy({"a": GOOD}, DATA, keys=["1"]), "storages are not those of its tensors"),
-        (legacy({"a": GOOD}, DATA, keys=[0]), "storages are not those of its tensors"),
-        (legacy({"a": GOOD}, DATA, keys="0"), "a PyTorch file of an unknown version"),
+        (archive({"a": GOOD}, DATA, compression=zipfile.ZIP_DEFLATED), "compressed"),
+        (archive({"a": GOOD}, DATA, more={"constants.pkl": b""}), "TorchScript"),
+        (archive({"a": GOOD}, DATA, more={"code/net.py": b""}), "TorchScript"),
+        (archive({"a": GOOD}, DATA, more={"byteorder": b"big"}), "byte"),
+        (legacy({"a": GOOD}, DATA, machine={"little_endian": False}), "byte"),
+        (legacy({"a": GOOD}, DATA, machine={"little_endian": None}), "byte"),
+        (legacy({"a": GOOD}, DATA, protocol=1002), "version"),
+        (legacy({"a": GOOD}, DATA, magic=7), "pickle"),
+        (legacy({"a": GOOD}, DATA, keys=["1"]), "storages"),
+        (legacy({"a": GOOD}, DATA, keys=[0]), "storages"),
+        (legacy({"a": GOOD}, DATA, keys="0"), "version"),
     ],
 )
-def test_files_that_are_not_as_pytorch_writes_them(content, message):
-    with pytest.raises(UnfitFileError, match=message):
+def test_files_that_are_not_as_pytorch_writes_them(content, word):
+    with raises(UnfitFileError, word):
         read(content)
 
 
@@ -489,14 +491,14 @@ def test_an_archive_without_a_program_or_with_two_is_refused():
         with zipfile.ZipFile(store, "w") as file:
             for name in [*names, "else"]:
                 file.writestr(name, program({}))
-        with pytest.raises(UnfitFileError, match="neither a Keras model nor a PyTorch state dict"):
+        with raises(UnfitFileError, "Keras", "PyTorch"):
             read(store.getvalue())
 
 
 def test_an_archive_of_very_many_files_is_refused(tmp_path):
     path = tmp_path / "w.pth"
     path.write_bytes(b"PK\x03\x04" + b"PK\x01\x02" * 10_001)
-    with pytest.raises(ValueError, match="found an archive of more than 10000 files"):
+    with raises(ValueError, path, "ResNet-50", 10000):
         read_weights(path)
 
 
@@ -505,7 +507,7 @@ def test_a_file_of_more_than_a_gigabyte_is_refused_before_it_is_read(tmp_path):
     with path.open("wb") as file:
         file.write(b"\x80\x02")
         file.truncate((1 << 30) + 1)
-    with pytest.raises(ValueError, match="found 1024 MiB; with 1024 MiB it would have room for several optimizers"):
+    with raises(ValueError, path, "ResNet-50", 1024):
         read_weights(path)
 
 
@@ -528,7 +530,6 @@ def test_whatever_bytes_are_changed_there_is_one_kind_of_error(write, tmp_path):
                 content[generator.randrange(len(content))] = generator.randrange(256)
             content = content[: generator.choice((len(content), generator.randrange(len(content))))]
         path.write_bytes(content)
-        with pytest.raises(ValueError, match=r"w\.pth: needed ") as caught:
+        with raises(ValueError, path, "ResNet-50"):
             read_weights(path)
-        assert "\n" not in str(caught.value)
     assert time.monotonic() - start < 300

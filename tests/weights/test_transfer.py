@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import keras
 import numpy as np
 import pytest
 
+from factories import fill_random, noise, raises
 from resnet50.blocks import V1, V1_5
 from resnet50.model import ResNet50, Stage, build_resnet50
 from resnet50.weights import WeightsFile, load_weights, read_weights
@@ -40,87 +42,91 @@ def as_file(model: keras.Model, **changes) -> WeightsFile:
     return replace(file, **changes)
 
 
-def refused(model: keras.Model, file: WeightsFile, message: str, **options) -> str:
+def refused(model: keras.Model, file: WeightsFile, *values: object, **options) -> str:
     before = weights_of(model)
-    with pytest.raises(ValueError, match=message) as caught:
+    with raises(ValueError, *values) as caught:
         load_weights(model, file, **options)
     assert_same(weights_of(model), before)
-    assert "\n" not in str(caught.value)
     return str(caught.value)
 
 
-@pytest.fixture
-def source(random_weights) -> keras.Model:
-    return random_weights(network(), 1)
+def in_order(text: str, *values: str) -> bool:
+    """Tell whether the values stand in a text, one after another."""
+    return re.search(".*".join(map(re.escape, values)), text) is not None
 
 
 @pytest.fixture
-def target(random_weights) -> keras.Model:
-    return random_weights(network(), 2)
+def source() -> keras.Model:
+    return fill_random(network(), 1)
+
+
+@pytest.fixture
+def target() -> keras.Model:
+    return fill_random(network(), 2)
 
 
 # ------------------------------------------------------------------------------------------------------ what is loaded
 
 
 def test_everything_fits(source, target):
-    report = load_weights(target, as_file(source, unused={"queue": "no part of a ResNet-50"}))
+    unused = {"queue": "no layer of ours"}
+    report = load_weights(target, as_file(source, unused=unused))
     assert_same(weights_of(target), weights_of(source))
     assert report.loaded == tuple(weights_of(source))
-    assert (report.kept, report.unused) == ({}, {"queue": "no part of a ResNet-50"})
+    assert (report.kept, report.unused) == ({}, unused)
     assert (report.origin, report.layout) == ("some.pth", "torchvision")
 
 
-def test_another_number_of_classes_keeps_the_models_head(source, random_weights):
-    target = random_weights(network(5), 2)
+def test_another_number_of_classes_keeps_the_models_head(source):
+    target = fill_random(network(5), 2)
     head = weights_of(target)["predictions"]
     report = load_weights(target, as_file(source))
     assert_same(weights_of(target), weights_of(source) | {"predictions": head})
-    assert report.kept == {"predictions": "3 classes in the file, 5 in the model"}
-    assert report.unused == {"fc": "3 classes in the file, 5 in the model"}
+    assert (report.kept.keys(), report.unused.keys()) == ({"predictions"}, {"fc"})
+    assert report.kept["predictions"] == report.unused["fc"]
+    assert re.findall(r"\d+", report.unused["fc"]) == ["3", "5"]  # the file's, the model's
     assert report.loaded == tuple(name for name in weights_of(source) if name != "predictions")
 
 
 @pytest.mark.parametrize(
     ("layout", "name"), [("torchvision", "fc"), ("hugging-face", "classifier.1"), ("keras", "predictions")]
 )
-def test_what_is_not_used_has_its_name_in_the_file(layout, name, source, random_weights):
-    report = load_weights(random_weights(network(5), 2), as_file(source, layout=layout))
+def test_what_is_not_used_has_its_name_in_the_file(layout, name, source):
+    report = load_weights(fill_random(network(5), 2), as_file(source, layout=layout))
     assert report.unused.keys() == {name}
 
 
-def test_another_head_stays_as_a_whole(source, random_weights):
+def test_another_head_stays_as_a_whole(source):
     """Its classifier would even fit, behind a layer that the file's does not have."""
-    target = random_weights(network(head="norm"), 2)
+    target = fill_random(network(head="norm"), 2)
     head = {name: values for name, values in weights_of(target).items() if name in ("head_bn", "predictions")}
     assert len(head) == 2
     report = load_weights(target, as_file(source))
     assert_same(weights_of(target), weights_of(source) | head)
-    assert report.kept == {
-        "head_bn": "not in the file",
-        "predictions": "it would fit, but the rest of the head is another",
-    }
-    assert report.unused == {"fc": "it would fit, but the rest of the head is another"}
+    assert (report.kept.keys(), report.unused.keys()) == ({"head_bn", "predictions"}, {"fc"})
+    assert report.kept["head_bn"] != report.kept["predictions"] == report.unused["fc"]
 
 
-def test_the_files_larger_head_is_not_used(target, random_weights):
-    source = random_weights(network(head="mlp"), 1)
+def test_the_files_larger_head_is_not_used(target):
+    source = fill_random(network(head="mlp"), 1)
     report = load_weights(target, as_file(source, layout="keras"))
-    assert report.kept == {"predictions": "shapes [(128, 3), (3,)] in the file, [(24, 3), (3,)] in the model"}
-    assert report.unused["head_dense_512"] == report.unused["head_dense_128"] == "the model has no such layer"
+    assert report.kept.keys() == {"predictions"}
+    assert in_order(report.kept["predictions"], "[(128, 3), (3,)]", "[(24, 3), (3,)]")  # the file's, the model's
+    assert report.unused["predictions"] == report.kept["predictions"]
+    assert report.unused["head_dense_512"] == report.unused["head_dense_128"] != report.unused["predictions"]
 
 
-def test_the_same_larger_head_is_loaded(random_weights):
-    source, target = (random_weights(network(head="mlp"), seed) for seed in (1, 2))
+def test_the_same_larger_head_is_loaded():
+    source, target = (fill_random(network(head="mlp"), seed) for seed in (1, 2))
     assert load_weights(target, as_file(source)).kept == {}
     assert_same(weights_of(target), weights_of(source))
 
 
-def test_a_network_without_top_takes_the_body(source, random_weights):
+def test_a_network_without_top_takes_the_body(source):
     features = keras.Model(source.inputs, source.get_layer("avg_pool").output)
-    target = random_weights(keras.models.clone_model(features), 2)
+    target = fill_random(keras.models.clone_model(features), 2)
     report = load_weights(target, as_file(source))
-    assert report.unused == {"fc": "the model has no such layer"}
-    assert report.kept == {}
+    assert (report.kept, report.unused.keys()) == ({}, {"fc"})
     assert_same(weights_of(target), weights_of(features))
 
 
@@ -128,13 +134,13 @@ def test_a_file_without_a_head_leaves_the_models(source, target):
     head = weights_of(target)["predictions"]
     body = {name: values for name, values in weights_of(source).items() if name != "predictions"}
     report = load_weights(target, as_file(source, arrays=body))
-    assert report.kept == {"predictions": "not in the file"}
+    assert (report.kept.keys(), report.unused) == ({"predictions"}, {})
     assert_same(weights_of(target), body | {"predictions": head})
 
 
-def test_keras_applications_own_network_is_one(random_weights):
-    theirs = random_weights(keras.applications.ResNet50(weights=None, include_top=False, input_shape=(32, 40, 3)), 1)
-    mine = random_weights(ResNet50((32, 40, 3), include_top=False), 2)
+def test_keras_applications_own_network_is_one():
+    theirs = fill_random(keras.applications.ResNet50(weights=None, include_top=False, input_shape=(32, 40, 3)), 1)
+    mine = fill_random(ResNet50((32, 40, 3), include_top=False), 2)
     file = WeightsFile("x", "keras", V1.from_scratch(), "caffe", weights_of(mine), {})
     assert len(load_weights(theirs, file).loaded) == 106
     assert_same(weights_of(theirs), weights_of(mine))
@@ -146,64 +152,63 @@ def test_keras_applications_own_network_is_one(random_weights):
 def test_one_shape_in_the_last_block_leaves_everything_as_it_was(source, target):
     name = "conv3_block1_3_conv"
     file = as_file(source, arrays=weights_of(source) | {name: (np.zeros((1, 1, 7, 25), "float32"),)})
-    text = refused(target, file, r"^some\.pth: belongs to another network, 1 layers differ ")
-    assert text.endswith(f"({name}: needed [(1, 1, 7, 24)], found [(1, 1, 7, 25)]).")
+    text = refused(target, file, "some.pth")
+    assert in_order(text, name, "[(1, 1, 7, 24)]", "[(1, 1, 7, 25)]")  # the model's, the file's
+    assert text.count("[") == 2  # no other layer is named
 
 
-def test_other_conventions_are_named(source, random_weights):
-    text = refused(random_weights(network(conventions=V1), 2), as_file(source), "12 layers differ")
-    assert text.endswith(
-        "; the file's conventions are v1.5 (no biases), the model's are not (biases): build it with conventions=V1_5."
+def test_other_conventions_are_named(source):
+    refused(
+        fill_random(network(conventions=V1), 2), as_file(source), "some.pth", 12, "v1.5", "biases", "conventions=V1_5"
     )
 
 
-def test_a_stride_in_another_place_is_found_though_every_shape_fits(source, random_weights):
-    unbiased = random_weights(network(conventions=replace(V1, use_bias=False)), 2)
-    message = r"conventions v1\.5, whose stride is on the 3x3 convolutions, but the model's is on the 1x1 before"
-    refused(unbiased, as_file(source), message)
-    refused(unbiased, as_file(source, layout="hugging-face"), message)
+def test_a_stride_in_another_place_is_found_though_every_shape_fits(source):
+    unbiased = fill_random(network(conventions=replace(V1, use_bias=False)), 2)
+    values = ("some.pth", "v1.5", "3x3", "1x1", "conventions=V1_5")
+    refused(unbiased, as_file(source), *values)
+    refused(unbiased, as_file(source, layout="hugging-face"), *values)
     load_weights(unbiased, as_file(source, layout="keras"))  # such a file may be its own
     assert_same(weights_of(unbiased), weights_of(source))
 
 
-def test_another_stem_is_named(source, random_weights):
-    text = refused(random_weights(network(stem="small"), 2), as_file(source), "1 layers differ")
-    assert text.endswith("; the file's stem has a kernel of 7x7, the model's of 3x3: build it with the other stem.")
+def test_another_stem_is_named(source):
+    text = refused(fill_random(network(stem="small"), 2), as_file(source), "some.pth", "conv1_conv", "stem")
+    assert in_order(text, "7x7", "3x3")  # the file's, the model's
+    assert text.count("[") == 2  # no other layer is named
 
 
 @pytest.mark.parametrize(
-    ("depths", "name"),
-    [((3, 4, 23, 3), "a ResNet-101 (23 blocks in conv4)"), ((3, 8, 36, 3), "a ResNet-152 (36 blocks in conv4)")],
+    ("depths", "values"), [((3, 4, 23, 3), ("ResNet-101", 23, "conv4")), ((3, 8, 36, 3), ("ResNet-152", 36, "conv4"))]
 )
-def test_a_deeper_network_is_called_by_its_name(depths, name, target):
+def test_a_deeper_network_is_called_by_its_name(depths, values, target):
     arrays = {
         f"conv{stage}_block{block}_{part}_conv": (np.zeros((1, 1, 1, 1), "float32"),)
         for stage, blocks in enumerate(depths, 2)
         for block in range(1, blocks + 1)
         for part in (1, 2, 3)
     }
-    text = refused(target, as_file(target, arrays=arrays), "belongs to another network, ")
-    assert text.endswith(f"; the file is of {name}.")
+    refused(target, as_file(target, arrays=arrays), "some.pth", *values)
 
 
 def test_basic_blocks_are_called_by_their_name(source, target):
     arrays = {name: values for name, values in weights_of(source).items() if "_3_" not in name}
-    refused(target, as_file(source, arrays=arrays), r"; the file is of a ResNet-18 or ResNet-34 \(blocks of two conv")
+    refused(target, as_file(source, arrays=arrays), "some.pth", "ResNet-18", "ResNet-34")
 
 
 def test_a_model_of_other_layers_is_refused(source):
     x = keras.Input((4,))
-    message = r"^needed a flat model whose layers are called conv1_conv, conv1_bn and so on, found other\.$"
-    refused(keras.Model(x, keras.layers.Dense(2, name="other")(x)), as_file(source), message)
-    refused(keras.Model(x, x), as_file(source), "found none with weights")
+    names = ("conv1_conv", "conv1_bn")
+    refused(keras.Model(x, keras.layers.Dense(2, name="other")(x)), as_file(source), *names, "other")
+    refused(keras.Model(x, x), as_file(source), *names)
     pixels = keras.Input(SHAPE)
     nested = keras.Model(pixels, keras.Sequential([source], name="nested")(pixels))
-    refused(nested, as_file(source), "found nested")
+    refused(nested, as_file(source), *names, "nested")
 
 
 def test_a_file_that_is_refused_is_not_loaded(target, tmp_path):
     before = weights_of(target)
-    with pytest.raises(FileNotFoundError, match=r"gone\.pth: needed a file of ResNet-50 weights"):
+    with raises(FileNotFoundError, tmp_path / "gone.pth", "ResNet-50"):
         load_weights(target, tmp_path / "gone.pth")
     assert_same(weights_of(target), before)
 
@@ -229,20 +234,22 @@ def test_more_channels_repeat_the_three(channels, order):
         np.testing.assert_allclose(adapted[:, :, place], kernel[:, :, channel] * 3 / channels, rtol=1e-6)
 
 
-@pytest.mark.parametrize(("channels", "how"), [(1, "their sum"), (4, "repeated in turn, times 3/4")])
-def test_a_stem_for_other_channels_is_adapted_when_asked(channels, how, source, random_weights):
-    target = random_weights(network(input_shape=(40, 48, channels), adapt_stem=True), 2)
+@pytest.mark.parametrize(("channels", "how"), [(1, "sum"), (4, "3/4")])
+def test_a_stem_for_other_channels_is_adapted_when_asked(channels, how, source):
+    target = fill_random(network(input_shape=(40, 48, channels), adapt_stem=True), 2)
     expected = weights_of(source) | {"conv1_conv": (adapt_kernel(weights_of(source)["conv1_conv"][0], channels),)}
-    text = refused(target, as_file(source), "1 layers differ")
-    assert text.endswith(f"; with adapt_stem=True the first kernel is made to fit {channels} channels.")
+    text = refused(target, as_file(source), "some.pth", "conv1_conv", "adapt_stem=True")
+    assert str(channels) in text.partition("adapt_stem=True")[2]
+    assert text.count("[") == 2  # no other layer is named
     report = load_weights(target, as_file(source, normalization="symmetric"), adapt_stem=True)
-    assert report.notes == (f"conv1_conv was adapted from 3 input channels to {channels} ({how})",)
+    (note,) = report.notes
+    assert in_order(note, "conv1_conv", "3", str(channels), how)
     assert_same(weights_of(target), expected)
 
 
-def test_a_kernel_for_bgr_meets_pictures_in_rgb_order(source, random_weights):
+def test_a_kernel_for_bgr_meets_pictures_in_rgb_order(source):
     """A picture of four channels is not flipped, so that its first, red, belongs to the file's last."""
-    target = random_weights(network(input_shape=(40, 48, 4), adapt_stem=True, normalization="caffe"), 2)
+    target = fill_random(network(input_shape=(40, 48, 4), adapt_stem=True, normalization="caffe"), 2)
     load_weights(target, as_file(source, normalization="caffe"), adapt_stem=True)
     (blue, green, red), *_ = np.moveaxis(weights_of(source)["conv1_conv"][0], 2, 0)[None]
     for place, plane in enumerate([red, green, blue, red]):
@@ -254,7 +261,7 @@ def test_a_grey_picture_gives_what_it_gives_as_rgb(source):
     """With the same mean for each channel it does exactly."""
     grey = network(input_shape=(40, 48, 1), adapt_stem=True)
     load_weights(grey, as_file(source), adapt_stem=True)
-    pixels = np.random.default_rng(0).integers(0, 256, (2, 40, 48, 1)).astype("float32")
+    pixels = noise(2, 40, 48, 1).astype("float32")
     np.testing.assert_allclose(
         np.asarray(grey(pixels)), np.asarray(source(np.repeat(pixels, 3, axis=-1))), rtol=1e-4, atol=1e-6
     )
@@ -266,9 +273,12 @@ def test_three_channels_are_not_adapted(source, target):
     assert_same(weights_of(target), weights_of(source))
 
 
-def test_weights_of_one_channel_are_not_adapted_to_three(target, random_weights):
-    grey = random_weights(network(input_shape=(40, 48, 1), adapt_stem=True), 1)
-    refused(target, as_file(grey), r"1 layers differ \(conv1_conv: needed \[\(7, 7, 3, 64\)\].*\)\.$", adapt_stem=True)
+def test_weights_of_one_channel_are_not_adapted_to_three(target):
+    grey = fill_random(network(input_shape=(40, 48, 1), adapt_stem=True), 1)
+    text = refused(target, as_file(grey), "some.pth", adapt_stem=True)
+    assert in_order(text, "conv1_conv", "[(7, 7, 3, 64)]", "[(7, 7, 1, 64)]")  # the model's, the file's
+    assert text.count("[") == 2  # no other layer is named
+    assert "adapt_stem" not in text  # it was tried
 
 
 # ---------------------------------------------------------------------------------------------------------- the report
@@ -276,9 +286,12 @@ def test_weights_of_one_channel_are_not_adapted_to_three(target, random_weights)
 
 def test_another_normalisation_than_the_models_is_noted(source, target):
     file = as_file(source, normalization="torch")
-    note = "the model normalises pixels as 'symmetric', but these weights expect 'torch'"
-    with pytest.warns(UserWarning, match=f"{file.origin}: {note}"):
-        assert load_weights(target, file).notes == (note,)
+    with pytest.warns(UserWarning) as caught:
+        (note,) = load_weights(target, file).notes
+    assert in_order(note, "'symmetric'", "'torch'")  # the model's, the file's
+    (warning,) = caught
+    assert file.origin in str(warning.message)
+    assert note in str(warning.message)
     assert load_weights(network(normalization="torch"), file).notes == ()
     assert load_weights(target, replace(file, normalization="unknown")).notes == ()
     bare = keras.Model(target.get_layer("conv1_pad").input, target.output)
@@ -286,17 +299,20 @@ def test_another_normalisation_than_the_models_is_noted(source, target):
 
 
 def test_a_report_reads_well():
-    kept = {"head_bn": "not in the file", "predictions": "1000 classes in the file, 4 in the model"}
-    unused = {f"queue.{n}": "no part of a ResNet-50" for n in range(6)} | {"fc": "the model has no such layer"}
+    kept = {"head_bn": "reason one", "predictions": "reason two"}
+    unused = {f"queue.{n}": "reason three" for n in range(6)} | {"fc": "reason four"}
     report = TransferReport("timm/a1_in1k", "torchvision", ("conv1_conv", "conv1_bn"), kept, unused, ("a note",))
-    assert str(report).splitlines() == [
-        "timm/a1_in1k (torchvision layout): 2 layers loaded, 2 kept as they were, 7 parts of the file not used",
-        "  kept:     head_bn: not in the file",
-        "  kept:     predictions: 1000 classes in the file, 4 in the model",
-        "  not used: queue.0, queue.1, queue.2, queue.3 and 2 more: no part of a ResNet-50",
-        "  not used: fc: the model has no such layer",
-        "  note:     a note",
+    rows = [
+        ("timm/a1_in1k", "torchvision", "2", "2", "7"),  # loaded, kept, not used
+        ("kept", "head_bn", "reason one"),
+        ("kept", "predictions", "reason two"),
+        ("not used", "queue.0", "queue.1", "queue.2", "queue.3", "2", "reason three"),
+        ("not used", "fc", "reason four"),
+        ("note", "a note"),
     ]
+    for line, values in zip(str(report).splitlines(), rows, strict=True):
+        assert in_order(line, *values)
+    assert "queue.4" not in str(report)
     assert json.loads(report.to_json()) == {
         "origin": "timm/a1_in1k",
         "layout": "torchvision",
