@@ -16,7 +16,7 @@ test: $(VENV)/for-test
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n 2 --dist loadfile  # files of tests share what they have trained
 
-# every picture in images/
+# the diagrams and the contact sheet in images/
 figures: $(VENV)/for-train
 	$(BIN)/resnet50 summary --draw images
 	$(BIN)/resnet50 data show rendered-signs --out images/rendered_signs.png

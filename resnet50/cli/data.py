@@ -49,7 +49,8 @@ def _show(options: argparse.Namespace) -> int:
     train = splits["train"]
     say(f"{train.name}: RGB, {train.images.shape[2]} x {train.images.shape[1]} pixels")
     for split, dataset in splits.by_name.items():
-        say(f"{source.counts(split, dataset)}   SHA-256 {dataset.fingerprint[:16]}")
+        say(source.counts(split, dataset), indent=11)
+        say(f"{'':11}SHA-256 {dataset.fingerprint[:16]}")
     if files := splits.unreadable:
         say(f"{plural(len(files), 'file')} cannot be read and {are(files)} left out; see 'resnet50 check'.")
     if options.out:
