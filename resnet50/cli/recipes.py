@@ -25,7 +25,7 @@ def run(options: argparse.Namespace) -> int:
     if options.task:
         task = find_task(options.task)
         recipe = find_variant(task.VARIANTS, options.variant or "scratch")
-        say((inspect.getdoc(task) or "").replace("`", ""))
+        say(_paragraphs(inspect.getdoc(task) or ""))
         print(f"\n{recipe.to_json()}")
     elif options.variant:
         raise ValueError(f"--variant {options.variant}: expected the task that it is a variant of, got none.")
@@ -34,3 +34,8 @@ def run(options: argparse.Namespace) -> int:
             first = (task.__doc__ or "").splitlines()[0]
             say(f"{name:16}{first} Variants: {', '.join(task.VARIANTS)}.", indent=16)
     return 0
+
+
+def _paragraphs(doc: str) -> str:
+    """Return a docstring without backquotes, each paragraph on one line, to be wrapped at the terminal's width."""
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in doc.replace("`", "").split("\n\n"))

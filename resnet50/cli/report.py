@@ -17,7 +17,7 @@ def show_report(report: Report) -> None:
     low, high = report.interval
     say(
         f"{report.dataset}, {plural(report.images, 'image')}: accuracy {report.accuracy:.2%} "
-        f"(95 % interval {low:.1%} to {high:.1%}), loss {report.loss:.3f}"
+        f"(95% interval {low:.1%} to {high:.1%}), loss {report.loss:.3f}"
     )
     over = f" (both over the {plural(report.scored_classes, 'class')} that {have(report.scored_classes)} test images)"
     over = over if report.scored_classes < len(report.classes) else ""

@@ -70,7 +70,7 @@ def _show(result: RockSimilarity) -> None:
         low, high = report.interval
         say(
             f"{report.images} test images, {len(report.classes)} {name}: accuracy {report.accuracy:.1%} "
-            f"(95 % interval {low:.1%} to {high:.1%})"
+            f"(95% interval {low:.1%} to {high:.1%})"
         )
 
 

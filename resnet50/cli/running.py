@@ -38,7 +38,10 @@ def finish(folder: RunDirectory, train: Callable[[], Run]) -> int:
     try:
         run = train()
     except KeyboardInterrupt:
-        print(f"Stopped. To resume: resnet50 train --resume {folder.path}", file=sys.stderr)
+        stopped, action = "Stopped", "resume"
+        if not folder.checkpoint.exists():
+            stopped, action = "Stopped before the first checkpoint (see --checkpoint-epochs)", "start over"
+        print(f"{stopped}. To {action}: resnet50 train --resume {folder.path}", file=sys.stderr)
         raise
     show_run(run)
     return 0

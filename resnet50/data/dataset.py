@@ -10,6 +10,7 @@ from functools import cached_property
 
 import numpy as np
 
+from resnet50._io.text import plural
 from resnet50.data.lazy_images import LazyImages
 
 _BLOCK = 64 << 20  # bytes of images that are hashed at a time
@@ -69,6 +70,11 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def __repr__(self) -> str:  # the generated one would print every path
+        height, width = self.images.shape[1:3]
+        classes = plural(len(self.class_names), "class")
+        return f"Dataset({self.name!r}, {plural(len(self), 'image')} of {height} x {width} pixels, {classes})"
 
     def select(self, indices: Sequence[int] | np.ndarray) -> Dataset:
         """Return the images at these indices, in this order.

@@ -85,7 +85,7 @@ def read_weights(weights: str | os.PathLike[str] | WeightsFile) -> WeightsFile:
         try:
             find_published(weights)
         except ValueError as error:
-            raise ValueError(f"{weights}: expected {EXPECTED} or a published name, got neither; {error}") from error
+            raise ValueError(f"expected {EXPECTED}; or {str(error).removeprefix('expected ')}") from error
     return _read_file(path)
 
 

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from resnet50.recipes import RECIPES
 
 
@@ -18,6 +20,13 @@ def test_a_recipe_is_shown_with_every_number(command):
     assert json.loads(out[out.index("{") :])["name"] == "signs"
     assert "resnet50 train signs" in out
     assert "`" not in out
+
+
+@pytest.mark.parametrize("task", RECIPES)
+def test_the_text_of_a_recipe_is_wrapped_once(command, task, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "4000")
+    text = command("recipes", task)[1].partition("\n{")[0]
+    assert all("\n" not in paragraph for paragraph in text.strip().split("\n\n"))
 
 
 def test_a_variant_of_no_recipe_is_refused(refused):

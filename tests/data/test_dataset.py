@@ -153,3 +153,9 @@ def test_selecting_from_a_file_takes_no_memory(tmp_path, monkeypatch):
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert most < 2e6
+
+
+def test_a_dataset_is_shown_in_a_line():
+    shown = repr(made())
+    assert "\n" not in shown
+    assert all(value in shown for value in ("'hands'", "4 images", "6 x 5", "3 classes"))
