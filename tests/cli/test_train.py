@@ -255,7 +255,8 @@ def test_a_validation_split_of_the_source_is_scored_after_every_epoch(command, n
 
 def test_a_folder_is_a_task_of_its_own(command, plants, tiny_task, monkeypatch, tmp_path):
     (plants / "dark" / "07.png").unlink()
-    task = SimpleNamespace(__doc__="Folder.", RECIPE=tiny_task.RECIPE.change(name="folder"), VARIANTS={})
+    recipe = tiny_task.RECIPE.change(name="folder")
+    task = SimpleNamespace(__doc__="Folder.", RECIPE=recipe, VARIANTS={"scratch": recipe})
     monkeypatch.setitem(recipes.RECIPES, "folder", task)
     status, out, err = command("train", "plants", "--epochs", 1, "--out", "run")
     assert (status, err) == (0, "")
