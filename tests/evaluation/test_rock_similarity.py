@@ -52,7 +52,15 @@ def test_the_place_of_the_images_must_be_known(tmp_path):
 def test_the_images_of_another_task_are_no_rocks(tmp_path):
     run = RunDirectory(tmp_path / "run")
     source = DataSource("folder", str(tmp_path / "pets"))
-    run.create(RunRecord(tiny_recipe(), source, {}, describe_environment(), "pets", "float32"))
+    record = RunRecord(
+        recipe=tiny_recipe(),
+        source=source,
+        fingerprints={},
+        environment=describe_environment(),
+        dataset="pets",
+        precision="float32",
+    )
+    run.create(record)
     saved(run.model, ("a", "b"))
     with raises(FileNotFoundError, run.model, "360 Rocks") as caught:
         rock_similarity(run.path)
