@@ -6,6 +6,7 @@ are measured in interleaved rounds, so that other work on the machine affects al
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 from collections.abc import Callable
@@ -84,6 +85,7 @@ def make_training(batches: Batches, classes: int) -> Callable[[], int]:
 
 def main() -> None:
     """Measure, print and write."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
     dataset, _ = rendered_signs(train=IMAGES, test=6, image_size=RECIPE.image_size)
     batches = Batches(dataset, BATCH, shuffle=True, augmentation=RECIPE.augmentation, seed=RECIPE.seed)
     contenders = {

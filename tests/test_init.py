@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pkgutil
 import subprocess
 import sys
 
@@ -14,6 +15,11 @@ def test_every_public_name_is_there():
     for name in resnet50.__all__:
         assert getattr(resnet50, name).__doc__, name
         assert name in dir(resnet50)
+
+
+def test_no_public_name_is_that_of_a_top_level_module():
+    modules = {module.name for module in pkgutil.iter_modules(resnet50.__path__)}
+    assert modules.isdisjoint(resnet50.__all__)
 
 
 def test_every_public_name_of_the_weights_is_there():

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from resnet50._io.quiet import quiet
 from resnet50.cli.console import say, step
-from resnet50.cli.model import find_model, load_classifier
 from resnet50.cli.parser import examples, number
 
 if TYPE_CHECKING:
-    from resnet50.profiling.rounds import Measurement
-
-_PEER = "keras.applications float32"
+    from resnet50.profiling.bench import Benchmark
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,55 +42,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Measure the contenders in interleaved rounds, and print their rates side by side."""
-    from resnet50.profiling.rounds import run_rounds
-
     if options.models and options.image_size is not None:
         raise ValueError("--image-size: expected no models beside it, since models have an image size; leave it out.")
-    heading, commands = _predicting(options) if options.models else _training(options)
-    with step("measuring") as progress:
-        measured = run_rounds(commands, rounds=options.rounds, progress=progress)
+    from resnet50.profiling.bench import bench
+
+    with step("measuring") as progress, quiet():
+        result = bench(
+            options.models,
+            image_size=options.image_size,
+            batch_size=options.batch_size,
+            rounds=options.rounds,
+            progress=progress,
+        )
     if options.json:
-        print(json.dumps({"what": heading, **{name: each.summary() for name, each in measured.items()}}, indent=2))
+        figures = {name: each.summary() for name, each in result.measurements.items()}
+        print(json.dumps({"what": result.heading, **figures}, indent=2))
     else:
-        say(f"{heading}; medians of {options.rounds} rounds")
-        _show(measured)
+        say(f"{result.heading}; medians of {options.rounds} rounds")
+        _show(result)
     return 0
 
 
-def _training(options: argparse.Namespace) -> tuple[str, dict[str, list[str]]]:
-    from resnet50.profiling import training
+def _show(result: Benchmark) -> None:
+    from resnet50.profiling.bench import PEER
 
-    image_size, batch = options.image_size or 64, options.batch_size or 32
-    commands = {name: training.command(name, image_size, batch) for name in training.CONTENDERS}
-    return f"training steps, {image_size} x {image_size} pixels, {batch} in a batch", commands
-
-
-def _predicting(options: argparse.Namespace) -> tuple[str, dict[str, list[str]]]:
-    from resnet50.profiling import predicting
-
-    paths = {name: find_model(name) for name in options.models}
-    image_size, batch = common_image_size(paths.values()), options.batch_size or 8
-    commands = {_PEER: predicting.applications_command(image_size, batch)}
-    commands |= {name: predicting.command(str(path), batch) for name, path in paths.items()}
-    return f"predicting, {image_size} x {image_size} pixels, {batch} in a batch", commands
-
-
-def common_image_size(paths: Iterable[Path]) -> int:
-    """Return the image size of models that are measured side by side.
-
-    Raises:
-        ValueError: If they have several, or images that are not square.
-    """
-    sizes = {path: load_classifier(path).image_size for path in paths}
-    height, width = next(iter(sizes.values()))
-    if set(sizes.values()) != {(width, width)}:
-        listed = ", ".join(f"{path} {height} x {width}" for path, (height, width) in sizes.items())
-        raise ValueError(f"expected models of square images of one size, got {listed}.")
-    return height
-
-
-def _show(measured: Mapping[str, Measurement]) -> None:
-    peer, width = measured[_PEER], max(map(len, measured))
+    measured = result.measurements
+    peer, width = measured[PEER], max(map(len, measured))
     latencies = [figure for figure in ("latency_p50_ms", "latency_p99_ms") if figure in peer.values]
     titles = ("images/s", "ratio", "peak MiB", *("p50, ms", "p99, ms")[: len(latencies)])
     print(" " * width, *(f"{title:>10}" for title in titles))

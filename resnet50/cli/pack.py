@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
     with step("listing images"):
         listing = list_images(options.source, pattern=chosen.pattern)
     with step("reading images") as progress:
-        unreadable = pack(listing, out, image_size=size, max_unreadable=chosen.max_unreadable, progress=progress)
+        unreadable = pack(listing, out, image_size=size, options=chosen, progress=progress)
     say(f"{out}: {listing.name}, RGB, {size} x {size} pixels, {out.stat().st_size / 1e6:,.1f} MB")
     for split, dataset in read_h5(out).items():
         say(source.counts(split, dataset))

@@ -47,7 +47,7 @@ def read_decoded(
         splits = read_packed(path)
     except (FileNotFoundError, ValueError):  # ValueError: damaged
         try:
-            pack(listing, path, image_size=image_size, max_unreadable=options.max_unreadable, progress=progress)
+            pack(listing, path, image_size=image_size, options=options, progress=progress)
         except PermissionError as error:
             raise PermissionError(
                 f"{path.parent}: expected a folder for decoded images, got one that cannot be written; set "

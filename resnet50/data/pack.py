@@ -20,7 +20,8 @@ from resnet50._io.workers import in_order
 from resnet50.data.dataset import Unreadable
 from resnet50.data.hdf5 import add_images, add_labels, add_unreadable, new_h5
 from resnet50.data.images import read_image
-from resnet50.data.listing import SPLITS, Entry, Listing
+from resnet50.data.listing import SPLITS, Entry, Listing, list_images
+from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
 
 try:
     import fcntl
@@ -33,37 +34,38 @@ _JUST_BEGUN = 5  # seconds after its creation in which a file may not be locked 
 
 
 def pack(
-    listing: Listing,
+    source: str | os.PathLike[str] | Listing,
     out: str | os.PathLike[str],
     *,
     image_size: int,
-    max_unreadable: float = 0.1,
+    options: ReadOptions = DEFAULT_OPTIONS,
     progress: Progress | None = None,
 ) -> tuple[Unreadable, ...]:
-    """Decode every image of a listing into one file in the schema of `resnet50.data.hdf5`.
+    """Decode every image of a source into one file in the schema of `resnet50.data.hdf5`, which `load_dataset` reads.
 
     Several threads decode the images, which are written one by one, uncompressed, so that memory does not grow with
     their number. The same images give the same bytes. The file gets its name when it is complete; the next call for
     the same folder removes what a killed process left half written.
 
     Args:
-        listing: The images with their classes and splits; images without a split go into ``train``.
+        source: What `list_images` takes or returned; images without a split go into ``train``.
         out: The file; one that exists is replaced once the new one is complete.
         image_size: Height and width in pixels of the decoded images (`read_image`).
-        max_unreadable: Share of the files, 0..1, that may be left out because they cannot be read.
+        options: How the source is read; ``test_split`` is not used here.
         progress: Called with the files done and their number.
 
     Returns:
         The files that were left out, each with the reason; the packed file lists them too.
 
     Raises:
+        FileNotFoundError: If nothing is there.
         OSError: If there is not enough room on the disk, or the file cannot be written.
-        ValueError: If more files than allowed cannot be read, or none can, or an argument is not as described.
+        ValueError: If the source holds no classes, more files than allowed cannot be read, or none can, or an argument
+            is not as described.
     """
     if image_size < 1:
         raise ValueError(f"expected image_size to be at least 1 pixel, got {image_size!r}.")
-    if not 0 <= max_unreadable <= 1:
-        raise ValueError(f"expected max_unreadable from 0 to 1, got {max_unreadable!r}.")
+    listing = source if isinstance(source, Listing) else list_images(source, pattern=options.pattern)
     out, total = Path(out), len(listing.entries)
     size = _most_bytes(listing, image_size)
     _remove_leftovers(out)
@@ -77,7 +79,7 @@ def pack(
                 rows[_split_of(entry)].add(image, entry, listing.name_of(entry))
             else:
                 unreadable.append(Unreadable(listing.name_of(entry), image))
-                check_unreadable(unreadable, listing, max_unreadable)
+                check_unreadable(unreadable, listing, options.max_unreadable)
             if progress is not None:
                 progress(done, total)
         if len(unreadable) == total:

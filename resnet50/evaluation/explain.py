@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 
 import numpy as np
 
-from resnet50.data.images import read_image
+from resnet50.data.images import ImageLike, fit_image
 from resnet50.inference.classifier import Classifier
 
 _SHOWN = 448  # pixels: smaller images are enlarged to this size or a little more
@@ -30,12 +29,12 @@ class Explanation:
     heats: np.ndarray
 
 
-def explain(classifier: Classifier, image: str | os.PathLike[str], *, top: int = 3) -> Explanation:
+def explain(classifier: Classifier, image: ImageLike, *, top: int = 3) -> Explanation:
     """Compute Grad-CAM maps for the most probable classes of an image.
 
     Args:
         classifier: A classifier of Keras layers.
-        image: Image file.
+        image: Path, encoded bytes, open binary file, Pillow image or pixels, as for `Classifier.predict`.
         top: Number of classes, at least 1.
 
     Returns:
@@ -49,14 +48,16 @@ def explain(classifier: Classifier, image: str | os.PathLike[str], *, top: int =
 
     if top < 1:
         raise ValueError(f"expected top to be at least 1, got {top}.")
+    if not isinstance(image, np.ndarray) and hasattr(image, "read"):
+        image = image.read()  # it is decoded twice
     height, width = classifier.image_size
-    pixels = read_image(image, height=height, width=width)
+    pixels = fit_image(image, height=height, width=width)
     (probabilities,) = classifier.probabilities(pixels[None])
     best = np.argsort(-probabilities, kind="stable")[:top]
     heats = grad_cam(classifier.model, np.repeat(pixels[None], len(best), axis=0), best)
     times = max(1, -(-_SHOWN // max(height, width)))  # a whole multiple is cut from the file in the same shape
     return Explanation(
-        image=read_image(image, height=height * times, width=width * times),
+        image=fit_image(image, height=height * times, width=width * times),
         class_names=tuple(classifier.class_names[k] for k in best),
         probabilities=tuple(probabilities[best].tolist()),
         heats=heats,

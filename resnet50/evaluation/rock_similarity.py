@@ -108,7 +108,7 @@ def _find_source(located: Located, source: str | os.PathLike[str] | None) -> Dat
     if source is not None:
         return DataSource(_TASK, str(source))
     recorded = RunDirectory(located.run).read().source if located.run is not None else None
-    if recorded is None or recorded.path is None:
+    if recorded is None or recorded.task != _TASK or recorded.path is None:
         raise FileNotFoundError(
             f"{located.model}: expected a run that recorded the folder of 360 Rocks and 120 Rocks, got none; "
             "give that folder (--data)."

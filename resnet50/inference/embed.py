@@ -63,13 +63,17 @@ def check_name(path: str | os.PathLike[str]) -> None:
 
 
 def embed(
-    classifier: Classifier, paths: Sequence[Path], *, batch_size: int = 32, progress: Progress | None = None
+    classifier: Classifier,
+    paths: Sequence[str | os.PathLike[str]],
+    *,
+    batch_size: int = 32,
+    progress: Progress | None = None,
 ) -> Embedding:
     """Compute the features of any number of image files, each fitted to the model's size as for training.
 
     Args:
         classifier: A trained classifier, with any head.
-        paths: Image files.
+        paths: Image files; `resnet50.find_images` finds those of folders.
         batch_size: Images in one forward pass; at most two batches are read ahead.
         progress: Called after each file with the number of files done and their total.
 
@@ -89,7 +93,7 @@ def embed(
             unreadable.append(Unreadable(str(path), row))
         else:
             features[len(readable)] = row
-            readable.append(path)
+            readable.append(Path(path))
         if progress is not None:
             progress(done, len(paths))
     return Embedding(features[: len(readable)], tuple(readable), tuple(unreadable))

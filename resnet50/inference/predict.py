@@ -39,7 +39,8 @@ def predict(
     Args:
         classifier: A trained classifier.
         images: Paths, encoded bytes, open binary files, Pillow images, or pixels 0..255 of any size ((height, width)
-            gray, or (height, width, 3 or 4)), mixed; see `resnet50.data.images.fit_image`.
+            gray, or (height, width, 3 or 4)), mixed; see `resnet50.data.images.fit_image`. `find_images` finds the
+            files of folders.
         top: Number of classes to name for each image.
         batch_size: Images in one forward pass.
 

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from resnet50._io.quiet import quiet
 from resnet50._io.workers import usable_cores
 from resnet50.inference.locate import MANIFEST
 
@@ -150,8 +151,9 @@ def _openvino(folder: Path, precision: str) -> Network:
 def _litert(folder: Path, precision: str) -> Network:
     from ai_edge_litert.interpreter import Interpreter
 
-    interpreter = Interpreter(str(folder / "model.tflite"), num_threads=usable_cores())
-    interpreter.allocate_tensors()
+    with quiet():  # it prints which kernels it uses
+        interpreter = Interpreter(str(folder / "model.tflite"), num_threads=usable_cores())
+        interpreter.allocate_tensors()
     (image,), (output,) = interpreter.get_input_details(), interpreter.get_output_details()
 
     def compute(images: np.ndarray) -> np.ndarray:

@@ -8,5 +8,8 @@ from .registry import PublishedWeights as PublishedWeights
 from .registry import find_published as find_published
 from .registry import imagenet_classes as imagenet_classes
 from .save import save_weights as save_weights
+from .status import find_weights as find_weights
+from .status import is_cached as is_cached
+from .status import verify as verify
 from .transfer import TransferReport as TransferReport
 from .transfer import load_weights as load_weights

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -29,3 +30,18 @@ def test_a_script_imports_what_there_is(path):
         module = import_module(name)
         is_module = hasattr(module, "__path__") and find_spec(f"{name}.{attribute}")
         assert hasattr(module, attribute) or is_module, (name, attribute)
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
+def test_a_script_reads_its_arguments_before_it_measures(path):
+    text = path.read_text()
+    assert ("__main__" in text) == ("parse_args" in text)
+
+
+def test_the_readme_names_options_that_the_scripts_have():
+    readme = " ".join((SCRIPTS[0].parents[1] / "README.md").read_text().split())
+    commands = re.findall(r"`python benchmarks/(\w+\.py)([^`]*)`", readme)
+    assert len(commands) > 10
+    for script, words in commands:
+        text = (SCRIPTS[0].parent / script).read_text()
+        assert [option for option in re.findall(r"--[a-z-]+", words) if f'"{option}"' not in text] == [], script

@@ -1,12 +1,9 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 
-from factories import raises
-from resnet50.cli import bench
 from resnet50.profiling import training
 
 
@@ -50,17 +47,3 @@ def test_a_model_is_measured_beside_keras_applications(command, numbers, trained
 )
 def test_what_cannot_be_measured_is_refused(refused, words, values):
     refused(("bench", *words), *values)
-
-
-def test_models_of_several_sizes_are_refused(monkeypatch, tmp_path):
-    sizes = {"a.keras": (32, 32), "b.keras": (64, 64)}
-
-    class Loaded:
-        def __init__(self, path):
-            self.image_size = sizes[str(path)]
-
-        load = classmethod(lambda cls, path: cls(path))
-
-    monkeypatch.setattr("resnet50.inference.classifier.Classifier", Loaded)
-    with raises(ValueError, "a.keras", 32, "b.keras", 64):
-        bench.common_image_size([Path("a.keras"), Path("b.keras")])

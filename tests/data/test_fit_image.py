@@ -55,6 +55,11 @@ def test_pixels_of_the_right_size_stay_as_they_are():
         assert fitted.flags.writeable
 
 
+def test_pixels_that_are_no_numbers_are_refused():
+    with raises(ValueError, 0, 255, "bool"):
+        fit_image(np.zeros((4, 4), bool), **SIZE)
+
+
 def test_an_error_has_the_name_that_was_given():
     with raises(ValueError, "image 7"):
         fit_image(b"no image", **SIZE, name="image 7")

@@ -65,7 +65,9 @@ def test_files_left_out_of_a_packed_file_in_a_folder_are_listed(tmp_path):
     root = folder(tmp_path / "pets")
     (root / "cat" / "1.png").write_bytes(b"broken")
     (tmp_path / "new").mkdir()
-    unreadable = pack(list_images(root), tmp_path / "new" / "train_pets.h5", image_size=16, max_unreadable=0.5)
+    unreadable = pack(
+        list_images(root), tmp_path / "new" / "train_pets.h5", image_size=16, options=ReadOptions(max_unreadable=0.5)
+    )
     splits = read_splits(tmp_path / "new", image_size=16)
     assert (list(splits.by_name), splits.unreadable) == (["train"], unreadable)
 

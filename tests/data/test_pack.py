@@ -19,6 +19,7 @@ from resnet50.data import pack as packing
 from resnet50.data.hdf5 import read_h5, read_unreadable
 from resnet50.data.images import read_image
 from resnet50.data.listing import Entry, Listing
+from resnet50.data.options import ReadOptions
 from resnet50.data.pack import pack
 
 
@@ -119,7 +120,10 @@ def test_unreadable_files_are_left_out_and_named(tmp_path, monkeypatch):
     paths[4].unlink()
     splits = ["train"] * 4 + ["test"] + ["train"] * 2
     unreadable = pack(
-        listing_of(tmp_path / "in", paths, splits=splits), tmp_path / "out.h5", image_size=16, max_unreadable=2 / 7
+        listing_of(tmp_path / "in", paths, splits=splits),
+        tmp_path / "out.h5",
+        image_size=16,
+        options=ReadOptions(max_unreadable=2 / 7),
     )
     assert [each.path for each in unreadable] == ["01.png", "04.jpg"]
     for each, path in zip(unreadable, (paths[1], paths[4]), strict=True):
@@ -142,12 +146,12 @@ def test_too_many_unreadable_files_stop_it(tmp_path):
         path.unlink()
     out, seen = tmp_path / "out" / "out.h5", []
     listing = listing_of(tmp_path / "in", paths)
-    why = pack(listing, tmp_path / "all.h5", image_size=16, max_unreadable=1)[0].reason
+    why = pack(listing, tmp_path / "all.h5", image_size=16, options=ReadOptions(max_unreadable=1))[0].reason
     text = refusal(
         listing,
         out,
         *(tmp_path / "in", 5, 20, 0.2, "02.jpg", "03.png", "04.jpg", "…"),
-        max_unreadable=0.2,
+        options=ReadOptions(max_unreadable=0.2),
         progress=lambda done, _: seen.append(done),
     )
     assert text.count(why) == 3
@@ -159,23 +163,28 @@ def test_too_many_unreadable_files_stop_it(tmp_path):
 def test_a_source_that_cannot_be_read_at_all_is_refused(tmp_path):
     root = tmp_path / "in"
     paths = [*images(root, 1), root / "a.jpg"]
-    why = pack(listing_of(root, paths), tmp_path / "out.h5", image_size=16, max_unreadable=1)[0].reason
+    why = pack(listing_of(root, paths), tmp_path / "out.h5", image_size=16, options=ReadOptions(max_unreadable=1))[
+        0
+    ].reason
     (tmp_path / "out.h5").unlink()
     listing = listing_of(root, [root / "a.jpg", root / "b.jpg"])
-    refusal(listing, tmp_path / "out.h5", root, 2, "a.jpg", why, max_unreadable=1)
+    refusal(listing, tmp_path / "out.h5", root, 2, "a.jpg", why, options=ReadOptions(max_unreadable=1))
     assert list(tmp_path.iterdir()) == [root]
 
 
-@pytest.mark.parametrize(
-    ("options", "values"),
-    [
-        ({"image_size": 0}, ("image_size", 1, 0)),
-        ({"max_unreadable": 1.5}, ("max_unreadable", 0, 1, 1.5)),
-        ({"max_unreadable": float("nan")}, ("max_unreadable", 0, 1, "nan")),
-    ],
-)
-def test_refuses_other_arguments(tmp_path, options, values):
-    refusal(listing_of(tmp_path, images(tmp_path, 2)), tmp_path / "out.h5", *values, **options)
+def test_a_size_of_no_pixels_is_refused(tmp_path):
+    refusal(listing_of(tmp_path, images(tmp_path, 2)), tmp_path / "out.h5", "image_size", 1, 0, image_size=0)
+
+
+def test_a_folder_is_listed_by_the_options(tmp_path):
+    paths = [write_image(tmp_path / "in" / f"{name}_1.png", noise(20, 30, 3)) for name in ("cat", "dog")]
+    options = ReadOptions(pattern="(?P<class>[a-z]+)_1", max_unreadable=0)
+    assert pack(tmp_path / "in", tmp_path / "out.h5", image_size=16, options=options) == ()
+    dataset = read_h5(tmp_path / "out.h5")["train"]
+    assert dataset.class_names == ("cat", "dog")
+    np.testing.assert_array_equal(dataset.images, decoded(paths))
+    with raises(FileNotFoundError, tmp_path / "none"):
+        pack(tmp_path / "none", tmp_path / "other.h5", image_size=16)
 
 
 def test_refuses_class_names_that_could_not_be_read_back(tmp_path):
@@ -225,9 +234,9 @@ def test_the_room_that_is_kept_is_enough_and_given_back(tmp_path, monkeypatch, b
     kept = []
     monkeypatch.setattr(os, "posix_fallocate", lambda handle, start, size: kept.append(size))
     listing = listing_of(tmp_path, paths, groups=["patient" * 10_000, "p"] * 10)
-    pack(listing, tmp_path / "without.h5", image_size=16, max_unreadable=0.5)
+    pack(listing, tmp_path / "without.h5", image_size=16, options=ReadOptions(max_unreadable=0.5))
     monkeypatch.undo()
-    pack(listing, tmp_path / "out.h5", image_size=16, max_unreadable=0.5)
+    pack(listing, tmp_path / "out.h5", image_size=16, options=ReadOptions(max_unreadable=0.5))
     size = (tmp_path / "out.h5").stat().st_size
     assert (tmp_path / "without.h5").stat().st_size == size
     assert size < kept[0] < size + 2**20 + 20 * 300 + bad * 70_000
@@ -237,6 +246,7 @@ KILLED = """
 import os, signal, sys
 from resnet50.data import pack as packing
 from resnet50.data.listing import Entry, Listing
+from resnet50.data.options import ReadOptions
 from pathlib import Path
 
 root = Path(sys.argv[1])
@@ -284,7 +294,9 @@ def test_real_odd_images(shared_data, tmp_path):
     if not folder.is_dir():
         pytest.skip(f"no bad_images in {shared_data}; set RESNET50_DATA to the folder with the real data")
     paths = sorted(folder.iterdir())
-    unreadable = pack(listing_of(folder, paths), tmp_path / "out.h5", image_size=32, max_unreadable=0.9)
+    unreadable = pack(
+        listing_of(folder, paths), tmp_path / "out.h5", image_size=32, options=ReadOptions(max_unreadable=0.9)
+    )
     dataset = read_h5(tmp_path / "out.h5")["train"]
     assert len(dataset) + len(unreadable) == len(paths) == 35
     assert {each.path for each in unreadable} | set(dataset.paths) == {path.name for path in paths}

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from io import BytesIO
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from factories import classifier, noise, raises, tiny_model, write_image
 from resnet50.evaluation.explain import explain
@@ -30,6 +33,17 @@ def test_a_small_image_is_enlarged_to_a_whole_multiple(image):
     assert (height % 32, width % 40) == (0, 0)
     assert max(height, width) >= 448
     assert len(result.class_names) == 3
+
+
+@pytest.mark.parametrize("form", ["bytes", "file", "pillow", "pixels"])
+def test_an_image_that_is_no_path_is_explained_alike(image, form):
+    model = classifier(tiny_model(3, size=(32, 32)))
+    content = image.read_bytes()
+    pillow = Image.open(BytesIO(content))
+    forms = {"bytes": content, "file": BytesIO(content), "pillow": pillow, "pixels": np.asarray(pillow)}
+    found, expected = explain(model, forms[form]), explain(model, image)
+    np.testing.assert_array_equal(found.image, expected.image)
+    np.testing.assert_allclose(found.heats, expected.heats, atol=1e-6)
 
 
 def test_no_class_is_refused(image):

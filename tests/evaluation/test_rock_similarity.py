@@ -5,8 +5,12 @@ import json
 import numpy as np
 import pytest
 
-from factories import classifier, noise, raises, tiny_model, write_image
+from factories import classifier, noise, raises, tiny_model, tiny_recipe, write_image
+from resnet50.datasets.source import DataSource
 from resnet50.evaluation.rock_similarity import rock_similarity
+from resnet50.training.environment import describe_environment
+from resnet50.training.record import RunRecord
+from resnet50.training.run import RunDirectory
 
 ROCKS = ("I_Basalt", "I_Pumice", "M_Slate", "S_Chert")
 
@@ -43,3 +47,21 @@ def test_the_place_of_the_images_must_be_known(tmp_path):
     model = saved(tmp_path / "model.keras", ("a", "b"))
     with raises(FileNotFoundError, model, "360 Rocks", "120 Rocks"):
         rock_similarity(model)
+
+
+def test_the_images_of_another_task_are_no_rocks(tmp_path):
+    run = RunDirectory(tmp_path / "run")
+    source = DataSource("folder", str(tmp_path / "pets"))
+    record = RunRecord(
+        recipe=tiny_recipe(),
+        source=source,
+        fingerprints={},
+        environment=describe_environment(),
+        dataset="pets",
+        precision="float32",
+    )
+    run.create(record)
+    saved(run.model, ("a", "b"))
+    with raises(FileNotFoundError, run.model, "360 Rocks") as caught:
+        rock_similarity(run.path)
+    assert "pets" not in str(caught.value)

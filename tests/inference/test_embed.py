@@ -47,6 +47,11 @@ def test_features_make_the_probabilities(classifier, images):
     assert np.ptp(expected, axis=0).max() > 1e-3
 
 
+def test_paths_may_be_text(classifier, images):
+    found = embed(classifier, [str(path) for path in images])
+    assert found.paths == (images[0], images[1], images[3])
+
+
 def test_a_file_of_features_opens_without_pickle(classifier, images, tmp_path):
     found = embed(classifier, images)
     (tmp_path / "m.keras").write_bytes(b"a model")

@@ -75,6 +75,12 @@ print(sorted({"keras", "tensorflow", "jax", "torch", "scipy", "matplotlib", "skl
     assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr
 
 
+@pytest.mark.parametrize("name", ["onnx", "openvino", "litert"])
+def test_opening_an_export_prints_nothing(folders, name, capfd):
+    Classifier.load(folders[name])
+    assert capfd.readouterr() == ("", "")
+
+
 def test_a_network_predicts_and_has_no_layers(folders):
     model = Classifier.load(folders["onnx"]).model
     assert isinstance(model, Network)
