@@ -172,7 +172,9 @@ def _from_pixels(pixels: object) -> Image.Image:
     if not array.size or not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4))):
         raise ValueError(f"expected (height, width), (height, width, 3) or (height, width, 4), got {array.shape}")
     if array.dtype != np.uint8:
-        lowest, highest = (array.min(), array.max()) if array.dtype.kind in "iuf" else (np.nan, np.nan)
+        if array.dtype.kind not in "iuf":
+            raise ValueError(f"expected numbers from 0 to 255, got an array of {array.dtype}")
+        lowest, highest = array.min(), array.max()
         if not (lowest >= 0 and highest <= 255):  # NaN compares false
             raise ValueError(f"expected numbers from 0 to 255, got {array.dtype} from {lowest:g} to {highest:g}")
         if array.dtype.kind == "f" and 0 < highest <= 1:  # it would pass for an image that is all black
