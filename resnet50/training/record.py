@@ -11,7 +11,7 @@ from resnet50._io.arguments import check_types
 from resnet50.conventions import Conventions
 from resnet50.datasets.source import DataSource
 from resnet50.training.environment import Environment
-from resnet50.training.recipe import Recipe
+from resnet50.training.recipe import PRECISIONS, Recipe
 
 
 @dataclass(frozen=True)
@@ -130,6 +130,8 @@ def _check_values(values: Mapping[str, Any]) -> None:
     for name, (types, expected) in _VALUES.items():
         if not isinstance(values[name], types):
             raise ValueError(f"expected {name} to be {expected}, got {values[name]!r}.")
+    if values["precision"] not in PRECISIONS[1:]:
+        raise ValueError(f"expected precision to be {' or '.join(PRECISIONS[1:])}, got {values['precision']!r}.")
     if not all(isinstance(digits, str) for digits in values["data.fingerprints"].values()):
         raise ValueError(f"expected data.fingerprints to hold strings, got {values['data.fingerprints']!r}.")
 
