@@ -1,13 +1,39 @@
-"""Explain a call with wrong arguments by an example of a correct one."""
+"""Refuse arguments of the wrong type, and explain a call with wrong arguments by an example of a correct one."""
 
 from __future__ import annotations
 
 import functools
 import inspect
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any, TypeVar
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+_TYPES: dict[Any, tuple[tuple[type, ...], str]] = {
+    "int": ((int,), "a whole number"),
+    "float": ((int, float), "a number"),
+    "bool": ((bool,), "True or False"),
+    "str": ((str,), "a string"),
+    "str | None": ((str, type(None)), "a string or None"),
+}
+
+
+def check_types(owner: Any) -> None:
+    """Refuse a dataclass with a value of the wrong type, where a field is a number or a string.
+
+    Args:
+        owner: An instance of a dataclass of a module that postpones the evaluation of annotations.
+
+    Raises:
+        ValueError: For the first field, by its name, that is not as annotated.
+    """
+    for field in fields(owner):
+        types, expected = _TYPES.get(field.type, ((object,), ""))
+        value = getattr(owner, field.name)
+        # True and False are whole numbers to Python
+        if not isinstance(value, types) or (isinstance(value, bool) and int in types):
+            raise ValueError(f"expected {field.name} to be {expected}, got {value!r}.")
 
 
 def explain_arguments(example: str) -> Callable[[F], F]:

@@ -11,8 +11,8 @@ import logging
 import math
 import os
 import re
-from collections.abc import Callable
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -140,7 +140,8 @@ def _receive(download: Download, url: str, path: Path, progress: Progress | None
         nonlocal received
         with Path(temporary).open("wb") as file, closing(_Attempt(download, file, progress)) as attempt:
             options = {"timeout": timeout, "headers": _HEADERS, "hooks": {"response": attempt.check_answer}}
-            pooch.HTTPDownloader(chunk_size=_PIECE, **options)(url, attempt, None)
+            with _one_reason():
+                pooch.HTTPDownloader(chunk_size=_PIECE, **options)(url, attempt, None)
         if not attempt.done:
             raise _RefusedError("it gave an empty file")
         received = attempt.download
@@ -163,6 +164,27 @@ def _receive(download: Download, url: str, path: Path, progress: Progress | None
         text = " ".join(str(cause).split()) or type(cause).__name__
         raise _RefusedError(f"the connection failed ({text})") from error
     return received
+
+
+@contextmanager
+def _one_reason() -> Iterator[None]:
+    """Refuse an answer that requests or pooch cannot understand, which no second try would change."""
+    import requests
+
+    try:
+        yield
+    except (_RefusedError, _RetryError):
+        raise
+    except requests.TooManyRedirects as error:
+        raise _RefusedError(f"it redirects more than {requests.models.DEFAULT_REDIRECT_LIMIT} times") from error
+    except requests.RequestException:
+        raise
+    except ValueError as error:  # an address in a redirect, or a length in a header
+        raise _RefusedError(f"it gave an answer that makes no sense ({' '.join(str(error).split())[:200]})") from error
+    except OSError as error:
+        if error.errno is not None:  # of the disk
+            raise
+        raise _RefusedError(" ".join(str(error).split())) from error  # certificates, where requests cannot find them
 
 
 class _Attempt:
@@ -230,7 +252,11 @@ def _mirrored(url: str) -> str:
     mirror = os.environ.get("HF_ENDPOINT", "").rstrip("/")
     if not mirror or not url.startswith(f"{_HUGGING_FACE}/"):
         return url
-    if urlsplit(mirror).scheme not in ("http", "https"):
+    try:
+        address = urlsplit(mirror)
+    except ValueError:  # of a host in brackets
+        address = urlsplit("")
+    if address.scheme not in ("http", "https") or not address.hostname:
         raise ValueError(f"HF_ENDPOINT: expected an http or https address, got {mirror!r}; correct or unset it.")
     return mirror + url.removeprefix(_HUGGING_FACE)
 
@@ -244,7 +270,7 @@ def _check_redirect(old: str, new: str) -> None:
 
 
 def _status(response: requests.Response) -> str:
-    return f"the server answered {response.status_code} {' '.join(str(response.reason).split())}"
+    return " ".join(f"the server answered {response.status_code} {response.reason}".split())
 
 
 def _with_stated_hash(download: Download, entity_tag: str) -> Download:

@@ -1,9 +1,13 @@
-"""Word counts and lists in messages."""
+"""Word counts and lists in messages, and make text printable."""
 
 from __future__ import annotations
 
 import difflib
+import unicodedata
 from collections.abc import Iterable, Sequence, Sized
+
+_ESCAPED = {"Cc", "Cs", "Zl", "Zp"}  # control characters, bytes that are not UTF-8, line breaks
+_BIDI = {*"\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"}  # they reorder what stands around them
 
 
 def plural(count: int, noun: str) -> str:
@@ -41,3 +45,11 @@ def did_you_mean(word: str, names: Iterable[str]) -> str:
     """Return the end of a message on a word that is not a name: ``"; did you mean NAME?"``, or a full stop."""
     near = difflib.get_close_matches(word, list(names), n=1)
     return f"; did you mean {near[0]}?" if near else "."
+
+
+def printable(text: object) -> str:
+    """Return a text with its control characters escaped: a file's name may hold any, and bytes that are not UTF-8."""
+    return "".join(
+        c.encode("unicode_escape").decode() if unicodedata.category(c) in _ESCAPED or c in _BIDI else c
+        for c in str(text)
+    )

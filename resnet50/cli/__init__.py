@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from io import TextIOWrapper
 from typing import NoReturn
 
-from resnet50.cli.console import printable
+from resnet50._io.text import printable
 from resnet50.cli.parser import Parser, examples
 
 COMMANDS = {
@@ -43,6 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     Args:
         arguments: Words after the program's name; None for those of this process.
     """
+    if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")  # for a terminal that cannot show every character
     words = list(sys.argv[1:] if arguments is None else arguments)
     parser = _build_parser(words)
     options = parser.parse_args(words)

@@ -6,16 +6,14 @@ import logging
 import shutil
 import sys
 import textwrap
-import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
+from resnet50._io.text import printable
+
 if TYPE_CHECKING:
     from resnet50._io.fetch import Progress
-
-_ESCAPED = {"Cc", "Cs", "Zl", "Zp"}  # control characters, bytes that are not UTF-8, line breaks
-_BIDI = {*"\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"}  # they reorder what stands around them
 
 
 def say(text: str, *, indent: int | None = None, file: TextIO | None = None) -> None:
@@ -43,14 +41,6 @@ def wrap(line: str, *, indent: int | None = None) -> str:
         printable(line), width, subsequent_indent=" " * rest, break_long_words=False, break_on_hyphens=False
     )
     return "\n".join(wrapped)
-
-
-def printable(text: object) -> str:
-    """Return a text with its control characters escaped: a file's name may hold any, and bytes that are not UTF-8."""
-    return "".join(
-        c.encode("unicode_escape").decode() if unicodedata.category(c) in _ESCAPED or c in _BIDI else c
-        for c in str(text)
-    )
 
 
 @contextmanager

@@ -6,7 +6,8 @@ import argparse
 import sys
 import time
 
-from resnet50.cli.console import printable, step
+from resnet50._io.text import printable
+from resnet50.cli.console import step
 from resnet50.cli.model import add_model_option, find_model, load_classifier, show_model, show_rate
 from resnet50.cli.out import check_new, check_suffix
 from resnet50.cli.parser import examples

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from resnet50.cli.console import printable, step
+from resnet50._io.text import printable
+from resnet50.cli.console import step
 from resnet50.cli.model import add_model_option, find_model, load_classifier, show_model
 from resnet50.cli.out import check_new
 from resnet50.cli.parser import examples, number

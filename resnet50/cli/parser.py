@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
+from itertools import takewhile
 from typing import Any, NoReturn, TypeVar
 
-from resnet50._io.text import did_you_mean
-from resnet50.cli.console import printable
+from resnet50._io.text import did_you_mean, printable
 
 N = TypeVar("N", int, float)
 
+_NEGATIVE_NUMBER = re.compile(r"-(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$", re.IGNORECASE)
 _MAX_LISTED = 6  # an error with a suggestion lists no more names than this
 
 
@@ -33,6 +35,7 @@ class Parser(argparse.ArgumentParser):
             formatter_class=formatter,
             **options,
         )
+        self._negative_number_matcher = _NEGATIVE_NUMBER  # argparse's own takes -1e-3 for an option
         self.add_argument("-h", "--help", action="help", help="Show this help.")
 
     def error(self, message: str) -> NoReturn:
@@ -43,8 +46,8 @@ class Parser(argparse.ArgumentParser):
     def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
         """Parse all words; refuse a word too many here, so that the error names the right command."""
         words = list(sys.argv[1:] if args is None else args)
-        if self._subparsers is None:
-            self._refuse_unknown_options(words)
+        own = words if self._subparsers is None else list(takewhile(lambda word: word.startswith("-"), words))
+        self._refuse_unknown_options(own)
         options, rest = super().parse_known_args(words, namespace)
         if rest:
             self._refuse_unknown_options(rest)
@@ -55,8 +58,17 @@ class Parser(argparse.ArgumentParser):
         known = self._option_string_actions
         for word in words[: words.index("--")] if "--" in words else words:
             option = word.partition("=")[0]
-            if word.startswith("--") and " " not in option and option not in known:
-                self.error(f"unknown option {word}{did_you_mean(option, known)}")
+            if word[:1] != "-" or word == "-" or " " in option or option in known or _NEGATIVE_NUMBER.match(word):
+                continue
+            near = did_you_mean(option, known)
+            path = f"; a path that begins with a dash is written ./{word}." if near == "." else near
+            self.error(f"unknown option {word}{near if word.startswith('--') else path}")
+
+    def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
+        # Path("") would be the current folder; the words of a command are checked by its own parser
+        if not arg_string and not isinstance(action, argparse._SubParsersAction):
+            raise argparse.ArgumentError(action, "expected a value, got an empty string")
+        return super()._get_value(action, arg_string)
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is not None and value not in action.choices:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
-from resnet50.cli.console import printable
+from resnet50._io.text import printable
 
 if TYPE_CHECKING:
     from resnet50.inference.prediction import Prediction

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from resnet50._io.text import have, plural
-from resnet50.cli.console import printable, say
+from resnet50._io.text import have, plural, printable
+from resnet50.cli.console import say
 
 if TYPE_CHECKING:
     from resnet50.metrics.scores import Report

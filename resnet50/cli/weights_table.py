@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from resnet50.cli.console import printable, say, step
+from resnet50._io.text import printable
+from resnet50.cli.console import say, step
 from resnet50.cli.model import load_keras
 from resnet50.weights.status import cached_path, is_cached
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass, fields
 import numpy as np
 from PIL import Image
 
+from resnet50._io.arguments import check_types
+
 
 @dataclass(frozen=True)
 class Augmentation:
@@ -35,6 +37,7 @@ class Augmentation:
     flip: bool = False
 
     def __post_init__(self) -> None:
+        check_types(self)
         limits = {"shift": 0.5, "rotation": 180, "zoom": 0.9, "shear": 60, "brightness": 1, "contrast": 1}
         for field, limit in limits.items():
             if not 0 <= getattr(self, field) <= limit:

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from resnet50._io.text import listed
+from resnet50._io.text import listed, printable
 from resnet50.data.images import SUFFIXES
-from resnet50.data.labeled_file import SPLIT_NAMES, LabeledFile, class_name, printable, split_name
+from resnet50.data.labeled_file import SPLIT_NAMES, LabeledFile, class_name, split_name
 
 # Images that the decoder refuses: listed so that they are named and counted as unreadable, not ignored silently.
 _REFUSED = (".arw", ".avif", ".cr2", ".dng", ".heic", ".heif", ".ico", ".jp2", ".jxl", ".nef", ".psd", ".tga")

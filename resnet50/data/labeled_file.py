@@ -46,9 +46,3 @@ def split_name(text: str | None, *, where: object) -> str | None:
     if text.lower() not in SPLIT_NAMES:
         raise ValueError(f"{where}: expected one of {', '.join(SPLIT_NAMES)} as the split, got {text!r}.")
     return SPLIT_NAMES[text.lower()]
-
-
-def printable(text: object) -> str:
-    """Return a printable form: a file's name may hold line breaks or bytes that are not text."""
-    shown = str(text)
-    return shown if shown.isprintable() else repr(shown)[1:-1]

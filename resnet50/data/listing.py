@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from resnet50._io.text import printable
 from resnet50.data.folder import files_in_folders, files_matching
-from resnet50.data.labeled_file import LabeledFile, printable
+from resnet50.data.labeled_file import LabeledFile
 from resnet50.data.table import files_in_table
 
 SPLITS = ("train", "validation", "test")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from resnet50._io.arguments import check_types
+
 
 @dataclass(frozen=True, kw_only=True)
 class ReadOptions:
@@ -32,6 +34,7 @@ class ReadOptions:
     max_unreadable: float = field(default=0.1, metadata={"help": "Share of files that may be unreadable."})
 
     def __post_init__(self) -> None:
+        check_types(self)
         if not 0 < self.test_split < 1:
             raise ValueError(f"expected test_split above 0 and below 1, got {self.test_split!r}.")
         if not 0 <= self.max_unreadable <= 1:

@@ -7,7 +7,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from resnet50.data.labeled_file import LabeledFile, class_name, printable, split_name
+from resnet50._io.text import printable
+from resnet50.data.labeled_file import LabeledFile, class_name, split_name
 
 
 def files_in_table(path: Path) -> list[LabeledFile]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from inspect import signature
@@ -31,6 +32,8 @@ class DataSource:
     options: ReadOptions = DEFAULT_OPTIONS
 
     def __post_init__(self) -> None:
+        if self.path is not None:
+            object.__setattr__(self, "path", os.fspath(self.path))  # a Path cannot be recorded as JSON
         if self.task not in DATASETS:
             raise ValueError(f"expected the name of a dataset, one of {', '.join(DATASETS)}, got {self.task!r}.")
         if not self._takes_options and self.options != DEFAULT_OPTIONS:
@@ -84,6 +87,6 @@ class DataSource:
             return cls(values["task"], values["path"], ReadOptions(**values["options"]))
         except (KeyError, TypeError) as error:
             raise ValueError(
-                f"expected task, path and options of a data source, got {dict(values)!r}; another version of resnet50 "
+                f"expected task, path and options of a data source, got {values!r}; another version of resnet50 "
                 "wrote it."
             ) from error

@@ -14,7 +14,7 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
-from resnet50._io.text import plural
+from resnet50._io.text import plural, printable
 from resnet50.plots import theme
 from resnet50.plots.save import DPI
 
@@ -43,12 +43,13 @@ def render(template: str, **context: Any) -> str:
 
     Args:
         template: File name in ``templates/``.
-        context: Variables of the template. All text is escaped, so that no name of a class or file becomes markup.
+        context: Variables of the template. All text is escaped, so that no name of a class or file becomes markup, and
+            its control characters and bytes that are not UTF-8 are shown as escapes.
 
     Returns:
-        HTML text, for a file in UTF-8; characters of file names that are not Unicode become question marks.
+        HTML text, for a file in UTF-8.
     """
-    return _environment().get_template(template).render(**context).encode("utf-8", "replace").decode()
+    return _environment().get_template(template).render(**context)
 
 
 def image_uri(pixels: np.ndarray) -> str:
@@ -87,6 +88,7 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=lambda value: value if hasattr(value, "__html__") else printable(value),  # __html__: already HTML
     )
     environment.filters |= {
         "decimals": lambda number, digits: f"{number:.{digits}f}",

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
+from resnet50._io.arguments import check_types
+from resnet50._io.text import listed
 from resnet50.conventions import CONVENTIONS
 from resnet50.data.augmentation import Augmentation
 from resnet50.weights.normalization import NORMALIZATIONS
@@ -82,6 +84,7 @@ class Phase:
     patience: int = _number("End the phase after this many epochs without a lower validation loss; 0 for never.", 0)
 
     def __post_init__(self) -> None:
+        check_types(self)
         falls = self.schedule in ("exponential", "plateau")
         warm = {
             "cosine": (0 <= self.warmup_epochs < self.epochs, f"0 or more and less than {self.epochs} epochs"),
@@ -194,6 +197,7 @@ class Recipe:
     seed: int = _number("Seed of the initial weights, the order, the augmentation and the splits.", 0, common=True)
 
     def __post_init__(self) -> None:
+        check_types(self)
         phases = self.phases if isinstance(self.phases, tuple) else ()
         has_phases = bool(phases) and all(isinstance(phase, Phase) for phase in phases)
         _check(self, {"phases": (has_phases, "a tuple of at least one Phase")})
@@ -206,7 +210,6 @@ class Recipe:
         _check(
             self,
             {
-                "weights": (isinstance(self.weights, str | None), "a name or None"),
                 "normalization": (
                     self.normalization in (None, *NORMALIZATIONS),
                     f"one of {', '.join(NORMALIZATIONS)}, or None",
@@ -314,10 +317,10 @@ class Recipe:
         """
         try:
             values: Any = json.loads(text)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"expected a recipe in JSON, got broken JSON ({error}).") from error
         if not isinstance(values, Mapping) or set(values) != _OWN:
-            got = ", ".join(sorted(values)) if isinstance(values, Mapping) else type(values).__name__
+            got = listed(sorted(values), most=len(_OWN)) if isinstance(values, Mapping) else type(values).__name__
             raise ValueError(
                 f"expected a recipe with {', '.join(sorted(_OWN))}, got {got}; another version of resnet50 wrote it."
             )

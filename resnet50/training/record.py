@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from resnet50._io.arguments import check_types
 from resnet50.conventions import Conventions
 from resnet50.datasets.source import DataSource
 from resnet50.training.environment import Environment
-from resnet50.training.recipe import Recipe
+from resnet50.training.recipe import PRECISIONS, Recipe
 
 
 @dataclass(frozen=True)
@@ -74,10 +75,10 @@ class RunRecord:
             ValueError: If the text is not JSON, or not that of a record of this version.
         """
         values = _parse(text)
-        data, weights = values["data"], values["weights"]
+        data = values["data"]
         return cls(
             recipe=recipe,
-            source=data["source"] and DataSource.from_dict(data["source"]),
+            source=None if data["source"] is None else DataSource.from_dict(data["source"]),
             fingerprints=data["fingerprints"],
             environment={
                 "backend": values["backend"],
@@ -87,26 +88,60 @@ class RunRecord:
             },
             dataset=data["name"],
             precision=values["precision"],
-            weights=weights and PretrainedWeights(**{**weights, "conventions": Conventions(**weights["conventions"])}),
+            weights=None if values["weights"] is None else _read_weights(values["weights"]),
         )
 
 
 _KEYS = {*Environment.__annotations__, "precision", "data", "weights"}
 _DATA_KEYS = {"name", "fingerprints", "source"}
 
+_STRING, _OBJECT = (str, "a string"), (dict, "an object")
+_VALUES: dict[str, tuple[Any, str]] = {
+    "backend": _STRING,
+    "versions": _OBJECT,
+    "machine": _OBJECT,
+    "commit": (str | None, "a string or null"),
+    "precision": _STRING,
+    "data.name": _STRING,
+    "data.fingerprints": _OBJECT,
+}
+
 
 def _parse(text: str) -> dict[str, Any]:
     """Parse JSON that has all keys of a record."""
     try:
         values = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"expected JSON, got a damaged file ({error}).") from error
-    data = values.get("data") if isinstance(values, dict) else None
-    missing = _KEYS - set(values if isinstance(values, dict) else ())
-    missing |= {f"data.{name}" for name in _DATA_KEYS - set(data if isinstance(data, dict) else ())}
+    values = values if isinstance(values, dict) else {}
+    data = values["data"] if isinstance(values.get("data"), dict) else {}
+    missing = _KEYS - set(values) | {f"data.{name}" for name in _DATA_KEYS - set(data)}
     if missing:
         raise ValueError(
             f"expected the record of a run, got one without {', '.join(sorted(missing))}; an earlier version of "
             "resnet50 wrote it; train again (its model.keras can still be used)."
         )
+    _check_values(values | {f"data.{name}": data[name] for name in _DATA_KEYS})
     return values
+
+
+def _check_values(values: Mapping[str, Any]) -> None:
+    """Raise ValueError for the first value, by its name, that is not of its type."""
+    for name, (types, expected) in _VALUES.items():
+        if not isinstance(values[name], types):
+            raise ValueError(f"expected {name} to be {expected}, got {values[name]!r}.")
+    if values["precision"] not in PRECISIONS[1:]:
+        raise ValueError(f"expected precision to be {' or '.join(PRECISIONS[1:])}, got {values['precision']!r}.")
+    if not all(isinstance(digits, str) for digits in values["data.fingerprints"].values()):
+        raise ValueError(f"expected data.fingerprints to hold strings, got {values['data.fingerprints']!r}.")
+
+
+def _read_weights(values: Mapping[str, Any]) -> PretrainedWeights:
+    try:
+        conventions = Conventions(**values["conventions"])
+        weights = PretrainedWeights(**{**values, "conventions": conventions})
+        check_types(conventions)
+        check_types(weights)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"expected weights to be the record of pretrained weights, got {values!r}.") from error
+    return weights

@@ -99,7 +99,8 @@ class RunDirectory:
             ValueError: If its files are damaged, or an earlier version of this package wrote them.
         """
         if not self.recipe.is_file() or not self.environment.is_file():
-            raise FileNotFoundError(f"{self.path}: expected the folder of a run, got one without {self.recipe.name}.")
+            got = f"one without {self.recipe.name}" if self.path.is_dir() else "no folder there"
+            raise FileNotFoundError(f"{self.path}: expected the folder of a run, got {got}.")
         file = self.recipe
         try:
             recipe = Recipe.from_json(file.read_text(encoding="utf-8"))

@@ -149,6 +149,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def serve_loop(self):
         self.send(b"", status=302, headers=[("Location", "/loop")])
 
+    def serve_tobrackets(self):
+        self.send(b"", status=302, headers=[("Location", "http://[bad/")])
+
+    def serve_tonohost(self):
+        self.send(b"", status=302, headers=[("Location", "http://.invalid/")])
+
+    def serve_nolength(self):
+        self.send(CONTENT, declared="abc")
+
     def serve_stall(self):
         self.send(CONTENT[:1000], declared=len(CONTENT))
         self.server.release.wait(60)
@@ -242,6 +251,9 @@ def test_permissions_follow_the_umask(server, folder):
         ("tofile", ["'file:///"]),
         ("toftp", ["'ftp://127.0.0.1/file'", "http", "https"]),
         ("loop", ["30", "redirects"]),
+        ("tobrackets", ["IPv6"]),
+        ("tonohost", ["'.invalid'"]),
+        ("nolength", ["'abc'"]),
         ("huge", ["1000000000000", "400000"]),
         ("endless", ["400000"]),
         ("part", ["206"]),
@@ -510,9 +522,16 @@ def test_a_mirror_of_hugging_face(server, folder, monkeypatch, slash):
     assert server.requests[-1] == "/right"  # any other address stays
 
 
-def test_a_mirror_that_is_no_address(server, folder, monkeypatch):
-    monkeypatch.setenv("HF_ENDPOINT", "hf-mirror.com")
-    with raises(ValueError, "HF_ENDPOINT", "'hf-mirror.com'", "https"):
+def test_missing_certificates_are_no_matter_of_the_disk(folder, monkeypatch):
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/no/such/bundle")
+    download = Download("file.h5", ("https://127.0.0.1:1/file",), limit=400_000, sha256=SHA256)
+    assert download.urls[0] in failure(download, folder, "/no/such/bundle")
+
+
+@pytest.mark.parametrize("mirror", ["hf-mirror.com", "https:", "http://[::1", "ftp://mirror"])
+def test_a_mirror_that_is_no_address(server, folder, monkeypatch, mirror):
+    monkeypatch.setenv("HF_ENDPOINT", mirror)
+    with raises(ValueError, "HF_ENDPOINT", repr(mirror), "https"):
         fetch(wanted(server, urls=("https://huggingface.co/a/b",)), folder)
 
 

@@ -2,7 +2,7 @@ import pytest
 
 from factories import raises
 from resnet50._io.arguments import explain_arguments
-from resnet50._io.text import are, have, listed, plural, share_of
+from resnet50._io.text import are, have, listed, plural, printable, share_of
 
 
 @pytest.mark.parametrize(
@@ -26,6 +26,20 @@ def test_long_lists_are_cut_and_other_bytes_escaped():
     assert listed(["a", "b"]) == "a, b"
     assert listed([*"abcdefg"]) == "a, b, c, d, e and 2 more"
     assert listed(["\udcff.png"]) == r"\udcff.png"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a\x1b[2Jb", "a\\x1b[2Jb"),
+        ("line\nbreak\r", "line\\nbreak\\r"),
+        ("caf\xe9 \u732b", "caf\xe9 \u732b"),
+        ("byte\udcff", "byte\\udcff"),
+        ("\u202etxt", "\\u202etxt"),
+    ],
+)
+def test_control_characters_are_escaped(text, shown):
+    assert printable(text) == shown
 
 
 def test_a_wrong_call_gets_an_example():

@@ -6,7 +6,7 @@ import logging
 import pytest
 import rich.console
 
-from resnet50.cli.console import printable, say, step
+from resnet50.cli.console import say, step
 
 WORDS = "The quick brown fox jumps over the lazy dog, and then it jumps back over the dog again and again."
 
@@ -87,17 +87,3 @@ def test_a_path_stays_whole(capsys, monkeypatch):
     path = "/a/very/long-path/to-some/file-of-weights.keras"
     say(f"the model is in {path}")
     assert path in capsys.readouterr().out.splitlines()
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("a\x1b[2Jb", "a\\x1b[2Jb"),
-        ("line\nbreak\r", "line\\nbreak\\r"),
-        ("caf\xe9 \u732b", "caf\xe9 \u732b"),
-        ("byte\udcff", "byte\\udcff"),
-        ("\u202etxt", "\\u202etxt"),
-    ],
-)
-def test_control_characters_are_escaped(text, shown):
-    assert printable(text) == shown

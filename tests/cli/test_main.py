@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -19,6 +20,24 @@ def test_help_names_every_command(command):
         assert f"\n    {name} " in out
         assert sentence in out
         assert re.fullmatch(r"[A-Z].*\.", sentence)
+
+
+def test_an_option_before_the_command_is_refused(command):
+    status, _, error = command("--bogus", "train", "photos")
+    assert (status, "--bogus" in error, error.count("\n")) == (2, True, 1)
+
+
+def test_a_terminal_that_cannot_show_a_character_gets_it_escaped():
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    script = """
+from resnet50.cli import main
+try:
+    main(["--version"])
+finally:
+    print(chr(8230))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, env=environment, check=False)
+    assert b"\\u2026" in done.stdout
 
 
 def test_no_words_give_help(command):

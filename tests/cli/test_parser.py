@@ -34,6 +34,10 @@ def parser() -> Parser:
         (("--width", "x"), ("--width", "'x'")),
         (("--width", "0"), ("--width", "1", "0")),
         (("--share", "x"), ("--share", "'x'")),
+        (("--share", "-x"), ("-x", "./-x")),
+        (("-x",), ("-x", "./-x")),
+        (("--share", ""), ("--share", "empty")),
+        (("",), ("color", "empty")),
     ],
 )
 def test_a_refusal_is_one_line_that_names_the_help(parser, capsys, words, values):
@@ -50,6 +54,7 @@ def test_nothing_is_suggested_where_nothing_is_near(parser, capsys):
 def test_values_are_read(parser):
     options = parser.parse_args(["green", "--width", "2", "--share", "-0.5"])
     assert (options.color, options.width, options.share) == ("green", 2, -0.5)
+    assert parser.parse_args(["--share", "-1e-3"]).share == -0.001
 
 
 def test_the_help_ends_with_examples(parser):

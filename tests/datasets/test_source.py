@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 
@@ -64,6 +65,10 @@ def test_values_of_another_version_are_refused(values):
 def test_impossible_options_are_refused(options):
     with raises(ValueError, *options, *options.values()):
         DataSource.from_dict({"task": "folder", "path": "pets", "options": options})
+
+
+def test_a_path_is_stored_as_a_string():
+    assert DataSource("folder", Path("pets")) == DataSource("folder", "pets")
 
 
 def test_loads_by_the_options(tmp_path):

@@ -210,6 +210,7 @@ def test_gray_and_transparent_pixels_are_brought_to_rgb():
         (np.full((4, 5, 3), 256), ("255", "256")),
         (np.full((4, 5, 3), -1.0), ("255", "-1")),
         (np.full((4, 5, 3), np.nan), ("255", "nan")),
+        (np.zeros((4, 5, 3), bool), ("255", "bool")),
         (np.full((4, 5, 3), True), ("255", "bool")),
         (7, ("int",)),
         (None, ("NoneType",)),

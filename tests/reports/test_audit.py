@@ -127,3 +127,10 @@ def test_the_contents_say_whether_training_cuts_off_a_test_split():
     assert contents({}) == ""
     assert re.findall(r"\d+%?", contents({"train": train})) == ["2", "2", "8", "8", "20%"]
     assert re.findall(r"\d+%?", contents({"train": train, "test": test})) == ["2", "2", "2", "8", "8"]
+
+
+def test_control_characters_of_a_file_name_are_escaped():
+    html = page([issue("unreadable", "error", (Place("\x1b[2Jdog.jpg", remark="is \x07cut off"),))])
+    assert "\\x1b[2Jdog.jpg" in html
+    assert "is \\x07cut off" in html
+    assert not {"\x1b", "\x07"} & {*html}

@@ -79,6 +79,8 @@ def test_a_file_in_place_of_the_directory_is_refused(tmp_path):
 def test_a_directory_without_a_run_is_refused(tmp_path):
     with raises(FileNotFoundError, tmp_path, "recipe.json"):
         RunDirectory(tmp_path).read()
+    with raises(FileNotFoundError, tmp_path / "nothing", "no folder"):
+        RunDirectory(tmp_path / "nothing").read()
 
 
 @pytest.mark.parametrize("data", [{}, {"task": "folder", "path": "x", "how": {}, "fingerprints": {}}, "somewhere"])
@@ -96,6 +98,43 @@ def test_a_recipe_of_an_earlier_version_is_refused(record, tmp_path):
     run.create(record)
     run.recipe.write_text('{"name": "tiny", "epochs": 4}')
     with raises(ValueError, run.recipe, "version", "phases"):
+        run.read()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("versions", [1]),
+        ("precision", 1.5),
+        ("precision", "auto"),
+        ("commit", {}),
+        ("weights", {"origin": "x"}),
+        ("weights", [1]),
+        ("data.name", None),
+        ("data.fingerprints", {"train": 1}),
+        ("data.source", 1),
+        ("data.source", {"task": "folder", "path": 1, "options": {}}),
+    ],
+)
+def test_values_of_other_types_are_refused(name, value, record, tmp_path):
+    run = RunDirectory(tmp_path)
+    run.create(record)
+    values = environment = json.loads(run.environment.read_text())
+    *outer, last = name.split(".")
+    for key in outer:
+        values = values[key]
+    values[last] = value
+    run.environment.write_text(json.dumps(environment))
+    with raises(ValueError, run.environment, last, value):
+        run.read()
+
+
+@pytest.mark.parametrize("name", ["recipe", "environment"])
+def test_json_that_is_nested_too_deeply_is_refused(name, record, tmp_path):
+    run = RunDirectory(tmp_path)
+    run.create(record)
+    getattr(run, name).write_text("[" * 100_000)
+    with raises(ValueError, getattr(run, name), "JSON"):
         run.read()
 
 
