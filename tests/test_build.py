@@ -14,6 +14,7 @@ from resnet50.heads import HEADS
 from resnet50.weights.normalization import model_normalization
 
 
+@pytest.mark.slow
 def test_classifier_is_one_flat_graph_without_lambdas():
     for normalization in ("symmetric", "caffe", "torch"):
         model = tiny_model(3, size=(40, 48), seed=None, normalization=normalization)
@@ -74,6 +75,7 @@ def test_a_gradient_reaches_every_weight_of_the_network(conventions):
             assert largest > 1e-3, variable.path
 
 
+@pytest.mark.slow
 def test_training_moves_every_statistic_and_a_frozen_layer_none():
     model = tiny_model(3, size=(40, 48), seed=13)
     frozen = {"conv1_bn", "conv3_block1_0_bn"}

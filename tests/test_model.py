@@ -121,6 +121,7 @@ def test_every_name_in_order(full, open_ended):
     assert names_after_input(open_ended) == expected_names()
 
 
+@pytest.mark.slow
 def test_names_are_those_of_keras_applications_in_order(theirs, ours):
     assert names_after_input(ours) == names_after_input(theirs)
 
@@ -279,6 +280,7 @@ def test_outputs_with_every_keyword(options, size):
     assert_equal_outputs(mine, other, x)
 
 
+@pytest.mark.slow
 def test_outputs_on_an_input_tensor():
     models = []
     for build in (keras.applications.ResNet50, ResNet50):
@@ -336,6 +338,7 @@ def test_features_are_those_of_a_network_in_numpy(kind, stem, size):
     np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-5 * expected.max())
 
 
+@pytest.mark.slow
 def test_the_first_classifier_is_the_bare_network_on_normalized_pixels():
     classifier = fill_random(build_resnet50(5, input_shape=(40, 56, 3), normalization="caffe"), 9)
     dim(classifier)
@@ -349,6 +352,7 @@ def test_the_first_classifier_is_the_bare_network_on_normalized_pixels():
 # --------------------------------------------------------------------------------------------------- pretrained weights
 
 
+@pytest.mark.slow
 def test_raw_images_give_what_keras_preprocessing_and_network_give():
     theirs = fill_random(keras.applications.ResNet50(weights=None, input_shape=(40, 56, 3), classes=5), 3)
     dim(theirs)
@@ -358,6 +362,7 @@ def test_raw_images_give_what_keras_preprocessing_and_network_give():
     assert_equal_outputs(mine, theirs, pixels, preprocessed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [1, 2, 4])
 def test_other_channels_when_asked_with_weights_and_without(channels):
     options = {"stages": TINY_STAGES, "adapt_stem": True}
@@ -397,6 +402,7 @@ def test_a_top_that_does_not_fit_is_refused_before_a_download(monkeypatch):
         ResNet50((32, 40, 3), weights="imagenet-notop")
 
 
+@pytest.mark.slow
 def test_the_bare_network_refuses_a_file_with_another_top(tmp_path):
     path = tmp_path / "w.keras"
     ResNet50((32, 40, 3), 419).save(path)
@@ -432,6 +438,7 @@ def test_the_network_refuses_in_words(options, values):
         ResNet50(**options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [0, -3, True, 2.5, "6", None])
 def test_the_network_refuses_classes_that_are_no_positive_integer(classes):
     with raises(ValueError, "classes", repr(classes)):

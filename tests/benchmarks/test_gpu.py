@@ -13,6 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_ours_is_measured_anywhere(tmp_path):
     if importlib.util.find_spec("jax") is None:
         pytest.skip("jax is not installed")

@@ -14,7 +14,7 @@ def test_a_dataset_is_described_and_drawn(command, numbers, files, tmp_path):
     assert numbers(lines[0]) == ["64", "64"]
     assert lines[1].split()[:2] == ["train", "24"]
     assert numbers(lines[1])[1:] == ["0", "4", "1", "4", "2", "4", "3", "4", "4", "4", "5", "4"]
-    assert lines[2].split()[:2] == ["test", "6"]
+    assert lines[3].split()[:2] == ["test", "6"]
     assert (tmp_path / "sheet.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -25,10 +25,10 @@ def test_files_that_were_left_out_are_counted(command, numbers, tmp_path):
     (tmp_path / "plants" / "fern" / "a.jpg").write_bytes(b"no picture")
     status, out, _ = command("data", "show", "folder", "plants")
     assert status == 0
-    assert "resnet50 check" in out.splitlines()[3]
-    assert numbers(out.splitlines()[3]) == ["1"]
+    assert "resnet50 check" in out.splitlines()[5]
+    assert numbers(out.splitlines()[5]) == ["1"]
     (tmp_path / "plants" / "fern" / "b.jpg").write_bytes(b"")
-    (line,) = command("data", "show", "folder", "plants")[1].splitlines()[3:]
+    (line,) = command("data", "show", "folder", "plants")[1].splitlines()[5:]
     assert numbers(line) == ["2"]
 
 

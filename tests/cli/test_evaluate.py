@@ -17,6 +17,8 @@ from resnet50.data.options import ReadOptions
 from resnet50.datasets import folder
 from resnet50.datasets.source import DataSource
 
+pytestmark = pytest.mark.slow  # trained runs
+
 FILES = {"report.json", "report.html", "confusion.png", "reliability.png", "mistakes.png", "balance.png"}
 
 

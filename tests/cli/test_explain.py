@@ -15,6 +15,7 @@ def image(tmp_path):
     return write_image(tmp_path / "thing.png", noise(90, 70, 3))
 
 
+@pytest.mark.slow
 def test_the_classes_and_the_figure_are_named(command, trained, image, tmp_path):
     status, out, err = command("explain", image, "--model", trained, "--top", 2)
     assert (status, err.count("\n")) == (0, 1)

@@ -13,6 +13,8 @@ from resnet50.data.options import ReadOptions
 from resnet50.exporters import export as exporting
 from resnet50.exporters.export import Comparison
 
+pytestmark = pytest.mark.slow  # trained runs
+
 
 @pytest.fixture(scope="module")
 def exported(trained, tmp_path_factory):

@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from resnet50.training.lr_finder import MIN_STEPS
 
 
+@pytest.mark.slow
 def test_a_rate_is_suggested_and_the_curve_drawn(command, numbers, tmp_path):
     status, out, err = command("lr-find", "tiny", "--steps", 12, "--batch-size", 4, "--seed", 1, "--out", "found/r.png")
     assert (status, err) == (0, "")
@@ -17,6 +20,7 @@ def test_a_rate_is_suggested_and_the_curve_drawn(command, numbers, tmp_path):
     assert 1e-6 <= suggestion <= 1
 
 
+@pytest.mark.slow
 def test_the_curve_has_a_name_of_its_own(command, numbers, tmp_path):
     status, out, _ = command("lr-find", "tiny", "--steps", 10)
     assert status == 0

@@ -41,6 +41,7 @@ def model(tmp_path) -> Path:
     return saved(tmp_path / "run" / "model.keras", ("Basalt", "Chert", "Pumice", "Slate"))
 
 
+@pytest.mark.slow
 def test_a_table_and_two_files_beside_the_model(command, numbers, model, folder):
     status, out, err = command("rocks", "similarity", model, "--data", folder, "--permutations", 20)
     assert (status, err) == (0, "")
@@ -67,6 +68,7 @@ def test_a_table_and_two_files_beside_the_model(command, numbers, model, folder)
     assert lines[-2:] == [str(model.parent / "similarity.json"), str(model.parent / "similarity.png")]
 
 
+@pytest.mark.slow
 def test_the_accuracies_are_those_of_the_model(command, model, folder):
     _, out, _ = command("rocks", "similarity", model, "--data", folder, "--permutations", 1, "--json")
     test = json.loads(out)["test"]
@@ -84,6 +86,7 @@ def test_the_accuracies_are_those_of_the_model(command, model, folder):
     assert test["categories"]["accuracy"] == np.mean(parents == np.array([0, 2, 0, 1])[dataset.labels])
 
 
+@pytest.mark.slow
 def test_json_is_what_the_file_holds_wherever_it_is_put(command, model, folder, tmp_path):
     words = ("rocks", "similarity", model.parent, "--data", folder, "--permutations", 1, "--out", tmp_path / "new")
     status, out, err = command(*words, "--json")
@@ -93,6 +96,7 @@ def test_json_is_what_the_file_holds_wherever_it_is_put(command, model, folder, 
     assert not (model.parent / "similarity.json").exists()
 
 
+@pytest.mark.slow
 def test_the_images_are_where_the_run_recorded_them(command, refused, model, folder, monkeypatch):
     def record(path):
         recorded = RunRecord(
@@ -117,6 +121,7 @@ def test_the_images_are_where_the_run_recorded_them(command, refused, model, fol
     assert "--data" not in line  # it was the place that the command named, not that of the run
 
 
+@pytest.mark.slow
 def test_a_network_of_other_classes_is_compared_without_accuracy(command, numbers, folder, tmp_path):
     other = saved(tmp_path / "other.keras", ("cat", "dog"))
     status, out, _ = command("rocks", "similarity", other, "--data", folder, "--permutations", 1)

@@ -20,6 +20,7 @@ from resnet50.training.recipe import Phase, Recipe
 from resnet50.training.run import RunDirectory
 
 
+@pytest.mark.slow
 def test_training_leaves_a_run_and_says_where(command, numbers, tmp_path):
     status, out, err = command("train", "tiny", "--out", "run", "--epochs", 1, "--seed", 5, "--learning-rate", "0.01")
     assert (status, err) == (0, "")
@@ -37,6 +38,7 @@ def test_training_leaves_a_run_and_says_where(command, numbers, tmp_path):
     assert (phase["epochs"], recipe["seed"], phase["learning_rate"]) == (1, 5, 0.01)
 
 
+@pytest.mark.slow
 def test_the_head_may_be_trained_first_on_weights_from_a_file(command, numbers, trained, tmp_path):
     (tmp_path / "w.keras").write_bytes((trained / "model.keras").read_bytes())
     words = ("--weights", "w.keras", "--head-epochs", 1, "--freeze-batch-norm", "--no-restore-best", "--epochs", 1)
@@ -54,6 +56,7 @@ def test_the_head_may_be_trained_first_on_weights_from_a_file(command, numbers, 
     assert [row.split(",")[:2] for row in rows] == [["epoch", "phase"], ["1", "1"], ["2", "2"]]
 
 
+@pytest.mark.slow
 def test_tensorboard_is_written_into_the_run_and_goes_on_with_it(command, tmp_path):
     pytest.importorskip("tensorboard")
     status, _, err = command("train", "tiny", "--out", "run", "--tensorboard")
@@ -120,6 +123,7 @@ def test_other_epochs_bring_warm_up_and_averaging_in_proportion(numbers_parser):
     assert (recipe.last.epochs, recipe.last.warmup_epochs, recipe.swa_epochs) == (30, 2.5, 5)
 
 
+@pytest.mark.slow
 def test_a_run_goes_into_a_folder_of_its_own(command, tmp_path):
     status, _, _ = command("train", "tiny", "--epochs", 1)
     assert status == 0
@@ -127,6 +131,7 @@ def test_a_run_goes_into_a_folder_of_its_own(command, tmp_path):
     assert re.fullmatch(r"tiny-\d{8}-\d{6}", run.name)
 
 
+@pytest.mark.slow
 def test_a_finished_run_can_be_resumed(command, numbers, trained):
     status, out, err = command("train", "--resume", trained)
     assert (status, err) == (0, "")
@@ -234,6 +239,7 @@ def test_a_folder_of_images_is_trained_on_and_resumed_from_anywhere(
     assert command("train", "--resume", tmp_path / "run", "--data", tmp_path / "moved")[0] == 0
 
 
+@pytest.mark.slow
 def test_a_validation_split_of_the_source_is_scored_after_every_epoch(command, numbers, own, plants, tmp_path):
     (plants / "dark" / "07.png").unlink()
     for split, places in (("train", range(8)), ("val", range(8, 11)), ("test", range(11, 15))):
@@ -253,6 +259,7 @@ def test_a_validation_split_of_the_source_is_scored_after_every_epoch(command, n
     assert set(RunDirectory(tmp_path / "run").read().fingerprints) == {"train", "validation", "test"}
 
 
+@pytest.mark.slow
 def test_a_folder_is_a_task_of_its_own(command, plants, tiny_task, monkeypatch, tmp_path):
     (plants / "dark" / "07.png").unlink()
     recipe = tiny_task.RECIPE.change(name="folder")

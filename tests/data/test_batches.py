@@ -234,6 +234,7 @@ class SetEpoch(keras.callbacks.Callback):
         self.batches.epoch = epoch
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="records eager TensorFlow tensors")
 @pytest.mark.parametrize("first", [0, 2])
 def test_fit_sees_the_batches_of_the_epoch_it_is_in(first):

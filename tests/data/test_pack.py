@@ -101,6 +101,7 @@ def test_sources_are_paths_below_the_root(tmp_path):
     assert paths == ("deep/00.jpg", "deep/01.png", str(tmp_path / "else" / "00.jpg"))
 
 
+@pytest.mark.slow
 def test_the_same_images_give_the_same_bytes(tmp_path, monkeypatch):
     listing = listing_of(tmp_path / "in", images(tmp_path / "in", 20), groups=["a", "b"] * 10)
     (tmp_path / "in" / "03.png").write_bytes(b"no image")

@@ -57,6 +57,7 @@ def test_a_larger_set_begins_with_the_smaller_one(few, many):
         assert large.paths[: len(small)] == small.paths
 
 
+@pytest.mark.slow
 def test_no_image_comes_twice(many):
     images = [image.tobytes() for dataset in many for image in dataset.images]
     assert len(set(images)) == 600

@@ -14,6 +14,8 @@ from resnet50.datasets.rendered_signs import rendered_signs, write_rendered_sign
 from resnet50.datasets.source import DataSource
 from resnet50.evaluation.evaluate import check_request, evaluate
 
+pytestmark = pytest.mark.slow  # trained runs
+
 
 @pytest.fixture(scope="module")
 def splits() -> DatasetSplits:

@@ -34,6 +34,7 @@ def saved(path, class_names):
     return path
 
 
+@pytest.mark.slow
 def test_the_files_hold_what_is_returned(folder, tmp_path):
     model = saved(tmp_path / "model.keras", ("Basalt", "Chert", "Pumice", "Slate"))
     result = rock_similarity(model, folder, permutations=3, out=tmp_path / "out")

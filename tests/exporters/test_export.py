@@ -99,6 +99,7 @@ def exports(classifier, tmp_path_factory):
     return get
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pair", PAIRS, ids="-".join)
 def test_an_export_predicts_what_the_classifier_does(classifier, exports, pair):
     folder, found = exports(pair)
@@ -250,6 +251,7 @@ MIXED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "pair", [pair for pair in PAIRS if pair[1] != "int8"], ids="-".join
 )  # random networks lose too much
@@ -375,6 +377,7 @@ def test_images_are_found_for_a_square_model_only():
         find(Source(splits_of(train=4)), factories.classifier(tiny_model(3, seed=None)))
 
 
+@pytest.mark.slow
 def test_a_file_is_exported_on_images_of_a_source(tmp_path):
     square = classifier_of(network(1, size=(32, 32)), images(12)[:, :, :32])
     square.save(tmp_path / "m.keras")

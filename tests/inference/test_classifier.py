@@ -97,6 +97,7 @@ def test_a_loaded_one_can_be_saved_again(saved, tmp_path):
     assert Classifier.load(tmp_path / "again.keras").class_names == ("fist", "fünf", "two")
 
 
+@pytest.mark.slow
 def test_is_saved_uncompiled_with_any_optimizer(tmp_path):
     model = tiny_model()
     model.compile("adam", "categorical_crossentropy")

@@ -59,6 +59,7 @@ def change(folder, **changes):
     path.write_text(json.dumps(manifest))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["onnx", "openvino", "litert"])
 def test_predicting_imports_neither_tensorflow_nor_keras(folders, name):
     script = """

@@ -132,6 +132,7 @@ def classifier():
     return classifier_of(tiny_model(5, head="norm"), tuple("abcde"), recipe={"name": "r"}, metrics=metrics)
 
 
+@pytest.mark.slow
 def test_a_calibrated_classifier_predicts_the_same_with_less_confidence(classifier, tmp_path):
     images = noise(16, 32, 40, 3)
     before = classifier.probabilities(images)

@@ -38,6 +38,7 @@ def test_models_are_measured_at_their_own_size(asked, tmp_path):
     assert asked["commands"][str(path)][-2:] == [str(path), "8"]
 
 
+@pytest.mark.slow
 def test_models_of_several_sizes_are_refused(tmp_path):
     paths = [tmp_path / "a.keras", tmp_path / "b.keras"]
     for path, size in zip(paths, (32, 40), strict=True):

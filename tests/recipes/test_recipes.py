@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from factories import raises
 from resnet50.datasets import DATASETS
@@ -33,6 +34,7 @@ def test_an_unknown_variant_is_refused():
         find_variant(cifar10.VARIANTS, "modern")
 
 
+@pytest.mark.slow
 def test_the_classic_network_of_cifar10_is_the_published_one():
     network = build_network(cifar10.VARIANTS["classic"], 10)
     assert network.count_params() == 23_608_202

@@ -77,6 +77,7 @@ def missing(text, *values):
     return [value for value in values if str(value) not in text]
 
 
+@pytest.mark.slow
 def test_every_file_is_there_and_nothing_else(written):
     folder, _, _ = written
     assert {path.name for path in folder.iterdir()} == FILES
@@ -265,6 +266,7 @@ def test_no_temperature_is_fitted_on_few_validation_images(tmp_path):
     assert json.loads((tmp_path / "report.json").read_text())["temperature_reason"] == report.temperature_reason
 
 
+@pytest.mark.slow
 def test_means_over_classes_count_the_classes_with_images(tmp_path):
     test = labeled(45, 15, 0)
     write_report(tmp_path, confident(test), test)
@@ -288,6 +290,7 @@ def test_a_report_without_mistakes_says_so(tmp_path):
     assert commands(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_hostile_names_stay_text_and_an_earlier_report_is_replaced(classifier, tmp_path):
     hostile = labeled_images(30, name="<script>alert({})</script> 猫")
     hostile = replace(hostile, paths=("<img src=x>", "a\udcffb.jpg", "c") * 10, name="<b>$ & \udcff</b>")
@@ -302,6 +305,7 @@ def test_hostile_names_stay_text_and_an_earlier_report_is_replaced(classifier, t
     assert {path.name for path in tmp_path.iterdir()} == FILES
 
 
+@pytest.mark.slow
 def test_the_page_stays_small_whatever_the_images_are(tmp_path):
     test = labeled_images(40, shape=(400, 400))
     write_report(tmp_path, Classifier(constant([0.6, 0.3, 0.1], (400, 400)), test.class_names, "d", "", {}, {}), test)

@@ -173,6 +173,7 @@ def test_a_run_cut_in_any_phase_ends_as_one_that_was_never_stopped(in_phases, cu
     assert rows(whole.folder.path) == rows(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_finished_run_of_phases_is_resumed_to_the_same(in_phases, images):
     whole, _, _ = in_phases
     again = resume(whole.folder.path, images)
@@ -231,12 +232,14 @@ def test_what_callbacks_remember_comes_back(tiny_recipe, images, tmp_path):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 def test_other_callbacks_are_refused(tiny_recipe, images, tmp_path):
     train(tiny_recipe.change(epochs=1, warmup_epochs=0), images, out=tmp_path / "run", callbacks=[Remembers()])
     with raises(ValueError, tmp_path / "run" / "checkpoints" / "last.h5", "'Remembers'"):
         resume(tmp_path / "run", images)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_another_network_is_refused(tiny_recipe, images, tmp_path):
     recipe = tiny_recipe.change(epochs=1, warmup_epochs=0)
     run = train(recipe, images, out=tmp_path / "run")
@@ -245,6 +248,7 @@ def test_a_checkpoint_of_another_network_is_refused(tiny_recipe, images, tmp_pat
         resume(tmp_path / "run", images)
 
 
+@pytest.mark.slow
 def test_another_hdf5_file_is_no_checkpoint(tiny_recipe, images, tmp_path):
     run = train(tiny_recipe.lasting(1), images, out=tmp_path / "run")
     with h5py.File(run.folder.checkpoint, "w") as file:

@@ -153,6 +153,7 @@ def test_a_loss_of_four_times_its_best_ends_the_curve(tiny_recipe, images, steps
     assert len(seen) == 22
 
 
+@pytest.mark.slow
 def test_the_suggestion_is_where_the_average_is_lowest(tiny_recipe, images, steps_seen):
     steps_seen([0.1] + [2.0] * 15 + [0.5] * 15 + [3.0] * 9)  # the first loss is an accident
     curve = find_learning_rate(tiny_recipe, images.train, lowest=1e-4, highest=1.0, steps=40)

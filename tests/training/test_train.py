@@ -33,6 +33,8 @@ from resnet50.training.progress import Progress
 from resnet50.training.recipe import Phase
 from resnet50.training.train import resume, train
 
+pytestmark = pytest.mark.slow  # trained runs
+
 
 @pytest.fixture(scope="module")
 def finished(images, tmp_path_factory):

@@ -251,6 +251,7 @@ def _renamed(layer: keras.Layer, names: dict[str, str]) -> keras.Layer:
     return type(layer).from_config({**config, "name": names.get(layer.name, layer.name)})
 
 
+@pytest.mark.slow
 def test_files_of_keras_applications_load_into_the_network(tmp_path):
     theirs = fill_random(keras.applications.ResNet50(weights=None, include_top=False, input_shape=(32, 40, 3)), 5)
     mine = ResNet50((32, 40, 3), include_top=False, weights=only_weights_legacy(theirs, tmp_path / "notop.h5"))
@@ -281,6 +282,7 @@ def test_a_head_with_dropout_loads(suffix, tmp_path):
     assert_same(target, weights_of(source))
 
 
+@pytest.mark.slow
 def test_a_compiled_and_trained_model_loads_without_its_optimizer(target, tmp_path):
     source = fill_random(network(), 1)
     source.compile(keras.optimizers.Adam(1e-3), "sparse_categorical_crossentropy")
@@ -608,6 +610,7 @@ def test_a_claim_of_more_bytes_than_any_network_has_is_refused(source, target, t
     assert re.search(r"\b\d{13}\b", text)  # the bytes that it claims
 
 
+@pytest.mark.slow
 def test_an_archive_that_unpacks_to_far_more_is_refused(source, target, tmp_path):
     path = tmp_path / "w.keras"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:

@@ -220,6 +220,7 @@ def test_these_are_the_weights_and_images_of_the_golden_numbers(arrays, images, 
     assert make_golden.digest(arrays | images) == golden["digest"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES)
 def test_golden_logits(size, ours, images, golden):
     _, logits, probabilities = ours.run(images[size])
@@ -365,6 +366,7 @@ def test_logits_of_keras_applications(size, keras_network, published, images):
     assert difference(published.run(images[size])[1], keras_logits(keras_network, images[size])) < TOLERANCE
 
 
+@pytest.mark.slow
 def test_weights_that_keras_saves_today_are_the_same(keras_network, published, tmp_path):
     keras_network.save_weights(tmp_path / "theirs.weights.h5")
     with must_come_back(published.classifier):

@@ -48,6 +48,7 @@ def number(path: Path, name: str) -> np.ndarray:
     return np.frombuffer(data[start + begin : start + end], "<f4").reshape(entry["shape"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "layout", "conventions"),
     [
@@ -101,6 +102,7 @@ def test_a_state_dict_has_torchvisions_names_shapes_and_numbers(tmp_path):
     np.testing.assert_array_equal(number(tmp_path / "w.safetensors", "layer2.0.downsample.1.running_mean"), mean)
 
 
+@pytest.mark.slow
 def test_a_bare_network_without_top_has_no_head_and_no_normalization(tmp_path):
     model = fill_random(ResNet50((32, 40, 3), include_top=False, conventions=V1_5), 1)
     save_weights(model, tmp_path / "w.safetensors")
@@ -110,6 +112,7 @@ def test_a_bare_network_without_top_has_no_head_and_no_normalization(tmp_path):
     assert read_weights(tmp_path / "w.safetensors").normalization == "torch"
 
 
+@pytest.mark.slow
 def test_keras_applications_opens_the_legacy_layout(tmp_path):
     model = fill_random(build_resnet50(7, input_shape=(32, 40, 3), conventions=V1, normalization="caffe"), 1)
     save_weights(model, tmp_path / "w.h5", layout="keras")

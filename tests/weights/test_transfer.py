@@ -139,6 +139,7 @@ def test_a_file_without_a_head_leaves_the_models(source, target):
     assert_same(weights_of(target), body | {"predictions": head})
 
 
+@pytest.mark.slow
 def test_keras_applications_own_network_is_one():
     theirs = fill_random(keras.applications.ResNet50(weights=None, include_top=False, input_shape=(32, 40, 3)), 1)
     mine = fill_random(ResNet50((32, 40, 3), include_top=False), 2)

@@ -47,6 +47,7 @@ def test_a_bfloat16_training_model_keeps_pixels_head_and_weights_in_float32(mode
     assert {weight.dtype for weight in training_model.weights} == {"float32"}
 
 
+@pytest.mark.slow
 def test_a_training_model_keeps_frozen_layers_frozen(model):
     model.get_layer("conv1_bn").trainable = False
     training_model = build_training_model(model, "bfloat16")
@@ -58,6 +59,7 @@ def test_a_training_model_keeps_frozen_layers_frozen(model):
         np.testing.assert_array_equal(old, new)
 
 
+@pytest.mark.slow
 def test_a_bfloat16_step_lands_where_a_float32_step_does(model):
     plain, fast = build_training_model(model, "float32"), build_training_model(model, "bfloat16")
     assert one_step(plain) == pytest.approx(one_step(fast), rel=0.02)
@@ -66,6 +68,7 @@ def test_a_bfloat16_step_lands_where_a_float32_step_does(model):
             np.testing.assert_allclose(found, expected, rtol=0.05, atol=0.02, err_msg=weight.path)
 
 
+@pytest.mark.slow
 def test_a_float32_step_is_the_plain_graphs(model):
     training_model = build_training_model(model, "float32")
     before = model.get_weights()
@@ -103,6 +106,7 @@ def test_an_unknown_precision_is_refused():
         resolve_precision("half")
 
 
+@pytest.mark.slow
 def test_a_head_may_normalize_pooled_channels():
     def head(features, classes):
         x = keras.layers.GlobalAveragePooling2D(name="avg_pool")(features)
