@@ -364,9 +364,7 @@ def test_check_says_what_is_wrong(server, folder):
 
 @pytest.mark.parametrize("page", ["stall", "silent"])
 def test_stalled_connection(server, folder, page):
-    began = time.monotonic()
     failure(wanted(server, page), folder, "0.2", timeout=0.2)
-    assert time.monotonic() - began < 30
 
 
 def test_nobody_listens(server, folder):

@@ -5,7 +5,6 @@ import struct
 import subprocess
 import sys
 import threading
-import time
 import warnings
 import zlib
 
@@ -448,14 +447,13 @@ def test_names_an_error_without_words(tmp_path, monkeypatch):
 
 
 PROBE = """
-import json, resource, sys, time, warnings
+import json, resource, sys, warnings
 import numpy
 from resnet50.data.images import read_image
 resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
 resource.setrlimit(resource.RLIMIT_CPU, (60, 60))
 warnings.simplefilter("error")
 for path in sys.argv[1:]:
-    started = time.process_time()
     try:
         pixels = read_image(path, height=48, width=64)
         found = [list(pixels.shape), str(pixels.dtype)]
@@ -463,7 +461,7 @@ for path in sys.argv[1:]:
         found = {"message": str(error), "kind": type(error).__name__, "cause": type(error.__cause__).__name__}
     with open("/proc/self/status") as status:  # what getrusage gives begins with the parent's
         used = next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
-    print(json.dumps([path, found, time.process_time() - started, used]))
+    print(json.dumps([path, found, used]))
 """
 
 
@@ -480,12 +478,11 @@ def probe(paths):
 
 @linux
 def test_every_bad_file_is_read_or_refused_in_a_line(shared_data):
-    """In a process of its own, so that none leans on what another has loaded, with little time and memory."""
+    """In a process of its own, which leans on nothing loaded before, with little memory and a minute to compute."""
     results = probe(sorted((shared_data / "bad_images").iterdir()))
     assert len(results) == 35
     refused = set()
-    for path, found, seconds, kilobytes in results:
-        assert seconds < 2, path
+    for path, found, kilobytes in results:
         assert kilobytes < 1_000_000, path
         if isinstance(found, dict):
             assert found["kind"] == "ValueError"
@@ -533,16 +530,14 @@ def test_a_fresh_process_gives_the_true_reason(tmp_path):
 def test_a_large_image_takes_little_more_than_its_pixels(tmp_path, name, mode, color, most):
     size = (5000, 4000)  # 20 million pixels: 80 MB with three or four channels, twice where it is transparent
     Image.new(mode, size, color).save(tmp_path / name, compress_level=1)
-    ((_, found, _, kilobytes),) = probe([tmp_path / name])
+    ((_, found, kilobytes),) = probe([tmp_path / name])
     assert found == [[48, 64, 3], "uint8"]
     assert kilobytes < most
 
 
-def test_reads_a_photo_right_way_up_in_no_time(shared_data):
+def test_reads_a_photo_right_way_up(shared_data):
     path = shared_data / "photos" / "my_image_coursera.jpg"
-    started = time.process_time()
     pixels = read_image(path, height=64, width=64)
-    assert time.process_time() - started < 1
     with warnings.catch_warnings(), Image.open(path) as image:
         warnings.simplefilter("ignore")
         plain = image.convert("RGB").reduce(8)  # every pixel has a say

