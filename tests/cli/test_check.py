@@ -38,7 +38,7 @@ def test_sound_images_end_with_0_and_a_page(command, numbers, folder, tmp_path):
 
 
 def test_warnings_end_with_0_and_errors_with_1_the_worst_first(command, numbers, folder, tmp_path):
-    (folder / "cats" / "broken.jpg").write_bytes(b"no picture")
+    (folder / "cats" / "broken.jpg").write_bytes(b"no image")
     write_image(folder / "cats" / "red.png", "red", size=(20, 80))
     status, out, _ = command("check", folder, "--out", "pages/one.html")
     assert status == 0
@@ -64,7 +64,7 @@ def test_warnings_end_with_0_and_errors_with_1_the_worst_first(command, numbers,
 
 def test_more_unreadable_files_than_training_takes_are_an_error_in_its_words(command, refused, numbers, folder):
     for k in range(3):
-        (folder / "cats" / f"broken{k}.jpg").write_bytes(b"no picture")
+        (folder / "cats" / f"broken{k}.jpg").write_bytes(b"no image")
     words = ("train", "folder", folder, "--image-size", 96, "--out", "run")
     message = refused(words, 27, 0.1, "cats/broken0.jpg").removeprefix("resnet50 train: ")
     status, out, err = command("check", folder)

@@ -101,7 +101,7 @@ def test_what_is_there_stays_and_nothing_half_done_is_left(command, refused, tra
 
 def test_a_folder_gives_what_training_would_take(command, trained, images):
     (images / "._a.png").write_bytes(b"what macOS writes beside a.png")
-    (images / "phone.heic").write_bytes(b"a picture that is not read here")
+    (images / "phone.heic").write_bytes(b"an image that is not read here")
     status, out, err = command("predict", images, "--model", trained)
     assert status == 2
     assert [Path(line.split("  ")[0]).name for line in out.splitlines()] == ["a.png", "b.jpg"]

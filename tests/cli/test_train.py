@@ -206,7 +206,7 @@ def plants(tmp_path):
         for number in range(15):
             pixels = rng.integers(low, low + 128, (40, 44, 3), dtype=np.uint8)
             write_image(tmp_path / "plants" / name / f"{number:02}.png", pixels)
-    (tmp_path / "plants" / "dark" / "07.png").write_bytes(b"no picture")
+    (tmp_path / "plants" / "dark" / "07.png").write_bytes(b"no image")
     return tmp_path / "plants"
 
 

@@ -245,7 +245,7 @@ def test_a_file_for_other_channels_is_tried_on_such_a_network(command, numbers, 
     assert (status, err) == (0, "")
     lines = out.splitlines()
     assert numbers(lines[4]) == [numbers(lines[0])[0], "0", "0"]  # all layers are loaded
-    assert len(lines) == 5  # and nothing is noted
+    assert len(lines) == 5  # and no remark
 
 
 def test_a_file_is_tried_on_other_classes(command, numbers, tiny_file):
