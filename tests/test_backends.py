@@ -45,8 +45,9 @@ import keras
 import numpy as np
 
 import resnet50
+from resnet50.build import build_resnet50
 from resnet50.conventions import V1, V1_5
-from resnet50.model import Stage, build_resnet50
+from resnet50.model import Stage
 
 folder = Path(sys.argv[1])
 assert keras.backend.backend() == sys.argv[2], keras.backend.backend()
