@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from resnet50.build import build_resnet50
@@ -26,6 +28,28 @@ TINY_STAGES = (Stage("conv2", 2, (4, 6, 16), 1), Stage("conv3", 2, (5, 7, 24), 2
 Sixteen channels or more enter a stride: with fewer, and an even side, oneDNN in TensorFlow 2.21 writes past its
 memory in the gradient of a strided 1x1 convolution, and the process dies, perhaps much later.
 """
+
+
+WITHOUT_TENSORFLOW = """
+import sys
+
+
+class Without:
+    # A finder that does not find TensorFlow; asking whether it is there is answered with no.
+
+    def __init__(self, finder):
+        self.finder = finder
+
+    def find_spec(self, name, *rest):
+        return None if name.split(".")[0] == "tensorflow" else self.finder.find_spec(name, *rest)
+
+    def __getattr__(self, name):
+        return getattr(self.finder, name)
+
+
+sys.meta_path[:] = [Without(finder) for finder in sys.meta_path]
+"""
+"""Beginning of a script that finds no TensorFlow."""
 
 
 @contextmanager
@@ -51,7 +75,7 @@ def _without(text: str, parts: Sequence[str]) -> str:
     return text
 
 
-def noise(*shape: int, seed: int = 0) -> np.ndarray:
+def noise(*shape: int, seed: int | Sequence[int] = 0) -> np.ndarray:
     """Return random pixels, uint8 of this shape, 0..255."""
     return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
 
@@ -86,6 +110,30 @@ def write_image(
     image = Image.new("RGB", size, pixels) if isinstance(pixels, str) else Image.fromarray(pixels)
     image.save(path, **options)
     return path
+
+
+def draw_image(path: Path, seed: int | tuple[int, ...]) -> Path:
+    return write_image(path, noise(30, 20, 3, seed=seed))
+
+
+def image_folder(root: Path, *, splits: Sequence[str] = ("",), each: int = 3) -> Path:
+    """Images of two classes, in folders of splits if there are any."""
+    for number, split in enumerate(splits):
+        for label, name in enumerate(("cat", "dog")):
+            for index in range(each):
+                draw_image(root / split / name / f"{index}.png", (number, label, index))
+    return root
+
+
+def texts(figure: Figure) -> list[str]:
+    """The texts inside the axes of a figure."""
+    return [text.get_text() for axes in figure.axes for text in axes.texts]
+
+
+def png(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, dpi=50, bbox_inches="tight")
+    return buffer.getvalue()
 
 
 def fill_random(model: keras.Model, seed: int = 0) -> keras.Model:

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import pytest
 
-from factories import noise, tiny_model
+from factories import WITHOUT_TENSORFLOW, noise, tiny_model
 from resnet50.conventions import V1, V1_5
 
 SHAPE = (40, 48, 3)
@@ -20,25 +20,10 @@ CLASSES = 4
 VARIANTS = {"v1": (V1, "caffe", "imagenet"), "v1.5": (V1_5, "torch", "cifar")}
 
 # Runs with another KERAS_BACKEND; prints what it imported and writes what it predicted.
-SCRIPT = """
-import importlib, pkgutil, sys
-
-
-class Without:
-    # A finder that does not find TensorFlow; asking whether it is there is answered with no.
-
-    def __init__(self, finder):
-        self.finder = finder
-
-    def find_spec(self, name, *rest):
-        return None if name.split(".")[0] == "tensorflow" else self.finder.find_spec(name, *rest)
-
-    def __getattr__(self, name):
-        return getattr(self.finder, name)
-
-
-sys.meta_path[:] = [Without(finder) for finder in sys.meta_path]
-
+SCRIPT = (
+    WITHOUT_TENSORFLOW
+    + """
+import importlib, pkgutil
 from pathlib import Path
 
 import keras
@@ -95,6 +80,7 @@ assert all(moved), f"a training step moved {sum(moved)} of {len(moved)} weights"
 assert "tensorflow" not in sys.modules
 print("imported", resnet50.__file__)
 """
+)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from factories import noise, raises, write_image
+from factories import draw_image, image_folder, raises
 from resnet50.data import cache as cache_module
 from resnet50.data.images import read_image
 from resnet50.data.listing import list_images
@@ -28,21 +28,8 @@ def never_packed(monkeypatch):
     return lambda: monkeypatch.setattr(cache_module, "pack", refuse)
 
 
-def draw(path, seed):
-    return write_image(path, noise(30, 20, 3, seed=seed))
-
-
-def folder(root, *, splits=("",), each=3):
-    """Images of two classes, in folders of splits if there are any."""
-    for number, split in enumerate(splits):
-        for label, name in enumerate(("cat", "dog")):
-            for index in range(each):
-                draw(root / split / name / f"{index}.png", (number, label, index))
-    return root
-
-
 def test_a_folder_is_decoded_and_cached(tmp_path, cache):
-    root, seen = folder(tmp_path / "pets", splits=("train", "val", "test")), []
+    root, seen = image_folder(tmp_path / "pets", splits=("train", "val", "test")), []
     splits = read_splits(root, image_size=16, progress=lambda *steps: seen.append(steps))
     assert list(splits.by_name) == ["train", "validation", "test"]
     assert splits.unreadable == ()
@@ -59,7 +46,7 @@ def test_a_folder_is_decoded_and_cached(tmp_path, cache):
 
 
 def test_the_second_time_nothing_is_decoded(tmp_path, cache, never_packed):
-    root = folder(tmp_path / "pets", splits=("train", "test"))
+    root = image_folder(tmp_path / "pets", splits=("train", "test"))
     (root / "train" / "cat" / "1.png").write_bytes(b"broken")
     first = read_splits(root, image_size=16)
     assert [each.path for each in first.unreadable] == ["train/cat/1.png"]
@@ -80,7 +67,7 @@ def test_the_second_time_nothing_is_decoded(tmp_path, cache, never_packed):
 
 
 def test_whatever_changes_makes_another_file(tmp_path, cache):
-    root = folder(tmp_path / "pets")
+    root = image_folder(tmp_path / "pets")
 
     def count(**options):
         read_splits(root, image_size=options.pop("image_size", 16), **options)
@@ -88,9 +75,9 @@ def test_whatever_changes_makes_another_file(tmp_path, cache):
 
     assert count() == 1
     assert count(image_size=8) == 2
-    draw(root / "cat" / "0.png", 99)
+    draw_image(root / "cat" / "0.png", 99)
     assert count() == 3
-    draw(root / "cat" / "3.png", 100)
+    draw_image(root / "cat" / "3.png", 100)
     assert count() == 4
     (root / "cat" / "3.png").unlink()
     assert count() == 4  # as it was before
@@ -112,7 +99,7 @@ def test_whatever_changes_makes_another_file(tmp_path, cache):
 
 @pytest.mark.parametrize("labels", [("b", "a", "a"), ("a", "c", "c")])
 def test_other_labels_for_the_same_files_make_another_file(tmp_path, cache, labels):
-    root = folder(tmp_path / "pets")
+    root = image_folder(tmp_path / "pets")
     for number, names in enumerate((("a", "b", "b"), labels), 1):
         rows = [f"{path},{name}" for path, name in zip(("cat/0.png", "cat/1.png", "dog/0.png"), names, strict=True)]
         (root / "list.csv").write_text("\n".join(["path,label", *rows]))
@@ -122,7 +109,7 @@ def test_other_labels_for_the_same_files_make_another_file(tmp_path, cache, labe
 
 
 def test_another_decoding_makes_another_file(tmp_path, cache, monkeypatch):
-    root = folder(tmp_path / "pets")
+    root = image_folder(tmp_path / "pets")
     read_splits(root, image_size=16)
     monkeypatch.setattr(cache_module, "DECODING", -1)
     read_splits(root, image_size=16)
@@ -130,7 +117,7 @@ def test_another_decoding_makes_another_file(tmp_path, cache, monkeypatch):
 
 
 def test_the_cache_does_not_permit_more_broken_files(tmp_path, never_packed):
-    root = folder(tmp_path / "pets")
+    root = image_folder(tmp_path / "pets")
     (root / "cat" / "1.png").write_bytes(b"broken")
     read_splits(root, image_size=16, options=ReadOptions(max_unreadable=0.5))
     never_packed()
@@ -140,7 +127,7 @@ def test_the_cache_does_not_permit_more_broken_files(tmp_path, never_packed):
 
 @pytest.mark.parametrize("damage", [b"", b"\x89HDF\r\n\x1a\n and no more"])
 def test_a_damaged_file_in_the_cache_is_made_again(tmp_path, cache, damage):
-    root = folder(tmp_path / "pets")
+    root = image_folder(tmp_path / "pets")
     first = read_splits(root, image_size=16)
     (cached,) = cache.iterdir()
     whole = cached.read_bytes()
@@ -155,23 +142,23 @@ def test_a_cache_that_cannot_be_written_is_named(tmp_path, cache, monkeypatch):
 
     monkeypatch.setattr(cache_module, "pack", refuse)
     with raises(PermissionError, cache, "RESNET50_CACHE"):
-        read_splits(folder(tmp_path / "pets"), image_size=16)
+        read_splits(image_folder(tmp_path / "pets"), image_size=16)
 
 
 def test_a_missing_file_that_appears_is_read(tmp_path, cache):
-    root = folder(tmp_path / "pets")
+    root = image_folder(tmp_path / "pets")
     (root / "list.csv").write_text("path,label\ncat/0.png,a\ndog/0.png,b\nnone.png,b\n")
     splits = read_splits(root / "list.csv", image_size=16, options=ReadOptions(max_unreadable=0.4))
     assert [each.path for each in splits.unreadable] == ["none.png"]
     assert splits.unreadable[0].reason
-    draw(root / "none.png", 5)
+    draw_image(root / "none.png", 5)
     splits = read_splits(root / "list.csv", image_size=16)
     assert (len(splits.train), splits.unreadable) == (3, ())
     assert len(list(cache.iterdir())) == 2
 
 
 def test_two_processes_at_once_do_not_disturb_each_other(tmp_path, cache):
-    root = folder(tmp_path / "pets", each=40)
+    root = image_folder(tmp_path / "pets", each=40)
     script = (
         "import sys; from resnet50.data.loading import read_splits\n"
         "print(read_splits(sys.argv[1], image_size=64).train.fingerprint)"
@@ -186,6 +173,6 @@ def test_two_processes_at_once_do_not_disturb_each_other(tmp_path, cache):
 def test_a_cache_below_a_file_is_named(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("no folder")
     monkeypatch.setenv("RESNET50_CACHE", str(tmp_path / "file"))
-    root = folder(tmp_path / "pets")
+    root = image_folder(tmp_path / "pets")
     with raises(OSError, tmp_path / "file"):
         read_splits(root, image_size=8)

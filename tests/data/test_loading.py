@@ -4,7 +4,7 @@ import h5py
 import numpy as np
 import pytest
 
-from factories import noise, raises, write_image
+from factories import draw_image, image_folder, noise, raises, write_image
 from resnet50.data.dataset import Dataset
 from resnet50.data.listing import list_images
 from resnet50.data.loading import load_dataset, read_splits
@@ -18,19 +18,6 @@ def cache(tmp_path, monkeypatch):
     return tmp_path / "cache" / "packed"
 
 
-def draw(path, seed):
-    return write_image(path, noise(30, 20, 3, seed=seed))
-
-
-def folder(root, *, splits=("",), each=3):
-    """Images of two classes, in folders of splits if there are any."""
-    for number, split in enumerate(splits):
-        for label, name in enumerate(("cat", "dog")):
-            for index in range(each):
-                draw(root / split / name / f"{index}.png", (number, label, index))
-    return root
-
-
 def write(path, split, count, *, classes=("a", "b"), image_size=8, seed=0):
     images = noise(count, image_size, image_size, 3, seed=seed)
     with h5py.File(path, "a") as file:
@@ -42,7 +29,7 @@ def write(path, split, count, *, classes=("a", "b"), image_size=8, seed=0):
 
 def test_a_pattern_finds_classes_in_names(tmp_path):
     for index, name in enumerate(("I_Basalt_1", "I_Basalt_2", "S_Chert_1", "S_Chert_2")):
-        draw(tmp_path / "rocks" / f"{name}.png", index)
+        draw_image(tmp_path / "rocks" / f"{name}.png", index)
     dataset = read_splits(
         tmp_path / "rocks", image_size=8, options=ReadOptions(pattern="^[A-Z]_(?P<class>[^_]+)_")
     ).train
@@ -50,7 +37,7 @@ def test_a_pattern_finds_classes_in_names(tmp_path):
 
 
 def test_a_packed_file_is_read(tmp_path, cache):
-    root = folder(tmp_path / "pets", splits=("train", "test"))
+    root = image_folder(tmp_path / "pets", splits=("train", "test"))
     (root / "test" / "cat" / "1.png").write_bytes(b"broken")
     unreadable = pack(list_images(root), tmp_path / "packed.h5", image_size=16)
     splits = read_splits(tmp_path / "packed.h5", image_size=16)
@@ -62,7 +49,7 @@ def test_a_packed_file_is_read(tmp_path, cache):
 
 
 def test_files_left_out_of_a_packed_file_in_a_folder_are_listed(tmp_path):
-    root = folder(tmp_path / "pets")
+    root = image_folder(tmp_path / "pets")
     (root / "cat" / "1.png").write_bytes(b"broken")
     (tmp_path / "new").mkdir()
     unreadable = pack(
@@ -155,7 +142,7 @@ def test_a_pattern_for_an_array_is_refused(tmp_path):
 
 
 def test_the_sources_own_splits_are_used(tmp_path):
-    root = folder(tmp_path / "pets", splits=("train", "val", "test"))
+    root = image_folder(tmp_path / "pets", splits=("train", "val", "test"))
     splits = load_dataset(root, image_size=16, options=ReadOptions(test_split=0.5))
     assert splits.train.paths[0] == "train/cat/0.png"
     assert splits.validation.paths[0] == "val/cat/0.png"
@@ -164,7 +151,7 @@ def test_the_sources_own_splits_are_used(tmp_path):
 
 
 def test_a_test_split_is_cut_off_where_there_is_none(tmp_path):
-    root = folder(tmp_path / "pets", each=10)
+    root = image_folder(tmp_path / "pets", each=10)
     (root / "cat" / "1.png").write_bytes(b"broken")
     splits = load_dataset(root, image_size=16, options=ReadOptions(test_split=0.3), seed=3)
     assert splits.validation is None
@@ -191,7 +178,7 @@ def test_refuses_a_source_without_training_images(tmp_path):
 
 
 def test_the_name_is_not_part_of_the_fingerprint(tmp_path):
-    dataset = read_splits(folder(tmp_path / "pets"), image_size=16).train
+    dataset = read_splits(image_folder(tmp_path / "pets"), image_size=16).train
     assert isinstance(dataset, Dataset)
     assert dataclasses.replace(dataset, name="other").fingerprint == dataset.fingerprint
 

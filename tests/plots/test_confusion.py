@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
-from factories import raises
+from factories import png, raises, texts
 from resnet50.plots.confusion import draw_confusion
 
 NAN = float("nan")
-
-
-def texts(figure: Figure) -> list[str]:
-    return [text.get_text() for axes in figure.axes for text in axes.texts]
-
-
-def png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, dpi=50, bbox_inches="tight")
-    return buffer.getvalue()
 
 
 def test_a_confusion_of_two_classes_shades_by_row():

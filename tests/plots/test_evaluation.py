@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
-from factories import raises
+from factories import png, raises, texts
 from resnet50.metrics.calibration import Bin
 from resnet50.plots.evaluation import draw_balance, draw_reliability
-
-
-def png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, dpi=50, bbox_inches="tight")
-    return buffer.getvalue()
-
-
-def texts(figure: Figure) -> list[str]:
-    return [text.get_text() for axes in figure.axes for text in axes.texts]
 
 
 def bars(axes) -> list[list[tuple[float, float, float]]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 from dataclasses import replace
 
@@ -10,19 +9,9 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from factories import dataset, raises
+from factories import dataset, png, raises, texts
 from resnet50.data.dataset import Dataset
 from resnet50.plots.images import draw_contact_sheet, draw_predictions
-
-
-def texts(figure: Figure) -> list[str]:
-    return [text.get_text() for axes in figure.axes for text in axes.texts]
-
-
-def png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, dpi=50, bbox_inches="tight")
-    return buffer.getvalue()
 
 
 def labeled(labels: list[int], names: tuple[str, ...] = ("cat", "$dog", "cow")) -> Dataset:

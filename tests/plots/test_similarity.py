@@ -8,7 +8,7 @@ import re
 import pytest
 from matplotlib.figure import Figure
 
-from factories import raises
+from factories import raises, texts
 from resnet50.metrics.similarity import Agreement, Correlation, Similarity
 from resnet50.plots.similarity import draw_similarity
 
@@ -29,10 +29,6 @@ def similarity(lowest: float = 0.3) -> Similarity:
         permutations=1000,
         seed=0,
     )
-
-
-def texts(figure: Figure) -> list[str]:
-    return [text.get_text() for axes in figure.axes for text in axes.texts]
 
 
 def dots(figure: Figure) -> list[list[tuple[float, bool]]]:

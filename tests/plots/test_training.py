@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-import io
 from types import SimpleNamespace
 
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
-from factories import raises
+from factories import png, raises, texts
 from resnet50.plots.training import draw_curves, draw_lr_curve
 
 NAN = float("nan")
-
-
-def texts(figure: Figure) -> list[str]:
-    return [text.get_text() for axes in figure.axes for text in axes.texts]
-
-
-def png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, dpi=50, bbox_inches="tight")
-    return buffer.getvalue()
 
 
 def curves(axes) -> list[tuple[list[float], list[float]]]:

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import factories
-from factories import fill_random, raises
+from factories import WITHOUT_TENSORFLOW, fill_random, raises
 from resnet50.build import build_resnet50
 from resnet50.conventions import V1_5
 from resnet50.data.splits import DatasetSplits
@@ -528,24 +528,11 @@ def test_tensorboard_may_come_and_go(tiny_recipe, images, tmp_path):
 def test_training_needs_no_tensorflow_on_another_backend(backend, tiny_recipe, tmp_path):
     if find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed")
-    script = """
-import sys
+    script = (
+        WITHOUT_TENSORFLOW
+        + """
 from pathlib import Path
 
-class Without:
-    # A finder that does not find TensorFlow; asking whether it is there is answered with no.
-
-    def __init__(self, finder):
-        self.finder = finder
-
-    def find_spec(self, name, *rest):
-        return None if name.split(".")[0] == "tensorflow" else self.finder.find_spec(name, *rest)
-
-    def __getattr__(self, name):
-        return getattr(self.finder, name)
-
-
-sys.meta_path[:] = [Without(finder) for finder in sys.meta_path]
 import keras
 from resnet50.data.splits import DatasetSplits
 from resnet50.datasets.rendered_signs import rendered_signs
@@ -584,6 +571,7 @@ except KeyboardInterrupt:
 weights = whole.classifier.model.get_weights(), resumed.classifier.model.get_weights()
 assert all((a == b).all() for a, b in zip(*weights))
 """
+    )
     recipe = tiny_recipe.change(
         phases=(
             Phase(epochs=1, trainable="head"),

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections import Counter
 
 import keras
 import pytest
 from matplotlib.figure import Figure
 
-from factories import raises
+from factories import png, raises
 from resnet50.build import build_resnet50
 from resnet50.conventions import V1, V1_5
 from resnet50.model import ResNet50, Stage
@@ -19,12 +18,6 @@ from resnet50.plots.diagrams.architecture import draw_block, draw_network
 def texts(figure: Figure) -> Counter[str]:
     written = [text.get_text() for axes in figure.axes for text in axes.texts]
     return Counter(text.replace("\N{MULTIPLICATION SIGN}", "x") for text in written)
-
-
-def png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, dpi=50, bbox_inches="tight")
-    return buffer.getvalue()
 
 
 def network(conventions=None, stages=None, **options) -> keras.Model:
