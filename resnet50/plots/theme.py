@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import colorsys
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -126,3 +127,13 @@ def shade(color: str, share: float) -> tuple[float, float, float]:
     """Mix a color with black: a ``share`` of 0 is black, 1 is the color itself."""
     red, green, blue = (share * channel for channel in colors.to_rgb(color))
     return red, green, blue
+
+
+def dark(color: str) -> str:
+    """Return a color for dark paper: its lightness is inverted, its hue stays; white becomes nearly black.
+
+    Args:
+        color: ``#rrggbb``.
+    """
+    hue, lightness, saturation = colorsys.rgb_to_hls(*colors.to_rgb(color))
+    return colors.to_hex(colorsys.hls_to_rgb(hue, 0.96 - 0.86 * lightness, saturation))
