@@ -1,11 +1,12 @@
 # make train: environment, install, and a ResNet-50 trained on the built-in rendered signs, in runs/
 # make test:  environment, install, and every check
+# make docs:  environment, install, and the documentation, in build/site
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: train test figures clean
+.PHONY: train test docs figures clean
 
 train: $(VENV)/for-train
 	$(BIN)/resnet50 train rendered-signs
@@ -15,6 +16,10 @@ test: $(VENV)/for-test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n 2 --dist loadfile  # files of tests share what they have trained
+
+docs: $(VENV)/for-test
+	$(BIN)/python docs/assemble.py
+	$(BIN)/python -m mkdocs build --strict
 
 # the diagrams and the contact sheet in images/
 figures: $(VENV)/for-train
