@@ -14,6 +14,7 @@ import shutil
 from pathlib import Path
 
 from generators.command_line import command_line_page
+from generators.notebook import write_notebook_page
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ROOT / "build" / "docs"
@@ -28,7 +29,7 @@ def main() -> None:
     shutil.copytree(ROOT / "docs", PAGES, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
     shutil.copytree(ROOT / "images", PAGES / "images")
     for notebook in (ROOT / "notebooks").glob("*.ipynb"):
-        shutil.copy(notebook, PAGES / "tutorials")
+        write_notebook_page(notebook, PAGES / "tutorials")
     write(PAGES / "changelog.md", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"))
     write(PAGES / "contributing" / "index.md", relinked(ROOT / "CONTRIBUTING.md", "contributing/"))
     write(PAGES / "reference" / "command_line.md", command_line_page())

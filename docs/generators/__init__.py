@@ -1,0 +1,1 @@
+"""What the documentation derives from the code and from the stored results."""
