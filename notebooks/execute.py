@@ -47,6 +47,8 @@ _TIMEOUT = 3600  # seconds for a cell
 
 _ADDRESS = re.compile(r"^repo_url:\s*[\"']?(https://github\.com/([^/\s\"']+/[^/\s\"']+?))/?[\"']?\s*$", re.MULTILINE)
 
+_STYLE = re.compile(r"\x1b\[[0-9;]*m")  # bold and colors of a terminal
+
 _PRIVATE = {
     "an absolute path": re.compile(r"(?<![\w./<:*~-])/[A-Za-z_][\w.-]*/[\w.-]+|\b[A-Z]:\\\w+"),
     "a temporary name": re.compile(r"\btmp[a-z0-9_]{6,}\b"),
@@ -203,7 +205,7 @@ def execute(notebook: NotebookNode, folder: Path, *, name: str) -> None:
     search = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     client = NotebookClient(
         notebook, timeout=_TIMEOUT, resources={"metadata": {"path": str(folder)}}, record_timing=False,
-        coalesce_streams=True, on_cell_start=begin,
+        coalesce_streams=True, on_cell_start=begin, extra_arguments=["--log-level=40"],
     )  # fmt: skip
     try:
         client.execute(env={**os.environ, "PYTHONPATH": search, "RESNET50_CACHE": str(folder / "cache")})
@@ -253,7 +255,7 @@ def shrink(data: dict[str, Any]) -> None:
         data["image/png"] = base64.b64encode(smaller(base64.b64decode(data["image/png"]))).decode()
     for kind in ("text/html", "text/plain"):
         if kind in data:
-            data[kind] = shortened(data[kind])
+            data[kind] = shortened(_STYLE.sub("", data[kind]))
 
 
 def smaller(png: bytes) -> bytes:
