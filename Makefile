@@ -1,12 +1,13 @@
 # make train: environment, install, and a ResNet-50 trained on the built-in rendered signs, in runs/
 # make test:  environment, install, and every check
 # make docs:  environment, install, and the documentation, in build/site
+# make notebooks: environment, install, and the notebooks executed and stored with their outputs
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: train test docs figures clean
+.PHONY: train test docs notebooks figures clean
 
 train: $(VENV)/for-train
 	$(BIN)/resnet50 train rendered-signs
@@ -20,6 +21,10 @@ test: $(VENV)/for-test
 docs: $(VENV)/for-test
 	$(BIN)/python docs/assemble.py
 	$(BIN)/python -m mkdocs build --strict
+
+# transfer.ipynb and rocks.ipynb need real data; see notebooks/execute.py
+notebooks: $(VENV)/for-test
+	$(BIN)/python notebooks/execute.py
 
 # the diagrams and the contact sheet in images/
 figures: $(VENV)/for-train

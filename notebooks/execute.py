@@ -27,7 +27,7 @@ from typing import Any
 
 import nbformat
 from nbclient import NotebookClient
-from nbclient.exceptions import CellControlSignal, DeadKernelError
+from nbclient.exceptions import CellControlSignal, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from PIL import Image
 
@@ -209,7 +209,7 @@ def execute(notebook: NotebookNode, folder: Path, *, name: str) -> None:
     )  # fmt: skip
     try:
         client.execute(env={**os.environ, "PYTHONPATH": search, "RESNET50_CACHE": str(folder / "cache")})
-    except (CellControlSignal, DeadKernelError) as error:
+    except (CellControlSignal, CellTimeoutError, DeadKernelError) as error:
         reason = f"{getattr(error, 'ename', type(error).__name__)}: {getattr(error, 'evalue', error)}"
         first = notebook.cells[current].source.partition("\n")[0]
         raise NotebookError(f"cell {current + 1}, which begins with {first!r}, failed ({reason}).") from error

@@ -197,3 +197,32 @@ def test_figures_are_png_of_a_sensible_size(notebook):
             width, height = Image.open(io.BytesIO(content)).size
             assert 300 <= width <= 2000
             assert height <= 2000
+
+
+def test_the_accuracy_of_signs_lies_in_the_range_of_the_text():
+    signs = read("signs")
+    low, high = map(float, re.search(r"expect an accuracy of (\d+) to (\d+) %", prose(signs)).groups())
+    (accuracy,) = re.findall(r"([\d.]+)% of 120 test images", printed(*code_cells(signs)))
+    assert low <= float(accuracy) <= high
+
+
+def test_pretrained_weights_are_better_than_random_ones_by_as_much_as_the_text_claims():
+    transfer = read("transfer")
+    least, count, guessing = re.search(
+        r"more than (\d+) % of the (\d+) test images; .* guessing, which is right about (\d+) %", prose(transfer)
+    ).groups()
+    line = rf"([\d.]+)% of {count} test images, 95 % interval ([\d.]+)% to ([\d.]+)%"
+    pretrained, scratch = re.findall(line, printed(*code_cells(transfer)))
+    assert float(pretrained[0]) > float(least)
+    assert float(scratch[1]) < float(guessing) < float(scratch[2])
+
+
+def test_the_license_of_the_weights_stands_beside_their_figure():
+    """The weights may be used for teaching, but not sold; whoever sees a result sees whose they are."""
+    transfer = read("transfer")
+    figure = next(number for number, cell in enumerate(transfer.cells) if cell.source.endswith('then all layers")'))
+    beside = " ".join(transfer.cells[figure - 1].source.split())
+    assert (
+        "Uber's PQF-compressed ResNet-50 (github.com/uber-research/permute-quantize-finetune, commit 53a30bad, "
+        "Uber Non-Commercial License), 72.2 % top-1"
+    ) in beside
