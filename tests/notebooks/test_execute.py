@@ -234,7 +234,9 @@ def test_a_notebook_that_fails_stays_as_it_is_and_the_others_are_stored(script, 
 def test_a_notebook_that_is_too_large_stays_as_it_is(script, notebooks, monkeypatch, capsys):
     monkeypatch.setattr(script, "SETTINGS", {"large.ipynb": script.Setting()})
     write_notebook(
-        notebooks / "large.ipynb", cell_of("COUNT = 900_000", tags=["parameters"]), cell_of("print('x' * COUNT)")
+        notebooks / "large.ipynb",
+        cell_of("LINES = 9_000", tags=["parameters"]),
+        cell_of("print(('x' * 99 + '\\n') * LINES)"),
     )
     before = (notebooks / "large.ipynb").read_bytes()
     assert script.main(["large.ipynb"]) == 1
