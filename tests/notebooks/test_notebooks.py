@@ -80,7 +80,7 @@ def prose(notebook) -> str:
 def printed(*cells) -> str:
     """Return the texts of the cells' outputs."""
     outputs = [output for cell in cells for output in cell.outputs]
-    return "".join(output.get("text", "") + output.get("data", {}).get("text/plain", "") for output in outputs)
+    return "\n".join(output.get("text", "") + output.get("data", {}).get("text/plain", "") for output in outputs)
 
 
 def images(cell) -> list[bytes]:
@@ -218,7 +218,7 @@ def test_pretrained_weights_are_better_than_random_ones_by_as_much_as_the_text_c
 
 
 def test_the_license_of_the_weights_stands_beside_their_figure():
-    """The weights may be used for teaching, but not sold; whoever sees a result sees whose they are."""
+    """Their license allows no commercial use, so the figure says whose they are."""
     transfer = read("transfer")
     figure = next(number for number, cell in enumerate(transfer.cells) if cell.source.endswith('then all layers")'))
     beside = " ".join(transfer.cells[figure - 1].source.split())
@@ -226,3 +226,24 @@ def test_the_license_of_the_weights_stands_beside_their_figure():
         "Uber's PQF-compressed ResNet-50 (github.com/uber-research/permute-quantize-finetune, commit 53a30bad, "
         "Uber Non-Commercial License), 72.2 % top-1"
     ) in beside
+
+
+def last_epoch(notebook) -> tuple[float, ...]:
+    """Return loss, accuracy, validation loss and validation accuracy of the last epoch in the table of a training."""
+    row = r"^ *\d+ +([\d.]+) +([\d.]+)% +([\d.]+) +([\d.]+)% +[\d.]+ s *$"
+    return tuple(map(float, re.findall(row, printed(*code_cells(notebook)), re.MULTILINE)[-1]))
+
+
+def test_the_curves_end_as_the_text_says():
+    loss, _, validation_loss, _ = last_epoch(read("signs"))
+    assert "At the end it lies below the training loss" in prose(read("signs"))
+    assert validation_loss < loss
+    _, accuracy, _, validation_accuracy = last_epoch(read("own_images"))
+    assert "the validation accuracy is even a little higher" in prose(read("own_images"))
+    assert validation_accuracy > accuracy
+
+
+def test_both_faults_of_the_drawn_folder_are_found():
+    text = printed(*code_cells(read("own_images")))
+    assert re.search(r"^left out: .*broken\.png", text, re.MULTILINE)
+    assert re.search(r"^error: .*\n .*copy\.png", text, re.MULTILINE)
