@@ -14,6 +14,7 @@ import shutil
 from pathlib import Path
 
 from generators.command_line import command_line_page
+from generators.name_tables import name_tables
 from generators.notebook import write_notebook_page
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -33,6 +34,8 @@ def main() -> None:
     write(PAGES / "changelog.md", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"))
     write(PAGES / "contributing" / "index.md", relinked(ROOT / "CONTRIBUTING.md", "contributing/"))
     write(PAGES / "reference" / "command_line.md", command_line_page())
+    for page, table in name_tables().items():
+        write(FRAGMENTS / "names" / page, table)
 
 
 def relinked(path: Path, folder: str) -> str:

@@ -1,0 +1,42 @@
+"""Tables of the names that the reference documents, from the docstrings. Nothing here imports Keras."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import griffe
+
+from generators.links import documented_names
+
+ROOT = Path(__file__).resolve().parents[2]
+
+_SENTENCE = re.compile(r"(?P<first>.+?[.:])(?:\s|$)", re.DOTALL)
+
+
+def name_tables() -> dict[str, str]:
+    """Return a table of names for each page of the reference, by the name of the page's file."""
+    package = griffe.load("resnet50", search_paths=[ROOT])
+    return {page: name_table(names, package) for page, names in documented_names().items()}
+
+
+def name_table(names: Sequence[str], package: griffe.Module) -> str:
+    """Return a row for each name: a link, the module to import it from, and the first sentence of its docstring.
+
+    Raises:
+        ValueError: If a name has no docstring.
+    """
+    lines = ["| name | import from | what it is |", "| --- | --- | --- |"]
+    for name in names:
+        module, _, short = name.rpartition(".")
+        lines.append(f"| [`{short}`][{name}] | `{module}` | {_first_sentence(name, package)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _first_sentence(name: str, package: griffe.Module) -> str:
+    docstring = package[name.partition(".")[2]].docstring
+    sentence = _SENTENCE.match(docstring.value) if docstring else None
+    if sentence is None:
+        raise ValueError(f"{name}: expected a docstring that begins with a sentence, got none; write one.")
+    return " ".join(sentence["first"].split()).replace("|", "\\|")
