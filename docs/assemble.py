@@ -14,6 +14,7 @@ import shutil
 from pathlib import Path
 
 from generators.command_line import command_line_page
+from generators.format_tables import format_tables
 from generators.name_tables import name_tables
 from generators.notebook import write_notebook_page
 
@@ -36,6 +37,8 @@ def main() -> None:
     write(PAGES / "reference" / "command_line.md", command_line_page())
     for page, table in name_tables().items():
         write(FRAGMENTS / "names" / page, table)
+    for name, table in format_tables().items():
+        write(FRAGMENTS / "formats" / f"{name}.md", table)
 
 
 def relinked(path: Path, folder: str) -> str:

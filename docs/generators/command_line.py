@@ -6,6 +6,7 @@ import argparse
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from generators.markdown import table
 from resnet50.cli import COMMANDS, build_parser
 
 _INTRODUCTION = """\
@@ -29,14 +30,14 @@ hash. |
 _EXAMPLES = "examples:\n"
 _DEFAULT = re.compile(r"\s*Default: (?P<value>.*)\.$", re.DOTALL)
 _TYPED = re.compile(r"'(resnet50 [^']+)'|(?<![\w-])(--[a-z][a-z-]*[a-z])")  # a command or an option within a sentence
-_USAGE_WIDTH = 84  # characters that fit beside the navigation
+_USAGE_WIDTH = 80  # characters that fit beside the navigation
 
 
 def command_line_page() -> str:
     """Return the page: a table of the commands, the exit statuses, and a section for each command."""
     parsers = [_actions(build_parser([name]))[name] for name in COMMANDS]
     sections = (command_section(parser, level=2) for parser in parsers)
-    return "\n".join([_INTRODUCTION, *_groups(build_parser([])), _EXIT_STATUS, *sections])
+    return "\n".join([_INTRODUCTION, *reversed([*_groups(build_parser([]))]), _EXIT_STATUS, *sections])
 
 
 def command_section(parser: argparse.ArgumentParser, *, level: int) -> str:
@@ -74,24 +75,31 @@ def _usage(parser: argparse.ArgumentParser) -> str:
 
 
 def _groups(parser: argparse.ArgumentParser) -> Iterator[str]:
-    """Yield the title, the description and the table of each group of arguments, in the order of the help."""
+    """Yield each group of arguments, in the order of the help: its title, its description and a table."""
     for group in parser._action_groups:
         actions = [action for action in group._group_actions if not isinstance(action, argparse._HelpAction)]
         if not actions:
             continue
-        yield f"**{(group.title or '').removeprefix('positional ').capitalize()}**\n"
-        yield from _paragraphs(group.description)
-        if isinstance(actions[0], argparse._SubParsersAction):
-            yield _choice_table(actions[0], parser.prog.split()[1:])
-        else:
-            heading = "option" if actions[0].option_strings else "argument"
-            yield _table((heading, "meaning", "default"), (_argument_row(action) for action in actions))
+        title = (group.title or "").removeprefix("positional ").capitalize()
+        rows = _rows(actions, parser.prog.split()[1:])
+        yield "\n".join([f"**{title}**\n", *_paragraphs(group.description), rows])
+
+
+def _rows(actions: Sequence[argparse.Action], words: Sequence[str]) -> str:
+    """Return the table of a group."""
+    if isinstance(actions[0], argparse._SubParsersAction):
+        return _choice_table(actions[0], words)
+    heading = "option" if actions[0].option_strings else "argument"
+    return table((heading, "meaning", "default"), (_argument_row(action) for action in actions))
 
 
 def _choice_table(action: argparse._SubParsersAction[argparse.ArgumentParser], words: Sequence[str]) -> str:
     """Return a row for each word that may follow, linked to its section."""
-    rows = ((f"[{choice.dest}](#{'-'.join([*words, choice.dest])})", choice.help) for choice in action._choices_actions)
-    return _table((str(action.metavar).lower(), "meaning"), ((name, _prose(help)) for name, help in rows))
+    rows = (
+        (f"[{choice.dest}](#{'-'.join([*words, choice.dest])})", _prose(choice.help))
+        for choice in action._choices_actions
+    )
+    return table((str(action.metavar).lower(), "meaning"), rows)
 
 
 def _argument_row(action: argparse.Action) -> tuple[str, str, str]:
@@ -108,11 +116,6 @@ def _typed(action: argparse.Action) -> str:
     """Return an argument as it is typed, in code."""
     value = "" if action.nargs == 0 else action.metavar or action.dest.upper()
     return ", ".join(f"`{option} {value}`".replace(" `", "`") for option in action.option_strings) or f"`{value}`"
-
-
-def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [headings, ["---"] * len(headings), *rows]
-    return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
 
 
 def _paragraphs(text: str | None) -> list[str]:

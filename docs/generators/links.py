@@ -12,7 +12,9 @@ from typing import Any
 
 import griffe
 
-REFERENCE = Path(__file__).resolve().parents[1] / "reference"
+ROOT = Path(__file__).resolve().parents[2]
+
+REFERENCE = ROOT / "docs" / "reference"
 """Folder of the pages that document names."""
 
 _DIRECTIVE = re.compile(r"^::: (\S+)$", re.MULTILINE)
@@ -25,14 +27,24 @@ def documented_names(folder: Path = REFERENCE) -> dict[str, list[str]]:
     return {page: names for page, names in pages.items() if names}
 
 
+def load_package() -> griffe.Module:
+    """Return the package with all docstrings, their names linked; nothing is imported."""
+    loaded = griffe.load(
+        "resnet50", search_paths=[ROOT], extensions=griffe.Extensions(LinkNames()), docstring_parser="google"
+    )
+    if not isinstance(loaded, griffe.Module):
+        raise ValueError(f"{ROOT}: expected the package resnet50 there, got something else.")
+    return loaded
+
+
 class LinkNames(griffe.Extension):
     """Links the names in docstrings; a name that no page documents stays code."""
 
     def on_package(self, *, pkg: griffe.Module, **_: Any) -> None:
         """Change the docstrings of a package that has been loaded."""
-        links = _links(pkg, [name for names in documented_names().values() for name in names])
-        for place in _defined(pkg):
-            if place.docstring is not None:
+        links = find_links(pkg, [name for names in documented_names().values() for name in names])
+        for place in (pkg, *_members(pkg)):
+            if isinstance(place, griffe.Object) and place.docstring is not None:
                 place.docstring.value = linked(place.docstring.value, place, links)
 
 
@@ -62,7 +74,7 @@ def _resolved(name: str, place: griffe.Object) -> str:
         return name
 
 
-def _links(package: griffe.Module, names: Iterable[str]) -> dict[str, str]:
+def find_links(package: griffe.Module, names: Iterable[str]) -> dict[str, str]:
     """Return what to link to for each way to write a name: as documented, as defined, or by its last word alone."""
     links = {}
     for name in names:
@@ -72,14 +84,17 @@ def _links(package: griffe.Module, names: Iterable[str]) -> dict[str, str]:
         spellings = (name, path, name.rpartition(".")[2])
         links.update(dict.fromkeys(spellings, name))
         for member in defined.members.values() if defined.is_class else ():
-            target = f"{name}.{member.name}" if member.docstring is not None else name  # others have no place of their own
+            target = name if member.docstring is None else f"{name}.{member.name}"  # a field has no place of its own
             links.update({f"{spelling}.{member.name}": target for spelling in spellings})
+    for each in _members(package):  # a name may be imported from several places
+        if isinstance(each, griffe.Alias) and each.target_path in links:
+            links[each.path] = links[each.target_path]
     return links
 
 
-def _defined(parent: griffe.Object) -> Iterator[griffe.Object]:
-    """Yield a module or class and everything that is defined in it."""
-    yield parent
+def _members(parent: griffe.Object) -> Iterator[griffe.Object | griffe.Alias]:
+    """Yield everything in a module or class, with what its modules import."""
     for member in parent.members.values():
+        yield member
         if isinstance(member, griffe.Object):
-            yield from _defined(member)
+            yield from _members(member)

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
 
 import griffe
 
-from generators.links import documented_names
+from generators.links import documented_names, load_package
+from generators.markdown import table
 
-ROOT = Path(__file__).resolve().parents[2]
-
-_SENTENCE = re.compile(r"(?P<first>.+?[.:])(?:\s|$)", re.DOTALL)
+_SENTENCE = re.compile(r".+?\.(?=\s+[A-Z`]|\s*$)", re.DOTALL)
 
 
 def name_tables() -> dict[str, str]:
     """Return a table of names for each page of the reference, by the name of the page's file."""
-    package = griffe.load("resnet50", search_paths=[ROOT])
+    package = load_package()
     return {page: name_table(names, package) for page, names in documented_names().items()}
 
 
@@ -27,11 +25,11 @@ def name_table(names: Sequence[str], package: griffe.Module) -> str:
     Raises:
         ValueError: If a name has no docstring.
     """
-    lines = ["| name | import from | what it is |", "| --- | --- | --- |"]
+    rows = []
     for name in names:
         module, _, short = name.rpartition(".")
-        lines.append(f"| [`{short}`][{name}] | `{module}` | {_first_sentence(name, package)} |")
-    return "\n".join(lines) + "\n"
+        rows.append((f"[`{short}`][{name}]", f"`{module}`", _first_sentence(name, package)))
+    return table(("name", "import from", "what it is"), rows)
 
 
 def _first_sentence(name: str, package: griffe.Module) -> str:
@@ -39,4 +37,4 @@ def _first_sentence(name: str, package: griffe.Module) -> str:
     sentence = _SENTENCE.match(docstring.value) if docstring else None
     if sentence is None:
         raise ValueError(f"{name}: expected a docstring that begins with a sentence, got none; write one.")
-    return " ".join(sentence["first"].split()).replace("|", "\\|")
+    return " ".join(sentence[0].split())

@@ -17,20 +17,20 @@ PAINT = """\
 Paint a wall. See `resnet50 weights list`.
 
 ```text
-house paint [--coats INT | --no-coats] --color {red,green} [--dry | --no-dry] [WALL]
+house paint [--coats N | --no-coats] --color {red,green} [--wet | --no-wet] [W]
 ```
 
 **Arguments**
 
 | argument | meaning | default |
 | --- | --- | --- |
-| `WALL` | Wall to paint, 100 % of it. | the next one |
+| `W` | Wall to paint, 100 % of it. | the next one |
 
 **Options**
 
 | option | meaning | default |
 | --- | --- | --- |
-| `--coats INT` | Number of coats, as in `--dry-time`. | 2 |
+| `--coats N` | Number of coats, as in `--wet-time`. | 2 |
 | `--no-coats` | No coat. |  |
 
 **How it looks**
@@ -40,7 +40,7 @@ It is seen from afar.
 | option | meaning | default |
 | --- | --- | --- |
 | `--color COLOR` | Color a\\|b. One of `red`, `green`. | required |
-| `--dry`, `--no-dry` | Let it \\*dry\\*. | yes |
+| `--wet`, `--no-wet` | Let it \\*dry\\*. | yes |
 
 Exits with 1 if it rains.
 
@@ -57,13 +57,13 @@ def paint_parser() -> Parser:
         description="Paint a wall. See 'resnet50 weights list'.",
         epilog="Exits with 1 if it rains.\n\n" + examples("house paint north", "house paint --color red   the others"),
     )
-    parser.add_argument("wall", nargs="?", metavar="WALL", help="Wall to paint, 100 %% of it. Default: the next one.")
+    parser.add_argument("wall", nargs="?", metavar="W", help="Wall to paint, 100 %% of it. Default: the next one.")
     coats = parser.add_mutually_exclusive_group()
-    coats.add_argument("--coats", type=int, metavar="INT", help="Number of coats, as in --dry-time. Default: 2.")
+    coats.add_argument("--coats", type=int, metavar="N", help="Number of coats, as in --wet-time. Default: 2.")
     coats.add_argument("--no-coats", action="store_true", help="No coat.")
     look = parser.add_argument_group("how it looks", "It is seen\nfrom afar.")
     look.add_argument("--color", choices=["red", "green"], required=True, help="Color a|b.")
-    look.add_argument("--dry", action=argparse.BooleanOptionalAction, help="Let it *dry*. Default: yes.")
+    look.add_argument("--wet", action=argparse.BooleanOptionalAction, help="Let it *dry*. Default: yes.")
     return parser
 
 
