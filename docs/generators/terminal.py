@@ -1,14 +1,10 @@
-"""Draw what commands print in a terminal, as SVG.
-
-Run: ``python docs/generators/terminal.py OUT.svg COMMAND [COMMAND ...]``, with each command as one word in quotes.
-"""
+"""What commands print in a terminal, as SVG."""
 
 from __future__ import annotations
 
 import io
 import os
 import pty
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,9 +14,10 @@ from rich.terminal_theme import TerminalTheme
 from rich.text import Text
 
 COLUMNS = 84
+"""Width of the terminal."""
 
 _PAPER = TerminalTheme((21, 25, 30), (228, 232, 237), [(58, 67, 77)] * 8, [(163, 175, 188)] * 8)
-# rich's own frame of the picture, without the font that it would fetch
+# rich's own frame without the font that it would fetch
 _FRAME = """<svg viewBox="0 0 {width} {terminal_height}" xmlns="http://www.w3.org/2000/svg">
 <style>
 text {{ font-family: ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", monospace; font-size: {char_height}px; }}
@@ -33,20 +30,36 @@ text {{ font-family: ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", monospac
 """
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Run the commands one after the other, and write the picture."""
-    path, *commands = arguments
+def draw_terminal(commands: Sequence[str], path: Path) -> None:
+    """Run commands one after the other, and draw them with what they print.
+
+    Args:
+        commands: Commands of a shell.
+        path: SVG file to write.
+
+    Raises:
+        RuntimeError: If a command fails.
+    """
     console = Console(record=True, width=COLUMNS, file=io.StringIO())
-    for command in commands:
+    for number, command in enumerate(commands):
+        if number:
+            console.print()
         console.print(Text(f"$ {command}", style="bold"))
         for line in screen(command):
             console.print(Text(line))
-        console.print()
-    Path(path).write_text(console.export_svg(theme=_PAPER, code_format=_FRAME, unique_id="terminal"), encoding="utf-8")
+    svg = console.export_svg(theme=_PAPER, code_format=_FRAME, unique_id="terminal")
+    path.write_text(svg, encoding="utf-8")
 
 
 def screen(command: str) -> list[str]:
-    """Run a command in a terminal, and return the lines that it leaves there."""
+    """Run a command in a terminal, and return the lines that it leaves there.
+
+    Args:
+        command: Command of a shell.
+
+    Raises:
+        RuntimeError: If it fails.
+    """
     display = pyte.Screen(COLUMNS, 200)
     stream = pyte.ByteStream(display)
 
@@ -55,14 +68,11 @@ def screen(command: str) -> list[str]:
         stream.feed(content)
         return content
 
-    os.environ |= {"COLUMNS": str(COLUMNS), "LINES": "200", "TERM": "xterm"}
-    if status := os.waitstatus_to_exitcode(pty.spawn(["bash", "-c", command], read)):
-        raise SystemExit(f"{command}: expected exit status 0, got {status}.")
+    resized = f"stty cols {COLUMNS} rows 200; {command}"
+    status = os.waitstatus_to_exitcode(pty.spawn(["bash", "-c", resized], read))
     lines = [line.rstrip() for line in display.display]
     while lines and not lines[-1]:
         lines.pop()
+    if status:
+        raise RuntimeError(f"{command}: expected exit status 0, got {status}: {' '.join(lines[-1:])}")
     return lines
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])
