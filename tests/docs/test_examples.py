@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from resnet50 import blocks
-from resnet50.cli import _build_parser
+from resnet50.cli import build_parser
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.joinpath("docs").rglob("*.md"))]
@@ -44,7 +44,7 @@ def commands(page: Path) -> Iterator[list[str]]:
 def test_every_command_is_one_that_the_parser_takes(page, capsys):
     for words in commands(page):
         try:
-            _build_parser(words).parse_args(words)
+            build_parser(words).parse_args(words)
         except SystemExit as stop:
             assert stop.code == 0, f"resnet50 {shlex.join(words)}: {capsys.readouterr().err}"
 
