@@ -14,7 +14,9 @@ import shutil
 from pathlib import Path
 
 from generators.command_line import command_line_page
+from generators.network import network_fragments
 from generators.notebook import write_notebook_page
+from generators.source import source_fragments
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ROOT / "build" / "docs"
@@ -33,6 +35,10 @@ def main() -> None:
     write(PAGES / "changelog.md", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"))
     write(PAGES / "contributing" / "index.md", relinked(ROOT / "CONTRIBUTING.md", "contributing/"))
     write(PAGES / "reference" / "command_line.md", command_line_page())
+    for name, code in source_fragments(ROOT).items():
+        write(FRAGMENTS / "source" / name, code)
+    for name, table in network_fragments().items():
+        write(FRAGMENTS / "network" / name, table)
 
 
 def relinked(path: Path, folder: str) -> str:
