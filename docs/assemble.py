@@ -37,7 +37,7 @@ def main() -> None:
     write(PAGES / "reference" / "command_line.md", command_line_page())
     for name, code in source_fragments(ROOT).items():
         write(FRAGMENTS / "source" / name, code)
-    for name, table in network_fragments().items():
+    for name, table in network_fragments(ROOT).items():
         write(FRAGMENTS / "network" / name, table)
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import json
 import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -25,8 +27,12 @@ PAPER_FLOPS = {50: 3.8e9, 101: 7.6e9, 152: 11.3e9}
 """Table 1, last row."""
 
 
-def network_fragments() -> dict[str, str]:
-    """Return every table, as Markdown or HTML, by the name of its fragment."""
+def network_fragments(root: Path) -> dict[str, str]:
+    """Return every table, as Markdown or HTML, by the name of its fragment.
+
+    Args:
+        root: Root of the repository, with the stored results.
+    """
     at_224, at_64 = (ResNet50((size, size, 3), classes=1000) for size in (224, 64))
     return {
         "stages.html": stages_table(summary(at_224), summary(at_64)),
@@ -36,6 +42,7 @@ def network_fragments() -> dict[str, str]:
         "conventions.md": conventions_table(),
         "conventions_cost.md": conventions_cost_table(at_224),
         "published.md": published_table(),
+        "wrong_conventions.md": wrong_conventions_table(root / "benchmarks" / "results" / "conventions.json"),
     }
 
 
@@ -250,6 +257,13 @@ def conventions_cost_table(v1: keras.Model) -> str:
         cost = summary(model)
         rows.append([name, f"{cost.parameters - moving:,}", f"{moving:,}", f"{cost.macs:,}"])
     return _table(["1000 classes, 224 pixels", "trainable parameters", "moving statistics", "multiply-adds"], rows)
+
+
+def wrong_conventions_table(results: Path) -> str:
+    """Return how far the features of networks with wrong conventions are from the right ones, as it was measured."""
+    differences = json.loads(results.read_text(encoding="utf-8"))["relative_difference"]
+    rows = [[name, f"{value:.2g}" if value < 100 else f"{value:.0f}"] for name, value in differences.items()]
+    return _table(["network for v1.5 weights with torchvision's normalization", "relative difference"], rows)
 
 
 def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
