@@ -18,6 +18,7 @@ from resnet50.blocks import identity_block
 from resnet50.conventions import CONVENTIONS, V1, V1_5, Conventions
 from resnet50.metrics.complexity import StageCost, Summary, summary
 from resnet50.model import STAGES, STEMS, ResNet50, Stage
+from resnet50.plots.diagrams.network import TIMES
 from resnet50.weights.registry import REGISTRY
 
 DEPTHS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
@@ -189,17 +190,19 @@ def block_layers_table(model: keras.Model, block: str) -> str:
     rows = []
     for layer in model.layers:
         if layer.name.startswith(f"{block}_"):
-            weights = ", ".join(_weight(weight) for weight in layer.weights)
-            rows.append([f"`{layer.name}`", type(layer).__name__, _times(layer.output.shape[1:]), weights])
+            kind = type(layer).__name__
+            rows.append([f"`{layer.name}`", kind, _times(layer.output.shape[1:]), _weights(layer)])
     return _table(["layer", "Keras layer", "output at 224", "weights"], rows)
 
 
-def _weight(weight: keras.Variable) -> str:
-    return f"{weight.name} {_times(weight.shape)}"
+def _weights(layer: layers.Layer) -> str:
+    if isinstance(layer, layers.BatchNormalization):
+        return f"{', '.join(weight.name for weight in layer.weights)}: {_times(layer.weights[0].shape)} each"
+    return ", ".join(f"{weight.name}: {_times(weight.shape)}" for weight in layer.weights)
 
 
 def _times(shape: Iterable[int | None]) -> str:
-    return " × ".join(map(str, shape))
+    return f" {TIMES} ".join(map(str, shape))
 
 
 def conventions_table() -> str:

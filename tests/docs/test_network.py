@@ -16,8 +16,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def cells(table: str) -> list[list[str]]:
-    """The cells of a Markdown table, without its second line."""
-    first, _, *others = table.splitlines()
+    """The cells of a Markdown table, without its second line; the multiplication sign is an x here."""
+    first, _, *others = table.replace("\N{MULTIPLICATION SIGN}", "x").splitlines()
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in (first, *others)]
 
 
@@ -82,8 +82,9 @@ def test_layers_of_a_block_with_their_weights():
     names = [row[0] for row in rows]
     assert len(header) == len(rows[0]) == 4
     assert len(names) == 12
-    assert rows[names.index("`conv3_block1_2_conv`")][1:] == ["Conv2D", "4 × 6 × 7", "kernel 3 × 3 × 5 × 7, bias 7"]
-    assert rows[names.index("`conv3_block1_add`")][1:] == ["Add", "4 × 6 × 24", ""]
+    assert rows[names.index("`conv3_block1_2_conv`")][1:] == ["Conv2D", "4 x 6 x 7", "kernel: 3 x 3 x 5 x 7, bias: 7"]
+    assert rows[names.index("`conv3_block1_3_bn`")][3] == "gamma, beta, moving_mean, moving_variance: 24 each"
+    assert rows[names.index("`conv3_block1_add`")][1:] == ["Add", "4 x 6 x 24", ""]
 
 
 def test_every_field_of_the_conventions_has_its_values_and_its_meaning():
