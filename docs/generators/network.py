@@ -265,7 +265,7 @@ def conventions_cost_table(v1: keras.Model) -> str:
 def wrong_conventions_table(results: Path) -> str:
     """Return how far the features of networks with wrong conventions are from the right ones, as it was measured."""
     differences = json.loads(results.read_text(encoding="utf-8"))["relative_difference"]
-    rows = [[name, f"{value:.2g}" if value < 100 else f"{value:.0f}"] for name, value in differences.items()]
+    rows = [[name, f"{value:.2f}" if value >= 0.01 else f"{value:.1e}"] for name, value in differences.items()]
     return _table(["network for v1.5 weights with torchvision's normalization", "relative difference"], rows)
 
 

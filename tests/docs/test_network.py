@@ -112,4 +112,4 @@ def test_published_weights_by_variant():
 def test_measured_differences_come_from_their_file(tmp_path):
     path = tmp_path / "conventions.json"
     path.write_text(json.dumps({"relative_difference": {"epsilon": 0.0000123456, "caffe": 481.6}}))
-    assert cells(network.wrong_conventions_table(path))[1:] == [["epsilon", "1.2e-05"], ["caffe", "482"]]
+    assert cells(network.wrong_conventions_table(path))[1:] == [["epsilon", "1.2e-05"], ["caffe", "481.60"]]
