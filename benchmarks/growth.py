@@ -5,14 +5,13 @@ measured by full training steps of our network (`resnet50.profiling.training`). 
 reading an epoch of augmented batches from a packed file, since an epoch only multiplies the cost of a step; its memory
 is that without the pages of the file, which the system takes back when it needs memory.
 
-Run: ``python benchmarks/growth.py``; writes ``benchmarks/results/growth.json`` and ``images/growth.png``.
+Run: ``python benchmarks/growth.py``; adds a session to ``benchmarks/results/growth.json`` and writes
+``images/growth.png``.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import sys
 import tempfile
 import time
@@ -20,12 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sessions import Session
 
 from resnet50.plots import theme
 from resnet50.plots.save import save_figure
 from resnet50.profiling.rounds import Work, run_rounds, serve
 from resnet50.profiling.training import command
-from resnet50.training.environment import describe_environment
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "growth.json"
@@ -140,15 +139,17 @@ def main() -> None:
     if options.read:
         serve(lambda: read(options.read))
         return
+    session = Session(
+        RESULTS,
+        what="seconds and peak memory of a training step, and of reading an epoch of augmented batches",
+        command="python benchmarks/growth.py",
+    )
     results = {
-        "what": "seconds and peak memory of a training step, and of reading an epoch of augmented batches",
-        "load": os.getloadavg()[0],
-        **describe_environment(),
         "batch": train_points([(IMAGE_SIZE, batch) for batch in BATCHES]),
         "side": train_points([(image_size, BATCH) for image_size in IMAGE_SIZES]),
         "pictures": read_points(),
     }
-    RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+    session.write(results)
     draw(results)
 
 

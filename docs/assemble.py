@@ -14,11 +14,13 @@ import shutil
 from pathlib import Path
 
 from generators.command_line import command_line_page
+from generators.fragments import write_fragments
 from generators.notebook import write_notebook_page
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ROOT / "build" / "docs"
 FRAGMENTS = ROOT / "build" / "fragments"
+RESULTS = ROOT / "benchmarks" / "results"
 
 
 def main() -> None:
@@ -28,6 +30,8 @@ def main() -> None:
         folder.mkdir(parents=True)
     shutil.copytree(ROOT / "docs", PAGES, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
     shutil.copytree(ROOT / "images", PAGES / "images")
+    shutil.copytree(RESULTS, PAGES / "performance" / "results")
+    write_fragments(RESULTS, FRAGMENTS)
     for notebook in (ROOT / "notebooks").glob("*.ipynb"):
         write_notebook_page(notebook, PAGES / "tutorials")
     write(PAGES / "changelog.md", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"))
