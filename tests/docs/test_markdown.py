@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from factories import raises
 from generators.markdown import count, percent, percents, span, table
 

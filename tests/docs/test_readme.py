@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from factories import raises
 from generators.fragments import load_results
 from generators.summary import readme_results
