@@ -13,7 +13,7 @@ def readme_results(results: Mapping[str, File], folder: str = "") -> str:
 
     Args:
         results: Contents of the result files, by their names.
-        folder: Where links find the files, such as ``"benchmarks/results/"``; without it, files are named, not linked.
+        folder: Where links find the files, such as ``"benchmarks/results/"``; without it, there are no links.
 
     Returns:
         The table, of at most six rows.
@@ -23,9 +23,11 @@ def readme_results(results: Mapping[str, File], folder: str = "") -> str:
         training_row(results["training"]),
         *prediction_rows(results["predicting-224"]),
     ]
-    evidence = "[{0}]({1}{0}.json)" if folder else "`{0}.json`"
-    cells = [[*row, ", ".join(evidence.format(file, folder) for file in files)] for *row, files in rows]
-    return table(["", "this library", "compared with", "evidence"], cells)
+    header = ["", "this library", "compared with"]
+    if not folder:
+        return table(header, [row for *row, _ in rows])
+    links = [", ".join(f"[{file}]({folder}{file}.json)" for file in files) for *_, files in rows]
+    return table([*header, "evidence"], [[*row, link] for (*row, _), link in zip(rows, links, strict=True)])
 
 
 def accuracy_rows(results: Mapping[str, File]) -> list[tuple[str, str, str, list[str]]]:

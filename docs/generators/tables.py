@@ -17,9 +17,8 @@ File = Mapping[str, Any]
 SETTINGS = {"224": "224 x 224 pixels, batch size 16", "64": "64 x 64 pixels, batch size 32"}
 """What `training` and `step_profile` measure, by the name in their files."""
 
-PEER = "keras.applications float32"
-
-FASTER = "times as fast"
+KERAS = "keras.applications"
+PEER = f"{KERAS} float32"
 
 TASKS = {
     "leukemia": "leukemia",
@@ -38,11 +37,12 @@ def sessions(result: File) -> str:
         machine, versions = each["machine"], each["versions"]
         software = {**{name: versions[name] for name in ("keras", each["backend"])}, **each.get("peers", {})}
         software |= each.get("runtimes", {})
+        commit, changed, _ = (each["commit"] or "unknown").partition("-dirty")
         words = [
             f"{machine['processor']}, {count(machine['threads'], 'thread')}",
             *([f"load {each['load']:.1f}"] if "load" in each else []),
             *(f"{name} {version}" for name, version in software.items()),
-            f"commit `{each['commit'][:7]}`",
+            f"commit `{commit[:7]}{changed}`",
         ]
         lines.append(f"- {each['date']}: {', '.join(words)}\n")
     return f"\n{count(len(lines), 'session').capitalize()}:\n\n{''.join(lines)}"
@@ -57,9 +57,9 @@ def training(result: File) -> str:
         for name in measured[0]["ours_over"]:
             ratios = [each["ours_over"][name] for each in measured]
             fastest = [fastest_round(each["ours"]) / fastest_round(each[name]) for each in measured]
-            rows.append([name, *rate_and_memory(measured, name), span(ratios, FASTER), span(fastest, FASTER)])
+            rows.append([name, *rate_and_memory(measured, name), span(ratios), span(fastest)])
         rows.insert(0, ["ours", *rate_and_memory(measured, "ours"), "", ""])
-        header = ["", "images/s", "peak memory", "ours compared with it", "fastest rounds compared"]
+        header = ["", "images/s", "memory, MiB", "ratio", "ratio of the fastest"]
         parts.append(f"**{words}**, {count(len(measured), 'session')}:\n\n{table(header, rows)}")
     return "\n".join(parts) + sessions(result)
 
@@ -71,8 +71,8 @@ def rate_and_memory(measured: Iterable[File], name: str) -> tuple[str, str]:
 
 
 def memory(mib: Iterable[float]) -> str:
-    """Return the range of peak memory, which varies less than time."""
-    return span(mib, "MiB", digits=3)
+    """Return the range of peak memory in MiB, which varies less than time."""
+    return span(mib, digits=3)
 
 
 def fastest_round(contender: File) -> float:
@@ -111,14 +111,14 @@ def whole_run(result: File) -> str:
         rows.append(
             [
                 name,
-                span((run["seconds"] for run in runs), "s"),
+                span(run["seconds"] for run in runs),
+                span(run["epoch_seconds"] for run in runs),
                 span(run["images_per_second"] for run in runs),
-                span((run["epoch_seconds"] for run in runs), "s"),
                 memory(run["peak_mib"] for run in runs),
                 " and ".join(map(percent, accuracies)) or "not scored",
             ]
         )
-    header = ["", "whole run", "images/s", "an epoch", "peak memory", "held-out accuracy"]
+    header = ["", "run, s", "epoch, s", "images/s", "memory, MiB", "held-out accuracy"]
     ratios = [each["ours_over_keras_applications"] for each in result["sessions"]]
     faster = span([ratio[end] for ratio in ratios for end in ("min", "max")], "times")
     rounds = sum(len(each["runs"]["ours"]) for each in result["sessions"])
@@ -129,64 +129,62 @@ def whole_run(result: File) -> str:
 def predicting(result: File) -> str:
     """Return speed, latency and memory of every export, beside keras.applications."""
     rows = []
-    for name in result["sessions"][0]["formats"]:
-        measured = [each["formats"][name] for each in result["sessions"]]
+    for name in latest(result)["formats"]:
+        measured = exports(result, name)
         rows.append(
             [
                 name,
                 span(each["images_per_second"]["median"] for each in measured),
-                "1" if name == PEER else span((each["over_keras_applications"] for each in measured), FASTER),
-                span((each["latency_p50_ms"]["median"] for each in measured), "ms"),
-                span((each["latency_p99_ms"]["median"] for each in measured), "ms"),
+                "1" if name == PEER else span(each["over_keras_applications"] for each in measured),
+                *(span(each[f"latency_{quantile}_ms"]["median"] for each in measured) for quantile in ("p50", "p99")),
                 memory(each["peak_mib"] for each in measured),
-                span((each["megabytes"] for each in measured), "MB") if "megabytes" in measured[0] else "",
+                span(each["megabytes"] for each in measured) if name != PEER else "",
             ]
         )
-    header = ["", "images/s", "compared", "latency p50", "latency p99", "peak memory", "size"]
-    return table(header, rows) + sessions(result)
+    return table(["", "images/s", "ratio", "p50, ms", "p99, ms", "memory, MiB", "size, MB"], rows) + sessions(result)
+
+
+def exports(result: File, name: str) -> list[File]:
+    """Return what each session measured of an export, without the sessions that did not measure it."""
+    return [each["formats"][name] for each in result["sessions"] if name in each["formats"]]
+
+
+def latest(result: File) -> File:
+    """Return the last session."""
+    return result["sessions"][-1]
 
 
 def cold_start(result: File) -> str:
     """Return the time and memory of a whole command that classifies one photo."""
     rows = []
-    for name in result["sessions"][0]["formats"]:
-        starts = [each["formats"][name]["cold_start"] for each in result["sessions"]]
-        seconds = span((each["seconds"] for each in starts), "s")
-        rows.append([name, seconds, memory(each["peak_mib"] for each in starts)])
-    return table(["", "from the shell to an answer", "peak memory"], rows) + sessions(result)
+    for name in latest(result)["formats"]:
+        starts = [each["cold_start"] for each in exports(result, name)]
+        rows.append([name, span(each["seconds"] for each in starts), memory(each["peak_mib"] for each in starts)])
+    return table(["", "seconds", "memory, MiB"], rows) + sessions(result)
 
 
 def int8_agreement(*results: File) -> str:
     """Return how often an int8 export predicts the class that its model predicts, a column for each file."""
     header = ["", *(result["what"].split(" pixels")[0] + " pixels" for result in results)]
-    names = [name for name in results[0]["sessions"][0]["formats"] if name.endswith("int8")]
+    names = [name for name in latest(results[0])["formats"] if name.endswith("int8")]
     rows = []
     for name in names:
-        shares = [[each["formats"][name]["agreement"] for each in result["sessions"]] for result in results]
+        shares = [[each["agreement"] for each in exports(result, name)] for result in results]
         rows.append([name, *(" to ".join(dict.fromkeys(map(percent, (min(each), max(each))))) for each in shares)])
     return table(header, rows)
 
 
 def reading(result: File) -> str:
     """Return how fast large photos are read and predicted."""
-    measured = result["sessions"]
-    rows = [
-        ["reading alone", span(each["reading"] for each in measured), ""],
-        *(
-            [f"{model}: {words}", span(each["models"][model][key] for each in measured), ""]
-            for model in measured[0]["models"]
-            for key, words in (
-                ("network", "prediction alone, images in memory"),
-                ("one_after_the_other", "the sum of both times"),
-            )
-        ),
-    ]
-    for model in measured[0]["models"]:
-        of_model = [each["models"][model] for each in measured]
-        ratio = span((each["both_over_keras"] for each in of_model), FASTER)
-        rows.append([f"{model}: photos from files", span(each["both"] for each in of_model), ratio])
-    rows.append(["keras.applications: photos from files", span(each["keras.applications"] for each in measured), "1"])
-    return table(["", "images/s", "compared with keras.applications"], rows) + sessions(result)
+    ways = {"network": "prediction alone", "one_after_the_other": "the sum of both times", "both": "photos from files"}
+    rows = [["reading alone", span(each["reading"] for each in result["sessions"]), ""]]
+    for model in latest(result)["models"]:
+        measured = [each["models"][model] for each in result["sessions"] if model in each["models"]]
+        for way, words in ways.items():
+            ratio = span(each["both_over_keras"] for each in measured) if way == "both" else ""
+            rows.append([f"{model}: {words}", span(each[way] for each in measured), ratio])
+    rows.append([f"{KERAS}: photos from files", span(each[KERAS] for each in result["sessions"]), "1"])
+    return table(["", "images/s", "ratio"], rows) + sessions(result)
 
 
 def pack(result: File) -> str:
@@ -204,20 +202,20 @@ def pack(result: File) -> str:
 
 def pack_memory(result: File) -> str:
     """Return time and memory of packing many images."""
-    first, *_ = result["sessions"]
     rows = []
-    for index, run in enumerate(first["runs"]):
+    for index, run in enumerate(latest(result)["runs"]):
         runs = [each["runs"][index] for each in result["sessions"]]
         rows.append(
             [
                 f"{run['images']:,}",
-                span((each["seconds"] for each in runs), "s"),
-                span((each["peak_megabytes_once_listed"] for each in runs), "MB", digits=3),
-                span((each["peak_megabytes"] for each in runs), "MB", digits=3),
-                span((each["file_megabytes"] for each in runs), "MB"),
+                span(each["seconds"] for each in runs),
+                *(
+                    span((each[key] for each in runs), digits=3)
+                    for key in ("peak_megabytes_once_listed", "peak_megabytes", "file_megabytes")
+                ),
             ]
         )
-    return table(["images", "time", "memory once listed", "peak memory", "file"], rows) + sessions(result)
+    return table(["images", "seconds", "memory once listed, MB", "memory, MB", "file, MB"], rows) + sessions(result)
 
 
 def batches(result: File) -> str:
@@ -235,30 +233,30 @@ def rates(result: File, ways: Mapping[str, tuple[str, str]]) -> str:
     rows = []
     for name, (words, ratio) in ways.items():
         rate = span(each["images_per_second"][name]["median"] for each in result["sessions"])
-        rows.append([words, rate, span((each[ratio] for each in result["sessions"]), FASTER) if ratio else ""])
-    return table(["", "images/s", "ours compared with it"], rows)
+        rows.append([words, rate, span(each[ratio] for each in result["sessions"]) if ratio else ""])
+    return table(["", "images/s", "ratio"], rows)
 
 
 def growth(result: File) -> str:
     """Return the points of the figure of growth, from the last session."""
-    latest = result["sessions"][-1]
-    steps = [*latest["batch"], *latest["side"]]
+    measured = latest(result)
+    steps = [*measured["batch"], *measured["side"]]
     rows = [
         [f"{point['side']} x {point['side']}", str(point["batch"]), *cost(point)]
         for point in sorted(steps, key=lambda point: (point["side"], point["batch"]))
     ]
-    read = [[f"{point['pictures']:,}", *cost(point)] for point in latest["pictures"]]
+    read = [[f"{point['pictures']:,}", *cost(point)] for point in measured["pictures"]]
     return (
-        table(["pixels", "batch size", "training step", "peak memory"], rows)
+        table(["pixels", "batch size", "step, s", "memory, MiB"], rows)
         + "\n"
-        + table(["images", "reading an epoch", "peak memory"], read)
+        + table(["images", "reading an epoch, s", "memory, MiB"], read)
         + sessions(result)
     )
 
 
 def cost(point: File) -> tuple[str, str]:
     """Return time and memory of a point."""
-    return span([point["seconds"]], "s"), memory([point["peak_mib"]])
+    return span([point["seconds"]]), memory([point["peak_mib"]])
 
 
 def same_network(result: File) -> str:
@@ -307,7 +305,7 @@ def tasks(*results: File) -> str:
                 ", ".join(percent(mean(run["train_accuracy"] for run in runs)) for runs in ways),
             ]
         )
-    return table(["", "images: train, test", "ours", "classic", "both on training images"], rows)
+    return table(["", "images: train, test", "ours", "classic", "training images: ours, classic"], rows)
 
 
 def transfer(result: File) -> str:
