@@ -31,7 +31,7 @@ TASKS = {
 
 
 def sessions(result: File) -> str:
-    """Return a list of the sessions: day, machine, load, versions and commit."""
+    """Return a list of the sessions: day, machine, load, versions, commit, and a note where there is one."""
     lines = []
     for each in result["sessions"]:
         machine, versions = each["machine"], each["versions"]
@@ -43,6 +43,7 @@ def sessions(result: File) -> str:
             *([f"load {each['load']:.1f}"] if "load" in each else []),
             *(f"{name} {version}" for name, version in software.items()),
             f"commit `{commit[:7]}{changed}`",
+            *([each["note"]] if "note" in each else []),
         ]
         lines.append(f"- {each['date']}: {', '.join(words)}\n")
     return f"\n{count(len(lines), 'session').capitalize()}:\n\n{''.join(lines)}"

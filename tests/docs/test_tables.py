@@ -45,12 +45,18 @@ def contender(median, peak_mib, fastest=None):
 
 def test_sessions_are_listed_with_what_they_recorded():
     del (old := {**SESSION})["load"]
-    later = {**SESSION, "date": "2026-11-28", "peers": {"torch": "2.13.0"}, "runtimes": {"onnx": "1.0"}}
+    later = {
+        **SESSION,
+        "date": "2026-11-28",
+        "peers": {"torch": "2.13.0"},
+        "runtimes": {"onnx": "1.0"},
+        "note": "noisy",
+    }
     assert tables.sessions({"sessions": [old, later]}) == (
         "\n2 sessions:\n\n"
         "- 2026-11-21: AMD EPYC, 2 threads, keras 3.15.1, tensorflow 2.21.0, commit `0123456`\n"
         "- 2026-11-28: AMD EPYC, 2 threads, load 1.0, keras 3.15.1, tensorflow 2.21.0, torch 2.13.0, onnx 1.0, "
-        "commit `0123456`\n"
+        "commit `0123456`, noisy\n"
     )
 
 
