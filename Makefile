@@ -6,7 +6,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: train test docs figures clean
+.PHONY: train test docs figures pictures clean
 
 train: $(VENV)/for-train
 	$(BIN)/resnet50 train rendered-signs
@@ -25,6 +25,10 @@ docs: $(VENV)/for-test
 figures: $(VENV)/for-train
 	$(BIN)/resnet50 summary --draw images
 	$(BIN)/resnet50 data show rendered-signs --out images/rendered_signs.png
+
+# the pictures in README: a terminal and a report; needs Chromium
+pictures: $(VENV)/for-test
+	PYTHONPATH=docs $(BIN)/python -m generators.pictures
 
 clean:
 	rm -rf $(VENV) build *.egg-info
