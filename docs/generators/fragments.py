@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from generators import tables
+from generators.markdown import unbroken
 from generators.summary import readme_results
 
 TABLES: dict[str, tuple[Callable[..., str], list[str]]] = {
@@ -49,4 +50,4 @@ def write_fragments(results: Path, folder: Path) -> None:
     contents = load_results(results)
     parts = {name: function(*(contents[file] for file in files)) for name, (function, files) in TABLES.items()}
     for name, text in {**parts, "readme_results": readme_results(contents)}.items():
-        folder.joinpath(f"{name}.md").write_text(text, encoding="utf-8")
+        folder.joinpath(f"{name}.md").write_text(unbroken(text), encoding="utf-8")

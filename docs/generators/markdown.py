@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from math import floor, log10
 from statistics import mean, stdev
@@ -65,3 +66,8 @@ def percents(shares: Sequence[float]) -> str:
 def count(number: int, noun: str) -> str:
     """Return a number and its noun, such as ``2 sessions``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def unbroken(text: str) -> str:
+    """Return a text whose numbers are not parted from their units, nor ranges in the middle, in narrow columns."""
+    return re.sub(r"(?<=\d) (?=to \d|%|ms\b|s\b)|(?<=\d to) (?=\d)", "\N{NO-BREAK SPACE}", text)

@@ -288,7 +288,7 @@ def accuracy(result: File) -> str:
         [f"`resnet50 train {result['recipe']['name']}`", percents([run["accuracy"] for run in runs]), seconds],
         ["ridge regression on the pixels", percent(result["linear_classifier"]), ""],
     ]
-    return table(["", f"test accuracy, {count(len(runs), 'seed')}", "from the command to the last file"], rows)
+    return table(["", f"test accuracy, {count(len(runs), 'seed')}", "time"], rows)
 
 
 def tasks(*results: File) -> str:
@@ -306,7 +306,7 @@ def tasks(*results: File) -> str:
                 ", ".join(percent(mean(run["train_accuracy"] for run in runs)) for runs in ways),
             ]
         )
-    return table(["", "images: train, test", "ours", "classic", "training images: ours, classic"], rows)
+    return table(["", "images: train, test", "ours", "classic", "on training images"], rows)
 
 
 def transfer(result: File) -> str:
@@ -325,10 +325,10 @@ def similarity(result: File) -> str:
     held_out, fitted = (result["similarity"][name] for name in ("held_out", "fitted"))
     header = [
         "dimension",
-        f"correlation on {held_out['images']} held-out images",
-        "chance: middle 95 %",
+        f"{held_out['images']} new images",
+        "chance",
         "p",
-        f"on the {fitted['images']} images of the alignment",
+        f"{fitted['images']} aligned images",
     ]
     names = ["**overall**", *result["dimension_names"]]
     pairs = zip(*([part["overall"], *part["dimensions"]] for part in (held_out, fitted)), strict=True)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from factories import raises
-from generators.markdown import count, percent, percents, span, table
+from generators.markdown import count, percent, percents, span, table, unbroken
 
 
 @pytest.mark.parametrize(
@@ -49,3 +49,9 @@ def test_a_table_has_a_line_for_each_row():
 def test_a_row_that_is_too_short_is_refused():
     with raises(ValueError, 2, "speed", 1, "ours"):
         table(["", "speed"], [["ours"]])
+
+
+def test_ranges_and_units_stay_together_in_narrow_columns():
+    assert unbroken("| 5.3 to 7.1 ms | 97.2 % (96.6 to 97.9, sd 0.7) | 2 sessions | 4 to do |") == (
+        "| 5.3\xa0to\xa07.1\xa0ms | 97.2\xa0% (96.6\xa0to\xa097.9, sd 0.7) | 2 sessions | 4 to do |"
+    )

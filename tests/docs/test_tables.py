@@ -323,7 +323,7 @@ SIGNS = {
 
 def test_accuracy_is_shown_beside_a_linear_classifier():
     assert tables.accuracy(SIGNS) == (
-        "| | test accuracy, 2 seeds | from the command to the last file |\n"
+        "| | test accuracy, 2 seeds | time |\n"
         "| --- | --- | --- |\n"
         "| `resnet50 train signs` | 98.3 % (97.5 to 99.2, sd 1.2) | 120 to 130 s |\n"
         "| ridge regression on the pixels | 85.0 % | |\n"
@@ -346,7 +346,7 @@ def test_tasks_have_a_row_each():
     rows = tables.tasks(*(task(share, 0.294) for share in (0.972, 0.738, 0.722, 0.142, 0.367)))
     lines = rows.splitlines(keepends=True)
     assert "".join(lines[:3]) == (
-        "| | images: train, test | ours | classic | training images: ours, classic |\n"
+        "| | images: train, test | ours | classic | on training images |\n"
         "| --- | --- | --- | --- | --- |\n"
         "| leukemia: 4 classes, 30 epochs at 64 pixels | 581, 145 | 97.2 % | 29.4 % | 96.0 %, 100.0 % |\n"
     )
@@ -390,8 +390,7 @@ def test_similarity_is_shown_beside_chance():
         },
     }
     assert tables.similarity(result) == (
-        "| dimension | correlation on 120 held-out images | chance: middle 95 % | p | "
-        "on the 360 images of the alignment |\n"
+        "| dimension | 120 new images | chance | p | 360 aligned images |\n"
         "| --- | --- | --- | --- | --- |\n"
         "| **overall** | 0.51 | -0.06 to 0.07 | 0.001 | 0.72 |\n"
         "| lightness | -0.04 | -0.06 to 0.07 | 0.001 | 0.91 |\n"
