@@ -16,10 +16,13 @@ test: $(VENV)/for-test
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n 2 --dist loadfile  # files of tests share what they have trained
 
-# the diagrams and the contact sheet in images/
+# all that is in images/; measurements are drawn from benchmarks/results/
 figures: $(VENV)/for-train
 	$(BIN)/resnet50 summary --draw images
-	$(BIN)/resnet50 data show rendered-signs --out images/rendered_signs.png
+	$(BIN)/resnet50 data show rendered-signs --out images/rendered_signs.webp
+	$(BIN)/python images/draw.py
+	$(BIN)/python benchmarks/growth.py --draw
+	$(BIN)/python benchmarks/same_network.py --draw
 
 clean:
 	rm -rf $(VENV) build *.egg-info
