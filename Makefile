@@ -20,7 +20,7 @@ test: $(VENV)/for-test
 figures: $(VENV)/for-train
 	$(BIN)/resnet50 summary --draw images
 	$(BIN)/resnet50 data show rendered-signs --out images/rendered_signs.webp
-	$(BIN)/python images/draw.py
+	$(BIN)/python benchmarks/figures.py
 	$(BIN)/python benchmarks/growth.py --draw
 	$(BIN)/python benchmarks/same_network.py --draw
 

@@ -50,7 +50,7 @@ def draw_block(model: keras.Model, block: str) -> Figure:
         block: Name of the block, such as ``"conv2_block2"``.
 
     Returns:
-        Figure of about 4 x 7 inches.
+        Figure of about 4 x 8 inches.
 
     Raises:
         ValueError: If the model has no residual blocks, or none of that name.
@@ -77,7 +77,7 @@ def draw_conventions(models: Mapping[str, keras.Model], block: str, *, title: st
         title: Title of the figure.
 
     Returns:
-        Figure of about 4 inches per model x 7 inches.
+        Figure of about 4 inches per model x 8 inches.
 
     Raises:
         ValueError: If a model has no residual blocks, or none of that name.
@@ -98,11 +98,11 @@ def _draw_columns(
     theme.write(axes, MARGIN, -0.34, title, size=theme.LARGE, ha="left", weight="bold")
     left, bottom = MARGIN, 0.0
     for block, shapes, (heading, *lines) in columns:
-        theme.write(axes, left, -0.76, heading, ha="left", weight="bold")
+        theme.write(axes, left, -0.72, heading, ha="left", weight="bold")
         for position, line in enumerate(lines):
-            theme.write(axes, left, -1.03 - LINE * position, line, size=theme.SMALL, ha="left", color=theme.MUTED)
+            theme.write(axes, left, -0.97 - LINE * position, line, size=theme.SMALL, ha="left", color=theme.MUTED)
         column = BlockColumn(axes, block, shapes, left)
-        bottom = min(bottom, column.draw(-1.03 - LINE * len(lines)))
+        bottom = min(bottom, column.draw(-0.94 - LINE * len(lines)))
         left = max(column.right, left + _texts_width(lines)) + BETWEEN
     titles = theme.text_width(title, theme.LARGE, "bold") + 0.3 + theme.text_width(name, theme.NORMAL)
     right = MARGIN + max(left - BETWEEN, MARGIN + titles)
@@ -125,7 +125,9 @@ def _equation(block: Block) -> str:
 def _describe_strides(block: Block) -> list[str]:
     """Return a line for each convolution of the residual path that has a stride."""
     strided = [layer for layer in block.residual if is_a(layer, "Conv2D") and max(layer.strides) > 1]
-    return [f"stride {layer.strides[0]} on the {describe_kernel(layer)}, {_describe_reading(layer)}" for layer in strided]
+    return [
+        f"stride {layer.strides[0]} on the {describe_kernel(layer)}, {_describe_reading(layer)}" for layer in strided
+    ]
 
 
 def _describe_reading(convolution: Operation) -> str:
@@ -164,7 +166,7 @@ def draw_network(model: keras.Model, *, width: float = math.inf) -> Figure:
 
 
 class _Row:
-    """The columns of `draw_network` from left to right, and from line to line where the width ends."""
+    """The columns of `draw_network` from left to right, on a new line where the width ends."""
 
     def __init__(self, network: Network, width: float) -> None:
         self.network, self.width = network, width
@@ -293,18 +295,19 @@ class _Row:
     def _draw_legend(self, types: Sequence[bool], y: float) -> float:
         """Draw types of blocks with their equations; return the right end."""
         x = end = MARGIN
+        size = (0.2, 0.1, 0.12)
+        wire = GAP * 2 + glyphs.slab_width(size)
         for projected in types:
-            size = (0.2, 0.1, 0.12)
-            end = x + GAP * 2 + glyphs.slab_width(size)
-            glyphs.draw_line(self.axes, [(x, y - 0.05), (end, y - 0.05)], color=theme.INK, head=False)
-            span = (x + GAP / 2, end - GAP / 2)
+            glyphs.draw_line(self.axes, [(x, y - 0.05), (x + wire, y - 0.05)], color=theme.INK, head=False)
+            span = (x + GAP / 2, x + wire - GAP / 2)
             glyphs.draw_hop(self.axes, span, (y - 0.05, y + 0.16), projected=projected)
             strength = 0.9 if projected else 0.4
             glyphs.draw_slab(self.axes, x + GAP, y - 0.05, size, theme.FEATURES, strength=strength)
             for joint in span:
                 glyphs.draw_joint(self.axes, joint, y - 0.05)
-            theme.write(self.axes, x + LEGEND_ICON, y, LEGEND[projected], size=theme.SMALL, ha="left", color=theme.MUTED)
-            end = x + LEGEND_ICON + theme.text_width(LEGEND[projected], theme.SMALL)
+            beside, text = x + LEGEND_ICON, LEGEND[projected]
+            theme.write(self.axes, beside, y, text, size=theme.SMALL, ha="left", color=theme.MUTED)
+            end = beside + theme.text_width(text, theme.SMALL)
             x = end + 0.4
         return end
 

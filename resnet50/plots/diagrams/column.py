@@ -12,7 +12,7 @@ from resnet50.plots.diagrams.glyphs import Scale
 from resnet50.plots.diagrams.network import Block, Operation, Shape, is_a
 
 # All in inches.
-ARROW = 0.17
+ARROW = 0.15
 ASIDE = 0.08  # from a feature map to the text beside it
 CORNER = 0.16
 FRAME = 0.12  # from the boxes of a path to the edge of their panel
@@ -28,7 +28,7 @@ class BlockColumn:
     def __init__(self, axes: Axes, block: Block, shapes: Mapping[Operation, Shape], left: float) -> None:
         self.axes, self.block, self.shapes = axes, block, shapes
         maps = (shapes[operation] for operation in (block.source, *block.residual, *block.shortcut))
-        self.scale = Scale.fit(maps, height=0.54, depth=0.85, thickness=0.18, power=0.5)
+        self.scale = Scale.fit(maps, height=0.5, depth=0.8, thickness=0.16, power=0.5)
         self.main_width, self.bypass_width = (_box_width(path) for path in (block.residual, block.shortcut))
         self.left = left
         self.main = left + FRAME + self.main_width / 2
@@ -41,12 +41,12 @@ class BlockColumn:
         """Draw the block below ``top``; return its lower end."""
         block, main = self.block, self.main
         y = self._draw_map(main, top, block.source)
-        fork = y - 0.13
-        begin = glyphs.draw_arrow_down(self.axes, main, y, 0.64)
+        fork = y - 0.11
+        begin = glyphs.draw_arrow_down(self.axes, main, y, 0.56)
         end = self._draw_path(main, begin, block.residual, self.main_width, theme.INK)
-        glyphs.draw_panel(self.axes, (self.left, self.edge), (end - 0.12, begin + 0.32), theme.MUTED)
-        theme.write(self.axes, self.left + FRAME, begin + 0.16, "F(x)", ha="left", weight="bold")
-        y = glyphs.draw_arrow_down(self.axes, main, end, 0.36)
+        glyphs.draw_panel(self.axes, (self.left, self.edge), (end - 0.12, begin + 0.3), theme.MUTED)
+        theme.write(self.axes, self.left + FRAME, begin + 0.15, "F(x)", ha="left", weight="bold")
+        y = glyphs.draw_arrow_down(self.axes, main, end, 0.32)
         self._draw_shortcut(fork, begin, y - glyphs.RADIUS)
         y = glyphs.draw_plus(self.axes, main, y)
         for operation in block.tail:

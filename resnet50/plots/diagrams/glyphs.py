@@ -12,7 +12,7 @@ from matplotlib.path import Path
 from resnet50.plots import theme
 from resnet50.plots.diagrams.network import Operation, Shape, describe, is_a, is_relu
 
-TALL, LOW = 0.48, 0.26
+TALL, LOW = 0.45, 0.24
 """Heights of a row of operations with and without a convolution."""
 
 RADIUS = 0.19
@@ -109,9 +109,7 @@ def slab_height(size: tuple[float, float, float]) -> float:
     return size[0] + size[1] * SLANT
 
 
-def draw_box(
-    axes: Axes, middle: float, top: float, rows: Sequence[Sequence[Operation]], width: float
-) -> float:
+def draw_box(axes: Axes, middle: float, top: float, rows: Sequence[Sequence[Operation]], width: float) -> float:
     """Draw consecutive operations as one box of rows, with a cell for each operation.
 
     Returns:
@@ -169,8 +167,8 @@ def _draw_row(
 
 def _write_operation(axes: Axes, x: float, y: float, operation: Operation) -> None:
     if is_a(operation, "Conv2D"):
-        theme.write(axes, x, y + 0.105, "conv", size=theme.SMALL, zorder=6)
-        theme.write(axes, x, y - 0.09, describe(operation), weight="bold", zorder=6)
+        theme.write(axes, x, y + 0.1, "conv", size=theme.SMALL, zorder=6)
+        theme.write(axes, x, y - 0.085, describe(operation), weight="bold", zorder=6)
     else:
         theme.write(axes, x, y, describe(operation), size=theme.SMALL, zorder=6)
 

@@ -3,7 +3,9 @@
 - ``v1_v1_5.svg``: the first block of conv3 with the conventions of v1 and of v1.5, from two networks.
 - ``rocks_similarity.svg``: from ``benchmarks/results/similarity-rocks.json``.
 
-Each comes with its dark twin, ``name-dark.svg``. Run: ``python images/draw.py``.
+Each comes with its dark twin, ``name-dark.svg``, in ``images/``. Nothing is measured.
+
+Run: ``python benchmarks/figures.py``.
 """
 
 from __future__ import annotations
@@ -20,11 +22,13 @@ from resnet50.conventions import V1, V1_5
 from resnet50.datasets.rocks import DIMENSIONS
 from resnet50.metrics.similarity import Agreement, Correlation, Similarity
 from resnet50.plots.diagrams.architecture import draw_conventions
+from resnet50.plots.diagrams.network import TIMES
 from resnet50.plots.pair import save_pair
 from resnet50.plots.similarity import draw_similarity
 
-IMAGES = Path(__file__).parent
-ROCKS = IMAGES.parent / "benchmarks" / "results" / "similarity-rocks.json"
+ROOT = Path(__file__).parents[1]
+IMAGES = ROOT / "images"
+ROCKS = ROOT / "benchmarks" / "results" / "similarity-rocks.json"
 
 
 def compare_conventions() -> Figure:
@@ -33,7 +37,7 @@ def compare_conventions() -> Figure:
         name: build_resnet50(6, input_shape=(64, 64, 3), conventions=conventions)
         for name, conventions in (("v1", V1), ("v1.5", V1_5))
     }
-    return draw_conventions(models, "conv3_block1", title="v1.5 moves the stride to the 3×3 convolution")
+    return draw_conventions(models, "conv3_block1", title=f"v1.5 moves the stride to the 3{TIMES}3 convolution")
 
 
 def read_similarity(path: Path) -> Similarity:
