@@ -14,6 +14,7 @@ import shutil
 from pathlib import Path
 
 from generators.command_line import command_line_page
+from generators.fragments import write_fragments
 from generators.network import network_fragments
 from generators.notebook import write_notebook_page
 from generators.source import source_fragments
@@ -21,6 +22,7 @@ from generators.source import source_fragments
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ROOT / "build" / "docs"
 FRAGMENTS = ROOT / "build" / "fragments"
+RESULTS = ROOT / "benchmarks" / "results"
 
 
 def main() -> None:
@@ -30,6 +32,8 @@ def main() -> None:
         folder.mkdir(parents=True)
     shutil.copytree(ROOT / "docs", PAGES, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
     shutil.copytree(ROOT / "images", PAGES / "images")
+    shutil.copytree(RESULTS, PAGES / "performance" / "results")
+    write_fragments(RESULTS, FRAGMENTS)
     for notebook in (ROOT / "notebooks").glob("*.ipynb"):
         write_notebook_page(notebook, PAGES / "tutorials")
     write(PAGES / "changelog.md", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"))
