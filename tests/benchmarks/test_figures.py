@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import json
 
-import pytest
-
 from factories import texts
 
 
@@ -11,14 +9,13 @@ def correlation(value: float) -> dict:
     return {"value": value, "chance": 0.1, "band": [-0.1, 0.2], "p": 0.01}
 
 
-def agreement(key: str, images: int) -> dict:
-    return {key: images, "overall": correlation(0.5), "dimensions": [correlation(0.25)] * 8}
+def agreement(images: int) -> dict:
+    return {"images": images, "overall": correlation(0.5), "dimensions": [correlation(0.25)] * 8}
 
 
-@pytest.mark.parametrize("key", ["images", "pictures"])
-def test_a_stored_similarity_is_read_and_drawn(script, tmp_path, key):
+def test_a_stored_similarity_is_read_and_drawn(script, tmp_path):
     stored = {
-        "fitted": agreement(key, 360), "held_out": agreement(key, 120), "realigned": agreement(key, 120),
+        "fitted": agreement(360), "held_out": agreement(120), "realigned": agreement(120),
         "variance": 0.7, "permutations": 1000, "seed": 0,
     }  # fmt: skip
     path = tmp_path / "similarity.json"
