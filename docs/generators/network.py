@@ -15,7 +15,7 @@ import keras
 from keras import layers
 
 from resnet50.blocks import identity_block
-from resnet50.conventions import CONVENTIONS, V1, V1_5, Conventions
+from resnet50.conventions import V1, V1_5, Conventions
 from resnet50.metrics.complexity import StageCost, Summary, summary
 from resnet50.model import STAGES, STEMS, ResNet50, Stage
 from resnet50.plots.diagrams.network import TIMES
@@ -42,7 +42,7 @@ def network_fragments(root: Path) -> dict[str, str]:
         "block_layers.md": block_layers_table(at_224, "conv3_block1"),
         "conventions.md": conventions_table(),
         "conventions_cost.md": conventions_cost_table(at_224),
-        "published.md": published_table(),
+        "published.md": published_list(),
         "wrong_conventions.md": wrong_conventions_table(root / "benchmarks" / "results" / "conventions.json"),
     }
 
@@ -217,14 +217,15 @@ def conventions_table() -> str:
     return _table(["field", "`V1`", "`V1_5`", "after `from_scratch()`", "meaning"], rows)
 
 
-def published_table() -> str:
-    """Return the names of published weights by the conventions of their network."""
-    rows = []
-    for name in CONVENTIONS:
-        published = [row for row in REGISTRY.values() if row.conventions == name]
-        normalizations = dict.fromkeys(f"`{row.normalization}`" for row in published)
-        rows.append([name, ", ".join(f"`{row.name}`" for row in published), ", ".join(normalizations)])
-    return _table(["variant", "`weights=`", "input normalization"], rows)
+def published_list() -> str:
+    """Return the names of published weights by the conventions of their network and their normalization."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for row in REGISTRY.values():
+        groups.setdefault((row.conventions, row.normalization), []).append(f"`{row.name}`")
+    return "".join(
+        f"- **{conventions}**, pixels normalized as `{normalization}`: {', '.join(names)}\n"
+        for (conventions, normalization), names in groups.items()
+    )
 
 
 def _value(value: Any) -> str:
@@ -266,7 +267,7 @@ def wrong_conventions_table(results: Path) -> str:
     """Return how far the features of networks with wrong conventions are from the right ones, as it was measured."""
     differences = json.loads(results.read_text(encoding="utf-8"))["relative_difference"]
     rows = [[name, f"{value:.2f}" if value >= 0.01 else f"{value:.1e}"] for name, value in differences.items()]
-    return _table(["network for v1.5 weights with torchvision's normalization", "relative difference"], rows)
+    return _table(["the one difference", "relative difference"], rows)
 
 
 def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
