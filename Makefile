@@ -21,10 +21,13 @@ docs: $(VENV)/for-test
 	$(BIN)/python docs/assemble.py
 	$(BIN)/python -m mkdocs build --strict
 
-# the diagrams and the contact sheet in images/
+# all that is in images/; measurements are drawn from benchmarks/results/
 figures: $(VENV)/for-train
 	$(BIN)/resnet50 summary --draw images
-	$(BIN)/resnet50 data show rendered-signs --out images/rendered_signs.png
+	$(BIN)/resnet50 data show rendered-signs --out images/rendered_signs.webp
+	$(BIN)/python benchmarks/figures.py
+	$(BIN)/python benchmarks/growth.py --draw
+	$(BIN)/python benchmarks/same_network.py --draw
 
 # the pictures in README: a terminal and a report; needs Chromium
 pictures: $(VENV)/for-test

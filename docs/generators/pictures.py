@@ -44,12 +44,12 @@ def main() -> None:
 
 def write_hands(folder: Path, new: Path) -> None:
     """Write drawn hands as class folders, and one more hand."""
-    splits = rendered_signs()
-    for number, (image, label) in enumerate(zip(splits.train.images, splits.train.labels, strict=True)):
-        path = folder / f"shows {splits.train.class_names[label]}" / f"{number:04}.png"
+    train, test = rendered_signs()
+    for number, (image, label) in enumerate(zip(train.images, train.labels, strict=True)):
+        path = folder / f"shows {train.class_names[label]}" / f"{number:04}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(image).save(path)
-    Image.fromarray(splits.test.images[0]).save(new)
+    Image.fromarray(test.images[0]).save(new)
 
 
 def photograph(page: Path, path: Path) -> None:

@@ -22,7 +22,7 @@ def save_figure(figure: Figure, path: str | os.PathLike[str], *, dark: bool = Fa
     Args:
         figure: Any matplotlib figure.
         path: The file.
-        dark: Whether to write it for dark paper; only SVG.
+        dark: Whether to write it for dark paper, with a transparent background; only SVG.
 
     Raises:
         ValueError: If the suffix is missing, is no format that matplotlib writes, or is not ``.svg`` where ``dark``.
@@ -34,7 +34,7 @@ def save_figure(figure: Figure, path: str | os.PathLike[str], *, dark: bool = Fa
         raise ValueError(f"{path}: expected the suffix .svg for a dark figure, got {suffix}.")
     metadata = {"Date": None} if suffix == ".svg" else None
     with atomic_path(path) as temporary, mpl.rc_context({"svg.hashsalt": "resnet50"}):
-        figure.savefig(temporary, dpi=DPI, bbox_inches="tight", metadata=metadata)
+        figure.savefig(temporary, dpi=DPI, bbox_inches="tight", metadata=metadata, transparent=dark)
         if dark:
             svg = Path(temporary).read_text(encoding="utf-8")
             Path(temporary).write_text(

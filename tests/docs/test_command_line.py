@@ -31,7 +31,7 @@ house paint [--coats N | --no-coats] --color {red,green} [--wet | --no-wet] [W]
 | option | meaning | default |
 | --- | --- | --- |
 | `--coats N` | Number of coats, as in `--wet-time`. | 2 |
-| `--no-coats` | No coat. |  |
+| `--no-coats` | No coat. | |
 
 **How it looks**
 

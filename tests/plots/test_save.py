@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from factories import raises
 from resnet50.plots.save import save_figure
@@ -28,15 +29,16 @@ def test_a_failed_figure_leaves_the_old_one(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_dark_figure_has_light_lines_on_dark_paper(tmp_path):
+def test_a_dark_figure_has_light_lines_and_no_paper_of_its_own(tmp_path):
     figure = Figure(facecolor="white")
     figure.text(0.5, 0.5, "x", color="#1f2933")
+    figure.add_artist(Rectangle((0, 0), 0.2, 0.2, color="white"))
     save_figure(figure, tmp_path / "light.svg")
     save_figure(figure, tmp_path / "dark.svg", dark=True)
     light, dark = (tmp_path.joinpath(name).read_text(encoding="utf-8") for name in ("light.svg", "dark.svg"))
     assert "#ffffff" in light
     assert "#1f2933" in light
-    assert "#191919" in dark
+    assert dark.count("#191919") == light.count("#ffffff") - 1  # the rectangle, not the paper
     assert "#ffffff" not in dark
     assert "#1f2933" not in dark
 
