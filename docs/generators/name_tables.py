@@ -20,7 +20,7 @@ def name_tables() -> dict[str, str]:
 
 
 def name_table(names: Sequence[str], package: griffe.Module) -> str:
-    """Return a row for each name: a link, the module to import it from, and the first sentence of its docstring.
+    """Return a row for each name: a link, the first sentence of its docstring, and the module to import it from.
 
     Raises:
         ValueError: If a name has no docstring.
@@ -28,8 +28,8 @@ def name_table(names: Sequence[str], package: griffe.Module) -> str:
     rows = []
     for name in names:
         module, _, short = name.rpartition(".")
-        rows.append((f"[`{short}`][{name}]", f"`{module}`", _first_sentence(name, package)))
-    return table(("name", "import from", "what it is"), rows)
+        rows.append((f"[`{short}`][{name}]", _first_sentence(name, package), f"`{module}`"))
+    return table(("name", "what it is", "import from"), rows)
 
 
 def _first_sentence(name: str, package: griffe.Module) -> str:

@@ -99,10 +99,10 @@ def test_a_table_has_a_link_the_module_and_the_first_sentence():
         assert (
             name_table(["house.Room", "house.rooms.build"], house)
             == """\
-| name | import from | what it is |
+| name | what it is | import from |
 | --- | --- | --- |
-| [`Room`][house.Room] | `house` | A room. |
-| [`build`][house.rooms.build] | `house.rooms` | Build a `Room` \\| a wall: of a size in meters, e.g. 3. |
+| [`Room`][house.Room] | A room. | `house` |
+| [`build`][house.rooms.build] | Build a `Room` \\| a wall: of a size in meters, e.g. 3. | `house.rooms` |
 """
         )
         with raises(ValueError, "house.rooms.paint"):
