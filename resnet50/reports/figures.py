@@ -111,15 +111,18 @@ def _class_counts(results: Results) -> dict[str, list[int]]:
 def _balance_message(counts: Mapping[str, Sequence[int]]) -> str:
     split, values = next(iter(counts.items()))
     low, high = min(values), max(values)
-    return f"{f'{low:,}' if low == high else f'{low:,} to {high:,}'} {split} images of each class"
+    kind = "training" if split == "train" else split
+    return f"{f'{low:,}' if low == high else f'{low:,} to {high:,}'} {kind} images of each class"
 
 
 def _confusion_message(report: Report) -> str:
     pairs = confused_pairs(report)
     if not pairs:
         return "every test image is classified correctly"
+    if pairs[0].count == 1:
+        return f"{report.accuracy:.1%} accuracy, {plural(len(report.mistakes), 'mistake')}"
     true, predicted = (theme.shortened(name, _LONGEST) for name in (pairs[0].true, pairs[0].predicted))
-    return f"{report.accuracy:.1%} accuracy, most mistakes are {true} predicted as {predicted}"
+    return f"{report.accuracy:.1%} accuracy, most often confused: {true} predicted as {predicted}"
 
 
 def _calibration_message(report: Report) -> str:
@@ -127,7 +130,7 @@ def _calibration_message(report: Report) -> str:
     if report.calibration_error <= 2 * report.chance_error:
         return f"calibration error {report.calibration_error:.1%}, {report.chance_error:.1%} by chance"
     direction = "overconfident" if confidence > report.accuracy else "underconfident"
-    return f"{direction}, {confidence:.1%} confidence and {report.accuracy:.1%} accuracy"
+    return f"{direction}, {confidence:.1%} mean confidence and {report.accuracy:.1%} accuracy"
 
 
 def _curves_message(training: TrainingSummary) -> str:

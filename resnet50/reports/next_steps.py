@@ -7,8 +7,8 @@ In this order, and at most `MOST` of them:
   from fewer than `SCARCE` images.
 - *Overfitting*: after the last epoch, accuracy is higher on training images than on held-out ones by `GAP` or more.
 - *Underfitting*: it is below `FITTED` on training images, which are not blended, and the gap is smaller.
-- *Few images*: classes of below average F1 have fewer than `FEW` training images. Only where the accuracy is above the
-  baseline (`Results.baseline`), as for the next rule.
+- *Few images*: classes with an F1 below the average and below `FITTED` have fewer than `FEW` training images. Only
+  where the accuracy is above the baseline (`Results.baseline`), as for the next rule.
 - *Confusion*: at least `OFTEN` test images, and `CONFUSED` of their class, are predicted as the same other class.
 - *Calibration*: a temperature is recommended; or none could be fitted for want of validation images, and the
   calibration error is above `MISCALIBRATED` and twice what chance gives.
@@ -142,7 +142,7 @@ def _few_images(results: Results) -> Iterator[Step]:
     low = [
         (scores.f1, name, int(count))
         for (name, scores), count in zip(report.classes.items(), counts, strict=True)
-        if scores.support and scores.f1 < report.macro_f1 and count < FEW
+        if scores.support and scores.f1 < min(FITTED, report.macro_f1) and count < FEW
     ]
     if low:
         names = [f"{name} ({plural(count, 'image')}, F1 {f1:.1%})" for f1, name, count in sorted(low)]
