@@ -7,11 +7,12 @@ In this order, and at most `MOST` of them:
   from fewer than `SCARCE` images.
 - *Overfitting*: after the last epoch, accuracy is higher on training images than on held-out ones by `GAP` or more.
 - *Underfitting*: it is below `FITTED` on training images, which are not blended, and the gap is smaller.
-- *Few images*: classes with an F1 below the average and below `FITTED` have fewer than `FEW` training images. Only
-  where the accuracy is above the baseline (`Results.baseline`), as for the next rule.
-- *Confusion*: at least `OFTEN` test images, and `CONFUSED` of their class, are predicted as the same other class.
 - *Calibration*: a temperature is recommended; or none could be fitted for want of validation images, and the
   calibration error is above `MISCALIBRATED` and twice what chance gives.
+- *Confusion*: at least `OFTEN` test images, and `CONFUSED` of their class, are predicted as the same other class. Only
+  where the accuracy is above the baseline (`Results.baseline`).
+- *Few images*: classes with an F1 below the average and below `FITTED` have fewer than `FEW` training images. Only
+  where the accuracy is above the baseline, too.
 
 Held-out images are those of the validation split, or else the test images of the training's dataset.
 """
@@ -37,7 +38,7 @@ from resnet50.reports.commands import (
 )
 from resnet50.reports.results import Results
 
-MOST = 4
+MOST = 5
 SCARCE = 10_000
 LARGE = 96
 GAP = 0.15
@@ -71,7 +72,7 @@ class Step:
 
 def next_steps(results: Results) -> tuple[Step, ...]:
     """Return what to try next, the most important step first."""
-    rules = (_data, _pretrained, _fit, _few_images, _confusion, _calibration)
+    rules = (_data, _pretrained, _fit, _calibration, _confusion, _few_images)
     return tuple(step for rule in rules for step in rule(results))[:MOST]
 
 
@@ -134,24 +135,23 @@ def _fit(results: Results) -> Iterator[Step]:
         )
 
 
-def _few_images(results: Results) -> Iterator[Step]:
-    report, train = results.report, results.splits.train
-    if train is None or report.accuracy <= results.baseline:
-        return
-    counts = np.bincount(train.labels, minlength=len(train.class_names))
-    low = [
-        (scores.f1, name, int(count))
-        for (name, scores), count in zip(report.classes.items(), counts, strict=True)
-        if scores.support and scores.f1 < min(FITTED, report.macro_f1) and count < FEW
-    ]
-    if low:
-        names = [f"{name} ({plural(count, 'image')}, F1 {f1:.1%})" for f1, name, count in sorted(low)]
+def _calibration(results: Results) -> Iterator[Step]:
+    report, scaling = results.report, results.report.temperature_scaling
+    if scaling is not None:
         yield Step(
-            "Add training images of the weakest classes",
-            f"F1 is {report.macro_f1:.1%} on average, and lower with few training images: "
-            f"{listed(names, most=_LONGEST)}.",
-            "classes",
-            _without_empty(train_command(results.training)),
+            "Write the calibrated classifier",
+            f"A temperature of {scaling.temperature:.2f} lowers the loss of held-out images from "
+            f"{scaling.validation_loss:.3f} to {scaling.cross_validated_loss:.3f}. Predicted classes stay the same.",
+            "calibration",
+            _without_empty(calibrate_command(results.training, results.source)),
+        )
+    elif _has_few_validation_images(results) and report.calibration_error > max(MISCALIBRATED, 2 * report.chance_error):
+        yield Step(
+            f"Hold out {MIN_IMAGES} images or more for validation",
+            f"The calibration error is {report.calibration_error:.1%}, where chance gives {report.chance_error:.1%}. A "
+            "temperature can be fitted on validation images.",
+            "calibration",
+            _without_empty(train_command(results.training, validation_split=_share(results.splits))),
         )
 
 
@@ -175,23 +175,24 @@ def _confusion(results: Results) -> Iterator[Step]:
         )
 
 
-def _calibration(results: Results) -> Iterator[Step]:
-    report, scaling = results.report, results.report.temperature_scaling
-    if scaling is not None:
+def _few_images(results: Results) -> Iterator[Step]:
+    report, train = results.report, results.splits.train
+    if train is None or report.accuracy <= results.baseline:
+        return
+    counts = np.bincount(train.labels, minlength=len(train.class_names))
+    low = [
+        (scores.f1, name, int(count))
+        for (name, scores), count in zip(report.classes.items(), counts, strict=True)
+        if scores.support and scores.f1 < min(FITTED, report.macro_f1) and count < FEW
+    ]
+    if low:
+        names = [f"{name} ({plural(count, 'image')}, F1 {f1:.1%})" for f1, name, count in sorted(low)]
         yield Step(
-            "Write the calibrated classifier",
-            f"A temperature of {scaling.temperature:.2f} lowers the loss of held-out images from "
-            f"{scaling.validation_loss:.3f} to {scaling.cross_validated_loss:.3f}. Predicted classes stay the same.",
-            "calibration",
-            _without_empty(calibrate_command(results.training, results.source)),
-        )
-    elif _has_few_validation_images(results) and report.calibration_error > max(MISCALIBRATED, 2 * report.chance_error):
-        yield Step(
-            f"Hold out {MIN_IMAGES} images or more for validation",
-            f"The calibration error is {report.calibration_error:.1%}, where chance gives {report.chance_error:.1%}. A "
-            "temperature can be fitted on validation images.",
-            "calibration",
-            _without_empty(train_command(results.training, validation_split=_share(results.splits))),
+            "Add training images of the weakest classes",
+            f"F1 is {report.macro_f1:.1%} on average, and lower with few training images: "
+            f"{listed(names, most=_LONGEST)}.",
+            "classes",
+            _without_empty(train_command(results.training)),
         )
 
 
