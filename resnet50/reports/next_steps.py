@@ -9,10 +9,10 @@ In this order, and at most `MOST` of them:
 - *Underfitting*: it is below `FITTED` on training images, which are not blended, and the gap is smaller.
 - *Calibration*: a temperature is recommended; or none could be fitted for want of validation images, and the
   calibration error is above `MISCALIBRATED` and twice what chance gives.
-- *Confusion*: at least `OFTEN` test images, and `CONFUSED` of their class, are predicted as the same other class. Only
-  where the accuracy is above the baseline (`Results.baseline`).
-- *Few images*: classes with an F1 below the average and below `FITTED` have fewer than `FEW` training images. Only
-  where the accuracy is above the baseline, too.
+- *Confusion*: at least `OFTEN` test images, and `CONFUSED` of their class, are predicted as the same other class, and
+  the classifier is not near the baseline: its `Results.skill` is `SKILL` or more.
+- *Few images*: classes with an F1 below the average and below `FITTED` have fewer than `FEW` training images, and the
+  skill is as high.
 
 Held-out images are those of the validation split, or else the test images of the training's dataset.
 """
@@ -21,7 +21,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -45,6 +44,7 @@ GAP = 0.15
 FITTED = 0.9
 FEW = 100
 OFTEN, CONFUSED = 3, 0.1
+SKILL = 0.25
 MISCALIBRATED = 0.05
 
 PRETRAINED = "imagenet"
@@ -162,22 +162,24 @@ def _confusion(results: Results) -> Iterator[Step]:
     np.fill_diagonal(counts, 0)
     true, predicted = np.unravel_index(counts.argmax(), counts.shape)
     count = int(counts[true, predicted])
-    if report.accuracy > results.baseline and count >= OFTEN and count >= CONFUSED * totals[true]:
+    if results.skill >= SKILL and count >= OFTEN and count >= CONFUSED * totals[true]:
         pair = (names[true], names[predicted])
         first = next(each for each in report.mistakes if (each.true, each.predicted) == pair)
-        image = (results.splits.root or Path()) / first.path
+        root = results.splits.root
+        explain = explain_command(results.training, root / first.path) if root is not None else ""
+        drawn = " The command draws the evidence for the most confident one." if explain else ""
         yield Step(
             f"Look at images of {pair[0]} that are predicted as {pair[1]}",
             f"These are {count:,} of {totals[true]:,} ({count / totals[true]:.1%}), the most frequent confusion. Wrong "
-            "labels and classes that overlap show here. The command draws the evidence for the most confident one.",
+            f"labels and classes that overlap show here.{drawn}",
             "confusion",
-            _without_empty(explain_command(results.training, image) if results.splits.root else ""),
+            _without_empty(explain),
         )
 
 
 def _few_images(results: Results) -> Iterator[Step]:
     report, train = results.report, results.splits.train
-    if train is None or report.accuracy <= results.baseline:
+    if train is None or results.skill < SKILL:
         return
     counts = np.bincount(train.labels, minlength=len(train.class_names))
     low = [

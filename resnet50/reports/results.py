@@ -30,3 +30,9 @@ class Results:
     def baseline(self) -> float:
         """Accuracy of always predicting the largest class of the scored images, 0..1."""
         return max(scores.support for scores in self.report.classes.values()) / self.report.images
+
+    @property
+    def skill(self) -> float:
+        """Share of the baseline's mistakes that the classifier avoids: 1 without a mistake, 0 for the baseline."""
+        baseline = self.baseline
+        return (self.report.accuracy - baseline) / (1 - baseline) if baseline < 1 else 0.0

@@ -25,7 +25,9 @@ FITTED = {"loss": [1.0] * 12, "accuracy": [0.95] * 12, "val_accuracy": [0.93] * 
 SOURCE = DataSource("folder", "pets")
 
 
-def results(*, recipe=(), history=(), predicted=(0,) * 150 + (1,) * 150, sure=0.99, train=400, validation=100, root=None):
+def results(
+    *, recipe=(), history=(), predicted=(0,) * 150 + (1,) * 150, sure=0.99, train=400, validation=100, root=None
+):
     """Results on 150 cats and 150 dogs, with nothing to try: fine-tuned, fitted, calibrated, enough images."""
     test = dataset([0] * 150 + [1] * 150)
     probabilities = np.full((300, 2), 1 - sure)
@@ -76,7 +78,9 @@ def test_a_network_from_scratch_may_start_from_pretrained_weights():
 
 
 @pytest.mark.parametrize(
-    "recipe", [{"image_size": 64}, {"stem": "cifar"}, {"stages": [("conv2", 1, (4, 6, 16), 1)]}], ids=lambda each: [*each][0]
+    "recipe",
+    [{"image_size": 64}, {"stem": "cifar"}, {"stages": [("conv2", 1, (4, 6, 16), 1)]}],
+    ids=lambda each: [*each][0],
 )
 def test_pretrained_weights_are_not_named_for_networks_that_they_do_not_suit(recipe):
     assert next_steps(results(recipe={"weights": None, **recipe})) == ()
@@ -105,7 +109,9 @@ def test_without_validation_images_the_test_images_show_overfitting():
 
 @pytest.mark.parametrize(("epochs", "longer"), [(3, 20), (12, 24)])
 def test_a_network_that_has_not_fitted_its_images_may_train_longer(epochs, longer):
-    given = results(history={"accuracy": [0.7] * 12, "val_accuracy": [0.7] * 12}, recipe={"phases": [{"epochs": epochs}]})
+    given = results(
+        history={"accuracy": [0.7] * 12, "val_accuracy": [0.7] * 12}, recipe={"phases": [{"epochs": epochs}]}
+    )
     assert step(given).commands[0].endswith(f"--epochs {longer}")
     assert next_steps(replace(given, training=replace(given.training, recipe={**RECIPE, "cutmix": 1.0}))) == ()
 
@@ -162,9 +168,17 @@ def test_weak_classes_with_few_images_need_more():
     assert last.commands == ("resnet50 train pets --weights imagenet --image-size 96 --epochs 12",)
 
 
-def test_a_classifier_below_the_baseline_has_no_weak_classes():
-    given = results(predicted=[1] * 300, sure=0.5, train=40)
+def test_a_classifier_near_the_baseline_has_neither_confused_nor_weak_classes():
+    given = results(predicted=[1] * 120 + [0] * 30 + [1] * 150, sure=0.6, train=40)
+    assert given.skill == pytest.approx(0.2)
     assert {each.section for each in next_steps(given)} <= {"training", "calibration"}
+
+
+def test_skill_is_the_share_of_the_mistakes_of_the_baseline_that_are_avoided():
+    assert results().skill == 1
+    assert results(predicted=[1] * 300).skill == 0
+    certain = score(np.array([[0.9, 0.1]]), dataset([0]))  # a single class: there is nothing to avoid
+    assert replace(results(), report=certain).skill == 0
 
 
 def test_without_the_training_images_only_the_report_counts():

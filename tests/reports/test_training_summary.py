@@ -26,7 +26,14 @@ def test_nothing_is_known_without_a_recipe_and_a_history():
 
 
 def test_settings_are_named_and_have_units():
-    recipe = {"name": "folder", "weights": None, "image_size": 96, "batch_size": 32, "seed": 0, "validation_split": 0.15}
+    recipe = {
+        "name": "folder",
+        "weights": None,
+        "image_size": 96,
+        "batch_size": 32,
+        "seed": 0,
+        "validation_split": 0.15,
+    }
     settings = TrainingSummary("pets", recipe, {"loss": [1.0], "seconds": [95.0]}).settings()
     assert settings["Recipe"] == "folder"
     assert settings["Pretrained weights"] == NONE
