@@ -80,7 +80,7 @@ def test_a_network_from_scratch_may_start_from_pretrained_weights():
 @pytest.mark.parametrize(
     "recipe",
     [{"image_size": 64}, {"stem": "cifar"}, {"stages": [("conv2", 1, (4, 6, 16), 1)]}],
-    ids=lambda each: [*each][0],
+    ids=lambda each: next(iter(each)),
 )
 def test_pretrained_weights_are_not_named_for_networks_that_they_do_not_suit(recipe):
     assert next_steps(results(recipe={"weights": None, **recipe})) == ()
