@@ -76,9 +76,12 @@ def test_the_panels_of_few_classes_leave_no_empty_space(counts, title):
     inch = figure.dpi
     ends = [text.get_window_extent().x1 / inch for text in figure.axes[0].texts]
     assert figure.get_figwidth() - 0.6 < max(ends) < figure.get_figwidth()
-    panels = [[bar.get_x() for bar in group] for group in figure.axes[0].containers]
-    ends = [max(bar.get_x() + bar.get_width() for bar in group) for group in figure.axes[0].containers]
-    assert all(0.4 < begin - end < 2 for end, (begin, *_) in zip(ends, panels[1:], strict=False))
+    begins = [group[0].get_x() for group in figure.axes[0].containers]
+    written = [text for text in figure.axes[0].texts if text.get_text().split(":")[0] in counts]
+    headings = [text.get_window_extent().x1 / inch for text in written]
+    bars = [max(bar.get_x() + bar.get_width() for bar in group) for group in figure.axes[0].containers]
+    ends = [max(pair) for pair in zip(headings, bars, strict=True)]
+    assert all(0.2 < begin - end < 1.5 for end, begin in zip(ends, begins[1:], strict=False))
 
 
 @pytest.mark.parametrize("classes", [30, 101, 1000])
