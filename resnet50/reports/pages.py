@@ -24,7 +24,8 @@ LARGEST = 224
 """Longest side of an image on a page, in pixels; a larger image is reduced."""
 
 _LOSSLESS = 96  # up to this side, since the artifacts of a JPEG show where few pixels are enlarged
-_SUFFIX = 5  # characters of the longest suffix, such as tiff
+_SUFFIX = 4  # characters of the longest suffix, such as jpeg
+_UNBROKEN = 20  # characters that fit below an image
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -81,12 +82,19 @@ def page_figure(figure: Figure, message: str) -> PageImage:
 
 
 def breakable(path: str) -> Markup:
-    """Return a path as HTML that a browser may break after a separator and before the suffix, but not in the suffix."""
-    stem, dot, suffix = path.rpartition(".")
-    if not stem or len(suffix) > _SUFFIX:
-        stem, dot, suffix = path, "", ""
-    parts = (escape(printable(part)) for part in re.split(r"(?<=[/_-])", stem))
-    return Markup("<wbr>").join(parts) + (Markup("<wbr><i>{}</i>").format(printable(dot + suffix)) if dot else "")
+    """Return a path as HTML that a browser breaks after separators, and not in a short end such as ``cat.jpg``."""
+    *parts, end = (escape(printable(part)) for part in re.split(r"(?<=[/_-])", path))
+    stem, dot, suffix = end.rpartition(".")
+    if stem and dot and len(suffix) <= _SUFFIX:
+        whole, rest = (end, "") if len(end) <= _UNBROKEN else (dot + suffix, stem)
+        end = Markup("{}<i>{}</i>").format(Markup(rest), Markup(whole))
+    return Markup("<wbr>").join([*parts, end])
+
+
+def whole_options(command: str) -> Markup:
+    """Return a shell command as HTML that a browser does not break after the hyphens of an option."""
+    words = [escape(printable(word)) for word in command.split(" ")]
+    return Markup(" ").join(Markup("<b>{}</b>").format(word) if word.startswith("--") else word for word in words)
 
 
 def _data_uri(content: bytes, subtype: str) -> str:
@@ -108,6 +116,7 @@ def _environment() -> Environment:
         "decimals": lambda number, digits: f"{number:.{digits}f}",
         "percent": lambda share, digits=1: f"{share:.{digits}%}",
         "plural": plural,
+        "whole_options": whole_options,
         "thousands": lambda number: f"{number:,}",
     }
     environment.globals["theme"] = theme

@@ -20,6 +20,7 @@ from resnet50.datasets.source import DataSource
 pytestmark = pytest.mark.slow  # trained runs
 
 FILES = {"report.json", "report.html", "confusion.png", "reliability.png", "mistakes.png", "balance.png"}
+CURVES = "curves.png"  # of a run
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +51,7 @@ def test_a_run_is_scored_on_its_own_test_images(command, numbers, trained):
     }
     assert {"precision", "recall", "F1"} <= {*table.split()}
     assert last == str(trained / "evaluation" / "report.html")
-    assert {path.name for path in (trained / "evaluation").iterdir()} == FILES
+    assert {path.name for path in (trained / "evaluation").iterdir()} == FILES | {CURVES}
 
 
 def test_json_equals_the_runs_report_and_a_report_is_written_beside_the_model(command, trained, files, tmp_path):
@@ -76,7 +77,7 @@ def test_images_without_splits_are_all_scored_with_the_classes_of_the_model(comm
     printed_report = json.loads(out)
     assert list(printed_report["classes"]) == list("012345")
     assert [scores["support"] for scores in printed_report["classes"].values()] == [1, 0, 1, 1, 1, 1]
-    assert {path.name for path in (tmp_path / "predicted").iterdir()} == FILES
+    assert {path.name for path in (tmp_path / "predicted").iterdir()} == FILES | {CURVES}
 
 
 @pytest.mark.slow
@@ -241,9 +242,9 @@ def scored(monkeypatch):
 
     write, seen = report.write_report, []
 
-    def recording(out, classifier, test, **others):
-        seen.append(set(test.paths))
-        return write(out, classifier, test, **others)
+    def recording(out, classifier, splits, **others):
+        seen.append(set(splits["test"].paths))
+        return write(out, classifier, splits, **others)
 
     monkeypatch.setattr(report, "write_report", recording)
     return seen
@@ -310,7 +311,7 @@ def test_nothing_that_was_trained_on_is_scored(command, refused, own, scored, pl
         assert (status, err) == (0, ""), words
         assert len(scored[-1]) == 12, words
         assert not scored[-1] & own, words
-    assert {path.name for path in (tmp_path / "run" / "evaluation").iterdir()} == FILES
+    assert {path.name for path in (tmp_path / "run" / "evaluation").iterdir()} == FILES | {CURVES}
     refused(("evaluate", "run/model.keras", "--calibrate", "new.keras"), "validation")  # and not: expected a run
 
 

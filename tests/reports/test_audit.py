@@ -72,7 +72,7 @@ def test_issues_are_shown_worst_first_with_their_images_beside_each_other():
         ["dogs &lt;i&gt;, test", "1.jpg", "100/"],
         ["cats, train", "1.0 gray levels apart", "0.jpg", "10/"],
     ]
-    assert "<td>a&lt;b&gt;<wbr><i>.jpg</i></td><td>is cut off</td>" in html[places[1] : places[2]]
+    assert "<td><i>a&lt;b&gt;.jpg</i></td><td>is cut off</td>" in html[places[1] : places[2]]
     assert "<p>" not in html[places[0] : places[1]]  # nothing about examples that are not shown
     assert '<tr><td>cats</td><td class="number">2</td><td class="number">1</td></tr>' in html
     assert '<tr><td>dogs &lt;i&gt;</td><td class="number">0</td><td class="number">1</td></tr>' in html
@@ -134,6 +134,6 @@ def test_the_contents_say_whether_training_cuts_off_a_test_split():
 
 def test_control_characters_of_a_file_name_are_escaped():
     html = page([issue("unreadable", "error", (Place("\x1b[2Jdog.jpg", remark="is \x07cut off"),))])
-    assert "\\x1b[2Jdog<wbr><i>.jpg</i>" in html
+    assert "\\x1b[2Jdog.jpg" in html
     assert "is \\x07cut off" in html
     assert not {"\x1b", "\x07"} & {*html}

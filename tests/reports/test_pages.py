@@ -19,7 +19,7 @@ from resnet50.audit.check import Audit
 from resnet50.audit.issue import Issue, Place
 from resnet50.data.splits import DatasetSplits
 from resnet50.reports.audit import audit_page
-from resnet50.reports.pages import breakable, page_figure, page_image, render
+from resnet50.reports.pages import breakable, page_figure, page_image, render, whole_options
 
 HOSTILE = "<script>alert('x')</script> \"&amp;\" {{ 7 * 6 }} \udcff"
 SHOWN = "<script>alert('x')</script> \"&amp;\" {{ 7 * 6 }} \\udcff"
@@ -126,14 +126,20 @@ def test_a_figure_is_embedded_as_svg():
     assert embedded.message == "It shows that"
 
 
+def test_an_option_of_a_command_is_not_broken():
+    shown = whole_options("resnet50 train 'a <b>' --image-size 96")
+    assert shown == "resnet50 train &#39;a &lt;b&gt;&#39; <b>--image-size</b> 96"
+
+
 @pytest.mark.parametrize(
     ("path", "pieces"),
     [
-        ("photos/cats_2/cat-01.2.jpeg", ["photos/", "cats_", "2/", "cat-", "01.2", "<i>.jpeg</i>"]),
+        ("photos/cats_2/cat-01.2.jpeg", ["photos/", "cats_", "2/", "cat-", "<i>01.2.jpeg</i>"]),
+        ("a/averylongnamewithoutseparators.jpg", ["a/", "averylongnamewithoutseparators<i>.jpg</i>"]),
         ("photos", ["photos"]),
         (".hidden", [".hidden"]),
         ("a & b.long suffix", ["a &amp; b.long suffix"]),
-        ("\x1b<.png", ["\\x1b&lt;", "<i>.png</i>"]),
+        ("\x1b<.png", ["<i>\\x1b&lt;.png</i>"]),
     ],
 )
 def test_a_path_breaks_after_separators_and_not_in_its_suffix(path, pieces):

@@ -84,7 +84,7 @@ def section(folder, name):
 
 def commands(folder):
     found = re.findall(r"<pre>(.*?)</pre>", (folder / "report.html").read_text(encoding="utf-8"))
-    return [html.unescape(command) for commands in found for command in commands.split("<br>")]
+    return [html.unescape(re.sub("</?b>", "", each)) for commands in found for each in commands.split("<br>")]
 
 
 def remark(folder, metric):
@@ -343,7 +343,7 @@ def test_hostile_names_stay_text_and_an_earlier_report_is_replaced(classifier, t
     assert "<b>$" not in text
     assert "<img src=x>" not in text
     assert "&lt;script&gt;alert(1)&lt;/script&gt; 猫" in text
-    assert "a\\udcffb<wbr><i>.jpg</i>" in text
+    assert "a\\udcffb.jpg" in text
     assert {path.name for path in tmp_path.iterdir()} == FILES
 
 
