@@ -87,7 +87,7 @@ def breakable(path: str) -> Markup:
     stem, dot, suffix = end.rpartition(".")
     if stem and dot and len(suffix) <= _SUFFIX:
         whole, rest = (end, "") if len(end) <= _UNBROKEN else (dot + suffix, stem)
-        end = Markup("{}<i>{}</i>").format(Markup(rest), Markup(whole))
+        end = Markup("{}<i>{}</i>").format(rest, whole)
     return Markup("<wbr>").join([*parts, end])
 
 

@@ -137,7 +137,7 @@ def test_a_calibrated_classifier_has_the_scores_that_its_report_predicted(
 
     # as if the six images were enough, and it helped
     monkeypatch.setattr(calibration, "fit_temperature", lambda *_: 1.7)
-    monkeypatch.setattr(calibration, "cross_validated_loss", lambda *_: 0.0)
+    monkeypatch.setattr(calibration, "cross_validated_losses", lambda *given: calibration.losses(*given) - 1)
 
     status, out, err = command("evaluate", held_out, "--calibrate", "calibrated.keras")
     assert (status, err) == (0, "")
@@ -179,8 +179,8 @@ def test_where_no_temperature_is_offered_none_is_used(refused, held_out, monkeyp
     words = ("evaluate", held_out, "--calibrate", "x.keras", "--out", "new/page")
     refused(words, held_out, 50, 6, "new/page")
     monkeypatch.setattr(calibration, "fit_temperature", lambda *_: 1.7)
-    monkeypatch.setattr(calibration, "cross_validated_loss", lambda *_: 99.0)
-    refused(words, held_out, "99.000", "new/page")
+    monkeypatch.setattr(calibration, "cross_validated_losses", lambda *given: calibration.losses(*given) + 1)
+    refused(words, held_out, 10, 6, "new/page")
     assert not (tmp_path / "x.keras").exists()
 
 

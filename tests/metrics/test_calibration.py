@@ -16,8 +16,9 @@ from resnet50.metrics.calibration import (
     calibrate,
     calibration_error,
     chance_error,
-    cross_validated_loss,
+    cross_validated_losses,
     fit_temperature,
+    losses,
     mean_loss,
     reliability,
     scale,
@@ -120,24 +121,40 @@ def test_on_few_images_chance_would_make_the_temperature(images):
         fit_temperature(two_classes(*[0.9] * images).reshape(-1, 2), np.ones(images, int))
 
 
-def test_the_cross_validated_loss_is_that_of_folds_that_the_temperature_was_not_fitted_on():
+def test_the_cross_validated_losses_are_those_of_temperatures_that_other_images_gave():
     logits, labels = drawn(95, 4, 1.0)
     probabilities = softmax(2 * logits)
-    found = cross_validated_loss(probabilities, labels)
-    assert found > mean_loss(scale(probabilities, fit_temperature(probabilities, labels)), labels)
-    assert found < mean_loss(probabilities, labels)
-    assert found == cross_validated_loss(probabilities, labels)
+    found = cross_validated_losses(probabilities, labels)
+    assert found.shape == (95,)
+    assert found.mean() > mean_loss(scale(probabilities, fit_temperature(probabilities, labels)), labels)
+    assert found.mean() < mean_loss(probabilities, labels)
+    np.testing.assert_array_equal(found, cross_validated_losses(probabilities, labels))
 
 
-def test_each_fold_has_images_of_every_class(monkeypatch):
+def test_each_image_is_left_out_once_and_each_fold_has_images_of_every_class(monkeypatch):
     from resnet50.metrics import calibration
 
     seen = []
     monkeypatch.setattr(calibration, "_best_temperature", lambda p, labels: seen.append(np.bincount(labels)) or 1.0)
     labels = np.array([0] * 20 + [1] * 40)
-    probabilities = two_classes(*[0.9] * 60)
-    assert cross_validated_loss(probabilities, labels) == pytest.approx(mean_loss(probabilities, labels))
+    probabilities = two_classes(*np.linspace(0.1, 0.9, 60))
+    np.testing.assert_allclose(cross_validated_losses(probabilities, labels), losses(probabilities, labels))
     assert [counts.tolist() for counts in seen] == [[18, 36]] * 10
+
+
+def test_a_difference_within_its_standard_error_is_no_recommendation(monkeypatch):
+    from resnet50.metrics import calibration
+
+    logits, labels = drawn(100, 4, 1.0)
+    given = (softmax(logits), labels)
+    for gain, recommended in ((0.09, False), (0.11, True)):  # with a standard deviation of 1: the error is 0.1
+        changes = np.tile([1.0, -1.0], 50) * np.sqrt(99 / 100) - gain
+        monkeypatch.setattr(calibration, "cross_validated_losses", lambda *_, by=changes: losses(*given) + by)
+        if recommended:
+            assert temperature_scaling(given, given).images == 100
+        else:
+            with raises(ValueError, 100, "0.100"):
+                temperature_scaling(given, given)
 
 
 def test_an_overconfident_classifier_gets_a_temperature_and_scores_with_it():
