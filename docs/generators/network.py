@@ -43,6 +43,7 @@ def network_fragments(root: Path) -> dict[str, str]:
         "conventions.md": conventions_table(),
         "conventions_cost.md": conventions_cost_table(at_224),
         "published.md": published_list(),
+        "published-weights.md": published_table(),
         "wrong_conventions.md": wrong_conventions_table(root / "benchmarks" / "results" / "conventions.json"),
     }
 
@@ -226,6 +227,20 @@ def published_list() -> str:
         f"- **{conventions}**, pixels normalized as `{normalization}`: {', '.join(names)}\n"
         for (conventions, normalization), names in groups.items()
     )
+
+
+def published_table() -> str:
+    """Return a row for each published file of weights: its accuracy, license and conventions."""
+    rows = [
+        (
+            f"`{weights.name}`",
+            "not published" if weights.top1 is None else f"{weights.top1:g} % at {weights.top1_image_size}",
+            weights.license + ("" if weights.commercial else ": not for commercial use"),
+            weights.conventions,
+        )
+        for weights in REGISTRY.values()
+    ]
+    return _table(("`weights=`", "top-1", "license", "conventions"), rows)
 
 
 def _value(value: Any) -> str:

@@ -115,3 +115,13 @@ def test_measured_differences_come_from_their_file(tmp_path):
     path = tmp_path / "conventions.json"
     path.write_text(json.dumps({"relative_difference": {"epsilon": 0.0000123456, "caffe": 481.6}}))
     assert cells(network.wrong_conventions_table(path))[1:] == [["epsilon", "1.2e-05"], ["caffe", "481.60"]]
+
+
+def test_published_weights_have_a_row_each():
+    lines = network.published_table().splitlines()
+    assert lines[0] == "| `weights=` | top-1 | license | conventions |"
+    assert "| `imagenet` | 74.9 % at 224 | MIT | v1 |" in lines
+    assert "| `timm/a1_in1k` | 81.214 % at 288 | Apache-2.0 | v1.5 |" in lines
+    assert "| `microsoft/resnet-50` | not published | Apache-2.0 | v1.5 |" in lines
+    assert sum("not for commercial use" in line for line in lines) == 1
+    assert len(lines) == 2 + 16
