@@ -1,12 +1,13 @@
 # make train: environment, install, and a ResNet-50 trained on the built-in rendered signs, in runs/
 # make test:  environment, install, and every check
 # make docs:  environment, install, and the documentation, in build/site
+# make notebooks: environment, install, and the notebooks executed and stored with their outputs
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: train test docs figures pictures clean
+.PHONY: train test docs notebooks figures pictures clean
 
 train: $(VENV)/for-train
 	$(BIN)/resnet50 train rendered-signs
@@ -21,7 +22,11 @@ docs: $(VENV)/for-test
 	$(BIN)/python docs/assemble.py
 	$(BIN)/python -m mkdocs build --strict
 
-# all that is in images/; measurements are drawn from benchmarks/results/
+# transfer.ipynb and rocks.ipynb need real data; see notebooks/execute.py
+notebooks: $(VENV)/for-test
+	$(BIN)/python notebooks/execute.py
+
+# the diagrams and figures in images/; measurements are drawn from benchmarks/results/
 figures: $(VENV)/for-train
 	$(BIN)/resnet50 summary --draw images
 	$(BIN)/resnet50 data show rendered-signs --out images/rendered_signs.webp

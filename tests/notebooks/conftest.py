@@ -1,15 +1,17 @@
-"""Running notebooks from their files, with parameters of the test."""
+"""The script that executes notebooks, and a way to run one with parameters of the test."""
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import nbformat
 import pytest
-from nbclient import NotebookClient
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 
@@ -29,19 +31,27 @@ class Outputs:
     images: int
 
 
+@pytest.fixture(scope="session")
+def script() -> ModuleType:
+    """The module ``notebooks/execute.py``."""
+    specification = importlib.util.spec_from_file_location("execute_notebooks", NOTEBOOKS / "execute.py")
+    module = importlib.util.module_from_spec(specification)
+    sys.modules[module.__name__] = module  # its dataclasses look for it there
+    specification.loader.exec_module(module)
+    return module
+
+
 @pytest.fixture
-def run_notebook(tmp_path, monkeypatch) -> Callable[..., Outputs]:
+def run_notebook(tmp_path, monkeypatch, script) -> Callable[..., Outputs]:
     """Run a notebook from top to bottom in the test's folder; parameters replace those of its parameter cell."""
 
     def run(name: str, **parameters: Any) -> Outputs:
-        monkeypatch.setenv("RESNET50_CACHE", str(tmp_path / "cache"))
         monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL", raising=False)  # the package starts Keras silently by itself
         notebook = nbformat.read(NOTEBOOKS / name, as_version=4)
         (cell,) = (cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", ()))
-        names = {line.split(" = ")[0] for line in cell.source.splitlines()}
-        assert names == set(parameters)
-        cell.source = "\n".join(f"{parameter} = {value!r}" for parameter, value in parameters.items())
-        NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(tmp_path)}}).execute()
+        assert {line.split(" = ")[0] for line in cell.source.splitlines()} == set(parameters)
+        with script.parameters(notebook, parameters):
+            script.execute(notebook, tmp_path, name=name)
         outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
         texts = {
             stream: "".join(output.text for output in outputs if output.get("name") == stream)

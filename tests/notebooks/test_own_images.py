@@ -12,7 +12,7 @@ from factories import noise, write_image
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning:jupyter_client.*")]
 
-IMAGES = 5  # sheet, curves, confusion matrix, explanation, nearest neighbors
+IMAGES = 6  # sheet, curves, confusion matrix, explanation, nearest neighbors, predictions
 
 
 @pytest.mark.slow

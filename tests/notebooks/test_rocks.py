@@ -29,12 +29,14 @@ def write_rocks(folder: Path) -> None:
 def test_the_notebook_runs(tmp_path, run_notebook):
     write_rocks(tmp_path)
     outputs = run_notebook("rocks.ipynb", DATA=str(tmp_path), IMAGE_SIZE=32, EPOCHS=1)
-    # a sheet for each category, the dimensions, the curves, both networks
-    assert outputs.images == 3 + 1 + 1 + 2
+    # a sheet for each category, the dimensions, the curves, both networks, the predictions
+    assert outputs.images == 3 + 1 + 1 + 2 + 1
     assert re.search(r"^train\b.*\b20\b.*\b4\b", outputs.printed, re.MULTILINE)
     assert re.search(r"^test\b.*\b16\b.*\b4\b", outputs.printed, re.MULTILINE)
-    for classes in (4, 3):  # the accuracy by class and by category
-        assert re.search(rf"^{classes} .*\d\.\d%", outputs.printed, re.MULTILINE)
-    for line in outputs.printed.splitlines()[-2:]:  # the correlation with people of both networks
+    for of in ("on 16 images", "of the 3 categories"):
+        assert re.search(rf"^accuracy {of}: \d.*\d%", outputs.printed, re.MULTILINE)
+    for network in ("untrained", "trained"):  # the correlation with people, by chance, and p
+        (line,) = re.findall(rf"^{network}: .*", outputs.printed, re.MULTILINE)
         assert len(re.findall(r"-?\d\.\d+", line)) == 3
+    assert len(re.findall(r"^true label: \w+", outputs.printed, re.MULTILINE)) == 3
     assert outputs.warned == ""

@@ -3,37 +3,62 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
-from resnet50 import build_resnet50, save_weights
-from resnet50.datasets.rendered_signs import write_rendered_signs
+from factories import write_image
+from resnet50 import build_resnet50, rendered_signs, save_weights
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning:jupyter_client.*")]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("layout", ["torchvision", "keras"])
-def test_the_notebook_runs(layout, tmp_path, run_notebook):
-    """On random weights of its own, and on a file in the layout of the first weights that it proposes."""
-    weights, read = None, r"\btorchvision\b.*\b107\b.*\bv1\.5\b.*'torch'"
-    if layout == "keras":
-        weights, read = str(tmp_path / "imagenet.h5"), r"\bkeras\b.*\b107\b.*\bv1\b(?!\.5).*'caffe'"
-        model = build_resnet50(1000, normalization="caffe")
-        model.get_layer("conv1_bn").moving_variance.assign([1e4] * 64)  # as frozen statistics fit pixels up to 255
-        save_weights(model, weights, layout="keras")
-    write_rendered_signs(tmp_path, train=72, test=12)
-    outputs = run_notebook("transfer.ipynb", WEIGHTS=weights, DATA=str(tmp_path), EPOCHS=1)
-    printed = outputs.printed
-    assert outputs.images == 1
-    assert ("random.safetensors" in printed) == (weights is None)
-    assert re.search(read, printed)
-    assert re.search(r"\b60\b.*\b12\b", printed)  # ten images of each class, and the test images
-    assert re.search(r"\b106\b.*\b1\b", printed)  # layers that were loaded, and that were not
-    assert re.search(r"\bpredictions\b.*\b1000\b.*\b6\b", printed)
-    # the head alone; then every convolution and the head, but no batch norm
-    assert re.search(r"\b12,294\b.*\{'conv1': 0, 'conv2': 0, ", printed)
+def write_signs(folder: Path) -> None:
+    """Write drawn hands as files in folders of classes below train and test."""
+    for split, dataset in zip(("train", "test"), rendered_signs(train=30, test=12), strict=True):
+        for number, (image, label) in enumerate(zip(dataset.images, dataset.labels, strict=True)):
+            write_image(folder / split / dataset.class_names[label] / f"{number}.png", image)
+
+
+def check_two_phases(printed: str) -> None:
+    """Check that the head trains first, then every convolution and the head, but no batch norm."""
+    assert re.search(r"^phase 1: 12,294 ", printed, re.MULTILINE)
     assert "{'conv1': 1, 'conv2': 10, 'conv3': 13, 'conv4': 19, 'conv5': 10, 'head': 1}" in printed
     assert "statistics unchanged: True" in printed
+
+
+@pytest.mark.slow
+def test_the_notebook_runs_on_nothing(run_notebook):
+    outputs = run_notebook("transfer.ipynb", WEIGHTS=None, DATA=None, IMAGE_SIZE=32, IMAGES_PER_CLASS=4, EPOCHS=1)
+    printed = outputs.printed
+    assert outputs.images == 2  # curves, predictions
+    assert "random.safetensors" in printed
+    assert re.search(r"\btorchvision\b.*\b107\b.*\n.*\bv1\.5\b.*'torch'", printed)
+    assert re.search(r"rendered signs: .*\b24\b.*\b120\b", printed)
+    assert re.search(r"\b106\b.*\b1\b", printed)  # layers that were loaded, and that were not
+    assert re.search(r"\bpredictions\b.*\b1000\b.*\b6\b", printed)
+    check_two_phases(printed)
+    for name in ("pretrained", "from scratch"):
+        assert re.search(rf"^{name}: .*% of 120 ", printed, re.MULTILINE)
     assert re.search(r"\b107\b.*\b0\b", printed)  # layers of the saved network that were loaded, and that were not
+    assert len(re.findall(r"^true label: [0-5], ", printed, re.MULTILINE)) == 6
+    assert outputs.warned == ""
+
+
+@pytest.mark.slow
+def test_the_notebook_runs_on_a_file_of_weights_and_a_folder_of_images(tmp_path, run_notebook):
+    weights = tmp_path / "imagenet.h5"
+    model = build_resnet50(1000, normalization="caffe")
+    model.get_layer("conv1_bn").moving_variance.assign([1e4] * 64)  # as frozen statistics fit pixels up to 255
+    save_weights(model, weights, layout="keras")
+    write_signs(tmp_path / "hands")
+    outputs = run_notebook(
+        "transfer.ipynb", WEIGHTS=str(weights), DATA="hands", IMAGE_SIZE=64, IMAGES_PER_CLASS=3, EPOCHS=1
+    )
+    printed = outputs.printed
+    assert "random.safetensors" not in printed
+    assert re.search(r"\bkeras\b.*\b107\b.*\n.*\bv1\b(?!\.5).*'caffe'", printed)
+    assert re.search(r"\b18\b.*\b12\b", printed)
+    check_two_phases(printed)
+    assert "trained.h5 (keras layout): 107 " in printed
     assert outputs.warned == ""
