@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from factories import draw_image
-from resnet50.cli import _build_parser
+from resnet50.cli import build_parser
 from resnet50.data.options import ReadOptions
 from resnet50.datasets.source import DataSource
 from resnet50.reports.commands import (
@@ -30,7 +30,7 @@ def read(command: str):
     """What the command line reads from a command."""
     program, *words = shlex.split(command)
     assert program == "resnet50"
-    return _build_parser(words).parse_args(words)
+    return build_parser(words).parse_args(words)
 
 
 def test_a_source_is_audited_at_its_place():
