@@ -15,6 +15,9 @@ from factories import raises
 from generators.defaults import ShowDefaults
 from generators.links import LinkNames, documented_names, find_links, linked
 from generators.name_tables import name_table, name_tables
+from resnet50.data.splits import DatasetSplits
+from resnet50.datasets import DATASETS
+from resnet50.datasets.rendered_signs import rendered_signs
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "docs" / "reference"
@@ -134,10 +137,14 @@ def test_the_package_is_read_with_links_and_defaults():
     assert parameters["name"].default is None
 
 
+def few_signs(path, *, image_size: int, progress=None) -> DatasetSplits:
+    return DatasetSplits(*rendered_signs(train=60, test=12, image_size=image_size))
+
+
 @pytest.mark.slow
 def test_the_examples_run_one_after_the_other(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("RESNET50_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setitem(DATASETS, "rendered-signs", few_signs)
     for page in ["index", *PAGES]:
         blocks = re.findall(r"```python\n(.*?)```", (REFERENCE / f"{page}.md").read_text(), re.DOTALL)
         assert blocks, page
