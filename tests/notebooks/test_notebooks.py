@@ -247,3 +247,23 @@ def test_both_faults_of_the_drawn_folder_are_found():
     text = printed(*code_cells(read("own_images")))
     assert re.search(r"^left out: .*broken\.png", text, re.MULTILINE)
     assert re.search(r"^error: .*\n .*copy\.png", text, re.MULTILINE)
+
+
+def test_rocks_are_seen_as_the_text_says():
+    rocks = read("rocks")
+    text = printed(*code_cells(rocks))
+    _, accuracy, _, validation_accuracy = last_epoch(rocks)
+    assert accuracy > 50 > 2 * validation_accuracy  # overfitting
+    (low,) = re.findall(r"^accuracy on 120 images: .* interval ([\d.]+)% to", text, re.MULTILINE)
+    assert float(low) > float(re.search(r"one of thirty classes is right in ([\d.]+) %", prose(rocks))[1])
+    untrained, trained = (
+        float(value) for value in re.findall(r"^(?:un)?trained: (-?[\d.]+) overall", text, re.MULTILINE)
+    )
+    assert 0 < untrained < trained
+    gains = dict(re.findall(r"^([a-z ]+?) +(-?[\d.]+ -> +-?[\d.]+)$", text, re.MULTILINE))
+    correlations = {name: [float(value) for value in gain.split("->")] for name, gain in gains.items()}
+    assert len(correlations) == 8
+    assert correlations["grain size"][1] > correlations["grain size"][0]
+    best = sorted(correlations, key=lambda name: -correlations[name][1])
+    assert set(best[:2]) == {"lightness", "chromaticity"}
+    assert set(best[-2:]) == {"roughness", "organization"}
