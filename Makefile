@@ -7,7 +7,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: train test docs notebooks figures clean
+.PHONY: train test docs notebooks figures pictures clean
 
 train: $(VENV)/for-train
 	$(BIN)/resnet50 train rendered-signs
@@ -26,10 +26,17 @@ docs: $(VENV)/for-test
 notebooks: $(VENV)/for-test
 	$(BIN)/python notebooks/execute.py
 
-# the diagrams and the contact sheet in images/
+# the diagrams and figures in images/; measurements are drawn from benchmarks/results/
 figures: $(VENV)/for-train
 	$(BIN)/resnet50 summary --draw images
-	$(BIN)/resnet50 data show rendered-signs --out images/rendered_signs.png
+	$(BIN)/resnet50 data show rendered-signs --out images/rendered_signs.webp
+	$(BIN)/python benchmarks/figures.py
+	$(BIN)/python benchmarks/growth.py --draw
+	$(BIN)/python benchmarks/same_network.py --draw
+
+# the pictures in README: a terminal and a report; needs Chromium
+pictures: $(VENV)/for-test
+	PYTHONPATH=docs $(BIN)/python -m generators.pictures
 
 clean:
 	rm -rf $(VENV) build *.egg-info

@@ -1,7 +1,7 @@
 """How fast `Batches` makes images, beside the rate of a training step and that of Keras' preprocessing layers.
 
-Run ``python benchmarks/batches.py``; it takes under a minute and writes ``benchmarks/results/batches.json``. The three
-are measured in interleaved rounds, so that other work on the machine affects all of them alike.
+Run ``python benchmarks/batches.py``; it takes under a minute and adds a session to ``benchmarks/results/batches.json``.
+The three are measured in interleaved rounds, so that other work on the machine affects all of them alike.
 """
 
 from __future__ import annotations
@@ -18,14 +18,13 @@ import keras
 import tensorflow as tf
 from in_process import images_per_second
 from keras import layers
+from sessions import Session
 
-from resnet50._io.files import atomic_path
 from resnet50.build import build_resnet50
 from resnet50.data.batches import Batches
 from resnet50.data.dataset import Dataset
 from resnet50.datasets.rendered_signs import rendered_signs
 from resnet50.recipes.signs import RECIPE
-from resnet50.training.environment import describe_environment
 from resnet50.training.fast_cpu.memory import keep_freed_memory
 from resnet50.training.fast_cpu.precision import build_training_model, resolve_precision
 from resnet50.training.optimizer import build_optimizer
@@ -86,6 +85,12 @@ def make_training(batches: Batches, classes: int) -> Callable[[], int]:
 def main() -> None:
     """Measure, print and write."""
     argparse.ArgumentParser(description=__doc__).parse_args()
+    session = Session(
+        RESULTS,
+        what=f"images per second, {RECIPE.image_size} x {RECIPE.image_size}, batch {BATCH}, augmentation of the recipe "
+        "signs",
+        command="python benchmarks/batches.py",
+    )
     dataset, _ = rendered_signs(train=IMAGES, test=6, image_size=RECIPE.image_size)
     batches = Batches(dataset, BATCH, shuffle=True, augmentation=RECIPE.augmentation, seed=RECIPE.seed)
     contenders = {
@@ -96,19 +101,13 @@ def main() -> None:
     rates = images_per_second(contenders, rounds=ROUNDS)
     median = {name: values["median"] for name, values in rates.items()}
     results = {
-        "what": f"images per second, {RECIPE.image_size} x {RECIPE.image_size}, batch {BATCH}, augmentation of the "
-        "recipe signs",
-        **describe_environment(),
         "precision": resolve_precision(RECIPE.precision),
-        "load": os.getloadavg()[0],
-        "pictures_per_second": rates,  # the key of the stored results
+        "images_per_second": rates,
         "batches_over_training_step": median["batches"] / median["training_step"],
         "batches_over_keras_layers": median["batches"] / median["keras_layers"],
     }
-    text = json.dumps(results, indent=2) + "\n"
-    with atomic_path(RESULTS) as temporary:
-        temporary.write_text(text)
-    print(text, end="")
+    session.write(results)
+    print(json.dumps(results, indent=2))
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
 """How fast a folder of images is packed and then read, beside `keras.utils.image_dataset_from_directory`.
 
 Run ``python benchmarks/pack.py DIR``, where DIR holds a folder of image files for each class; it takes a few minutes
-and writes ``benchmarks/results/pack.json``. Keras reads the same files at the same size, with the same crop to a
-square, in its fastest way: bilinear, files in their order, two batches ahead (``uncached``), or from memory
+and adds a session to ``benchmarks/results/pack.json``. Keras reads the same files at the same size, with the same crop
+to a square, in its fastest way: bilinear, files in their order, two batches ahead (``uncached``), or from memory
 (``cached``, filled before). All are measured in interleaved rounds, so that other work on the machine affects all
 alike.
 
-``python benchmarks/pack.py DIR --images 100000`` packs as many links to the files of DIR, and writes time and memory
-to ``benchmarks/results/pack-memory.json``.
+``python benchmarks/pack.py DIR --images 100000`` packs as many links to the files of DIR, and adds time and memory to
+``benchmarks/results/pack-memory.json``.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from typing import Any
 
 import numpy as np
 from in_process import images_per_second
+from sessions import Session
 
-from resnet50._io.files import atomic_path
 from resnet50.data.hdf5 import read_split
 from resnet50.data.listing import list_images
 from resnet50.data.pack import pack
@@ -51,36 +51,36 @@ def main() -> None:
     if options.measured:
         print(json.dumps(measured_pack(options.folder, options.measured, options.image_size)))
         return
-    result = measure_speed(options.folder, options.image_size) if options.images is None else measure_memory(options)
-    path = RESULTS / ("pack.json" if options.images is None else "pack-memory.json")
-    text = json.dumps(result, indent=2) + "\n"
-    with atomic_path(path) as temporary:
-        temporary.write_text(text)
-    print(text, end="")
+    if options.images is None:
+        measure_speed(options.folder, options.image_size)
+    else:
+        measure_memory(options.folder, options.image_size, options.images)
 
 
-def measure_speed(folder: Path, image_size: int) -> dict[str, Any]:
-    """Return images per second of each way to read, as medians over the rounds."""
-    from resnet50.training.environment import describe_environment
-
+def measure_speed(folder: Path, image_size: int) -> None:
+    """Measure the images per second of each way to read, as medians over the rounds."""
     with tempfile.TemporaryDirectory() as place:
         os.environ["RESNET50_CACHE"] = place
         out = Path(place, "packed.h5")
         pack(list_images(folder), out, image_size=image_size)
         dataset = read_split(out, "train")
+        session = Session(
+            RESULTS / "pack.json",
+            what=f"images per second, {len(dataset)} files of {dataset.name} to {image_size} x {image_size}, batch "
+            f"{BATCH}",
+            command=f"python benchmarks/pack.py DIR --image-size {image_size}",
+        )
         contenders = {**our_ways(folder, out, image_size), **ways_of_keras(folder, image_size)}
         rates = images_per_second({name: contenders[name] for name in ORDER}, rounds=ROUNDS)
     median = {name: values["median"] for name, values in rates.items()}
-    return {
-        "what": f"images per second, {len(dataset)} files of {dataset.name} to {image_size} x {image_size}, batch "
-        f"{BATCH}",
-        **describe_environment(),
-        "load": os.getloadavg()[0],
-        "pictures_per_second": rates,  # the key of the stored results
+    results = {
+        "images_per_second": rates,
         "pack_over_keras_one_pass": median["pack"] / median["keras_one_pass"],
         "epoch_over_keras_uncached": median["epoch_packed"] / median["epoch_keras_uncached"],
         "epoch_over_keras_cached": median["epoch_packed"] / median["epoch_keras_cached"],
     }
+    session.write(results)
+    print(json.dumps(results, indent=2))
 
 
 def our_ways(folder: Path, packed: Path, image_size: int) -> dict[str, Callable[[], int]]:
@@ -135,27 +135,25 @@ def count(batches: Iterable[Any]) -> int:
     return sum(len(batch[0]) for batch in batches)
 
 
-def measure_memory(options: argparse.Namespace) -> dict[str, Any]:
-    """Return time and memory of packing a hundredth of the images, and all of them."""
-    from resnet50.training.environment import describe_environment
-
-    files = [(path, path.parent.name) for path in sorted(options.folder.resolve().glob("*/*")) if path.is_file()]
+def measure_memory(folder: Path, image_size: int, total: int) -> None:
+    """Measure time and memory of packing a hundredth of the images, and all of them."""
+    files = [(path, path.parent.name) for path in sorted(folder.resolve().glob("*/*")) if path.is_file()]
+    session = Session(
+        RESULTS / "pack-memory.json",
+        what=f"packing hard links to the {len(files)} files of {folder.name}, {image_size} x {image_size} pixels",
+        command=f"python benchmarks/pack.py DIR --images {total} --image-size {image_size}",
+    )
     order = np.random.default_rng(0).permutation(len(files))
     files = [files[index] for index in order]  # so that the first few are of all classes
     runs = []
-    for images in (options.images // 100, options.images):
+    for images in (total // 100, total):
         with tempfile.TemporaryDirectory() as place:
             write_names(Path(place), files, images)
-            command = [sys.executable, __file__, place, "--image-size", str(options.image_size)]
+            command = [sys.executable, __file__, place, "--image-size", str(image_size)]
             command += ["--measured", f"{place}/packed.h5"]
             runs.append(json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout))
-    return {
-        "what": f"packing hard links to the {len(files)} files of {options.folder.name}, {options.image_size} x "
-        f"{options.image_size} pixels",
-        **describe_environment(),
-        "load": os.getloadavg()[0],
-        "runs": runs,
-    }
+    session.write({"runs": runs})
+    print(json.dumps(runs, indent=2))
 
 
 def write_names(place: Path, files: list[tuple[Path, str]], images: int) -> None:
@@ -180,9 +178,9 @@ def measured_pack(place: Path, out: Path, image_size: int) -> dict[str, float]:
     pack(listing, out, image_size=image_size)
     seconds = time.perf_counter() - began
     return {
-        "pictures": len(listing.entries),
+        "images": len(listing.entries),
         "seconds": seconds,
-        "pictures_per_second": len(listing.entries) / seconds,
+        "images_per_second": len(listing.entries) / seconds,
         "file_megabytes": out.stat().st_size / 1e6,
         "peak_megabytes_once_listed": listed,
         "peak_megabytes": peak_megabytes(),

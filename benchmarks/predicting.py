@@ -6,7 +6,7 @@ agrees with the original, and the time from the shell to a printed answer for on
 peer of the last loads keras.applications.ResNet50 and calls it once, as its documentation shows.
 
 Run: ``pip install 'resnet50[export]'``, then ``python benchmarks/predicting.py RUN IMAGE`` on a run that recorded where
-its images are; writes ``benchmarks/results/predicting-SIZE.json``.
+its images are; adds a session to ``benchmarks/results/predicting-SIZE.json``.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 from typing import Any
+
+from sessions import Session
 
 from resnet50.inference.runtimes import FORMATS
 from resnet50.profiling.predicting import applications_command, command
@@ -101,8 +103,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     model = options.run / "model.keras"
-    load = os.getloadavg()[0]
     image_size = json.loads((options.run / "recipe.json").read_text())["image_size"]
+    session = Session(
+        RESULTS / f"predicting-{image_size}.json",
+        what=f"{image_size} x {image_size} pixels, batch {BATCH}; latency of one image; from the shell to an answer",
+        command=f"python benchmarks/predicting.py RUN IMAGE --rounds {options.rounds}",
+    )
     with tempfile.TemporaryDirectory() as folder:
         paths = {"Keras float32": model, **export_all(options.run, Path(folder))}
         commands = {PEER: applications_command(image_size, BATCH)}
@@ -119,17 +125,8 @@ def main() -> None:
                 sum(file.stat().st_size for file in [path, *path.rglob("*")] if file.is_file()) / 1e6
             )
             print(name, json.dumps(formats[name]), flush=True)
-    from resnet50.training.environment import describe_environment
-
-    results = {
-        "command": f"python benchmarks/predicting.py RUN IMAGE --rounds {options.rounds}",
-        "what": f"{image_size} x {image_size} pixels, batch {BATCH}; latency of one image; from the shell to an answer",
-        "load": load,
-        **describe_environment(),
-        "runtimes": {name: version(name) for name in ("openvino", "onnxruntime", "ai-edge-litert", "nncf")},
-        "formats": formats,
-    }
-    (RESULTS / f"predicting-{image_size}.json").write_text(json.dumps(results, indent=2) + "\n")
+    runtimes = {name: version(name) for name in ("openvino", "onnxruntime", "ai-edge-litert", "nncf")}
+    session.write({"runtimes": runtimes, "formats": formats})
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ interleaved rounds.
 
 The photos are rendered hands of 12 megapixels with the noise of a camera, written as JPEG of quality 90.
 
-Run: ``python benchmarks/reading.py MODEL ...`` with a ``.keras`` file, a run or exports of one size; writes
+Run: ``python benchmarks/reading.py MODEL ...`` with a ``.keras`` file, a run or exports of one size; adds a session to
 ``benchmarks/results/reading.json``.
 """
 
@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import tempfile
 import time
@@ -25,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from sessions import Session
 
 from resnet50.profiling.rounds import Measurement, Work, run_rounds, serve
 
@@ -114,9 +114,7 @@ def main() -> None:
         return
     from resnet50.inference.classifier import Classifier
     from resnet50.inference.locate import locate
-    from resnet50.training.environment import describe_environment
 
-    load = os.getloadavg()[0]
     models = {model: str(locate(model).model) for model in options.models}
     sizes = {size for path in models.values() for size in Classifier.load(path).image_size}
     if len(sizes) > 1:
@@ -124,20 +122,22 @@ def main() -> None:
     (image_size,) = sizes
     with tempfile.TemporaryDirectory() as folder:
         megabytes = write_photos(Path(folder))
+        session = Session(
+            RESULTS,
+            what=f"images per second, {PHOTOS} JPEGs of {WIDTH} x {HEIGHT} pixels and {megabytes:.1f} MB each, "
+            f"predicted at {image_size} x {image_size}",
+            command=" ".join(["python", "benchmarks/reading.py", *options.models]),
+        )
         measured = run_rounds(commands(folder, models, image_size), rounds=ROUNDS)
     by_model = {name: compare(name, measured) for name in models}
-    results = {
-        "what": f"images per second, {PHOTOS} JPEGs of {WIDTH} x {HEIGHT} pixels and {megabytes:.1f} MB each, "
-        f"predicted at {image_size} x {image_size}",
-        "command": " ".join(["python", "benchmarks/reading.py", *options.models]),
-        "load": load,
-        **describe_environment(),
-        "reading": measured["reading"].median("images_per_second"),
-        PEER: measured[PEER].median("images_per_second"),
-        "models": by_model,
-        "turns": {name: each.summary() for name, each in measured.items()},
-    }
-    RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+    session.write(
+        {
+            "reading": measured["reading"].median("images_per_second"),
+            PEER: measured[PEER].median("images_per_second"),
+            "models": by_model,
+            "rounds": {name: each.summary() for name, each in measured.items()},
+        }
+    )
     print(json.dumps(by_model, indent=2))
 
 

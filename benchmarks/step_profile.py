@@ -5,7 +5,7 @@ not profiled, so that it takes less time, and the less the smaller its operation
 operations are counted, is starting them and waiting. The peak of the processor is estimated by products of square
 bfloat16 matrices, the best of TensorFlow and PyTorch.
 
-Run: ``python benchmarks/step_profile.py``; writes ``benchmarks/results/step-profile.json``.
+Run: ``python benchmarks/step_profile.py``; adds a session to ``benchmarks/results/step-profile.json``.
 """
 
 from __future__ import annotations
@@ -21,10 +21,15 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from sessions import Session
+
 from resnet50.profiling.training import CONTENDERS, STEPS
 from training import SETTINGS
 
 RESULTS = Path(__file__).parent / "results" / "step-profile.json"
+WHAT = (
+    "milliseconds of a training step by category of operation, one at a time; image size 224 or 64, batch size 16 or 32"
+)
 
 
 def category(name: str, operation: str) -> str:
@@ -88,8 +93,7 @@ def products() -> dict[str, float]:
 
 def main() -> None:
     argparse.ArgumentParser(description=__doc__).parse_args()
-    from resnet50.training.environment import describe_environment
-
+    session = Session(RESULTS, what=WHAT, command="python benchmarks/step_profile.py")
     peak = products()
     print(json.dumps(peak), flush=True)
     settings: dict[str, Any] = {}
@@ -100,15 +104,7 @@ def main() -> None:
             done = subprocess.run(command, env=quiet, stdout=subprocess.PIPE, check=True)
             settings.setdefault(setting, {})[name] = json.loads(done.stdout.splitlines()[-1])
             print(setting, name, json.dumps(settings[setting][name], indent=2), flush=True)
-    results = {
-        "what": "milliseconds of a training step by category of operation, one at a time; image size 224 or 64, batch "
-        "size 16 or 32",
-        "command": "python benchmarks/step_profile.py",
-        **describe_environment(),
-        "billions of operations a second in bfloat16 products": peak,
-        "settings": settings,
-    }
-    RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+    session.write({"billions of operations a second in bfloat16 products": peak, "settings": settings})
 
 
 if __name__ == "__main__":

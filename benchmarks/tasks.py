@@ -168,7 +168,7 @@ def write(
         "command": f"python benchmarks/tasks.py {options.task} --data DIR"
         + ("" if options.seeds == [0, 1, 2] else f" --seeds {' '.join(map(str, options.seeds))}")
         + (f" --epochs {options.epochs}" if options.epochs else ""),
-        "pictures": {**counts, "classes": len(splits["test"].class_names)},
+        "images": {**counts, "classes": len(splits["test"].class_names)},
         "ours": summary("ours"),
         "classic": summary("classic"),
         "recipe": asdict(recipe),

@@ -4,7 +4,7 @@ Each contender trains ResNet-50 with Adam on images in memory, read in the way t
 own (`resnet50.profiling.rounds`); PyTorch's network is that of transformers, channels last, bfloat16 autocast, fused
 Adam. A rate is the median over the rounds, a ratio the median of the ratios in the rounds.
 
-Run: ``pip install torch transformers``, then ``python benchmarks/training.py``; writes
+Run: ``pip install torch transformers``, then ``python benchmarks/training.py``; adds a session to
 ``benchmarks/results/training.json``.
 """
 
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import time
 from importlib.metadata import version
@@ -20,11 +19,15 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from sessions import Session
+
 from resnet50._io.workers import usable_cores
 from resnet50.profiling.rounds import Work, run_rounds, serve
 from resnet50.profiling.training import CLASSES, CONTENDERS, SETTLED, STEPS, command
 
 RESULTS = Path(__file__).parent / "results" / "training.json"
+
+WHAT = "images per second in full training steps; image size 224 or 64 pixels, batch size 16 or 32"
 
 SETTINGS = {"224": (224, 16), "64": (64, 32)}
 """Image size in pixels and batch size, by name."""
@@ -85,19 +88,10 @@ def main() -> None:
     if options.worker:
         serve(lambda: pytorch(*options.worker))
         return
-    from resnet50.training.environment import describe_environment
-
-    load = os.getloadavg()[0]
+    session = Session(RESULTS, what=WHAT, command=" ".join(["python", "benchmarks/training.py", *sys.argv[1:]]))
     results = {setting: measure(*SETTINGS[setting], options.rounds) for setting in options.settings}
-    stored = {
-        "what": "images per second in full training steps; image size 224 or 64 pixels, batch size 16 or 32",
-        "command": " ".join(["python", "benchmarks/training.py", *sys.argv[1:]]),
-        "load": load,
-        **describe_environment(),
-        "peers": {name: version(name) for name in ("torch", "transformers")},
-        "settings": results,
-    }
-    RESULTS.write_text(json.dumps(stored, indent=2) + "\n")
+    peers = {name: version(name) for name in ("torch", "transformers")}
+    session.write({"peers": peers, "settings": results})
     print(json.dumps(results, indent=2))
 
 

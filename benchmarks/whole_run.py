@@ -8,14 +8,14 @@ random weights with Adam in float32, scores the test photos and saves the model.
 A rate is the number of photos trained on, divided by the seconds of the whole process: imports, data, building of the
 graph, training, validation, scoring and saving. The result also has the seconds of a single epoch with its validation.
 
-Run: ``python benchmarks/whole_run.py --data DIR``; rewrites ``benchmarks/results/whole-run.json`` after every round.
+Run: ``python benchmarks/whole_run.py --data DIR``; adds a session to ``benchmarks/results/whole-run.json``, anew after
+every round.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
-import json
 import os
 import subprocess
 import sys
@@ -24,6 +24,8 @@ import time
 from pathlib import Path
 from statistics import median
 from typing import Any
+
+from sessions import Session
 
 from resnet50 import DatasetSplits
 from resnet50.recipes.signs import RECIPE
@@ -151,26 +153,21 @@ def main() -> None:
     if options.epochs < 2:
         parser.error(f"--epochs must be at least 2, got {options.epochs}: the first is slower than the others.")
     from resnet50.datasets import signs
-    from resnet50.training.environment import describe_environment
 
     splits = signs.load(options.data, image_size=RECIPE.image_size)
     first = cut(splits, RECIPE.seed)
-    load = os.getloadavg()[0]
+    session = Session(
+        RESULTS,
+        what=f"a whole run on {splits['train'].name}: {options.epochs} epochs of {len(first['train'])} photos, "
+        f"{len(first['validation'])} held out",
+        command=f"python benchmarks/whole_run.py --data DIR --epochs {options.epochs} --rounds {options.rounds}",
+    )
     runs: dict[str, list[dict[str, Any]]] = {"ours": [], PEER: []}
     for seed in range(options.rounds):
         for name, run_once in (("ours", run_ours), (PEER, run_peer)):
             runs[name].append({"seed": seed, **run_once(options.data, options.epochs, seed, splits)})
             print(name, runs[name][-1], flush=True)
-        results = {
-            "what": f"a whole run on {splits['train'].name}: {options.epochs} epochs of {len(first['train'])} photos, "
-            f"{len(first['validation'])} held out",
-            "command": f"python benchmarks/whole_run.py --data DIR --epochs {options.epochs} --rounds {options.rounds}",
-            "load": load,
-            **describe_environment(),
-            "ours_over_keras_applications": compare(runs),
-            "runs": runs,
-        }
-        RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+        session.write({"ours_over_keras_applications": compare(runs), "runs": runs})
 
 
 if __name__ == "__main__":

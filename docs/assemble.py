@@ -14,11 +14,17 @@ import shutil
 from pathlib import Path
 
 from generators.command_line import command_line_page
+from generators.format_tables import format_tables
+from generators.fragments import write_fragments
+from generators.name_tables import name_tables
+from generators.network import network_fragments
 from generators.notebook import write_notebook_page
+from generators.source import source_fragments
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ROOT / "build" / "docs"
 FRAGMENTS = ROOT / "build" / "fragments"
+RESULTS = ROOT / "benchmarks" / "results"
 
 
 def main() -> None:
@@ -28,11 +34,21 @@ def main() -> None:
         folder.mkdir(parents=True)
     shutil.copytree(ROOT / "docs", PAGES, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
     shutil.copytree(ROOT / "images", PAGES / "images")
+    shutil.copytree(RESULTS, PAGES / "performance" / "results")
+    write_fragments(RESULTS, FRAGMENTS)
     for notebook in (ROOT / "notebooks").glob("*.ipynb"):
         write_notebook_page(notebook, PAGES / "tutorials")
     write(PAGES / "changelog.md", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"))
     write(PAGES / "contributing" / "index.md", relinked(ROOT / "CONTRIBUTING.md", "contributing/"))
     write(PAGES / "reference" / "command_line.md", command_line_page())
+    for page, table in name_tables().items():
+        write(FRAGMENTS / "names" / page, table)
+    for name, table in format_tables().items():
+        write(FRAGMENTS / "formats" / f"{name}.md", table)
+    for name, code in source_fragments(ROOT).items():
+        write(FRAGMENTS / "source" / name, code)
+    for name, table in network_fragments(ROOT).items():
+        write(FRAGMENTS / "network" / name, table)
 
 
 def relinked(path: Path, folder: str) -> str:

@@ -33,11 +33,19 @@ STEMS = {
     "imagenet": Stem(kernel_size=7, stride=2, pool=True),  # table 1: reduces height and width to a quarter
     "cifar": Stem(kernel_size=3, stride=1, pool=False),  # section 4.2, for images of 32 pixels: reduces nothing
 }
+"""Stems by name."""
 
 
 @dataclass(frozen=True)
 class Stage:
-    """Blocks that work at one size: the first is a convolutional block, the others are identity blocks."""
+    """Blocks that work at one size: the first is a convolutional block, the others are identity blocks.
+
+    Attributes:
+        name: Prefix of the names of its layers.
+        blocks: Number of blocks.
+        filters: Channels after each of a block's three convolutions.
+        stride: Stride of the first block; that of the others is 1.
+    """
 
     name: str
     blocks: int
@@ -52,6 +60,7 @@ STAGES = (
     Stage("conv4", 6, (256, 256, 1024), 2),  #       14, 4
     Stage("conv5", 3, (512, 512, 2048), 2),  #       7, 2
 )
+"""The stages of table 1, column "50-layer"."""
 
 MIN_IMAGE_SIZE = 32
 """Smallest height or width in pixels; the output of the last stage is then 1 x 1."""

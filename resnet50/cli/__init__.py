@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":
         sys.stdout.reconfigure(errors="backslashreplace")  # for a terminal that cannot show every character
     words = list(sys.argv[1:] if arguments is None else arguments)
-    parser = _build_parser(words)
+    parser = build_parser(words)
     options = parser.parse_args(words)
     if options.version:
         from importlib.metadata import version
@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         sys.exit(130)
 
 
-def _build_parser(words: Sequence[str]) -> Parser:
+def build_parser(words: Sequence[str]) -> Parser:
     """Return the parser of all commands; only the module of the command that is called is loaded."""
     parser = Parser(prog="resnet50", description="Learn, train and ship ResNet-50.", epilog=_EXAMPLES)
     parser.add_argument("--version", action="store_true", help="Show the version.")

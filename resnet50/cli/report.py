@@ -27,11 +27,10 @@ def show_report(report: Report) -> None:
         f"error {report.calibration_error:.1%} ({report.chance_error:.1%} by chance)"
     )
     scaling = report.temperature_scaling
-    if scaling is not None and not report.temperature_reason:
+    if scaling is not None:
         say(
-            f"with a temperature of {scaling.temperature:.2f}, fitted on {scaling.images:,} validation "
+            f"with a temperature of {scaling.temperature:.2f}, recommended by {scaling.images:,} validation "
             f"images: calibration error {scaling.calibration_error:.1%}, loss {scaling.loss:.3f}"
-            f"{', both worse' if report.temperature_hurts else ''}"
         )
     _show_classes(report)
 

@@ -26,7 +26,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--classes", type=number(int, 1), metavar="INT", help="Classes of the fresh network. Default: 6."
     )
-    parser.add_argument("--draw", metavar="DIR", help="Also draw the network and its two blocks. Default: no figure.")
+    parser.add_argument(
+        "--draw",
+        metavar="DIR",
+        help="Also draw the network and its two blocks, as SVG for light and dark pages. Default: no figure.",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -55,13 +59,13 @@ def run(options: argparse.Namespace) -> int:
 
 def _draw(model: Any, folder: Path) -> None:
     from resnet50.plots.diagrams.architecture import draw_block, draw_network
-    from resnet50.plots.save import save_figure
+    from resnet50.plots.pair import save_pair
 
-    for name, figure in (
-        ("resnet50", draw_network(model)),
-        ("convolutional_block", draw_block(model, "conv3_block1")),
-        ("identity_block", draw_block(model, "conv2_block2")),
-    ):
-        path = folder / f"{name}.png"
-        save_figure(figure, path)
-        print(path)
+    figures = {
+        "resnet50": draw_network(model),
+        "resnet50-narrow": draw_network(model, width=6.3),
+        "convolutional_block": draw_block(model, "conv3_block1"),
+        "identity_block": draw_block(model, "conv2_block2"),
+    }
+    for name, figure in figures.items():
+        print(*save_pair(figure, folder / f"{name}.svg"), sep="\n")

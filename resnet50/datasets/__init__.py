@@ -49,3 +49,4 @@ DATASETS: dict[str, Loader] = {
     "folder": folder.load,
     "rendered-signs": rendered_signs.load,
 }
+"""Loaders by the name of their dataset; ``"folder"`` reads your own images."""

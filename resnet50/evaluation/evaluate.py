@@ -25,6 +25,7 @@ from resnet50.evaluation.temperature import check_calibrated_name, check_validat
 from resnet50.inference.classifier import Classifier
 from resnet50.inference.locate import MODEL, Located, locate
 from resnet50.metrics.scores import Report
+from resnet50.reports.training_summary import TrainingSummary
 from resnet50.training.run import RunDirectory
 
 _log = logging.getLogger(__name__)
@@ -64,8 +65,8 @@ def evaluate(
         options: How a source that is given by its path is read; an option at its default is as in the training.
         out: Folder of ``report.html``, ``report.json`` and the figures, replacing those of an earlier report;
             ``evaluation`` in the run's folder by default, or ``NAME-report`` beside a file ``NAME.keras``.
-        calibrate: New ``.keras`` file for the classifier with its probabilities scaled by a temperature, which is
-            fitted on the images that the run held out for validation.
+        calibrate: New ``.keras`` file for the classifier with its probabilities scaled by the temperature that the
+            report recommends by the images that the run held out for validation.
         progress: Called as images are read and compared, with the number done and the total.
 
     Returns:
@@ -73,7 +74,8 @@ def evaluate(
 
     Raises:
         FileNotFoundError: If the model or the images are not there.
-        ValueError: If the images do not fit the classifier, are not known, or offer no temperature to ``calibrate``.
+        ValueError: If the images do not fit the classifier or are not known, the run's history is damaged, or no
+            temperature is recommended to ``calibrate`` with.
     """
     located = check_request(model, source, options=options, calibrate=calibrate)
     trained = _open(located)
@@ -83,7 +85,7 @@ def evaluate(
     _log.info("comparing images")
     issues = (*images.issues, *find_issues(images.audited, progress=progress))
     folder = Path(out) if out is not None else _report_folder(located)
-    report = _score(folder, trained.classifier, images, issues)
+    report = _score(folder, trained, images, issues, os.fspath(model))
     classifier = trained.classifier
     if calibrate is not None:
         classifier = write_calibrated(classifier, report, calibrate, model=model, folder=folder)
@@ -137,10 +139,25 @@ def _report_folder(located: Located) -> Path:
     return located.model.with_name(f"{located.model.stem}-report")
 
 
-def _score(folder: Path, classifier: Classifier, images: ScoredImages, issues: tuple[Issue, ...]) -> Report:
+def _score(folder: Path, trained: Trained, images: ScoredImages, issues: tuple[Issue, ...], model: str) -> Report:
     from resnet50.reports.report import write_report  # it loads Keras, which the checks before it must not
 
     _log.info("scoring %s and writing the report", plural(len(images.test), "image"))
     return write_report(
-        folder, classifier, images.test, train=images.train, validation=images.validation, issues=issues
+        folder,
+        trained.classifier,
+        images.splits,
+        issues=issues,
+        training=_summarize(trained, model),
+        source=images.source,
     )
+
+
+def _summarize(trained: Trained, model: str) -> TrainingSummary:
+    """Return the training as its run recorded it, or as the classifier did."""
+    from resnet50.training.history import read_history  # they load Keras
+    from resnet50.training.summary import summarize_training
+
+    if trained.run is None or trained.record is None:
+        return TrainingSummary(trained.classifier.dataset, trained.classifier.recipe, model=model)
+    return summarize_training(trained.record, read_history(trained.run.history), model=model)

@@ -144,6 +144,4 @@ def _write(result: RockSimilarity) -> None:
     from resnet50.plots.similarity import draw_similarity
 
     write_text(result.folder / "similarity.json", json.dumps(result.to_dict(), indent=2))
-    title = f"Agreement of {result.model} with human judgment of rocks"
-    figure = draw_similarity(result.similarity, rocks.DIMENSIONS, title=title)
-    save_figure(figure, result.folder / "similarity.png")
+    save_figure(draw_similarity(result.similarity, rocks.DIMENSIONS), result.folder / "similarity.png")

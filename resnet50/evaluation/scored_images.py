@@ -44,6 +44,7 @@ class ScoredImages:
         train: Images that the classifier learned from; None where they are not known.
         validation: Images that its run held out, on which a temperature is fitted; None where there are none.
         audited: Splits that the audit checks.
+        source: Where they are; None where that is not known.
         issues: Issues that make the score unreliable.
     """
 
@@ -51,7 +52,13 @@ class ScoredImages:
     train: Dataset | None
     validation: Dataset | None
     audited: DatasetSplits
+    source: DataSource | None
     issues: tuple[Issue, ...]
+
+    @property
+    def splits(self) -> DatasetSplits:
+        """The images by split, with the folder that their paths start from."""
+        return DatasetSplits(self.train, self.test, self.validation, root=self.audited.root)
 
 
 @dataclass(frozen=True)
@@ -98,22 +105,23 @@ def find_scored_images(
     _log.info("reading images")
     if source is None:
         splits = load_training_images(trained.path, trained.classifier, trained.record, progress=progress)
-        return _from_training_dataset(trained, splits)
-    training_dataset = _read_as_training_did(trained, source, options, progress)
+        return _from_training_dataset(trained, splits, _recorded_source(trained))
+    moved = _moved_source(trained, source, options)
+    training_dataset = _read_as_training_did(trained, moved, progress)
     if training_dataset is not None:
-        return _from_training_dataset(trained, training_dataset)
+        return _from_training_dataset(trained, training_dataset, moved)
     return _from_other_images(trained, _as_source(source, options), progress)
 
 
-def _from_training_dataset(trained: Trained, splits: DatasetSplits) -> ScoredImages:
+def _from_training_dataset(trained: Trained, splits: DatasetSplits, source: DataSource | None) -> ScoredImages:
     """Score the test split of the dataset that the classifier was trained on."""
     test, run, record = splits["test"], trained.run, trained.record
     if run is None or record is None:
-        return ScoredImages(test, splits.train, splits.validation, splits, ())
+        return ScoredImages(test, splits.train, splits.validation, splits, source, ())
     held_out = hold_out(record.recipe, splits)
     changed = test.fingerprint != record.fingerprints.get("test")
     issues = (changed_test_issue(len(test), run),) if changed else ()
-    return ScoredImages(test, held_out.train, held_out.validation, splits, issues)
+    return ScoredImages(test, held_out.train, held_out.validation, splits, source, issues)
 
 
 def _from_other_images(trained: Trained, source: DataSource, progress: Progress | None) -> ScoredImages:
@@ -132,24 +140,32 @@ def _from_other_images(trained: Trained, source: DataSource, progress: Progress 
     elif name != "test":
         issues = [unknown_training_issue(len(test), source.path or source.task)]
     audited = DatasetSplits(test=test, unreadable=splits.unreadable, root=splits.root)
-    return ScoredImages(test, None, None, audited, tuple(issues))
+    return ScoredImages(test, None, None, audited, source, tuple(issues))
+
+
+def _recorded_source(trained: Trained) -> DataSource | None:
+    return recorded_source(trained.classifier.recipe.get("name"), trained.record)
+
+
+def _moved_source(trained: Trained, source: Source, options: ReadOptions | None) -> DataSource | None:
+    """Return a source as one to read as the training read its own; None where that is not known."""
+    recorded = _recorded_source(trained)
+    if isinstance(source, DataSource) or recorded is None:
+        return source if isinstance(source, DataSource) else None
+    with suppress(ValueError):  # options that its dataset does not take
+        chosen = replace(recorded.options, **_as_source(source, options).changed_options)
+        return replace(recorded, path=str(Path(source).absolute()), options=chosen)
+    return None
 
 
 def _read_as_training_did(
-    trained: Trained, source: Source, options: ReadOptions | None, progress: Progress | None
+    trained: Trained, source: DataSource | None, progress: Progress | None
 ) -> DatasetSplits | None:
-    """Read a source as the training read its own; return None if it does not hold the training's images."""
-    recorded = recorded_source(trained.classifier.recipe.get("name"), trained.record)
-    if isinstance(source, DataSource):
-        recorded = source
-    if recorded is None:
+    """Read a source; return None if it does not hold the training's images."""
+    if source is None:
         return None
     with suppress(ValueError, FileNotFoundError):
-        moved = recorded
-        if not isinstance(source, DataSource):
-            chosen = replace(recorded.options, **_as_source(source, options).changed_options)
-            moved = replace(recorded, path=str(Path(source).absolute()), options=chosen)
-        splits = moved.load(trained.image_size, progress=progress)
+        splits = source.load(trained.image_size, progress=progress)
         if splits["train"].fingerprint == trained.classifier.fingerprint:
             return splits
     return None

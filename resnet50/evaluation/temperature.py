@@ -1,4 +1,4 @@
-"""Calibration: write a classifier with the temperature that its report offers."""
+"""Calibration: write a classifier with the temperature that its report recommends."""
 
 from __future__ import annotations
 
@@ -54,10 +54,10 @@ def write_calibrated(
         The calibrated classifier.
 
     Raises:
-        ValueError: If the report offers no temperature.
+        ValueError: If the report recommends no temperature.
     """
     scaling = report.temperature_scaling
-    if scaling is None or report.temperature_reason:
+    if scaling is None:
         raise ValueError(
             f"{model}: expected a temperature, got none: {report.temperature_reason} The report is in {folder}."
         )

@@ -80,12 +80,12 @@ class Report:
         calibration_error: Expected calibration error, 0..1 (Guo et al. 2017, equation 3).
         chance_error: The calibration error that a perfectly calibrated classifier shows on as many images by chance,
             0..1.
-        temperature_scaling: Calibration and loss after temperature scaling; None where no temperature was fitted.
+        temperature_scaling: The recommended temperature with its scores; None where none is recommended.
         classes: Scores by class name, in the order of the model's outputs.
         reliability: Bins of images by confidence, the lowest first.
         confusion: Confusion matrix: counts, rows true and columns predicted, ``(classes, classes)``.
         mistakes: Every image whose most probable class is not its own, the highest probability first.
-        temperature_reason: Why no temperature is recommended, one line; empty where one is.
+        temperature_reason: Why no temperature is recommended, one line; empty where one is, or none was looked for.
         issues: Issues that the audit found, where it was run.
     """
 
@@ -111,15 +111,6 @@ class Report:
     def scored_classes(self) -> int:
         """Number of classes that have images; means over classes are over these."""
         return sum(scores.support > 0 for scores in self.classes.values())
-
-    @property
-    def temperature_hurts(self) -> bool:
-        """Whether temperature scaling makes both the calibration error and the loss worse."""
-        return (
-            self.temperature_scaling is not None
-            and self.temperature_scaling.calibration_error > self.calibration_error
-            and self.temperature_scaling.loss > self.loss
-        )
 
     def to_json(self) -> str:
         """Return the report as JSON text."""

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from resnet50._io.text import plural
 from resnet50.metrics.calibration import Bin
 from resnet50.plots import theme
 from resnet50.plots.confusion import CROWDED, LEGIBLE
@@ -17,12 +18,12 @@ _COLORS = {"train": theme.TRAINING, "validation": theme.VALIDATION, "test": them
 _GAP = 0.4  # inches between two panels of the class balance
 
 
-def draw_reliability(bins: Sequence[Bin], *, title: str) -> Figure:
+def draw_reliability(bins: Sequence[Bin], *, title: str | None) -> Figure:
     """Draw a reliability diagram: accuracy against confidence, and the number of images at each confidence.
 
     Args:
         bins: Images by the confidence of the classifier, in equal intervals of 0..1, the lowest first.
-        title: Title, such as ``"SIGNS: calibration"``.
+        title: Title, such as ``"SIGNS: calibration error 2.1%"``; None for none.
 
     Returns:
         Figure of two panels. Above, each bin with images has a bar up to its accuracy, with the gap to its confidence;
@@ -35,18 +36,19 @@ def draw_reliability(bins: Sequence[Bin], *, title: str) -> Figure:
     """
     if not bins:
         raise ValueError("expected at least one bin, got none.")
-    width = max(5.6, 0.6 + theme.text_width(title, theme.NORMAL, "bold"))
-    figure = theme.new_figure(width, 6.4)
-    left, wide = 0.75 / width, 4.6 / width
-    theme.write(figure, 0.3 / width, 0.955, title, ha="left", va="baseline", weight="bold")
-    upper = _panel(figure, (left, 0.365, wide, 0.5), "Accuracy")
+    width = max(5.6, 0.6 + theme.text_width(title or "", theme.NORMAL, "bold"))
+    height = 6.7 if title else 6.3
+    figure = theme.new_figure(width, height)
+    if title:
+        theme.write(figure, 0.3 / width, 1 - 0.3 / height, title, ha="left", va="baseline", weight="bold")
+    upper = _panel(figure, (0.75, 2.6, 4.6, 3.2), "Accuracy")
     _draw_accuracy(upper, bins)
-    lower = _panel(figure, (left, 0.1, wide, 0.17), "Images")
+    lower = _panel(figure, (0.75, 0.62, 4.6, 1.1), "Images")
     step = 1 / len(bins)
     lower.bar((np.arange(len(bins)) + 0.5) * step, [each.images for each in bins], step * 0.92, color=theme.OTHER)
     lower.yaxis.set_major_locator(MaxNLocator(3, integer=True))
-    theme.write_below(lower, "Confidence")
     for axes in (upper, lower):
+        theme.write_below(axes, "Confidence")
         axes.set_xlim(0, 1)
         axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     return figure
@@ -72,13 +74,13 @@ def _draw_accuracy(axes: Axes, bins: Sequence[Bin]) -> None:
     )  # fmt: skip
 
 
-def draw_balance(counts: Mapping[str, Sequence[int]], class_names: Sequence[str], *, title: str) -> Figure:
+def draw_balance(counts: Mapping[str, Sequence[int]], class_names: Sequence[str], *, title: str | None) -> Figure:
     """Draw how many images each class has in each split of a dataset.
 
     Args:
         counts: For each split, by its name, the number of images of each class.
         class_names: Name of each class.
-        title: Title, such as ``"SIGNS: class balance"``.
+        title: Title, such as ``"SIGNS: 180 train images of each class"``; None for none.
 
     Returns:
         Figure with a panel for each split, as wide as its longest bar, and a row for each class. If there are too many
@@ -94,12 +96,13 @@ def draw_balance(counts: Mapping[str, Sequence[int]], class_names: Sequence[str]
     row = min(0.3, 12 / max(classes, CROWDED))
     size = min(theme.SMALL, 54 * row)
     names = [theme.shortened(str(name), 28) for name in class_names] if classes <= LEGIBLE else []
-    left, top = 0.3 + max((theme.text_width(name, size) for name in names), default=0), 0.85
-    wide = 0.5 + theme.text_width(title, theme.LARGE, "bold")
+    left, top = 0.3 + max((theme.text_width(name, size) for name in names), default=0), 0.85 if title else 0.35
+    wide = 0.5 + theme.text_width(title or "", theme.LARGE, "bold")
     scale, panels = _panel_widths(counts, size if names else 0, wide - left)
     height, width = classes * row + top + 0.15, max(wide, left + sum(panels))
     figure, axes = theme.new_canvas(width, height)
-    theme.write(axes, 0.2, height - 0.3, title, size=theme.LARGE, ha="left", weight="bold")
+    if title:
+        theme.write(axes, 0.2, height - 0.3, title, size=theme.LARGE, ha="left", weight="bold")
     rows = height - top - (np.arange(classes) + 0.5) * row
     for y, name in zip(rows, names, strict=False):
         theme.write(axes, left - 0.1, y, name, size=size, ha="right")
@@ -138,11 +141,13 @@ def _panel_widths(counts: Mapping[str, Sequence[int]], size: float, room: float)
 
 
 def _heading(split: str, values: Sequence[int]) -> str:
-    return f"{split}: {sum(values):,}"
+    return f"{split}: {plural(sum(values), 'image')}"
 
 
 def _panel(figure: Figure, place: tuple[float, float, float, float], title: str) -> Axes:
-    axes = figure.add_axes(place)
+    """Add a panel, its place (left, bottom, width, height) in inches."""
+    (left, bottom, wide, high), (width, height) = place, figure.get_size_inches()
+    axes = figure.add_axes((left / width, bottom / height, wide / width, high / height))
     theme.style_axes(axes)
     theme.write_title(axes, title, size=theme.SMALL)
     return axes

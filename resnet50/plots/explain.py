@@ -46,6 +46,20 @@ def overlay(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
     return np.rint((1 - share) * gray + share * colors).clip(0, 255).astype(np.uint8)
 
 
+def color_bar(width: int = 160, height: int = 10) -> np.ndarray:
+    """Return the colors of `overlay` over an image of medium gray, from no heat on the left to full heat on the right.
+
+    Args:
+        width: Pixels.
+        height: Pixels.
+
+    Returns:
+        RGB uint8 ``(height, width, 3)``, 0..255.
+    """
+    heat = np.tile(np.linspace(0, 1, width, dtype=np.float32), (height, 1))
+    return overlay(np.full((height, width, 3), 128, np.uint8), heat)
+
+
 def draw_explanation(
     image: np.ndarray, heats: np.ndarray, names: Sequence[str], probabilities: Sequence[float]
 ) -> Figure:

@@ -22,6 +22,8 @@ MARGIN = 0.22
 HEAD = 0.75
 
 TEXT = theme.SMALL
+SEPARATORS = "_-. "
+"""Characters of a file name after which a line may end."""
 
 
 def draw_contact_sheet(dataset: Dataset, *, rows: int = 4, title: str | None = None) -> Figure:
@@ -72,7 +74,7 @@ def draw_predictions(
         title: Title, such as ``"SIGNS: worst mistakes"``.
         limit: Most images to draw; the first ones are drawn.
         beside: A second image to the right of each, such as its Grad-CAM overlay, uint8 ``(n, height, width, 3)``;
-            the file's name is then written below it.
+            the file's name is then written below it, in two lines or shortened in its middle if it is long.
 
     Returns:
         Figure with up to eight images in a row; without images it says so.
@@ -104,9 +106,8 @@ def draw_predictions(
         if beside is not None:
             right = x + wide + GAP / 3
             theme.draw_image(axes, beside[index], (right, y), size)
-            file_name = PurePosixPath(dataset.paths[index]).name
-            end = _fitting(file_name[::-1], wide, TEXT)[::-1]  # the end of a file name differs most
-            theme.write(axes, right, y - 0.14, end, size=TEXT, ha="left", color=theme.MUTED)
+            for line, words in enumerate(_file_lines(PurePosixPath(dataset.paths[index]).name, wide)):
+                theme.write(axes, right, y - 0.14 - 0.18 * line, words, size=TEXT, ha="left", color=theme.MUTED)
     return figure
 
 
@@ -171,3 +172,33 @@ def _fitting(text: str, width: float, size: float, weight: str = "normal") -> st
     while length > 1 and theme.text_width(theme.shortened(text, length), size, weight) > width:
         length -= 1
     return theme.shortened(text, length)
+
+
+def _file_lines(name: str, width: float) -> list[str]:
+    """Return a file name in one line, or in two that break after a separator; what is too long loses its middle."""
+    if theme.text_width(name, TEXT) <= width:
+        return [name]
+    ends = range(len(name) - len(_suffix(name)) - 1, 0, -1)  # the longest first line first
+    for end in (end for end in ends if name[end - 1] in SEPARATORS):
+        if theme.text_width(name[:end], TEXT) <= width:
+            return [name[:end], _fitting_name(name[end:], width)]
+    return [_fitting_name(name, width)]
+
+
+def _fitting_name(name: str, width: float) -> str:
+    """Return a file name, or its beginning, an ellipsis and its end with the whole suffix, at most this wide."""
+    if theme.text_width(name, TEXT) <= width:
+        return name
+    least = len(_suffix(name)) + 1
+    for length in range(len(name) - 1, least, -1):
+        end = max(least, 2 * length // 3)  # names in a folder differ most at their end
+        shortened = f"{name[: length - end]}…{name[-end:]}"
+        if theme.text_width(shortened, TEXT) <= width:
+            return shortened
+    return f"…{name[-least:]}"
+
+
+def _suffix(name: str) -> str:
+    """Return the suffix of a file name; what is longer than that of an image is part of the name."""
+    suffix = PurePosixPath(name).suffix
+    return suffix if len(suffix) <= 5 else ""

@@ -1,7 +1,8 @@
-"""Writing a figure to a file."""
+"""Writing a figure to a file, or as SVG into a page."""
 
 from __future__ import annotations
 
+import io
 import os
 import re
 from pathlib import Path
@@ -15,6 +16,16 @@ from resnet50.plots.theme import dark as dark_color
 DPI = 160
 """Pixels per inch of every figure."""
 
+_SVG = {"svg.hashsalt": "resnet50"}  # so that the same figure gives the same SVG
+_LEFT_OUT = re.compile(
+    r"<\?xml.*?\?>|<!DOCTYPE.*?>|<metadata>.*?</metadata>|<!--.*?-->|(?<=>)\s+(?=<)"
+    r'|font-family: [^;"]*; | transform="rotate\(-?0 [^"]*"',
+    re.DOTALL,
+)
+_LONG_NUMBER = re.compile(r"(?<![\d.])([1-9]\d*\.\d\d)\d+")
+_COLOR = re.compile("(?<=: )#[0-9a-f]{6}")
+_FONT = "text{font-family:system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif}"  # as on a page
+
 
 def save_figure(figure: Figure, path: str | os.PathLike[str], *, dark: bool = False) -> None:
     """Write a figure atomically, in the format of the file's suffix. The same figure gives the same SVG file.
@@ -22,7 +33,7 @@ def save_figure(figure: Figure, path: str | os.PathLike[str], *, dark: bool = Fa
     Args:
         figure: Any matplotlib figure.
         path: The file.
-        dark: Whether to write it for dark paper; only SVG.
+        dark: Whether to write it for dark paper, with a transparent background; only SVG.
 
     Raises:
         ValueError: If the suffix is missing, is no format that matplotlib writes, or is not ``.svg`` where ``dark``.
@@ -33,10 +44,32 @@ def save_figure(figure: Figure, path: str | os.PathLike[str], *, dark: bool = Fa
     if dark and suffix != ".svg":
         raise ValueError(f"{path}: expected the suffix .svg for a dark figure, got {suffix}.")
     metadata = {"Date": None} if suffix == ".svg" else None
-    with atomic_path(path) as temporary, mpl.rc_context({"svg.hashsalt": "resnet50"}):
-        figure.savefig(temporary, dpi=DPI, bbox_inches="tight", metadata=metadata)
+    with atomic_path(path) as temporary, mpl.rc_context(_SVG):
+        figure.savefig(temporary, dpi=DPI, bbox_inches="tight", metadata=metadata, transparent=dark)
         if dark:
             svg = Path(temporary).read_text(encoding="utf-8")
             Path(temporary).write_text(
                 re.sub("#[0-9a-f]{6}", lambda color: dark_color(color[0]), svg), encoding="utf-8"
             )
+
+
+def adaptive_svg(figure: Figure) -> str:
+    """Return a figure as SVG text for a page, in colors for dark paper where the reader's setting is dark.
+
+    The colors are variables of a style inside the SVG, which follows ``prefers-color-scheme``; the paper is
+    transparent, and images keep their colors. Text stays text, in the reader's font, whose letters are usually no
+    wider than those that the figure was laid out with.
+
+    Args:
+        figure: Any matplotlib figure.
+    """
+    buffer = io.StringIO()
+    with mpl.rc_context({**_SVG, "svg.fonttype": "none"}):
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    svg = _LONG_NUMBER.sub(r"\1", _LEFT_OUT.sub("", buffer.getvalue()))
+    names = {color: f"--{number}" for number, color in enumerate(sorted(set(_COLOR.findall(svg))))}
+    light = "".join(f"{name}:{color};" for color, name in names.items())
+    dark = "".join(f"{name}:{dark_color(color)};" for color, name in names.items())
+    style = f"<style>{_FONT}:root{{{light}}}@media(prefers-color-scheme:dark){{:root{{{dark}}}}}</style>"
+    colored = _COLOR.sub(lambda color: f"var({names[color[0]]})", svg)
+    return re.sub("<svg .*?>", lambda tag: tag[0] + style, colored, count=1)

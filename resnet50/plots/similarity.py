@@ -10,17 +10,18 @@ from matplotlib.figure import Figure
 from resnet50.metrics.similarity import Agreement, Correlation, Similarity
 from resnet50.plots import theme
 
-_ROW, _PANEL, _GAP = 0.36, 3.1, 0.38  # inches
+_ROW, _PANEL, _GAP = 0.36, 1.92, 0.2  # inches
 _LEVEL = 0.05
+_TITLE = 14.0  # points
 
 
-def draw_similarity(similarity: Similarity, names: Sequence[str], *, title: str) -> Figure:
+def draw_similarity(similarity: Similarity, names: Sequence[str], *, title: str | None = None) -> Figure:
     """Draw the correlation with human judgments, overall and for each dimension, in a panel for each alignment.
 
     Args:
         similarity: The correlations.
         names: Name of each dimension.
-        title: Title, such as ``"Rocks: similarity to human judgments"``.
+        title: Title; None for the overall correlation on images that the alignment was not fitted on.
 
     Returns:
         Figure in which a dot is a correlation, hollow if its p-value is 0.05 or more, and a gray bar is the interval
@@ -31,38 +32,49 @@ def draw_similarity(similarity: Similarity, names: Sequence[str], *, title: str)
     """
     fitted, held_out, realigned = similarity.fitted, similarity.held_out, similarity.realigned
     panels = (
-        (f"Aligned on {fitted.images} images", fitted, theme.TRAINING),
-        (f"Same alignment, {held_out.images} new images", held_out, theme.VALIDATION),
-        (f"Aligned on the {realigned.images} images", realigned, theme.TRAINING),
+        (f"Aligned on\n{fitted.images} images", fitted, theme.TRAINING),
+        (f"Same alignment,\n{held_out.images} new images", held_out, theme.VALIDATION),
+        (f"Aligned on\nthe {realigned.images} images", realigned, theme.TRAINING),
     )
     count = len(fitted.dimensions)
     if len(names) != count:
         raise ValueError(f"expected a name for each of {count} dimensions, got {len(names)}.")
+    title = _describe(held_out) if title is None else title
     words = ["overall", *(f"{number} {name}" for number, name in enumerate(names, start=1))]
     left = 0.4 + max(theme.text_width(word, theme.SMALL) for word in words)
-    bottom, high, top = 0.95, (len(words) + 0.6) * _ROW, 1.05
-    width = max(left + len(panels) * (_PANEL + _GAP), 0.5 + theme.text_width(title, theme.LARGE, "bold"))
+    bottom, high, top = 1.2, (len(words) + 0.6) * _ROW, 1.2
+    width = max(left + len(panels) * (_PANEL + _GAP), 0.5 + theme.text_width(title, _TITLE, "bold"))
     height = bottom + high + top
     figure, canvas = theme.new_canvas(width, height)
-    theme.write(canvas, 0.25, height - 0.34, title, size=theme.LARGE, ha="left", weight="bold")
+    theme.write(canvas, 0.25, height - 0.3, title, size=_TITLE, ha="left", weight="bold")
     shown = [each for _, agreement, _ in panels for each in _correlations(agreement)]
     low = min(-0.25, *(min(each.value, each.band[0]) - 0.05 for each in shown))
     for index, (heading, agreement, color) in enumerate(panels):
         x = left + index * (_PANEL + _GAP)
         axes = figure.add_axes((x / width, bottom / height, _PANEL / width, high / height))
         _style(axes, low, len(words))
-        theme.write(canvas, x, bottom + high + 0.2, heading, ha="left", weight="bold", size=theme.SMALL)
+        theme.write(canvas, x, bottom + high + 0.3, heading, ha="left", weight="bold", size=theme.SMALL)
         for row, correlation in enumerate(_correlations(agreement)):
             _draw(axes, _place(row), correlation, color, bold=row == 0)
     for row, word in enumerate(words):
         y = bottom + high * (1 - (_place(row) + 0.5) / (len(words) + 0.6))
         weight = "bold" if row == 0 else "normal"
         theme.write(canvas, left - 0.15, y, word, size=theme.SMALL, ha="right", weight=weight)
-    note = (
-        f"● correlation, ○ if p ≥ {_LEVEL:g}; gray: mean and 95% interval of {similarity.permutations:,} permutations"
+    notes = (
+        f"● correlation with human judgments, ○ if its p ≥ {_LEVEL:g}",
+        f"gray: chance, the mean and 95 % of {similarity.permutations:,} permutations",
     )
-    theme.write(canvas, left, 0.25, note, size=theme.SMALL, ha="left", color=theme.MUTED)
+    for y, note in zip((0.46, 0.22), notes, strict=True):
+        theme.write(canvas, left, y, note, size=theme.SMALL, ha="left", color=theme.MUTED)
     return figure
+
+
+def _describe(held_out: Agreement) -> str:
+    """Return in a sentence whether features of new images agree with human judgments."""
+    value = _number(held_out.overall.value)
+    if held_out.overall.p < _LEVEL:
+        return f"Features of new images agree with human judgments: r = {value}"
+    return f"Features of new images agree no more than by chance: r = {value}"
 
 
 def _correlations(agreement: Agreement) -> tuple[Correlation, ...]:
@@ -91,10 +103,13 @@ def _draw(axes: Axes, y: float, correlation: Correlation, color: str, *, bold: b
         [correlation.value], [y], marker="o", markersize=9 if bold else 7, color=color, clip_on=False,
         markerfacecolor=color if significant else "white", markeredgewidth=1.6, linestyle="none",
     )  # fmt: skip
-    right = correlation.value < 0.72
-    words = f"{correlation.value:z.2f}".replace("-", "\N{MINUS SIGN}")
+    right = correlation.value < 0.6
     axes.annotate(
-        words, (correlation.value, y), (9 if right else -9, 0), textcoords="offset points",
+        _number(correlation.value), (correlation.value, y), (9 if right else -9, 0), textcoords="offset points",
         fontsize=theme.SMALL, color=theme.shade(color, 0.85), family=theme.FONT,
         weight="bold" if bold else "normal", ha="left" if right else "right", va="center",
     )  # fmt: skip
+
+
+def _number(value: float) -> str:
+    return f"{value:z.2f}".replace("-", "\N{MINUS SIGN}")

@@ -29,13 +29,13 @@ class Curve(Protocol):
         """The suggested rate."""
 
 
-def draw_curves(history: Mapping[str, Sequence[float]], *, title: str) -> Figure:
+def draw_curves(history: Mapping[str, Sequence[float]], *, title: str | None) -> Figure:
     """Draw loss and accuracy against the epoch, and the learning rate if it was recorded.
 
     Args:
         history: A value per epoch under ``loss`` and ``accuracy`` (0..1), and optionally under ``val_loss``,
             ``val_accuracy``, ``learning_rate`` and ``phase`` (its number). NaN stands for an epoch without that value.
-        title: Title, such as ``"SIGNS: learning curves"``.
+        title: Title, such as ``"SIGNS: 98.3% validation accuracy after 20 epochs"``; None for none.
 
     Returns:
         Figure with a panel for each. The last value stands at the end of a curve, and a dashed line where a phase ends.
@@ -48,20 +48,21 @@ def draw_curves(history: Mapping[str, Sequence[float]], *, title: str) -> Figure
     phases = values.pop("phase", np.zeros(1))
     boundaries = np.flatnonzero(np.diff(phases)) + 1.5  # between the last epoch of a phase and the first of the next
     epochs = np.arange(1, len(values["loss"]) + 1)
-    height = 4.2 if rates is None else 5.4
+    head = 0.92 if title else 0.4
+    height = head + (3.28 if rates is None else 4.68)
     rows = [2.65] if rates is None else [2.65, 0.5]
     figure = theme.new_figure(11, height)
     grid = figure.add_gridspec(
-        len(rows), 2, height_ratios=rows, left=0.065, right=0.865, top=1 - 0.92 / height, bottom=0.62 / height,
-        wspace=0.6, hspace=0.42,
+        len(rows), 2, height_ratios=rows, left=0.065, right=0.865, top=1 - head / height, bottom=0.62 / height,
+        wspace=0.6, hspace=0.56,
     )  # fmt: skip
-    theme.write(figure, 0.065, 1 - 0.3 / height, title, size=theme.LARGE, ha="left", weight="bold")
+    if title:
+        theme.write(figure, 0.065, 1 - 0.3 / height, title, size=theme.LARGE, ha="left", weight="bold")
     for column, key in enumerate(("loss", "accuracy")):
         axes = figure.add_subplot(grid[0, column])
         _draw_metric(axes, key, epochs, values[key], values.get(f"val_{key}"))
         _draw_boundaries(axes, boundaries)
-        if rates is None:
-            theme.write_below(axes, "Epoch")
+        theme.write_below(axes, "Epoch")
     if rates is not None:
         axes = figure.add_subplot(grid[1, :])
         _draw_learning_rates(axes, epochs, rates)
@@ -85,7 +86,7 @@ def draw_lr_curve(curve: Curve, *, title: str = "Learning-rate range test") -> F
     figure = theme.new_figure(7.5, 4.2)
     theme.write(figure, 0.1, 0.93, title, size=theme.LARGE, ha="left", weight="bold")
     axes = figure.add_axes((0.1, 0.15, 0.86, 0.63))
-    _style(axes, "Loss (smoothed)", rates)
+    _style(axes, "Loss (nats, smoothed)", rates)
     axes.set_xscale("log")
     axes.tick_params(which="minor", colors=theme.MUTED)
     axes.set_xlim(rates[0], rates[-1])
@@ -122,7 +123,7 @@ def _checked_history(history: Mapping[str, Sequence[float]]) -> dict[str, np.nda
 
 def _draw_metric(axes: Axes, key: str, epochs: np.ndarray, training: np.ndarray, validation: np.ndarray | None) -> None:
     """Draw the curves of loss or accuracy, each with its last value."""
-    _style(axes, key.capitalize(), epochs)
+    _style(axes, {"loss": "Loss (nats)", "accuracy": "Accuracy"}[key], epochs)
     ends = []
     for label, values, color in (
         ("training", training, theme.TRAINING),

@@ -27,6 +27,7 @@ class Task(Protocol):
 RECIPES: dict[str, Task] = {
     task.RECIPE.name: task for task in (signs, leukemia, rocks, cats_dogs, cifar10, caltech101, folder, rendered_signs)
 }
+"""Tasks by name, such as ``RECIPES["signs"]``: a module with a recipe and its variants."""
 
 
 def find_task(name: str) -> Task:

@@ -13,7 +13,7 @@ from resnet50.audit.check import Audit
 from resnet50.audit.issue import SEVERITIES, Issue
 from resnet50.data.dataset import Dataset
 from resnet50.data.options import DEFAULT_OPTIONS
-from resnet50.reports.pages import image_uri, render
+from resnet50.reports.pages import page_image, render
 
 SHOWN = 16
 """Most examples of an issue on the page."""
@@ -74,7 +74,7 @@ def _shown(issue: Issue, splits: Mapping[str, Dataset]) -> dict[str, Any]:
         "issue": issue,
         "files": [place for example in issue.examples for place in example if place.index is None],
         "groups": [
-            [{"place": place, "image": image_uri(splits[place.split].images[place.index])} for place in example]
+            [{"place": place, "image": page_image(splits[place.split].images[place.index])} for place in example]
             for example in in_splits[:SHOWN]
         ],
         "more": len(in_splits) > SHOWN,
@@ -98,5 +98,5 @@ def _samples(dataset: Dataset) -> Iterator[dict[str, Any]]:
         indices = np.flatnonzero(dataset.labels == label)
         chosen = np.sort(rng.choice(indices, min(most, len(indices)), replace=False))
         if len(chosen):
-            images = [{"image": image_uri(dataset.images[k]), "path": dataset.paths[k]} for k in chosen]
+            images = [{"image": page_image(dataset.images[k]), "path": dataset.paths[k]} for k in chosen]
             yield {"name": name, "images": images}

@@ -17,30 +17,30 @@ from matplotlib.figure import Figure
 from resnet50._io.files import write_text
 from resnet50.audit.issue import Issue
 from resnet50.data.dataset import Dataset
+from resnet50.data.splits import DatasetSplits
+from resnet50.datasets.source import DataSource
 from resnet50.inference.classifier import Classifier
-from resnet50.metrics.calibration import (
-    BINS,
-    TemperatureScaling,
-    calibration_error,
-    fit_temperature,
-    mean_loss,
-    reliability,
-    scale,
-)
+from resnet50.metrics.calibration import BINS, TemperatureScaling, temperature_scaling
 from resnet50.metrics.grad_cam import grad_cam
 from resnet50.metrics.scores import Report, score
-from resnet50.plots.confusion import draw_confusion
-from resnet50.plots.evaluation import draw_balance, draw_reliability
-from resnet50.plots.explain import overlay
+from resnet50.plots.explain import color_bar, overlay
 from resnet50.plots.images import draw_predictions
 from resnet50.plots.save import save_figure
-from resnet50.reports.pages import image_uri, page_figure, render
+from resnet50.reports.commands import check_command
+from resnet50.reports.figures import ReportFigure, confused_pairs, report_figures
+from resnet50.reports.next_steps import next_steps
+from resnet50.reports.pages import page_figure, page_image, render
+from resnet50.reports.results import Results
+from resnet50.reports.training_summary import TrainingSummary
 
 WORST = 24
 """Most mistakes that are shown as images; ``report.json`` lists all."""
 
 PAIRS = 10
 """Most pairs of confused classes on the page."""
+
+EXAMPLES = 16
+"""Most examples of an issue on the page; ``report.json`` lists more."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,108 +63,89 @@ class WorstMistakes:
 def write_report(
     folder: str | os.PathLike[str],
     classifier: Classifier,
-    test: Dataset,
+    splits: DatasetSplits,
     *,
-    train: Dataset | None = None,
-    validation: Dataset | None = None,
     issues: Sequence[Issue] = (),
+    training: TrainingSummary | None = None,
+    source: DataSource | None = None,
 ) -> Report:
     """Score a classifier, and write ``report.json``, ``report.html`` and the page's figures as PNG, each atomically.
 
     Args:
         folder: Folder to write to; created if it is missing. Files of an earlier report are replaced.
         classifier: The classifier.
-        test: Images to score it on, of its size and classes, that it was not trained on.
-        train: Its training images, to count them.
-        validation: Other images that it was not trained on, to fit a temperature.
+        splits: Images to score it on as ``test``, of its size and classes, that it was not trained on; its training
+            images as ``train``, to count them, and other images that it was not trained on as ``validation``, to fit a
+            temperature, where they are known.
         issues: Issues of the audit, to report them.
+        training: The training, to show its curves and to name its places in commands; None shows what the classifier
+            has recorded.
+        source: Where the images of ``splits`` are, to name the place in commands; None where that is not known.
 
     Returns:
         The scores, as in ``report.json``.
 
     Raises:
-        ValueError: If the images do not fit the classifier.
+        ValueError: If the images do not fit the classifier, or there are none to score.
     """
-    folder = Path(folder)
+    folder, test = Path(folder), splits["test"]
     probabilities = classifier.probabilities(test.images)
-    scaled, temperature_reason = _temperature_scaling(classifier, probabilities, test, validation)
-    report = replace(
-        score(probabilities, test),
-        temperature_scaling=scaled,
-        temperature_reason=temperature_reason,
-        issues=tuple(issues),
-    )
+    scaling, reason = _temperature_scaling(classifier, probabilities, splits)
+    scores = score(probabilities, test)
+    report = replace(scores, temperature_scaling=scaling, temperature_reason=reason, issues=tuple(issues))
+    training = training or TrainingSummary(classifier.dataset, classifier.recipe)
+    results = Results(report, splits, training, source)
     worst = _worst_mistakes(report, classifier, test, probabilities)
-    figures = {}
-    for name, figure in _draw_figures(report, worst, _class_counts(train, validation, test)).items():
-        figures[name] = folder / f"{name}.png"
-        save_figure(figure, figures[name])
-    page = report_page(report, worst, figures, recipe=classifier.recipe, trained_on=classifier.dataset)
+    figures = report_figures(results)
+    for name, figure in figures.items():
+        save_figure(figure.with_title(), folder / f"{name}.png")
+    save_figure(_draw_mistakes(report, worst), folder / "mistakes.png")
+    page = report_page(results, worst, figures)
     write_text(folder / "report.json", report.to_json())
     write_text(folder / "report.html", page)
     return report
 
 
-def report_page(
-    report: Report,
-    worst: WorstMistakes,
-    figures: Mapping[str, str | os.PathLike[str]],
-    *,
-    recipe: Mapping[str, Any],
-    trained_on: str,
-) -> str:
+def report_page(results: Results, worst: WorstMistakes, figures: Mapping[str, ReportFigure]) -> str:
     """Return the page of a report, as HTML text.
 
     Args:
-        report: The scores.
+        results: The scores, with the images and the training.
         worst: The worst mistakes.
-        figures: PNG files named ``"balance"``, ``"confusion"`` and ``"reliability"``.
-        recipe: The recipe that the classifier was trained with, of which ``name`` and ``seed`` are shown; may be empty.
-        trained_on: Name of the dataset that it was trained on.
+        figures: Those of `resnet50.reports.figures.report_figures`, by name.
     """
+    report = results.report
     return render(
         "report.html.j2",
         report=report,
-        recipe={"name": recipe["name"], "seed": recipe.get("seed")} if "name" in recipe else None,
-        trained_on=trained_on,
-        baseline=max(scores.support for scores in report.classes.values()) / report.images,
+        training=results.training,
+        baseline=results.baseline,
+        steps=next_steps(results),
+        issues=[_shown_issue(issue) for issue in report.issues],
+        most_examples=EXAMPLES,
+        check=check_command(results.source) if results.source else "",
         classes=sorted(report.classes.items(), key=lambda item: (not item[1].support, item[1].f1)),
-        confused=_confused_pairs(report),
+        confused=confused_pairs(report)[:PAIRS],
         bins=BINS,
-        figures={name: page_figure(figures[name]) for name in ("balance", "confusion", "reliability")},
+        figures={name: page_figure(figure.without_title(), figure.message) for name, figure in figures.items()},
         mistakes=_shown_mistakes(report, worst),
         no_grad_cam=worst.no_grad_cam,
+        color_bar=page_image(color_bar()),
     )
 
 
 def _temperature_scaling(
-    classifier: Classifier, probabilities: np.ndarray, test: Dataset, validation: Dataset | None
+    classifier: Classifier, probabilities: np.ndarray, splits: DatasetSplits
 ) -> tuple[TemperatureScaling | None, str]:
-    """Return the test scores with a fitted temperature, None without one, and why it is not recommended, or ""."""
+    """Return the recommended temperature, or None and why none is recommended."""
+    test, validation = splits["test"], splits.validation
     if validation is None:
         return None, "there are no validation images to fit a temperature on."
+    held_out = classifier.probabilities(validation.images)
     try:
-        temperature = fit_temperature(classifier.probabilities(validation.images), validation.labels)
+        return temperature_scaling((held_out, validation.labels), (probabilities, test.labels)), ""
     except ValueError as error:
         return None, str(error)
-    after = scale(probabilities, temperature)
-    scaled = TemperatureScaling(
-        temperature=temperature,
-        images=len(validation),
-        calibration_error=calibration_error(reliability(after, test.labels)),
-        loss=mean_loss(after, test.labels),
-    )
-    return scaled, _why_at_limit(scaled) if scaled.at_limit else ""
-
-
-def _why_at_limit(scaled: TemperatureScaling) -> str:
-    reason = "its confidence hardly depends on whether a prediction is right"
-    if scaled.temperature < 1:
-        reason = "its predicted class is hardly more probable than the others"
-    return (
-        f"the best temperature on {scaled.images:,} validation images is {scaled.temperature:.2f} or beyond, at the "
-        f"limit of the search; for this classifier, {reason}."
-    )
 
 
 def _worst_mistakes(report: Report, classifier: Classifier, test: Dataset, probabilities: np.ndarray) -> WorstMistakes:
@@ -181,55 +162,24 @@ def _worst_mistakes(report: Report, classifier: Classifier, test: Dataset, proba
     return WorstMistakes(dataset, chosen, overlays)
 
 
-def _class_counts(train: Dataset | None, validation: Dataset | None, test: Dataset) -> dict[str, list[int]]:
-    """Return the number of images of each class, for each split that is there."""
-    splits = {"train": train, "validation": validation, "test": test}
-    return {
-        name: np.bincount(dataset.labels, minlength=len(test.class_names)).tolist()
-        for name, dataset in splits.items()
-        if dataset is not None
-    }
+def _draw_mistakes(report: Report, worst: WorstMistakes) -> Figure:
+    title = f"{report.dataset}: {len(report.mistakes):,} of {report.images:,} test images are misclassified"
+    return draw_predictions(worst.dataset, worst.probabilities, title=title, beside=worst.overlays)
 
 
-def _draw_figures(report: Report, worst: WorstMistakes, counts: Mapping[str, Sequence[int]]) -> dict[str, Figure]:
-    """Return the figures by the names of their files, without the suffix."""
-    name, classes = report.dataset, tuple(report.classes)
-    return {
-        "balance": draw_balance(counts, classes, title=f"{name}: class balance"),
-        "confusion": draw_confusion(
-            np.array(report.confusion), classes, title=f"{name}: confusion matrix, {report.accuracy:.1%} accuracy"
-        ),
-        "reliability": draw_reliability(
-            report.reliability, title=f"{name}: calibration error {report.calibration_error:.1%}"
-        ),
-        "mistakes": draw_predictions(
-            worst.dataset, worst.probabilities, title=f"{name}: worst mistakes", beside=worst.overlays
-        ),
-    }
-
-
-def _confused_pairs(report: Report) -> list[dict[str, Any]]:
-    """Return the pairs of classes with the most mistakes, most first."""
-    counts, names = np.array(report.confusion), list(report.classes)
-    totals = counts.sum(axis=1)
-    np.fill_diagonal(counts, 0)
-    pairs = [divmod(int(cell), len(names)) for cell in np.argsort(-counts, axis=None, kind="stable")[:PAIRS]]
-    return [
-        {
-            "true": names[true],
-            "predicted": names[predicted],
-            "count": int(counts[true, predicted]),
-            "share": counts[true, predicted] / totals[true],
-        }
-        for true, predicted in pairs
-        if counts[true, predicted]
+def _shown_issue(issue: Issue) -> dict[str, Any]:
+    """Return an issue with the files of its first examples."""
+    rows = [
+        {"places": example, "remark": "; ".join(place.remark for place in example if place.remark)}
+        for example in issue.examples[:EXAMPLES]
     ]
+    return {"issue": issue, "rows": rows, "examples": len(issue.examples)}
 
 
 def _shown_mistakes(report: Report, worst: WorstMistakes) -> list[dict[str, Any]]:
     """Return each of the worst mistakes with its image, and with its Grad-CAM if there is one."""
-    overlays = [""] * len(worst.dataset) if worst.overlays is None else [image_uri(each) for each in worst.overlays]
+    overlays = [None] * len(worst.dataset) if worst.overlays is None else [page_image(each) for each in worst.overlays]
     return [
-        {"mistake": mistake, "image": image_uri(image), "grad_cam": grad_cam_uri}
-        for mistake, image, grad_cam_uri in zip(report.mistakes, worst.dataset.images, overlays, strict=False)
+        {"mistake": mistake, "image": page_image(image), "grad_cam": grad_cam_image}
+        for mistake, image, grad_cam_image in zip(report.mistakes, worst.dataset.images, overlays, strict=False)
     ]

@@ -53,6 +53,27 @@ def write_history(path: Path, rows: Sequence[Mapping[str, float]]) -> None:
         writer.writerows(rows)
 
 
+def read_history(path: Path) -> list[dict[str, float]]:
+    """Return the rows that `write_history` wrote, without the values that a row lacks; none if there is no file.
+
+    Raises:
+        ValueError: If the file is damaged.
+    """
+    if not path.is_file():
+        return []
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return [
+                {name: float(value) for name, value in row.items() if value != ""}
+                for row in csv.DictReader(file, strict=True)
+            ]
+    except (ValueError, TypeError, csv.Error) as error:
+        raise ValueError(
+            f"{path}: expected a number in each column of the history, got other text ({error}); restore or remove it."
+        ) from error
+
+
 def columns(rows: Sequence[Mapping[str, float]]) -> dict[str, list[float]]:
-    """Return the history by column, NaN where a row lacks it."""
-    return {name: [row.get(name, float("nan")) for row in rows] for name in rows[-1]}
+    """Return the history by column, NaN where a row lacks it; nothing without rows."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {name: [row.get(name, float("nan")) for row in rows] for name in names}

@@ -22,6 +22,7 @@ STEMS = ("imagenet", "cifar")
 """Rows of `resnet50.model.STEMS`, which imports Keras."""
 
 SCHEDULES = ("cosine", "constant", "exponential", "one-cycle", "plateau")
+"""Courses of the learning rate; `Phase` describes them."""
 
 _CONVENTIONS = (*CONVENTIONS, "keras")
 

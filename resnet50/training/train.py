@@ -15,19 +15,17 @@ from resnet50.data.splits import DatasetSplits
 from resnet50.datasets.source import DataSource
 from resnet50.inference.classifier import Classifier
 from resnet50.metrics.scores import Report
-from resnet50.plots.save import save_figure
-from resnet50.plots.training import draw_curves
 from resnet50.reports.report import write_report
 from resnet50.training.callbacks import check_callbacks
 from resnet50.training.checks import check_resumable, check_splits
 from resnet50.training.fitting import fit
-from resnet50.training.history import columns
 from resnet50.training.preparation import PreparedRun, prepare_new, prepare_resumed
 from resnet50.training.progress import Progress, opened
 from resnet50.training.recipe import Recipe
 from resnet50.training.record import RunRecord
 from resnet50.training.recorded_images import load_recorded, recorded_source
 from resnet50.training.run import RunDirectory
+from resnet50.training.summary import summarize_training
 from resnet50.weights.transfer import TransferReport
 
 
@@ -151,12 +149,14 @@ def _train(run: PreparedRun, callbacks: Sequence[keras.callbacks.Callback], prog
     classifier, history = fit(run, callbacks, progress)
     classifier.save(directory.model)  # before the report, which may fail
     progress.begin_step("writing the report")
-    splits = run.splits
     report = write_report(
-        directory.path, classifier, splits["test"], train=splits.train, validation=splits.validation, issues=run.issues
+        directory.path,
+        classifier,
+        run.splits,
+        issues=run.issues,
+        training=summarize_training(run.record, history, model=directory.path),
+        source=run.record.source,
     )
     classifier = replace(classifier, metrics={"accuracy": report.accuracy, "loss": report.loss})
     classifier.save(directory.model)
-    title = f"{run.record.dataset}, seed {run.record.recipe.seed}"
-    save_figure(draw_curves(columns(history), title=title), directory.curves)
     return Run(directory, classifier=classifier, history=history, report=report, transfer=run.transfer)

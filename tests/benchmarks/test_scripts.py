@@ -38,10 +38,12 @@ def test_a_script_reads_its_arguments_before_it_measures(path):
     assert ("__main__" in text) == ("parse_args" in text)
 
 
-def test_the_readme_names_options_that_the_scripts_have():
-    readme = " ".join((SCRIPTS[0].parents[1] / "README.md").read_text().split())
-    commands = re.findall(r"`python benchmarks/(\w+\.py)([^`]*)`", readme)
-    assert len(commands) > 10
+def test_the_pages_name_options_that_the_scripts_have():
+    root = SCRIPTS[0].parents[1]
+    pages = [root / "README.md", *sorted((root / "docs" / "performance").glob("*.md"))]
+    text = " ".join(" ".join(page.read_text(encoding="utf-8").split()) for page in pages)
+    commands = re.findall(r"`python benchmarks/(\w+\.py)([^`]*)`", text)
+    assert len({script for script, _ in commands}) > 10
     for script, words in commands:
-        text = (SCRIPTS[0].parent / script).read_text()
-        assert [option for option in re.findall(r"--[a-z-]+", words) if f'"{option}"' not in text] == [], script
+        options = (SCRIPTS[0].parent / script).read_text(encoding="utf-8")
+        assert [option for option in re.findall(r"--[a-z-]+", words) if f'"{option}"' not in options] == [], script

@@ -13,9 +13,10 @@ def test_a_trained_classifier_is_shown_and_drawn(command, trained, tmp_path):
     status, out, err = command("summary", trained, "--draw", "drawn")
     assert (status, err) == (0, "")
     assert "conv3" in out
-    for name in ("resnet50", "convolutional_block", "identity_block"):
-        assert (tmp_path / "drawn" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
-        assert f"drawn/{name}.png" in out
+    for name in ("resnet50", "resnet50-narrow", "convolutional_block", "identity_block"):
+        for path in (f"drawn/{name}.svg", f"drawn/{name}-dark.svg"):
+            assert "<svg" in (tmp_path / path).read_text(encoding="utf-8")
+            assert path in out.splitlines()
 
 
 def test_a_model_has_its_own_size_and_classes(refused, trained):

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import html
 import json
+import re
+import shutil
 import subprocess
 import sys
 
@@ -51,6 +54,40 @@ def test_a_run_is_scored_on_its_test_split(trained, splits):
 
 
 @pytest.mark.slow
+def commands(folder):
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    return [html.unescape(re.sub("</?b>|<br>", " ", text)) for text in re.findall("<pre>(.*?)</pre>", page)]
+
+
+def test_the_report_shows_the_training_of_the_run(trained, tmp_path):
+    result = evaluate(trained, out=tmp_path / "out")
+    page = (result.folder / "report.html").read_text(encoding="utf-8")
+    assert (result.folder / "curves.png").is_file()
+    settings = re.search(r'<h2 id="training">(.*?)<h2', page, re.DOTALL)[1]
+    assert all(f"<dd>{value}</dd>" in settings for value in ("tiny", "32 x 32 pixels", 8, 3))  # name, size, batch, seed
+    assert "after 2 epochs" in settings
+    assert commands(result.folder)[0] == "resnet50 check tiny"
+
+
+def test_a_model_outside_of_a_run_has_settings_and_no_curves(trained, tmp_path):
+    shutil.copy(trained / "model.keras", tmp_path / "alone.keras")
+    result = evaluate(tmp_path / "alone.keras")
+    page = (result.folder / "report.html").read_text(encoding="utf-8")
+    assert "32 x 32 pixels" in page
+    assert not (result.folder / "curves.png").exists()
+    assert 'alt="Learning curves' not in page
+
+
+def test_a_run_without_a_history_is_scored_and_a_damaged_history_is_refused(trained, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    (run / "history.csv").write_text("epoch,loss\n1,much\n")
+    with raises(ValueError, run / "history.csv"):
+        evaluate(run, out=tmp_path / "out")
+    (run / "history.csv").unlink()
+    assert not (evaluate(run, out=tmp_path / "out").folder / "curves.png").exists()
+
+
 def test_another_source_is_read_with_its_options(trained, tmp_path):
     write_rendered_signs(tmp_path / "other", train=12, test=6, image_size=32, seed=9)
     calls = []

@@ -13,14 +13,16 @@ from factories import noise, raises, tiny_model
 from resnet50.inference.classifier import Classifier
 from resnet50.metrics.calibration import (
     Bin,
-    TemperatureScaling,
     calibrate,
     calibration_error,
     chance_error,
+    cross_validated_losses,
     fit_temperature,
+    losses,
     mean_loss,
     reliability,
     scale,
+    temperature_scaling,
 )
 
 
@@ -96,13 +98,6 @@ def test_finds_the_temperature_that_the_logits_were_multiplied_with(temperature)
         assert best < mean_loss(scale(probabilities, found * other), labels)
 
 
-@pytest.mark.parametrize(
-    ("temperature", "ended"), [(20.0, True), (19.999, True), (19.5, False), (1.0, False), (0.06, False), (0.0501, True)]
-)
-def test_a_fit_that_ended_at_its_limit_is_known(temperature, ended):
-    assert TemperatureScaling(temperature, images=3, calibration_error=0.1, loss=1.0).at_limit is ended
-
-
 def test_the_temperature_of_hopeless_and_of_certain_mistakes_is_finite():
     assert fit_temperature(two_classes(*[0.99] * 60), np.array([1, 1, 0] * 20)) == pytest.approx(20, rel=1e-3)
     certain = np.array([[1.0, 0], [1, 0], [1, 0], [0, 1]] * 15)
@@ -124,6 +119,86 @@ def test_no_temperature_fits_where_every_image_is_right():
 def test_on_few_images_chance_would_make_the_temperature(images):
     with raises(ValueError, "validation", 50, images):
         fit_temperature(two_classes(*[0.9] * images).reshape(-1, 2), np.ones(images, int))
+
+
+def test_the_cross_validated_losses_are_those_of_temperatures_that_other_images_gave():
+    logits, labels = drawn(95, 4, 1.0)
+    probabilities = softmax(2 * logits)
+    found = cross_validated_losses(probabilities, labels)
+    assert found.shape == (95,)
+    assert found.mean() > mean_loss(scale(probabilities, fit_temperature(probabilities, labels)), labels)
+    assert found.mean() < mean_loss(probabilities, labels)
+    np.testing.assert_array_equal(found, cross_validated_losses(probabilities, labels))
+
+
+def test_each_image_is_left_out_once_and_each_fold_has_images_of_every_class(monkeypatch):
+    from resnet50.metrics import calibration
+
+    seen = []
+    monkeypatch.setattr(calibration, "_best_temperature", lambda p, labels: seen.append(np.bincount(labels)) or 1.0)
+    labels = np.array([0] * 20 + [1] * 40)
+    probabilities = two_classes(*np.linspace(0.1, 0.9, 60))
+    np.testing.assert_allclose(cross_validated_losses(probabilities, labels), losses(probabilities, labels))
+    assert [counts.tolist() for counts in seen] == [[18, 36]] * 10
+
+
+def test_a_difference_within_its_standard_error_is_no_recommendation(monkeypatch):
+    from resnet50.metrics import calibration
+
+    logits, labels = drawn(100, 4, 1.0)
+    given = (softmax(logits), labels)
+    for gain, recommended in ((0.09, False), (0.11, True)):  # with a standard deviation of 1: the error is 0.1
+        changes = np.tile([1.0, -1.0], 50) * np.sqrt(99 / 100) - gain
+        monkeypatch.setattr(calibration, "cross_validated_losses", lambda *_, by=changes: losses(*given) + by)
+        if recommended:
+            assert temperature_scaling(given, given).images == 100
+        else:
+            with raises(ValueError, 100, "0.100"):
+                temperature_scaling(given, given)
+
+
+def test_an_overconfident_classifier_gets_a_temperature_and_scores_with_it():
+    logits, labels = drawn(600, 4, 1.0)
+    held_out, test = slice(0, 300), slice(300, 600)
+    probabilities = softmax(3 * logits)
+    scaling = temperature_scaling((probabilities[held_out], labels[held_out]), (probabilities[test], labels[test]))
+    assert scaling.temperature == fit_temperature(probabilities[held_out], labels[held_out])
+    assert scaling.images == 300
+    assert scaling.cross_validated_loss < scaling.validation_loss
+    assert scaling.validation_loss == mean_loss(probabilities[held_out], labels[held_out])
+    after = scale(probabilities[test], scaling.temperature)
+    assert scaling.loss == mean_loss(after, labels[test])
+    assert scaling.calibration_error == calibration_error(reliability(after, labels[test]))
+
+
+def test_no_temperature_is_recommended_for_a_calibrated_classifier():
+    logits, labels = drawn(300, 4, 1.0)
+    calibrated = softmax(logits)
+    calibrated = scale(calibrated, fit_temperature(calibrated, labels))  # the best there is: any other fits worse
+    with raises(ValueError, 300, 10, f"{mean_loss(calibrated, labels):.3f}"):
+        temperature_scaling((calibrated, labels), (calibrated, labels))
+
+
+def test_the_test_images_do_not_change_the_recommendation():
+    logits, labels = drawn(300, 4, 1.0)
+    probabilities = softmax(3 * logits)
+    right, wrong = np.eye(4)[labels] * 0.96 + 0.01, np.eye(4)[(labels + 1) % 4] * 0.96 + 0.01
+    found = [temperature_scaling((probabilities, labels), (test, labels)).temperature for test in (right, wrong)]
+    assert found[0] == found[1]
+    calibrated = scale(softmax(logits), fit_temperature(softmax(logits), labels))
+    for test in (right, wrong):
+        with raises(ValueError, 300):
+            temperature_scaling((calibrated, labels), (test, labels))
+
+
+@pytest.mark.parametrize(
+    ("probability", "right"), [(0.99, 0), (0.51, 599)], ids=["the-highest-temperature", "the-lowest-temperature"]
+)
+def test_a_temperature_at_the_limit_of_the_search_is_not_recommended(probability, right):
+    labels = np.array([0] * right + [1] * (600 - right))
+    probabilities = two_classes(*[probability] * 600)
+    with raises(ValueError, 600, 0.05, 20):
+        temperature_scaling((probabilities, labels), (probabilities, labels))
 
 
 @pytest.fixture

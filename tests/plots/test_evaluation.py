@@ -34,6 +34,18 @@ def test_unusual_classifiers_can_be_drawn(bins):
     assert png(draw_reliability(bins, title="T" * 90)).startswith(b"\x89PNG")
 
 
+def test_every_axis_is_named_with_and_without_a_title():
+    bins = [Bin(1, 0.5, 1.0)]
+    for title in ("T", None):
+        upper, lower = draw_reliability(bins, title=title).axes
+        assert [axes.get_xlabel() for axes in (upper, lower)] == ["Confidence"] * 2
+        assert [axes.get_title(loc="left") for axes in (upper, lower)] == ["Accuracy", "Images"]
+    assert not draw_reliability(bins, title=None).texts
+    titled, bare = (draw_balance({"test": [1]}, ("a",), title=title) for title in ("T", None))
+    assert texts(titled) == ["T", *texts(bare)]
+    assert titled.get_figheight() > bare.get_figheight()
+
+
 def test_the_legend_does_not_cover_the_bars():
     figure = draw_reliability([Bin(5, (k + 0.5) / 15, 1.0) for k in range(15)], title="T")
     FigureCanvasAgg(figure).draw()
@@ -43,7 +55,7 @@ def test_the_legend_does_not_cover_the_bars():
 
 def test_balance_has_a_panel_for_each_split_and_a_row_for_each_class():
     figure = draw_balance({"train": [40, 20], "test": [10, 0]}, ("cat", "$dog"), title="Farm")
-    assert texts(figure) == ["Farm", "cat", "$dog", "train: 60", "40", "20", "test: 10", "10", "0"]
+    assert texts(figure) == ["Farm", "cat", "$dog", "train: 60 images", "40", "20", "test: 10 images", "10", "0"]
     train, test = (container.patches for container in figure.axes[0].containers)
     widths = [bar.get_width() for bar in (*train, *test)]
     assert widths == pytest.approx([widths[0], widths[0] / 2, widths[0] / 4, 0])  # one scale for all splits
@@ -64,9 +76,12 @@ def test_the_panels_of_few_classes_leave_no_empty_space(counts, title):
     inch = figure.dpi
     ends = [text.get_window_extent().x1 / inch for text in figure.axes[0].texts]
     assert figure.get_figwidth() - 0.6 < max(ends) < figure.get_figwidth()
-    panels = [[bar.get_x() for bar in group] for group in figure.axes[0].containers]
-    ends = [max(bar.get_x() + bar.get_width() for bar in group) for group in figure.axes[0].containers]
-    assert all(0.4 < begin - end < 1.5 for end, (begin, *_) in zip(ends, panels[1:], strict=False))
+    begins = [group[0].get_x() for group in figure.axes[0].containers]
+    written = [text for text in figure.axes[0].texts if text.get_text().split(":")[0] in counts]
+    headings = [text.get_window_extent().x1 / inch for text in written]
+    bars = [max(bar.get_x() + bar.get_width() for bar in group) for group in figure.axes[0].containers]
+    ends = [max(pair) for pair in zip(headings, bars, strict=True)]
+    assert all(0.2 < begin - end < 1.5 for end, begin in zip(ends, begins[1:], strict=False))
 
 
 @pytest.mark.parametrize("classes", [30, 101, 1000])
@@ -83,7 +98,7 @@ def test_many_classes_fit_a_page(classes):
 
 
 def test_no_images_at_all_can_be_drawn():
-    assert texts(draw_balance({"test": [0]}, ("a",), title="T")) == ["T", "a", "test: 0", "0"]
+    assert texts(draw_balance({"test": [0]}, ("a",), title="T")) == ["T", "a", "test: 0 images", "0"]
 
 
 def test_what_does_not_fit_is_refused():

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from factories import noise, raises
-from resnet50.plots.explain import draw_explanation, overlay
+from resnet50.plots.explain import color_bar, draw_explanation, overlay
 
 
 def test_without_heat_an_image_is_dim_gray():
@@ -44,6 +44,14 @@ def test_a_small_heat_map_is_enlarged():
     assert brightest[0] < 12
     assert brightest[1] > 42
     assert shown[35, 5].tolist() == overlay(image, np.zeros((1, 1)))[0, 0].tolist()
+
+
+def test_the_color_bar_has_the_colors_of_an_overlay():
+    bar = color_bar(5, 2)
+    assert (bar.dtype, bar.shape) == (np.uint8, (2, 5, 3))
+    gray = np.full((1, 1, 3), 128, "uint8")
+    for column, heat in enumerate((0, 0.25, 0.5, 0.75, 1)):
+        assert bar[1, column].tolist() == overlay(gray, np.full((1, 1), heat))[0, 0].tolist()
 
 
 def test_the_image_still_shows_under_the_hottest_place():

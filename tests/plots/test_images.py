@@ -72,17 +72,44 @@ def test_predictions_show_the_first_and_say_how_many_there_are():
 
 
 def test_a_second_image_stands_beside_each_over_the_name_of_its_file():
-    images = replace(labeled([0, 1]), paths=("far/away/p0.jpg", f"{'x' * 50}_1.jpg"))
+    images = replace(labeled([0, 1]), paths=("far/away/p0.jpg", "p1.jpg"))
     figure = draw_predictions(images, 0.9 * np.eye(3)[[1, 1]], title="Some", beside=255 - images.images)
-    name = texts(figure)[-1]
-    assert texts(figure)[:-1] == ["Some", "true: cat", "✗ $dog, 90%", "p0.jpg", "✓ $dog, 90%"]
-    assert name.startswith("…")
-    assert name.endswith("x_1.jpg")
+    assert texts(figure) == ["Some", "true: cat", "✗ $dog, 90%", "p0.jpg", "✓ $dog, 90%", "p1.jpg"]
     assert sorted(color for column in columns(figure) for color in column) == [0, 10, 245, 255]
     places = {int(image.get_array()[0, 0, 0]): image.get_extent() for image in figure.axes[0].images}
     assert places[0][1] < places[255][0] < places[10][0] < places[245][0]
     assert places[0][2:] == places[255][2:]
     assert png(figure).startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        ("short.jpg", ["short.jpg"]),
+        ("I_Basalt_03_120.jpg", ["I_Basalt_03_", "120.jpg"]),
+        ("cat on a mat.jpeg", ["cat on a ", "mat.jpeg"]),
+        ("xyz.longersuffix", ["xyz.", "longersuffix"]),
+    ],
+)
+def test_a_long_file_name_is_broken_after_a_separator(name, lines):
+    assert caption(name) == lines
+
+
+@pytest.mark.parametrize(
+    "name", ["x" * 50 + "_1.jpeg", "IMG_20260412_153012_" + "HDR" * 9 + "_1.jpeg", "x" * 50 + "1.jpeg"]
+)
+def test_a_file_name_that_is_too_long_loses_its_middle_and_keeps_its_suffix(name):
+    *_, last = lines = caption(name)
+    assert len(lines) <= 2
+    assert "".join(lines).startswith(name[:3])
+    assert last.endswith("1.jpeg")
+    assert last.count("…") == 1
+
+
+def caption(name: str) -> list[str]:
+    """The lines below the second image."""
+    images = replace(labeled([0]), paths=(name,))
+    return texts(draw_predictions(images, np.eye(3)[[0]], title="T", beside=images.images))[2:]
 
 
 def test_no_predictions_say_so():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 
 import pytest
 from matplotlib.figure import Figure
@@ -64,6 +65,14 @@ def test_chance_is_drawn_behind_each():
 
 def test_the_number_of_permutations_is_written():
     assert sum("1,000" in text for text in texts(draw_similarity(similarity(), NAMES, title="Rocks"))) == 1
+
+
+@pytest.mark.parametrize(("p", "words"), [(0.01, "agree with"), (0.2, "no more than by chance")])
+def test_the_title_says_how_far_new_images_agree(p, words):
+    compared = replace(similarity(), held_out=agreement(120, -0.514, 0.7, 0.3, p=p))
+    title = texts(draw_similarity(compared, NAMES))[0]
+    assert words in title
+    assert "\N{MINUS SIGN}0.51" in title
 
 
 def test_a_low_correlation_stays_on_the_panel_with_its_sign():

@@ -137,6 +137,15 @@ def test_a_line_stands_between_two_phases_in_every_panel():
     assert png(figure).startswith(b"\x89PNG")
 
 
+def test_every_axis_is_named_with_and_without_a_title():
+    history = {"loss": [2, 1], "accuracy": [0.1, 0.2], "learning_rate": [0.1, 0.001]}
+    for title in ("T", None):
+        figure = draw_curves(history, title=title)
+        assert [axes.get_xlabel() for axes in figure.axes] == ["Epoch"] * 3
+        assert [axes.get_title(loc="left") for axes in figure.axes] == ["Loss (nats)", "Accuracy", "Learning rate"]
+        assert len(figure.texts) == (1 if title else 0)
+
+
 def test_one_phase_has_no_lines():
     figure = draw_curves({"phase": [1, 1], "loss": [2, 1], "accuracy": [0.1, 0.2]}, title="T")
     assert len(curves(figure.axes[0])) == 1

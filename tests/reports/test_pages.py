@@ -18,13 +18,12 @@ from factories import dataset, noise
 from resnet50.audit.check import Audit
 from resnet50.audit.issue import Issue, Place
 from resnet50.data.splits import DatasetSplits
-from resnet50.plots.save import save_figure
 from resnet50.reports.audit import audit_page
-from resnet50.reports.pages import image_uri, page_figure, render
+from resnet50.reports.pages import breakable, page_figure, page_image, render, whole_options
 
 HOSTILE = "<script>alert('x')</script> \"&amp;\" {{ 7 * 6 }} \udcff"
 SHOWN = "<script>alert('x')</script> \"&amp;\" {{ 7 * 6 }} \\udcff"
-EMPTY = {"meta", "img", "br"}  # elements without an end tag
+EMPTY = {"meta", "img", "br", "input", "wbr"}  # elements without an end tag
 
 
 class Reader(HTMLParser):
@@ -77,7 +76,8 @@ def hostile_page():
 def test_text_is_never_markup(hostile_page):
     page = Reader(hostile_page)
     assert not page.all("script")
-    assert page.text.count(SHOWN) == 14  # 2 titles, 4 in notes, 2 in the file, 3 at the image, 1 class, 2 at a sample
+    end = SHOWN.split("/")[-1]  # of a path, the folder stands in a line of its own
+    assert page.text.count(end) == 14  # 2 titles, 4 in notes, 2 in the file, 3 at the image, 1 class, 2 at a sample
     assert sum(SHOWN in attributes["alt"] for attributes in page.all("img")) == 2
     hostile_page.encode("utf-8")
 
@@ -98,8 +98,10 @@ def test_a_page_has_a_language_and_an_encoding(hostile_page):
 def test_the_page_of_a_report_is_nested_properly_and_names_its_sections():
     text = (Path(__file__).parent / "snapshot" / "report.html").read_text(encoding="utf-8")
     Reader(text)
-    assert re.findall("<h2>(.*?)</h2>", text) == [
+    assert re.findall("<h2.*?>(.*?)</h2>", text) == [
+        "What to try next",
         "Data issues",
+        "Training",
         "Per-class precision, recall and F1",
         "Class balance",
         "Confusion matrix",
@@ -113,21 +115,45 @@ def test_a_missing_variable_is_an_error():
         render("audit.html.j2", audit=Audit("pets", DatasetSplits(), ()))
 
 
-def test_a_figure_is_embedded_as_it_is(tmp_path):
+def test_a_figure_is_embedded_as_svg():
     figure = Figure(figsize=(4, 2))
-    figure.add_axes((0, 0, 1, 1), xticks=[], yticks=[])
-    save_figure(figure, tmp_path / "f.png")
-    embedded = page_figure(tmp_path / "f.png")
-    assert base64.b64decode(embedded.uri.split(",")[1]) == (tmp_path / "f.png").read_bytes()
-    assert 288 <= embedded.width <= 306  # 4 inches of 72 pixels, and a margin
+    figure.text(0.5, 0.5, "a <b>")
+    embedded = page_figure(figure, "It shows that")
+    media, data = embedded.uri.split(";base64,")
+    assert media == "data:image/svg+xml"
+    assert ">a &lt;b&gt;</text>" in base64.b64decode(data).decode()
+    assert (embedded.width, embedded.height) == (288, 144)  # inches of 72 pixels
+    assert embedded.message == "It shows that"
+
+
+def test_an_option_of_a_command_is_not_broken():
+    shown = whole_options("resnet50 train 'a <b>' --image-size 96")
+    assert shown == "resnet50 train &#39;a &lt;b&gt;&#39; <b>--image-size</b> 96"
+
+
+@pytest.mark.parametrize(
+    ("path", "pieces"),
+    [
+        ("photos/cats_2/cat-01.2.jpeg", ["photos/", "cats_", "2/", "cat-", "<i>01.2.jpeg</i>"]),
+        ("a/averylongnamewithoutseparators.jpg", ["a/", "averylongnamewithoutseparators<i>.jpg</i>"]),
+        ("photos", ["photos"]),
+        (".hidden", [".hidden"]),
+        ("a & b.long suffix", ["a &amp; b.long suffix"]),
+        ("\x1b<.png", ["<i>\\x1b&lt;.png</i>"]),
+    ],
+)
+def test_a_path_breaks_after_separators_and_not_in_its_suffix(path, pieces):
+    assert breakable(path).split("<wbr>") == pieces
 
 
 def test_images_are_no_larger_than_the_page_needs():
     large, small = noise(500, 1000, 3), noise(30, 20, 3)
-    reduced = decoded(image_uri(large))
+    shown = page_image(large)
+    reduced = decoded(shown.uri)
     assert (reduced.format, reduced.size) == ("JPEG", (224, 112))
+    assert (shown.width, shown.height) == (224, 112)
     for pixels in (small, small[:, ::-1]):
-        exact = decoded(image_uri(pixels))
+        exact = decoded(page_image(pixels).uri)
         assert (exact.format, exact.size) == ("PNG", (20, 30))
         np.testing.assert_array_equal(np.asarray(exact), pixels)
 
@@ -153,5 +179,14 @@ def test_numbers_are_aligned_to_the_right():
 def test_a_note_has_its_severity_and_advice():
     issues = (Issue("leak", "error", "It leaks.", "Fix it."), Issue("no-test", "note", "It is small.", ""))
     page = audit_page(Audit("pets", DatasetSplits(), issues))
-    assert '<p class="note error"><b>error</b> It leaks.<br><span>Fix it.</span></p>' in page
-    assert '<p class="note note"><b>note</b> It is small.</p>' in page
+    assert '<div class="note error"><b>error</b> It leaks.<br><span>Fix it.</span></div>' in page
+    assert '<div class="note note"><b>note</b> It is small.</div>' in page
+
+
+def test_every_image_is_there_once_and_enlarges_without_a_script(hostile_page):
+    page = Reader(hostile_page)
+    uris = [each["src"] for each in page.all("img")]
+    boxes = page.all("input")
+    assert len(boxes) == len(uris) == len(page.all("label")) == 3
+    assert all(box["type"] == "checkbox" and box["aria-label"] for box in boxes)
+    assert hostile_page.count("data:image/png") == 3

@@ -16,12 +16,20 @@ from PIL import Image
 
 import factories
 from factories import dataset, raises
-from resnet50.audit.issue import Issue
+from resnet50.audit.issue import Issue, Place
+from resnet50.data.splits import DatasetSplits
+from resnet50.datasets.source import DataSource
 from resnet50.inference.classifier import Classifier
 from resnet50.metrics.grad_cam import grad_cam
 from resnet50.plots.explain import overlay
 from resnet50.reports.report import write_report
+from resnet50.reports.training_summary import TrainingSummary
 
+RECIPE = {
+    "name": "tiny", "phases": [{"trainable": "conv4", "epochs": 9, "learning_rate": 0.5, "schedule": "cosine"}],
+    "weights": "some.h5", "batch_size": 16, "image_size": 32, "seed": 4, "validation_split": 0.2,
+}  # fmt: skip
+HISTORY = {"loss": [2.0, 1.0], "accuracy": [0.5, 0.99], "learning_rate": [0.5, 0.1], "seconds": [70.2, 60.0]}
 FILES = {"report.json", "report.html", "confusion.png", "reliability.png", "mistakes.png", "balance.png"}
 
 
@@ -49,19 +57,34 @@ def written(classifier, tmp_path_factory):
     folder = tmp_path_factory.mktemp("report") / "new" / "folder"
     splits = labeled_images(60, seed=1), labeled_images(40, seed=2), labeled_images(50, seed=3)
     test, train, validation = splits
-    issues = [Issue("leak", "error", "3 test images are in training.", "Take them out.")]
-    report = write_report(folder, classifier, test, train=train, validation=validation, issues=issues)
+    files = tuple((Place(f"folder/bad{k}.jpg", remark="is cut off"),) for k in range(20))
+    issues = [
+        Issue("leak", "error", "3 test images are in training.", "Take them out."),
+        Issue("unreadable", "warning", "20 files cannot be read.", "Repair them.", files),
+    ]
+    training = TrainingSummary("Farm", RECIPE, HISTORY, DataSource("folder", "my farm"), model="runs/a run")
+    report = write_report(
+        folder, classifier, DatasetSplits(train, test, validation), issues=issues, training=training,
+        source=training.source,
+    )  # fmt: skip
     return folder, report, splits
 
 
 def sections(folder):
     """Return the text of the page without markup: that below the title, then that of each section."""
-    body = (folder / "report.html").read_text(encoding="utf-8").split("<body>")[1]
-    return [html.unescape(re.sub(r"<[^>]*>", " ", section)) for section in body.split("<h2>")]
+    body = re.sub("<wbr>|</?i>", "", (folder / "report.html").read_text(encoding="utf-8")).split("<body>")[1]
+    return [html.unescape(re.sub(r"<[^>]*>", " ", section)) for section in body.split("<h2 ")]
+
+
+def section(folder, name):
+    """Return the text of the section with this id, without line breaks."""
+    (found,) = (text for text in sections(folder) if text.startswith(f'id="{name}"'))
+    return " ".join(found.split())
 
 
 def commands(folder):
-    return re.findall(r"<pre>(.*?)</pre>", (folder / "report.html").read_text(encoding="utf-8"))
+    found = re.findall(r"<pre>(.*?)</pre>", (folder / "report.html").read_text(encoding="utf-8"))
+    return [html.unescape(re.sub("</?b>", "", each)) for commands in found for each in commands.split("<br>")]
 
 
 def remark(folder, metric):
@@ -80,7 +103,7 @@ def missing(text, *values):
 @pytest.mark.slow
 def test_every_file_is_there_and_nothing_else(written):
     folder, _, _ = written
-    assert {path.name for path in folder.iterdir()} == FILES
+    assert {path.name for path in folder.iterdir()} == FILES | {"curves.png"}
     for path in folder.glob("*.png"):
         with Image.open(path) as figure:
             assert figure.width > 300
@@ -96,35 +119,13 @@ def test_the_numbers_are_those_of_the_predictions(written, classifier):
     )
     saved = json.loads((folder / "report.json").read_text())
     assert saved["accuracy"] == report.accuracy
-    assert saved["issues"] == [
-        {
-            "kind": "leak",
-            "severity": "error",
-            "summary": "3 test images are in training.",
-            "advice": "Take them out.",
-            "examples": [],
-        }
-    ]
-
-
-def test_the_temperature_is_fitted_on_validation_images_and_reported_for_the_test(written, classifier):
-    _, report, (test, _, validation) = written
-    held_out = classifier.probabilities(validation.images).astype(np.float64)
-
-    def scaled(probabilities, temperature):
-        powers = probabilities ** (1 / temperature)
-        return powers / powers.sum(axis=1, keepdims=True)
-
-    def loss(probabilities, labels):
-        return -np.log(probabilities[np.arange(len(labels)), labels]).mean()
-
-    candidates = np.geomspace(0.05, 20, 2000)
-    best = min(candidates, key=lambda t: loss(scaled(held_out, t), validation.labels))
-    assert report.temperature_scaling.temperature == pytest.approx(best, rel=0.01)
-    assert report.temperature_scaling.images == 50
-    after = scaled(classifier.probabilities(test.images).astype(np.float64), report.temperature_scaling.temperature)
-    assert report.temperature_scaling.loss == pytest.approx(loss(after, test.labels), rel=1e-4)
-    assert report.temperature_scaling.loss != pytest.approx(report.loss, rel=1e-3)
+    assert saved["issues"][0] == {
+        "kind": "leak",
+        "severity": "error",
+        "summary": "3 test images are in training.",
+        "advice": "Take them out.",
+        "examples": [],
+    }
 
 
 def test_the_page_shows_everything(written):
@@ -133,20 +134,55 @@ def test_the_page_shows_everything(written):
     (title,) = re.findall(r"<h1>(.*?)</h1>", text)
     assert not missing(title, "Farm", f"{report.accuracy:.1%}", 60)
     (subtitle,) = re.findall(r'<p class="sub">(.*?)</p>', text)
-    assert not missing(subtitle, 3, "tiny", 4, "Farm")
-    (note,) = re.findall(r'<p class="note error">(.*?)</p>', text)
+    assert not missing(subtitle, 3, "Farm")
+    (note,) = re.findall(r'<div class="note error">(.*?)</div>', text)
     assert not missing(note, "3 test images are in training.", "Take them out.")
-    assert commands(folder)[0] == "resnet50 check DATA"
+    assert commands(folder)[0] == "resnet50 check 'my farm'"
     shown = re.findall(r"<tr><td>(k\d)</td><td class=\"number\">([\d.]+)%", text)
     assert sorted(name for name, _ in shown) == ["k0", "k1", "k2"]
     assert [float(share) for _, share in shown] == sorted(float(share) for _, share in shown)
-    assert text.count("<img ") == 3 + 2 * 24  # each of the worst mistakes with its Grad-CAM
+    assert text.count("<img ") == 4 + 1 + 2 * 24  # figures, color bar, each of the worst mistakes with its Grad-CAM
     first = report.mistakes[0]
-    image, heat, *_ = re.findall(r"<figcaption>(.*?)</figcaption>", text)
-    assert not missing(image, first.true, first.path)
+    image, heat, *_ = re.findall(r"<figcaption>(.*?)</figcaption>", re.sub("<wbr>|</?i>", "", text), re.DOTALL)
+    assert not missing(image, first.true, *first.path.split("/"))
     assert not missing(heat, first.predicted, f"{first.probability:.0%}")
-    assert not missing(sections(folder)[-1], len(report.mistakes), 60, 24)
-    assert len(text) < 1_500_000
+    assert not missing(section(folder, "mistakes"), len(report.mistakes), 60, 24)
+    assert len(text) < 500_000
+
+
+def test_the_page_shows_curves_and_settings_of_the_training(written):
+    folder, _, _ = written
+    training = section(folder, "training")
+    assert not missing(training, "99.0%", "2 epochs")  # the message of the curves
+    settings = ("tiny", "some.h5", "32 x 32", 16, 4, "20%", "2 min 10 s", "conv4 and above", "2 of 9", 0.5, "cosine")
+    assert not missing(training, *settings)
+
+
+def test_files_of_an_issue_are_listed(written):
+    folder, _, _ = written
+    issues = section(folder, "data-issues")
+    assert "folder/bad15.jpg is cut off" in issues
+    assert "bad16" not in issues
+    assert not missing(issues, 16, 20, "report.json")
+    assert len(json.loads((folder / "report.json").read_text())["issues"][1]["examples"]) == 20
+
+
+def test_commands_name_the_real_places(written):
+    folder, _, _ = written
+    text = (folder / "report.html").read_text(encoding="utf-8")
+    assert not re.findall(r"\b(DATA|RUN|OUT|MODEL)\b", text)
+    assert all("'my farm'" in command or "'runs/a run" in command for command in commands(folder))
+
+
+def test_figures_are_svg_for_light_and_dark_paper(written):
+    folder, _, _ = written
+    text = (folder / "report.html").read_text(encoding="utf-8")
+    figures = re.findall(r'src="data:image/svg\+xml;base64,([^"]+)"', text)
+    assert len(figures) == 4
+    for data in figures:
+        svg = base64.b64decode(data).decode()
+        assert "prefers-color-scheme:dark" in svg
+        assert not re.search(r"style=\"[^\"]*#[0-9a-f]{6}", svg)  # every color is a variable of the style
 
 
 def test_beside_each_mistake_is_the_grad_cam_of_its_predicted_class(written, classifier):
@@ -154,7 +190,7 @@ def test_beside_each_mistake_is_the_grad_cam_of_its_predicted_class(written, cla
     text = (folder / "report.html").read_text(encoding="utf-8")
     shown = [
         np.asarray(Image.open(io.BytesIO(base64.b64decode(data))))
-        for data in re.findall(r'<figure><img src="data:image/png;base64,([^"]+)"', text)
+        for data in re.findall(r'<figure>.*?src="data:image/png;base64,([^"]+)"', text)
     ]
     worst = [mistake.index for mistake in report.mistakes[:24]]
     predicted = np.array([int(mistake.predicted[1:]) for mistake in report.mistakes[:24]])
@@ -191,17 +227,17 @@ def constant(scores, shape=(8, 8)):
 
 def test_a_network_without_feature_maps_has_no_grad_cam(tmp_path):
     test = labeled_images(3, shape=(8, 8))
-    report = write_report(tmp_path, Classifier(constant([0.6, 0.3, 0.1]), test.class_names, "d", "", {}, {}), test)
+    report = write_report(tmp_path, confident(test, (0.6, 0.3, 0.1)), DatasetSplits(test=test))
     assert report.mistakes
     text = (tmp_path / "report.html").read_text()
-    (note,) = re.findall(r'<p class="note note">(.*?)</p>', text)
+    (note,) = re.findall(r'<div class="note note">(.*?)</div>', text)
     assert not missing(note, "constant", "Grad-CAM")
     assert text.count("<figure>") == len(report.mistakes)  # nothing beside them
-    (subtitle,) = re.findall(r'<p class="sub">(.*?)</p>', text)
-    assert "None" not in subtitle  # there is no recipe
+    assert 'id="training"' not in text  # neither a recipe nor a history
+    assert 'class="legend"' not in text
     assert report.temperature_scaling is None
     assert report.temperature_reason
-    assert report.temperature_reason in sections(tmp_path)[-2]
+    assert report.temperature_reason in section(tmp_path, "calibration")
     assert commands(tmp_path) == []
 
 
@@ -218,49 +254,55 @@ def confident(test, scores=CONFIDENT):
     return Classifier(constant(scores), test.class_names, "d", "", {}, {})
 
 
-def test_a_temperature_is_recommended_with_its_command(tmp_path):
+def written_with(tmp_path, classifier, test, validation=None, **training):
+    """Write a report of a training in the run ``a run``."""
+    summary = TrainingSummary("d", {}, model="a run", **training)
+    return write_report(tmp_path, classifier, DatasetSplits(None, test, validation), training=summary)
+
+
+def test_a_recommended_temperature_is_named_with_its_command(tmp_path):
     test = labeled(45, 15, 0)
-    report = write_report(tmp_path, confident(test), test, validation=test)
+    report = written_with(tmp_path, confident(test), test, test)
+    scaling = report.temperature_scaling
     temperature = np.log(0.98 / 0.01) / np.log(0.75 / 0.125)  # that of 0.75 for the first class
-    assert not missing(
-        sections(tmp_path)[-2], f"{temperature:.2f}", 60, "0.0%", f"{report.temperature_scaling.loss:.3f}"
-    )
-    assert commands(tmp_path) == ["resnet50 evaluate RUN --calibrate OUT.keras"]
-    assert (report.temperature_reason, report.temperature_hurts) == ("", False)
-
-
-def test_a_temperature_at_the_limit_is_not_recommended(tmp_path):
-    test = labeled(0, 60, 0)  # and it always predicts another class
-    report = write_report(tmp_path, confident(test), test, validation=test)
-    assert report.temperature_scaling.temperature == pytest.approx(20, rel=1e-3)
-    assert report.temperature_reason in sections(tmp_path)[-2]
-    assert not missing(report.temperature_reason, 60, "20.00")
-    assert commands(tmp_path) == []
-    cold = write_report(tmp_path, confident(test, (0.4, 0.3, 0.3)), test, validation=labeled(600, 1, 0))
-    assert cold.temperature_scaling.temperature == pytest.approx(0.05, rel=1e-3)
-    assert not missing(cold.temperature_reason, 601, "0.05")
-
-
-def test_a_temperature_that_makes_the_test_worse_is_reported_and_not_recommended(tmp_path):
-    test, validation = labeled(59, 1, 0), labeled(30, 15, 15)  # more confidence helps the one and not the other
-    report = write_report(tmp_path, confident(test), test, validation=validation)
-    assert report.temperature_hurts
-    assert report.temperature_scaling.loss > report.loss
+    assert scaling.temperature == pytest.approx(temperature, rel=1e-3)
+    shown = (f"{temperature:.2f}", 60, "0.0%", f"{scaling.loss:.3f}", f"{scaling.cross_validated_loss:.3f}")
+    assert not missing(section(tmp_path, "calibration"), *shown)
+    assert commands(tmp_path) == ["resnet50 evaluate 'a run' --calibrate 'a run/calibrated.keras'"]
     assert report.temperature_reason == ""
-    scores = (
-        f"{report.temperature_scaling.loss:.3f}",
-        f"{report.loss:.3f}",
-        f"{report.temperature_scaling.calibration_error:.1%}",
-    )
-    assert not missing(sections(tmp_path)[-2], *scores)
+
+
+def test_without_a_place_of_the_model_there_is_no_command(tmp_path):
+    test = labeled(45, 15, 0)
+    report = write_report(tmp_path, confident(test), DatasetSplits(None, test, test))
+    assert report.temperature_scaling is not None
     assert commands(tmp_path) == []
+
+
+def test_where_no_temperature_is_recommended_none_is_named(tmp_path):
+    test = labeled(59, 1, 0)
+    report = written_with(tmp_path, confident(test, (0.8, 0.1, 0.1)), test, labeled(48, 6, 6))
+    assert report.temperature_scaling is None
+    assert report.temperature_reason in section(tmp_path, "calibration")
+    assert "1.0" not in section(tmp_path, "calibration").split("recommended")[1].split("Accuracy")[0]
+    assert commands(tmp_path) == []
+    assert json.loads((tmp_path / "report.json").read_text())["temperature_scaling"] is None
+
+
+def test_the_test_images_have_no_part_in_the_recommendation(tmp_path):
+    test, validation = labeled(59, 1, 0), labeled(30, 15, 15)  # a temperature helps the one and not the other
+    report = written_with(tmp_path, confident(test), test, validation)
+    assert report.temperature_scaling.loss > report.loss
+    scores = (f"{report.temperature_scaling.loss:.3f}", f"{report.loss:.3f}")
+    assert not missing(section(tmp_path, "calibration"), *scores)
+    assert len(commands(tmp_path)) == 1
 
 
 def test_no_temperature_is_fitted_on_few_validation_images(tmp_path):
     test = labeled(45, 15, 0)
-    report = write_report(tmp_path, confident(test), test, validation=labeled(39, 10, 0))
+    report = written_with(tmp_path, confident(test), test, labeled(39, 10, 0))
     assert report.temperature_scaling is None
-    assert report.temperature_reason in sections(tmp_path)[-2]
+    assert report.temperature_reason in section(tmp_path, "calibration")
     assert not missing(report.temperature_reason, 50, 49)
     assert commands(tmp_path) == []
     assert json.loads((tmp_path / "report.json").read_text())["temperature_reason"] == report.temperature_reason
@@ -269,23 +311,23 @@ def test_no_temperature_is_fitted_on_few_validation_images(tmp_path):
 @pytest.mark.slow
 def test_means_over_classes_count_the_classes_with_images(tmp_path):
     test = labeled(45, 15, 0)
-    write_report(tmp_path, confident(test), test)
+    write_report(tmp_path, confident(test), DatasetSplits(test=test))
     assert "2" in remark(tmp_path, "macro f1")
     assert "2" in remark(tmp_path, "balanced")
-    write_report(tmp_path, confident(test), labeled(45, 15, 5))
+    write_report(tmp_path, confident(test), DatasetSplits(test=labeled(45, 15, 5)))
     assert "3" in remark(tmp_path, "macro f1")
-    write_report(tmp_path, confident(test), labeled(0, 1, 0))
+    write_report(tmp_path, confident(test), DatasetSplits(test=labeled(0, 1, 0)))
     assert "1" in remark(tmp_path, "macro f1")
 
 
 def test_a_report_without_mistakes_says_so(tmp_path):
     test = labeled(60, 0, 0)
-    report = write_report(tmp_path, confident(test), test, validation=test)
+    report = write_report(tmp_path, confident(test), DatasetSplits(None, test, test))
     assert (report.accuracy, report.mistakes, report.temperature_scaling) == (1.0, (), None)
     text = (tmp_path / "report.html").read_text()
     assert "<figure>" not in text
     assert text.count("<table>") == 1  # the table of classes; there are no confused pairs
-    assert report.temperature_reason in sections(tmp_path)[-2]
+    assert report.temperature_reason in section(tmp_path, "calibration")
     assert "60" in report.temperature_reason
     assert commands(tmp_path) == []
 
@@ -295,7 +337,7 @@ def test_hostile_names_stay_text_and_an_earlier_report_is_replaced(classifier, t
     hostile = labeled_images(30, name="<script>alert({})</script> 猫")
     hostile = replace(hostile, paths=("<img src=x>", "a\udcffb.jpg", "c") * 10, name="<b>$ & \udcff</b>")
     (tmp_path / "report.html").write_text("earlier")
-    write_report(tmp_path, replace(classifier, class_names=hostile.class_names), hostile)
+    write_report(tmp_path, replace(classifier, class_names=hostile.class_names), DatasetSplits(test=hostile))
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "<script" not in text
     assert "<b>$" not in text
@@ -308,11 +350,18 @@ def test_hostile_names_stay_text_and_an_earlier_report_is_replaced(classifier, t
 @pytest.mark.slow
 def test_the_page_stays_small_whatever_the_images_are(tmp_path):
     test = labeled_images(40, shape=(400, 400))
-    write_report(tmp_path, Classifier(constant([0.6, 0.3, 0.1], (400, 400)), test.class_names, "d", "", {}, {}), test)
+    noisy = Classifier(constant([0.6, 0.3, 0.1], (400, 400)), test.class_names, "d", "", {}, {})
+    write_report(tmp_path, noisy, DatasetSplits(test=test))
     assert (tmp_path / "report.html").stat().st_size < 3_000_000  # of noise, which does not compress
 
 
 def test_images_of_another_size_are_refused_before_anything_is_written(classifier, tmp_path):
     with raises(ValueError, "(n, 32, 40, 3)", "(3, 8, 8, 3)"):
-        write_report(tmp_path / "out", classifier, labeled_images(3, shape=(8, 8)))
+        write_report(tmp_path / "out", classifier, DatasetSplits(test=labeled_images(3, shape=(8, 8))))
+    assert not (tmp_path / "out").exists()
+
+
+def test_without_images_to_score_nothing_is_written(classifier, tmp_path):
+    with raises(ValueError, "test", "train"):
+        write_report(tmp_path / "out", classifier, DatasetSplits(train=labeled_images(3)))
     assert not (tmp_path / "out").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -11,8 +12,19 @@ from matplotlib.figure import Figure
 
 from resnet50.plots import theme
 from resnet50.plots.diagrams import glyphs
+from resnet50.plots.diagrams.column import BlockColumn
 from resnet50.plots.diagrams.glyphs import Scale
-from resnet50.plots.diagrams.network import TIMES, Block, Network, Operation, Shape, describe, is_a, read_network
+from resnet50.plots.diagrams.network import (
+    TIMES,
+    Block,
+    Network,
+    Operation,
+    Shape,
+    describe,
+    describe_kernel,
+    is_a,
+    read_network,
+)
 
 if TYPE_CHECKING:
     import keras
@@ -22,7 +34,12 @@ MARGIN = 0.22
 ARROW = 0.23
 GAP = 0.16  # between the blocks of a stage
 CORNER = 0.16
+BETWEEN = 0.27  # columns of blocks
 LINE = 0.24  # from one line of text to the next
+LEGEND_ICON = 0.62
+
+LEGEND = {True: "convolutional block: relu(W x + F(x))", False: "identity block: relu(x + F(x))"}
+"""Both types of blocks: whether the shortcut is projected, and the equation."""
 
 
 def draw_block(model: keras.Model, block: str) -> Figure:
@@ -33,7 +50,7 @@ def draw_block(model: keras.Model, block: str) -> Figure:
         block: Name of the block, such as ``"conv2_block2"``.
 
     Returns:
-        Figure of about 11 x 4 inches.
+        Figure of about 4 x 8 inches.
 
     Raises:
         ValueError: If the model has no residual blocks, or none of that name.
@@ -41,93 +58,95 @@ def draw_block(model: keras.Model, block: str) -> Figure:
     Source: He et al. 2015, arXiv:1512.03385, figure 5 (right), with the sizes of this model.
     """
     network = read_network(model)
-    named = {each.name: each for each in network.blocks}
-    if block not in named:
-        raise ValueError(f"{model.name}: expected the name of a block, one of {', '.join(named)}, got {block!r}.")
-    return _BlockDiagram(named[block], network.shapes).draw()
+    found = network.block(block, model.name)
+    title, shortcut = (
+        ("Identity block", "x: the shortcut passes the input on")
+        if found.is_identity
+        else ("Convolutional block", "W x: the shortcut projects x to the size of F(x)")
+    )
+    lines = [_equation(found), shortcut, "F(x): the residual that the block learns"]
+    return _draw_columns(title, block, [(found, network.shapes, lines)])
 
 
-class _BlockDiagram:
-    """A residual block with its residual path below and its shortcut above."""
+def draw_conventions(models: Mapping[str, keras.Model], block: str, *, title: str) -> Figure:
+    """Draw the same block of several networks side by side, such as one with the conventions of v1 and one of v1.5.
 
-    MAIN = 1.15  # height of the residual path
+    Args:
+        models: Functional models by the name that is written above each.
+        block: Name of the block, such as ``"conv3_block1"``.
+        title: Title of the figure.
 
-    def __init__(self, block: Block, shapes: Mapping[Operation, Shape]) -> None:
-        self.block, self.shapes = block, shapes
-        self.scale = Scale.fit(
-            (shapes[operation] for operation in (block.source, *block.residual, *block.shortcut)),
-            height=0.68, depth=0.9, thickness=0.36, power=0.5,
-        )  # fmt: skip
-        self.bypass = self.MAIN + (1.42 if block.is_identity else 1.88)  # height of the shortcut
-        self.height = self.bypass + (0.98 if block.is_identity else 1.16)
-        self.figure, self.axes = theme.new_canvas(11, self.height)
+    Returns:
+        Figure of about 4 inches per model x 8 inches.
 
-    def draw(self) -> Figure:
-        """Draw the block from its input to its output, and fit the figure to it."""
-        axes, block, main = self.axes, self.block, self.MAIN
-        x = self._draw_map(MARGIN + self._overhang(block.source), main, block.source)
-        fork = x + 0.16
-        begin = glyphs.draw_arrow(axes, x, main, max(0.52, self._overhang(block.source) + 0.26))
-        x = self._draw_path(begin, main, block.residual, theme.INK)
-        aside = self._overhang(block.residual[-1]) + 0.12
-        glyphs.draw_panel(axes, (begin - 0.16, x + aside), (main - 0.9, main + 1.06), theme.MUTED)
-        _write_meaning(axes, begin, main + 0.8, "F(x)", "the residual function that the block learns")
-        x = glyphs.draw_arrow(axes, x, main, aside + 0.3)
-        self._draw_shortcut(fork, begin, x + glyphs.RADIUS)
-        x = glyphs.draw_plus(axes, x, main)
-        for operation in block.tail:
-            x = glyphs.draw_arrow(axes, x, main, ARROW)
-            x = glyphs.draw_operations(axes, x, main, [operation])
-        x = glyphs.draw_arrow(axes, x, main, ARROW)
-        right = self._draw_map(x, main, block.output) + self._overhang(block.output) + MARGIN
-        _write_block_title(axes, block, right, self.height - 0.3)
-        self.figure.set_size_inches(right, self.height)
-        axes.set_xlim(0, right)
-        return self.figure
-
-    def _draw_shortcut(self, fork: float, begin: float, join: float) -> None:
-        """Draw the shortcut from the fork before the block to the addition; its operations start at ``begin``."""
-        axes, main, bypass = self.axes, self.MAIN, self.bypass
-        up, down = [(fork, main), (fork, bypass)], [(join, bypass), (join, main + glyphs.RADIUS)]
-        if self.block.is_identity:
-            glyphs.draw_line(axes, [*up, *down], color=theme.SHORTCUT, radius=CORNER)
-            _write_meaning(axes, begin, bypass + 0.2, "x", "the shortcut: passes the input on")
-            return
-        glyphs.draw_line(axes, [*up, (begin, bypass)], color=theme.SHORTCUT, radius=CORNER)
-        end = self._draw_path(begin, bypass, self.block.shortcut, theme.SHORTCUT)
-        glyphs.draw_line(axes, [(end, bypass), *down], color=theme.SHORTCUT, radius=CORNER)
-        _write_meaning(axes, end + 0.3, bypass + 0.2, "W x", "the shortcut: projects x to the size of F(x)")
-
-    def _draw_path(self, x: float, y: float, operations: Sequence[Operation], color: str) -> float:
-        """Draw operations, each convolution with what follows it, and the feature map after it; return the end."""
-        for position, group in enumerate(_groups(operations)):
-            x = glyphs.draw_arrow(self.axes, x, y, ARROW, color) if position else x
-            x = glyphs.draw_operations(self.axes, x, y, group)
-            x = glyphs.draw_arrow(self.axes, x, y, ARROW, color)
-            x = self._draw_map(x, y, group[-1])
-        return x
-
-    def _draw_map(self, x: float, y: float, operation: Operation) -> float:
-        """Draw the output of an operation with its size; return its right end."""
-        shape = self.shapes[operation]
-        end = glyphs.draw_slab(self.axes, x, y, self.scale.size(shape), theme.FEATURES)
-        theme.write(self.axes, (x + end) / 2, y - 0.68, str(shape), size=theme.SMALL)
-        return end
-
-    def _overhang(self, operation: Operation) -> float:
-        """Return how far the text below a feature map extends beyond it on each side."""
-        drawn = glyphs.slab_width(self.scale.size(self.shapes[operation]))
-        return max(0, (theme.text_width(str(self.shapes[operation]), theme.SMALL) - drawn) / 2)
+    Raises:
+        ValueError: If a model has no residual blocks, or none of that name.
+    """
+    columns = []
+    for name, model in models.items():
+        network = read_network(model)
+        found = network.block(block, model.name)
+        columns.append((found, network.shapes, [name, *_describe_strides(found)]))
+    return _draw_columns(title, block, columns)
 
 
-def draw_network(model: keras.Model) -> Figure:
+def _draw_columns(
+    title: str, name: str, columns: Sequence[tuple[Block, Mapping[Operation, Shape], Sequence[str]]]
+) -> Figure:
+    """Draw blocks side by side, each with lines of text above it, under a title and the ``name`` of the block."""
+    figure, axes = theme.new_canvas(4, 7)
+    theme.write(axes, MARGIN, -0.34, title, size=theme.LARGE, ha="left", weight="bold")
+    left, bottom = MARGIN, 0.0
+    for block, shapes, (heading, *lines) in columns:
+        theme.write(axes, left, -0.72, heading, ha="left", weight="bold")
+        for position, line in enumerate(lines):
+            theme.write(axes, left, -0.97 - LINE * position, line, size=theme.SMALL, ha="left", color=theme.MUTED)
+        column = BlockColumn(axes, block, shapes, left)
+        bottom = min(bottom, column.draw(-0.94 - LINE * len(lines)))
+        left = max(column.right, left + _texts_width(lines)) + BETWEEN
+    titles = theme.text_width(title, theme.LARGE, "bold") + 0.3 + theme.text_width(name, theme.NORMAL)
+    right = MARGIN + max(left - BETWEEN, MARGIN + titles)
+    theme.write(axes, right - MARGIN, -0.36, name, ha="right", color=theme.MUTED)
+    return _fit(figure, axes, right, (bottom - MARGIN, 0))
+
+
+def _fit(figure: Figure, axes: Axes, right: float, rise: tuple[float, float]) -> Figure:
+    """Fit a canvas to what is drawn on it, from 0 to ``right`` and over a ``rise`` (bottom, top)."""
+    figure.set_size_inches(right, rise[1] - rise[0])
+    axes.set(xlim=(0, right), ylim=rise)
+    return figure
+
+
+def _equation(block: Block) -> str:
+    total = "x + F(x)" if block.is_identity else "W x + F(x)"
+    return f"relu({total})" if block.tail else total
+
+
+def _describe_strides(block: Block) -> list[str]:
+    """Return a line for each convolution of the residual path that has a stride."""
+    strided = [layer for layer in block.residual if is_a(layer, "Conv2D") and max(layer.strides) > 1]
+    return [
+        f"stride {layer.strides[0]} on the {describe_kernel(layer)}, {_describe_reading(layer)}" for layer in strided
+    ]
+
+
+def _describe_reading(convolution: Operation) -> str:
+    """Return how much of its input a convolution with a stride reads."""
+    if min(convolution.kernel_size) >= max(convolution.strides):
+        return "which reads every position"
+    return f"which reads {math.prod(convolution.kernel_size)} of {math.prod(convolution.strides)} positions"
+
+
+def draw_network(model: keras.Model, *, width: float = math.inf) -> Figure:
     """Draw a residual network from the input image to the classes: every block, and the size after each stage.
 
     Args:
         model: Functional model, such as `resnet50.build.build_resnet50` returns.
+        width: Inches at which a new line of columns begins; a column that is wider stands alone. By default all stand
+            in one line; 6.3 is for narrow screens.
 
     Returns:
-        Figure of about 11 x 5 inches, wider if there are many blocks.
+        Figure of about 11 x 5 inches, wider if there are many blocks, or of about ``width`` and several lines.
 
     Raises:
         ValueError: If the model has no residual blocks.
@@ -135,7 +154,7 @@ def draw_network(model: keras.Model) -> Figure:
     Source: He et al. 2015, arXiv:1512.03385, table 1, with the sizes of this model.
     """
     network = read_network(model)
-    row = _Row(network)
+    row = _Row(network, width)
     row.add_stem()
     for position, (name, blocks) in enumerate(groupby(network.blocks, key=lambda block: block.stage)):
         row.add_stage(name, list(blocks), theme.STAGES[position % len(theme.STAGES)])
@@ -147,22 +166,39 @@ def draw_network(model: keras.Model) -> Figure:
 
 
 class _Row:
-    """The columns of `draw_network` from left to right."""
+    """The columns of `draw_network` from left to right, on a new line where the width ends."""
 
-    TITLES = 1.44  # height of the columns' titles
-
-    def __init__(self, network: Network) -> None:
-        self.network = network
+    def __init__(self, network: Network, width: float) -> None:
+        self.network, self.width = network, width
         self.scale = Scale.fit(network.shapes.values(), height=1.75, depth=0.25, thickness=0.23, power=0.4)
-        tallest = max(self._rise(operation) for operation, shape in network.shapes.items() if shape.sides)
-        tallest_block = max(self._rise(block.output) for block in network.blocks) + 0.15
-        self.middle = self.TITLES + 0.2 + max(tallest, tallest_block + 0.08)
-        self.panel = (self.TITLES + 0.28, self.middle + tallest_block + 0.27)
-        self.height = max(self.middle + tallest, self.panel[1]) + 1.18
-        self.figure, self.axes = theme.new_canvas(11, self.height)
-        self.left = MARGIN
+        self.tallest = max(self._rise(operation) for operation, shape in network.shapes.items() if shape.sides)
+        self.tallest_block = max(self._rise(block.output) for block in network.blocks) + 0.15
+        self.figure, self.axes = theme.new_canvas(11, 5)
+        self.left, self.farthest = MARGIN, MARGIN
         self.path: float | None = None
-        self.lowest = self.TITLES
+        self._place(0)
+        self.top = max(self.tallest, self.panel[1])
+
+    def _place(self, middle: float) -> None:
+        """Begin a line of columns whose path has this height."""
+        self.middle = middle
+        below = max(self.tallest, self.tallest_block + 0.08)
+        self.titles = middle - below - 0.2  # height of the columns' titles
+        self.panel = (middle - below + 0.08, middle + self.tallest_block + 0.27)
+        self.lowest = self.titles
+
+    def _begin(self, width: float) -> None:
+        """Begin a column, on a new line if this one has no room for it."""
+        if self.path is None or self.left + width + MARGIN <= self.width:
+            return
+        right, turn, before = self.left + 0.05, self.lowest - 0.42, self.middle
+        self._place(turn - 0.22 - max(self.tallest, self.panel[1] - self.middle))
+        self.left = MARGIN + 0.3
+        corners = [(right, before), (right, turn), (MARGIN, turn), (MARGIN, self.middle), (self.left, self.middle)]
+        line = [(self.path, before), *corners]
+        glyphs.draw_line(self.axes, line, color=theme.INK, radius=CORNER, head=False)
+        self.path = self.left
+        self.farthest = max(self.farthest, right)
 
     def add_stem(self) -> None:
         """Draw the input and the feature maps before the first block."""
@@ -182,6 +218,7 @@ class _Row:
         repeat = f"{TIMES} {len(blocks)}"
         table = _texts_width(convolutions) + 0.3 + theme.text_width(repeat, theme.SMALL)
         width = max(_texts_width(texts) + 0.1, table, drawn)
+        self._begin(width)
         at = self.left + (width - drawn) / 2
         glyphs.draw_panel(self.axes, (self.left, self.left + width), self.panel, color)
         self._lead_to(at + GAP / 2, head=False)
@@ -208,13 +245,14 @@ class _Row:
         vectors = [each for each in self.network.head if not shapes[each].sides and not is_a(each, "Dropout")]
         if not vectors:
             return
-        self.left += 0.1
         last = vectors[-1]
         classified = is_a(last, "Dense")
         texts = ["head", f"{shapes[last]} classes" if classified else str(shapes[last])]
         texts += [describe(vector) for vector in vectors]
         drawn = 0.09 + 0.45 * (len(vectors) - 1)
         width = max(_texts_width(texts), drawn + 0.35)
+        self._begin(width + 0.1)
+        self.left += 0.1
         x = self.left + (width - drawn) / 2
         for vector in vectors:
             self._lead_to(x)
@@ -229,44 +267,56 @@ class _Row:
         self.left += width
 
     def finish(self, title: str, facts: str) -> Figure:
-        """Write title and legend, and fit the figure to the columns."""
-        y = self.height - 0.32
-        right = MARGIN + max(self.left, self._draw_legend(MARGIN, y - 0.46))
-        theme.write(self.axes, MARGIN, y, title, size=theme.LARGE, ha="left", weight="bold")
+        """Write title and legend above the first line, and fit the figure to the columns."""
+        y = self.top + 0.4
+        ends = [max(self.left, self.farthest)]
+        for line in reversed(self._legend_lines()):
+            ends.append(self._draw_legend(line, y))
+            y += 0.4
         offset = theme.text_width(title, theme.LARGE, "bold") + 0.22
-        theme.write(self.axes, MARGIN + offset, y - 0.015, facts, ha="left", color=theme.MUTED)
-        bottom = min(0, self.lowest - 0.3)
-        self.figure.set_size_inches(right, self.height - bottom)
-        self.axes.set(xlim=(0, right), ylim=(bottom, self.height))
-        return self.figure
+        if 2 * MARGIN + offset + theme.text_width(facts, theme.NORMAL) > self.width:
+            theme.write(self.axes, MARGIN, y, facts, ha="left", color=theme.MUTED)
+            y, ends = y + 0.36, [*ends, MARGIN + theme.text_width(facts, theme.NORMAL)]
+        else:
+            theme.write(self.axes, MARGIN + offset, y + 0.045, facts, ha="left", color=theme.MUTED)
+        theme.write(self.axes, MARGIN, y + 0.06, title, size=theme.LARGE, ha="left", weight="bold")
+        return _fit(self.figure, self.axes, max(ends) + MARGIN, (self.lowest - 0.3, y + 0.38))
 
     def _rise(self, operation: Operation) -> float:
         """Return how far the slab of an operation extends above and below the path."""
         height, depth, _ = self.scale.size(self.network.shapes[operation])
         return (height + depth * glyphs.SLANT) / 2
 
-    def _draw_legend(self, x: float, y: float) -> float:
-        """Draw both types of blocks with their equations; return the right end of the legend."""
-        equations = {True: "convolutional block: relu(W x + F(x))", False: "identity block: relu(x + F(x))"}
-        for projected, text in equations.items():
-            size = (0.2, 0.1, 0.12)
-            end = x + GAP * 2 + glyphs.slab_width(size)
-            glyphs.draw_line(self.axes, [(x, y - 0.05), (end, y - 0.05)], color=theme.INK, head=False)
-            span = (x + GAP / 2, end - GAP / 2)
+    def _legend_lines(self) -> list[list[bool]]:
+        """Return both types of blocks, projected or not, in one line if the width has room for them."""
+        needed = 2 * MARGIN + sum(LEGEND_ICON + theme.text_width(text, theme.SMALL) + 0.4 for text in LEGEND.values())
+        return [list(LEGEND)] if needed - 0.4 <= self.width else [[projected] for projected in LEGEND]
+
+    def _draw_legend(self, types: Sequence[bool], y: float) -> float:
+        """Draw types of blocks with their equations; return the right end."""
+        x = end = MARGIN
+        size = (0.2, 0.1, 0.12)
+        wire = GAP * 2 + glyphs.slab_width(size)
+        for projected in types:
+            glyphs.draw_line(self.axes, [(x, y - 0.05), (x + wire, y - 0.05)], color=theme.INK, head=False)
+            span = (x + GAP / 2, x + wire - GAP / 2)
             glyphs.draw_hop(self.axes, span, (y - 0.05, y + 0.16), projected=projected)
             strength = 0.9 if projected else 0.4
             glyphs.draw_slab(self.axes, x + GAP, y - 0.05, size, theme.FEATURES, strength=strength)
             for joint in span:
                 glyphs.draw_joint(self.axes, joint, y - 0.05)
-            theme.write(self.axes, end + 0.12, y, text, size=theme.SMALL, ha="left", color=theme.MUTED)
-            x = end + 0.12 + theme.text_width(text, theme.SMALL) + 0.4
-        return x - 0.4
+            beside, text = x + LEGEND_ICON, LEGEND[projected]
+            theme.write(self.axes, beside, y, text, size=theme.SMALL, ha="left", color=theme.MUTED)
+            end = beside + theme.text_width(text, theme.SMALL)
+            x = end + 0.4
+        return end
 
     def _add_maps(self, title: str, operations: Sequence[Operation], lines: Sequence[str]) -> None:
         texts = [title, str(self.network.shapes[operations[-1]]), *lines]
         sizes = [self.scale.size(self.network.shapes[operation]) for operation in operations]
         drawn = sum(glyphs.slab_width(size) for size in sizes) + ARROW * (len(sizes) - 1)
         width = max(_texts_width(texts), drawn)
+        self._begin(width)
         x = self.left + (width - drawn) / 2
         self._lead_to(x)
         for position, size in enumerate(sizes):
@@ -284,15 +334,15 @@ class _Row:
 
     def _write(self, x: float, texts: Sequence[str], color: str) -> None:
         title, size, *lines = texts
-        theme.write(self.axes, x, self.TITLES, title, weight="bold", color=theme.shade(color, 0.72))
-        theme.write(self.axes, x, self.TITLES - LINE, size, size=theme.SMALL)
+        theme.write(self.axes, x, self.titles, title, weight="bold", color=theme.shade(color, 0.72))
+        theme.write(self.axes, x, self.titles - LINE, size, size=theme.SMALL)
         for position, line in enumerate(lines):
             y = self._line(position)
             theme.write(self.axes, x, y, line, size=theme.SMALL, color=theme.MUTED)
 
     def _line(self, position: int) -> float:
         """Return the height of a line of text below the title and size of a column."""
-        y = self.TITLES - LINE * (position + 2.25)
+        y = self.titles - LINE * (position + 2.25)
         self.lowest = min(self.lowest, y)
         return y
 
@@ -312,31 +362,3 @@ class _Row:
 
 def _texts_width(texts: Iterable[str]) -> float:
     return max(theme.text_width(text, theme.SMALL) for text in texts)
-
-
-def _groups(operations: Sequence[Operation]) -> list[list[Operation]]:
-    """Split a path before each convolution, or before the padding of one."""
-    groups: list[list[Operation]] = []
-    for operation in operations:
-        padded = bool(groups) and is_a(groups[-1][-1], "ZeroPadding2D")
-        begins = is_a(operation, "Conv2D", "ZeroPadding2D") and not padded
-        if begins or not groups:
-            groups.append([operation])
-        else:
-            groups[-1].append(operation)
-    return groups
-
-
-def _write_meaning(axes: Axes, x: float, y: float, symbol: str, meaning: str) -> None:
-    theme.write(axes, x, y, symbol, ha="left", weight="bold")
-    offset = theme.text_width(symbol, theme.NORMAL, "bold") + 0.12
-    theme.write(axes, x + offset, y, meaning, size=theme.SMALL, ha="left", color=theme.MUTED)
-
-
-def _write_block_title(axes: Axes, block: Block, right: float, y: float) -> None:
-    title = "Identity block" if block.is_identity else "Convolutional block"
-    total = "x + F(x)" if block.is_identity else "W x + F(x)"
-    theme.write(axes, MARGIN, y, title, size=theme.LARGE, ha="left", weight="bold")
-    x = MARGIN + theme.text_width(title, theme.LARGE, "bold") + 0.22
-    theme.write(axes, x, y, f"relu({total})" if block.tail else total, size=theme.LARGE, ha="left", color=theme.MUTED)
-    theme.write(axes, right - MARGIN, y, block.name, ha="right", color=theme.MUTED)

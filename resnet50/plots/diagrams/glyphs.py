@@ -12,11 +12,8 @@ from matplotlib.path import Path
 from resnet50.plots import theme
 from resnet50.plots.diagrams.network import Operation, Shape, describe, is_a, is_relu
 
-HEIGHT = 0.98
-"""Height of an operation."""
-
-STRIP = 0.28
-"""Width of an operation that is not a convolution."""
+TALL, LOW = 0.45, 0.24
+"""Heights of a row of operations with and without a convolution."""
 
 RADIUS = 0.19
 """Radius of the circle of an addition."""
@@ -60,6 +57,11 @@ class Scale:
         rows, columns = (self.height * (side / self.side) ** self.power for side in shape.extent)
         return rows, columns * self.depth, max(0.07, self.thickness * (shape.channels / self.channels) ** self.power)
 
+    def plate(self, shape: Shape) -> tuple[float, float, float]:
+        """Return the same slab on its side: its height is for the channels, its thickness for the map's width."""
+        rows, columns, channels = self.size(shape)
+        return channels, rows * self.depth, columns / self.depth
+
 
 def draw_slab(
     axes: Axes, left: float, middle: float, size: tuple[float, float, float], color: str, *, strength: float = 0.62
@@ -102,43 +104,73 @@ def slab_width(size: tuple[float, float, float]) -> float:
     return size[2] + size[1] * SLANT
 
 
-def draw_operations(axes: Axes, left: float, middle: float, operations: Sequence[Operation]) -> float:
-    """Draw consecutive operations as one box with a cell for each.
+def slab_height(size: tuple[float, float, float]) -> float:
+    """Return how high the drawing of a slab of this height, depth and thickness is."""
+    return size[0] + size[1] * SLANT
+
+
+def draw_box(axes: Axes, middle: float, top: float, rows: Sequence[Sequence[Operation]], width: float) -> float:
+    """Draw consecutive operations as one box of rows, with a cell for each operation.
 
     Returns:
-        Right end of the box.
+        Lower end of the box.
     """
-    widths = [_width(operation) for operation in operations]
+    heights = [_row_height(row) for row in rows]
+    left, bottom = middle - width / 2, top - sum(heights)
     outline = FancyBboxPatch(
-        (left, middle - HEIGHT / 2),
-        sum(widths),
-        HEIGHT,
-        boxstyle="round,pad=0,rounding_size=0.09",
+        (left, bottom),
+        width,
+        top - bottom,
+        boxstyle="round,pad=0,rounding_size=0.08",
         facecolor="none",
         edgecolor=theme.INK,
         linewidth=1.1,
         zorder=5,
     )
     axes.add_patch(outline)
-    for operation, width in zip(operations, widths, strict=True):
-        bottom, top = middle - HEIGHT / 2, middle + HEIGHT / 2
-        corners = [(left, bottom), (left + width, bottom), (left + width, top), (left, top)]
-        cell = Polygon(corners, facecolor=theme.tint(_color(operation), 0.45), edgecolor="none", zorder=3)
+    y = top
+    for row, height in zip(rows, heights, strict=True):
+        if row is not rows[0]:
+            axes.plot([left, left + width], [y, y], color=theme.INK, linewidth=0.6, zorder=4)
+        _draw_row(axes, row, (left, y - height), (width, height), outline)
+        y -= height
+    return bottom
+
+
+def row_width(row: Sequence[Operation]) -> float:
+    """Return the width that a row of operations needs."""
+    return sum(_cell_width(operation) for operation in row)
+
+
+def _draw_row(
+    axes: Axes,
+    row: Sequence[Operation],
+    corner: tuple[float, float],
+    size: tuple[float, float],
+    outline: FancyBboxPatch,
+) -> None:
+    """Draw the cells of a row, which share the width that they do not need, inside an outline."""
+    (left, bottom), (width, height) = corner, size
+    spare = (width - row_width(row)) / len(row)
+    for operation in row:
+        wide = _cell_width(operation) + spare
+        corners = [(left, bottom), (left + wide, bottom), (left + wide, bottom + height), (left, bottom + height)]
+        color = theme.tint(_color(operation), 0.8 if _strides(operation) else 0.45)
+        cell = Polygon(corners, facecolor=color, edgecolor="none", zorder=3)
         axes.add_patch(cell)
         cell.set_clip_path(outline)
-        if operation is not operations[0]:
-            axes.plot([left, left], [bottom, top], color=theme.INK, linewidth=0.6, zorder=4)
-        _write_operation(axes, left + width / 2, middle, operation)
-        left += width
-    return left
+        if operation is not row[0]:
+            axes.plot([left, left], [bottom, bottom + height], color=theme.INK, linewidth=0.6, zorder=4)
+        _write_operation(axes, left + wide / 2, bottom + height / 2, operation)
+        left += wide
 
 
 def _write_operation(axes: Axes, x: float, y: float, operation: Operation) -> None:
     if is_a(operation, "Conv2D"):
-        theme.write(axes, x, y + 0.16, "conv", size=theme.SMALL, color=theme.MUTED, zorder=6)
-        theme.write(axes, x, y - 0.11, describe(operation), weight="bold", zorder=6)
+        theme.write(axes, x, y + 0.1, "conv", size=theme.SMALL, zorder=6)
+        theme.write(axes, x, y - 0.085, describe(operation), weight="bold", zorder=6)
     else:
-        theme.write(axes, x, y, describe(operation), size=theme.SMALL, rotation=90, zorder=6)
+        theme.write(axes, x, y, describe(operation), size=theme.SMALL, zorder=6)
 
 
 def draw_panel(axes: Axes, span: tuple[float, float], rise: tuple[float, float], color: str) -> None:
@@ -157,18 +189,18 @@ def draw_panel(axes: Axes, span: tuple[float, float], rise: tuple[float, float],
     )
 
 
-def draw_plus(axes: Axes, left: float, middle: float) -> float:
+def draw_plus(axes: Axes, middle: float, top: float) -> float:
     """Draw an addition: a plus in a circle.
 
     Returns:
-        Right end of the circle.
+        Lower end of the circle.
     """
-    center = left + RADIUS
-    axes.add_patch(Circle((center, middle), RADIUS, facecolor="white", edgecolor=theme.INK, linewidth=1.4, zorder=4))
+    y = top - RADIUS
+    axes.add_patch(Circle((middle, y), RADIUS, facecolor="white", edgecolor=theme.INK, linewidth=1.4, zorder=4))
     arm = RADIUS * 0.55
-    axes.plot([center - arm, center + arm], [middle, middle], color=theme.INK, linewidth=1.6, zorder=5)
-    axes.plot([center, center], [middle - arm, middle + arm], color=theme.INK, linewidth=1.6, zorder=5)
-    return left + 2 * RADIUS
+    axes.plot([middle - arm, middle + arm], [y, y], color=theme.INK, linewidth=1.6, zorder=5)
+    axes.plot([middle, middle], [y - arm, y + arm], color=theme.INK, linewidth=1.6, zorder=5)
+    return top - 2 * RADIUS
 
 
 def draw_arrow(axes: Axes, left: float, middle: float, length: float, color: str = theme.INK) -> float:
@@ -179,6 +211,16 @@ def draw_arrow(axes: Axes, left: float, middle: float, length: float, color: str
     """
     draw_line(axes, [(left, middle), (left + length, middle)], color=color)
     return left + length
+
+
+def draw_arrow_down(axes: Axes, middle: float, top: float, length: float, color: str = theme.INK) -> float:
+    """Draw an arrow to the bottom.
+
+    Returns:
+        Lower end of its head.
+    """
+    draw_line(axes, [(middle, top), (middle, top - length)], color=color)
+    return top - length
 
 
 def draw_line(
@@ -274,10 +316,19 @@ def _towards(start: tuple[float, float], end: tuple[float, float], distance: flo
     return start[0] + share * (end[0] - start[0]), start[1] + share * (end[1] - start[1])
 
 
-def _width(operation: Operation) -> float:
+def _row_height(row: Sequence[Operation]) -> float:
+    return TALL if any(is_a(operation, "Conv2D") for operation in row) else LOW
+
+
+def _cell_width(operation: Operation) -> float:
     if is_a(operation, "Conv2D"):
-        return theme.text_width(describe(operation), theme.NORMAL, "bold") + 0.18
-    return STRIP
+        return theme.text_width(describe(operation), theme.NORMAL, "bold") + 0.16
+    return theme.text_width(describe(operation), theme.SMALL) + 0.16
+
+
+def _strides(operation: Operation) -> bool:
+    """Return whether an operation skips positions; such cells are darker."""
+    return max(getattr(operation, "strides", (1,))) > 1
 
 
 def _color(operation: Operation) -> str:

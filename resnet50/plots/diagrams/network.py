@@ -94,6 +94,13 @@ class Network:
         path = [*self.stem, *(layer for block in self.blocks for layer in block.residual)]
         return sum(is_a(layer, "Conv2D") for layer in path) + 1
 
+    def block(self, name: str, model: str) -> Block:
+        """Return the block of this name; ``model`` is named in the error if there is none."""
+        named = {each.name: each for each in self.blocks}
+        if name not in named:
+            raise ValueError(f"{model}: expected the name of a block, one of {', '.join(named)}, got {name!r}.")
+        return named[name]
+
 
 def read_network(model: keras.Model) -> Network:
     """Find the stem, the residual blocks and the head of a network.
@@ -165,6 +172,11 @@ def describe(operation: Operation) -> str:
         activation = operation.activation.__name__
         return "dense" if activation == "linear" else f"dense, {activation}"
     return "ReLU" if is_relu(operation) else type(operation).__name__
+
+
+def describe_kernel(convolution: Operation) -> str:
+    """Return the size of a convolution's kernel: ``"3x3"``."""
+    return _by(convolution.kernel_size)
 
 
 def _by(size: tuple[int, int]) -> str:

@@ -12,7 +12,7 @@ from factories import png, raises
 from resnet50.build import build_resnet50
 from resnet50.conventions import V1, V1_5
 from resnet50.model import ResNet50, Stage
-from resnet50.plots.diagrams.architecture import draw_block, draw_network
+from resnet50.plots.diagrams.architecture import draw_block, draw_conventions, draw_network
 
 
 def texts(figure: Figure) -> Counter[str]:
@@ -54,6 +54,57 @@ def test_a_convolutional_block_of_v1_5_strides_on_its_kernel_after_padding():
     assert words["16 x 24 x 5"] == words["8 x 12 x 7"] == 1
 
 
+def places(figure: Figure, text: str) -> list[tuple[float, float]]:
+    """Where a text is written, in inches from the left and from the bottom of the figure."""
+    (axes,) = figure.axes
+    return [
+        each.get_position() for each in axes.texts if each.get_text().replace("\N{MULTIPLICATION SIGN}", "x") == text
+    ]
+
+
+def test_a_block_is_read_from_top_to_bottom_with_its_shortcut_at_the_right():
+    figure = draw_block(network(V1), "conv3_block1")
+    path = [places(figure, text)[0] for text in ("1x1, 5, /2", "3x3, 7", "1x1, 12")]
+    (shortcut,) = places(figure, "1x1, 12, /2")
+    assert len({x for x, _ in path}) == 1
+    assert path[0][1] > path[1][1] > path[2][1]
+    assert shortcut[0] > path[0][0]
+    assert shortcut[1] == path[0][1]
+
+
+def test_all_that_is_written_is_on_the_figure():
+    for figure in (draw_block(network(V1), "conv3_block1"), draw_network(network(V1), width=6)):
+        (axes,) = figure.axes
+        assert (*axes.get_xlim(), axes.get_ylim()[1] - axes.get_ylim()[0])[1:] == pytest.approx(
+            tuple(figure.get_size_inches())
+        )
+        figure.draw_without_rendering()
+        for text in axes.texts:
+            box = text.get_window_extent().transformed(axes.transAxes.inverted())
+            assert min(box.x0, box.y0) > 0, text
+            assert max(box.x1, box.y1) < 1, text
+
+
+def test_conventions_stand_side_by_side_with_the_stride_that_moves():
+    figure = draw_conventions({"v1": network(V1), "v1.5": network(V1_5)}, "conv3_block1", title="Moved")
+    words = texts(figure)
+    assert words["Moved"] == words["v1"] == words["v1.5"] == words["conv3_block1"] == 1
+    (first,), (second,) = places(figure, "1x1, 5, /2"), places(figure, "3x3, 7, /2")
+    assert words["1x1, 5"] == words["3x3, 7"] == words["pad 1"] == 1
+    assert first[0] < second[0]
+    (kernel,), (position,) = ([text for text in words if f"on the {size}" in text] for size in ("1x1", "3x3"))
+    assert "1 of 4" in kernel
+    assert "every" in position
+
+
+def test_a_cell_with_a_stride_has_a_color_of_its_own():
+    def colors(block: str) -> set[tuple[float, ...]]:
+        return {patch.get_facecolor() for patch in draw_block(network(V1), block).axes[0].patches}
+
+    (strided,) = colors("conv3_block1") - colors("conv3_block2")
+    assert strided[2] > strided[0]  # blue, as convolutions are
+
+
 @pytest.mark.parametrize("conventions", [V1, V1_5], ids=["v1", "v1.5"])
 @pytest.mark.parametrize("stride", [1, 3])
 def test_a_changed_table_changes_the_diagram(conventions, stride):
@@ -91,6 +142,19 @@ def test_the_resnet_50_is_drawn_as_table_1_has_it():
     assert png(figure).startswith(b"\x89PNG")
 
 
+def test_a_narrow_network_has_the_same_words_in_lines():
+    model = network(V1)
+    wide, narrow = draw_network(model), draw_network(model, width=4.5)
+    assert texts(narrow) == texts(wide)
+    assert narrow.get_size_inches()[0] < 5 < wide.get_size_inches()[0]
+    assert narrow.get_size_inches()[1] > wide.get_size_inches()[1]
+    names = ("input", "stem", "conv2", "conv3", "head")
+    assert len({y for name in names for _, y in places(wide, name)}) == 1
+    heights = [y for name in names for _, y in places(narrow, name)]
+    assert len(set(heights)) > 1
+    assert heights == sorted(heights, reverse=True)
+
+
 @pytest.mark.parametrize(
     "model",
     [
@@ -123,6 +187,8 @@ def test_a_model_that_shares_layers_with_another_is_drawn_as_itself():
 def test_an_unknown_block_is_refused_with_those_there_are():
     with raises(ValueError, "'conv9_block1'", "conv2_block1", "conv2_block2", "conv3_block1"):
         draw_block(network(), "conv9_block1")
+    with raises(ValueError, "'conv9_block1'", "conv2_block1"):
+        draw_conventions({"v1": network()}, "conv9_block1", title="T")
 
 
 def test_a_model_without_blocks_is_refused():

@@ -1,0 +1,64 @@
+"""Draw the pictures of README: a terminal and the report that its commands wrote.
+
+The images are drawn hands, so that they may be shown.
+
+Run: ``make pictures``, which needs Chromium; it writes ``images/terminal.svg`` and ``images/report.png``.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from PIL import Image
+
+from generators.terminal import draw_terminal
+from resnet50 import rendered_signs
+
+IMAGES = Path(__file__).resolve().parents[2] / "images"
+
+COMMANDS = (
+    "resnet50 train hands --out runs/hands",
+    "resnet50 predict new.png",
+    "resnet50 export runs/hands shipped --format onnx --precision int8",
+    "resnet50 predict new.png --model shipped",
+)
+
+WINDOW = (1120, 1400)
+"""Width and height of the picture of the report in pixels."""
+
+
+def main() -> None:
+    """Run the commands on drawn hands, and draw both pictures."""
+    with TemporaryDirectory() as work:
+        os.chdir(work)
+        os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+        os.environ["RESNET50_CACHE"] = str(Path(work, "cache"))
+        write_hands(Path("hands"), Path("new.png"))
+        draw_terminal(COMMANDS, IMAGES / "terminal.svg")
+        photograph(Path("runs", "hands", "report.html"), IMAGES / "report.png")
+
+
+def write_hands(folder: Path, new: Path) -> None:
+    """Write drawn hands as class folders, and one more hand."""
+    train, test = rendered_signs()
+    for number, (image, label) in enumerate(zip(train.images, train.labels, strict=True)):
+        path = folder / f"shows {train.class_names[label]}" / f"{number:04}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(path)
+    Image.fromarray(test.images[0]).save(new)
+
+
+def photograph(page: Path, path: Path) -> None:
+    """Save the top of a page as a picture."""
+    size = ",".join(str(pixels) for pixels in WINDOW)
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--window-size={size}"]
+    command = ["chromium", *options, f"--screenshot={path}", page.resolve().as_uri()]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""The table of results in ``README.md``: a row for each thing that practitioners and students care about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from generators.markdown import count, percent, percents, span, table
+from generators.tables import PEER, TASKS, File
+
+
+def readme_results(results: Mapping[str, File], folder: str = "") -> str:
+    """Return the table of results of the README: what practitioners and students care about.
+
+    Args:
+        results: Contents of the result files, by their names.
+        folder: Where links find the files, such as ``"benchmarks/results/"``; without it, there are no links.
+
+    Returns:
+        The table, of at most six rows.
+    """
+    rows = [
+        *accuracy_rows(results),
+        training_row(results["training"]),
+        *prediction_rows(results["predicting-224"]),
+    ]
+    header = ["", "this library", "compared with"]
+    if not folder:
+        return table(header, [row for *row, _ in rows])
+    links = [", ".join(f"[{file}]({folder}{file}.json)" for file in files) for *_, files in rows]
+    return table([*header, "evidence"], [[*row, link] for (*row, _), link in zip(rows, links, strict=True)])
+
+
+def accuracy_rows(results: Mapping[str, File]) -> list[tuple[str, str, str, list[str]]]:
+    """Return the rows of accuracy: what, ours, the other, and the files."""
+    few, signs = results["transfer-signs"], results["accuracy-signs"]
+    best, scratch = (percents(few["ways"][way]["accuracies"]) for way in ("all layers at once", "from scratch"))
+    names = ("leukemia", "cats-dogs", "caltech101")
+    files = [f"tasks-{name}" for name in names]
+    ours, classic = (", ".join(percent(results[file][way]["mean"]) for file in files) for way in ("ours", "classic"))
+    return [
+        ("Hand signs from 60 photos, pretrained on drawn hands", best, f"from scratch: {scratch}", ["transfer-signs"]),
+        (
+            "Hand signs from 1080 photos, from scratch",
+            percents([run["accuracy"] for run in signs["runs"]]),
+            f"ridge regression on the pixels: {percent(signs['linear_classifier'])}",
+            ["accuracy-signs"],
+        ),
+        (
+            f"From scratch: {', '.join(TASKS[name] for name in names)}",
+            ours,
+            f"`keras.applications.ResNet50` with plain `fit`: {classic}",
+            files,
+        ),
+    ]
+
+
+def training_row(result: File) -> tuple[str, str, str, list[str]]:
+    """Return the row of training speed."""
+    measured = [each["settings"]["224"]["ours_over"] for each in result["sessions"] if "224" in each["settings"]]
+    keras, torch = (span(each[name] for each in measured) for name in (PEER, "PyTorch bfloat16"))
+    return (
+        f"Training step at 224 pixels, two cores ({count(len(measured), 'session')})",
+        f"{keras} times and {torch} times as fast",
+        "`keras.applications` in float32 and PyTorch in bfloat16",
+        ["training"],
+    )
+
+
+def prediction_rows(result: File) -> list[tuple[str, str, str, list[str]]]:
+    """Return the rows of prediction: latency of an image, and the whole command."""
+    formats = [each["formats"] for each in result["sessions"]]
+    number = count(len(formats), "session")
+
+    def latency(name: str) -> str:
+        return span((each[name]["latency_p50_ms"]["median"] for each in formats), "ms")
+
+    def start(name: str) -> str:
+        return span((each[name]["cold_start"]["seconds"] for each in formats), "s")
+
+    return [
+        (words, measured(ours), f"`keras.applications`: {measured(PEER)}", ["predicting-224"])
+        for words, measured, ours in (
+            (f"One image at 224 pixels, OpenVINO int8 ({number})", latency, "openvino int8"),
+            (f"`resnet50 predict photo.jpg`, LiteRT int8 ({number})", start, "litert int8"),
+        )
+    ]

@@ -1,0 +1,345 @@
+"""Tables of the performance pages, one function for each, from the contents of files in ``benchmarks/results/``.
+
+A file of speed holds sessions: a table shows the range over them. A file of accuracy holds seeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from statistics import mean
+from typing import Any
+
+from generators.markdown import count, percent, percents, span, table
+
+File = Mapping[str, Any]
+"""The content of a result file."""
+
+SETTINGS = {"224": "224 x 224 pixels, batch size 16", "64": "64 x 64 pixels, batch size 32"}
+"""What `training` and `step_profile` measure, by the name in their files."""
+
+KERAS = "keras.applications"
+PEER = f"{KERAS} float32"
+
+TASKS = {
+    "leukemia": "leukemia",
+    "cats-dogs": "cats and dogs",
+    "caltech101": "a part of Caltech-101",
+    "rocks": "rocks",
+    "cifar10": "a part of CIFAR-10",
+}
+"""Names of tasks in tables, by the names of their files."""
+
+
+def sessions(result: File) -> str:
+    """Return a list of the sessions: day, machine, load, versions, commit, and a note where there is one."""
+    lines = []
+    for each in result["sessions"]:
+        machine, versions = each["machine"], each["versions"]
+        software = {**{name: versions[name] for name in ("keras", each["backend"])}, **each.get("peers", {})}
+        software |= each.get("runtimes", {})
+        commit, changed, _ = (each["commit"] or "unknown").partition("-dirty")
+        words = [
+            f"{machine['processor']}, {count(machine['threads'], 'thread')}",
+            *([f"load {each['load']:.1f}"] if "load" in each else []),
+            *(f"{name} {version}" for name, version in software.items()),
+            f"commit `{commit[:7]}{changed}`",
+            *([each["note"]] if "note" in each else []),
+        ]
+        lines.append(f"- {each['date']}: {', '.join(words)}\n")
+    return f"\n{count(len(lines), 'session').capitalize()}:\n\n{''.join(lines)}"
+
+
+def training(result: File) -> str:
+    """Return the speed and memory of a training step, a table for each setting."""
+    parts = []
+    for setting, words in SETTINGS.items():
+        measured = [each["settings"][setting] for each in result["sessions"] if setting in each["settings"]]
+        rows = []
+        for name in measured[0]["ours_over"]:
+            ratios = [each["ours_over"][name] for each in measured]
+            fastest = [fastest_round(each["ours"]) / fastest_round(each[name]) for each in measured]
+            rows.append([name, *rate_and_memory(measured, name), span(ratios), span(fastest)])
+        rows.insert(0, ["ours", *rate_and_memory(measured, "ours"), "", ""])
+        header = ["", "images/s", "memory, MiB", "ratio", "ratio of the fastest"]
+        parts.append(f"**{words}**, {count(len(measured), 'session')}:\n\n{table(header, rows)}")
+    return "\n".join(parts) + sessions(result)
+
+
+def rate_and_memory(measured: Iterable[File], name: str) -> tuple[str, str]:
+    """Return a contender's images per second and peak memory."""
+    each = [session[name] for session in measured]
+    return span(one["images_per_second"]["median"] for one in each), memory(one["peak_mib"] for one in each)
+
+
+def memory(mib: Iterable[float]) -> str:
+    """Return the range of peak memory in MiB, which varies less than time."""
+    return span(mib, digits=3)
+
+
+def fastest_round(contender: File) -> float:
+    """Return the images per second of a contender's fastest round."""
+    return contender["images_per_second"]["max"]
+
+
+def step_profile(result: File) -> str:
+    """Return the milliseconds of a training step by operation, a table for each setting."""
+    parts = []
+    for setting, words in SETTINGS.items():
+        measured = [each["settings"][setting] for each in result["sessions"]]
+        names = list(measured[0])
+        operations = [name for name in measured[0][names[0]] if name != "step"]
+        rows = [
+            [operation, *(span(each[name][operation] for each in measured) for name in names)]
+            for operation in operations
+        ]
+        rows.append(["**the whole step**", *(span(each[name]["step"] for each in measured) for name in names)])
+        parts.append(f"**{words}**, milliseconds:\n\n{table(['', *names], rows)}\n")
+    peaks = [each["billions of operations a second in bfloat16 products"] for each in result["sessions"]]
+    best = ", ".join(f"{span(peak[name] for peak in peaks)} by {name}" for name in peaks[0])
+    return (
+        "".join(parts)
+        + f"Fastest bfloat16 matrix product, billions of operations per second: {best}.\n"
+        + sessions(result)
+    )
+
+
+def whole_run(result: File) -> str:
+    """Return the time of a whole run on SIGNS."""
+    rows = []
+    for name in result["sessions"][0]["runs"]:
+        runs = [run for each in result["sessions"] for run in each["runs"][name]]
+        accuracies = [run["validation_accuracy"] for run in runs if "validation_accuracy" in run]
+        rows.append(
+            [
+                name,
+                span(run["seconds"] for run in runs),
+                span(run["epoch_seconds"] for run in runs),
+                span(run["images_per_second"] for run in runs),
+                memory(run["peak_mib"] for run in runs),
+                " and ".join(map(percent, accuracies)) or "not scored",
+            ]
+        )
+    header = ["", "run, s", "epoch, s", "images/s", "memory, MiB", "held-out accuracy"]
+    ratios = [each["ours_over_keras_applications"] for each in result["sessions"]]
+    faster = span([ratio[end] for ratio in ratios for end in ("min", "max")], "times")
+    rounds = sum(len(each["runs"]["ours"]) for each in result["sessions"])
+    sentence = f"Ours trains on {faster} as many images per second ({count(rounds, 'round')})."
+    return f"{table(header, rows)}\n{sentence}\n{sessions(result)}"
+
+
+def predicting(result: File) -> str:
+    """Return speed, latency and memory of every export, beside keras.applications."""
+    rows = []
+    for name in latest(result)["formats"]:
+        measured = exports(result, name)
+        rows.append(
+            [
+                name,
+                span(each["images_per_second"]["median"] for each in measured),
+                "1" if name == PEER else span(each["over_keras_applications"] for each in measured),
+                *(span(each[f"latency_{quantile}_ms"]["median"] for each in measured) for quantile in ("p50", "p99")),
+                memory(each["peak_mib"] for each in measured),
+                span(each["megabytes"] for each in measured) if name != PEER else "",
+            ]
+        )
+    return table(["", "images/s", "ratio", "p50, ms", "p99, ms", "memory, MiB", "size, MB"], rows) + sessions(result)
+
+
+def exports(result: File, name: str) -> list[File]:
+    """Return what each session measured of an export, without the sessions that did not measure it."""
+    return [each["formats"][name] for each in result["sessions"] if name in each["formats"]]
+
+
+def latest(result: File) -> File:
+    """Return the last session."""
+    return result["sessions"][-1]
+
+
+def cold_start(result: File) -> str:
+    """Return the time and memory of a whole command that classifies one photo."""
+    rows = []
+    for name in latest(result)["formats"]:
+        starts = [each["cold_start"] for each in exports(result, name)]
+        rows.append([name, span(each["seconds"] for each in starts), memory(each["peak_mib"] for each in starts)])
+    return table(["", "seconds", "memory, MiB"], rows) + sessions(result)
+
+
+def int8_agreement(*results: File) -> str:
+    """Return how often an int8 export predicts the class that its model predicts, a column for each file."""
+    header = ["", *(result["what"].split(" pixels")[0] + " pixels" for result in results)]
+    names = [name for name in latest(results[0])["formats"] if name.endswith("int8")]
+    rows = []
+    for name in names:
+        shares = [[each["agreement"] for each in exports(result, name)] for result in results]
+        rows.append([name, *(" to ".join(dict.fromkeys(map(percent, (min(each), max(each))))) for each in shares)])
+    return table(header, rows)
+
+
+def reading(result: File) -> str:
+    """Return how fast large photos are read and predicted."""
+    ways = {"network": "prediction alone", "one_after_the_other": "the sum of both times", "both": "photos from files"}
+    rows = [["reading alone", span(each["reading"] for each in result["sessions"]), ""]]
+    for model in latest(result)["models"]:
+        measured = [each["models"][model] for each in result["sessions"] if model in each["models"]]
+        for way, words in ways.items():
+            ratio = span(each["both_over_keras"] for each in measured) if way == "both" else ""
+            rows.append([f"{model}: {words}", span(each[way] for each in measured), ratio])
+    rows.append([f"{KERAS}: photos from files", span(each[KERAS] for each in result["sessions"]), "1"])
+    return table(["", "images/s", "ratio"], rows) + sessions(result)
+
+
+def pack(result: File) -> str:
+    """Return how fast a folder is packed and then read."""
+    ways = {
+        "pack": ("`pack`, once", ""),
+        "keras_one_pass": ("`image_dataset_from_directory`, one pass", "pack_over_keras_one_pass"),
+        "second_start": ("a later start, from the cache", ""),
+        "epoch_packed": ("an epoch of the packed file", ""),
+        "epoch_keras_uncached": ("an epoch of `image_dataset_from_directory`", "epoch_over_keras_uncached"),
+        "epoch_keras_cached": ("the same, cached in memory", "epoch_over_keras_cached"),
+    }
+    return rates(result, ways) + sessions(result)
+
+
+def pack_memory(result: File) -> str:
+    """Return time and memory of packing many images."""
+    rows = []
+    for index, run in enumerate(latest(result)["runs"]):
+        runs = [each["runs"][index] for each in result["sessions"]]
+        rows.append(
+            [
+                f"{run['images']:,}",
+                span(each["seconds"] for each in runs),
+                *(
+                    span((each[key] for each in runs), digits=3)
+                    for key in ("peak_megabytes_once_listed", "peak_megabytes", "file_megabytes")
+                ),
+            ]
+        )
+    return table(["images", "seconds", "memory once listed, MB", "memory, MB", "file, MB"], rows) + sessions(result)
+
+
+def batches(result: File) -> str:
+    """Return how fast augmented batches are made."""
+    ways = {
+        "batches": ("our batches", ""),
+        "keras_layers": ("Keras' preprocessing layers in tf.data", "batches_over_keras_layers"),
+        "training_step": ("a training step, which uses them", "batches_over_training_step"),
+    }
+    return rates(result, ways) + sessions(result)
+
+
+def rates(result: File, ways: Mapping[str, tuple[str, str]]) -> str:
+    """Return a table of ways to read: each with its words and, where there is one, the key of our ratio over it."""
+    rows = []
+    for name, (words, ratio) in ways.items():
+        rate = span(each["images_per_second"][name]["median"] for each in result["sessions"])
+        rows.append([words, rate, span(each[ratio] for each in result["sessions"]) if ratio else ""])
+    return table(["", "images/s", "ratio"], rows)
+
+
+def growth(result: File) -> str:
+    """Return the points of the figure of growth, from the last session."""
+    measured = latest(result)
+    steps = [*measured["batch"], *measured["side"]]
+    rows = [
+        [f"{point['side']} x {point['side']}", str(point["batch"]), *cost(point)]
+        for point in sorted(steps, key=lambda point: (point["side"], point["batch"]))
+    ]
+    read = [[f"{point['pictures']:,}", *cost(point)] for point in measured["pictures"]]
+    return (
+        table(["pixels", "batch size", "step, s", "memory, MiB"], rows)
+        + "\n"
+        + table(["images", "reading an epoch, s", "memory, MiB"], read)
+        + sessions(result)
+    )
+
+
+def cost(point: File) -> tuple[str, str]:
+    """Return time and memory of a point."""
+    return span([point["seconds"]]), memory([point["peak_mib"]])
+
+
+def same_network(result: File) -> str:
+    """Return how far the training model is from the plain one, in losses and moving statistics."""
+    losses = result["losses"]
+    rows = [
+        ["losses, plain and fast, same seed (root mean square)", f"{losses['same_seed']:.3f}"],
+        ["losses, plain, two seeds", f"{losses['other_seeds']:.2f}"],
+        ["fast minus plain, mean", f"{losses['fast_minus_plain']:.3f}"],
+        ["fast minus plain, standard error", f"{losses['standard_error']:.3f}"],
+    ]
+    for name, words in (("moving_mean", "moving means"), ("moving_variance", "moving deviations")):
+        shares = result["statistics"][name]
+        rows.append(
+            [
+                f"{words} of {shares['layers']} layers: distance with one seed as a share of that between seeds",
+                f"{shares['median_share']:.2f} in the median layer, {shares['greatest_share']:.2f} at most",
+            ]
+        )
+    return table(["compared", "difference"], rows)
+
+
+def accuracy(result: File) -> str:
+    """Return the accuracy of a recipe over seeds, beside a linear classifier."""
+    runs = result["runs"]
+    seconds = span((run["seconds"] for run in runs), "s")
+    rows = [
+        [f"`resnet50 train {result['recipe']['name']}`", percents([run["accuracy"] for run in runs]), seconds],
+        ["ridge regression on the pixels", percent(result["linear_classifier"]), ""],
+    ]
+    return table(["", f"test accuracy, {count(len(runs), 'seed')}", "time"], rows)
+
+
+def tasks(*results: File) -> str:
+    """Return the accuracy of tasks from scratch beside the classic setting, a row for each file."""
+    rows = []
+    for title, result in zip(TASKS.values(), results, strict=True):
+        images, epochs = result["images"], result["ours"]["runs"][0]["epochs"]
+        pixels = result["what"].split()[-2]
+        ways = [result[way]["runs"] for way in ("ours", "classic")]
+        rows.append(
+            [
+                f"{title}: {images['classes']} classes, {epochs} epochs at {pixels} pixels",
+                f"{images['train']}, {images['test']}",
+                *(percents([run["test_accuracy"] for run in runs]) for runs in ways),
+                ", ".join(percent(mean(run["train_accuracy"] for run in runs)) for runs in ways),
+            ]
+        )
+    return table(["", "images: train, test", "ours", "classic", "on training images"], rows)
+
+
+def transfer(result: File) -> str:
+    """Return the accuracy on SIGNS from ten photos per class, with and without pretraining."""
+    words = {
+        "from scratch": "from scratch",
+        "all layers at once": "from rendered signs, all layers at once",
+        "head, then all, batch norm frozen": "from rendered signs, first the head, then all with batch norm frozen",
+    }
+    rows = [[words[name], percents(way["accuracies"])] for name, way in result["ways"].items()]
+    return table(["", f"accuracy, {count(len(result['seeds']), 'draw')}"], rows)
+
+
+def similarity(result: File) -> str:
+    """Return the correlation of a network of rocks with human judgment, on new images and on those of the alignment."""
+    held_out, fitted = (result["similarity"][name] for name in ("held_out", "fitted"))
+    header = [
+        "dimension",
+        f"{held_out['images']} new images",
+        "chance",
+        "p",
+        f"{fitted['images']} aligned images",
+    ]
+    names = ["**overall**", *result["dimension_names"]]
+    pairs = zip(*([part["overall"], *part["dimensions"]] for part in (held_out, fitted)), strict=True)
+    rows = []
+    for name, (new, old) in zip(names, pairs, strict=True):
+        low, high = new["band"]
+        chance = f"{low:.2f} to {high:.2f}"
+        rows.append([name, f"{new['value']:.2f}", chance, f"{new['p']:.3f}", f"{old['value']:.2f}"])
+    return table(header, rows)
+
+
+def check_signs(issues: list[File]) -> str:
+    """Return the issues that the audit finds in SIGNS."""
+    return table(["severity", "issue"], [[issue["severity"], issue["summary"]] for issue in issues])

@@ -1,0 +1,105 @@
+"""Shell commands on a page, with the real paths of a run and its images."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+from resnet50._io.text import printable
+from resnet50.datasets import DATASETS
+from resnet50.datasets.source import DataSource
+from resnet50.reports.training_summary import TrainingSummary
+
+_FOLDER = "folder"  # the task of your own images, which a command names by their path alone
+
+
+def check_command(source: DataSource) -> str:
+    """Return the command that audits a source."""
+    pattern = {"pattern": source.options.pattern} if source.options.pattern is not None else {}
+    return _command("check", *_words(source), *_options(pattern))
+
+
+def train_command(training: TrainingSummary, **changes: Any) -> str:
+    """Return the command of a training with other numbers; "" where the place of its images is not known.
+
+    Args:
+        training: The training, whose weights, image size and epochs are repeated.
+        changes: The other numbers by their names in a recipe.
+    """
+    if training.source is None:
+        return ""
+    numbers = {
+        "weights": training.recipe.get("weights") or "none",
+        "image_size": training.recipe.get("image_size"),
+        "epochs": training.last_phase.get("epochs"),
+    }
+    known = {name: value for name, value in (numbers | changes).items() if value is not None}
+    return _command(*_train_words(training.source), *_options(known))
+
+
+def fine_tune_commands(training: TrainingSummary, weights: str) -> tuple[str, ...]:
+    """Return the commands that fetch published weights and fine-tune them by the task's own recipe for that.
+
+    Args:
+        training: A training from scratch.
+        weights: Name of the weights.
+
+    Returns:
+        The commands; none where the place of the images is not known.
+    """
+    if training.source is None:
+        return ()
+    train = _command(*_train_words(training.source), *_options({"weights": weights}))
+    return (_command("weights", "fetch", weights), train)
+
+
+def calibrate_command(training: TrainingSummary, source: DataSource | None) -> str:
+    """Return the command that writes the calibrated classifier beside its model; "" where the model has no place.
+
+    Args:
+        training: The training, with its model.
+        source: Where its images are; None for the place that the run recorded.
+    """
+    if training.model is None:
+        return ""
+    path = Path(training.model)
+    out = path.with_name(f"{path.stem}-calibrated.keras") if path.suffix == ".keras" else path / "calibrated.keras"
+    moved = source is not None and source != training.source and source.path is not None
+    data = _options({"data": source.path, **_other_options(source, training)}) if source and moved else ()
+    return _command("evaluate", training.model, *data, "--calibrate", str(out))
+
+
+def explain_command(training: TrainingSummary, image: Path) -> str:
+    """Return the command that draws Grad-CAM for an image; "" where the model has no place or the image is no file."""
+    if training.model is None or not image.is_file():
+        return ""
+    return _command("explain", str(image), "--model", training.model)
+
+
+def _command(*words: str) -> str:
+    """Return a command for a POSIX shell; "" if a word has characters that a page cannot show."""
+    return shlex.join(("resnet50", *words)) if all(printable(word) == word for word in words) else ""
+
+
+def _words(source: DataSource) -> tuple[str, ...]:
+    """Return the words that name a source."""
+    if source.task != _FOLDER:
+        return (source.task, *_options({"data": source.path} if source.path else {}))
+    path = str(source.path)
+    return (f"./{path}" if path in DATASETS or path.startswith("-") else path,)
+
+
+def _train_words(source: DataSource) -> tuple[str, ...]:
+    return ("train", *_words(source), *_options(source.changed_options))
+
+
+def _other_options(source: DataSource, training: TrainingSummary) -> dict[str, Any]:
+    """Return the options of reading that differ from those of the training."""
+    recorded = training.source.changed_options if training.source else {}
+    return {name: value for name, value in source.changed_options.items() if recorded.get(name) != value}
+
+
+def _options(values: dict[str, Any]) -> tuple[str, ...]:
+    """Return options as they are typed, with their values."""
+    return tuple(word for name, value in values.items() for word in (f"--{name.replace('_', '-')}", f"{value}"))

@@ -1,0 +1,217 @@
+"""What to try next: a few steps that follow from the results by the rules below, each with its command.
+
+In this order, and at most `MOST` of them:
+
+- *Data*: the audit found errors or warnings.
+- *Pretrained weights*: the network of the paper started from random weights, at `LARGE` pixels or more, and learned
+  from fewer than `SCARCE` images.
+- *Overfitting*: after the last epoch, accuracy is higher on training images than on held-out ones by `GAP` or more.
+- *Underfitting*: it is below `FITTED` on training images, which are not blended, and the gap is smaller.
+- *Calibration*: a temperature is recommended; or none could be fitted for want of validation images, and the
+  calibration error is above `MISCALIBRATED` and twice what chance gives.
+- *Confusion*: at least `OFTEN` test images, and `CONFUSED` of their class, are predicted as the same other class, and
+  the classifier is not near the baseline: its `Results.skill` is `SKILL` or more.
+- *Few images*: classes with an F1 below the average and below `FITTED` have fewer than `FEW` training images, and the
+  skill is as high.
+
+Held-out images are those of the validation split, or else the test images of the training's dataset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from resnet50._io.text import listed, plural
+from resnet50.data.splits import DatasetSplits
+from resnet50.metrics.calibration import MIN_IMAGES
+from resnet50.reports.audit import summarize
+from resnet50.reports.commands import (
+    calibrate_command,
+    check_command,
+    explain_command,
+    fine_tune_commands,
+    train_command,
+)
+from resnet50.reports.results import Results
+
+MOST = 5
+SCARCE = 10_000
+LARGE = 96
+GAP = 0.15
+FITTED = 0.9
+FEW = 100
+OFTEN, CONFUSED = 3, 0.1
+SKILL = 0.25
+MISCALIBRATED = 0.05
+
+PRETRAINED = "imagenet"
+"""Published weights that the step on pretrained weights names."""
+
+_LONGEST = 4  # most names of classes in a step
+
+
+@dataclass(frozen=True)
+class Step:
+    """Something to try.
+
+    Attributes:
+        title: The step, as an imperative without a full stop.
+        reason: The results that it follows from, in sentences.
+        section: Id of the section of the page that shows them.
+        commands: How to do it; none where a place that it needs is not known.
+    """
+
+    title: str
+    reason: str
+    section: str
+    commands: tuple[str, ...] = ()
+
+
+def next_steps(results: Results) -> tuple[Step, ...]:
+    """Return what to try next, the most important step first."""
+    rules = (_data, _pretrained, _fit, _calibration, _confusion, _few_images)
+    return tuple(step for rule in rules for step in rule(results))[:MOST]
+
+
+def _data(results: Results) -> Iterator[Step]:
+    serious = [issue for issue in results.report.issues if issue.severity != "note"]
+    if serious:
+        has_errors = any(issue.severity == "error" for issue in serious)
+        yield Step(
+            "Fix the data first" if has_errors else "Check the data",
+            f"The audit found {summarize(serious)}. Its page shows the images.",
+            "data-issues",
+            _without_empty(check_command(results.source) if results.source else ""),
+        )
+
+
+def _pretrained(results: Results) -> Iterator[Step]:
+    recipe, train = results.training.recipe, results.splits.train
+    from_scratch = "weights" in recipe and not recipe["weights"]
+    fits = recipe.get("stem") == "imagenet" and not recipe.get("stages") and recipe.get("image_size", 0) >= LARGE
+    if from_scratch and fits and train is not None and len(train) < SCARCE:
+        yield Step(
+            "Start from pretrained weights",
+            f"The network started from random weights and learned from {plural(len(train), 'image')}. Pretraining "
+            "helps most when labels are scarce.",
+            "training",
+            fine_tune_commands(results.training, PRETRAINED),
+        )
+
+
+def _fit(results: Results) -> Iterator[Step]:
+    """Find overfitting or underfitting."""
+    training, recipe = results.training, results.training.recipe
+    learned, held_out, name = training.last("accuracy"), training.last("val_accuracy"), "validation"
+    if held_out is None:
+        held_out, name = results.report.accuracy, "test"
+    if learned is None or results.splits.train is None:
+        return
+    blended = bool(recipe.get("mixup") or recipe.get("cutmix"))
+    accuracies = (
+        f"Accuracy is {learned:.1%} on training images and {held_out:.1%} on {name} images after "
+        f"{plural(training.epochs, 'epoch')}"
+    )
+    if learned - held_out >= GAP:
+        decay = 2 * (recipe.get("weight_decay") or 0.01)
+        change = {"weight_decay": decay} if blended else {"mixup": 0.2}
+        effect = "Stronger weight decay keeps weights small." if blended else "Mixup trains on blends of two images."
+        yield Step(
+            "Reduce overfitting",
+            f"{accuracies}. {effect}",
+            "training",
+            _without_empty(train_command(training, **change)),
+        )
+    elif learned < FITTED and not blended:
+        epochs = max(20, 2 * training.last_phase.get("epochs", 0))
+        yield Step(
+            "Train longer",
+            f"{accuracies}: the network has not fitted the training images yet.",
+            "training",
+            _without_empty(train_command(training, epochs=epochs)),
+        )
+
+
+def _calibration(results: Results) -> Iterator[Step]:
+    report, scaling = results.report, results.report.temperature_scaling
+    if scaling is not None:
+        yield Step(
+            "Write the calibrated classifier",
+            f"A temperature of {scaling.temperature:.2f} lowers the loss of held-out images from "
+            f"{scaling.validation_loss:.3f} to {scaling.cross_validated_loss:.3f}. Predicted classes stay the same.",
+            "calibration",
+            _without_empty(calibrate_command(results.training, results.source)),
+        )
+    elif _has_few_validation_images(results) and report.calibration_error > max(MISCALIBRATED, 2 * report.chance_error):
+        yield Step(
+            f"Hold out {MIN_IMAGES} images or more for validation",
+            f"The calibration error is {report.calibration_error:.1%}, where chance gives {report.chance_error:.1%}. A "
+            "temperature can be fitted on validation images.",
+            "calibration",
+            _without_empty(train_command(results.training, validation_split=_share(results.splits))),
+        )
+
+
+def _confusion(results: Results) -> Iterator[Step]:
+    report, names = results.report, list(results.report.classes)
+    counts = np.array(report.confusion)
+    totals = counts.sum(axis=1)
+    np.fill_diagonal(counts, 0)
+    true, predicted = np.unravel_index(counts.argmax(), counts.shape)
+    count = int(counts[true, predicted])
+    if results.skill >= SKILL and count >= OFTEN and count >= CONFUSED * totals[true]:
+        pair = (names[true], names[predicted])
+        first = next(each for each in report.mistakes if (each.true, each.predicted) == pair)
+        root = results.splits.root
+        explain = explain_command(results.training, root / first.path) if root is not None else ""
+        drawn = " The command draws the evidence for the most confident one." if explain else ""
+        yield Step(
+            f"Look at images of {pair[0]} that are predicted as {pair[1]}",
+            f"These are {count:,} of {totals[true]:,} ({count / totals[true]:.1%}), the most frequent confusion. Wrong "
+            f"labels and classes that overlap show here.{drawn}",
+            "confusion",
+            _without_empty(explain),
+        )
+
+
+def _few_images(results: Results) -> Iterator[Step]:
+    report, train = results.report, results.splits.train
+    if train is None or results.skill < SKILL:
+        return
+    counts = np.bincount(train.labels, minlength=len(train.class_names))
+    low = [
+        (scores.f1, name, int(count))
+        for (name, scores), count in zip(report.classes.items(), counts, strict=True)
+        if scores.support and scores.f1 < min(FITTED, report.macro_f1) and count < FEW
+    ]
+    if low:
+        names = [f"{name} ({plural(count, 'image')}, F1 {f1:.1%})" for f1, name, count in sorted(low)]
+        yield Step(
+            "Add training images of the weakest classes",
+            f"F1 is {report.macro_f1:.1%} on average, and lower with few training images: "
+            f"{listed(names, most=_LONGEST)}.",
+            "classes",
+            _without_empty(train_command(results.training)),
+        )
+
+
+def _has_few_validation_images(results: Results) -> bool:
+    """Return whether the training could have held out enough images to fit a temperature on, and did not."""
+    validation, held_out = results.splits.validation, results.training.recipe.get("validation_split")
+    few = validation is None or (
+        held_out and len(validation) < MIN_IMAGES
+    )  # a split of the dataset's own stays as it is
+    return bool(few) and results.splits.train is not None
+
+
+def _share(splits: DatasetSplits) -> float:
+    """Return the share of the training images, a multiple of 0.05, that gives `MIN_IMAGES` validation images."""
+    images = sum(len(dataset) for dataset in (splits.train, splits.validation) if dataset is not None)
+    return min(0.5, max(0.15, float(np.ceil(20 * MIN_IMAGES / images) / 20)))
+
+
+def _without_empty(command: str) -> tuple[str, ...]:
+    return (command,) if command else ()

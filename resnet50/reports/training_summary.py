@@ -1,0 +1,102 @@
+"""The training of a classifier, as its report shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from resnet50.datasets.source import DataSource
+
+NONE = "none, random initialization"
+"""The setting of a training from scratch."""
+
+_LAYERS = {"all": "all", "head": "head only"}
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingSummary:
+    """The training of a classifier, as far as it is known.
+
+    Attributes:
+        dataset: Name of the dataset.
+        recipe: Every number of the training, as in `Classifier.recipe`; may be empty.
+        history: A list with a value for each epoch under each name in ``history.csv``; empty where it is not known.
+        source: Where the training's images are; None where that is not known.
+        model: The run or model, as commands name it; None where it has no place.
+    """
+
+    dataset: str
+    recipe: Mapping[str, Any]
+    history: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    source: DataSource | None = None
+    model: str | None = None
+
+    @property
+    def phases(self) -> Sequence[Mapping[str, Any]]:
+        """The phases of the recipe, the first one first; empty without a recipe."""
+        return tuple(self.recipe.get("phases") or ())
+
+    @property
+    def last_phase(self) -> Mapping[str, Any]:
+        """The last phase; empty without a recipe."""
+        return self.phases[-1] if self.phases else {}
+
+    @property
+    def epochs(self) -> int:
+        """Number of epochs that the network was trained for; 0 where it is not known."""
+        return len(self.history.get("loss", ()))
+
+    @property
+    def seconds(self) -> float:
+        """Duration of all epochs in seconds; 0 where it is not known."""
+        return float(np.nansum(self.history.get("seconds", ())))
+
+    def last(self, name: str) -> float | None:
+        """Return the last value of a column of the history, such as ``"val_accuracy"``; None if it has none."""
+        finite = [value for value in self.history.get(name, ()) if np.isfinite(value)]
+        return float(finite[-1]) if finite else None
+
+    def settings(self) -> dict[str, str]:
+        """Return the settings by their titles, as a page shows them; those that are not known are left out."""
+        recipe = self.recipe
+        size, share = recipe.get("image_size"), recipe.get("validation_split")
+        shown = {
+            "Recipe": recipe.get("name"),
+            "Pretrained weights": (recipe["weights"] or NONE) if "weights" in recipe else None,
+            "Image size": f"{size} x {size} pixels" if size else None,
+            "Batch size": recipe.get("batch_size"),
+            "Seed": recipe.get("seed"),
+            "Held out for validation": f"{share:.0%} of the training images" if share else None,
+            "Training time": duration(self.seconds) if self.seconds else None,
+        }
+        return {name: str(value) for name, value in shown.items() if value is not None}
+
+    def phase_rows(self) -> list[dict[str, Any]]:
+        """Return for each phase its layers, epochs, highest learning rate and schedule."""
+        numbers = list(self.history.get("phase", ())) or [1] * self.epochs
+        rows = []
+        for number, phase in enumerate(self.phases, start=1):
+            done, planned = numbers.count(number), phase["epochs"]
+            rows.append(
+                {
+                    "number": number,
+                    "layers": _LAYERS.get(phase["trainable"], f"{phase['trainable']} and above"),
+                    "epochs": f"{done} of {planned}" if 0 < done < planned else str(planned),
+                    "learning_rate": f"{phase['learning_rate']:g}",
+                    "schedule": phase["schedule"],
+                }
+            )
+        return rows
+
+
+def duration(seconds: float) -> str:
+    """Return a duration in its two largest units, such as ``"2 min 18 s"``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

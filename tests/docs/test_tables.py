@@ -1,0 +1,461 @@
+"""Each table is made from a small result and compared with its text."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from generators import tables
+from generators.fragments import TABLES, load_results, write_fragments
+from generators.summary import readme_results
+
+ROOT = Path(__file__).parents[2]
+RESULTS, DOCS = ROOT / "benchmarks" / "results", ROOT / "docs"
+
+SESSION = {
+    "date": "2026-11-21",
+    "load": 1.04,
+    "backend": "tensorflow",
+    "versions": {"python": "3.11.7", "keras": "3.15.1", "tensorflow": "2.21.0"},
+    "machine": {"processor": "AMD EPYC", "threads": 2},
+    "commit": "0123456789abcdef",
+}
+
+LIST = """
+1 session:
+
+- 2026-11-21: AMD EPYC, 2 threads, load 1.0, keras 3.15.1, tensorflow 2.21.0, commit `0123456`
+"""
+
+KERAS = "keras.applications float32"
+
+
+def one(**measured):
+    return {"what": "something", "sessions": [{**SESSION, **measured}]}
+
+
+def two(first, second):
+    return {"what": "something", "sessions": [{**SESSION, **first}, {**SESSION, "date": "2026-11-28", **second}]}
+
+
+def contender(median, peak_mib, fastest=None):
+    return {"images_per_second": {"median": median, "max": fastest or median}, "peak_mib": peak_mib}
+
+
+def test_sessions_are_listed_with_what_they_recorded():
+    del (old := {**SESSION})["load"]
+    later = {
+        **SESSION,
+        "date": "2026-11-28",
+        "peers": {"torch": "2.13.0"},
+        "runtimes": {"onnx": "1.0"},
+        "note": "noisy",
+    }
+    assert tables.sessions({"sessions": [old, later]}) == (
+        "\n2 sessions:\n\n"
+        "- 2026-11-21: AMD EPYC, 2 threads, keras 3.15.1, tensorflow 2.21.0, commit `0123456`\n"
+        "- 2026-11-28: AMD EPYC, 2 threads, load 1.0, keras 3.15.1, tensorflow 2.21.0, torch 2.13.0, onnx 1.0, "
+        "commit `0123456`, noisy\n"
+    )
+
+
+def test_a_commit_may_be_changed_or_unknown():
+    listed = tables.sessions({"sessions": [{**SESSION, "commit": "0123456789-dirty"}, {**SESSION, "commit": None}]})
+    assert [line.rsplit(", ", 1)[1] for line in listed.splitlines()[3:]] == [
+        "commit `0123456-dirty`",
+        "commit `unknown`",
+    ]
+
+
+def test_training_shows_the_range_of_each_setting_over_its_sessions():
+    small = {"ours": contender(200, 1600), KERAS: contender(100, 2000), "ours_over": {KERAS: 2.0}}
+    large = {"ours": contender(22, 2300, 24), KERAS: contender(8.7, 3700, 9), "ours_over": {KERAS: 2.37}}
+    again = {"ours": contender(24, 2300, 27), KERAS: contender(9.6, 3700, 10), "ours_over": {KERAS: 2.51}}
+    text = tables.training(two({"settings": {"224": large, "64": small}}, {"settings": {"224": again}}))
+    assert text.startswith(
+        "**224 x 224 pixels, batch size 16**, 2 sessions:\n\n"
+        "| | images/s | memory, MiB | ratio | ratio of the fastest |\n"
+        "| --- | --- | --- | --- | --- |\n"
+        "| ours | 22 to 24 | 2300 | | |\n"
+        "| keras.applications float32 | 8.7 to 9.6 | 3700 | 2.4 to 2.5 | 2.7 |\n"
+        "\n"
+        "**64 x 64 pixels, batch size 32**, 1 session:\n\n"
+        "| | images/s | memory, MiB | ratio | ratio of the fastest |\n"
+        "| --- | --- | --- | --- | --- |\n"
+        "| ours | 200 | 1600 | | |\n"
+        "| keras.applications float32 | 100 | 2000 | 2.0 | 2.0 |\n"
+        "\n"
+        "2 sessions:\n"
+    )
+
+
+def test_a_step_is_shown_by_operation():
+    settings = {"ours": {"step": 770.2, "casts": 15.02}, KERAS: {"step": 1804.0, "casts": 0.107}}
+    peak = {"TensorFlow": 852.4, "PyTorch": 867.1}
+    result = one(
+        **{
+            "settings": {"224": settings, "64": settings},
+            "billions of operations a second in bfloat16 products": peak,
+        }
+    )
+    rows = (
+        "| | ours | keras.applications float32 |\n"
+        "| --- | --- | --- |\n"
+        "| casts | 15 | 0.11 |\n"
+        "| **the whole step** | 770 | 1800 |\n\n"
+    )
+    assert tables.step_profile(result) == (
+        f"**224 x 224 pixels, batch size 16**, milliseconds:\n\n{rows}"
+        f"**64 x 64 pixels, batch size 32**, milliseconds:\n\n{rows}"
+        "Fastest bfloat16 matrix product, billions of operations per second: 850 by TensorFlow, 870 by PyTorch.\n"
+        + LIST
+    )
+
+
+def test_a_whole_run_shows_the_range_over_its_rounds():
+    def run(seconds, rate, epoch, **scored):
+        return {"seconds": seconds, "images_per_second": rate, "epoch_seconds": epoch, "peak_mib": 2270, **scored}
+
+    ours = [run(107.4, 144, 5.01, validation_accuracy=0.972), run(112.7, 137, 5.19, validation_accuracy=0.991)]
+    result = one(
+        ours_over_keras_applications={"median": 2.28, "min": 2.11, "max": 2.45},
+        runs={"ours": ours, KERAS: [run(226.4, 68.7, 10.3), run(276.6, 56.2, 17.9)]},
+    )
+    assert tables.whole_run(result) == (
+        "| | run, s | epoch, s | images/s | memory, MiB | held-out accuracy |\n"
+        "| --- | --- | --- | --- | --- | --- |\n"
+        "| ours | 110 | 5.0 to 5.2 | 140 | 2270 | 97.2 % and 99.1 % |\n"
+        "| keras.applications float32 | 230 to 280 | 10 to 18 | 56 to 69 | 2270 | not scored |\n"
+        "\n"
+        "Ours trains on 2.1 to 2.5 times as many images per second (2 rounds).\n" + LIST
+    )
+
+
+def formats(keras=32.2, openvino=7.1):
+    def each(rate, over, latency, start, **more):
+        return {
+            "images_per_second": {"median": rate},
+            "over_keras_applications": over,
+            "latency_p50_ms": {"median": latency},
+            "latency_p99_ms": {"median": latency * 2},
+            "peak_mib": 190.3,
+            "cold_start": {"seconds": start, "peak_mib": 173.4},
+            **more,
+        }
+
+    return {
+        KERAS: each(36.8, 1.0, keras, 7.21),
+        "openvino int8": each(191.8, 5.21, openvino, 0.74, agreement=0.975, megabytes=24.05),
+        "litert int8": each(162.1, 4.41, 7.2, 0.274, agreement=0.9833, megabytes=24.25),
+    }
+
+
+def test_every_export_has_a_row_of_speed_latency_memory_and_size():
+    assert tables.predicting(one(formats=formats())) == (
+        "| | images/s | ratio | p50, ms | p99, ms | memory, MiB | size, MB |\n"
+        "| --- | --- | --- | --- | --- | --- | --- |\n"
+        "| keras.applications float32 | 37 | 1 | 32 | 64 | 190 | |\n"
+        "| openvino int8 | 190 | 5.2 | 7.1 | 14 | 190 | 24 |\n"
+        "| litert int8 | 160 | 4.4 | 7.2 | 14 | 190 | 24 |\n" + LIST
+    )
+
+
+def test_an_export_is_shown_over_the_sessions_that_measured_it():
+    old = {name: each for name, each in formats(keras=30.0).items() if name != "litert int8"}
+    result = two({"formats": old}, {"formats": formats()})
+    for text, row in (
+        (tables.predicting(result), "| litert int8 | 160 | 4.4 | 7.2 | 14 | 190 | 24 |"),
+        (tables.predicting(result), "| keras.applications float32 | 37 | 1 | 30 to 32 | 60 to 64 | 190 | |"),
+        (tables.cold_start(result), "| litert int8 | 0.27 | 173 |"),
+        (tables.int8_agreement({**result, "what": "64 x 64 pixels"}), "| litert int8 | 98.3 % |"),
+    ):
+        assert row in text.splitlines()
+
+
+def test_every_export_has_a_row_of_its_start():
+    assert tables.cold_start(one(formats=formats())) == (
+        "| | seconds | memory, MiB |\n"
+        "| --- | --- | --- |\n"
+        "| keras.applications float32 | 7.2 | 173 |\n"
+        "| openvino int8 | 0.74 | 173 |\n"
+        "| litert int8 | 0.27 | 173 |\n" + LIST
+    )
+
+
+def test_int8_exports_have_their_agreement_at_each_size():
+    small = {**one(formats=formats()), "what": "64 x 64 pixels, batch 8"}
+    better = formats()
+    better["openvino int8"]["agreement"] = 1.0
+    large = {**two({"formats": formats()}, {"formats": better}), "what": "224 x 224 pixels, batch 8"}
+    assert tables.int8_agreement(small, large) == (
+        "| | 64 x 64 pixels | 224 x 224 pixels |\n"
+        "| --- | --- | --- |\n"
+        "| openvino int8 | 97.5 % | 97.5 % to 100.0 % |\n"
+        "| litert int8 | 98.3 % | 98.3 % |\n"
+    )
+
+
+def test_reading_is_shown_beside_prediction_and_both():
+    run = {"network": 42.3, "one_after_the_other": 24.04, "both": 24.21, "both_over_keras": 1.12}
+    result = one(**{"reading": 55.7, "keras.applications": 21.5, "models": {"signs224": run}})
+    assert tables.reading(result) == (
+        "| | images/s | ratio |\n"
+        "| --- | --- | --- |\n"
+        "| reading alone | 56 | |\n"
+        "| signs224: prediction alone | 42 | |\n"
+        "| signs224: the sum of both times | 24 | |\n"
+        "| signs224: photos from files | 24 | 1.1 |\n"
+        "| keras.applications: photos from files | 22 | 1 |\n" + LIST
+    )
+
+
+def test_packing_is_compared_with_a_pass_and_its_epochs_with_epochs():
+    names = ("pack", "keras_one_pass", "second_start", "epoch_packed", "epoch_keras_uncached", "epoch_keras_cached")
+    measured = {
+        name: {"median": rate} for name, rate in zip(names, (656, 1378, 5261, 56697, 1537, 143667), strict=True)
+    }
+    result = one(
+        images_per_second=measured,
+        pack_over_keras_one_pass=0.476,
+        epoch_over_keras_uncached=36.9,
+        epoch_over_keras_cached=0.395,
+    )
+    assert tables.pack(result) == (
+        "| | images/s | ratio |\n"
+        "| --- | --- | --- |\n"
+        "| `pack`, once | 660 | |\n"
+        "| `image_dataset_from_directory`, one pass | 1400 | 0.48 |\n"
+        "| a later start, from the cache | 5300 | |\n"
+        "| an epoch of the packed file | 57000 | |\n"
+        "| an epoch of `image_dataset_from_directory` | 1500 | 37 |\n"
+        "| the same, cached in memory | 140000 | 0.40 |\n" + LIST
+    )
+
+
+def test_packing_many_images_shows_time_and_memory():
+    run = {
+        "images": 100_000,
+        "seconds": 112.6,
+        "peak_megabytes_once_listed": 139.4,
+        "peak_megabytes": 150.8,
+        "file_megabytes": 1231.4,
+    }
+    assert tables.pack_memory(one(runs=[run])) == (
+        "| images | seconds | memory once listed, MB | memory, MB | file, MB |\n"
+        "| --- | --- | --- | --- | --- |\n"
+        "| 100,000 | 110 | 139 | 151 | 1230 |\n" + LIST
+    )
+
+
+def test_batches_are_shown_beside_layers_and_steps():
+    def session(batches, layers, steps, over_layers, over_steps):
+        rates = {"batches": batches, "keras_layers": layers, "training_step": steps}
+        return {
+            "images_per_second": {name: {"median": rate} for name, rate in rates.items()},
+            "batches_over_keras_layers": over_layers,
+            "batches_over_training_step": over_steps,
+        }
+
+    text = tables.batches(two(session(5508, 2228, 201, 2.47, 27.4), session(1098, 413, 37.6, 2.66, 29.2)))
+    assert text.startswith(
+        "| | images/s | ratio |\n"
+        "| --- | --- | --- |\n"
+        "| our batches | 1000 to 6000 | |\n"
+        "| Keras' preprocessing layers in tf.data | 400 to 2200 | 2.5 to 2.7 |\n"
+        "| a training step, which uses them | 40 to 200 | 27 to 29 |\n"
+        "\n"
+        "2 sessions:\n"
+    )
+
+
+def test_growth_is_shown_by_size_and_batch_and_by_number_of_images():
+    def point(side, batch, seconds):
+        return {"side": side, "batch": batch, "seconds": seconds, "peak_mib": 1478.7}
+
+    result = two(
+        {"batch": [], "side": [], "pictures": []},
+        {
+            "batch": [point(64, 128, 0.597), point(64, 16, 0.127)],
+            "side": [point(32, 16, 0.0912)],
+            "pictures": [{"pictures": 64000, "seconds": 13.48, "peak_mib": 308.6}],
+        },
+    )
+    assert tables.growth(result).startswith(
+        "| pixels | batch size | step, s | memory, MiB |\n"
+        "| --- | --- | --- | --- |\n"
+        "| 32 x 32 | 16 | 0.091 | 1480 |\n"
+        "| 64 x 64 | 16 | 0.13 | 1480 |\n"
+        "| 64 x 64 | 128 | 0.60 | 1480 |\n"
+        "\n"
+        "| images | reading an epoch, s | memory, MiB |\n"
+        "| --- | --- | --- |\n"
+        "| 64,000 | 13 | 309 |\n"
+        "\n"
+        "2 sessions:\n"
+    )
+
+
+def test_the_same_network_is_shown_by_losses_and_statistics():
+    shares = {"layers": 53, "median_share": 0.666, "greatest_share": 0.791}
+    losses = {"same_seed": 0.0331, "other_seeds": 0.2384, "fast_minus_plain": 0.0032, "standard_error": 0.0024}
+    result = {"losses": losses, "statistics": {"moving_mean": shares, "moving_variance": shares}}
+    assert tables.same_network(result) == (
+        "| compared | difference |\n"
+        "| --- | --- |\n"
+        "| losses, plain and fast, same seed (root mean square) | 0.033 |\n"
+        "| losses, plain, two seeds | 0.24 |\n"
+        "| fast minus plain, mean | 0.003 |\n"
+        "| fast minus plain, standard error | 0.002 |\n"
+        "| moving means of 53 layers: distance with one seed as a share of that between seeds | "
+        "0.67 in the median layer, 0.79 at most |\n"
+        "| moving deviations of 53 layers: distance with one seed as a share of that between seeds | "
+        "0.67 in the median layer, 0.79 at most |\n"
+    )
+
+
+SIGNS = {
+    "recipe": {"name": "signs"},
+    "linear_classifier": 0.85,
+    "runs": [{"accuracy": 0.975, "seconds": 117.9}, {"accuracy": 0.9917, "seconds": 129.9}],
+}
+
+
+def test_accuracy_is_shown_beside_a_linear_classifier():
+    assert tables.accuracy(SIGNS) == (
+        "| | test accuracy, 2 seeds | time |\n"
+        "| --- | --- | --- |\n"
+        "| `resnet50 train signs` | 98.3 % (97.5 to 99.2, sd 1.2) | 120 to 130 s |\n"
+        "| ridge regression on the pixels | 85.0 % | |\n"
+    )
+
+
+def task(ours, classic):
+    def way(test, train):
+        return {"mean": test, "runs": [{"test_accuracy": test, "train_accuracy": train, "epochs": 30}]}
+
+    return {
+        "what": "accuracy on the test images of leukemia, from scratch, 64 pixels",
+        "images": {"train": 581, "test": 145, "classes": 4},
+        "ours": way(ours, 0.96),
+        "classic": way(classic, 1.0),
+    }
+
+
+def test_tasks_have_a_row_each():
+    rows = tables.tasks(*(task(share, 0.294) for share in (0.972, 0.738, 0.722, 0.142, 0.367)))
+    lines = rows.splitlines(keepends=True)
+    assert "".join(lines[:3]) == (
+        "| | images: train, test | ours | classic | on training images |\n"
+        "| --- | --- | --- | --- | --- |\n"
+        "| leukemia: 4 classes, 30 epochs at 64 pixels | 581, 145 | 97.2 % | 29.4 % | 96.0 %, 100.0 % |\n"
+    )
+    assert [line.split(":")[0] for line in lines[3:]] == [
+        "| cats and dogs",
+        "| a part of Caltech-101",
+        "| rocks",
+        "| a part of CIFAR-10",
+    ]
+
+
+TRANSFER = {
+    "seeds": [0, 1],
+    "ways": {
+        "from scratch": {"accuracies": [0.75, 0.76]},
+        "all layers at once": {"accuracies": [0.88, 0.90]},
+        "head, then all, batch norm frozen": {"accuracies": [0.87, 0.88]},
+    },
+}
+
+
+def test_transfer_is_shown_beside_training_from_scratch():
+    assert tables.transfer(TRANSFER) == (
+        "| | accuracy, 2 draws |\n"
+        "| --- | --- |\n"
+        "| from scratch | 75.5 % (75.0 to 76.0, sd 0.7) |\n"
+        "| from rendered signs, all layers at once | 89.0 % (88.0 to 90.0, sd 1.4) |\n"
+        "| from rendered signs, first the head, then all with batch norm frozen | 87.5 % (87.0 to 88.0, sd 0.7) |\n"
+    )
+
+
+def test_similarity_is_shown_beside_chance():
+    def correlation(value):
+        return {"value": value, "chance": 0.0, "band": [-0.064, 0.068], "p": 0.000999}
+
+    result = {
+        "dimension_names": ["lightness"],
+        "similarity": {
+            "fitted": {"images": 360, "overall": correlation(0.72), "dimensions": [correlation(0.906)]},
+            "held_out": {"images": 120, "overall": correlation(0.507), "dimensions": [correlation(-0.04)]},
+        },
+    }
+    assert tables.similarity(result) == (
+        "| dimension | 120 new images | chance | p | 360 aligned images |\n"
+        "| --- | --- | --- | --- | --- |\n"
+        "| **overall** | 0.51 | -0.06 to 0.07 | 0.001 | 0.72 |\n"
+        "| lightness | -0.04 | -0.06 to 0.07 | 0.001 | 0.91 |\n"
+    )
+
+
+def test_issues_of_signs_have_a_row_each():
+    assert tables.check_signs([{"severity": "error", "summary": "15 of 120."}]) == (
+        "| severity | issue |\n| --- | --- |\n| error | 15 of 120. |\n"
+    )
+
+
+def test_the_table_of_the_readme_has_six_rows_and_links():
+    over = {KERAS: 2.51, "PyTorch bfloat16": 1.31}
+    results = {
+        "transfer-signs": TRANSFER,
+        "accuracy-signs": SIGNS,
+        "tasks-leukemia": task(0.972, 0.294),
+        "tasks-cats-dogs": task(0.738, 0.545),
+        "tasks-caltech101": task(0.722, 0.372),
+        "training": two({"settings": {"224": {"ours_over": over}}}, {"settings": {"64": {}}}),
+        "predicting-224": two({"formats": formats()}, {"formats": formats(keras=30.0, openvino=5.3)}),
+    }
+    assert readme_results(results, "some/") == (
+        "| | this library | compared with | evidence |\n"
+        "| --- | --- | --- | --- |\n"
+        "| Hand signs from 60 photos, pretrained on drawn hands | 89.0 % (88.0 to 90.0, sd 1.4) | "
+        "from scratch: 75.5 % (75.0 to 76.0, sd 0.7) | [transfer-signs](some/transfer-signs.json) |\n"
+        "| Hand signs from 1080 photos, from scratch | 98.3 % (97.5 to 99.2, sd 1.2) | "
+        "ridge regression on the pixels: 85.0 % | [accuracy-signs](some/accuracy-signs.json) |\n"
+        "| From scratch: leukemia, cats and dogs, a part of Caltech-101 | 97.2 %, 73.8 %, 72.2 % | "
+        "`keras.applications.ResNet50` with plain `fit`: 29.4 %, 54.5 %, 37.2 % | "
+        "[tasks-leukemia](some/tasks-leukemia.json), [tasks-cats-dogs](some/tasks-cats-dogs.json), "
+        "[tasks-caltech101](some/tasks-caltech101.json) |\n"
+        "| Training step at 224 pixels, two cores (1 session) | 2.5 times and 1.3 times as fast | "
+        "`keras.applications` in float32 and PyTorch in bfloat16 | [training](some/training.json) |\n"
+        "| One image at 224 pixels, OpenVINO int8 (2 sessions) | 5.3 to 7.1 ms | `keras.applications`: 30 to 32 ms | "
+        "[predicting-224](some/predicting-224.json) |\n"
+        "| `resnet50 predict photo.jpg`, LiteRT int8 (2 sessions) | 0.27 s | `keras.applications`: 7.2 s | "
+        "[predicting-224](some/predicting-224.json) |\n"
+    )
+    assert readme_results(results).startswith(
+        "| | this library | compared with |\n"
+        "| --- | --- | --- |\n"
+        "| Hand signs from 60 photos, pretrained on drawn hands | 89.0 % (88.0 to 90.0, sd 1.4) | "
+        "from scratch: 75.5 % (75.0 to 76.0, sd 0.7) |\n"
+    )
+
+
+@pytest.mark.parametrize("path", sorted(RESULTS.glob("*.json")), ids=lambda path: path.stem)
+def test_a_committed_result_is_complete_and_shown(path):
+    result = json.loads(path.read_text(encoding="utf-8"))
+    pages = (page.read_text(encoding="utf-8") for page in DOCS.rglob("*.md"))
+    assert any(path.stem in files for _, files in TABLES.values()) or any(path.name in page for page in pages)
+    if "sessions" in result:
+        assert result["what"]
+        assert result["sessions"]
+        for session in result["sessions"]:
+            assert {"date", "backend", "versions", "machine", "commit"} <= set(session)
+
+
+def test_every_table_is_written(tmp_path):
+    write_fragments(RESULTS, tmp_path)
+    assert {path.stem for path in tmp_path.glob("*.md")} == {*TABLES, "readme_results"}
+    for path in tmp_path.iterdir():
+        assert path.read_text(encoding="utf-8").count("\n| ") > 1, path
+    assert len(load_results(RESULTS)) == len(list(RESULTS.glob("*.json")))

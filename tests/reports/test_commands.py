@@ -1,0 +1,100 @@
+"""Commands with real places, each read again by the parser of the command line."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import replace
+
+import pytest
+
+from factories import draw_image
+from resnet50.cli import build_parser
+from resnet50.data.options import ReadOptions
+from resnet50.datasets.source import DataSource
+from resnet50.reports.commands import (
+    calibrate_command,
+    check_command,
+    explain_command,
+    fine_tune_commands,
+    train_command,
+)
+from resnet50.reports.training_summary import TrainingSummary
+
+PETS = DataSource("folder", "/data/my pets", ReadOptions(pattern=r"(?P<class>\w+)_", test_split=0.3))
+TRAINING = TrainingSummary(
+    "pets", {"weights": None, "image_size": 96, "phases": [{"epochs": 5}, {"epochs": 40}]}, {}, PETS, model="runs/one"
+)
+
+
+def read(command: str):
+    """What the command line reads from a command."""
+    program, *words = shlex.split(command)
+    assert program == "resnet50"
+    return build_parser(words).parse_args(words)
+
+
+def test_a_source_is_audited_at_its_place():
+    assert check_command(DataSource("rendered-signs")) == "resnet50 check rendered-signs"
+    assert check_command(DataSource("rocks", "/r")) == "resnet50 check rocks --data /r"
+    options = read(check_command(PETS))
+    assert (options.source, options.pattern) == ("/data/my pets", r"(?P<class>\w+)_")
+
+
+@pytest.mark.parametrize("name", ["rocks", "-x"])
+def test_a_folder_is_not_mistaken_for_a_task_or_an_option(name):
+    assert check_command(DataSource("folder", name)) == f"resnet50 check ./{name}"
+
+
+def test_a_training_is_repeated_with_another_number():
+    options = read(train_command(TRAINING, epochs=80, weight_decay=0.04))
+    assert (options.task, options.pattern, options.test_split) == ("/data/my pets", r"(?P<class>\w+)_", 0.3)
+    assert (options.weights, options.image_size, options.epochs, options.weight_decay) == ("none", 96, 80, 0.04)
+    assert read(train_command(TRAINING)).epochs == 40
+
+
+def test_what_is_not_known_of_a_training_is_left_out():
+    assert train_command(TrainingSummary("signs", {}, {}, DataSource("rendered-signs"))) == (
+        "resnet50 train rendered-signs --weights none"
+    )
+
+
+def test_weights_are_fetched_and_then_fine_tuned():
+    fetch, train = fine_tune_commands(TRAINING, "imagenet")
+    assert read(fetch).names == ["imagenet"]
+    assert (read(train).task, read(train).weights, read(train).epochs) == ("/data/my pets", "imagenet", None)
+
+
+def test_without_a_place_of_the_images_or_the_model_there_is_no_command(tmp_path):
+    unknown = replace(TRAINING, source=None, model=None)
+    draw_image(tmp_path / "a.png", 0)
+    assert train_command(unknown) == ""
+    assert fine_tune_commands(unknown, "imagenet") == ()
+    assert calibrate_command(unknown, PETS) == ""
+    assert explain_command(unknown, tmp_path / "a.png") == ""
+
+
+@pytest.mark.parametrize(("model", "out"), [("runs/one", "runs/one/calibrated.keras"),
+                                            ("runs/one/model.keras", "runs/one/model-calibrated.keras")])  # fmt: skip
+def test_the_calibrated_classifier_is_written_beside_the_model(model, out):
+    options = read(calibrate_command(replace(TRAINING, model=model), PETS))
+    assert (options.model, options.data, options.calibrate) == (model, None, out)
+
+
+def test_images_in_another_place_than_the_training_recorded_are_named():
+    moved = replace(PETS, path="/new/pets")
+    options = read(calibrate_command(TRAINING, moved))
+    assert (options.data, options.pattern, options.test_split) == ("/new/pets", None, None)
+    other = replace(moved, options=replace(PETS.options, max_unreadable=0.5))
+    assert read(calibrate_command(TRAINING, other)).max_unreadable == 0.5
+
+
+def test_an_image_is_explained_where_it_is_a_file(tmp_path):
+    image = draw_image(tmp_path / "my cat.png", 0)
+    options = read(explain_command(TRAINING, image))
+    assert (options.image, options.model) == (str(image), "runs/one")
+    assert explain_command(TRAINING, tmp_path / "train.h5#3") == ""
+
+
+def test_a_place_that_a_page_cannot_show_has_no_command():
+    assert check_command(DataSource("folder", "a\x1bb")) == ""
+    assert check_command(DataSource("folder", "a\udcffb")) == ""

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import pytest
+
+from resnet50.reports.training_summary import NONE, TrainingSummary, duration
+
+NAN = float("nan")
+PHASES = [
+    {"trainable": "head", "epochs": 2, "learning_rate": 0.003, "schedule": "cosine"},
+    {"trainable": "conv4", "epochs": 8, "learning_rate": 0.0001, "schedule": "plateau"},
+]
+
+
+def test_the_history_is_summarized():
+    history = {"loss": [3.0, 2.0], "val_accuracy": [0.5, NAN], "accuracy": [NAN, NAN], "seconds": [60.4, NAN]}
+    summary = TrainingSummary("pets", {}, history)
+    assert (summary.epochs, summary.seconds) == (2, 60.4)
+    assert (summary.last("loss"), summary.last("val_accuracy")) == (2.0, 0.5)
+    assert summary.last("accuracy") is summary.last("val_loss") is None
+
+
+def test_nothing_is_known_without_a_recipe_and_a_history():
+    summary = TrainingSummary("pets", {})
+    assert (summary.epochs, summary.seconds, summary.last("loss")) == (0, 0.0, None)
+    assert (summary.settings(), summary.phase_rows(), summary.last_phase) == ({}, [], {})
+
+
+def test_settings_are_named_and_have_units():
+    recipe = {
+        "name": "folder",
+        "weights": None,
+        "image_size": 96,
+        "batch_size": 32,
+        "seed": 0,
+        "validation_split": 0.15,
+    }
+    settings = TrainingSummary("pets", recipe, {"loss": [1.0], "seconds": [95.0]}).settings()
+    assert settings["Recipe"] == "folder"
+    assert settings["Pretrained weights"] == NONE
+    assert settings["Image size"] == "96 x 96 pixels"
+    assert settings["Batch size"] == "32"
+    assert settings["Seed"] == "0"
+    assert settings["Held out for validation"].startswith("15%")
+    assert settings["Training time"] == "1 min 35 s"
+    fine_tuned = TrainingSummary("pets", {"weights": "imagenet", "validation_split": 0.0}).settings()
+    assert fine_tuned == {"Pretrained weights": "imagenet"}
+
+
+def test_a_phase_that_ended_early_says_so():
+    rows = TrainingSummary("pets", {"phases": PHASES}, {"loss": [1.0] * 5, "phase": [1, 1, 2, 2, 2]}).phase_rows()
+    assert [row["epochs"] for row in rows] == ["2", "3 of 8"]
+    assert [row["layers"] for row in rows] == ["head only", "conv4 and above"]
+    assert [row["learning_rate"] for row in rows] == ["0.003", "0.0001"]
+    assert [row["schedule"] for row in rows] == ["cosine", "plateau"]
+
+
+def test_a_single_phase_has_all_epochs_of_the_history():
+    (row,) = TrainingSummary("pets", {"phases": PHASES[1:]}, {"loss": [1.0] * 5}).phase_rows()
+    assert row["epochs"] == "5 of 8"
+    (row,) = TrainingSummary("pets", {"phases": PHASES[1:]}).phase_rows()
+    assert row["epochs"] == "8"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.4, "0 s"), (59.4, "59 s"), (60, "1 min 0 s"), (3599.6, "1 h 0 min"), (9000, "2 h 30 min")]
+)
+def test_a_duration_has_two_units(seconds, text):
+    assert duration(seconds) == text
