@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,7 @@ def calibrate_command(training: TrainingSummary, source: DataSource | None) -> s
     path = Path(training.model)
     out = path.with_name(f"{path.stem}-calibrated.keras") if path.suffix == ".keras" else path / "calibrated.keras"
     moved = source is not None and source != training.source and source.path is not None
-    data = _options({"data": source.path, **_other_options(source, training)}) if source and moved else ()
+    data = _options({"data": _from_here(source.path), **_other_options(source, training)}) if source and moved else ()
     return _command("evaluate", training.model, *data, "--calibrate", str(out))
 
 
@@ -74,7 +75,7 @@ def explain_command(training: TrainingSummary, image: Path) -> str:
     """Return the command that draws Grad-CAM for an image; "" where the model has no place or the image is no file."""
     if training.model is None or not image.is_file():
         return ""
-    return _command("explain", str(image), "--model", training.model)
+    return _command("explain", _from_here(image), "--model", training.model)
 
 
 def _command(*words: str) -> str:
@@ -85,9 +86,15 @@ def _command(*words: str) -> str:
 def _words(source: DataSource) -> tuple[str, ...]:
     """Return the words that name a source."""
     if source.task != _FOLDER:
-        return (source.task, *_options({"data": source.path} if source.path else {}))
-    path = str(source.path)
+        return (source.task, *_options({"data": _from_here(source.path)} if source.path else {}))
+    path = _from_here(str(source.path))
     return (f"./{path}" if path in DATASETS or path.startswith("-") else path,)
+
+
+def _from_here(path: str | os.PathLike[str]) -> str:
+    """Return a path as it is typed in the current folder, where commands name runs in the same way."""
+    absolute, here = Path(path).absolute(), Path.cwd()
+    return str(absolute.relative_to(here)) if absolute.is_relative_to(here) else str(path)
 
 
 def _train_words(source: DataSource) -> tuple[str, ...]:
