@@ -66,8 +66,9 @@ def calibrate_command(training: TrainingSummary, source: DataSource | None) -> s
         return ""
     path = Path(training.model)
     out = path.with_name(f"{path.stem}-calibrated.keras") if path.suffix == ".keras" else path / "calibrated.keras"
-    moved = source is not None and source != training.source and source.path is not None
-    data = _options({"data": _from_here(source.path), **_other_options(source, training)}) if source and moved else ()
+    data: tuple[str, ...] = ()
+    if source is not None and source != training.source and source.path is not None:
+        data = _options({"data": _from_here(source.path), **_other_options(source, training)})
     return _command("evaluate", training.model, *data, "--calibrate", str(out))
 
 
