@@ -208,3 +208,10 @@ def test_no_more_images_are_asked_for_than_half_of_what_there_is():
 def test_a_small_test_split_is_no_step_since_the_audit_of_the_source_does_not_show_it():
     given = with_report(results(), issues=(Issue("small-test", "warning", "The test split is small.", "Add images."),))
     assert "data-issues" not in [each.section for each in next_steps(given)]
+
+
+def test_a_class_without_test_images_is_not_called_weak():
+    given = results(train=80, predicted=[0] * 150 + [1] * 120 + [0] * 30)
+    classes = {"cats": given.report.classes["cats"], "dogs": replace(given.report.classes["dogs"], support=0, f1=0.0)}
+    titles = [each.title for each in next_steps(with_report(given, classes=classes))]
+    assert not any("weakest" in title for title in titles)
