@@ -28,7 +28,7 @@ COMMANDS = (
     "resnet50 predict new.png --model shipped",
 )
 
-WINDOW = (760, 1462)
+WINDOW = (760, 1424)
 """Width and height of the picture of the report in pixels."""
 
 _SCHEMES = ("dark", "light")  # Chromium's numbers
