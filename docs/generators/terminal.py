@@ -50,6 +50,7 @@ def draw_terminal(commands: Sequence[str], path: Path) -> None:
         console.print(Text(f"$ {command}", style="bold"))
         for line in shortened(screen(command)):
             console.print(Text(line))
+    console.print()  # room below the last line
     svg = console.export_svg(theme=_PAPER, code_format=_FRAME, unique_id="terminal")
     path.write_text(svg, encoding="utf-8")
 
