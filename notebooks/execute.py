@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import base64
 import io
+import json
 import os
 import re
 import socket
@@ -50,7 +51,9 @@ _ADDRESS = re.compile(r"^repo_url:\s*[\"']?(https://github\.com/([^/\s\"']+/[^/\
 _STYLE = re.compile(r"\x1b\[[0-9;]*m")  # bold and colors of a terminal
 
 _PRIVATE = {
-    "an absolute path": re.compile(r"(?<![\w./<:*~-])/[A-Za-z_][\w.-]*/[\w.-]+|\b[A-Z]:\\\w+"),
+    "an absolute path": re.compile(
+        r"(?:file://|(?<![\w./<:*~-]))/(?:home|root|tmp|work|usr|var|Users)\b|(?<![\w./<:*~-])/[A-Za-z_][\w.-]*/[\w.-]+|\b[A-Z]:\\\w+"
+    ),
     "a temporary name": re.compile(r"\btmp[a-z0-9_]{6,}\b"),
     "a time of day": re.compile(r"\b\d{1,2}:\d{2}:\d{2}\b"),
     "an address in memory": re.compile(r"\b0x[0-9a-f]{6,}\b"),
@@ -303,12 +306,17 @@ def texts(cell: NotebookNode) -> Iterator[str]:
     """Yield each text among the outputs of a cell."""
     for output in cell.get("outputs", ()):
         yield output.get("text", "")
-        yield from (content for kind, content in output.get("data", {}).items() if kind.startswith("text/"))
+        yield from (output.get(name, "") for name in ("ename", "evalue"))
+        yield from output.get("traceback", ())
+        for kind, content in output.get("data", {}).items():
+            if kind not in ("image/png", "image/jpeg"):  # pixels
+                yield content if isinstance(content, str) else json.dumps(content)
 
 
 def is_image(output: NotebookNode) -> bool:
     """Return whether an output shows an image."""
-    return any(kind.startswith("image/") for kind in output.get("data", {}))
+    data = output.get("data", {})
+    return any(kind.startswith("image/") for kind in data) or "data:image/" in data.get("text/html", "")
 
 
 def tags(cell: NotebookNode) -> Sequence[str]:

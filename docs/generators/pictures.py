@@ -2,7 +2,8 @@
 
 The images are drawn hands, so that they may be shown.
 
-Run: ``make pictures``, which needs Chromium; it writes ``images/terminal.svg`` and ``images/report.png``.
+Run: ``make pictures``, which needs Chromium; it writes ``images/terminal.svg``, ``images/report.png`` and
+``images/report-dark.png``.
 """
 
 from __future__ import annotations
@@ -21,14 +22,16 @@ from resnet50 import rendered_signs
 IMAGES = Path(__file__).resolve().parents[2] / "images"
 
 COMMANDS = (
-    "resnet50 train hands --out runs/hands",
+    "resnet50 train hands --image-size 64 --epochs 24 --out runs/hands",
     "resnet50 predict new.png",
     "resnet50 export runs/hands shipped --format onnx --precision int8",
     "resnet50 predict new.png --model shipped",
 )
 
-WINDOW = (1120, 1400)
+WINDOW = (760, 1424)
 """Width and height of the picture of the report in pixels."""
+
+_SCHEMES = ("dark", "light")  # Chromium's numbers
 
 
 def main() -> None:
@@ -39,7 +42,8 @@ def main() -> None:
         os.environ["RESNET50_CACHE"] = str(Path(work, "cache"))
         write_hands(Path("hands"), Path("new.png"))
         draw_terminal(COMMANDS, IMAGES / "terminal.svg")
-        photograph(Path("runs", "hands", "report.html"), IMAGES / "report.png")
+        photograph(Path("runs", "hands", "report.html"), IMAGES / "report.png", scheme="light")
+        photograph(Path("runs", "hands", "report.html"), IMAGES / "report-dark.png", scheme="dark")
 
 
 def write_hands(folder: Path, new: Path) -> None:
@@ -52,11 +56,12 @@ def write_hands(folder: Path, new: Path) -> None:
     Image.fromarray(test.images[0]).save(new)
 
 
-def photograph(page: Path, path: Path) -> None:
-    """Save the top of a page as a picture."""
+def photograph(page: Path, path: Path, *, scheme: str) -> None:
+    """Save the top of a page as a picture, for light or dark paper."""
     size = ",".join(str(pixels) for pixels in WINDOW)
     options = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--window-size={size}"]
-    command = ["chromium", *options, f"--screenshot={path}", page.resolve().as_uri()]
+    scheme_option = f"--blink-settings=preferredColorScheme={_SCHEMES.index(scheme)}"
+    command = ["chromium", *options, scheme_option, f"--screenshot={path}", page.resolve().as_uri()]
     subprocess.run(command, check=True, capture_output=True)
 
 

@@ -16,6 +16,9 @@ from rich.text import Text
 COLUMNS = 84
 """Width of the terminal."""
 
+FIRST, LAST = 7, 19
+"""Lines of a long output that are shown, with an ellipsis between them."""
+
 _PAPER = TerminalTheme((21, 25, 30), (228, 232, 237), [(58, 67, 77)] * 8, [(163, 175, 188)] * 8)
 # rich's own frame without the font that it would fetch
 _FRAME = """<svg viewBox="0 0 {width} {terminal_height}" xmlns="http://www.w3.org/2000/svg">
@@ -25,7 +28,7 @@ text {{ font-family: ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", monospac
 </style>
 <defs>{lines}</defs>
 <rect width="{width}" height="{terminal_height}" rx="8" fill="#15191e"/>
-<g transform="translate(9, 9)">{backgrounds}{matrix}</g>
+<g transform="translate(9, 0)">{backgrounds}{matrix}</g>
 </svg>
 """
 
@@ -45,10 +48,16 @@ def draw_terminal(commands: Sequence[str], path: Path) -> None:
         if number:
             console.print()
         console.print(Text(f"$ {command}", style="bold"))
-        for line in screen(command):
+        for line in shortened(screen(command)):
             console.print(Text(line))
+    console.print()  # room below the last line
     svg = console.export_svg(theme=_PAPER, code_format=_FRAME, unique_id="terminal")
     path.write_text(svg, encoding="utf-8")
+
+
+def shortened(lines: list[str]) -> list[str]:
+    """Return the first and the last lines of a long output."""
+    return lines if len(lines) <= FIRST + LAST else [*lines[:FIRST], "   ⋮", *lines[-LAST:]]
 
 
 def screen(command: str) -> list[str]:

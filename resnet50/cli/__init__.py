@@ -12,7 +12,7 @@ from resnet50._io.text import printable
 from resnet50.cli.parser import Parser, examples
 
 COMMANDS = {
-    "check": "Look for duplicates, leaks, wrong labels and broken files in a dataset.",
+    "check": "Look for duplicates, leaks, conflicting labels and broken files in a dataset.",
     "pack": "Decode a folder of images once into one file to train from.",
     "train": "Train a classifier, or resume an interrupted run.",
     "lr-find": "Find a learning rate.",

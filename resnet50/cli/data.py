@@ -16,7 +16,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION", title="actions")
     words = "Download a dataset into the cache."
     fetch = actions.add_parser("fetch", help=words, description=words)
-    fetch.add_argument("name", choices=["signs"], help="Dataset; signs is the two files of the course.")
+    fetch.add_argument(
+        "name", choices=["signs"], help="Dataset; signs is the two files of Andrew Ng's Deep Learning Specialization."
+    )
     fetch.add_argument("--out", metavar="DIR", help="Folder to put it in. Default: the cache.")
     words = "Show the contents of a dataset."
     show = actions.add_parser("show", help=words, description=words)

@@ -59,7 +59,7 @@ def write_calibrated(
     scaling = report.temperature_scaling
     if scaling is None:
         raise ValueError(
-            f"{model}: expected a temperature, got none: {report.temperature_reason} The report is in {folder}."
+            f"{model}: no temperature is recommended: {report.temperature_reason} The report is in {folder}."
         )
     calibrated = calibrate(classifier, scaling.temperature)
     calibrated = replace(calibrated, metrics={**calibrated.metrics, "loss": scaling.loss})

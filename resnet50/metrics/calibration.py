@@ -142,7 +142,7 @@ def temperature_scaling(
     _check_limit(temperature, len(labels))
     before, after = losses(probabilities, labels), cross_validated_losses(probabilities, labels)
     gain, error = float((before - after).mean()), float((before - after).std(ddof=1) / np.sqrt(len(labels)))
-    if gain <= error:
+    if not gain > error:  # NaN compares false
         raise ValueError(
             f"expected a temperature that clearly lowers the loss of held-out images, got {after.mean():.3f} with it "
             f"and {before.mean():.3f} without (standard error of the difference {error:.3f}) in a {FOLDS}-fold "
@@ -170,8 +170,8 @@ def fit_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:
         The temperature, from 1/20 to 20; above 1 where the classifier is overconfident.
 
     Raises:
-        ValueError: If there are fewer than `MIN_IMAGES` images, or all are right, so that the loss falls as long as T
-            does.
+        ValueError: If there are fewer than `MIN_IMAGES` images, a probability is not finite, or all are right, so that
+            the loss falls as long as T does.
 
     Source: Guo et al. 2017, arXiv:1706.04599, section 4.2, temperature scaling.
     """
@@ -180,6 +180,8 @@ def fit_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:
             f"expected at least {MIN_IMAGES} validation images to fit a temperature on, got {len(labels)}; hold out "
             "more."
         )
+    if not np.isfinite(probabilities).all():
+        raise ValueError("expected probabilities to fit a temperature on, got NaN or infinity among them.")
     if (probabilities.argmax(axis=1) == labels).all():
         raise ValueError(
             "expected at least one mistake on the validation images to fit a temperature, got "

@@ -17,11 +17,9 @@ DPI = 160
 """Pixels per inch of every figure."""
 
 _SVG = {"svg.hashsalt": "resnet50"}  # so that the same figure gives the same SVG
-_LEFT_OUT = re.compile(
-    r"<\?xml.*?\?>|<!DOCTYPE.*?>|<metadata>.*?</metadata>|<!--.*?-->|(?<=>)\s+(?=<)"
-    r'|font-family: [^;"]*; | transform="rotate\(-?0 [^"]*"',
-    re.DOTALL,
-)
+_LEFT_OUT = re.compile(r"<\?xml.*?\?>|<!DOCTYPE.*?>|<metadata>.*?</metadata>|<!--.*?-->|(?<=>)\s+(?=<)", re.DOTALL)
+_TAG = re.compile("<[^<>]+>")
+_OF_TAG = re.compile(r'font-family: [^;"]*; | transform="rotate\(-?0 [^"]*"')
 _LONG_NUMBER = re.compile(r"(?<![\d.])([1-9]\d*\.\d\d)\d+")
 _COLOR = re.compile("(?<=: )#[0-9a-f]{6}")
 _FONT = "text{font-family:system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif}"  # as on a page
@@ -65,11 +63,13 @@ def adaptive_svg(figure: Figure) -> str:
     """
     buffer = io.StringIO()
     with mpl.rc_context({**_SVG, "svg.fonttype": "none"}):
-        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
-    svg = _LONG_NUMBER.sub(r"\1", _LEFT_OUT.sub("", buffer.getvalue()))
-    names = {color: f"--{number}" for number, color in enumerate(sorted(set(_COLOR.findall(svg))))}
+        figure.savefig(buffer, format="svg", transparent=True)
+    # numbers, fonts and colors are those of tags: the texts of a figure stay as they are
+    svg = _TAG.sub(lambda tag: _LONG_NUMBER.sub(r"\1", _OF_TAG.sub("", tag[0])), _LEFT_OUT.sub("", buffer.getvalue()))
+    colors = sorted({color for tag in _TAG.findall(svg) for color in _COLOR.findall(tag)})
+    names = {color: f"--{number}" for number, color in enumerate(colors)}
     light = "".join(f"{name}:{color};" for color, name in names.items())
     dark = "".join(f"{name}:{dark_color(color)};" for color, name in names.items())
     style = f"<style>{_FONT}:root{{{light}}}@media(prefers-color-scheme:dark){{:root{{{dark}}}}}</style>"
-    colored = _COLOR.sub(lambda color: f"var({names[color[0]]})", svg)
+    colored = _TAG.sub(lambda tag: _COLOR.sub(lambda color: f"var({names[color[0]]})", tag[0]), svg)
     return re.sub("<svg .*?>", lambda tag: tag[0] + style, colored, count=1)

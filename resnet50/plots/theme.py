@@ -101,7 +101,7 @@ def text_width(text: str, size: float, weight: str = "normal") -> float:
     """Return the width in inches of the widest line of a text."""
     if not text.strip():
         return 0.0
-    font, text = FontProperties(family=FONT, weight=weight), drawable(text)
+    font, text = FontProperties(family=FONT, weight=weight), drawable(text).replace("$", r"\$")  # no formula
     points = max(TextPath((0, 0), line, size=size, prop=font).get_extents().width for line in text.split("\n"))
     return float(points) / 72 * 1.03  # letters are wider in small pixels
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from pathlib import Path
 from typing import Any
@@ -65,16 +66,17 @@ def calibrate_command(training: TrainingSummary, source: DataSource | None) -> s
         return ""
     path = Path(training.model)
     out = path.with_name(f"{path.stem}-calibrated.keras") if path.suffix == ".keras" else path / "calibrated.keras"
-    moved = source is not None and source != training.source and source.path is not None
-    data = _options({"data": source.path, **_other_options(source, training)}) if source and moved else ()
-    return _command("evaluate", training.model, *data, "--calibrate", str(out))
+    data: tuple[str, ...] = ()
+    if source is not None and source != training.source and source.path is not None:
+        data = _options({"data": _from_here(source.path), **_other_options(source, training)})
+    return _command("evaluate", _from_here(training.model), *data, "--calibrate", _from_here(out))
 
 
 def explain_command(training: TrainingSummary, image: Path) -> str:
     """Return the command that draws Grad-CAM for an image; "" where the model has no place or the image is no file."""
     if training.model is None or not image.is_file():
         return ""
-    return _command("explain", str(image), "--model", training.model)
+    return _command("explain", _from_here(image), "--model", _from_here(training.model))
 
 
 def _command(*words: str) -> str:
@@ -85,9 +87,16 @@ def _command(*words: str) -> str:
 def _words(source: DataSource) -> tuple[str, ...]:
     """Return the words that name a source."""
     if source.task != _FOLDER:
-        return (source.task, *_options({"data": source.path} if source.path else {}))
-    path = str(source.path)
-    return (f"./{path}" if path in DATASETS or path.startswith("-") else path,)
+        return (source.task, *_options({"data": _from_here(source.path)} if source.path else {}))
+    path = _from_here(str(source.path))
+    return (f"./{path}" if path in DATASETS else path,)
+
+
+def _from_here(path: str | os.PathLike[str]) -> str:
+    """Return a path as it is typed in the current folder, where commands name runs in the same way."""
+    absolute, here = Path(path).absolute(), Path.cwd()
+    typed = str(absolute.relative_to(here)) if absolute.is_relative_to(here) else str(path)
+    return f"./{typed}" if typed.startswith("-") else typed
 
 
 def _train_words(source: DataSource) -> tuple[str, ...]:
@@ -102,4 +111,8 @@ def _other_options(source: DataSource, training: TrainingSummary) -> dict[str, A
 
 def _options(values: dict[str, Any]) -> tuple[str, ...]:
     """Return options as they are typed, with their values."""
-    return tuple(word for name, value in values.items() for word in (f"--{name.replace('_', '-')}", f"{value}"))
+    words: list[str] = []
+    for name, value in values.items():
+        option = f"--{name.replace('_', '-')}"
+        words += [f"{option}={value}"] if str(value).startswith("-") else [option, str(value)]
+    return tuple(words)

@@ -79,7 +79,7 @@ def report_figures(results: Results) -> dict[str, ReportFigure]:
         "reliability": (_calibration_message(report), partial(draw_reliability, report.reliability)),
     }
     figures = {name: ReportFigure(report.dataset, message, draw) for name, (message, draw) in scored.items()}
-    if training.epochs:
+    if {"loss", "accuracy"}.issubset(training.history) and training.epochs:
         curves = partial(draw_curves, training.history)
         figures["curves"] = ReportFigure(training.dataset, _curves_message(training), curves)
     return figures

@@ -14,6 +14,7 @@ NONE = "none, random initialization"
 """The setting of a training from scratch."""
 
 _LAYERS = {"all": "all", "head": "head only"}
+_PHASE = {"trainable", "epochs", "learning_rate", "schedule"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +80,8 @@ class TrainingSummary:
         numbers = list(self.history.get("phase", ())) or [1] * self.epochs
         rows = []
         for number, phase in enumerate(self.phases, start=1):
+            if not _PHASE.issubset(phase):  # of a record that was made by hand
+                continue
             done, planned = numbers.count(number), phase["epochs"]
             rows.append(
                 {

@@ -195,7 +195,9 @@ class Recipe:
     ema: float = _number("Momentum of a running average of the weights, 0..1; 0 for none.", 0.0)
     precision: str = _number("Precision of the computation; auto takes the fastest.", "auto", choices=PRECISIONS)
     checkpoint_epochs: int = _number("Epochs between checkpoints.", 5)
-    seed: int = _number("Seed of the initial weights, the order, the augmentation and the splits.", 0, common=True)
+    seed: int = _number(
+        "Seed of the initial weights, the order, the augmentation and the validation split.", 0, common=True
+    )
 
     def __post_init__(self) -> None:
         check_types(self)

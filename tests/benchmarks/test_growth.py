@@ -52,11 +52,12 @@ def test_the_size_from_which_images_stay_in_their_file_is_marked(script, stored)
 def test_draw_measures_nothing(script, stored, tmp_path, monkeypatch):
     growth = script("growth")
     results = tmp_path / "growth.json"
-    results.write_text(json.dumps(stored))
+    file = {"what": "growth", "sessions": [{"date": "2026-01-01", **stored}]}
+    results.write_text(json.dumps(file))
     monkeypatch.setattr(growth, "RESULTS", results)
     monkeypatch.setattr(growth, "FIGURE", tmp_path / "growth.svg")
     monkeypatch.setattr(growth, "measure", lambda: pytest.fail("it measured"))
     monkeypatch.setattr(sys, "argv", ["growth.py", "--draw"])
     growth.main()
-    assert json.loads(results.read_text()) == stored
+    assert json.loads(results.read_text()) == file
     assert {path.name for path in Path(tmp_path).iterdir()} == {"growth.json", "growth.svg", "growth-dark.svg"}

@@ -14,7 +14,7 @@ PAGES = sorted((ROOT / "docs" / "contributing").glob("*.md"))
 
 
 def changes(page: Path) -> str:
-    return "".join(re.findall(r"```diff\n(.*?)```", page.read_text(), re.DOTALL))
+    return "".join(re.findall(r"```diff\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
@@ -31,7 +31,7 @@ def test_the_changes_of_a_page_apply(page):
 
 
 def test_the_rooms_stand_in_the_order_of_their_imports():
-    tree = (ROOT / "tests" / "test_layers.py").read_text()
+    tree = (ROOT / "tests" / "test_layers.py").read_text(encoding="utf-8")
     rooms = re.findall(r'"(\w+)"', re.search(r"ROOMS = \[(.*?)\]", tree, re.DOTALL)[1])
-    table = re.findall(r"^\| (`.*?) \|", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE)
+    table = re.findall(r"^\| (`.*?) \|", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert re.findall(r"`(\w+)`", " ".join(table)) == rooms

@@ -80,6 +80,14 @@ def test_the_blocks_in_readme_are_those_of_the_package():
         assert [name.arg for name in function.args.kwonlyargs] == [name.arg for name in real.args.kwonlyargs]
 
 
+@pytest.mark.slow
+def test_the_first_example_of_readme_runs(capsys):
+    exec(next(fences(PAGES[0], "python")), {})  # noqa: S102 - the example is ours
+    printed = capsys.readouterr().out
+    assert "conv5" in printed  # the summary
+    assert printed.strip().endswith("]]")  # the probabilities
+
+
 def test_readme_is_a_page():
     assert len(PAGES[0].read_text("utf-8").split()) <= 900
 

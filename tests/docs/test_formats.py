@@ -65,7 +65,7 @@ class Section:
 
 @pytest.fixture(scope="module")
 def page():
-    text = PAGE.read_text()
+    text = PAGE.read_text(encoding="utf-8")
     for name, table in format_tables().items():
         text = text.replace(f'--8<-- "formats/{name}.md"\n', table)
     assert "--8<--" not in text
@@ -85,7 +85,7 @@ def run(tmp_path_factory) -> Run:
 
 
 def read(path: Path) -> dict:
-    return json.loads(path.read_text())
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def header(path: Path) -> list[str]:

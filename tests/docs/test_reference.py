@@ -57,7 +57,7 @@ def public_names() -> dict[str, str]:
     """Where each public name is defined, by the name with the package that it is imported from."""
     found = {}
     for package, stub in (("resnet50", "__init__.pyi"), ("resnet50.weights", "weights/__init__.pyi")):
-        for node in ast.parse((ROOT / "resnet50" / stub).read_text()).body:
+        for node in ast.parse((ROOT / "resnet50" / stub).read_text(encoding="utf-8")).body:
             assert isinstance(node, ast.ImportFrom)
             found.update({f"{package}.{alias.name}": f"{package}.{node.module}.{alias.name}" for alias in node.names})
     return found
@@ -67,7 +67,7 @@ def drawn_in_notebooks() -> set[str]:
     """The functions of `resnet50.plots` that the notebooks import."""
     found = set()
     for path in (ROOT / "notebooks").glob("*.ipynb"):
-        cells = [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]
+        cells = [cell for cell in json.loads(path.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code"]
         code = "\n".join("".join(cell["source"]) for cell in cells)
         for node in ast.walk(ast.parse(re.sub("(?m)^[%!].*", "", code))):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("resnet50.plots"):
@@ -89,12 +89,12 @@ def test_every_public_name_is_documented_once():
 
 def test_the_names_of_pages_and_of_the_index_are_those_of_the_directives():
     assert sorted(documented_names()) == sorted(f"{page}.md" for page in PAGES)
-    index = (REFERENCE / "index.md").read_text()
+    index = (REFERENCE / "index.md").read_text(encoding="utf-8")
     tables = name_tables()
     for page in PAGES:
         assert f'--8<-- "names/{page}.md"' in index
         rows = re.findall(r"^\| \[`\w+`\]\[(\S+)\] \|", tables[f"{page}.md"], re.MULTILINE)
-        assert rows == re.findall(r"(?m)^::: (\S+)", (REFERENCE / f"{page}.md").read_text())
+        assert rows == re.findall(r"(?m)^::: (\S+)", (REFERENCE / f"{page}.md").read_text(encoding="utf-8"))
 
 
 def test_a_table_has_a_link_the_module_and_the_first_sentence():
@@ -146,7 +146,7 @@ def test_the_examples_run_one_after_the_other(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(DATASETS, "rendered-signs", few_signs)
     for page in ["index", *PAGES]:
-        blocks = re.findall(r"```python\n(.*?)```", (REFERENCE / f"{page}.md").read_text(), re.DOTALL)
+        blocks = re.findall(r"```python\n(.*?)```", (REFERENCE / f"{page}.md").read_text(encoding="utf-8"), re.DOTALL)
         assert blocks, page
         for block in blocks:
             exec(compile(block, page, "exec"), {})  # noqa: S102 - the examples of this repository

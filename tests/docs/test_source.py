@@ -98,14 +98,14 @@ def test_a_name_that_is_not_there_is_refused(name, inside, missing, root):
 def test_a_renamed_function_breaks_the_build(tmp_path):
     shutil.copytree(ROOT / "resnet50", tmp_path / "resnet50", ignore=shutil.ignore_patterns("__pycache__"))
     blocks = tmp_path / "resnet50" / "blocks.py"
-    blocks.write_text(blocks.read_text().replace("def bottleneck(", "def narrow_and_widen("))
+    blocks.write_text(blocks.read_text(encoding="utf-8").replace("def bottleneck(", "def narrow_and_widen("))
     with raises(ValueError, "resnet50/blocks.py", "bottleneck"):
         source_fragments(tmp_path)
 
 
 def test_every_line_of_a_fragment_is_one_of_its_file():
     for name, code in source_fragments(ROOT).items():
-        lines = [line.strip() for line in (ROOT / EXCERPTS[name].file).read_text().splitlines()]
+        lines = [line.strip() for line in (ROOT / EXCERPTS[name].file).read_text(encoding="utf-8").splitlines()]
         assert code.strip(), name
         assert [line for line in code.splitlines() if line.strip() not in lines] == [], name
 
@@ -118,6 +118,6 @@ def test_each_block_is_shown_with_its_equation_and_without_the_text_that_the_pag
 
 
 def test_pages_include_fragments_that_there_are_and_no_fragment_is_left_over():
-    pages = "\n".join(page.read_text() for page in (ROOT / "docs" / "network").glob("*.md"))
+    pages = "\n".join(page.read_text(encoding="utf-8") for page in (ROOT / "docs" / "network").glob("*.md"))
     included = set(re.findall(r'--8<-- "source/(.+?)"', pages))
     assert included == set(EXCERPTS)

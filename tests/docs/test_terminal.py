@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from factories import raises
-from generators.terminal import draw_terminal, screen
+from generators.terminal import draw_terminal, screen, shortened
 
 pytestmark = pytest.mark.slow
 
@@ -24,3 +24,9 @@ def test_a_command_that_fails_is_named(tmp_path):
     with raises(RuntimeError, "exit 3", 3):
         draw_terminal(["exit 3"], tmp_path / "a.svg")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_long_output_is_cut_in_its_middle():
+    lines = [str(number) for number in range(100)]
+    assert shortened(lines[:26]) == lines[:26]
+    assert shortened(lines) == [*lines[:7], "   \u22ee", *lines[81:]]

@@ -248,3 +248,11 @@ def test_refuses_a_model_without_a_softmax_at_its_end(activation):
     model = keras.Model(inputs, keras.layers.Dense(2, activation=activation, name="end")(flat), name="other")
     with raises(ValueError, "'other'", "softmax", "'end'", "Dense"):
         calibrate(classifier_of(model, ("a", "b")), 2.0)
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_probabilities_that_are_no_numbers_fit_no_temperature(wrong):
+    probabilities = np.full((60, 2), 0.5)
+    probabilities[7] = wrong
+    with raises(ValueError, "NaN"):
+        fit_temperature(probabilities, np.arange(60) % 2)

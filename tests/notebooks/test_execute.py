@@ -147,6 +147,42 @@ def test_outputs_that_show_something_about_the_machine_are_refused(script, text)
 
 
 @pytest.mark.parametrize(
+    "output",
+    [
+        shown(text_html='<a href="file:///home/anna/x">page</a>'),
+        new_output("display_data", data={"image/svg+xml": "<svg><text>/home/anna/x</text></svg>"}),
+        new_output("display_data", data={"application/json": {"page": "/home/anna/x"}}),
+        new_output("error", ename="OSError", evalue="no file /home/anna/x", traceback=[]),
+        stream("x=/tmp and /root"),
+    ],
+    ids=["link", "svg", "json", "error", "short"],
+)
+def test_no_kind_of_output_hides_a_path(script, output):
+    with raises(script.NotebookError, "cell 1"):
+        script.check(new_notebook(cells=[cell_of("x", output)]))
+
+
+def test_photos_inside_a_page_are_replaced_too(script):
+    page = shown(text_html=f'<img src="data:image/png;base64,{png(noise(4, 4, 3))}">')
+    notebook = new_notebook(cells=[cell_of("x", page, tags=["photos"])])
+    list(script.clean(notebook))
+    assert "data:image" not in str(notebook.cells[0].outputs)
+
+
+@needs_a_kernel
+@pytest.mark.slow
+def test_a_notebook_that_shows_a_path_stays_as_it_is(script, notebooks, monkeypatch, capsys):
+    monkeypatch.setattr(script, "SETTINGS", {"shows.ipynb": script.Setting()})
+    write_notebook(
+        notebooks / "shows.ipynb", cell_of("WHO = 'anna'", tags=["parameters"]), cell_of("print(f'/home/{WHO}/x')")
+    )
+    before = (notebooks / "shows.ipynb").read_bytes()
+    assert script.main(["shows.ipynb"]) == 1
+    assert "/home/anna" in capsys.readouterr().out
+    assert (notebooks / "shows.ipynb").read_bytes() == before
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "the page: runs/signs-1/report.html",

@@ -94,7 +94,7 @@ def test_a_notebook_is_valid_and_small(notebook, path):
 
 
 def test_a_notebook_imports_what_is_public_and_documented(notebook):
-    pages = "\n".join(page.read_text() for page in REFERENCE.glob("*.md"))
+    pages = "\n".join(page.read_text(encoding="utf-8") for page in REFERENCE.glob("*.md"))
     documented = set(re.findall(r"^::: (\S+)$", pages, re.MULTILINE))
     imported = list(imports(notebook))
     assert imported

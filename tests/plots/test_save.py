@@ -4,6 +4,7 @@ import re
 import xml.etree.ElementTree as ElementTree
 
 import numpy as np
+import pytest
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
@@ -98,3 +99,11 @@ def test_an_adaptive_figure_has_transparent_paper():
     svg = adaptive_svg(Figure(facecolor="white"))
     assert "#ffffff" not in svg
     assert "fill: none" in svg
+
+
+@pytest.mark.parametrize("text", ["12.3456789", "k: #ff0000", "font-family: odd; b", ' transform="rotate(0 1)" c'])
+def test_the_texts_of_an_adaptive_figure_stay_as_they_are(text):
+    figure = Figure()
+    figure.text(0.5, 0.5, text)
+    root = ElementTree.fromstring(adaptive_svg(figure))  # noqa: S314 - our own text
+    assert text in [each.text for each in root.iter()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from resnet50.plots import theme
@@ -40,3 +41,8 @@ def test_what_the_font_does_not_have_is_drawn_as_a_box():
     assert [text.get_text() for text in axes.texts] == ["□ □"]
     FigureCanvasAgg(figure).draw()
     assert theme.text_width("\udcff", 12) == theme.text_width("□", 12)
+
+
+@pytest.mark.parametrize("text", ["$ \\frac $", "$x predicted as c$", "$a$", "\\$"])
+def test_a_dollar_sign_begins_no_formula(text):
+    assert theme.text_width(text, 12) == pytest.approx(theme.text_width(text.replace("$", "S"), 12), rel=0.2)

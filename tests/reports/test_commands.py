@@ -98,3 +98,20 @@ def test_an_image_is_explained_where_it_is_a_file(tmp_path):
 def test_a_place_that_a_page_cannot_show_has_no_command():
     assert check_command(DataSource("folder", "a\x1bb")) == ""
     assert check_command(DataSource("folder", "a\udcffb")) == ""
+
+
+def test_images_below_the_current_folder_are_named_from_there(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    image = draw_image(tmp_path / "pets" / "a.png", 0)
+    assert check_command(DataSource("folder", str(tmp_path / "pets"))) == "resnet50 check pets"
+    assert explain_command(TRAINING, image) == "resnet50 explain pets/a.png --model runs/one"
+
+
+def test_values_that_begin_with_a_dash_are_no_options():
+    odd = DataSource("folder", "-data", ReadOptions(pattern="-(?P<class>a)"))
+    options = read(check_command(odd))
+    assert (options.source, options.pattern) == ("./-data", "-(?P<class>a)")
+    training = replace(TRAINING, recipe=TRAINING.recipe | {"weights": "-w.h5"}, source=odd, model="-run")
+    assert read(train_command(training)).weights == "-w.h5"
+    options = read(calibrate_command(training, odd))
+    assert (options.model, options.calibrate) == ("./-run", "./-run/calibrated.keras")

@@ -79,7 +79,7 @@ def test_a_network_from_scratch_may_start_from_pretrained_weights():
 
 @pytest.mark.parametrize(
     "recipe",
-    [{"image_size": 64}, {"stem": "cifar"}, {"stages": [("conv2", 1, (4, 6, 16), 1)]}],
+    [{"image_size": 63}, {"stem": "cifar"}, {"stages": [("conv2", 1, (4, 6, 16), 1)]}],
     ids=lambda each: next(iter(each)),
 )
 def test_pretrained_weights_are_not_named_for_networks_that_they_do_not_suit(recipe):
@@ -188,9 +188,30 @@ def test_without_the_training_images_only_the_report_counts():
 
 def test_there_are_at_most_five_steps():
     given = results(
-        recipe={"weights": None}, history={"val_accuracy": [0.3] * 12}, train=40, validation=0,
+        recipe={"weights": None}, history={"val_accuracy": [0.3] * 12}, train=120, validation=0,
         predicted=[1] * 60 + [0] * 90 + [1] * 150, sure=0.99,
     )  # fmt: skip
     given = with_report(given, issues=(Issue("leak", "error", "It leaks.", "Fix it."),))
     sections = [each.section for each in next_steps(given)]
     assert sections == ["data-issues", "training", "training", "calibration", "confusion"]
+
+
+def test_no_more_images_are_asked_for_than_half_of_what_there_is():
+    """Half of 99 images are fewer than a temperature needs."""
+    few = results(train=99, validation=0, predicted=[1] * 60 + [0] * 90 + [1] * 150, sure=0.99)
+    assert "calibration" not in [each.section for each in next_steps(few)]
+    enough = results(train=100, validation=0, predicted=[1] * 60 + [0] * 90 + [1] * 150, sure=0.99)
+    (found,) = (each for each in next_steps(enough) if each.section == "calibration")
+    assert "--validation-split 0.5" in found.commands[0]
+
+
+def test_a_small_test_split_is_no_step_since_the_audit_of_the_source_does_not_show_it():
+    given = with_report(results(), issues=(Issue("small-test", "warning", "The test split is small.", "Add images."),))
+    assert "data-issues" not in [each.section for each in next_steps(given)]
+
+
+def test_a_class_without_test_images_is_not_called_weak():
+    given = results(train=80, predicted=[0] * 150 + [1] * 120 + [0] * 30)
+    classes = {"cats": given.report.classes["cats"], "dogs": replace(given.report.classes["dogs"], support=0, f1=0.0)}
+    titles = [each.title for each in next_steps(with_report(given, classes=classes))]
+    assert not any("weakest" in title for title in titles)

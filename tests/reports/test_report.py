@@ -117,7 +117,7 @@ def test_the_numbers_are_those_of_the_predictions(written, classifier):
     assert [mistake.index for mistake in report.mistakes] == sorted(
         np.flatnonzero(predicted != test.labels), key=lambda k: (-probabilities[k].max(), k)
     )
-    saved = json.loads((folder / "report.json").read_text())
+    saved = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     assert saved["accuracy"] == report.accuracy
     assert saved["issues"][0] == {
         "kind": "leak",
@@ -164,7 +164,7 @@ def test_files_of_an_issue_are_listed(written):
     assert "folder/bad15.jpg is cut off" in issues
     assert "bad16" not in issues
     assert not missing(issues, 16, 20, "report.json")
-    assert len(json.loads((folder / "report.json").read_text())["issues"][1]["examples"]) == 20
+    assert len(json.loads((folder / "report.json").read_text(encoding="utf-8"))["issues"][1]["examples"]) == 20
 
 
 def test_commands_name_the_real_places(written):
@@ -229,7 +229,7 @@ def test_a_network_without_feature_maps_has_no_grad_cam(tmp_path):
     test = labeled_images(3, shape=(8, 8))
     report = write_report(tmp_path, confident(test, (0.6, 0.3, 0.1)), DatasetSplits(test=test))
     assert report.mistakes
-    text = (tmp_path / "report.html").read_text()
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
     (note,) = re.findall(r'<div class="note note">(.*?)</div>', text)
     assert not missing(note, "constant", "Grad-CAM")
     assert text.count("<figure>") == len(report.mistakes)  # nothing beside them
@@ -286,7 +286,7 @@ def test_where_no_temperature_is_recommended_none_is_named(tmp_path):
     assert report.temperature_reason in section(tmp_path, "calibration")
     assert "1.0" not in section(tmp_path, "calibration").split("recommended")[1].split("Accuracy")[0]
     assert commands(tmp_path) == []
-    assert json.loads((tmp_path / "report.json").read_text())["temperature_scaling"] is None
+    assert json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["temperature_scaling"] is None
 
 
 def test_the_test_images_have_no_part_in_the_recommendation(tmp_path):
@@ -305,7 +305,10 @@ def test_no_temperature_is_fitted_on_few_validation_images(tmp_path):
     assert report.temperature_reason in section(tmp_path, "calibration")
     assert not missing(report.temperature_reason, 50, 49)
     assert commands(tmp_path) == []
-    assert json.loads((tmp_path / "report.json").read_text())["temperature_reason"] == report.temperature_reason
+    assert (
+        json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["temperature_reason"]
+        == report.temperature_reason
+    )
 
 
 @pytest.mark.slow
@@ -324,7 +327,7 @@ def test_a_report_without_mistakes_says_so(tmp_path):
     test = labeled(60, 0, 0)
     report = write_report(tmp_path, confident(test), DatasetSplits(None, test, test))
     assert (report.accuracy, report.mistakes, report.temperature_scaling) == (1.0, (), None)
-    text = (tmp_path / "report.html").read_text()
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "<figure>" not in text
     assert text.count("<table>") == 1  # the table of classes; there are no confused pairs
     assert report.temperature_reason in section(tmp_path, "calibration")

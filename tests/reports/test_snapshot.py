@@ -32,6 +32,7 @@ SNAPSHOT = Path(__file__).parent / "snapshot" / "report.html"
 TRAINING = TrainingSummary(
     dataset="Farm",
     recipe={
+        "label_smoothing": 0.1,
         "name": "tiny",
         "phases": [
             {"trainable": "head", "epochs": 1, "learning_rate": 0.003, "schedule": "cosine"},

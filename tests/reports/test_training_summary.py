@@ -66,3 +66,7 @@ def test_a_single_phase_has_all_epochs_of_the_history():
 )
 def test_a_duration_has_two_units(seconds, text):
     assert duration(seconds) == text
+
+
+def test_a_phase_of_a_recipe_that_was_made_by_hand_has_no_row():
+    assert TrainingSummary("pets", {"phases": [{"epochs": 1}]}, {}).phase_rows() == []
