@@ -52,7 +52,7 @@ _STYLE = re.compile(r"\x1b\[[0-9;]*m")  # bold and colors of a terminal
 
 _PRIVATE = {
     "an absolute path": re.compile(
-        r"(?:file://|(?<![\w./<:*~-]))/(?:home|root|tmp|work|usr|var|Users)\b|(?<![\w./<:*~-])/[A-Za-z_][\w.-]*/[\w.-]+|\b[A-Z]:\\\w+"
+        r"(?:file://|(?<![\w./<:*~-]))/(?:home|root|tmp|usr|var|Users)(?:/[\w.-]+)*\b|(?<![\w./<:*~-])/[A-Za-z_][\w.-]*/[\w.-]+|\b[A-Z]:\\\w+"
     ),
     "a temporary name": re.compile(r"\btmp[a-z0-9_]{6,}\b"),
     "a time of day": re.compile(r"\b\d{1,2}:\d{2}:\d{2}\b"),

@@ -14,6 +14,7 @@ from typing import Any
 import keras
 from keras import layers
 
+from generators.markdown import table
 from resnet50.blocks import identity_block
 from resnet50.conventions import V1, V1_5, Conventions
 from resnet50.metrics.complexity import StageCost, Summary, summary
@@ -124,7 +125,7 @@ def parameters_table(models: Sequence[keras.Model]) -> str:
     counts = [_count_by_kind(model) for model in models]
     rows = [[kind, *(f"{count[kind]:,}" for count in counts)] for kind in counts[0]]
     rows.append(["**all**", *(f"**{sum(count.values()):,}**" for count in counts)])
-    return _table(["", *(f"{model.output_shape[-1]:,} classes" for model in models)], rows)
+    return table(["", *(f"{model.output_shape[-1]:,} classes" for model in models)], rows)
 
 
 def _count_by_kind(model: keras.Model) -> dict[str, int]:
@@ -170,7 +171,7 @@ def depths_table(fifty: Summary) -> str:
             macs += (count - stage.blocks) * more[stage.name].macs
         cells = [", ".join(map(str, blocks)), f"{parameters:,}", f"{macs:,}", f"{PAPER_FLOPS[depth] / 1e9:g} billion"]
         rows.append([f"ResNet-{depth}", *cells])
-    return _table(["", "blocks of conv2 to conv5", "parameters", "multiply-adds, counted", "paper's FLOPs"], rows)
+    return table(["", "blocks of conv2 to conv5", "parameters", "multiply-adds, counted", "paper's FLOPs"], rows)
 
 
 def _identity_block_cost(stage: Stage, shape: tuple[int | None, ...]) -> Summary:
@@ -193,7 +194,7 @@ def block_layers_table(model: keras.Model, block: str) -> str:
         if layer.name.startswith(f"{block}_"):
             kind = type(layer).__name__
             rows.append([f"`{layer.name}`", kind, _times(layer.output.shape[1:]), _weights(layer)])
-    return _table(["layer", "Keras layer", "output at 224", "weights"], rows)
+    return table(["layer", "Keras layer", "output at 224", "weights"], rows)
 
 
 def _weights(layer: layers.Layer) -> str:
@@ -215,7 +216,7 @@ def conventions_table() -> str:
         scratch = {getattr(row.from_scratch(), field.name) for row in (V1, V1_5)}
         changed = f"`{_value(scratch.pop())}`" if len(scratch) == 1 else "not changed"
         rows.append([f"`{field.name}`", *(f"`{_value(value)}`" for value in values), changed, meaning[field.name]])
-    return _table(["field", "`V1`", "`V1_5`", "after `from_scratch()`", "meaning"], rows)
+    return table(["field", "`V1`", "`V1_5`", "after `from_scratch()`", "meaning"], rows)
 
 
 def published_list() -> str:
@@ -240,7 +241,7 @@ def published_table() -> str:
         )
         for weights in REGISTRY.values()
     ]
-    return _table(("`weights=`", "top-1", "license", "conventions"), rows)
+    return table(("`weights=`", "top-1", "license", "conventions"), rows)
 
 
 def _value(value: Any) -> str:
@@ -275,16 +276,11 @@ def conventions_cost_table(v1: keras.Model) -> str:
         moving = sum(math.prod(weight.shape) for weight in model.non_trainable_weights)
         cost = summary(model)
         rows.append([name, f"{cost.parameters - moving:,}", f"{moving:,}", f"{cost.macs:,}"])
-    return _table(["1000 classes, 224 pixels", "trainable parameters", "moving statistics", "multiply-adds"], rows)
+    return table(["1000 classes, 224 pixels", "trainable parameters", "moving statistics", "multiply-adds"], rows)
 
 
 def wrong_conventions_table(results: Path) -> str:
     """Return how far the features of networks with wrong conventions are from the right ones, as it was measured."""
     differences = json.loads(results.read_text(encoding="utf-8"))["relative_difference"]
     rows = [[name, f"{value:.2f}" if value >= 0.01 else f"{value:.1e}"] for name, value in differences.items()]
-    return _table(["the one difference", "relative difference"], rows)
-
-
-def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [titles, ["---"] * len(titles), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+    return table(["the one difference", "relative difference"], rows)

@@ -31,7 +31,7 @@ def save_figure(figure: Figure, path: str | os.PathLike[str], *, dark: bool = Fa
     Args:
         figure: Any matplotlib figure.
         path: The file.
-        dark: Whether to write it for dark paper, with a transparent background; only SVG.
+        dark: Whether to write it for dark pages, with a transparent background; only SVG.
 
     Raises:
         ValueError: If the suffix is missing, is no format that matplotlib writes, or is not ``.svg`` where ``dark``.
@@ -52,7 +52,7 @@ def save_figure(figure: Figure, path: str | os.PathLike[str], *, dark: bool = Fa
 
 
 def adaptive_svg(figure: Figure) -> str:
-    """Return a figure as SVG text for a page, in colors for dark paper where the reader's setting is dark.
+    """Return a figure as SVG text for a page, in colors for dark pages where the reader's setting is dark.
 
     The colors are variables of a style inside the SVG, which follows ``prefers-color-scheme``; the paper is
     transparent, and images keep their colors. Text stays text, in the reader's font, whose letters are usually no

@@ -130,7 +130,7 @@ def shade(color: str, share: float) -> tuple[float, float, float]:
 
 
 def dark(color: str) -> str:
-    """Return a color for dark paper: its lightness is inverted, its hue stays; white becomes nearly black.
+    """Return a color for dark pages: its lightness is inverted, its hue stays; white becomes nearly black.
 
     Args:
         color: ``#rrggbb``.

@@ -39,7 +39,7 @@ FINE_TUNED = Recipe(
     image_size=224,
     augmentation=RECIPE.augmentation,
 )
-"""Not measured yet: ImageNet weights were not available for these runs."""
+"""Not measured yet."""
 
 CLASSIC = Recipe(
     name="folder",

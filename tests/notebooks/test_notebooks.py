@@ -207,13 +207,19 @@ def test_pretrained_weights_are_better_than_random_ones_by_as_much_as_the_text_c
 
 def test_the_license_of_the_weights_stands_beside_their_figure():
     """Their license allows no commercial use, so the figure says whose they are."""
-    transfer = read("transfer")
-    figure = next(number for number, cell in enumerate(transfer.cells) if cell.source.endswith('then all layers")'))
-    beside = " ".join(transfer.cells[figure - 1].source.split())
-    assert (
-        "Uber's PQF-compressed ResNet-50 (github.com/uber-research/permute-quantize-finetune, commit 53a30bad, "
-        "Uber Non-Commercial License), 72.2 % top-1"
-    ) in beside
+    cells = read("transfer").cells
+    results = [
+        number
+        for number, cell in enumerate(cells)
+        if re.search("then all layers|each.report.interval|true label:", cell.source)
+    ]
+    assert len([number for number in results if cells[number].cell_type == "code"]) == 3
+    for number in results:
+        if cells[number].cell_type == "code":
+            assert (
+                "Uber's PQF-compressed ResNet-50 (github.com/uber-research/permute-quantize-finetune, commit 53a30bad, "
+                "Uber Non-Commercial License), 72.2 % top-1"
+            ) in " ".join(cells[number - 1].source.split())
 
 
 def last_epoch(notebook) -> tuple[float, ...]:
@@ -224,10 +230,8 @@ def last_epoch(notebook) -> tuple[float, ...]:
 
 def test_the_curves_end_as_the_text_says():
     loss, _, validation_loss, _ = last_epoch(read("signs"))
-    assert "At the end it lies below the training loss" in prose(read("signs"))
     assert validation_loss < loss
     _, accuracy, _, validation_accuracy = last_epoch(read("own_images"))
-    assert "the validation accuracy is even a little higher" in prose(read("own_images"))
     assert validation_accuracy > accuracy
 
 
