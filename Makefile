@@ -7,7 +7,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: train test docs notebooks figures pictures clean
+.PHONY: train test docs notebooks figures screenshots clean
 
 train: $(VENV)/for-train
 	$(BIN)/resnet50 train rendered-signs
@@ -34,9 +34,9 @@ figures: $(VENV)/for-train
 	$(BIN)/python benchmarks/growth.py --draw
 	$(BIN)/python benchmarks/same_network.py --draw
 
-# the pictures in README: a terminal and a report; needs Chromium
-pictures: $(VENV)/for-test
-	PYTHONPATH=docs $(BIN)/python -m generators.pictures
+# the images in README: a terminal and a report; needs Chromium
+screenshots: $(VENV)/for-test
+	PYTHONPATH=docs $(BIN)/python -m generators.screenshots
 
 clean:
 	rm -rf $(VENV) build *.egg-info

@@ -263,9 +263,9 @@ def shrink(data: dict[str, Any]) -> None:
 
 def smaller(png: bytes) -> bytes:
     """Return a PNG with at most 256 colors, or the same if that is not smaller."""
-    picture = Image.open(io.BytesIO(png)).convert("RGB")
+    image = Image.open(io.BytesIO(png)).convert("RGB")
     # this method bounds the largest error, to about 10 of 255 in the notebooks' figures, so that no bands are visible
-    palette = picture.quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    palette = image.quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     file = io.BytesIO()
     palette.save(file, "PNG", optimize=True)
     return min(png, file.getvalue(), key=len)

@@ -12,7 +12,7 @@ def test_a_terminal_shows_what_a_command_leaves_there():
     assert screen(r"printf 'first\nold\rnew\n'; tput cols") == ["first", "new", "84"]
 
 
-def test_a_picture_shows_commands_and_their_output(tmp_path):
+def test_an_image_shows_commands_and_their_output(tmp_path):
     draw_terminal(["echo one two", "echo three"], tmp_path / "a.svg")
     text = (tmp_path / "a.svg").read_text("utf-8").replace("&#160;", " ")
     for line in ("$ echo one two", "one two", "three"):

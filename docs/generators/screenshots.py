@@ -1,8 +1,8 @@
-"""Draw the pictures of README: a terminal and the report that its commands wrote.
+"""Draw the images of README: a terminal and the report that its commands wrote.
 
 The images are drawn hands, so that they may be shown.
 
-Run: ``make pictures``, which needs Chromium; it writes ``images/terminal.svg``, ``images/report.png`` and
+Run: ``make screenshots``, which needs Chromium; it writes ``images/terminal.svg``, ``images/report.png`` and
 ``images/report-dark.png``.
 """
 
@@ -29,21 +29,21 @@ COMMANDS = (
 )
 
 WINDOW = (760, 1424)
-"""Width and height of the picture of the report in pixels."""
+"""Width and height of the screenshot of the report in pixels."""
 
 _SCHEMES = ("dark", "light")  # Chromium's numbers
 
 
 def main() -> None:
-    """Run the commands on drawn hands, and draw both pictures."""
+    """Run the commands on drawn hands, and draw the terminal and the report."""
     with TemporaryDirectory() as work:
         os.chdir(work)
         os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
         os.environ["RESNET50_CACHE"] = str(Path(work, "cache"))
         write_hands(Path("hands"), Path("new.png"))
         draw_terminal(COMMANDS, IMAGES / "terminal.svg")
-        photograph(Path("runs", "hands", "report.html"), IMAGES / "report.png", scheme="light")
-        photograph(Path("runs", "hands", "report.html"), IMAGES / "report-dark.png", scheme="dark")
+        screenshot(Path("runs", "hands", "report.html"), IMAGES / "report.png", scheme="light")
+        screenshot(Path("runs", "hands", "report.html"), IMAGES / "report-dark.png", scheme="dark")
 
 
 def write_hands(folder: Path, new: Path) -> None:
@@ -56,8 +56,8 @@ def write_hands(folder: Path, new: Path) -> None:
     Image.fromarray(test.images[0]).save(new)
 
 
-def photograph(page: Path, path: Path, *, scheme: str) -> None:
-    """Save the top of a page as a picture, for light or dark paper."""
+def screenshot(page: Path, path: Path, *, scheme: str) -> None:
+    """Save the top of a page as an image, for light or dark pages."""
     size = ",".join(str(pixels) for pixels in WINDOW)
     options = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--window-size={size}"]
     scheme_option = f"--blink-settings=preferredColorScheme={_SCHEMES.index(scheme)}"
