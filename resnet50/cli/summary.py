@@ -10,6 +10,8 @@ from resnet50.cli.console import step
 from resnet50.cli.model import MODEL_HELP, find_model, load_classifier, load_keras
 from resnet50.cli.parser import examples, number
 
+_NARROW = 6.3  # inches: a network in two lines, for phones
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
@@ -63,7 +65,7 @@ def _draw(model: Any, folder: Path) -> None:
 
     figures = {
         "resnet50": draw_network(model),
-        "resnet50-narrow": draw_network(model, width=6.3),
+        "resnet50-narrow": draw_network(model, width=_NARROW),
         "convolutional_block": draw_block(model, "conv3_block1"),
         "identity_block": draw_block(model, "conv2_block2"),
     }

@@ -35,6 +35,7 @@ from resnet50.reports.commands import (
     fine_tune_commands,
     train_command,
 )
+from resnet50.reports.figures import confused_pairs
 from resnet50.reports.results import Results
 
 MOST = 5
@@ -157,22 +158,18 @@ def _calibration(results: Results) -> Iterator[Step]:
 
 
 def _confusion(results: Results) -> Iterator[Step]:
-    report, names = results.report, list(results.report.classes)
-    counts = np.array(report.confusion)
-    totals = counts.sum(axis=1)
-    np.fill_diagonal(counts, 0)
-    true, predicted = np.unravel_index(counts.argmax(), counts.shape)
-    count = int(counts[true, predicted])
-    if results.skill >= SKILL and count >= OFTEN and count >= CONFUSED * totals[true]:
-        pair = (names[true], names[predicted])
-        first = next(each for each in report.mistakes if (each.true, each.predicted) == pair)
+    report = results.report
+    for pair in confused_pairs(report)[:1]:
+        if results.skill < SKILL or pair.count < OFTEN or pair.share < CONFUSED:
+            return
+        first = next(each for each in report.mistakes if (each.true, each.predicted) == (pair.true, pair.predicted))
         root = results.splits.root
         explain = explain_command(results.training, root / first.path) if root is not None else ""
         drawn = " The command draws the evidence for the most confident one." if explain else ""
         yield Step(
-            f"Look at images of {pair[0]} that are predicted as {pair[1]}",
-            f"These are {count:,} of {totals[true]:,} ({count / totals[true]:.1%}), the most frequent confusion. Wrong "
-            f"labels and classes that overlap show here.{drawn}",
+            f"Look at images of {pair.true} that are predicted as {pair.predicted}",
+            f"These are {pair.count:,} of {report.classes[pair.true].support:,} ({pair.share:.1%}), the most frequent "
+            f"confusion. Wrong labels and classes that overlap show here.{drawn}",
             "confusion",
             _without_empty(explain),
         )

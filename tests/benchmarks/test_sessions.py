@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 
@@ -9,13 +8,9 @@ import pytest
 from factories import raises
 
 
-@pytest.fixture(scope="module")
-def sessions():
-    path = Path(__file__).parents[2] / "benchmarks" / "sessions.py"
-    specification = importlib.util.spec_from_file_location("sessions", path)
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
+@pytest.fixture
+def sessions(script):
+    return script("sessions")
 
 
 @pytest.fixture(autouse=True)
