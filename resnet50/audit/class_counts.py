@@ -1,8 +1,9 @@
-"""Issues that follow from counts alone: classes and test splits with too few images."""
+"""Issues that follow from names and counts alone: classes of one name, classes and test splits with too few images."""
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -22,7 +23,7 @@ _MARGINS = {"warning": 0.1, "note": 0.05}
 
 
 def count_issues(images: AllImages) -> Iterator[Issue]:
-    """Find missing, small and imbalanced classes, and a test split that is small or not there.
+    """Find classes of one name, missing, small and imbalanced classes, and a test split that is small or not there.
 
     Args:
         images: All images.
@@ -34,6 +35,7 @@ def count_issues(images: AllImages) -> Iterator[Issue]:
         split: np.bincount(dataset.labels, minlength=len(images.class_names))
         for split, dataset in images.splits.items()
     }
+    yield from _similar_classes(images.class_names, np.sum(list(counts.values()), axis=0))
     for split, of_class in counts.items():
         yield from _missing_classes(images.class_names, split, of_class)
         if split == "train":
@@ -43,6 +45,26 @@ def count_issues(images: AllImages) -> Iterator[Issue]:
         yield from _small_test(int(counts["test"].sum()))
     elif "train" in counts:
         yield from _no_test(images.class_names, counts["train"])
+
+
+def _similar_classes(names: tuple[str, ...], counts: np.ndarray) -> Iterator[Issue]:
+    alike: dict[str, list[str]] = {}
+    for name, count in zip(names, counts, strict=True):
+        alike.setdefault(_bare(name), []).append(f"{name!r} ({count:,})")
+    for same in alike.values():
+        if len(same) > 1:
+            yield Issue(
+                kind="similar-classes",
+                severity="warning",
+                summary=f"{len(same)} classes differ in case, leading zeros or separators alone: {listed(same)}.",
+                advice="Give them one name if they are one class.",
+            )
+
+
+def _bare(name: str) -> str:
+    """Return a name without what people vary: case, blanks and punctuation, and leading zeros."""
+    words = re.findall(r"(?:^-)?[^\W_]+", name.casefold())
+    return "".join(word.lstrip("0") or "0" for word in words) or name
 
 
 def _missing_classes(names: tuple[str, ...], split: str, counts: np.ndarray) -> Iterator[Issue]:

@@ -30,6 +30,7 @@ KINDS: Mapping[str, str] = MappingProxyType(
         "single-color": "Images are of a single color.",
         "missing-class": "Classes have no images in a split.",
         "small-class": "Classes have few training images.",
+        "similar-classes": "Names of classes differ in case, leading zeros or separators alone.",
         "class-imbalance": "The largest class has many times the training images of the smallest.",
         "small-test": "The test split is too small for a precise accuracy.",
         "no-test": "There is no test split, and cutting one off leaves some classes too small.",

@@ -77,9 +77,7 @@ WRITERS: dict[str, Callable[[Writer, Iterable[Prediction]], None]] = {
 
 
 def _as_json(writer: Writer, prediction: Prediction) -> str:
-    return json.dumps(
-        {"path": str(prediction.path), "top": dict(prediction.top), "error": prediction.error, **writer.about}
-    )
+    return json.dumps({"path": str(prediction.path), "top": prediction.top, "error": prediction.error, **writer.about})
 
 
 def _utf8(text: object) -> str:

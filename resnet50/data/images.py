@@ -8,6 +8,7 @@ import logging
 import os
 import threading
 import warnings
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ _MAX_JPEG_PIXELS = 120_000_000
 # limit no image takes more than 1 GB, and several can be read at a time.
 _MAX_PIXELS = 60_000_000
 _MAX_SCANS = 50  # of a progressive JPEG: each covers all pixels and may take only a hundred bytes; 10 are usual
+
+_PNG_START = b"\x89PNG\r\n\x1a\n"
 
 _ORIENTATION = 0x0112  # the EXIF tag
 _TURNS = {
@@ -154,6 +157,7 @@ def read_header(path: str | os.PathLike[str]) -> Header:
 
 def _decode(image: Image.Image, height: int, width: int) -> np.ndarray:
     _check_scans(image)
+    _check_checksums(image)
     # a JPEG can be decoded at a fraction of its size; twice the result's leaves the resizing exact enough
     enough = 2 * max(width, height)  # for height and width, since EXIF may exchange them
     image.draft("RGB", (enough, enough))
@@ -243,6 +247,25 @@ def _check_scans(image: Image.Image) -> None:
         scans = 1 + sum(chunk.count(b"\xff\xda") for chunk in iter(lambda: file.read(1 << 20), b""))
         if scans > _MAX_SCANS:
             raise ValueError(f"it has {scans} scans, more than {_MAX_SCANS}")
+
+
+def _check_checksums(image: Image.Image) -> None:
+    """Compare the checksum of each chunk of a PNG; Pillow skips those of the pixels."""
+    file = getattr(image, "fp", None)
+    if file is None or image.format != "PNG":
+        return
+    place = file.tell()
+    file.seek(len(_PNG_START))
+    while len(head := file.read(8)) == 8:
+        kind, left = head[4:], int.from_bytes(head[:4], "big")
+        checksum = zlib.crc32(kind)
+        while left and (part := file.read(min(left, 1 << 20))):
+            checksum, left = zlib.crc32(part, checksum), left - len(part)
+        if left or file.read(4) != checksum.to_bytes(4, "big"):
+            raise ValueError(f"it is damaged: its part {kind.decode('ascii', 'backslashreplace')} has another checksum")
+        if kind == b"IEND":
+            break
+    file.seek(place)
 
 
 def _orientation(image: Image.Image) -> int:

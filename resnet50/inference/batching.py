@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
     from resnet50.inference.runtimes import Network
 
+_DIVIDED = 1.5  # pixels that were divided by 255 never exceed it, even where resizing overshoots
+
 
 def forward_array(model: keras.Model | Network, images: np.ndarray | LazyImages, *, batch_size: int) -> np.ndarray:
     """Compute a network's output for images of its size; images in a file are read batch by batch.
@@ -32,8 +35,12 @@ def forward_array(model: keras.Model | Network, images: np.ndarray | LazyImages,
     Returns:
         float32 ``(n, d)``.
 
+    Warns:
+        UserWarning: If the images are floats that never exceed 1.5, as pixels that were divided by 255.
+
     Raises:
-        ValueError: If the images do not have the model's size, or the batch size is not positive.
+        ValueError: If the images do not have the model's size or are not numbers from 0 to 255, the batch size is not
+            positive, or the network's output is not a number.
     """
     _check_batch_size(batch_size)
     _, height, width, _ = model.input_shape
@@ -41,9 +48,17 @@ def forward_array(model: keras.Model | Network, images: np.ndarray | LazyImages,
         raise ValueError(f"expected images of shape (n, {height}, {width}, 3), got {images.shape}.")
     rows = np.zeros((len(images), model.output_shape[-1]), np.float32)
     size = min(batch_size, len(images))
+    brightest = 0.0
     for start in range(0, len(images), batch_size):
-        stop = start + batch_size
-        rows[start:stop] = _forward_padded(model, np.asarray(images[start:stop]), size)
+        batch = np.asarray(images[start : start + batch_size])
+        brightest = max(brightest, _brightest(batch))
+        rows[start : start + batch_size] = _forward_padded(model, batch, size)
+    if images.dtype.kind == "f" and 0 < brightest <= _DIVIDED:
+        warnings.warn(
+            f"expected pixels from 0 to 255, got floats of at most {brightest:g}; if they were divided by 255, pass "
+            "them as they were.",
+            stacklevel=2,
+        )
     return rows
 
 
@@ -91,6 +106,16 @@ def forward_images(
             yield path, image if isinstance(image, str) else next(rows)
 
 
+def _brightest(batch: np.ndarray) -> float:
+    """Return the largest value of a batch, or raise ValueError if one is not from 0 to 255."""
+    if batch.dtype == np.uint8 or not batch.size:
+        return 255.0
+    lowest, highest = float(batch.min()), float(batch.max())
+    if not (lowest >= 0 and highest <= 255):  # NaN compares false
+        raise ValueError(f"expected pixels from 0 to 255, got {batch.dtype} from {lowest:g} to {highest:g}.")
+    return highest
+
+
 def _check_batch_size(batch_size: int) -> None:
     if batch_size < 1:
         raise ValueError(f"expected batch_size to be at least 1, got {batch_size}.")
@@ -100,4 +125,7 @@ def _forward_padded(model: keras.Model | Network, batch: np.ndarray, size: int) 
     """Return the output for a batch, padded to ``size`` images, since a backend compiles the network per shape."""
     missing = size - len(batch)
     padded = np.pad(batch, [(0, missing), (0, 0), (0, 0), (0, 0)]) if missing else batch
-    return model.predict_on_batch(padded)[: len(batch)]
+    rows = model.predict_on_batch(padded)[: len(batch)]
+    if not np.isfinite(rows).all():
+        raise ValueError("expected numbers as the network's output, got NaN or infinity; its weights are damaged.")
+    return rows

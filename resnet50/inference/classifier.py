@@ -102,8 +102,12 @@ class Classifier:
         Returns:
             float32 ``(n, classes)``, 0..1, each row summing to 1.
 
+        Warns:
+            UserWarning: If the images are floats that never exceed 1.5, as pixels that were divided by 255.
+
         Raises:
-            ValueError: If the images do not have the model's size, or the batch size is not positive.
+            ValueError: If the images do not have the model's size or are not numbers from 0 to 255, the batch size is
+                not positive, or the model's output is not a number.
         """
         return forward_array(self.model, images, batch_size=batch_size)
 

@@ -48,7 +48,7 @@ def fit(
     while position.phase < len(run.record.recipe.phases):
         fitting.fit_phase(position)
         position = Position(position.phase + 1, began=len(fitting.history.rows))
-    if run.record.recipe.restore_best:
+    if run.record.recipe.keeps_best:
         return Classifier.load(run.directory.best), fitting.history.rows
     return fitting.classifier({}), fitting.history.rows
 

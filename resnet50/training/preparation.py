@@ -58,7 +58,7 @@ def prepare_new(
     weights = read_weights(recipe.weights) if recipe.weights else None
     pretrained = describe_weights(weights, recipe) if weights else None
     model = _build(recipe, splits, pretrained)
-    transfer = load_weights(model, weights) if weights else None
+    transfer = load_weights(model, weights, class_names=splits["train"].class_names) if weights else None
     record = RunRecord(
         recipe=recipe,
         source=source,
@@ -93,7 +93,7 @@ def prepare_resumed(directory: RunDirectory, record: RunRecord, splits: DatasetS
                 f"{recipe.weights}: expected the pretrained weights that the run was started with, got others (their "
                 "SHA-256 differs); restore that file, or start a new run."
             )
-        transfer = load_weights(model, weights)
+        transfer = load_weights(model, weights, class_names=splits["train"].class_names)
     return PreparedRun(directory, record, held_out, model, transfer, find_issues(splits))
 
 

@@ -66,7 +66,8 @@ class Phase:
         backbone_lr_multiplier: Factor on the learning rate of everything below the head, 0..1.
         layer_lr_decay: Further factor from each stage to the one below it, 0..1: conv5 once, conv4 twice, and the stem
             last.
-        patience: Epochs without a lower validation loss after which the phase ends early; 0 for never.
+        patience: Epochs without a lower validation loss after which the phase ends early; 0 for never. In the last
+            phase, the epoch that validated best then becomes the trained model (`Recipe.keeps_best`).
 
     Raises:
         ValueError: If a number is impossible.
@@ -287,6 +288,11 @@ class Recipe:
     def epochs(self) -> int:
         """Epochs of all phases together, if none of them ends early."""
         return sum(phase.epochs for phase in self.phases)
+
+    @property
+    def keeps_best(self) -> bool:
+        """Whether the epoch that validated best becomes the trained model: ``restore_best``, or an early end."""
+        return self.restore_best or self.last.patience > 0
 
     def change(self, **numbers: Any) -> Recipe:
         """Return the recipe with other numbers, each by its name in the recipe or in its last phase.

@@ -21,6 +21,12 @@ from resnet50.weights.normalization import NORMALIZATIONS, UNKNOWN, find_normali
 MEMBER = "model.weights.h5"
 """Name of the weights in a ``.keras`` archive."""
 
+CLASSIFIER_MEMBER = "resnet50.json"
+"""Name of the class names and other metadata of a classifier in a ``.keras`` archive."""
+
+METADATA_LIMIT = 16 << 20
+"""Most bytes of that metadata: a thousand times what a classifier of a thousand classes needs."""
+
 NORMALIZATION_KEY = "resnet50.normalization"
 """Attribute of the file's root in which `resnet50.weights.save_weights` stores a row of `NORMALIZATIONS`."""
 
@@ -52,6 +58,24 @@ def read_archive(archive: zipfile.ZipFile) -> tuple[Arrays, str]:
     with h5py.File(store) as file:
         arrays, _ = read_h5(file)
     return arrays, find_normalization(_operations(json.loads(archive.read("config.json")))) or _PUBLISHED
+
+
+def read_class_names(archive: zipfile.ZipFile) -> tuple[str, ...] | None:
+    """Return the class names that `resnet50.inference.classifier.Classifier` stores in a ``.keras`` file, if any.
+
+    Args:
+        archive: Open for reading.
+
+    Raises:
+        UnfitFileError: If its metadata are too large. Damage raises the errors of zipfile and json.
+    """
+    if CLASSIFIER_MEMBER not in archive.namelist():
+        return None
+    if archive.getinfo(CLASSIFIER_MEMBER).file_size > METADATA_LIMIT:
+        raise UnfitFileError(f"an archive with a {CLASSIFIER_MEMBER} of more than {METADATA_LIMIT >> 20} MiB.")
+    metadata = json.loads(archive.read(CLASSIFIER_MEMBER))
+    names = metadata.get("class_names") if isinstance(metadata, dict) else None
+    return tuple(names) if isinstance(names, list) and all(isinstance(name, str) for name in names) else None
 
 
 def read_h5(file: h5py.File) -> tuple[Arrays, str]:

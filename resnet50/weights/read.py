@@ -20,7 +20,7 @@ from resnet50.weights.fetch import fetch_weights
 from resnet50.weights.keras_files import NORMALIZATION_KEY
 from resnet50.weights.layouts import LIMIT, Arrays, UnfitFileError
 from resnet50.weights.normalization import NORMALIZATIONS, UNKNOWN
-from resnet50.weights.registry import REGISTRY, SUFFIXES, find_published
+from resnet50.weights.registry import REGISTRY, SUFFIXES, find_published, imagenet_classes
 
 EXPECTED = "a file of ResNet-50 weights (.h5, .weights.h5, .keras, .safetensors, .pth, .pt or .bin)"
 
@@ -40,6 +40,7 @@ class WeightsFile:
             specify it.
         arrays: float32 weights by our layer names, each layer's in Keras' order.
         unused: Other content of the file: its name there and why it is not used.
+        class_names: Name of each output of its classifier; None where the file does not say.
     """
 
     origin: str
@@ -48,6 +49,7 @@ class WeightsFile:
     normalization: str
     arrays: Arrays = field(repr=False)
     unused: Mapping[str, str] = field(repr=False)
+    class_names: tuple[str, ...] | None = field(default=None, repr=False)
 
 
 def read_weights(weights: str | os.PathLike[str] | WeightsFile) -> WeightsFile:
@@ -66,7 +68,8 @@ def read_weights(weights: str | os.PathLike[str] | WeightsFile) -> WeightsFile:
         The weights, with the conventions and the normalization that they expect.
 
     Raises:
-        ValueError: If the file is of another format or damaged, or no published weights have that name.
+        ValueError: If the file is of another format or damaged, a weight is NaN or infinite, or no published weights
+            have that name.
         FileNotFoundError: If the file does not exist.
         DownloadError: If published weights are not cached and cannot be fetched.
     """
@@ -79,6 +82,7 @@ def read_weights(weights: str | os.PathLike[str] | WeightsFile) -> WeightsFile:
             origin=weights,
             conventions=CONVENTIONS[published.conventions].from_scratch(),
             normalization=published.normalization,
+            class_names=imagenet_classes() if published.classes == len(imagenet_classes()) else None,
         )
     path = Path(weights)
     if isinstance(weights, str) and path.suffix not in SUFFIXES and not path.exists():
@@ -101,8 +105,7 @@ def _read_file(path: Path) -> WeightsFile:
         if start.startswith(torch_pickle.PICKLE_START):
             return _from_state_dict(path, *torch_pickle.read_legacy(_content(path)))
     with open_h5(path, expected=EXPECTED) as file, _reading(path):  # its error describes other files
-        arrays, normalization = keras_files.read_h5(file)
-    return _from_keras(path, arrays, normalization)
+        return _from_keras(path, *keras_files.read_h5(file))
 
 
 def _start(path: Path) -> bytes:
@@ -145,7 +148,9 @@ def _read_archive(path: Path) -> WeightsFile:
         raise UnfitFileError(f"an archive of more than {_MAX_MEMBERS} files.")
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         if keras_files.MEMBER in archive.namelist():
-            return _from_keras(path, *keras_files.read_archive(archive))
+            return replace(
+                _from_keras(path, *keras_files.read_archive(archive)), class_names=keras_files.read_class_names(archive)
+            )
         return _from_state_dict(path, *torch_pickle.read_archive(archive))
 
 
@@ -163,9 +168,19 @@ def _from_state_dict(
     path: Path, tensors: Mapping[str, np.ndarray], others: Mapping[str, str], *, normalization: str = "torch"
 ) -> WeightsFile:
     layout, arrays, unused = layouts.from_state_dict(tensors)
+    _check_finite(arrays)
     return WeightsFile(str(path), layout, V1_5.from_scratch(), normalization, arrays, {**others, **unused})
 
 
 def _from_keras(path: Path, arrays: Arrays, normalization: str) -> WeightsFile:
+    _check_finite(arrays)
     biased = any(len(values) == 2 and values[0].ndim == 4 for values in arrays.values())
     return WeightsFile(str(path), "keras", (V1 if biased else V1_5).from_scratch(), normalization, arrays, {})
+
+
+def _check_finite(arrays: Arrays) -> None:
+    for name, values in arrays.items():
+        if not all(np.isfinite(value).all() for value in values):
+            raise UnfitFileError(
+                f"one whose layer {name} has weights that are NaN or infinite; train or download again."
+            )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import keras
@@ -52,19 +52,25 @@ class TransferReport:
 
 
 def load_weights(
-    model: keras.Model, weights: str | os.PathLike[str] | WeightsFile, *, adapt_stem: bool = False
+    model: keras.Model,
+    weights: str | os.PathLike[str] | WeightsFile,
+    *,
+    adapt_stem: bool = False,
+    class_names: Sequence[str] | None = None,
 ) -> TransferReport:
     """Load pretrained weights into a network. The backbone loads completely, or nothing changes.
 
     Weights are loaded by layer name, after all shapes have been compared. A head that differs from the file's, or is
-    for other classes, keeps its weights; the report lists it. A warning is issued if the model normalizes pixels in
-    another way than the weights expect.
+    for other classes, keeps its weights; the report lists it. Classes are compared by name where the file and
+    ``class_names`` give them; else the report notes that a head that fits was loaded unchecked. A warning is issued if
+    the model normalizes pixels in another way than the weights expect.
 
     Args:
         model: Flat model with the layer names of keras.applications' ResNet-50, with or without a head; changed in
             place.
         weights: Name of published weights, path of a file, or a `WeightsFile`.
         adapt_stem: Whether to adapt a first kernel for RGB to images of another number of channels (`adapt_kernel`).
+        class_names: Name of each output of the model; None if they are not known.
 
     Returns:
         Report of what was loaded, unchanged and not used.
@@ -88,6 +94,9 @@ def load_weights(
         warnings.warn(f"{file.origin}: {note}.", stacklevel=2)
 
     kept, unused = _compare_heads(expected, available)
+    if not kept and not unused:
+        kept, unused, trusted = _compare_classes(file, class_names, [name for name in layers if not is_backbone(name)])
+        notes += trusted
     loaded = tuple(name for name in layers if name not in kept)
     for name in loaded:
         layers[name].set_weights(arrays[name])
@@ -282,6 +291,21 @@ def _compare_heads(expected: Shapes, available: Shapes) -> tuple[dict[str, str],
         else:
             kept[name] = unused[name] = _difference(ours[name], theirs[name])
     return kept, unused
+
+
+def _compare_classes(
+    file: WeightsFile, class_names: Sequence[str] | None, head: Sequence[str]
+) -> tuple[dict[str, str], dict[str, str], tuple[str, ...]]:
+    """Return what `_compare_heads` does for a head that fits but is of other classes, and a note if none can tell."""
+    if not head:
+        return {}, {}, ()
+    if class_names is None or file.class_names is None:
+        side = "the file does not name its classes" if file.class_names is None else "the model's classes are unknown"
+        return {}, {}, (f"the head was loaded because its shapes fit; {side}, so they were not compared",)
+    if tuple(class_names) == file.class_names:
+        return {}, {}, ()
+    reason = f"other classes in the file ({listed(file.class_names)}) than in the model ({listed(class_names)})"
+    return dict.fromkeys(head, reason), dict.fromkeys(head, reason), ()
 
 
 def _difference(ours: list[tuple[int, ...]], theirs: list[tuple[int, ...]]) -> str:

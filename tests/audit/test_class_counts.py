@@ -97,3 +97,22 @@ def test_without_a_test_split_the_classes_that_a_cut_makes_too_small_are_named(c
     assert all(issue.severity == "note" for issue in found)
     assert all("20%" in issue.summary for issue in found)
     assert "no-test" not in {issue.kind for issue in issues(train=counts, test=[70, 70, 70])}
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("Cat", "cat"), ("1", "01"), ("dog_", "dog"), ("red fox", "red-fox"), ("Stra\u00dfe", "STRASSE")],
+)
+def test_classes_whose_names_hardly_differ_are_reported_with_their_counts(first, second):
+    pets = dataset([0] * 12 + [1] * 15 + [2] * 70, (first, second, "other"), name="pets")
+    issue = only(list(count_issues(AllImages({"train": pets}))), "similar-classes")
+    assert issue.severity == "warning"
+    for text in (repr(first), repr(second), "12", "15"):
+        assert text in issue.summary
+    assert "other" not in issue.summary
+
+
+@pytest.mark.parametrize("names", [("cat", "cart"), ("1", "10"), ("-1", "1"), ("\u732b", "\u72ac"), ("!", "?")])
+def test_classes_of_different_names_are_not(names):
+    pets = dataset([0] * 60 + [1] * 60, names)
+    assert "similar-classes" not in [issue.kind for issue in count_issues(AllImages({"train": pets}))]

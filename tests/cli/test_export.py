@@ -58,7 +58,7 @@ def test_a_run_is_exported_and_the_export_predicts(command, numbers, trained, im
     assert (status, err) == (0, "")
     by_run = json.loads(command("predict", image, "--model", trained, "--json", "--top", 6)[1])
     answer = json.loads(out)
-    assert answer["top"] == {name: pytest.approx(share, abs=0.02) for name, share in by_run["top"].items()}
+    assert dict(answer["top"]) == {name: pytest.approx(share, abs=0.02) for name, share in by_run["top"]}
     assert (answer["model"], answer["dataset"]) == ("out", "rendered signs")
 
 

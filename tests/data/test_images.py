@@ -646,3 +646,20 @@ def test_refuses_a_header_that_is_none(tmp_path):
     (tmp_path / "a.jpg").write_bytes(b"<html>")
     assert refused_as_no_image(tmp_path / "a.jpg", read_header)
     refusal(tmp_path / "b.jpg", kind=FileNotFoundError, read=read_header)
+
+
+@pytest.mark.parametrize("place", [40, 200, -30, -5])
+def test_a_png_whose_bytes_have_changed_is_refused(tmp_path, place):
+    """Pillow compares no checksum of the pixels, so that a changed byte may give another image."""
+    path = write_image(tmp_path / "a.png", noise(20, 20, 3))
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+    refusal(path)
+
+
+def test_a_png_in_memory_is_compared_too(tmp_path):
+    content = bytearray(write_image(tmp_path / "a.png", noise(20, 20, 3)).read_bytes())
+    content[300] ^= 1
+    with raises(ValueError, "image", "IDAT"):
+        images.fit_image(bytes(content), height=8, width=8)

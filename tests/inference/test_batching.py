@@ -183,3 +183,36 @@ def test_images_of_every_type_go_through_together(tmp_path):
 def test_a_single_image_is_refused(image):
     with raises(ValueError, "list"):
         rows(Counting(), image)
+
+
+@pytest.mark.parametrize("wrong", [np.nan, -0.5, 255.5, np.inf])
+def test_pixels_that_are_not_from_0_to_255_are_refused(wrong):
+    images = np.full((5, 2, 3, 3), 7.0, np.float32)
+    images[3, 1, 1, 1] = wrong
+    with raises(ValueError, 0, 255, "float32"):
+        forward_array(Counting(), images, batch_size=2)
+
+
+def test_pixels_that_were_divided_by_255_are_noticed():
+    with pytest.warns(UserWarning, match="0 to 255"):
+        forward_array(Counting(), np.full((5, 2, 3, 3), 0.9, np.float32), batch_size=2)
+
+
+@pytest.mark.parametrize("images", [np.zeros((2, 2, 3, 3), np.float32), np.ones((2, 2, 3, 3), np.uint8)])
+def test_black_images_and_whole_numbers_are_what_they_are(images):
+    assert forward_array(Counting(), images, batch_size=2).shape == (2, 1)
+
+
+def test_one_bright_image_shows_that_nothing_was_divided():
+    images = np.full((5, 2, 3, 3), 0.5, np.float32)
+    images[4] = 200
+    assert forward_array(Counting(), images, batch_size=2)[:, 0].tolist() == [0.5] * 4 + [200]
+
+
+def test_an_output_that_is_no_number_is_refused(reads):
+    class Damaged(Counting):
+        def predict_on_batch(self, images):
+            return super().predict_on_batch(images) * np.nan
+
+    with raises(ValueError, "NaN"):
+        rows(Damaged(), paths(1, 2))

@@ -191,3 +191,11 @@ def test_another_number_of_epochs_stretches_warm_up_and_averaging(tiny_recipe):
 def test_an_augmentation_out_of_range_is_refused():
     with raises(ValueError, "shift", 0.5, 0.6):
         Augmentation(shift=0.6)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [({}, False), ({"restore_best": True}, True), ({"patience": 2}, True)],
+)
+def test_a_run_that_may_end_early_keeps_its_best_epoch(changes, expected, tiny_recipe):
+    assert tiny_recipe.change(validation_split=0.2, **changes).keeps_best is expected

@@ -20,6 +20,7 @@ import factories
 from factories import WITHOUT_TENSORFLOW, fill_random, raises
 from resnet50.build import build_resnet50
 from resnet50.conventions import V1_5
+from resnet50.data.dataset import Unreadable
 from resnet50.data.splits import DatasetSplits
 from resnet50.data.splitting import train_validation_split
 from resnet50.datasets.rendered_signs import rendered_signs, write_rendered_signs
@@ -589,3 +590,24 @@ assert all((a == b).all() for a, b in zip(*weights))
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
+
+
+def test_a_run_that_ends_early_keeps_its_best_epoch(tiny_recipe, images, tmp_path):
+    """The loss rises at once: the first epoch is the best, and two more pass before the run ends."""
+    recipe = tiny_recipe.change(
+        epochs=9, validation_split=0.25, patience=2, learning_rate=0.5, schedule="constant", warmup_epochs=0
+    )
+    watch = Averages()
+    run = train(recipe, images, out=tmp_path / "run", progress=watch)
+    best = max(range(len(run.history)), key=lambda k: (run.history[k]["val_accuracy"], -run.history[k]["val_loss"]))
+    assert best < len(run.history) - 1 < 8
+    for found, expected in zip(run.classifier.model.get_weights(), watch.weights[best], strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_a_class_without_training_images_is_refused(tiny_recipe, images, tmp_path):
+    few = images.train.select(np.flatnonzero(images.train.labels != 2))
+    unreadable = (Unreadable("a.png", "damaged"), Unreadable("b.png", "damaged"))
+    with raises(ValueError, few.name, f"none of {few.class_names[2]}", "2 files"):
+        train(tiny_recipe, DatasetSplits(few, images.test, unreadable=unreadable), out=tmp_path / "run")
+    assert not list(tmp_path.iterdir())

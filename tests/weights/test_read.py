@@ -6,15 +6,19 @@ import json
 import struct
 import subprocess
 import sys
+import warnings
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import resnet50.weights.read
-from factories import raises
+from factories import classifier, raises
 from resnet50.conventions import V1, V1_5
+from resnet50.inference.classifier import MEMBER
 from resnet50.weights import WeightsFile, read_weights
+from resnet50.weights.keras_files import CLASSIFIER_MEMBER, METADATA_LIMIT
 
 SUFFIXES = (".h5", ".weights.h5", ".keras", ".safetensors", ".pth", ".pt", ".bin")
 DTYPES = {"float32": "F32", "float16": "F16", "int64": "I64"}
@@ -169,3 +173,38 @@ def test_a_missing_file_is_named(name):
 def test_a_missing_path_is_no_name():
     with raises(FileNotFoundError, "imagenet", "ResNet-50", *SUFFIXES):
         read_weights(Path("imagenet"))
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+def test_weights_that_are_no_numbers_are_refused(wrong, path):
+    tensors = state_dict()
+    tensors["layer1.0.conv1.weight"][2, 3] = wrong
+    path.write_bytes(safetensors(tensors))
+    with raises(ValueError, path, "conv2_block1_1_conv", "NaN"):
+        read_weights(path)
+
+
+def test_a_classifiers_file_names_its_classes(tmp_path):
+    path = tmp_path / "a.keras"
+    classifier(class_names=("x", "y", "z")).save(path)
+    assert read_weights(path).class_names == ("x", "y", "z")
+
+
+def test_metadata_without_end_are_refused(tmp_path):
+    path = tmp_path / "a.keras"
+    classifier().save(path)
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the archive has such a member already
+        archive.writestr("resnet50.json", b" " * (METADATA_LIMIT + 1))
+    with raises(ValueError, path, 16):
+        read_weights(path)
+
+
+def test_a_published_classifier_has_the_classes_of_imagenet(path, monkeypatch):
+    monkeypatch.setattr(resnet50.weights.read, "fetch_weights", lambda name: path)
+    assert read_weights("imagenet").class_names[:2] == ("tench", "goldfish")
+    assert read_weights("imagenet-notop").class_names is None
+
+
+def test_the_member_of_a_classifier_has_one_name():
+    assert CLASSIFIER_MEMBER == MEMBER

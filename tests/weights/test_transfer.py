@@ -69,6 +69,37 @@ def target() -> keras.Model:
 # ------------------------------------------------------------------------------------------------------ what is loaded
 
 
+def test_a_head_of_other_classes_is_not_loaded_though_it_fits(source, target):
+    before = weights_of(target)
+    file = as_file(source, class_names=("cats", "dogs", "cows"))
+    report = load_weights(target, file, class_names=("ships", "planes", "cars"))
+    head = "predictions"
+    assert_same({head: weights_of(target)[head]}, {head: before[head]})
+    assert set(report.kept) == {head}
+    assert in_order(report.kept[head], "cats", "dogs", "ships", "planes")
+    assert set(report.unused) == {"fc"}
+    assert_same({"conv1_conv": weights_of(target)["conv1_conv"]}, {"conv1_conv": weights_of(source)["conv1_conv"]})
+
+
+def test_a_head_of_the_same_classes_in_another_order_is_not_loaded(source, target):
+    report = load_weights(target, as_file(source, class_names=("a", "b", "c")), class_names=("b", "a", "c"))
+    assert set(report.kept) == {"predictions"}
+
+
+def test_a_head_of_the_same_classes_is_loaded(source, target):
+    report = load_weights(target, as_file(source, class_names=("a", "b", "c")), class_names=["a", "b", "c"])
+    assert (report.kept, report.notes) == ({}, ())
+    assert_same(weights_of(target), weights_of(source))
+
+
+@pytest.mark.parametrize(("theirs", "ours"), [(None, ("a", "b", "c")), (("a", "b", "c"), None), (None, None)])
+def test_where_classes_are_unknown_the_report_says_that_they_were_not_compared(theirs, ours, source, target):
+    report = load_weights(target, as_file(source, class_names=theirs), class_names=ours)
+    assert_same(weights_of(target), weights_of(source))
+    (note,) = report.notes
+    assert ("file" if theirs is None else "model") in note
+
+
 def test_everything_fits(source, target):
     unused = {"queue": "no layer of ours"}
     report = load_weights(target, as_file(source, unused=unused))
@@ -244,7 +275,7 @@ def test_a_stem_for_other_channels_is_adapted_when_asked(channels, how, source):
     assert str(channels) in text.partition("adapt_stem=True")[2]
     assert text.count("[") == 2  # no other layer is named
     report = load_weights(target, as_file(source, normalization="symmetric"), adapt_stem=True)
-    (note,) = report.notes
+    note, _ = report.notes
     assert in_order(note, "conv1_conv", "3", str(channels), how)
     assert_same(weights_of(target), expected)
 
