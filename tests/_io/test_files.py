@@ -1,5 +1,7 @@
+import errno
 import fcntl
 import os
+import stat
 import subprocess
 import sys
 import tempfile
@@ -233,3 +235,45 @@ def test_a_folder_replaces_nothing(tmp_path, kind):
         pass
     assert kind in str(caught.value).replace(str(path), "")
     assert [entry.name for entry in tmp_path.iterdir()] == ["export"]
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP, errno.EACCES])
+def test_a_network_share_that_cannot_sync_a_folder_keeps_the_file(tmp_path, monkeypatch, number):
+    sync = os.fsync
+
+    def refuse_folders(handle):
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(number, "no folders here")
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", refuse_folders)
+    write_text(tmp_path / "a.txt", "new")
+    assert (tmp_path / "a.txt").read_text() == "new\n"
+    assert names(tmp_path) == ["a.txt"]
+
+
+def test_a_system_that_opens_no_folder_keeps_the_file(tmp_path, monkeypatch):
+    """As Windows does."""
+    opened = os.open
+
+    def refuse_folders(path, *arguments, **options):
+        if os.path.isdir(path):  # noqa: PTH112 - Path would open the folder itself
+            raise PermissionError(errno.EACCES, "a folder")
+        return opened(path, *arguments, **options)
+
+    monkeypatch.setattr(os, "open", refuse_folders)
+    write_text(tmp_path / "a.txt", "new")
+    assert (tmp_path / "a.txt").read_text() == "new\n"
+
+
+def test_a_disk_that_fails_to_sync_is_an_error(tmp_path, monkeypatch):
+    sync = os.fsync
+
+    def fail_on_folders(handle):
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(errno.EIO, "broken")
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", fail_on_folders)
+    with pytest.raises(OSError, match="broken"):
+        write_text(tmp_path / "a.txt", "new")
