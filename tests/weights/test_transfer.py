@@ -302,7 +302,7 @@ def test_a_gray_image_gives_what_it_gives_as_rgb(source):
 
 def test_three_channels_are_not_adapted(source, target):
     report = load_weights(target, as_file(source, normalization="symmetric"), adapt_stem=True)
-    assert report.notes == ()
+    assert not [note for note in report.notes if "adapted" in note]
     assert_same(weights_of(target), weights_of(source))
 
 
@@ -320,7 +320,7 @@ def test_weights_of_one_channel_are_not_adapted_to_three(target):
 def test_another_normalization_than_the_models_warns(source, target):
     file = as_file(source, normalization="torch")
     with pytest.warns(UserWarning) as caught:
-        (note,) = load_weights(target, file).notes
+        note, _ = load_weights(target, file).notes
     assert in_order(note, "'symmetric'", "'torch'")  # the model's, the file's
     (warning,) = caught
     assert file.origin in str(warning.message)
