@@ -325,10 +325,12 @@ def test_another_normalization_than_the_models_warns(source, target):
     (warning,) = caught
     assert file.origin in str(warning.message)
     assert note in str(warning.message)
-    assert load_weights(network(normalization="torch"), file).notes == ()
-    assert load_weights(target, replace(file, normalization="unknown")).notes == ()
+    assert not [note for note in load_weights(network(normalization="torch"), file).notes if "normalizes" in note]
+    assert not [
+        note for note in load_weights(target, replace(file, normalization="unknown")).notes if "normalizes" in note
+    ]
     bare = keras.Model(target.get_layer("conv1_pad").input, target.output)
-    assert load_weights(bare, file).notes == ()
+    assert not [note for note in load_weights(bare, file).notes if "normalizes" in note]
 
 
 def test_a_report_reads_well():
