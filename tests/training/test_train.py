@@ -625,7 +625,7 @@ def fitted(tmp_path_factory):
     folder = tmp_path_factory.mktemp("wide")
     for name, at in (("left", 0), ("right", 140)):
         for index in range(12):
-            pixels = noise(20, 160, 3, seed=(at, index)) // 4 + 60
+            pixels = np.kron(noise(2, 16, 3, seed=(at, index)), np.ones((10, 10, 1), np.uint8))
             pixels[:, at : at + 20] = 255
             factories.write_image(folder / "images" / name / f"{index}.png", pixels)
     source, fit = DataSource("folder", str(folder / "images")), Fit(mode="stretch", resampling="bilinear")
