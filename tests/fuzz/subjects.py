@@ -116,7 +116,7 @@ def _read_weights(path: Path) -> str:
     return "\n".join(names) + _digest(*(array for name in names for array in weights.arrays[name]))
 
 
-# --------------------------------------------------------------------------------------- datasets: h5, packed, CSV, list
+# --------------------------------------------------------------------------------------------- datasets: h5 and CSV
 
 
 def _write_signs(folder: Path) -> Path:

@@ -1,6 +1,7 @@
 """Read damaged files in a process of its own, whose end, whatever it is, says something about the reader.
 
-Usage: python -m fuzz.worker SUBJECT SEED FIRST COUNT FOLDER LIMIT, with tests/ in PYTHONPATH. A line of JSON for each case.
+Usage: python -m fuzz.worker SUBJECT SEED FIRST COUNT FOLDER LIMIT, with tests/ in PYTHONPATH. It prints a line of JSON
+for each case.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import shutil
 import sys
 import time
 import warnings
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -22,15 +24,10 @@ LONGEST = 2000  # characters of a message
 
 
 def main() -> None:
-    name, seed, first, count, folder, limit = (
-        sys.argv[1],
-        *map(int, sys.argv[2:5]),
-        Path(sys.argv[5]),
-        float(sys.argv[6]),
-    )
+    name, folder, limit = sys.argv[1], Path(sys.argv[5]), float(sys.argv[6])
+    seed, first, count = map(int, sys.argv[2:5])
     warnings.simplefilter("ignore")
-    subject = SUBJECTS[name]
-    intact = folder / "intact"
+    subject, intact = SUBJECTS[name], folder / "intact"
     intact.mkdir(parents=True)
     path = subject.write(intact).relative_to(intact)
     expected = subject.read(intact / path)
@@ -38,19 +35,26 @@ def main() -> None:
     for case in range(first, first + count):
         damaged = folder / "damaged"
         shutil.copytree(intact, damaged)
-        rng = np.random.default_rng((seed, case))
-        files = sorted(file for file in damaged.rglob("*") if file.is_file() and file.stat().st_size)
-        file = files[int(rng.integers(len(files)))] if (damaged / path).is_dir() else damaged / path
-        content, how = mutate(file.read_bytes(), rng)
-        file.write_bytes(content)
+        about = _damage(damaged, path, np.random.default_rng((seed, case)))
         faulthandler.dump_traceback_later(limit, exit=True)  # a reader that loops in C cannot be interrupted otherwise
         _restart_peak()
         began = time.monotonic()
         outcome, message = _outcome(subject, damaged / path, expected)
-        faulthandler.cancel_dump_traceback_later()
         seconds = round(time.monotonic() - began, 3)
-        _report(case=case, file=file.name, how=how, outcome=outcome, message=message, seconds=seconds, peak_mb=_peak())
+        faulthandler.cancel_dump_traceback_later()
+        _report(case=case, **about, outcome=outcome, message=message, seconds=seconds, peak_mb=_peak())
         shutil.rmtree(damaged)
+
+
+def _damage(folder: Path, path: Path, rng: np.random.Generator) -> dict[str, str]:
+    """Damage the file at the path, or one in the folder there; return which and how."""
+    files = [folder / path]
+    if files[0].is_dir():
+        files = sorted(file for file in folder.rglob("*") if file.is_file() and file.stat().st_size)
+    file = files[int(rng.integers(len(files)))]
+    content, how = mutate(file.read_bytes(), rng)
+    file.write_bytes(content)
+    return {"file": file.name, "how": how}
 
 
 def _outcome(subject: Subject, path: Path, expected: object) -> tuple[str, str]:
@@ -70,10 +74,8 @@ def _outcome(subject: Subject, path: Path, expected: object) -> tuple[str, str]:
 
 def _restart_peak() -> None:
     """Begin to measure the most memory anew, where the system can."""
-    try:
+    with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-    except OSError:
-        pass
 
 
 def _peak() -> int:
