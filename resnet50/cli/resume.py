@@ -5,11 +5,15 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from resnet50.cli import read_options, recipe_options, source
 from resnet50.cli.console import step
 from resnet50.cli.model import load_keras
 from resnet50.cli.running import announce, finish, tensorboard
+
+if TYPE_CHECKING:
+    from resnet50.training.run import RunDirectory
 
 
 def resume_run(options: argparse.Namespace) -> int:
@@ -32,13 +36,21 @@ def resume_run(options: argparse.Namespace) -> int:
     else:
         with step("reading images") as progress:
             splits = load_recorded(images, record.recipe.image_size, progress=progress)
-    announce(f"Resuming {folder.path}", record.recipe, splits)
-
     load_keras()
+    announce(_begins(folder, record.recipe.epochs), record.recipe, splits)
     from resnet50.training.train import resume
 
     callbacks = tensorboard(folder) if options.tensorboard or folder.tensorboard.is_dir() else []
     return finish(folder, lambda: resume(folder.path, splits, callbacks=callbacks))
+
+
+def _begins(folder: RunDirectory, epochs: int) -> str:
+    from resnet50.training.checkpoint import finished_epochs
+
+    finished = finished_epochs(folder.checkpoint)
+    if not finished:
+        return f"Starting {folder.path} over, since it has no checkpoint"
+    return f"Resuming {folder.path} after epoch {finished} of {epochs}"
 
 
 def _refuse_options(options: argparse.Namespace) -> None:

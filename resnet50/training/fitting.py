@@ -86,15 +86,20 @@ class _Fitting:
         )
         self.progress.begin_phase(position.phase, position.began)
         validation = self.run.splits.validation
-        self.training_model.fit(
-            self.batches,
-            validation_data=Batches(validation, self.recipe.batch_size) if validation is not None else None,
-            initial_epoch=checkpoint.restore(self.training_model),
-            epochs=position.began + phase.epochs,
-            shuffle=False,  # Batches shuffles, by the recipe's seed
-            verbose=0,
-            callbacks=[*self.own_callbacks(phase), *stored, *self.logging, self.progress, checkpoint],
-        )
+        begins = checkpoint.restore(self.training_model)
+        try:
+            self.training_model.fit(
+                self.batches,
+                validation_data=Batches(validation, self.recipe.batch_size) if validation is not None else None,
+                initial_epoch=begins,
+                epochs=position.began + phase.epochs,
+                shuffle=False,  # Batches shuffles, by the recipe's seed
+                verbose=0,
+                callbacks=[*self.own_callbacks(phase), *stored, *self.logging, self.progress, checkpoint],
+            )
+        except BaseException:  # Ctrl-C, a signal, or an error in the midst of an epoch
+            checkpoint.write_latest()
+            raise
 
     def own_callbacks(self, phase: Phase) -> list[keras.callbacks.Callback]:
         """Return the callbacks whose state no checkpoint stores."""
@@ -143,6 +148,7 @@ def training_batches(recipe: Recipe, train: Dataset) -> Batches:
     return Batches(
         train,
         recipe.batch_size,
+        share_last=recipe.share_last_batch,
         shuffle=True,
         augmentation=recipe.augmentation,
         mixing=Mixing(recipe.mixup, recipe.cutmix) if recipe.mixup or recipe.cutmix else None,

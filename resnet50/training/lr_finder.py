@@ -123,7 +123,8 @@ def _training_model(recipe: Recipe, classes: int) -> keras.Model:
 
 def _endless(recipe: Recipe, dataset: Dataset) -> Iterator[tuple[np.ndarray, ...]]:
     """Yield the full batches of one epoch after another; for a smaller batch, TensorFlow would trace another graph."""
-    batches = training_batches(recipe.change(batch_size=min(recipe.batch_size, len(dataset))), dataset)
+    full = recipe.change(batch_size=min(recipe.batch_size, len(dataset)), share_last_batch=False)
+    batches = training_batches(full, dataset)
     for epoch in itertools.count():
         batches.epoch = epoch
         for index in range(len(dataset) // batches.batch_size):

@@ -134,7 +134,9 @@ class Recipe:
         phases: Phases of the training, one after the other; epochs are counted over all of them.
         weights: Name of pretrained weights or their file; None to train from scratch.
         normalization: Row of `resnet50.weights.NORMALIZATIONS`; None for that of the weights, or from scratch.
-        batch_size: Images in a step.
+        batch_size: Images in a step, at most.
+        share_last_batch: Whether a last batch of an epoch that is much smaller than the others is shared out among
+            them (`resnet50.data.batches.Batches`). False in recipes that were recorded before there was this number.
         weight_decay: Share of a weight, times the learning rate, that a step takes away.
         beta_2: Momentum of the squared gradients, 0..1.
         label_smoothing: Share of the target that is spread over all classes, 0..1.
@@ -172,6 +174,7 @@ class Recipe:
         "Input normalization; without it, that of the weights.", None, choices=tuple(NORMALIZATIONS)
     )
     batch_size: int = _number("Images in a step.", 32, common=True)
+    share_last_batch: bool = _number("Make the batches of an epoch equal if the last would be very small.", True)
     weight_decay: float = _number("Share of a weight, times the learning rate, that a step takes away.", 0.01)
     beta_2: float = _number("Momentum of the squared gradients, 0..1.", 0.999)
     label_smoothing: float = _number("Share of the target that is spread over all classes, 0..1.", 0.1)
@@ -328,6 +331,8 @@ class Recipe:
             values: Any = json.loads(text)
         except (ValueError, RecursionError) as error:
             raise ValueError(f"expected a recipe in JSON, got broken JSON ({error}).") from error
+        if isinstance(values, Mapping):
+            values = {**_NUMBERS_BEFORE, **values}
         if not isinstance(values, Mapping) or set(values) != _OWN:
             got = listed(sorted(values), most=len(_OWN)) if isinstance(values, Mapping) else type(values).__name__
             raise ValueError(
@@ -343,6 +348,9 @@ class Recipe:
 
 
 _OWN = {field.name for field in fields(Recipe)}
+
+_NUMBERS_BEFORE = {"share_last_batch": False}
+"""Numbers that recipes of earlier versions do not have, as these versions trained."""
 
 
 def _check(owner: Phase | Recipe, checks: Mapping[str, tuple[bool, str]]) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self, overload
 
 from resnet50._io.files import atomic_path
+from resnet50._io.locks import LockedError, locked
 from resnet50.data.dataset import Unreadable
 from resnet50.inference.locate import BEST, MODEL, RECIPE
 from resnet50.training.recipe import Recipe
@@ -108,6 +110,22 @@ class RunDirectory:
             return RunRecord.from_json(file.read_text(encoding="utf-8"), recipe)
         except ValueError as error:
             raise ValueError(f"{file}: {error}") from error
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the lock of the run in the block, where the disk can lock files, so that one process trains it.
+
+        Raises:
+            ValueError: If another process holds it.
+        """
+        try:
+            with locked(self.environment):  # a file that every run has and that is never replaced
+                yield
+        except LockedError as error:
+            raise ValueError(
+                f"{self.path}: expected a run that no other process trains, got one that is being trained; wait until "
+                "it ends."
+            ) from error
 
     def remove_leftovers(self) -> None:
         """Remove the partial files of a killed process."""

@@ -19,6 +19,7 @@ from resnet50.reports.report import write_report
 from resnet50.training.callbacks import check_callbacks
 from resnet50.training.checks import check_resumable, check_splits
 from resnet50.training.fitting import fit
+from resnet50.training.interruption import exit_on_signals
 from resnet50.training.preparation import PreparedRun, prepare_new, prepare_resumed
 from resnet50.training.progress import Progress, opened
 from resnet50.training.recipe import Recipe
@@ -60,6 +61,9 @@ def train(
 ) -> Run:
     """Train a classifier by a recipe, and score it once on the test split.
 
+    If it is interrupted (by KeyboardInterrupt, SIGTERM, a closed terminal or an error), the state after the last
+    finished epoch is in the directory, for `resume`.
+
     Args:
         recipe: Every number of the training.
         splits: Train and test split, RGB uint8 ``(n, image_size, image_size, 3)``. Without a validation split, the
@@ -88,7 +92,8 @@ def train(
         check_callbacks(recipe, callbacks)
         shown.begin_step("building the network and comparing images")
         run = prepare_new(directory, recipe, splits, source)
-        return _train(run, callbacks, shown)
+        with directory.locked():
+            return _train(run, callbacks, shown)
 
 
 def resume(
@@ -115,11 +120,11 @@ def resume(
     Raises:
         FileNotFoundError: If there is no run in the directory, or its images are no longer where they were.
         ValueError: If the images, the backend or, before the first checkpoint, the pretrained weights are not those
-            of the run, or a callback cannot work with its recipe.
+            of the run, a callback cannot work with its recipe, or another process trains the run.
     """
     directory = RunDirectory(Path(out))
     record = directory.read()
-    with opened(progress, record.recipe.phases) as shown:
+    with directory.locked(), opened(progress, record.recipe.phases) as shown:
         check_callbacks(record.recipe, callbacks)
         if splits is None:
             shown.begin_step("reading images")
@@ -139,6 +144,7 @@ def _load_splits(directory: RunDirectory, record: RunRecord) -> DatasetSplits:
     return load_recorded(source, record.recipe.image_size)
 
 
+@exit_on_signals()
 def _train(run: PreparedRun, callbacks: Sequence[keras.callbacks.Callback], progress: Progress) -> Run:
     """Train a prepared run, and write everything into its directory."""
     directory = run.directory

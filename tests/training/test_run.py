@@ -184,3 +184,14 @@ def test_damaged_files_are_named(record, tmp_path):
     run.recipe.write_text("{")
     with raises(ValueError, run.recipe, "line 1 column 2"):
         run.read()
+
+
+def test_a_run_is_trained_by_one_process(record, tmp_path):
+    run = RunDirectory(tmp_path / "run")
+    run.create(record)
+    with run.locked():
+        with raises(ValueError, run.path), run.locked():
+            pass
+    with run.locked():
+        pass
+    assert {path.name for path in run.path.iterdir()} == {"recipe.json", "environment.json"}
