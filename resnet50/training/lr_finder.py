@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import keras
 import numpy as np
 
+from resnet50._io.keras_settings import keras_defaults
 from resnet50.data.dataset import Dataset
 from resnet50.data.splits import DatasetSplits
 from resnet50.training.checks import check_image_size
@@ -48,6 +49,7 @@ class LearningRateCurve:
     suggestion: float
 
 
+@keras_defaults()
 def find_learning_rate(
     recipe: Recipe,
     dataset: Dataset,

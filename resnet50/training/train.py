@@ -10,6 +10,7 @@ from pathlib import Path
 import keras
 
 from resnet50._io.files import write_text
+from resnet50._io.keras_settings import keras_defaults
 from resnet50.audit.training_images import write_training_images
 from resnet50.data.splits import DatasetSplits
 from resnet50.datasets.source import DataSource
@@ -50,6 +51,7 @@ class Run:
     transfer: TransferReport | None = None
 
 
+@keras_defaults()
 def train(
     recipe: Recipe,
     splits: DatasetSplits,
@@ -96,6 +98,7 @@ def train(
             return _train(run, callbacks, shown)
 
 
+@keras_defaults()
 def resume(
     out: str | os.PathLike[str],
     splits: DatasetSplits | None = None,
