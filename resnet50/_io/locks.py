@@ -54,4 +54,4 @@ def _lock(file: IO[bytes]) -> None:
     import msvcrt
 
     file.seek(_FAR)
-    msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+    msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)

@@ -13,7 +13,7 @@ from typing import Self, overload
 from resnet50._io.files import atomic_path
 from resnet50._io.locks import LockedError, locked
 from resnet50.data.dataset import Unreadable
-from resnet50.inference.locate import BEST, MODEL, RECIPE
+from resnet50.inference.locate import BEST, ENVIRONMENT, MODEL, RECIPE
 from resnet50.training.recipe import Recipe
 from resnet50.training.record import RunRecord
 
@@ -54,7 +54,7 @@ class RunDirectory:
     best = RunFile(BEST, "The classifier of the best epoch, where there is a validation split.")
     checkpoint = RunFile("checkpoints/last.h5", "The state to resume from.")
     recipe = RunFile(RECIPE, "Every number of the training.")
-    environment = RunFile("environment.json", "Versions, machine, commit, data and pretrained weights.")
+    environment = RunFile(ENVIRONMENT, "Versions, machine, commit, data and pretrained weights.")
     transfer = RunFile("transfer.json", "The report on pretrained weights, where there are any.")
     images = RunFile("images.csv", "Every image of the run: its split, path, class and the SHA-256 of its pixels.")
     unreadable = RunFile("unreadable.csv", "Files of the source that could not be read, where there are any.")

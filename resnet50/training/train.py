@@ -21,6 +21,7 @@ from resnet50.training.callbacks import check_callbacks
 from resnet50.training.checks import check_resumable, check_splits
 from resnet50.training.fitting import fit
 from resnet50.training.interruption import exit_on_signals
+from resnet50.training.out_of_memory import memory_explained
 from resnet50.training.preparation import PreparedRun, prepare_new, prepare_resumed
 from resnet50.training.progress import Progress, opened
 from resnet50.training.recipe import Recipe
@@ -86,6 +87,7 @@ def train(
             recipe, or a callback cannot work with it; nothing is written then.
         FileNotFoundError: If there is no file of the pretrained weights.
         resnet50.training.divergence.DivergenceError: If the training diverges; the last good checkpoint remains.
+        MemoryError: If memory runs out, whichever error the backend raises.
     """
     directory = RunDirectory(Path(out))
     with opened(progress, recipe.phases) as shown:
@@ -155,7 +157,8 @@ def _train(run: PreparedRun, callbacks: Sequence[keras.callbacks.Callback], prog
     if run.transfer:
         write_text(directory.transfer, run.transfer.to_json())
     progress.begin_run(run.transfer, run.issues)
-    classifier, history = fit(run, callbacks, progress)
+    with memory_explained(run.record.recipe, directory.path):
+        classifier, history = fit(run, callbacks, progress)
     classifier.save(directory.model)  # before the report, which may fail
     progress.begin_step("writing the report")
     report = write_report(

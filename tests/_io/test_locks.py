@@ -26,9 +26,8 @@ def file(tmp_path):
 
 
 def test_a_lock_is_held_once(file):
-    with locked(file):
-        with raises(LockedError, file), locked(file):
-            pass
+    with locked(file), raises(LockedError, file), locked(file):
+        pass
     with locked(file):
         assert file.read_text() == "content"
 

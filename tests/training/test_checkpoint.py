@@ -364,9 +364,7 @@ def test_the_written_state_is_that_of_the_epochs_end(small, images, tmp_path):
 
     checkpoint = Checkpoint(tmp_path / "last.h5", position=Position(), every=10, epochs=5, others=[sums])
     with pytest.raises(KeyboardInterrupt):
-        small.fit(
-            Batches(images.train, 8), epochs=5, shuffle=False, verbose=0, callbacks=[Change(), sums, checkpoint]
-        )
+        small.fit(Batches(images.train, 8), epochs=5, shuffle=False, verbose=0, callbacks=[Change(), sums, checkpoint])
     checkpoint.write_latest()
     sums.total = np.zeros(3)
     again = Checkpoint(tmp_path / "last.h5", position=Position(), every=10, epochs=5, others=[sums])

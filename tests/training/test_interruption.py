@@ -18,7 +18,10 @@ def test_a_signal_that_ends_the_process_becomes_an_exit_with_its_status(number):
 
 def test_a_signal_that_is_ignored_or_handled_already_is_left_alone():
     received = []
-    previous = signal.signal(signal.SIGHUP, signal.SIG_IGN), signal.signal(signal.SIGTERM, lambda *_: received.append(1))
+    previous = (
+        signal.signal(signal.SIGHUP, signal.SIG_IGN),
+        signal.signal(signal.SIGTERM, lambda *_: received.append(1)),
+    )
     try:
         with exit_on_signals():
             signal.raise_signal(signal.SIGHUP)

@@ -189,9 +189,8 @@ def test_damaged_files_are_named(record, tmp_path):
 def test_a_run_is_trained_by_one_process(record, tmp_path):
     run = RunDirectory(tmp_path / "run")
     run.create(record)
-    with run.locked():
-        with raises(ValueError, run.path), run.locked():
-            pass
+    with run.locked(), raises(ValueError, run.path), run.locked():
+        pass
     with run.locked():
         pass
     assert {path.name for path in run.path.iterdir()} == {"recipe.json", "environment.json"}

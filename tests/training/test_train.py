@@ -29,6 +29,7 @@ from resnet50.inference.classifier import Classifier
 from resnet50.metrics.scores import score
 from resnet50.model import Stage
 from resnet50.training.averaging import averaged
+from resnet50.training.checkpoint import finished_epochs
 from resnet50.training.divergence import DivergenceError
 from resnet50.training.progress import Progress
 from resnet50.training.recipe import Phase
@@ -611,3 +612,40 @@ def test_a_class_without_training_images_is_refused(tiny_recipe, images, tmp_pat
     with raises(ValueError, few.name, f"none of {few.class_names[2]}", "2 files"):
         train(tiny_recipe, DatasetSplits(few, images.test, unreadable=unreadable), out=tmp_path / "run")
     assert not list(tmp_path.iterdir())
+
+
+class Exhaust(keras.callbacks.Callback):
+    """Ask the backend for more memory than any machine has, in the third epoch."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 2:
+            keras.ops.zeros((10**7, 10**7))
+
+
+def test_running_out_of_memory_names_what_to_change_and_leaves_a_state(tiny_recipe, images, tmp_path):
+    recipe = tiny_recipe.change(checkpoint_epochs=100)
+    with raises(MemoryError, tmp_path / "run", "--batch-size", "--image-size", 8, 32, "resnet50 train --resume"):
+        train(recipe, images, out=tmp_path / "run", callbacks=[Exhaust()])
+    assert finished_epochs(tmp_path / "run" / "checkpoints" / "last.h5") == 2
+
+
+def test_a_run_with_a_last_batch_of_one_image_trains_as_it_was_recorded(tiny_recipe, images, tmp_path):
+    odd = DatasetSplits(images.train.select(range(33)), images.test)
+    recipe = tiny_recipe.change(epochs=2, batch_size=32)
+    shared = train(recipe, odd, out=tmp_path / "shared")
+    before = recipe.change(share_last_batch=False)
+    whole = train(before, odd, out=tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        train(before, odd, out=tmp_path / "run", progress=First(stop=1))
+    values = json.loads((tmp_path / "run" / "recipe.json").read_text())
+    del values["share_last_batch"]  # as an earlier version wrote it
+    (tmp_path / "run" / "recipe.json").write_text(json.dumps(values))
+    resumed = resume(tmp_path / "run", odd)
+    weights = [run.classifier.model.get_weights() for run in (whole, resumed, shared)]
+    assert all((a == b).all() for a, b in zip(*weights[:2], strict=True))
+    assert any((a != b).any() for a, b in zip(*weights[1:], strict=True))
+
+
+def test_a_run_that_another_process_trains_is_not_resumed(finished, images):
+    with finished.folder.locked(), raises(ValueError, finished.folder.path):
+        resume(finished.folder.path, images)
