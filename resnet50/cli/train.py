@@ -35,7 +35,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     source.add_source_arguments(parser, required=False)
     parser.add_argument("--out", metavar="DIR", help=f"Folder of the run. Default: a new one in {RUNS}/.")
-    parser.add_argument("--resume", metavar="RUN", help="Resume the interrupted run in this folder.")
+    parser.add_argument(
+        "--resume",
+        metavar="RUN",
+        help="Resume the interrupted run in this folder; --epochs trains a finished one on, to so many in all.",
+    )
     parser.add_argument("--tensorboard", action="store_true", help="Also write logs for TensorBoard into the run.")
     recipe_options.add_recipe_options(parser)
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from resnet50._io.files import atomic_path, open_h5
 from resnet50.training.interruption import signals_held_back
+from resnet50.training.recipe import Recipe
 
 INTERVAL = 120.0
 """Seconds after which the next epoch ends with a checkpoint, whatever the recipe says; a full network takes about one
@@ -54,9 +55,29 @@ def finished_epochs(path: Path) -> int:
     return int(_read_state(path)["epoch"])
 
 
+def is_finished(path: Path, recipe: Recipe) -> bool:
+    """Return whether a checkpoint is that of a recipe's last epoch, or of an early end of its last phase.
+
+    Raises:
+        ValueError: If the file is damaged, or not a checkpoint.
+    """
+    state = _read_state(path)
+    last = len(recipe.phases) - 1
+    return bool(state["phase"] == last and (state["stopped"] or state["epoch"] >= state["began"] + recipe.last.epochs))
+
+
+def recorded_callbacks(path: Path) -> list[str]:
+    """Return the classes of the callbacks whose state a checkpoint has; none if there is no checkpoint.
+
+    Raises:
+        ValueError: If the file is damaged, or not a checkpoint.
+    """
+    return list(_read_state(path)["callbacks"])
+
+
 def _read_state(path: Path) -> dict[str, Any]:
     if not path.exists():
-        return {"phase": 0, "began": 0, "epoch": 0}
+        return {"phase": 0, "began": 0, "epoch": 0, "stopped": False, "callbacks": []}
     with open_h5(path, expected="a checkpoint") as file:
         if "state" not in file:
             raise ValueError(f"{path}: expected a checkpoint, got another HDF5 file; remove it to start the run again.")

@@ -14,7 +14,7 @@ from resnet50.data.mixing import Mixing
 from resnet50.inference.classifier import Classifier
 from resnet50.training.averaging import ValidateAverage, WeightAverage, averaged
 from resnet50.training.callbacks import KeepBest, SetEpoch, phase_callbacks
-from resnet50.training.checkpoint import Checkpoint, Position, read_position
+from resnet50.training.checkpoint import Checkpoint, Position, read_position, recorded_callbacks
 from resnet50.training.divergence import StopDivergence
 from resnet50.training.fast_cpu.memory import keep_freed_memory
 from resnet50.training.fast_cpu.precision import build_training_model
@@ -116,8 +116,11 @@ class _Fitting:
 
     def stored_callbacks(self, position: Position) -> list[keras.callbacks.Callback]:
         """Return the callbacks whose state a checkpoint stores, in the order that it stores them."""
-        phase, last = self.recipe.phases[position.phase], position.phase == len(self.recipe.phases) - 1
-        average = [WeightAverage(self.recipe.swa_epochs, position.began + phase.epochs)] if last else []
+        phase, path = self.recipe.phases[position.phase], self.run.directory.checkpoint
+        averages = position.phase == len(self.recipe.phases) - 1 or (  # or it was the last, before the run was extended
+            position == read_position(path) and WeightAverage.__name__ in recorded_callbacks(path)
+        )
+        average = [WeightAverage(self.recipe.swa_epochs, position.began + phase.epochs)] if averages else []
         return [self.history, *average, *([self.best] if self.best else []), *self.stored, *phase_callbacks(phase)]
 
     def copy_best(self, logs: dict[str, float]) -> Callable[[], None]:

@@ -316,6 +316,11 @@ class Recipe:
         averaged = 1 if self.swa_epochs == 1 else max(1, round(self.swa_epochs * share))
         return self.change(epochs=epochs, warmup_epochs=self.last.warmup_epochs * share, swa_epochs=averaged)
 
+    def extended(self, epochs: int) -> Recipe:
+        """Return the recipe with a further phase of this many epochs, which is like its last (see `lasting`)."""
+        longer = self.lasting(epochs)
+        return longer.change(phases=(*self.phases, longer.last))
+
     def to_json(self) -> str:
         """Return the recipe as JSON text, every number in it."""
         return json.dumps(asdict(self), indent=2)

@@ -19,6 +19,7 @@ from resnet50.metrics.scores import Report
 from resnet50.reports.report import write_report
 from resnet50.training.callbacks import check_callbacks
 from resnet50.training.checks import check_resumable, check_splits
+from resnet50.training.extension import extend
 from resnet50.training.fitting import fit
 from resnet50.training.interruption import exit_on_signals
 from resnet50.training.out_of_memory import memory_explained
@@ -105,10 +106,11 @@ def resume(
     out: str | os.PathLike[str],
     splits: DatasetSplits | None = None,
     *,
+    epochs: int | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     progress: bool | Progress = True,
 ) -> Run:
-    """Resume an interrupted run.
+    """Resume an interrupted run, or train a finished one on.
 
     On the same machine, with the same number of threads, the trained weights are those of an uninterrupted run, bit for
     bit.
@@ -116,6 +118,8 @@ def resume(
     Args:
         out: Run directory.
         splits: The same images; None loads them from the source that the run recorded.
+        epochs: Train a finished run on until it has this many epochs in all, in a further phase like its last
+            (`Recipe.extended`), from the weights that it ended with. None for the epochs of its recipe.
         callbacks: The same callbacks, in the same order.
         progress: As in `train`.
 
@@ -125,16 +129,21 @@ def resume(
     Raises:
         FileNotFoundError: If there is no run in the directory, or its images are no longer where they were.
         ValueError: If the images, the backend or, before the first checkpoint, the pretrained weights are not those
-            of the run, a callback cannot work with its recipe, or another process trains the run.
+            of the run, a callback cannot work with its recipe, another process trains the run, or it is to be trained
+            on and is not finished or has these epochs already.
     """
     directory = RunDirectory(Path(out))
     record = directory.read()
+    if epochs is not None:
+        record = extend(directory, record, epochs)
     with directory.locked(), opened(progress, record.recipe.phases) as shown:
         check_callbacks(record.recipe, callbacks)
         if splits is None:
             shown.begin_step("reading images")
             splits = _load_splits(directory, record)
         check_resumable(directory, record, splits)
+        if epochs is not None:
+            write_text(directory.recipe, record.recipe.to_json())
         shown.begin_step("building the network and comparing images")
         run = prepare_resumed(directory, record, splits)
         return _train(run, callbacks, shown)
