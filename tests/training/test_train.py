@@ -594,14 +594,14 @@ assert all((a == b).all() for a, b in zip(*weights))
 
 
 def test_a_run_that_ends_early_keeps_its_best_epoch(tiny_recipe, images, tmp_path):
-    """The loss rises at once: the first epoch is the best, and two more pass before the run ends."""
+    """The loss does not settle: it rises sooner or later, and two more epochs pass before the run ends."""
     recipe = tiny_recipe.change(
-        epochs=9, validation_split=0.25, patience=2, learning_rate=0.5, schedule="constant", warmup_epochs=0
+        epochs=40, validation_split=0.25, patience=2, learning_rate=0.5, schedule="constant", warmup_epochs=0
     )
     watch = Averages()
     run = train(recipe, images, out=tmp_path / "run", progress=watch)
     best = max(range(len(run.history)), key=lambda k: (run.history[k]["val_accuracy"], -run.history[k]["val_loss"]))
-    assert best < len(run.history) - 1 < 8
+    assert best < len(run.history) - 1 < 39
     for found, expected in zip(run.classifier.model.get_weights(), watch.weights[best], strict=True):
         np.testing.assert_array_equal(found, expected)
 
