@@ -37,10 +37,12 @@ def resume_run(options: argparse.Namespace) -> int:
 
         extend(folder, record, options.epochs)
     if options.data:
-        splits = source.load(replace(images, path=source.place(options.data)), image_size=record.recipe.image_size)
+        splits = source.load(
+            replace(images, path=source.place(options.data)), image_size=record.recipe.image_size, fit=record.recipe.fit
+        )
     else:
         with step("reading images") as progress:
-            splits = load_recorded(images, record.recipe.image_size, progress=progress)
+            splits = load_recorded(images, record.recipe.image_size, fit=record.recipe.fit, progress=progress)
     load_keras()
     announce(_begins(folder, options.epochs or record.recipe.epochs), record.recipe, splits)
     from resnet50.training.train import resume
