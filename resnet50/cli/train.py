@@ -60,7 +60,6 @@ def run(options: argparse.Namespace) -> int:
 
 def _train(options: argparse.Namespace) -> int:
     from resnet50.training.run import RunDirectory
-    from resnet50.training.variants import choose_fit
 
     images = source.find_source(options)
     task = find_task(images.task)
@@ -71,6 +70,8 @@ def _train(options: argparse.Namespace) -> int:
 
 
 def _train_in(folder: RunDirectory, images: DataSource, recipe: Recipe, task: Task, options: argparse.Namespace) -> int:
+    from resnet50.training.variants import choose_fit
+
     folder.check_new()
     splits = source.load(images, image_size=recipe.image_size, fit=choose_fit(recipe, images))
     _suggest_weights(task, recipe, options)
