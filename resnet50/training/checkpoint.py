@@ -194,7 +194,7 @@ class Checkpoint(keras.callbacks.Callback):
             "attributes": _encode([vars(callback) for callback in self._others], arrays),
         }
         groups = {
-            name: [np.array(keras.ops.convert_to_numpy(variable.value)) for variable in variables]
+            name: [_own(keras.ops.convert_to_numpy(variable.value)) for variable in variables]
             for name, variables in _groups(self.model).items()
         }
         return _State(json.dumps(state), {**groups, "callbacks": [np.array(array) for array in arrays]})
@@ -213,6 +213,11 @@ class _State:
 
     text: str
     groups: dict[str, list[np.ndarray]]
+
+
+def _own(array: np.ndarray) -> np.ndarray:
+    """Return an array that shares no memory with a variable, as Keras' does on some backends."""
+    return array if array.flags.owndata else array.copy()
 
 
 def _groups(model: keras.Model) -> dict[str, list[keras.Variable]]:
