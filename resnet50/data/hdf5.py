@@ -19,6 +19,7 @@ import h5py
 import numpy as np
 
 from resnet50._io.files import atomic_path, open_h5
+from resnet50._io.text import printable
 from resnet50.data.dataset import Dataset, Unreadable
 
 MOST_BYTES = 16 << 30
@@ -246,7 +247,7 @@ def _read_one(file: h5py.File, path: Path, split: str) -> Dataset:
     if groups and len(groups) != len(x):
         raise ValueError(f"{path}: expected {key}_set_group of shape ({len(x)},), got ({len(groups)},).")
     attribute = file.attrs.get("dataset")
-    name = " ".join(_shown(attribute).split()) if isinstance(attribute, str | bytes) else ""
+    name = printable(" ".join(_shown(attribute).split())) if isinstance(attribute, str | bytes) else ""
     if not name:  # the course's files have no name
         name = "SIGNS" if class_names == tuple("012345") else path.stem
     return Dataset(images=images, labels=labels, class_names=class_names, paths=paths, name=name, groups=groups)

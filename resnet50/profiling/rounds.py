@@ -100,7 +100,7 @@ def serve(prepare: Callable[[], Work]) -> None:
     Args:
         prepare: Called once; builds the contender and returns its work.
     """
-    answers = os.fdopen(os.dup(1), "w")
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     work = prepare()
     for _ in sys.stdin:
@@ -120,13 +120,13 @@ class _Worker:
             "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
         }
         # a file, since a pipe that nobody reads would fill up
-        self._errors = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115 - closed with the worker
+        self._errors = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 - closed with the worker
         self._process: Any = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
-            text=True,
+            encoding="utf-8",
             env=defaults | os.environ,
         )
 
@@ -157,7 +157,7 @@ class _Worker:
 def _peak_mib() -> float:
     """Return the peak memory of this process in MiB."""
     try:
-        lines = Path("/proc/self/status").read_text().splitlines()
+        lines = Path("/proc/self/status").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:  # not Linux
         import resource
 

@@ -47,7 +47,7 @@ class WriteHistory(keras.callbacks.Callback):
 def write_history(path: Path, rows: Sequence[Mapping[str, float]]) -> None:
     """Write the history as CSV, a row for each epoch, atomically."""
     names = list(dict.fromkeys(name for row in rows for name in row))
-    with atomic_path(path) as temporary, temporary.open("w", newline="") as file:
+    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, names)
         writer.writeheader()
         writer.writerows(rows)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from factories import raises
+from factories import draw_image, raises
 from resnet50.data.images import SUFFIXES
 from resnet50.data.listing import SPLITS, Entry, list_images
 
@@ -546,3 +546,12 @@ def test_every_bad_file_is_listed(shared_data, tmp_path):
     tree(tmp_path, "good/a.jpg")
     (tmp_path / "bad").symlink_to(shared_data / "bad_images")
     assert len(list_images(tmp_path).entries) == 1 + 35
+
+
+def test_cells_that_were_made_harmless_for_a_spreadsheet_are_restored(tmp_path):
+    for name in ("=a.png", "-b.png"):
+        draw_image(tmp_path / name, seed=len(name))
+    path = table(tmp_path, "path,label\n'=a.png,'@one\n'-b.png,-1\n")
+    listing = list_images(path)
+    assert listing.class_names == ("-1", "@one")
+    assert {entry.path.name for entry in listing.entries} == {"=a.png", "-b.png"}

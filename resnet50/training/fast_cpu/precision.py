@@ -80,7 +80,7 @@ def build_training_model(model: keras.Model, precision: str) -> keras.Model:
 def _has_bfloat16() -> bool:
     """Return whether the processor has bfloat16 products; emulated ones are slower than float32."""
     try:
-        flags = Path("/proc/cpuinfo").read_text()
+        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:  # not Linux
         return False
     return "avx512_bf16" in flags or "amx_bf16" in flags
