@@ -11,6 +11,7 @@ import pytest
 
 from factories import draw_image, raises
 from resnet50.data.images import SUFFIXES
+from resnet50.data.labeled_file import class_name
 from resnet50.data.listing import SPLITS, Entry, list_images
 
 SPLIT_NAMES = ("train", "training", "val", "valid", "validation", "test", "testing")
@@ -555,3 +556,11 @@ def test_cells_that_were_made_harmless_for_a_spreadsheet_are_restored(tmp_path):
     listing = list_images(path)
     assert listing.class_names == ("-1", "@one")
     assert {entry.path.name for entry in listing.entries} == {"=a.png", "-b.png"}
+
+
+def test_a_class_keeps_its_name_where_the_locale_is_not_utf8(tmp_path):
+    """With ``LC_ALL=C`` Python may read the bytes of a folder's name as ASCII, and escapes the others."""
+    as_ascii = "\u732b".encode().decode("ascii", "surrogateescape")
+    assert class_name(as_ascii) == "\u732b"
+    assert class_name("\u732b") == "\u732b"
+    assert class_name("\udcff") == "\udcff"
