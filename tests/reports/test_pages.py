@@ -64,7 +64,7 @@ def decoded(uri: str) -> Image.Image:
 @pytest.fixture
 def hostile_page():
     """A page of an audit whose every text comes from files and folders with such a name."""
-    images = dataset([0, 1], (HOSTILE, "b"), name=HOSTILE, paths=[HOSTILE, "p"])
+    images = dataset([0, 1], (HOSTILE.rstrip("\udcff"), "b"), name=HOSTILE, paths=[HOSTILE, "p"])
     place = Place(HOSTILE, "train", 0, HOSTILE, HOSTILE)
     issues = (
         Issue("leak", "warning", HOSTILE, HOSTILE, ((place,),)),
