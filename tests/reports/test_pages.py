@@ -77,7 +77,7 @@ def test_text_is_never_markup(hostile_page):
     page = Reader(hostile_page)
     assert not page.all("script")
     end = SHOWN.split("/")[-1]  # of a path, the folder stands in a line of its own
-    assert page.text.count(end) == 14  # 2 titles, 4 in notes, 2 in the file, 3 at the image, 1 class, 2 at a sample
+    assert page.text.count(end) == 12  # 2 titles, 4 in notes, 2 in the file, 3 at the image, 1 at a sample
     assert sum(SHOWN in attributes["alt"] for attributes in page.all("img")) == 2
     hostile_page.encode("utf-8")
 
