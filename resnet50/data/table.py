@@ -31,7 +31,7 @@ def files_in_table(path: Path) -> list[LabeledFile]:
                 raise ValueError(f"{where}: expected a {column}, got an empty field.")
         split = split_name(row.get("split"), where=where)
         image = path.parent / row["path"]
-        first = lines.setdefault(os.path.normpath(image), line)
+        first = lines.setdefault(os.path.normcase(os.path.normpath(image)), line)
         if first != line:
             raise ValueError(f"{where}: expected each image once, got {printable(row['path'])}, as in line {first}.")
         files.append(LabeledFile(image, class_name(row["label"]), split, row.get("group", "")))

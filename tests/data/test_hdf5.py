@@ -1,4 +1,5 @@
 import os
+import sys
 import time
 
 import h5py
@@ -571,3 +572,14 @@ def test_the_same_images_give_the_same_bytes(tmp_path):
     first = packed(tmp_path / "a.h5", groups=list("ababa"), unreadable=[Unreadable("a", "b")]).read_bytes()
     time.sleep(1.1)  # HDF5's times are whole seconds
     assert packed(tmp_path / "b.h5", groups=list("ababa"), unreadable=[Unreadable("a", "b")]).read_bytes() == first
+
+
+def test_images_are_mapped_by_the_files_name_where_handles_cannot_be_shared(tmp_path, monkeypatch):
+    """As on Windows, whose HDF5 may count its handles by itself."""
+    packed(tmp_path / "a.h5")
+    monkeypatch.setattr(hdf5, "MAPPED_FROM", 1)
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr(os, "dup", lambda handle: pytest.fail("a handle of HDF5 was used"))
+    back = read_split(tmp_path / "a.h5", "train")
+    assert isinstance(back.images, np.memmap)
+    np.testing.assert_array_equal(back.images, IMAGES)
