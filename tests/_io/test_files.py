@@ -10,7 +10,7 @@ from pathlib import Path
 import h5py
 import pytest
 
-from factories import raises
+from factories import posix, raises
 from resnet50._io.files import atomic_folder, atomic_path, open_h5, write_text
 
 
@@ -75,6 +75,7 @@ def test_keeps_the_whole_suffix(tmp_path, name, suffix):
     assert names(tmp_path) == [name]
 
 
+@posix
 @pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
 def test_permissions_follow_the_umask(tmp_path, mask, mode):
     before = os.umask(mask)
@@ -203,6 +204,7 @@ def test_an_error_in_a_folder_names_the_callers_file(tmp_path, monkeypatch):
     assert ".partial-x" not in str(caught.value)
 
 
+@posix
 def test_a_folder_appears_when_all_of_it_is_written(tmp_path):
     path = tmp_path / "new" / "export"
     with atomic_folder(path) as temporary:
@@ -267,6 +269,7 @@ def test_a_system_that_opens_no_folder_keeps_the_file(tmp_path, monkeypatch):
     assert (tmp_path / "a.txt").read_text() == "new\n"
 
 
+@posix
 def test_a_disk_that_fails_to_sync_is_an_error(tmp_path, monkeypatch):
     sync = os.fsync
 
@@ -343,6 +346,7 @@ def test_other_names_are_stored(tmp_path, windows, name):
     assert names(tmp_path) == [name]
 
 
+@posix
 @pytest.mark.parametrize("name", ["nul", "a:b.csv"])
 def test_what_is_a_name_elsewhere_is_stored_there(tmp_path, monkeypatch, name):
     monkeypatch.setattr(sys, "platform", "linux")

@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 import pytest
 
-from factories import noise, raises, write_image
+from factories import noise, posix, raises, write_image
 from resnet50._io import workers
 from resnet50.data import hdf5
 from resnet50.data import pack as packing
@@ -259,6 +259,7 @@ packing.pack(
 """
 
 
+@posix
 def test_a_killed_one_leaves_nothing_for_long(tmp_path, monkeypatch):
     paths = images(tmp_path / "in")
     out = tmp_path / "out" / "out.h5"
