@@ -32,6 +32,7 @@ memory in the gradient of a strided 1x1 convolution, and the process dies, perha
 
 
 WITHOUT_TENSORFLOW = """
+import sys
 
 
 class Without:
