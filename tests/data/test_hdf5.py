@@ -583,3 +583,10 @@ def test_images_are_mapped_by_the_files_name_where_handles_cannot_be_shared(tmp_
     back = read_split(tmp_path / "a.h5", "train")
     assert isinstance(back.images, np.memmap)
     np.testing.assert_array_equal(back.images, IMAGES)
+
+
+def test_the_name_of_a_dataset_cannot_command_a_terminal(tmp_path):
+    path = write(tmp_path / "a.h5")
+    with h5py.File(path, "r+") as file:
+        file.attrs["dataset"] = "x\x1b]52;c;eA==\x07 y"
+    assert read_split(path, "train").name == r"x\x1b]52;c;eA==\x07 y"

@@ -564,3 +564,11 @@ def test_a_class_keeps_its_name_where_the_locale_is_not_utf8(tmp_path):
     assert class_name(as_ascii) == "\u732b"
     assert class_name("\u732b") == "\u732b"
     assert class_name("\udcff") == "\udcff"
+
+
+def test_rows_that_differ_in_case_alone_are_one_image_where_the_system_has_one_file(tmp_path, monkeypatch):
+    """As on Windows, whose ``os.path.normcase`` makes small letters."""
+    path = table(tmp_path, "path,label\na.png,cat\nA.PNG,dog\n")
+    monkeypatch.setattr(os.path, "normcase", lambda name: os.fspath(name).lower())
+    with raises(ValueError, path, "line 3", "A.PNG", "line 2"):
+        list_images(path)
