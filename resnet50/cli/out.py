@@ -8,13 +8,16 @@ from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
+from resnet50._io.files import check_name
+
 
 def check_new(path: str | os.PathLike[str]) -> None:
-    """Refuse a name that is taken, before any work.
+    """Refuse a name that is taken or that cannot be stored, before any work.
 
     Raises:
-        ValueError: If a file or folder has that name.
+        ValueError: If a file or folder has that name, or Windows cannot store it.
     """
+    check_name(path)
     if Path(path).exists():
         existing = "folder" if Path(path).is_dir() else "file"
         raise ValueError(

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from resnet50.cli.console import say
+from resnet50.cli.console import say, show
 
 if TYPE_CHECKING:
     from resnet50.data.splits import DatasetSplits
@@ -38,7 +38,7 @@ def finish(folder: RunDirectory, train: Callable[[], Run]) -> int:
     try:
         run = train()
     except (KeyboardInterrupt, SystemExit):  # Ctrl-C, or another signal that ends the process
-        print(_stopped(folder), file=sys.stderr)
+        show(_stopped(folder), file=sys.stderr)
         raise
     show_run(run)
     return 0

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from resnet50.training.interruption import exit_on_signals, signals_held_back
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)])
 def test_a_signal_that_ends_the_process_becomes_an_exit_with_its_status(number):
     with pytest.raises(SystemExit) as caught, exit_on_signals():
         signal.raise_signal(number)
@@ -16,6 +17,7 @@ def test_a_signal_that_ends_the_process_becomes_an_exit_with_its_status(number):
     assert signal.getsignal(number) is signal.SIG_DFL
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGHUP")
 def test_a_signal_that_is_ignored_or_handled_already_is_left_alone():
     received = []
     previous = (
