@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import combinations
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ import numpy as np
 from resnet50._io.fetch import Progress
 from resnet50._io.text import are, have, plural, share_of
 from resnet50.audit.issue import EXAMPLES, AllImages, Issue, Place
-from resnet50.data.near_duplicates import Pairs, join, near_duplicate_pairs
+from resnet50.data.near_duplicates import LookAlikes, Pairs, join
 from resnet50.data.splits import DatasetSplits
 
 MEMBERS = 8
@@ -41,6 +41,8 @@ def duplicates(images: AllImages, splits: DatasetSplits, *, progress: Progress |
     """
     count = len(images)
     near_duplicates = splits.find_near_duplicates(progress=_steps(progress, 0, 3 * count))
+    if near_duplicates.look_alikes is not None and not splits.identical_only:
+        yield _look_alike(images, near_duplicates.look_alikes)
     leaks = {pair: _Nearest(count) for pair in combinations(range(len(images.names)), 2)}
     conflicts, repeats, mirrored = _Nearest(count), _Nearest(count), _Nearest(count)
     connected = repeated = np.arange(count)
@@ -54,7 +56,8 @@ def duplicates(images: AllImages, splits: DatasetSplits, *, progress: Progress |
         repeats.add(within)
         connected = join(connected, pairs.first, pairs.second)
         repeated = join(repeated, within.first, within.second)
-    for pairs in _mirrored_pairs(near_duplicates.thumbnails, near_duplicates.single_color, progress):
+    report = _steps(progress, 2 * count, 3 * count)
+    for pairs in near_duplicates.mirrored_pairs(progress=None if report is None else lambda done: report(done, count)):
         # a near-duplicate of a symmetric image is its mirror image too
         mirrored.add_second(pairs.where(connected[pairs.first] != connected[pairs.second]))
     for (early, late), nearest in leaks.items():
@@ -68,18 +71,6 @@ def duplicates(images: AllImages, splits: DatasetSplits, *, progress: Progress |
 def _steps(progress: Progress | None, start: int, total: int) -> Progress | None:
     """Return a progress of some steps as one of all steps."""
     return None if progress is None else lambda done, _: progress(start + done, total)
-
-
-def _mirrored_pairs(thumbnails: np.ndarray, left_out: np.ndarray, progress: Progress | None) -> Iterator[Pairs]:
-    """Yield pairs in which one image is a near-duplicate of the other's mirror image."""
-    count = len(thumbnails)
-    report = _steps(progress, 2 * count, 3 * count)
-    chosen = np.flatnonzero(~left_out)
-    done: Callable[[int], None] | None = None if report is None else lambda number: report(number, count)
-    for pairs in near_duplicate_pairs(thumbnails[chosen], mirrored=True, progress=done):
-        yield Pairs(chosen[pairs.first], chosen[pairs.second], pairs.distance)
-    if done is not None:
-        done(count)
 
 
 class _Nearest:
@@ -108,6 +99,20 @@ class _Nearest:
         """Return each image that has a near-duplicate, with the nearest; the nearest pair first."""
         order = np.argsort(self._distance, kind="stable")[: np.isfinite(self._distance).sum()]
         return [_Pair(int(number), int(self._nearest[number]), float(self._distance[number])) for number in order]
+
+
+def _look_alike(images: AllImages, look_alikes: LookAlikes) -> Issue:
+    numbers = look_alikes.numbers
+    return Issue(
+        kind="look-alike",
+        severity="warning",
+        summary=f"{share_of(len(numbers), len(images), 'images')} look alike, as those of a fixed camera do. Here they "
+        f"count as near-duplicates below {look_alikes.distance:.2g} gray levels, half of their usual distance to the "
+        "nearest other one.",
+        advice="If they are frames of one video or a burst, give each a group: a cut separates the others, and the "
+        "score is too high for another scene.",
+        examples=images.each([(number, "") for number in numbers[:MEMBERS]]),
+    )
 
 
 def _leak(images: AllImages, early: str, late: str, pairs: list[_Pair]) -> Iterator[Issue]:

@@ -25,6 +25,7 @@ KINDS: Mapping[str, str] = MappingProxyType(
         "changed-test": "The test split differs from the one that the run was scored on.",
         "unknown-training": "The training images are unknown, so that images to be scored may be among them.",
         "label-conflict": "Near-duplicates have different labels.",
+        "look-alike": "More than half of the images look alike, so that they are compared more finely.",
         "near-duplicates": "Images of one class and split are near-duplicates.",
         "mirrored": "Images are mirror images of others.",
         "single-color": "Images are of a single color.",

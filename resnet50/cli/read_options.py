@@ -18,13 +18,17 @@ def add_read_options(parser: argparse.ArgumentParser, *names: str) -> argparse._
     group = parser.add_argument_group("reading your own images")
     for name in names:
         field = OPTIONS[name]
-        text = field.default is None
-        default = "none" if text else field.default
+        default = {True: "yes", False: "no", None: "none"}.get(field.default, field.default)
+        text = f"{field.metadata['help']} Default: {default}."
+        if field.type == "bool":
+            group.add_argument(option(name), action=argparse.BooleanOptionalAction, default=None, help=text)
+            continue
+        is_text = field.default is None
         group.add_argument(
             option(name),
-            type=str if text else number(float),
-            metavar=field.metadata.get("metavar", "TEXT" if text else "FLOAT"),
-            help=f"{field.metadata['help']} Default: {default}.",
+            type=str if is_text else number(float),
+            metavar=field.metadata.get("metavar", "TEXT" if is_text else "FLOAT"),
+            help=text,
         )
     return group
 

@@ -54,9 +54,11 @@ def read_splits(
     if not isinstance(source, Listing):
         arrays = _read_arrays(Path(source)) if options.pattern is None else None
         if arrays is not None:
-            return arrays.map(lambda dataset: _resized(dataset, image_size))
+            splits = arrays.map(lambda dataset: _resized(dataset, image_size))
+            return replace(splits, identical_only=not options.near_duplicates)
         source = list_images(source, pattern=options.pattern)
-    return read_decoded(source, image_size=image_size, options=options, progress=progress)
+    splits = read_decoded(source, image_size=image_size, options=options, progress=progress)
+    return replace(splits, identical_only=not options.near_duplicates)
 
 
 def load_dataset(

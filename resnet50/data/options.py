@@ -16,6 +16,7 @@ class ReadOptions:
             class from the folders (`resnet50.data.listing.list_images`).
         test_split: Share of the images, above 0 and below 1, that becomes the test split where the source has none.
         max_unreadable: Share of the files, 0..1, that may be left out because they cannot be read.
+        near_duplicates: Whether near-duplicates are found and stay in one split; False for identical images alone.
 
     Raises:
         ValueError: If a share is out of its range.
@@ -32,6 +33,10 @@ class ReadOptions:
         default=0.2, metadata={"help": "Share of the images to test on, where the source has no test split."}
     )
     max_unreadable: float = field(default=0.1, metadata={"help": "Share of files that may be unreadable."})
+    near_duplicates: bool = field(
+        default=True,
+        metadata={"help": "Find near-duplicates and keep them in one split; without it, identical images alone."},
+    )
 
     def __post_init__(self) -> None:
         check_types(self)

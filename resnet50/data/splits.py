@@ -24,6 +24,7 @@ class DatasetSplits:
         validation: Images that are scored after every epoch; None if the recipe cuts them off ``train``.
         unreadable: Files of the source that are in no split.
         root: Folder that the images' paths start from; None where the images are not in files of their own.
+        identical_only: Whether identical images alone are near-duplicates (`ReadOptions.near_duplicates`).
     """
 
     train: Dataset | None = None
@@ -31,6 +32,7 @@ class DatasetSplits:
     validation: Dataset | None = None
     unreadable: tuple[Unreadable, ...] = ()
     root: Path | None = None
+    identical_only: bool = False
     # init=False: `replace` does not copy it to splits that may hold other images
     _near_duplicates: NearDuplicates | None = field(default=None, init=False, repr=False)
 
@@ -73,7 +75,10 @@ class DatasetSplits:
         near_duplicates = self._near_duplicates
         if near_duplicates is None:
             images = [dataset.images for dataset in self.by_name.values()]
-            near_duplicates = find_near_duplicates(images, progress=progress)
+            labels = np.concatenate([dataset.labels for dataset in self.by_name.values()])
+            near_duplicates = find_near_duplicates(
+                images, labels=labels, identical_only=self.identical_only, progress=progress
+            )
             object.__setattr__(self, "_near_duplicates", near_duplicates)
         return near_duplicates
 

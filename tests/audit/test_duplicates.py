@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from factories import dataset, write_image
+from factories import dataset, fixed_camera, write_image
 from resnet50.audit.duplicates import duplicates
 from resnet50.audit.issue import AllImages
 from resnet50.data import near_duplicates
@@ -180,7 +180,7 @@ def test_a_run_searches_once(tmp_path, monkeypatch):
     monkeypatch.setattr(near_duplicates, "thumbnails", lambda images: shrunk.append(len(images)) or shrink(images))
     splits = load_dataset(tmp_path / "pets", image_size=20).cut(0.25, into="validation", seed=1)
     issues = list(duplicates(AllImages(splits.by_name), splits))
-    assert len(searches) == 1
+    assert len(searches) == 2  # one for near-duplicates and one for mirror images
     assert sum(shrunk) == 60
     assert [issue.kind for issue in issues] == ["near-duplicates", "mirrored"]
     monkeypatch.undo()
@@ -203,3 +203,29 @@ def test_progress_ends_with_all_steps():
     list(duplicates(AllImages(splits), DatasetSplits.of(splits), progress=lambda *step: steps.append(step)))
     assert steps == sorted(steps)
     assert steps[-1] == (90, 90)
+
+
+def test_images_of_a_fixed_camera_are_one_warning_and_no_conflicts():
+    (issue,) = find(train=labeled(fixed_camera(50), [0, 1] * 25), test=labeled(fixed_camera(10, seed=1), [0, 1] * 5))
+    assert (issue.kind, issue.severity) == ("look-alike", "warning")
+    assert {"60", "100.0"} <= set(numbers(issue.summary))
+    assert issue.examples
+
+
+def test_a_copy_among_look_alikes_is_still_a_leak():
+    images = fixed_camera(50)
+    found = find(train=labeled(images, [0, 1] * 25), test=labeled(images[:2], [0, 1]))
+    assert {issue.kind for issue in found} == {"look-alike", "leak"}
+    (leak,) = [issue for issue in found if issue.kind == "leak"]
+    assert places(leak) == [[("test", 0), ("train", 0)], [("test", 1), ("train", 1)]]
+
+
+def test_identical_images_alone_are_reported_where_that_is_asked_for():
+    images = noise(6)
+    splits = DatasetSplits(
+        labeled([*images, brighter(images[0], 2)], [0] * 6 + [1]),
+        labeled([brighter(images[1], 1), images[2]], [0, 0]),
+        identical_only=True,
+    )
+    (leak,) = duplicates(AllImages(splits.by_name), splits)
+    assert places(leak) == [[("test", 1), ("train", 2)]]
