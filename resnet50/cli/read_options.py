@@ -18,8 +18,7 @@ def add_read_options(parser: argparse.ArgumentParser, *names: str) -> argparse._
     group = parser.add_argument_group("reading your own images")
     for name in names:
         field = OPTIONS[name]
-        default = {True: "yes", False: "no", None: "none"}.get(field.default, field.default)
-        text = f"{field.metadata['help']} Default: {default}."
+        text = f"{field.metadata['help']} Default: {_default(field.default)}."
         if field.type == "bool":
             group.add_argument(option(name), action=argparse.BooleanOptionalAction, default=None, help=text)
             continue
@@ -31,6 +30,10 @@ def add_read_options(parser: argparse.ArgumentParser, *names: str) -> argparse._
             help=text,
         )
     return group
+
+
+def _default(value: Any) -> str:
+    return "none" if value is None else ("yes" if value else "no") if isinstance(value, bool) else str(value)
 
 
 def option(name: str) -> str:

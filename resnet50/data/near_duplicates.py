@@ -253,16 +253,15 @@ def _search(
 
 def _look_alike_numbers(connected: np.ndarray, single_color: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
     """Return the numbers of the images that are too many to be near-duplicates of each other."""
-    count = len(connected)
-    sizes = np.bincount(connected[~single_color], minlength=1)
-    most = int(sizes.argmax())
-    chosen = {most} if sizes[most] >= LOOK_ALIKE and 2 * sizes[most] > count else set()
+    count, group = len(connected), np.where(single_color, -1, connected)
+    numbers, sizes = np.unique(group[group >= 0], return_counts=True)
+    large = numbers[sizes >= LOOK_ALIKE]
+    chosen = [number for number in large if 2 * (group == number).sum() > count]
     if labels is not None and not chosen:
-        table = np.zeros((len(sizes), labels.max(initial=0) + 1), dtype=np.int64)
-        np.add.at(table, (connected, labels), ~single_color)
-        whole = (table >= _WHOLE_CLASS * np.maximum(np.bincount(labels), 1)).any(axis=1) & (sizes >= LOOK_ALIKE)
-        chosen = set(np.flatnonzero(whole).tolist()) if 2 * sizes[whole].sum() > count else chosen
-    return np.flatnonzero(np.isin(connected, sorted(chosen)) & ~single_color)
+        least = _WHOLE_CLASS * np.maximum(np.bincount(labels), 1)
+        whole = [each for each in large if (np.bincount(labels[group == each], minlength=len(least)) >= least).any()]
+        chosen = whole if 2 * np.isin(group, whole).sum() > count else []
+    return np.flatnonzero(np.isin(group, chosen))
 
 
 def _look_alikes(splits: Sequence[np.ndarray | LazyImages], numbers: np.ndarray) -> LookAlikes | None:
