@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 
 import keras
 import numpy as np
 
 from resnet50._io.text import listed, plural
+from resnet50.audit.issue import Issue
 from resnet50.data.dataset import Dataset
 from resnet50.data.splits import DatasetSplits
 from resnet50.training.environment import describe_environment
@@ -56,6 +58,20 @@ def check_splits(recipe: Recipe, splits: DatasetSplits) -> None:
         raise ValueError(
             f"{train.name}: expected training images of every class, got none of {listed(absent)}{unreadable}; add "
             "images, or remove the class."
+        )
+
+
+def check_flip(recipe: Recipe, dataset: Dataset, issues: Sequence[Issue]) -> None:
+    """Refuse to mirror images by default where that turns one class into another.
+
+    Raises:
+        ValueError: If mirror images cross classes, and the recipe's ``flip`` is None: neither True nor False.
+    """
+    crossing = [issue for issue in issues if issue.kind == "mirrored-classes" and issue.severity == "warning"]
+    if crossing and recipe.augmentation.flip is None:
+        raise ValueError(
+            f"{dataset.name}: expected a choice of flip, since mirroring turns one class into another, got none: "
+            f"{crossing[0].summary} Set flip to False (--no-flip), or to True (--flip) to mirror images in spite of it."
         )
 
 

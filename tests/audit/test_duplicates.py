@@ -124,6 +124,35 @@ def test_a_mirror_image_is_a_note_even_across_splits():
     assert sorted(numbers(within.summary)) == ["1", "20.0", "5"]
 
 
+def test_mirror_images_in_another_class_are_a_warning_that_names_both_classes():
+    images = noise(30)
+    mirrored = [image[:, ::-1] for image in images[:12]]
+    (issue,) = find(train=labeled([*images, *mirrored], [0] * 30 + [1] * 12))
+    assert (issue.kind, issue.severity) == ("mirrored-classes", "warning")
+    assert all(name in issue.summary for name in ("'a'", "'b'"))
+    assert sorted(numbers(issue.summary)) == ["100.0", "12", "12", "12", "30", "40.0"]
+    assert "--no-flip" in issue.advice
+    assert len(issue.examples) == 12
+    assert {place.class_name for place in issue.examples[0]} == {"a", "b"}
+
+
+def test_a_single_mirror_image_in_another_class_is_a_note():
+    images = noise(60)
+    images[59] = images[0][:, ::-1]
+    (issue,) = find(train=labeled(images, [0] * 30 + [1] * 30))
+    assert (issue.kind, issue.severity) == ("mirrored-classes", "note")
+
+
+def test_the_two_classes_with_most_mirror_images_are_named():
+    images = noise(40)
+    train = [*images, *images[:6, :, ::-1], images[10][:, ::-1]]
+    labels = [0] * 10 + [1] * 30 + [2] * 6 + [0]
+    (issue,) = find(train=dataset(labels, "xyz", images=np.array(train)))
+    assert "'x'" in issue.summary
+    assert "'z'" in issue.summary
+    assert "2 images in other pairs" in issue.summary
+
+
 def test_near_duplicates_of_a_symmetric_image_are_not_mirrored():
     half = noise(3)
     symmetric = np.concatenate([half, half[:, :, ::-1]], axis=2)
