@@ -12,7 +12,7 @@ from resnet50._io.text import plural
 from resnet50.audit.class_counts import count_issues
 from resnet50.audit.duplicates import duplicates
 from resnet50.audit.file_properties import odd_files, read_headers
-from resnet50.audit.groups import shared_groups
+from resnet50.audit.groups import folder_groups, other_columns, shared_groups, shared_subfolders
 from resnet50.audit.issue import EXAMPLES, SEVERITIES, AllImages, Issue, Place
 from resnet50.data.dataset import Dataset, Unreadable
 from resnet50.data.folder import compile_pattern
@@ -105,6 +105,9 @@ def find_issues(splits: DatasetSplits, *, refused: str = "", progress: Progress 
         *_unreadable(splits.unreadable, len(images), refused),
         *duplicates(images, splits, progress=second),
         *shared_groups(images),
+        *folder_groups(images),
+        *shared_subfolders(images, splits.root),
+        *other_columns(images, splits.other_columns),
         *count_issues(images),
         *odd_files(images, headers),
     ]

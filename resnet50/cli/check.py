@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="Folder of images, CSV file, h5 file, folder of CIFAR-10, or the name of a task.",
     )
     parser.add_argument("--data", metavar="PATH", help="Images of the task that DATA names.")
-    read_options.add_read_options(parser, "pattern", "near_duplicates")
+    read_options.add_read_options(parser, "pattern", "groups", "near_duplicates")
     parser.add_argument(
         "--image-size",
         type=number(int, 1),

@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PIXELS",
         help="Height and width that images are brought to. Default: 224.",
     )
-    read_options.add_read_options(parser, "pattern", "max_unreadable")
+    read_options.add_read_options(parser, "pattern", "max_unreadable", "groups")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -41,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
 
     out, size = Path(options.out), options.image_size
     with step("listing images"):
-        listing = list_images(options.source, pattern=chosen.pattern)
+        listing = list_images(options.source, pattern=chosen.pattern, groups=chosen.groups)
     with step("reading images") as progress:
         unreadable = pack(listing, out, image_size=size, options=chosen, progress=progress)
     say(f"{out}: {listing.name}, RGB, {size} x {size} pixels, {out.stat().st_size / 1e6:,.1f} MB")

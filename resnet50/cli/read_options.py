@@ -18,8 +18,8 @@ def add_read_options(parser: argparse.ArgumentParser, *names: str) -> argparse._
     group = parser.add_argument_group("reading your own images")
     for name in names:
         field = OPTIONS[name]
-        text = f"{field.metadata['help']} Default: {_default(field.default)}."
-        if field.type == "bool":
+        text = f"{field.metadata['help']} Default: {field.metadata.get('default', _default(field.default))}."
+        if field.type in ("bool", "bool | None"):
             group.add_argument(option(name), action=argparse.BooleanOptionalAction, default=None, help=text)
             continue
         is_text = field.default is None

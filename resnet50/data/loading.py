@@ -52,13 +52,13 @@ def read_splits(
     if image_size < 1:
         raise ValueError(f"expected image_size to be at least 1 pixel, got {image_size!r}.")
     if not isinstance(source, Listing):
-        arrays = _read_arrays(Path(source)) if options.pattern is None else None
+        arrays = _read_arrays(Path(source)) if options.pattern is None and not options.groups else None
         if arrays is not None:
             splits = arrays.map(lambda dataset: _resized(dataset, image_size))
             return replace(splits, identical_only=not options.near_duplicates)
-        source = list_images(source, pattern=options.pattern)
+        source = list_images(source, pattern=options.pattern, groups=options.groups)
     splits = read_decoded(source, image_size=image_size, options=options, progress=progress)
-    return replace(splits, identical_only=not options.near_duplicates)
+    return replace(splits, identical_only=not options.near_duplicates, other_columns=source.other_columns)
 
 
 def load_dataset(

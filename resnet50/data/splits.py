@@ -25,6 +25,7 @@ class DatasetSplits:
         unreadable: Files of the source that are in no split.
         root: Folder that the images' paths start from; None where the images are not in files of their own.
         identical_only: Whether identical images alone are near-duplicates (`ReadOptions.near_duplicates`).
+        other_columns: Columns of the CSV file that are not used, each with its number of different values.
     """
 
     train: Dataset | None = None
@@ -33,6 +34,7 @@ class DatasetSplits:
     unreadable: tuple[Unreadable, ...] = ()
     root: Path | None = None
     identical_only: bool = False
+    other_columns: Mapping[str, int] = field(default_factory=dict)
     # init=False: `replace` does not copy it to splits that may hold other images
     _near_duplicates: NearDuplicates | None = field(default=None, init=False, repr=False)
 

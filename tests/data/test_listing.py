@@ -449,6 +449,11 @@ def test_a_table_of_all_columns(tmp_path):
     ]
 
 
+def test_columns_of_a_table_that_are_not_used_are_counted(tmp_path):
+    text = "path,Patient_ID,label,group,date\na.jpg,7,x,,1\nb.jpg,7,y,,2\nc.jpg,8,y,,3\n"
+    assert list_images(table(tmp_path, text)).other_columns == {"patient_id": 2, "date": 3}
+
+
 def test_empty_columns_of_a_table_mean_nothing(tmp_path):
     listing = list_images(table(tmp_path, "path,label,split,group\na.jpg,x,,\nb.jpg,y,,\n"))
     assert {(split, group) for *_, split, group in entries_of(listing)} == {(None, "")}
