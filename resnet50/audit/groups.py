@@ -12,9 +12,11 @@ from resnet50.data.dataset import Dataset
 from resnet50.data.labeled_file import SPLIT_NAMES, class_name
 
 # How a word in the name of a column begins that says which images belong together
-_GROUPS = ("animal", "batch", "burst", "camera", "case", "clip", "cluster", "donor", "family", "group", "individual")
-_GROUPS += ("lesion", "location", "participant", "patient", "person", "plant", "plot", "scene", "sequence", "series")
-_GROUPS += ("session", "site", "slide", "specimen", "study", "subject", "tree", "video", "visit")
+_GROUPS = (
+    *("animal", "batch", "burst", "camera", "case", "clip", "cluster", "donor", "family", "group", "individual"),
+    *("lesion", "location", "participant", "patient", "person", "plant", "plot", "scene", "sequence", "series"),
+    *("session", "site", "slide", "specimen", "study", "subject", "tree", "video", "visit"),
+)
 
 
 def shared_groups(images: AllImages) -> Iterator[Issue]:
@@ -63,7 +65,7 @@ def folder_groups(images: AllImages) -> Iterator[Issue]:
             kind="folder-groups",
             severity="note",
             summary=f"{share_of(len(groups), len(images), 'images')} {are(groups)} in "
-            f"{plural(len(names), 'subfolder')} of the class folders, each of which is a group: {listed(names, most=3)}.",
+            f"{plural(len(names), 'subfolder')} of the class folders, each a group: {listed(names, most=3)}.",
             advice="A cut never separates them, as images of one patient or specimen. Otherwise, use --no-groups.",
         )
 
