@@ -24,11 +24,12 @@ _OTHER_SIDE = {"left": "right", "right": "left"}
 _MARGINS = {"warning": 0.1, "note": 0.05}
 
 
-def count_issues(images: AllImages) -> Iterator[Issue]:
+def count_issues(images: AllImages, *, test_split: float = DEFAULT_OPTIONS.test_split) -> Iterator[Issue]:
     """Find classes of one name, missing, small and imbalanced classes, and a test split that is small or not there.
 
     Args:
         images: All images.
+        test_split: Share of the images that training cuts off where there is no test split.
 
     Yields:
         The issues.
@@ -47,7 +48,7 @@ def count_issues(images: AllImages) -> Iterator[Issue]:
     if "test" in counts:
         yield from _small_test(int(counts["test"].sum()))
     elif "train" in counts:
-        yield from _no_test(images.class_names, counts["train"])
+        yield from _no_test(images.class_names, counts["train"], test_split)
 
 
 def _similar_classes(names: tuple[str, ...], counts: np.ndarray) -> Iterator[Issue]:
@@ -136,9 +137,8 @@ def _small_test(count: int) -> Iterator[Issue]:
         )
 
 
-def _no_test(names: tuple[str, ...], counts: np.ndarray) -> Iterator[Issue]:
+def _no_test(names: tuple[str, ...], counts: np.ndarray, share: float) -> Iterator[Issue]:
     """Find classes that become too small when training cuts off a test split."""
-    share = DEFAULT_OPTIONS.test_split
     single = [names[label] for label in np.flatnonzero(counts == 1)]
     left = counts - np.round(share * counts)
     small = [f"{names[label]} ({counts[label]})" for label in np.flatnonzero((counts >= FEW) & (left < FEW))]

@@ -26,6 +26,7 @@ KINDS: Mapping[str, str] = MappingProxyType(
         "other-columns": "Columns of the CSV file are not used.",
         "in-training": "Images to be scored are copies of training or validation images.",
         "changed-test": "The test split differs from the one that the run was scored on.",
+        "unknown-class": "Images to be scored are of classes that the classifier does not know.",
         "unknown-training": "The training images are unknown, so that images to be scored may be among them.",
         "label-conflict": "Near-duplicates have different labels.",
         "look-alike": "More than half of the images look alike, so that they are compared more finely.",

@@ -59,7 +59,13 @@ class Listing:
         return (entry.path.relative_to(self.root) if inside else entry.path).as_posix()
 
 
-def list_images(source: str | os.PathLike[str], *, pattern: str | None = None, groups: bool | None = None) -> Listing:
+def list_images(
+    source: str | os.PathLike[str],
+    *,
+    pattern: str | None = None,
+    groups: bool | None = None,
+    for_training: bool = True,
+) -> Listing:
     """List the images of a folder or a CSV file.
 
     A folder holds a folder for each class, or folders ``train``, ``val`` and ``test`` (also ``training``, ``valid``,
@@ -78,9 +84,11 @@ def list_images(source: str | os.PathLike[str], *, pattern: str | None = None, g
             such as ``"[IMS]_(?P<class>[^_]+)_"`` for ``I_Andesite_1_120.jpg``. Every image must match.
         groups: Whether each subfolder of a class's folder is a group; None where that is plausible
             (`resnet50.data.subfolders.group_by_subfolder`).
+        for_training: Whether the rules of training hold: at least two classes, and training images of each. Images to
+            be scored may all be of one class, or in a test split.
 
     Returns:
-        The images, at least one of each of two classes.
+        The images, at least one of each class.
 
     Raises:
         FileNotFoundError: If there is no such folder or file.
@@ -91,8 +99,9 @@ def list_images(source: str | os.PathLike[str], *, pattern: str | None = None, g
     source = Path(source)
     if source.is_dir():
         if pattern is not None:
-            return _listing(source, source, files_matching(source, pattern))
-        return _listing(source, source, group_by_subfolder(source, files_in_folders(source), groups))
+            return _listing(source, source, files_matching(source, pattern), for_training=for_training)
+        files = files_in_folders(source, for_training=for_training)
+        return _listing(source, source, group_by_subfolder(source, files, groups), for_training=for_training)
     if not source.exists():
         raise FileNotFoundError(f"{source}: expected a folder of images or a CSV file, got a path that does not exist.")
     if source.suffix.lower() != ".csv" or not source.is_file():
@@ -107,14 +116,17 @@ def list_images(source: str | os.PathLike[str], *, pattern: str | None = None, g
             f"{source}: expected a folder with subfolders to make groups of, got a CSV file, which may have a column "
             "group; leave groups out."
         )
-    return replace(_listing(source, source.parent, files_in_table(source)), other_columns=other_columns(source))
+    listing = _listing(source, source.parent, files_in_table(source), for_training=for_training)
+    return replace(listing, other_columns=other_columns(source))
 
 
-def _listing(source: Path, root: Path, files: Sequence[LabeledFile]) -> Listing:
+def _listing(source: Path, root: Path, files: Sequence[LabeledFile], *, for_training: bool) -> Listing:
     """Check what holds for every source, and number the classes."""
     names = sorted({file.class_name for file in files}, key=_numbers_first)
     _check_splits(source, files)
-    _check_classes(source, files, names)
+    _check_names(source, names)
+    if for_training:
+        _check_classes(source, files, names)
     label = {name: index for index, name in enumerate(names)}
     ordered = sorted(files, key=lambda file: file.path.parts)
     entries = tuple(Entry(file.path, label[file.class_name], file.split, file.group) for file in ordered)
@@ -131,10 +143,14 @@ def _check_splits(source: Path, files: Sequence[LabeledFile]) -> None:
         )
 
 
-def _check_classes(source: Path, files: Sequence[LabeledFile], names: Sequence[str]) -> None:
+def _check_names(source: Path, names: Sequence[str]) -> None:
     for name in names:
         if not name or not name.isprintable():
             raise ValueError(f"{source}: expected class names that can be printed, got {name!r}; rename that class.")
+
+
+def _check_classes(source: Path, files: Sequence[LabeledFile], names: Sequence[str]) -> None:
+    """Refuse what nothing can be learned from."""
     if len(names) < 2:
         raise ValueError(
             f"{source}: expected images of at least two classes, got {len(files):,} of one, {names[0]}; "

@@ -153,7 +153,7 @@ def test_labels_that_training_would_refuse_are_an_error_of_the_data(command, fol
     )
     status, out, err = command("check", "list.csv", "--json")
     assert (status, err) == (1, "")
-    (issue,) = json.loads(out)
+    issue = json.loads(out)[0]
     assert (issue["kind"], issue["severity"]) == ("unusable", "error")
     assert "bird" in issue["summary"]
     assert "bird" in (tmp_path / "check.html").read_text()

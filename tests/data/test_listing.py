@@ -551,3 +551,29 @@ def test_every_bad_file_is_listed(shared_data, tmp_path):
     tree(tmp_path, "good/a.jpg")
     (tmp_path / "bad").symlink_to(shared_data / "bad_images")
     assert len(list_images(tmp_path).entries) == 1 + 35
+
+
+# images that are only to be scored
+
+
+def test_images_to_be_scored_may_be_of_one_class(tmp_path):
+    folder = tree(tmp_path / "one", "cats/1.jpg", "cats/2.jpg")
+    listing = list_images(folder, for_training=False)
+    assert (listing.class_names, len(listing.entries)) == (("cats",), 2)
+    with raises(ValueError, folder, "cats"):
+        list_images(folder)
+    folder = tree(tmp_path / "nested", "cats/a/1.jpg", "cats/b/2.jpg")
+    assert list_images(folder, for_training=False).class_names == ("cats",)
+
+
+def test_images_to_be_scored_may_be_in_a_test_split_alone(tmp_path):
+    folder = tree(tmp_path / "parts", "test/cats/1.jpg", "test/dogs/2.jpg")
+    listing = list_images(folder, for_training=False)
+    assert listing.class_names == ("cats", "dogs")
+    assert {entry.split for entry in listing.entries} == {"test"}
+    with raises(ValueError, folder, "train", "test"):
+        list_images(folder)
+    path = table(folder, "path,label,split\ntest/cats/1.jpg,cats,test\ntest/dogs/2.jpg,dogs,test\n")
+    assert list_images(path, for_training=False).class_names == ("cats", "dogs")
+    with raises(ValueError, path, "cats", "test"):
+        list_images(path)
