@@ -40,7 +40,12 @@ def trained(splits, tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def _tiny(splits, monkeypatch, tmp_path):
-    monkeypatch.setitem(datasets.DATASETS, "tiny", lambda path, *, image_size, progress=None: splits)
+    def load(path, *, image_size, progress=None):
+        if path is not None:
+            raise FileNotFoundError(path)
+        return splits
+
+    monkeypatch.setitem(datasets.DATASETS, "tiny", load)
     monkeypatch.setenv("RESNET50_CACHE", str(tmp_path / "cache"))
 
 
