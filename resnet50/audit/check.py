@@ -16,6 +16,7 @@ from resnet50.audit.file_properties import odd_files, read_headers
 from resnet50.audit.groups import folder_groups, other_columns, shared_groups, shared_subfolders
 from resnet50.audit.issue import EXAMPLES, SEVERITIES, AllImages, Issue, Place
 from resnet50.data.dataset import Dataset, Unreadable
+from resnet50.data.fit import Fit
 from resnet50.data.folder import compile_pattern
 from resnet50.data.loading import read_splits
 from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
@@ -49,6 +50,7 @@ def check(
     source: str | os.PathLike[str] | DataSource | Dataset | DatasetSplits,
     *,
     image_size: int = 96,
+    fit: Fit | None = None,
     options: ReadOptions = DEFAULT_OPTIONS,
     validation_split: float = 0.15,
     progress: Progress | None = None,
@@ -62,6 +64,7 @@ def check(
             split as training does; or images in memory. A single `Dataset` is checked as a training split.
         image_size: Height and width in pixels at which images of a path or `DataSource` are compared. Files smaller
             than half of it are reported.
+        fit: How these images are fitted to it, as in `DataSource.load`.
         options: How a path is read; a `DataSource` has options of its own.
         validation_split: Share of the training images that the recipe holds out (`resnet50.Recipe`).
         progress: Called with the steps that are done and their number; starts over after the images are read.
@@ -84,7 +87,7 @@ def check(
         read = _Read(source)
     else:
         try:
-            read = _read(source, image_size, options, progress)
+            read = _read(source, image_size, fit, options, progress)
         except ValueError as error:  # training would refuse it as well, for instance a table without a column label
             return Audit(_name_of(source), DatasetSplits(), (_unusable(str(error)),))
     share = options.test_split
@@ -130,7 +133,7 @@ def find_issues(
         *shared_subfolders(images, splits.root),
         *other_columns(images, splits.other_columns),
         *count_issues(images, test_split=test_split),
-        *odd_files(images, headers),
+        *odd_files(images, headers, fit=splits.fit),
     ]
     return tuple(sorted(issues, key=lambda issue: SEVERITIES.index(issue.severity)))
 
@@ -161,20 +164,25 @@ class _Read(NamedTuple):
 
 
 def _read(
-    source: str | os.PathLike[str] | DataSource, image_size: int, options: ReadOptions, progress: Progress | None
+    source: str | os.PathLike[str] | DataSource,
+    image_size: int,
+    fit: Fit | None,
+    options: ReadOptions,
+    progress: Progress | None,
 ) -> _Read:
     """Read a source however many files are unreadable, and if it is only fit to be scored."""
     if isinstance(source, DataSource) and source.task != "folder":
-        return _Read(source.load(image_size, progress=progress))
+        return _Read(source.load(image_size, fit=fit, progress=progress))
 
     def read(options: ReadOptions, *, for_training: bool = True) -> DatasetSplits:
-        if not isinstance(source, DataSource):
-            return read_splits(
-                source, image_size=image_size, options=options, for_training=for_training, progress=progress
-            )
-        if for_training or source.path is None:
-            return replace(source, options=options).load(image_size, progress=progress)
-        return read_splits(source.path, image_size=image_size, options=options, for_training=False, progress=progress)
+        path = source
+        if isinstance(path, DataSource):
+            if for_training or path.path is None:
+                return replace(path, options=options).load(image_size, fit=fit, progress=progress)
+            path = path.path
+        return read_splits(
+            path, image_size=image_size, fit=fit, options=options, for_training=for_training, progress=progress
+        )
 
     lenient = replace(options, max_unreadable=1.0)
     try:

@@ -11,6 +11,7 @@ import numpy as np
 from resnet50._io.fetch import Progress
 from resnet50._io.text import listed, plural
 from resnet50.data.dataset import Dataset, Unreadable
+from resnet50.data.fit import DEFAULT_FIT, Fit
 from resnet50.data.near_duplicates import NearDuplicates, find_near_duplicates
 from resnet50.data.splitting import cut_indices
 
@@ -25,6 +26,7 @@ class DatasetSplits:
         validation: Images that are scored after every epoch; None if the recipe cuts them off ``train``.
         unreadable: Files of the source that are in no split.
         root: Folder that the images' paths start from; None where the images are not in files of their own.
+        fit: How the images were fitted to their size, with the value range that was used.
         identical_only: Whether identical images alone are near-duplicates (`ReadOptions.near_duplicates`).
         other_columns: Columns of the CSV file that are not used, each with its number of different values.
     """
@@ -34,6 +36,7 @@ class DatasetSplits:
     validation: Dataset | None = None
     unreadable: tuple[Unreadable, ...] = ()
     root: Path | None = None
+    fit: Fit = DEFAULT_FIT
     identical_only: bool = False
     other_columns: Mapping[str, int] = field(default_factory=dict)
     # init=False: `replace` does not copy it to splits that may hold other images

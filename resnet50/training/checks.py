@@ -16,6 +16,19 @@ from resnet50.training.record import RunRecord
 from resnet50.training.run import RunDirectory
 
 
+def check_fit(recipe: Recipe, splits: DatasetSplits) -> None:
+    """Refuse images that were fitted in another way than the recipe asks for.
+
+    Raises:
+        ValueError: If they were.
+    """
+    if recipe.fit is not None and not recipe.fit.asks_for(splits.fit):
+        raise ValueError(
+            f"{splits['train'].name}: expected images that are fitted by {recipe.fit}, as the recipe says, got "
+            f"{splits.fit}; load them with the recipe's fit, or leave it out of the recipe."
+        )
+
+
 def check_image_size(recipe: Recipe, dataset: Dataset) -> None:
     """Refuse images of another size than the recipe's.
 
@@ -34,8 +47,9 @@ def check_splits(recipe: Recipe, splits: DatasetSplits) -> None:
     """Refuse splits that the recipe cannot be trained and scored on.
 
     Raises:
-        ValueError: If the size of images is not the recipe's, or as `DatasetSplits.check_trainable`.
+        ValueError: If the size or the fit of the images is not the recipe's, or as `DatasetSplits.check_trainable`.
     """
+    check_fit(recipe, splits)
     for dataset in splits.by_name.values():
         check_image_size(recipe, dataset)
     splits.check_trainable()
