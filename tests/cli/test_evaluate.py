@@ -27,7 +27,7 @@ CURVES = "curves.png"  # of a run
 def _task(command, tiny_splits, monkeypatch):
     """The tiny task, which also reads the place that is named."""
 
-    def load(path, *, image_size, progress=None):
+    def load(path, *, image_size, fit=None, progress=None):
         return tiny_splits if path is None else load_dataset(path, image_size=image_size, progress=progress)
 
     monkeypatch.setitem(datasets.DATASETS, "tiny", load)
@@ -204,7 +204,7 @@ def test_images_that_cannot_be_scored_are_refused_in_one_line(refused, trained, 
 
 def test_images_that_changed_since_the_training_are_not_scored_unasked(refused, trained, tiny_splits, monkeypatch):
     fewer = replace(tiny_splits, train=tiny_splits.train.select(range(20)))
-    monkeypatch.setitem(datasets.DATASETS, "tiny", lambda path, *, image_size, progress=None: fewer)
+    monkeypatch.setitem(datasets.DATASETS, "tiny", lambda path, *, image_size, fit=None, progress=None: fewer)
     refused(("evaluate", trained), trained / "model.keras", "--data")
 
 
@@ -212,7 +212,7 @@ def test_a_test_split_that_changed_since_the_training_is_reported(
     command, numbers, trained, tiny_splits, monkeypatch, tmp_path
 ):
     fewer = replace(tiny_splits, test=tiny_splits.test.select(range(5)))
-    monkeypatch.setitem(datasets.DATASETS, "tiny", lambda path, *, image_size, progress=None: fewer)
+    monkeypatch.setitem(datasets.DATASETS, "tiny", lambda path, *, image_size, fit=None, progress=None: fewer)
     status, _, err = command("evaluate", trained, "--out", "o")
     assert status == 0
     first, absent = err.splitlines()

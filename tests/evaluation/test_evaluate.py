@@ -32,7 +32,7 @@ def trained(splits, tmp_path_factory):
     from resnet50.training.train import train
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(datasets.DATASETS, "tiny", lambda path, *, image_size, progress=None: splits)
+        patch.setitem(datasets.DATASETS, "tiny", lambda path, *, image_size, fit=None, progress=None: splits)
         out = tmp_path_factory.mktemp("trained") / "run"
         recipe = tiny_recipe(epochs=2)
         return train(recipe, splits, out=out, source=DataSource("tiny"), progress=False).folder.path
@@ -40,7 +40,7 @@ def trained(splits, tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def _tiny(splits, monkeypatch, tmp_path):
-    def load(path, *, image_size, progress=None):
+    def load(path, *, image_size, fit=None, progress=None):
         if path is not None:
             raise FileNotFoundError(path)
         return splits
