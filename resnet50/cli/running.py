@@ -21,6 +21,9 @@ def announce(action: str, recipe: Recipe, splits: DatasetSplits) -> None:
     share = recipe.validation_split
     held_out = f" ({share:.0%} of train held out for validation)" if share and splits.validation is None else ""
     say(f"{action}. {splits['train'].name}, images: {counts}{held_out}. Seed {recipe.seed}.")
+    groups = {group for dataset in splits.by_name.values() for group in dataset.groups if group.endswith("/")}
+    if groups:
+        say(f"Each of {len(groups):,} subfolders, such as {min(groups)}, stays in one split; --no-groups ends that.")
     sys.stdout.flush()
 
 

@@ -152,7 +152,7 @@ def new_h5(
 
     Raises:
         OSError: If the disk does not have that much room.
-        ValueError: If the classes are fewer than two, share a name, or have a name that cannot be printed.
+        ValueError: If there is no class, or classes share a name, or have a name that cannot be printed.
     """
     _check_names(class_names, f"{path}: expected class names")
     access, creation = h5py.h5p.create(h5py.h5p.FILE_ACCESS), h5py.h5p.create(h5py.h5p.FILE_CREATE)
@@ -392,8 +392,8 @@ def _names(classes: h5py.Dataset, path: Path) -> tuple[str, ...]:
 
 
 def _check_names(names: Sequence[str], expected: str) -> None:
-    if len(names) < 2:
-        raise ValueError(f"{expected}, at least 2, got {len(names)}.")
+    if not names:
+        raise ValueError(f"{expected}, at least 1, got 0.")
     for name in names:
         if not name or not name.isprintable():
             raise ValueError(f"{expected} that can be printed, got {name!r}.")
