@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from io import TextIOWrapper
 from typing import NoReturn
 
-from resnet50._io.text import printable
+from resnet50._io.memory import OutOfMemoryError, is_out_of_memory
+from resnet50.cli.console import show
 from resnet50.cli.parser import Parser, examples
+from resnet50.cli.streams import escape_what_streams_cannot_encode, one_line_warnings
 
 COMMANDS = {
     "check": "Look for duplicates, leaks, conflicting labels and broken files in a dataset.",
@@ -44,31 +45,38 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     Args:
         arguments: Words after the program's name; None for those of this process.
     """
-    if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":
-        sys.stdout.reconfigure(errors="backslashreplace")  # for a terminal that cannot show every character
+    escape_what_streams_cannot_encode()
     words = list(sys.argv[1:] if arguments is None else arguments)
     parser = build_parser(words)
     options = parser.parse_args(words)
     if options.version:
         from importlib.metadata import version
 
-        print(f"resnet50 {version('resnet50')}")
+        show(f"resnet50 {version('resnet50')}")
         sys.exit(0)
     if options.command is None:
         parser.print_help()
         sys.exit(0)
     try:
-        sys.exit(options.run(options))
-    except (
-        ValueError,
-        OSError,
-        ImportError,
-    ) as error:  # ImportError: the backend that KERAS_BACKEND names is not installed
+        with one_line_warnings():
+            sys.exit(options.run(options))
+    except Exception as error:
+        # ImportError: the backend that KERAS_BACKEND names is not installed
+        if not isinstance(error, ValueError | OSError | ImportError) and not is_out_of_memory(error):
+            raise
         if not isinstance(error, BrokenPipeError):  # the reader of the output, such as head, has stopped reading
-            print(f"resnet50 {options.command}: {printable(' '.join(str(error).split()))}", file=sys.stderr)
+            show(f"resnet50 {options.command}: {_line(error)}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _line(error: Exception) -> str:
+    """Return the message of an error as one line; a library's own on memory is cut short and explained."""
+    message = " ".join(str(error).split())
+    if is_out_of_memory(error) and not isinstance(error, OutOfMemoryError):
+        message = f"ran out of memory ({message[:150]}); close other programs, or give fewer or smaller images at once."
+    return message
 
 
 def build_parser(words: Sequence[str]) -> Parser:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import csv
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self, overload
 
+from resnet50._io.cells import harmless
 from resnet50._io.files import atomic_path
+from resnet50._io.locks import LockedError, locked
 from resnet50.data.dataset import Unreadable
-from resnet50.inference.locate import BEST, MODEL, RECIPE
+from resnet50.inference.locate import BEST, ENVIRONMENT, MODEL, RECIPE
 from resnet50.training.recipe import Recipe
 from resnet50.training.record import RunRecord
 
@@ -52,7 +55,7 @@ class RunDirectory:
     best = RunFile(BEST, "The classifier of the best epoch, where there is a validation split.")
     checkpoint = RunFile("checkpoints/last.h5", "The state to resume from.")
     recipe = RunFile(RECIPE, "Every number of the training.")
-    environment = RunFile("environment.json", "Versions, machine, commit, data and pretrained weights.")
+    environment = RunFile(ENVIRONMENT, "Versions, machine, commit, data and pretrained weights.")
     transfer = RunFile("transfer.json", "The report on pretrained weights, where there are any.")
     images = RunFile("images.csv", "Every image of the run: its split, path, class and the SHA-256 of its pixels.")
     unreadable = RunFile("unreadable.csv", "Files of the source that could not be read, where there are any.")
@@ -109,6 +112,22 @@ class RunDirectory:
         except ValueError as error:
             raise ValueError(f"{file}: {error}") from error
 
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the lock of the run in the block, where the disk can lock files, so that one process trains it.
+
+        Raises:
+            ValueError: If another process holds it.
+        """
+        try:
+            with locked(self.environment):  # a file that every run has and that is never replaced
+                yield
+        except LockedError as error:
+            raise ValueError(
+                f"{self.path}: expected a run that no other process trains, got one that is being trained; wait until "
+                "it ends."
+            ) from error
+
     def remove_leftovers(self) -> None:
         """Remove the partial files of a killed process."""
         for leftover in list(self.path.rglob(".partial-*")):
@@ -120,7 +139,10 @@ class RunDirectory:
 
 def write_unreadable(path: Path, files: Sequence[Unreadable]) -> None:
     """Write the files that could not be read as CSV, a row for each, atomically."""
-    with atomic_path(path) as temporary, temporary.open("w", newline="", errors="surrogateescape") as file:
+    with (
+        atomic_path(path) as temporary,
+        temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
+    ):
         writer = csv.writer(file)
         writer.writerow(("path", "reason"))
-        writer.writerows((unreadable.path, unreadable.reason) for unreadable in files)
+        writer.writerows((harmless(unreadable.path), harmless(unreadable.reason)) for unreadable in files)
