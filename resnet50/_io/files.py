@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from resnet50._io.paths import describe_path, is_dead_link
+
 if TYPE_CHECKING:
     import h5py
 
@@ -35,8 +37,9 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         ValueError: If ``path`` is a folder; before the block, so that no work is lost.
     """
     path = Path(path)
-    if path.is_dir():
-        raise ValueError(f"{path}: expected a file name to write to, got a folder; choose another name.")
+    if path.is_dir() or is_dead_link(path):  # replacing a link would not write where it leads
+        got = describe_path(path)
+        raise ValueError(f"{path}: expected a file name to write to, got {got}; choose another name.")
     path.parent.mkdir(parents=True, exist_ok=True)
     # Keras knows suffixes such as .weights.h5, so the suffix is everything from the first dot on
     suffix = path.name[path.name.index(".") :] if "." in path.name else ""
@@ -69,9 +72,9 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         ValueError: If ``path`` exists; before the block, so that no work is lost.
     """
     path = Path(path)
-    if path.exists():
-        existing = "folder" if path.is_dir() else "file"
-        raise ValueError(f"{path}: expected a new name, got an existing {existing}; remove it or choose another name.")
+    if os.path.lexists(path):
+        got = describe_path(path)
+        raise ValueError(f"{path}: expected a new name, got that of {got}; remove it or choose another name.")
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=".partial-", dir=path.parent))
     try:

@@ -16,6 +16,7 @@ from resnet50.audit.groups import shared_groups
 from resnet50.audit.issue import EXAMPLES, SEVERITIES, AllImages, Issue, Place
 from resnet50.data.dataset import Dataset, Unreadable
 from resnet50.data.folder import compile_pattern
+from resnet50.data.left_out import OWN, LeftOut, describe_left_out
 from resnet50.data.loading import read_splits
 from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
 from resnet50.data.splits import DatasetSplits
@@ -103,6 +104,7 @@ def find_issues(splits: DatasetSplits, *, refused: str = "", progress: Progress 
     headers = read_headers(splits, progress=first)
     issues = [
         *_unreadable(splits.unreadable, len(images), refused),
+        *_left_out(splits.left_out),
         *duplicates(images, splits, progress=second),
         *shared_groups(images),
         *count_issues(images),
@@ -171,6 +173,17 @@ def _unreadable(unreadable: tuple[Unreadable, ...], read: int, refused: str) -> 
             if refused
             else "Repair or remove the files; training leaves them out.",
             examples=tuple((Place(path=file.path, remark=file.reason),) for file in unreadable[:EXAMPLES]),
+        )
+
+
+def _left_out(left_out: tuple[LeftOut, ...]) -> Iterator[Issue]:
+    if left_out:
+        beside = {OWN} | {each.reason for each in left_out if not each.place}  # what is expected beside images
+        yield Issue(
+            kind="left-out",
+            severity="note" if {each.reason for each in left_out} <= beside else "warning",
+            summary=f"Left out: {describe_left_out(left_out)}.",
+            advice="Convert what should be learned from to JPEG or PNG; remove the rest, if you like.",
         )
 
 

@@ -55,6 +55,7 @@ def _show(options: argparse.Namespace) -> int:
         say(f"{'':11}SHA-256 {dataset.fingerprint[:16]}")
     if files := splits.unreadable:
         say(f"{plural(len(files), 'file')} cannot be read and {are(files)} left out; see 'resnet50 check'.")
+    source.show_left_out(splits.left_out)
     if options.out:
         from resnet50.plots.images import draw_contact_sheet
         from resnet50.plots.save import save_figure

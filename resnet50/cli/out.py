@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from resnet50._io.paths import describe_path
+
 
 def check_new(path: str | os.PathLike[str]) -> None:
     """Refuse a name that is taken, before any work.
@@ -12,10 +14,9 @@ def check_new(path: str | os.PathLike[str]) -> None:
     Raises:
         ValueError: If a file or folder has that name.
     """
-    if Path(path).exists():
-        existing = "folder" if Path(path).is_dir() else "file"
+    if os.path.lexists(path):
         raise ValueError(
-            f"{path}: expected a new name, got that of an existing {existing}; remove it or choose another."
+            f"{path}: expected a new name, got that of {describe_path(path)}; remove it or choose another."
         )
 
 

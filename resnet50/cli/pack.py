@@ -35,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
     check_new(options.out)
     chosen = read_options.read_options(options)
 
-    from resnet50.data.hdf5 import read_h5
+    from resnet50.data.hdf5 import read_h5, read_left_out
     from resnet50.data.listing import list_images
     from resnet50.data.pack import pack
 
@@ -52,4 +52,5 @@ def run(options: argparse.Namespace) -> int:
     if unreadable:
         count = f"{len(unreadable)} of {len(listing.entries)} files"
         say(f"{count} were left out because they cannot be read; {out} lists them.", file=sys.stderr)
+    source.show_left_out(read_left_out(out))
     return 0

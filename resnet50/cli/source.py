@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from resnet50._io.paths import ABSENT, describe_path
 from resnet50._io.text import did_you_mean
 from resnet50.cli.console import say, step
 from resnet50.cli.read_options import OPTIONS, add_read_options, read_options
 
 if TYPE_CHECKING:
     from resnet50.data.dataset import Dataset
+    from resnet50.data.left_out import LeftOut
     from resnet50.data.splits import DatasetSplits
     from resnet50.datasets.source import DataSource
 
@@ -54,9 +56,11 @@ def find_source(options: argparse.Namespace) -> DataSource:
             say(f"{name} is a task and a path: this is the task; ./{name} is the path.", file=sys.stderr)
         return DataSource(name, place(options.path, options.data), read_options(options))
     if not Path(name).is_dir() and not (Path(name).is_file() and Path(name).suffix.lower() in _FILES):
+        there = describe_path(name)
+        got = did_you_mean(name, RECIPES) if there == ABSENT else f": {there}."
         raise ValueError(
             f"expected a task, one of {', '.join(RECIPES)}, or an existing folder, CSV file or h5 file, got "
-            f"{name!r}{did_you_mean(name, RECIPES)}"
+            f"{name!r}{got}"
         )
     return DataSource(FOLDER, place(name, options.path, options.data), read_options(options))
 
@@ -93,6 +97,14 @@ def suggest_data(source: object) -> Iterator[None]:
         if getattr(source, "path", "") is None and "--data" not in str(error):
             raise FileNotFoundError(f"{error} Give the place of the images by --data.") from error
         raise
+
+
+def show_left_out(left_out: Sequence[LeftOut]) -> None:
+    """Print on standard error what of a source is not used, if there is any."""
+    from resnet50.data.left_out import describe_left_out
+
+    if left_out:
+        say(f"left out: {describe_left_out(left_out)}", file=sys.stderr)
 
 
 def counts(split: str, dataset: Dataset) -> str:

@@ -6,6 +6,8 @@ import unicodedata
 from pathlib import Path
 from typing import NamedTuple
 
+from resnet50.data.left_out import LeftOut
+
 SPLIT_NAMES = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("val", "valid", "validation"), "validation"),
@@ -28,6 +30,18 @@ class LabeledFile(NamedTuple):
     class_name: str
     split: str | None = None
     group: str = ""
+
+
+class FoundFiles(NamedTuple):
+    """The images of a source.
+
+    Attributes:
+        files: The images.
+        left_out: What else the source holds.
+    """
+
+    files: list[LabeledFile]
+    left_out: tuple[LeftOut, ...] = ()
 
 
 def class_name(text: str) -> str:

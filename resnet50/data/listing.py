@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from resnet50._io.paths import describe_path
 from resnet50._io.text import printable
 from resnet50.data.folder import files_in_folders, files_matching
-from resnet50.data.labeled_file import LabeledFile
+from resnet50.data.labeled_file import FoundFiles, LabeledFile
+from resnet50.data.left_out import LeftOut
 from resnet50.data.table import files_in_table
 
 SPLITS = ("train", "validation", "test")
@@ -43,12 +45,14 @@ class Listing:
         entries: The images, in the order of their paths, name by name; the same on every machine.
         class_names: At least two names, in the order of the labels: sorted, as numbers if all are whole numbers.
         name: Name of the source, for figures and reports.
+        left_out: What the source holds besides the images.
     """
 
     root: Path
     entries: tuple[Entry, ...]
     class_names: tuple[str, ...]
     name: str
+    left_out: tuple[LeftOut, ...] = ()
 
     def name_of(self, entry: Entry) -> str:
         """Return an image's path below the root, or its whole path if it is elsewhere, with ``/`` between names."""
@@ -61,8 +65,8 @@ def list_images(source: str | os.PathLike[str], *, pattern: str | None = None) -
 
     A folder holds a folder for each class, or folders ``train``, ``val`` and ``test`` (also ``training``, ``valid``,
     ``validation``, ``testing``, in any case; the last two may be missing) that do. Files deeper in a class's folder
-    belong to that class. Hidden files, files without an image's suffix and folders without images are ignored. Links
-    to folders are followed.
+    belong to that class. Links to folders are followed. Other files, folders of classes and splits without images,
+    links to nothing and what this library wrote are counted as left out; hidden folders are ignored.
 
     A CSV file is UTF-8 and has a header with the columns ``path`` (relative to the file) and ``label`` (any text or
     number, which becomes the class name), and optionally ``split`` (as the folders above) and ``group``; other columns
@@ -85,10 +89,10 @@ def list_images(source: str | os.PathLike[str], *, pattern: str | None = None) -
     """
     source = Path(source)
     if source.is_dir():
-        files = files_in_folders(source) if pattern is None else files_matching(source, pattern)
-        return _listing(source, source, files)
+        found = files_in_folders(source) if pattern is None else files_matching(source, pattern)
+        return _listing(source, source, found)
     if not source.exists():
-        raise FileNotFoundError(f"{source}: expected a folder of images or a CSV file, got a path that does not exist.")
+        raise FileNotFoundError(f"{source}: expected a folder of images or a CSV file, got {describe_path(source)}.")
     if source.suffix.lower() != ".csv" or not source.is_file():
         raise ValueError(f"{source}: expected a folder of images or a CSV file, got something else.")
     if pattern is not None:
@@ -99,8 +103,9 @@ def list_images(source: str | os.PathLike[str], *, pattern: str | None = None) -
     return _listing(source, source.parent, files_in_table(source))
 
 
-def _listing(source: Path, root: Path, files: Sequence[LabeledFile]) -> Listing:
+def _listing(source: Path, root: Path, found: FoundFiles) -> Listing:
     """Check what holds for every source, and number the classes."""
+    files = found.files
     names = sorted({file.class_name for file in files}, key=_numbers_first)
     _check_splits(source, files)
     _check_classes(source, files, names)
@@ -108,7 +113,7 @@ def _listing(source: Path, root: Path, files: Sequence[LabeledFile]) -> Listing:
     ordered = sorted(files, key=lambda file: file.path.parts)
     entries = tuple(Entry(file.path, label[file.class_name], file.split, file.group) for file in ordered)
     name = source.resolve().stem if source.is_file() else source.resolve().name
-    return Listing(root, entries, tuple(names), printable(name or source))
+    return Listing(root, entries, tuple(names), printable(name or source), found.left_out)
 
 
 def _check_splits(source: Path, files: Sequence[LabeledFile]) -> None:

@@ -18,8 +18,9 @@ import numpy as np
 from resnet50._io.fetch import Progress
 from resnet50._io.workers import in_order
 from resnet50.data.dataset import Unreadable
-from resnet50.data.hdf5 import add_images, add_labels, add_unreadable, new_h5
-from resnet50.data.images import read_image
+from resnet50.data.hdf5 import add_images, add_labels, add_left_out, add_unreadable, new_h5
+from resnet50.data.images import has_more_frames, read_image
+from resnet50.data.left_out import MORE_FRAMES, LeftOut, count_left_out
 from resnet50.data.listing import SPLITS, Entry, Listing, list_images
 from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
 
@@ -30,6 +31,7 @@ except ImportError:  # Windows, where a file that is open cannot be removed anyw
 
 _SHOWN = 3  # files that an error names
 _REST = 256  # bytes for the label of an image, or the reason why it is left out
+_ONE_FRAME = (".jpg", ".jpeg", ".jpe", ".jfif", ".bmp")  # endings of files that are not searched for more
 _JUST_BEGUN = 5  # seconds after its creation in which a file may not be locked yet
 
 
@@ -71,6 +73,7 @@ def pack(
     _remove_leftovers(out)
     _check_room(out, size)
     unreadable: list[Unreadable] = []
+    lost, sizes = Counter[int](), Counter(entry.label for entry in listing.entries)
     with _full_disk_reported(out, size), new_h5(out, listing.class_names, listing.name, room=size) as file:
         counts = Counter(_split_of(entry) for entry in listing.entries)
         rows = {split: _Rows(add_images(file, split, counts[split], image_size)) for split in SPLITS if counts[split]}
@@ -79,7 +82,9 @@ def pack(
                 rows[_split_of(entry)].add(image, entry, listing.name_of(entry))
             else:
                 unreadable.append(Unreadable(listing.name_of(entry), image))
-                check_unreadable(unreadable, listing, options.max_unreadable)
+                lost[entry.label] += 1
+                if lost[entry.label] > options.max_unreadable * sizes[entry.label]:
+                    check_unreadable(unreadable, listing, options.max_unreadable)
             if progress is not None:
                 progress(done, total)
         if len(unreadable) == total:
@@ -90,26 +95,35 @@ def pack(
         for split in rows:
             rows[split].finish(file, split)
         add_unreadable(file, unreadable)
+        add_left_out(file, listing.left_out + _count_more_frames(listing))
     return tuple(unreadable)
 
 
 def check_unreadable(unreadable: Sequence[Unreadable], listing: Listing, most: float) -> None:
-    """Refuse a source with too many unreadable files.
+    """Refuse a source with too many unreadable files of a class.
 
     Args:
         unreadable: The unreadable files.
         listing: All files.
-        most: Share of all files that may be unreadable, 0..1.
+        most: Share of the files of each class that may be unreadable, 0..1.
 
     Raises:
         ValueError: If more are.
     """
-    if len(unreadable) > most * len(listing.entries):
-        raise ValueError(
-            f"{listing.root}: at least {len(unreadable)} of {len(listing.entries)} files cannot be read, more than the "
-            f"share of {most:g} that may be left out: {_described(unreadable[:_SHOWN])}"
-            f"{' …' if len(unreadable) > _SHOWN else ''}; repair or remove them, or raise max_unreadable."
-        )
+    reasons = {each.path: each for each in unreadable}
+    lost: dict[int, list[Unreadable]] = {}
+    for entry in listing.entries if unreadable else ():
+        if each := reasons.get(listing.name_of(entry)):
+            lost.setdefault(entry.label, []).append(each)
+    sizes = Counter(entry.label for entry in listing.entries)
+    for label, files in sorted(lost.items()):
+        if len(files) > most * sizes[label]:
+            raise ValueError(
+                f"{listing.root}: at least {len(files):,} of {sizes[label]:,} files of the class "
+                f"{listing.class_names[label]} cannot be read, more than the share of {most:g} that may be left out: "
+                f"{_described(files[:_SHOWN])}{' …' if len(files) > _SHOWN else ''}; repair or remove them, or raise "
+                "max_unreadable."
+            )
 
 
 @dataclass
@@ -146,6 +160,17 @@ def _decode(entry: Entry, image_size: int) -> tuple[Entry, np.ndarray | str]:
         return entry, read_image(entry.path, height=image_size, width=image_size)
     except (ValueError, FileNotFoundError) as error:
         return entry, str(error).removeprefix(f"{entry.path}: ").removesuffix(".")
+
+
+def _count_more_frames(listing: Listing) -> tuple[LeftOut, ...]:
+    """Count the files of each class of which only the first frame or page is used."""
+    entries = [entry for entry in listing.entries if entry.path.suffix.lower() not in _ONE_FRAME]
+    more = in_order(lambda entry: has_more_frames(entry.path), entries)
+    return count_left_out(
+        (MORE_FRAMES, listing.class_names[entry.label], entry.path.suffix.lower())
+        for entry, has_more in zip(entries, more, strict=True)
+        if has_more
+    )
 
 
 def _described(unreadable: Iterable[Unreadable]) -> str:
