@@ -7,8 +7,8 @@ import sys
 import time
 
 from resnet50._io.text import printable
-from resnet50.cli import source
 from resnet50.cli.console import step
+from resnet50.cli.left_out import show_left_out
 from resnet50.cli.model import add_model_option, find_model, load_classifier, show_model, show_rate
 from resnet50.cli.out import check_new, check_suffix
 from resnet50.cli.parser import examples
@@ -33,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
     from resnet50.inference.predict import search_images
 
     images, left_out = search_images([options.folder])
-    source.show_left_out(left_out)
+    show_left_out(left_out)
     classifier = load_classifier(path)
     from resnet50.inference.embed import embed
 

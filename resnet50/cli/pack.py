@@ -8,6 +8,7 @@ from pathlib import Path
 
 from resnet50.cli import read_options, source
 from resnet50.cli.console import say, step
+from resnet50.cli.left_out import show_left_out
 from resnet50.cli.out import check_new, check_suffix
 from resnet50.cli.parser import examples, number
 
@@ -52,5 +53,5 @@ def run(options: argparse.Namespace) -> int:
     if unreadable:
         count = f"{len(unreadable)} of {len(listing.entries)} files"
         say(f"{count} were left out because they cannot be read; {out} lists them.", file=sys.stderr)
-    source.show_left_out(read_left_out(out))
+    show_left_out(read_left_out(out))
     return 0

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TextIO
 
-from resnet50.cli import source
 from resnet50.cli.console import step
+from resnet50.cli.left_out import show_left_out
 from resnet50.cli.model import add_model_option, find_model, load_classifier, show_model, show_rate
 from resnet50.cli.out import check_new, check_suffix
 from resnet50.cli.parser import examples, number
@@ -55,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
     from resnet50.inference.prediction import Prediction
 
     images, left_out = search_images(options.images)
-    source.show_left_out(left_out)
+    show_left_out(left_out)
     classifier = load_classifier(path)
     if name == "text" or options.out:
         show_model(path, classifier)

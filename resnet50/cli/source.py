@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +16,6 @@ from resnet50.cli.read_options import OPTIONS, add_read_options, read_options
 
 if TYPE_CHECKING:
     from resnet50.data.dataset import Dataset
-    from resnet50.data.left_out import LeftOut
     from resnet50.data.splits import DatasetSplits
     from resnet50.datasets.source import DataSource
 
@@ -97,14 +96,6 @@ def suggest_data(source: object) -> Iterator[None]:
         if getattr(source, "path", "") is None and "--data" not in str(error):
             raise FileNotFoundError(f"{error} Give the place of the images by --data.") from error
         raise
-
-
-def show_left_out(left_out: Sequence[LeftOut]) -> None:
-    """Print on standard error what of a source is not used, if there is any."""
-    from resnet50.data.left_out import describe_left_out
-
-    if left_out:
-        say(f"left out: {describe_left_out(left_out)}", file=sys.stderr)
 
 
 def counts(split: str, dataset: Dataset) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
 
 import h5py
 import numpy as np
@@ -72,8 +73,7 @@ def pack(
     size = _most_bytes(listing, image_size)
     _remove_leftovers(out)
     _check_room(out, size)
-    unreadable: list[Unreadable] = []
-    lost, sizes = Counter[int](), Counter(entry.label for entry in listing.entries)
+    unreadable = UnreadableFiles(listing, options.max_unreadable)
     with _full_disk_reported(out, size), new_h5(out, listing.class_names, listing.name, room=size) as file:
         counts = Counter(_split_of(entry) for entry in listing.entries)
         rows = {split: _Rows(add_images(file, split, counts[split], image_size)) for split in SPLITS if counts[split]}
@@ -81,49 +81,73 @@ def pack(
             if isinstance(image, np.ndarray):
                 rows[_split_of(entry)].add(image, entry, listing.name_of(entry))
             else:
-                unreadable.append(Unreadable(listing.name_of(entry), image))
-                lost[entry.label] += 1
-                if lost[entry.label] > options.max_unreadable * sizes[entry.label]:
-                    check_unreadable(unreadable, listing, options.max_unreadable)
+                unreadable.add(Unreadable(listing.name_of(entry), image), entry.label)
             if progress is not None:
                 progress(done, total)
-        if len(unreadable) == total:
+        if len(unreadable.files) == total:
             raise ValueError(
                 f"{listing.root}: expected images that can be read, got none among {total} files "
-                f"({_described(unreadable[:1])}); replace them."
+                f"({_described(unreadable.files[:1])}); replace them."
             )
         for split in rows:
             rows[split].finish(file, split)
-        add_unreadable(file, unreadable)
+        add_unreadable(file, unreadable.files)
         add_left_out(file, listing.left_out + _count_more_frames(listing))
-    return tuple(unreadable)
+    return tuple(unreadable.files)
 
 
 def check_unreadable(unreadable: Sequence[Unreadable], listing: Listing, most: float) -> None:
-    """Refuse a source with too many unreadable files of a class.
+    """Refuse a source with too many unreadable files, in the words in which packing it does.
 
     Args:
         unreadable: The unreadable files.
         listing: All files.
-        most: Share of the files of each class that may be unreadable, 0..1.
+        most: Share of all files, and of those of each class, that may be unreadable, 0..1.
 
     Raises:
-        ValueError: If more are.
+        ValueError: As `UnreadableFiles.add`.
     """
-    reasons = {each.path: each for each in unreadable}
-    lost: dict[int, list[Unreadable]] = {}
-    for entry in listing.entries if unreadable else ():
-        if each := reasons.get(listing.name_of(entry)):
-            lost.setdefault(entry.label, []).append(each)
-    sizes = Counter(entry.label for entry in listing.entries)
-    for label, files in sorted(lost.items()):
-        if len(files) > most * sizes[label]:
-            raise ValueError(
-                f"{listing.root}: at least {len(files):,} of {sizes[label]:,} files of the class "
-                f"{listing.class_names[label]} cannot be read, more than the share of {most:g} that may be left out: "
-                f"{_described(files[:_SHOWN])}{' …' if len(files) > _SHOWN else ''}; repair or remove them, or raise "
-                "max_unreadable."
-            )
+    labels = {listing.name_of(entry): entry.label for entry in listing.entries} if unreadable else {}
+    found = UnreadableFiles(listing, most)
+    for each in unreadable:
+        found.add(each, labels[each.path])
+
+
+class UnreadableFiles:
+    """The unreadable files of a source, up to the share that may be left out.
+
+    Args:
+        listing: All files.
+        most: Share of all files, and of those of each class, that may be unreadable, 0..1.
+    """
+
+    def __init__(self, listing: Listing, most: float) -> None:
+        self.files: list[Unreadable] = []
+        self._listing, self._most = listing, most
+        self._sizes = Counter(entry.label for entry in listing.entries)
+        self._of_class: dict[int, list[Unreadable]] = {}
+
+    def add(self, file: Unreadable, label: int) -> None:
+        """Add a file.
+
+        Raises:
+            ValueError: If the files are now more than the share of all, or the class's are more than the share of it: a
+                single file only if the class has no other.
+        """
+        of_class, size = self._of_class.setdefault(label, []), self._sizes[label]
+        self.files.append(file)
+        of_class.append(file)
+        if len(self.files) > self._most * self._sizes.total():
+            self._refuse(self.files, self._sizes.total(), "files")
+        if len(of_class) > self._most * size and (len(of_class) > 1 or size == 1):
+            self._refuse(of_class, size, f"files of the class {self._listing.class_names[label]}")
+
+    def _refuse(self, files: Sequence[Unreadable], total: int, of: str) -> NoReturn:
+        raise ValueError(
+            f"{self._listing.root}: at least {len(files)} of {total} {of} cannot be read, more than the share of "
+            f"{self._most:g} that may be left out: {_described(files[:_SHOWN])}{' …' if len(files) > _SHOWN else ''}; "
+            "repair or remove them, or raise max_unreadable."
+        )
 
 
 @dataclass
