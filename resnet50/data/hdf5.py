@@ -3,13 +3,14 @@
 A split is ``{split}_set_x`` (uint8 images) and ``{split}_set_y`` (labels), where ``split`` is ``train``, ``val`` or
 ``test``; ``list_classes`` names the classes. A file holds one split, as the course's do, or several. Files that this
 library writes add ``{split}_set_source_file``, ``{split}_set_group`` where there are groups, the attribute ``dataset``
-and, for files that were left out, ``unreadable_file`` and ``unreadable_reason``, and the counts ``left_out_reason``,
-``left_out_place``, ``left_out_ending`` and ``left_out_count``.
+`fit`, how the images were fitted, and, for files that were left out, ``unreadable_file`` and ``unreadable_reason``, and
+the counts ``left_out_reason``, ``left_out_place``, ``left_out_ending`` and ``left_out_count``.
 """
 
 from __future__ import annotations
 
 import errno
+import json
 import math
 import os
 from collections.abc import Iterator, Sequence
@@ -21,6 +22,7 @@ import numpy as np
 
 from resnet50._io.files import atomic_path, open_h5
 from resnet50.data.dataset import Dataset, Unreadable
+from resnet50.data.fit import Fit
 from resnet50.data.left_out import REASONS, LeftOut
 
 MOST_BYTES = 16 << 30
@@ -89,6 +91,26 @@ def read_unreadable(path: str | os.PathLike[str]) -> tuple[Unreadable, ...]:
         return tuple(Unreadable(name, reason) for name, reason in zip(names, reasons, strict=False))
 
 
+def read_fit(path: str | os.PathLike[str]) -> Fit | None:
+    """Return how the images of a file of the schema were fitted; None if it does not say, as the course's files.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is not HDF5, or is damaged.
+    """
+    path = Path(path)
+    with open_h5(path, expected=_EXPECTED) as file, _damage_reported(path):
+        attribute = file.attrs.get("fit")
+        if attribute is None:
+            return None
+        try:
+            return Fit.from_dict(json.loads(_text(attribute)))
+        except (ValueError, RecursionError) as error:
+            raise ValueError(
+                f"{path}: expected the attribute fit to be a fit in JSON, got another ({error})"
+            ) from error
+
+
 def read_left_out(path: str | os.PathLike[str]) -> tuple[LeftOut, ...]:
     """Return what else of the source is not used, as it was counted when a file of the schema was packed.
 
@@ -128,7 +150,7 @@ def write_split(dataset: Dataset, path: str | os.PathLike[str], split: str) -> N
 
 @contextmanager
 def new_h5(
-    path: str | os.PathLike[str], class_names: Sequence[str], name: str, *, room: int = 0
+    path: str | os.PathLike[str], class_names: Sequence[str], name: str, *, fit: Fit | None = None, room: int = 0
 ) -> Iterator[h5py.File]:
     """Open a new file of the schema to add splits to; it gets its name when the block ends without an error.
 
@@ -138,6 +160,7 @@ def new_h5(
         path: The file; one that exists is replaced once the new one is complete.
         class_names: Name of each class.
         name: Name of the dataset.
+        fit: How its images are fitted; None where they were not.
         room: Bytes of disk to reserve for the file from the start, if known; the unused rest is freed.
 
     Yields:
@@ -160,6 +183,8 @@ def new_h5(
             file["list_classes"] = _bytes(class_names)
             if name:  # of a fixed length: HDF5 1.14 can loop forever over a damaged heap of variable ones
                 file.attrs["dataset"] = _bytes([name])[0]
+            if fit is not None:
+                file.attrs["fit"] = _bytes([json.dumps(fit.to_dict())])[0]
             yield file
             file.flush()
             size = file.id.get_filesize()

@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -19,8 +19,9 @@ import numpy as np
 from resnet50._io.fetch import Progress
 from resnet50._io.workers import in_order
 from resnet50.data.dataset import Unreadable
+from resnet50.data.fit import DEFAULT_FIT, Fit
 from resnet50.data.hdf5 import add_images, add_labels, add_left_out, add_unreadable, new_h5
-from resnet50.data.images import has_more_frames, read_image
+from resnet50.data.images import has_more_frames, measure_value_range, read_image
 from resnet50.data.left_out import MORE_FRAMES, LeftOut, count_left_out
 from resnet50.data.listing import SPLITS, Entry, Listing, list_images
 from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
@@ -41,6 +42,7 @@ def pack(
     out: str | os.PathLike[str],
     *,
     image_size: int,
+    fit: Fit = DEFAULT_FIT,
     options: ReadOptions = DEFAULT_OPTIONS,
     progress: Progress | None = None,
 ) -> tuple[Unreadable, ...]:
@@ -54,6 +56,8 @@ def pack(
         source: What `list_images` takes or returned; images without a split go into ``train``.
         out: The file; one that exists is replaced once the new one is complete.
         image_size: Height and width in pixels of the decoded images (`read_image`).
+        fit: How they are fitted to it. A value range that it does not give is measured over the source, if there are
+            images of more than 8 bits; the packed file records it.
         options: How the source is read; ``test_split`` is not used here.
         progress: Called with the files done and their number.
 
@@ -73,11 +77,16 @@ def pack(
     size = _most_bytes(listing, image_size)
     _remove_leftovers(out)
     _check_room(out, size)
+    if fit.value_range is None:
+        fit = replace(fit, value_range=measure_value_range([entry.path for entry in listing.entries]))
     unreadable = UnreadableFiles(listing, options.max_unreadable)
-    with _full_disk_reported(out, size), new_h5(out, listing.class_names, listing.name, room=size) as file:
+    with (
+        _full_disk_reported(out, size),
+        new_h5(out, listing.class_names, listing.name, fit=fit, room=size) as file,
+    ):
         counts = Counter(_split_of(entry) for entry in listing.entries)
         rows = {split: _Rows(add_images(file, split, counts[split], image_size)) for split in SPLITS if counts[split]}
-        for done, (entry, image) in enumerate(in_order(lambda e: _decode(e, image_size), listing.entries), 1):
+        for done, (entry, image) in enumerate(in_order(lambda e: _decode(e, image_size, fit), listing.entries), 1):
             if isinstance(image, np.ndarray):
                 rows[_split_of(entry)].add(image, entry, listing.name_of(entry))
             else:
@@ -178,10 +187,10 @@ def _split_of(entry: Entry) -> str:
     return entry.split or "train"
 
 
-def _decode(entry: Entry, image_size: int) -> tuple[Entry, np.ndarray | str]:
+def _decode(entry: Entry, image_size: int, fit: Fit) -> tuple[Entry, np.ndarray | str]:
     """Return the image, or the reason why it cannot be read."""
     try:
-        return entry, read_image(entry.path, height=image_size, width=image_size)
+        return entry, read_image(entry.path, height=image_size, width=image_size, fit=fit)
     except (ValueError, FileNotFoundError) as error:
         return entry, str(error).removeprefix(f"{entry.path}: ").removesuffix(".")
 
