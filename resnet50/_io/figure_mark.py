@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+import stat
 
 MARK = {"Software": "resnet50"}
 """Metadata of a figure in PNG: a keyword with its text."""
@@ -15,9 +15,9 @@ _START = 4096  # bytes of a PNG that hold its first metadata
 def is_own_figure(path: str | os.PathLike[str]) -> bool:
     """Return whether a file is a figure that this library drew; False for one that cannot be read."""
     try:
-        if not Path(path).is_file():  # reading a pipe would never end
+        if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 - of many files; reading a pipe would never end
             return False
-        with Path(path).open("rb") as file:
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123
             return _MARKED in file.read(_START)
     except (OSError, ValueError):  # ValueError: a name with a zero byte
         return False

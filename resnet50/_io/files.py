@@ -40,7 +40,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     if path.is_dir() or is_dead_link(path):  # replacing a link would not write where it leads
         got = describe_path(path)
         raise ValueError(f"{path}: expected a file name to write to, got {got}; choose another name.")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    _make_folder(path.parent)
     # Keras knows suffixes such as .weights.h5, so the suffix is everything from the first dot on
     suffix = path.name[path.name.index(".") :] if "." in path.name else ""
     try:
@@ -75,7 +75,7 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     if os.path.lexists(path):
         got = describe_path(path)
         raise ValueError(f"{path}: expected a new name, got that of {got}; remove it or choose another name.")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    _make_folder(path.parent)
     temporary = Path(tempfile.mkdtemp(prefix=".partial-", dir=path.parent))
     try:
         yield temporary
@@ -151,6 +151,16 @@ def _describe(start: bytes) -> str:
     if start.lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml", b"<head")):
         return "an HTML page; download the raw file, not the page that shows it."
     return f"a file that starts with {start[:8]!r}, not with HDF5's signature."
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        taken = next(each for each in (folder, *folder.parents) if os.path.lexists(each))
+        raise ValueError(
+            f"{taken}: expected a folder to write to, got {describe_path(taken)}; choose another."
+        ) from error
 
 
 def _publish(temporary: Path, path: Path, mode: int) -> None:

@@ -187,12 +187,12 @@ def _unreadable(unreadable: tuple[Unreadable, ...], read: int, refused: str) -> 
 
 def _left_out(left_out: tuple[LeftOut, ...]) -> Iterator[Issue]:
     if left_out:
-        beside = {OWN} | {each.reason for each in left_out if not each.place}  # what is expected beside images
+        beside = all(not each.place or each.reason == OWN for each in left_out)  # as a text about the images may be
         yield Issue(
             kind="left-out",
-            severity="note" if {each.reason for each in left_out} <= beside else "warning",
+            severity="note" if beside else "warning",
             summary=f"Left out: {describe_left_out(left_out)}.",
-            advice="Convert what should be learned from to JPEG or PNG; remove the rest, if you like.",
+            advice="Convert what should be learned from to JPEG or PNG; fill folders with images, or remove them.",
         )
 
 

@@ -31,6 +31,8 @@ _NO_CLASSES = ("__MACOSX", "@eaDir")  # folders that macOS' archives and Synolog
 _OWN_FOLDERS = ({"recipe.json", "environment.json"}, {"report.json", "report.html"}, {"resnet50.json"})
 _OWN_FIGURES = {f"{name}.png" for name in ("balance", "confusion", "curves", "mistakes", "reliability", "similarity")}
 
+_BATCH = 256  # files that a thread looks into at a time
+
 PathNames = tuple[str, ...]  # a path below the root, name by name
 
 
@@ -139,8 +141,9 @@ def _reason(folder: Path, name: str, *, own: bool) -> str | None:
 def _figures(root: Path, images: Sequence[PathNames]) -> Iterable[PathNames]:
     """Return the images that this library drew."""
     candidates = [path for path in images if path[-1].lower().endswith(".png")]
-    drawn = in_order(lambda path: is_own_figure(root.joinpath(*path)), candidates)
-    return (path for path, is_drawn in zip(candidates, drawn, strict=True) if is_drawn)
+    batches = (candidates[start : start + _BATCH] for start in range(0, len(candidates), _BATCH))
+    own = in_order(lambda batch: [path for path in batch if is_own_figure(os.path.join(root, *path))], batches)  # noqa: PTH118
+    return (path for batch in own for path in batch)
 
 
 def _ending(name: str) -> str:

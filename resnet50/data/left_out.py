@@ -60,7 +60,7 @@ def describe_left_out(left_out: Sequence[LeftOut]) -> str:
 
 def _phrase(reason: str, rows: Sequence[LeftOut]) -> str:
     count = sum(each.count for each in rows)
-    places = listed([printable(place) for place in sorted({each.place for each in rows} - {""})])
+    places = listed([printable(place) or "the top folder" for place in sorted({each.place for each in rows})])
     if reason == NO_IMAGES:
         return f"{plural(count, 'folder')} without images: {places}"
     if reason == DEAD_LINK:
@@ -71,7 +71,7 @@ def _phrase(reason: str, rows: Sequence[LeftOut]) -> str:
         OWN: f"{plural(count, 'file')} that resnet50 wrote",
         MORE_FRAMES: f"all frames or pages but the first of {plural(count, 'file')}",
     }
-    return f"{words[reason]} ({_endings(rows)})" + (f" in {places}" if places else "")
+    return f"{words[reason]} ({_endings(rows)}) in {places}"
 
 
 def _endings(rows: Sequence[LeftOut]) -> str:
