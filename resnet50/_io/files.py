@@ -156,11 +156,10 @@ def _describe(start: bytes) -> str:
 def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError) as error:
+    except FileExistsError as error:
         taken = next(each for each in (folder, *folder.parents) if os.path.lexists(each))
-        raise ValueError(
-            f"{taken}: expected a folder to write to, got {describe_path(taken)}; choose another."
-        ) from error
+        got = describe_path(taken)
+        raise FileExistsError(f"{taken}: expected a folder to write to, got {got}; choose another.") from error
 
 
 def _publish(temporary: Path, path: Path, mode: int) -> None:

@@ -57,8 +57,7 @@ def find_source(options: argparse.Namespace) -> DataSource:
             say(f"{name} is a task and a path: this is the task; ./{name} is the path.", file=sys.stderr)
         return DataSource(name, place(options.path, options.data), read_options(options))
     if not Path(name).is_dir() and not (Path(name).is_file() and Path(name).suffix.lower() in _FILES):
-        there = describe_path(name)
-        got = did_you_mean(name, RECIPES) if there == ABSENT else f": {there}."
+        got = f": {there}." if (there := describe_path(name)) != ABSENT else did_you_mean(name, RECIPES)
         raise ValueError(
             f"expected a task, one of {', '.join(RECIPES)}, or an existing folder, CSV file or h5 file, got "
             f"{name!r}{got}"

@@ -103,7 +103,7 @@ def scan_folder(root: Path) -> FolderScan:
     others += [(OWN, path) for path in images if path in drawn]
     scan = FolderScan(tuple(path for path in images if path not in drawn), tuple(others), tuple(folders))
     if not scan.images:
-        there = describe_left_out(scan.left_out(1))
+        there = describe_left_out([each for each in scan.left_out(1) if each.reason != NO_IMAGES])
         raise ValueError(
             f"{root}: expected images ({', '.join(SUFFIXES)}), got a folder with none{there and f', but {there}'}."
         )

@@ -364,7 +364,7 @@ def test_refuses_what_is_no_image(tmp_path, content):
     assert refused_as_no_image(path)
 
 
-@pytest.mark.parametrize("name", ["a.ico", "a.ppm", "a.tga", "a.eps", "a.jp2"])
+@pytest.mark.parametrize("name", ["a.ico", "a.tga", "a.eps", "a.jp2"])
 def test_refuses_formats_that_are_not_named(tmp_path, name):
     quarters().save(tmp_path / name)
     assert refused_as_no_image(tmp_path / name)
@@ -403,7 +403,7 @@ def test_refuses_what_is_no_file(tmp_path):
     nothing = refusal(tmp_path / "a.jpg", kind=FileNotFoundError)
     assert refusal(tmp_path, "folder", kind=FileNotFoundError) != nothing
     (tmp_path / "b.jpg").symlink_to(tmp_path / "gone.jpg")
-    assert refusal(tmp_path / "b.jpg", kind=FileNotFoundError) == nothing
+    assert str(tmp_path / "gone.jpg") in refusal(tmp_path / "b.jpg", kind=FileNotFoundError)
     refusal(tmp_path / ("a" * 300), os.strerror(errno.ENAMETOOLONG))
 
 
