@@ -301,6 +301,10 @@ def _check_format(image: Image.Image) -> None:
     _check_size(image)
     if image.format == "TIFF":
         _silence_libtiff()
+    if image.format == "PPM" and image.mode == "RGB":
+        layouts = [tile[3] for tile in getattr(image, "tile", ())]  # with the largest value, unless it is usual
+        if any(isinstance(layout, tuple) and layout[-1] > 255 for layout in layouts):
+            raise ValueError("it has more than 8 bits a channel, which are read from PNG and TIFF; convert it")
 
 
 def _reason(error: Exception) -> str:
