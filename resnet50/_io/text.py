@@ -36,8 +36,8 @@ def _count(items: Sized | int) -> int:
 
 
 def listed(names: Sequence[str], *, most: int = 5) -> str:
-    """Return the first names and the number of others; bytes of file names that are not UTF-8 are escaped."""
-    first = ", ".join(names[:most]).encode(errors="backslashreplace").decode()
+    """Return the first names, as `printable` shows them, and the number of others."""
+    first = ", ".join(map(printable, names[:most]))
     return first + (f" and {len(names) - most:,} more" if len(names) > most else "")
 
 
@@ -45,6 +45,21 @@ def did_you_mean(word: str, names: Iterable[str]) -> str:
     """Return the end of a message on a word that is not a name: ``"; did you mean NAME?"``, or a full stop."""
     near = difflib.get_close_matches(word, list(names), n=1)
     return f"; did you mean {near[0]}?" if near else "."
+
+
+def check_printable(names: Iterable[str], expected: str) -> None:
+    """Refuse names with characters that `printable` escapes, such as those that move a terminal's cursor.
+
+    Args:
+        names: Names that are stored and shown, such as those of classes.
+        expected: Start of the message, such as ``"model.keras: expected class names"``.
+
+    Raises:
+        ValueError: If there is such a name.
+    """
+    for name in names:
+        if printable(name) != name:
+            raise ValueError(f"{expected} without control characters and line breaks, got {printable(name)[:80]!r}.")
 
 
 def printable(text: object) -> str:

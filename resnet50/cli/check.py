@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resnet50.cli import fit_options, read_options, source
-from resnet50.cli.console import say, step, wrap
+from resnet50.cli.console import say, show, show_json, step, wrap
 from resnet50.cli.out import check_suffix
 from resnet50.cli.parser import examples, number
 from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="Folder of images, CSV file, h5 file, folder of CIFAR-10, or the name of a task.",
     )
     parser.add_argument("--data", metavar="PATH", help="Images of the task that DATA names.")
-    read_options.add_read_options(parser, "pattern")
+    read_options.add_read_options(parser, *read_options.OPTIONS)
     parser.add_argument(
         "--image-size",
         type=number(int, 1),
@@ -65,10 +65,10 @@ def run(options: argparse.Namespace) -> int:
     with step("writing the page"):
         write_text(options.out, audit_page(audit))
     if options.json:
-        print(json.dumps([asdict(issue) for issue in audit.issues], indent=2))
+        show_json(json.dumps([asdict(issue) for issue in audit.issues], indent=2))
     else:
         _show(audit)
-        print(options.out)
+        show(options.out)
     return 1 if audit.has_errors else 0
 
 
@@ -95,7 +95,7 @@ def _show(audit: Audit) -> None:
     from resnet50.reports.audit import contents, summarize
 
     say(f"{audit.name}: {summarize(audit.issues)}")
-    say(contents(audit.splits.by_name))
+    say(contents(audit.splits.by_name, audit.test_split))
     console = Console()
     for issue in audit.issues:
         text = Text(wrap(f"{issue.severity:8}{issue.summary}", indent=8))

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from resnet50.cli import source
-from resnet50.cli.console import say, step
+from resnet50.cli.console import say, show, step
 from resnet50.cli.left_out import show_left_out
 from resnet50.cli.parser import examples
 
@@ -39,7 +39,7 @@ def _fetch(options: argparse.Namespace) -> int:
 
     with step("SIGNS", in_bytes=True) as progress:
         folder = fetch_signs(options.out, progress=progress)
-    print(folder)
+    show(folder)
     return 0
 
 
@@ -62,5 +62,5 @@ def _show(options: argparse.Namespace) -> int:
         from resnet50.plots.save import save_figure
 
         save_figure(draw_contact_sheet(train), Path(options.out))
-        print(options.out)
+        show(options.out)
     return 0

@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from resnet50._io.files import check_name
 from resnet50._io.paths import describe_path
 
 
 def check_new(path: str | os.PathLike[str]) -> None:
-    """Refuse a name that is taken, before any work.
+    """Refuse a name that is taken or that cannot be stored, before any work.
 
     Raises:
-        ValueError: If a file or folder has that name.
+        ValueError: If a file or folder has that name, or Windows cannot store it.
     """
+    check_name(path)
     if os.path.lexists(path):
         raise ValueError(
             f"{path}: expected a new name, got that of {describe_path(path)}; remove it or choose another."

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from resnet50.cli.console import say
+from resnet50.cli.console import say, show
 
 if TYPE_CHECKING:
     from resnet50.data.splits import DatasetSplits
@@ -21,6 +21,9 @@ def announce(action: str, recipe: Recipe, splits: DatasetSplits) -> None:
     share = recipe.validation_split
     held_out = f" ({share:.0%} of train held out for validation)" if share and splits.validation is None else ""
     say(f"{action}. {splits['train'].name}, images: {counts}{held_out}. Seed {recipe.seed}.")
+    groups = {group for dataset in splits.by_name.values() for group in dataset.groups if group.endswith("/")}
+    if groups:
+        say(f"Each of {len(groups):,} subfolders, such as {min(groups)}, stays in one split; --no-groups ends that.")
     sys.stdout.flush()
 
 
@@ -41,7 +44,7 @@ def finish(folder: RunDirectory, train: Callable[[], Run]) -> int:
         stopped, action = "Stopped", "resume"
         if not folder.checkpoint.exists():
             stopped, action = "Stopped before the first checkpoint (see --checkpoint-epochs)", "start over"
-        print(f"{stopped}. To {action}: resnet50 train --resume {folder.path}", file=sys.stderr)
+        show(f"{stopped}. To {action}: resnet50 train --resume {folder.path}", file=sys.stderr)
         raise
     show_run(run)
     return 0

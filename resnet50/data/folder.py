@@ -13,15 +13,19 @@ from resnet50.data.folder_scan import PathNames, scan_folder
 from resnet50.data.labeled_file import SPLIT_NAMES, FoundFiles, LabeledFile, class_name, split_name
 
 
-def files_in_folders(root: Path) -> FoundFiles:
+def files_in_folders(root: Path, *, for_training: bool = True) -> FoundFiles:
     """Take the class from the first folder below the root or, if there are split folders, below the split's.
+
+    Args:
+        root: The folder.
+        for_training: Whether there must be training images, of at least two classes.
 
     Raises:
         ValueError: If the folders are not as `resnet50.data.listing.list_images` describes.
     """
     scan = scan_folder(root)
     paths = scan.images
-    splits = _split_folders(root, paths)
+    splits = _split_folders(root, paths, for_training=for_training)
     depth = 1 if splits else 0  # index of the class in a path
     files, loose = [], []
     for inside in paths:
@@ -36,7 +40,7 @@ def files_in_folders(root: Path) -> FoundFiles:
             loose.append(inside)
     if loose:
         _refuse_loose(root, loose, files)
-    if len({file.class_name for file in files}) < 2:
+    if for_training and len({file.class_name for file in files}) < 2:
         _refuse_level(root, paths)
     return FoundFiles(files, scan.left_out(depth + 1))
 
@@ -86,7 +90,7 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
     return search
 
 
-def _split_folders(root: Path, paths: Sequence[PathNames]) -> dict[str, str]:
+def _split_folders(root: Path, paths: Sequence[PathNames], *, for_training: bool) -> dict[str, str]:
     """Return which folders of the root are splits, {folder: split}; none if they are classes."""
     folders = {inside[0] for inside in paths if len(inside) > 1}
     named = {folder: SPLIT_NAMES[folder.lower()] for folder in sorted(folders) if folder.lower() in SPLIT_NAMES}
@@ -98,7 +102,7 @@ def _split_folders(root: Path, paths: Sequence[PathNames]) -> dict[str, str]:
         if count > 1:
             same = _names(folder for folder in named if named[folder] == split)
             raise ValueError(f"{root}: expected one folder of {split} images, got {same}; move them into one.")
-    if named and not train:
+    if for_training and named and not train:
         raise ValueError(f"{root}: expected a folder train beside {_names(named)}, got none with images; add it.")
     return named
 
@@ -139,4 +143,4 @@ def _refuse_level(root: Path, paths: Sequence[PathNames]) -> None:
 
 
 def _names(names: Iterable[str]) -> str:
-    return listed([printable(name) for name in names], most=10)
+    return listed(list(names), most=10)

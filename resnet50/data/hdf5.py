@@ -13,14 +13,17 @@ import errno
 import json
 import math
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import h5py
 import numpy as np
 
 from resnet50._io.files import atomic_path, open_h5
+from resnet50._io.text import printable
 from resnet50.data.dataset import Dataset, Unreadable
 from resnet50.data.fit import Fit
 from resnet50.data.left_out import REASONS, LeftOut
@@ -168,7 +171,7 @@ def new_h5(
 
     Raises:
         OSError: If the disk does not have that much room.
-        ValueError: If the classes are fewer than two, share a name, or have a name that cannot be printed.
+        ValueError: If there is no class, or classes share a name, or have a name that cannot be printed.
     """
     _check_names(class_names, f"{path}: expected class names")
     access, creation = h5py.h5p.create(h5py.h5p.FILE_ACCESS), h5py.h5p.create(h5py.h5p.FILE_CREATE)
@@ -305,7 +308,7 @@ def _read_one(file: h5py.File, path: Path, split: str) -> Dataset:
     if groups and len(groups) != len(x):
         raise ValueError(f"{path}: expected {key}_set_group of shape ({len(x)},), got ({len(groups)},).")
     attribute = file.attrs.get("dataset")
-    name = " ".join(_shown(attribute).split()) if isinstance(attribute, str | bytes) else ""
+    name = printable(" ".join(_shown(attribute).split())) if isinstance(attribute, str | bytes) else ""
     if not name:  # the course's files have no name
         name = "SIGNS" if class_names == tuple("012345") else path.stem
     return Dataset(images=images, labels=labels, class_names=class_names, paths=paths, name=name, groups=groups)
@@ -343,9 +346,15 @@ def _images(dataset: h5py.Dataset, path: Path) -> np.ndarray:
     start = _start(dataset) if dataset.nbytes >= MAPPED_FROM else None
     if start is None:
         return _read(dataset, path)
-    # by the open file's own handle: its name may have passed to another file meanwhile
-    with os.fdopen(os.dup(dataset.file.id.get_vfd_handle()), "rb") as raw:
+    with _opened_again(dataset.file) as raw:
         return np.memmap(raw, np.uint8, "r", start, dataset.shape)
+
+
+def _opened_again(file: h5py.File) -> BinaryIO:
+    """Open a file that HDF5 has open by its own handle: its name may have passed to another file meanwhile."""
+    if sys.platform == "win32":  # HDF5's library may count handles by itself; an open file keeps its name there
+        return Path(file.filename).open("rb")
+    return os.fdopen(os.dup(file.id.get_vfd_handle()), "rb")
 
 
 def _start(dataset: h5py.Dataset) -> int | None:
@@ -367,7 +376,8 @@ def _start(dataset: h5py.Dataset) -> int | None:
             return None
     else:
         return None
-    size = os.fstat(dataset.file.id.get_vfd_handle()).st_size
+    with _opened_again(dataset.file) as raw:
+        size = os.fstat(raw.fileno()).st_size
     return start if start is not None and start + len(dataset) * image <= size else None
 
 
@@ -415,8 +425,8 @@ def _names(classes: h5py.Dataset, path: Path) -> tuple[str, ...]:
 
 
 def _check_names(names: Sequence[str], expected: str) -> None:
-    if len(names) < 2:
-        raise ValueError(f"{expected}, at least 2, got {len(names)}.")
+    if not names:
+        raise ValueError(f"{expected}, at least 1, got 0.")
     for name in names:
         if not name or not name.isprintable():
             raise ValueError(f"{expected} that can be printed, got {name!r}.")

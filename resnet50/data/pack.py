@@ -8,7 +8,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NoReturn
@@ -28,7 +28,7 @@ from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
 
 try:
     import fcntl
-except ImportError:  # Windows, where a file that is open cannot be removed anyway
+except ImportError:  # Windows, where a file that is open cannot be removed
     fcntl = None  # type: ignore[assignment]
 
 _SHOWN = 3  # files that an error names
@@ -72,7 +72,9 @@ def pack(
     """
     if image_size < 1:
         raise ValueError(f"expected image_size to be at least 1 pixel, got {image_size!r}.")
-    listing = source if isinstance(source, Listing) else list_images(source, pattern=options.pattern)
+    listing = (
+        source if isinstance(source, Listing) else list_images(source, pattern=options.pattern, groups=options.groups)
+    )
     out, total = Path(out), len(listing.entries)
     size = _most_bytes(listing, image_size)
     _remove_leftovers(out)
@@ -243,8 +245,19 @@ def _full_disk_reported(out: Path, size: int) -> Iterator[None]:
 def _remove_leftovers(out: Path) -> None:
     """Remove files that killed processes left half written beside a file."""
     for leftover in out.parent.glob(f".partial-*{out.suffix}"):
-        with suppress(OSError), leftover.open("rb") as file:
-            if fcntl is not None:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # refused while HDF5 writes to it, which locks it too
+        with suppress(OSError), _unused(leftover):
             if time.time() - leftover.stat().st_mtime > _JUST_BEGUN:
                 leftover.unlink()
+
+
+def _unused(path: Path) -> AbstractContextManager[object]:
+    """Hold a file that no process writes to; raise OSError where HDF5 does, which locks it. Windows refuses later."""
+    if fcntl is None:
+        return nullcontext()
+    file = path.open("rb")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise
+    return file

@@ -7,7 +7,9 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NoReturn
 
+from resnet50._io.cells import restored
 from resnet50._io.paths import is_url
 from resnet50._io.text import are, listed, printable
 from resnet50.data.labeled_file import FoundFiles, LabeledFile, class_name, split_name
@@ -45,13 +47,9 @@ def files_in_table(path: Path) -> FoundFiles:
                 raise ValueError(f"{where}: expected a {column}, got an empty field.")
         split = split_name(row.get("split"), where=where)
         image = _find(finder, row["path"], where)
-        first, label = rows.setdefault(os.path.normpath(image), (line, row["label"]))
+        first, label = rows.setdefault(os.path.normcase(os.path.normpath(image)), (line, row["label"]))
         if first != line:
-            labels = "" if label == row["label"] else f" with the label {label}, and here {row['label']}; keep one"
-            raise ValueError(
-                f"{where}: expected each image once, got {printable(row['path'])}, as in line {first}"
-                f"{printable(labels)}."
-            )
+            _refuse_again(where, row, first, label)
         files.append(LabeledFile(image, class_name(row["label"]), split, row.get("group", "")))
     if not files:
         raise ValueError(f"{path}: expected a row for each image, got a header alone.")
@@ -62,6 +60,13 @@ def files_in_table(path: Path) -> FoundFiles:
         )
     _check_one_class(path, files)
     return FoundFiles(files)
+
+
+def _refuse_again(where: str, row: dict[str, str], first: int, label: str) -> NoReturn:
+    labels = "" if label == row["label"] else f" with the label {label}, and here {row['label']}; keep one"
+    raise ValueError(
+        f"{where}: expected each image once, got {printable(row['path'])}, as in line {first}{printable(labels)}."
+    )
 
 
 def _find(finder: FileFinder, text: str, where: str) -> Path:
@@ -87,12 +92,28 @@ def _check_one_class(path: Path, files: Sequence[LabeledFile]) -> None:
     """Refuse labels that name several classes, such as ``cats|dogs`` where ``cats`` is a class."""
     names = {file.class_name for file in files}
     for name in sorted(names):
-        known = {part.strip() for part in re.split(r"[|;,]", name)} & names
-        if known - {name}:
+        known = _parts(name, "|;") & names
+        if not known and (parts := _parts(name, ",")) <= names:  # a comma may also belong to a name
+            known = parts
+        if known:
             raise ValueError(
                 f"{path}: expected one class in each label, got {printable(name)!r}, though "
                 f"{listed(sorted(known))} {are(known)} in other rows; keep one class for each image."
             )
+
+
+def _parts(name: str, separators: str) -> set[str]:
+    """Return what the separators separate; nothing if there are none."""
+    return {part.strip() for part in re.split(f"[{separators}]", name)} - {name}
+
+
+def other_columns(path: Path) -> dict[str, int]:
+    """Return the columns of a CSV file that `files_in_table` does not use, each with its number of different values."""
+    values: dict[str, set[str]] = {}
+    for _, row in _rows(path):
+        for column in row.keys() - set(_MEANINGS):
+            values.setdefault(column, set()).add(row[column])
+    return {column: len(different) for column, different in sorted(values.items())}
 
 
 def _any_exists(files: list[LabeledFile]) -> bool:
@@ -118,7 +139,7 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
                     raise ValueError(
                         f"{path}, line {rows.line_num}: expected {len(header)} fields as in the header, got {len(row)}."
                     )
-                yield rows.line_num, dict(zip(header, map(str.strip, row), strict=True))
+                yield rows.line_num, dict(zip(header, (restored(cell.strip()) for cell in row), strict=True))
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: expected a CSV file in UTF-8, got other bytes; save it as CSV UTF-8.") from error
     except (csv.Error, OSError) as error:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from resnet50._io.files import atomic_path
+from resnet50._io.text import check_printable
 from resnet50.data.fit import DEFAULT_FIT, Fit
 from resnet50.data.images import ImageLike, fit_image
 from resnet50.data.lazy_images import LazyImages
@@ -218,3 +219,4 @@ def _check_metadata(metadata: Any, path: Path) -> None:
     class_names = metadata["class_names"]
     if not isinstance(class_names, list) or not all(isinstance(name, str) for name in class_names):
         raise ValueError(f"{path}: expected class_names in {MEMBER} to be a list of strings, got {class_names!r}.")
+    check_printable((*class_names, str(metadata["dataset"])), f"{path}: expected names in {MEMBER}")

@@ -300,13 +300,16 @@ class Recipe:
         return self.restore_best or self.last.patience > 0
 
     def change(self, **numbers: Any) -> Recipe:
-        """Return the recipe with other numbers, each by its name in the recipe or in its last phase.
+        """Return the recipe with other numbers, each by its name in the recipe, its augmentation or its last phase.
 
         Raises:
-            TypeError: If neither has a number of that name.
+            TypeError: If none of them has a number of that name.
             ValueError: If a number is impossible.
         """
         own = {name: numbers.pop(name) for name in list(numbers) if name in _OWN}
+        changes = {name: numbers.pop(name) for name in list(numbers) if name in _AUGMENTATION}
+        if changes:
+            own["augmentation"] = replace(own.get("augmentation", self.augmentation), **changes)
         phases = own.pop("phases", self.phases)
         if numbers and phases:
             phases = (*phases[:-1], replace(phases[-1], **numbers))
@@ -350,6 +353,7 @@ class Recipe:
 
 
 _OWN = {field.name for field in fields(Recipe)}
+_AUGMENTATION = {field.name for field in fields(Augmentation)}
 
 
 def _check(owner: Phase | Recipe, checks: Mapping[str, tuple[bool, str]]) -> None:

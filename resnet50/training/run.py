@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self, overload
 
+from resnet50._io.cells import harmless
 from resnet50._io.files import atomic_path
 from resnet50._io.paths import describe_path
 from resnet50.data.dataset import Unreadable
@@ -125,10 +126,13 @@ class RunDirectory:
 
 def write_unreadable(path: Path, files: Sequence[Unreadable]) -> None:
     """Write the files that could not be read as CSV, a row for each, atomically."""
-    with atomic_path(path) as temporary, temporary.open("w", newline="", errors="surrogateescape") as file:
+    with (
+        atomic_path(path) as temporary,
+        temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
+    ):
         writer = csv.writer(file)
         writer.writerow(("path", "reason"))
-        writer.writerows((unreadable.path, unreadable.reason) for unreadable in files)
+        writer.writerows((harmless(unreadable.path), harmless(unreadable.reason)) for unreadable in files)
 
 
 def write_left_out(path: Path, left_out: Sequence[LeftOut]) -> None:
@@ -139,4 +143,4 @@ def write_left_out(path: Path, left_out: Sequence[LeftOut]) -> None:
     ):
         writer = csv.writer(file)
         writer.writerow(("reason", "place", "ending", "count"))
-        writer.writerows((each.reason, each.place, each.ending, each.count) for each in left_out)
+        writer.writerows((each.reason, harmless(each.place), harmless(each.ending), each.count) for each in left_out)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,6 +13,7 @@ import pytest
 from factories import write_image
 from resnet50 import datasets, recipes
 from resnet50.cli.recipe_options import add_recipe_options, read_recipe
+from resnet50.data.augmentation import Augmentation
 from resnet50.data.options import ReadOptions
 from resnet50.datasets import folder
 from resnet50.datasets.source import DataSource
@@ -82,7 +83,7 @@ def numbers_parser() -> argparse.ArgumentParser:
 
 def test_every_number_of_a_recipe_is_an_option_with_its_help(numbers_parser):
     options = {action.dest: action for action in numbers_parser._actions}
-    for owner in (Phase, Recipe):
+    for owner in (Phase, Recipe, Augmentation):
         for field in fields(owner):
             if "help" in field.metadata:
                 text = options[field.name].help % {}
@@ -95,12 +96,25 @@ def test_every_number_of_a_recipe_is_an_option_with_its_help(numbers_parser):
 def test_common_options_come_before_the_others(command):
     status, out, _ = command("train", "--help")
     assert status == 0
-    common, expert = (out.index(f"\n{title}:\n") for title in ("common options", "expert options"))
+    titles = ("common options", "random changes to training images", "expert options")
+    common, changes, expert = (out.index(f"\n{title}:\n") for title in titles)
+    assert changes < out.index("  --flip, --no-flip") < out.index("Default: yes.", changes) < expert
     for name in ("epochs INT", "learning-rate FLOAT", "weights NAME", "variant NAME"):
         assert common < out.index(f"  --{name}") < expert
     for name in ("layer-lr-decay FLOAT", "freeze-batch-norm, --no-freeze-batch-norm", "head-epochs INT"):
         assert expert < out.index(f"  --{name}")
     assert out.index("\nexamples:\n") > expert
+
+
+def test_every_change_of_training_images_can_be_set_and_switched_off(numbers_parser):
+    def read(*words):
+        return read_recipe(recipes.folder, numbers_parser.parse_args(["--variant", "scratch", *words])).augmentation
+
+    default = read()
+    assert (default.rotation, default.flip) == (15, None)
+    words = "--shift 0 --rotation 5 --zoom 0.5 --shear 2 --brightness 0.3 --contrast 0.4 --no-flip"
+    assert read(*words.split()) == Augmentation(0, 5, 0.5, 2, 0.3, 0.4, False)
+    assert read("--flip") == replace(default, flip=True)
 
 
 def test_numbers_change_the_last_phase(numbers_parser):

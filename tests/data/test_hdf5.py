@@ -1,4 +1,5 @@
 import os
+import sys
 import time
 
 import h5py
@@ -200,7 +201,7 @@ def test_dataset_name(tmp_path, name, expected):
         ({"list_classes": np.int64(3)}, ("list_classes", "()")),
         ({"list_classes": h5py.Empty("i8")}, ("list_classes", "None")),
         ({"list_classes": np.arange(3)[None]}, ("list_classes", "(1, 3)")),
-        ({"list_classes": np.arange(1)}, ("list_classes", 2, 1)),
+        ({"list_classes": np.arange(1)}, ("train_set_y", "0..0", "0..2")),
         ({"list_classes": np.arange(3.0)}, ("list_classes", "float64")),
         ({"list_classes": made(shape=(3,), dtype=h5py.vlen_dtype("i4"))}, ("list_classes", "object")),
         ({"list_classes": np.array([b"fist", b"palm", b"fist"])}, ("list_classes", "fist")),
@@ -360,10 +361,8 @@ def test_writes_sources_whose_names_are_not_utf8(tmp_path):
     [
         ({"images": IMAGES[:0], "labels": LABELS[:0], "paths": ()}, (SHAPE, "(0, 8, 8, 3)")),
         ({"images": IMAGES[:, :6]}, (SHAPE, "(5, 6, 8, 3)")),
-        ({"class_names": ("one",), "labels": LABELS * 0}, ("2", "1")),
         ({"class_names": ("fist", "palm", "fist")}, ("fist",)),
-        ({"class_names": ("a", "b", "c\n")}, (r"'c\n'",)),
-        ({"class_names": ("a", "b", "\udcff")}, (r"'\udcff'",)),
+        ({"class_names": ("a", "b", "c\u200b")}, (r"'c\u200b'",)),
     ],
 )
 def test_writes_nothing_that_it_would_not_read(tmp_path, changes, values):
@@ -572,3 +571,27 @@ def test_the_same_images_give_the_same_bytes(tmp_path):
     first = packed(tmp_path / "a.h5", groups=list("ababa"), unreadable=[Unreadable("a", "b")]).read_bytes()
     time.sleep(1.1)  # HDF5's times are whole seconds
     assert packed(tmp_path / "b.h5", groups=list("ababa"), unreadable=[Unreadable("a", "b")]).read_bytes() == first
+
+
+def test_images_are_mapped_by_the_files_name_where_handles_cannot_be_shared(tmp_path, monkeypatch):
+    """As on Windows, whose HDF5 may count its handles by itself."""
+    packed(tmp_path / "a.h5")
+    monkeypatch.setattr(hdf5, "MAPPED_FROM", 1)
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr(os, "dup", lambda handle: pytest.fail("a handle of HDF5 was used"))
+    back = read_split(tmp_path / "a.h5", "train")
+    assert isinstance(back.images, np.memmap)
+    np.testing.assert_array_equal(back.images, IMAGES)
+
+
+def test_the_name_of_a_dataset_cannot_command_a_terminal(tmp_path):
+    path = write(tmp_path / "a.h5")
+    with h5py.File(path, "r+") as file:
+        file.attrs["dataset"] = "x\x1b]52;c;eA==\x07 y"
+    assert read_split(path, "train").name == r"x\x1b]52;c;eA==\x07 y"
+
+
+def test_images_of_one_class_can_be_scored_and_are_read(tmp_path):
+    one = Dataset(IMAGES, LABELS * 0, ("cats",), tuple("abcde"), "pets")
+    write_split(one, tmp_path / "a.h5", "test")
+    assert read_split(tmp_path / "a.h5", "test").class_names == ("cats",)

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from factories import raises
+from factories import draw_image, raises
 from resnet50.data.images import SUFFIXES
+from resnet50.data.labeled_file import class_name
 from resnet50.data.listing import SPLITS, Entry, list_images
 
 SPLIT_NAMES = ("train", "training", "val", "valid", "validation", "test", "testing")
@@ -449,6 +450,11 @@ def test_a_table_of_all_columns(tmp_path):
     ]
 
 
+def test_columns_of_a_table_that_are_not_used_are_counted(tmp_path):
+    text = "path,Patient_ID,label,group,date\na.jpg,7,x,,1\nb.jpg,7,y,,2\nc.jpg,8,y,,3\n"
+    assert list_images(table(tmp_path, text)).other_columns == {"patient_id": 2, "date": 3}
+
+
 def test_empty_columns_of_a_table_mean_nothing(tmp_path):
     listing = list_images(table(tmp_path, "path,label,split,group\na.jpg,x,,\nb.jpg,y,,\n"))
     assert {(split, group) for *_, split, group in entries_of(listing)} == {(None, "")}
@@ -548,3 +554,54 @@ def test_every_bad_file_is_listed(shared_data, tmp_path):
     tree(tmp_path, "good/a.jpg")
     (tmp_path / "bad").symlink_to(shared_data / "bad_images")
     assert len(list_images(tmp_path).entries) == 1 + 35
+
+
+def test_cells_that_were_made_harmless_for_a_spreadsheet_are_restored(tmp_path):
+    for name in ("=a.png", "-b.png"):
+        draw_image(tmp_path / name, seed=len(name))
+    path = table(tmp_path, "path,label\n'=a.png,'@one\n'-b.png,-1\n")
+    listing = list_images(path)
+    assert listing.class_names == ("-1", "@one")
+    assert {entry.path.name for entry in listing.entries} == {"=a.png", "-b.png"}
+
+
+def test_a_class_keeps_its_name_where_the_locale_is_not_utf8(tmp_path):
+    """With ``LC_ALL=C`` Python may read the bytes of a folder's name as ASCII, and escapes the others."""
+    as_ascii = "\u732b".encode().decode("ascii", "surrogateescape")
+    assert class_name(as_ascii) == "\u732b"
+    assert class_name("\u732b") == "\u732b"
+    assert class_name("\udcff") == "\udcff"
+
+
+def test_rows_that_differ_in_case_alone_are_one_image_where_the_system_has_one_file(tmp_path, monkeypatch):
+    """As on Windows, whose ``os.path.normcase`` makes small letters."""
+    path = table(tmp_path, "path,label\na.png,cat\nA.PNG,dog\n")
+    monkeypatch.setattr(os.path, "normcase", lambda name: os.fspath(name).lower())
+    with raises(ValueError, path, "line 3", "A.PNG", "line 2"):
+        list_images(path)
+
+
+# images that are only to be scored
+
+
+def test_images_to_be_scored_may_be_of_one_class(tmp_path):
+    folder = tree(tmp_path / "one", "cats/1.jpg", "cats/2.jpg")
+    listing = list_images(folder, for_training=False)
+    assert (listing.class_names, len(listing.entries)) == (("cats",), 2)
+    with raises(ValueError, folder, "cats"):
+        list_images(folder)
+    folder = tree(tmp_path / "nested", "cats/a/1.jpg", "cats/b/2.jpg")
+    assert list_images(folder, for_training=False).class_names == ("cats",)
+
+
+def test_images_to_be_scored_may_be_in_a_test_split_alone(tmp_path):
+    folder = tree(tmp_path / "parts", "test/cats/1.jpg", "test/dogs/2.jpg")
+    listing = list_images(folder, for_training=False)
+    assert listing.class_names == ("cats", "dogs")
+    assert {entry.split for entry in listing.entries} == {"test"}
+    with raises(ValueError, folder, "train", "test"):
+        list_images(folder)
+    path = table(folder, "path,label,split\ntest/cats/1.jpg,cats,test\ntest/dogs/2.jpg,dogs,test\n")
+    assert list_images(path, for_training=False).class_names == ("cats", "dogs")
+    with raises(ValueError, path, "cats", "test"):
+        list_images(path)

@@ -92,8 +92,10 @@ def test_a_label_of_two_classes_is_refused(photos, label):
 
 
 def test_a_label_with_a_bar_of_its_own_is_a_class(photos):
-    listing = list_images(write_table(photos, "cats/0.png,red|round", "dogs/2.png,blue"))
-    assert listing.class_names == ("blue", "red|round")
+    listing = list_images(
+        write_table(photos, "cats/0.png,red|round", "dogs/2.png,blue", '"cats/IMG_1.JPG","blue, big"')
+    )
+    assert listing.class_names == ("blue", "blue, big", "red|round")
 
 
 def test_a_url_is_no_path(photos):

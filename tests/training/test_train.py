@@ -619,6 +619,24 @@ def test_a_class_without_training_images_is_refused(tiny_recipe, images, tmp_pat
     assert not list(tmp_path.iterdir())
 
 
+def test_mirroring_that_turns_one_class_into_another_is_refused_unless_asked_for(tiny_recipe, tmp_path):
+    left = factories.noise(24, 4, 4, 3, seed=5).repeat(8, axis=1).repeat(8, axis=2)
+    pixels = np.concatenate([left, left[:, :, ::-1]])
+    hands = factories.dataset([0] * 24 + [1] * 24, ("this", "that"), images=pixels)
+    splits = DatasetSplits(hands, hands.select([0, 24]))
+    with raises(ValueError, "pets", "25 of 25 images of 'this'", "'that'", "--no-flip", "--flip"):
+        train(tiny_recipe.change(flip=None), splits, out=tmp_path / "refused", progress=False)
+    assert not list(tmp_path.iterdir())
+    for flip in (True, False):
+        run = train(tiny_recipe.change(flip=flip, epochs=2), splits, out=tmp_path / f"{flip}", progress=False)
+        assert run.folder.read().recipe.augmentation.flip is flip
+
+
+def test_mirroring_by_default_goes_on_where_classes_are_no_mirror_images(tiny_recipe, images, tmp_path):
+    run = train(tiny_recipe.change(flip=None, epochs=2), images, out=tmp_path / "run", progress=False)
+    assert run.folder.read().recipe.augmentation.flip is None
+
+
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory):
     """A run on wide images whose classes differ at the ends alone, shown whole by stretching."""
