@@ -8,7 +8,6 @@ and, for files that were left out, ``unreadable_file`` and ``unreadable_reason``
 
 from __future__ import annotations
 
-import errno
 import math
 import os
 from collections.abc import Iterator, Sequence
@@ -18,7 +17,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from resnet50._io.files import atomic_path, open_h5
+from resnet50._io.files import atomic_path
+from resnet50._io.hdf5 import H5File, create_h5, open_h5
 from resnet50.data.dataset import Dataset, Unreadable
 
 MOST_BYTES = 16 << 30
@@ -128,22 +128,11 @@ def new_h5(
         ValueError: If the classes are fewer than two, share a name, or have a name that cannot be printed.
     """
     _check_names(class_names, f"{path}: expected class names")
-    access, creation = h5py.h5p.create(h5py.h5p.FILE_ACCESS), h5py.h5p.create(h5py.h5p.FILE_CREATE)
-    access.set_libver_bounds(
-        h5py.h5f.LIBVER_V110, h5py.h5f.LIBVER_V110
-    )  # earlier versions have no index without a size
-    creation.set_obj_track_times(False)
-    with atomic_path(path) as temporary:
-        with h5py.File(h5py.h5f.create(os.fsencode(temporary), h5py.h5f.ACC_TRUNC, creation, access)) as file:
-            if room:
-                _reserve(file.id.get_vfd_handle(), room)
-            file["list_classes"] = _bytes(class_names)
-            if name:  # of a fixed length: HDF5 1.14 can loop forever over a damaged heap of variable ones
-                file.attrs["dataset"] = _bytes([name])[0]
-            yield file
-            file.flush()
-            size = file.id.get_filesize()
-        os.truncate(temporary, size)
+    with atomic_path(path) as temporary, create_h5(temporary, room=room) as file:
+        file["list_classes"] = _bytes(class_names)
+        if name:  # of a fixed length, which needs no heap
+            file.attrs["dataset"] = _bytes([name])[0]
+        yield file
 
 
 def add_images(file: h5py.File, split: str, count: int, image_size: int) -> h5py.h5d.DatasetID:
@@ -201,16 +190,6 @@ def add_unreadable(file: h5py.File, unreadable: Sequence[Unreadable]) -> None:
         file["unreadable_reason"] = _bytes([each.reason for each in unreadable])
 
 
-def _reserve(handle: int, size: int) -> None:
-    """Reserve disk for an open file: a disk that is full when HDF5 closes its file kills the process."""
-    if hasattr(os, "posix_fallocate"):
-        try:
-            os.posix_fallocate(handle, 0, size)
-        except OSError as error:
-            if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):  # not every file system can
-                raise
-
-
 def _key(split: str) -> str:
     if split not in _KEYS:
         raise ValueError(f"expected a split, one of {', '.join(_KEYS)}, got {split!r}.")
@@ -222,7 +201,7 @@ def _bytes(texts: Sequence[str]) -> np.ndarray:
     return np.array([text.encode("utf-8", "surrogateescape") for text in texts])
 
 
-def _read_one(file: h5py.File, path: Path, split: str) -> Dataset:
+def _read_one(file: H5File, path: Path, split: str) -> Dataset:
     key = _key(split)
     x, y, classes = (_dataset(file, name, path) for name in (f"{key}_set_x", f"{key}_set_y", "list_classes"))
     if not _is_square_rgb(x.shape):
@@ -234,7 +213,7 @@ def _read_one(file: h5py.File, path: Path, split: str) -> Dataset:
             f"{path}: expected {key}_set_y of shape ({len(x)},) or (1, {len(x)}) for {len(x)} images, got {y.shape}."
         )
     class_names = _names(classes, path)
-    images = _images(x, path)
+    images = _images(file, x, path)
     labels = _labels(y, len(class_names), path)
     paths = tuple(f"{path.name}#{index}" for index in range(len(x)))
     for source_key in (f"{key}_set_source_file", "source_file"):  # the second may be in files of one split
@@ -265,6 +244,8 @@ def _damage_reported(path: Path) -> Iterator[None]:
 
 
 def _dataset(file: h5py.File, key: str, path: Path) -> h5py.Dataset:
+    if isinstance(file.get(key, getlink=True), h5py.ExternalLink):
+        raise ValueError(f"{path}: expected the HDF5 dataset {key} in the file itself, got a link to another file.")
     value = file.get(key)
     if not isinstance(value, h5py.Dataset):
         if key in (str(name) for name in file):
@@ -280,16 +261,15 @@ def _keys_of(file: h5py.File) -> str:
     return (shown or "no keys at all") + (", …" if len(keys) > 10 else "")
 
 
-def _images(dataset: h5py.Dataset, path: Path) -> np.ndarray:
-    start = _start(dataset) if dataset.nbytes >= MAPPED_FROM else None
+def _images(file: H5File, dataset: h5py.Dataset, path: Path) -> np.ndarray:
+    start = _start(file, dataset) if dataset.nbytes >= MAPPED_FROM else None
     if start is None:
         return _read(dataset, path)
     # by the open file's own handle: its name may have passed to another file meanwhile
-    with os.fdopen(os.dup(dataset.file.id.get_vfd_handle()), "rb") as raw:
-        return np.memmap(raw, np.uint8, "r", start, dataset.shape)
+    return np.memmap(file.raw, np.uint8, "r", start, dataset.shape)
 
 
-def _start(dataset: h5py.Dataset) -> int | None:
+def _start(file: H5File, dataset: h5py.Dataset) -> int | None:
     """Return the offset in the file from which on the bytes of all images are contiguous, or None if they are not."""
     stored = dataset.id
     creation = stored.get_create_plist()
@@ -308,7 +288,7 @@ def _start(dataset: h5py.Dataset) -> int | None:
             return None
     else:
         return None
-    size = os.fstat(dataset.file.id.get_vfd_handle()).st_size
+    size = os.fstat(file.raw.fileno()).st_size
     return start if start is not None and start + len(dataset) * image <= size else None
 
 

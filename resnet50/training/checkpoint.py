@@ -12,7 +12,8 @@ import h5py
 import keras
 import numpy as np
 
-from resnet50._io.files import atomic_path, open_h5
+from resnet50._io.files import atomic_path
+from resnet50._io.hdf5 import open_h5
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from resnet50._io.hdf5 import H5File, member
 from resnet50.weights.layouts import LIMIT, Arrays, UnfitFileError, from_bfloat16
 from resnet50.weights.normalization import NORMALIZATIONS, UNKNOWN, find_normalization
 
@@ -55,7 +56,7 @@ def read_archive(archive: zipfile.ZipFile) -> tuple[Arrays, str]:
     if sum(archive.getinfo(name).file_size for name in (MEMBER, "config.json")) > LIMIT:
         raise UnfitFileError(f"an archive that unpacks to more than {LIMIT >> 20} MiB.")
     store = io.BytesIO(archive.read(MEMBER))  # checks the member's checksum, too
-    with h5py.File(store) as file:
+    with H5File(store) as file:
         arrays, _ = read_h5(file)
     return arrays, find_normalization(_operations(json.loads(archive.read("config.json")))) or _PUBLISHED
 
@@ -92,14 +93,16 @@ def read_h5(file: h5py.File) -> tuple[Arrays, str]:
     Raises:
         UnfitFileError: If the file is of another format. Damage raises the errors of h5py and NumPy.
     """
-    root = file.get("model_weights", file)
+    root = member(file, "model_weights") if "model_weights" in file else file
     if "layer_names" in root.attrs:
         names = [_text(name) for name in root.attrs["layer_names"]]
         stored = _find_legacy(root, names)
     elif "layers" in root:
         groups = _find_structural(root)
         names = list(groups)
-        stored = {name: [group[str(n)] for n in range(len(group))] for name, group in groups.items() if len(group)}
+        stored = {
+            name: [member(group, str(n)) for n in range(len(group))] for name, group in groups.items() if len(group)
+        }
     else:
         raise UnfitFileError(
             f"an HDF5 file without Keras layers (it contains {', '.join(list(file)[:3]) or 'nothing'})."
@@ -112,7 +115,7 @@ def read_h5(file: h5py.File) -> tuple[Arrays, str]:
     for former, present in _FORMER_NAMES.items():
         if former in stored and present not in stored:
             stored = {present if name == former else name: values for name, values in stored.items()}
-    return _read(stored, file), _normalization(file, names)
+    return _read(stored), _normalization(file, names)
 
 
 def _normalization(file: h5py.File, names: list[str]) -> str:
@@ -137,7 +140,7 @@ def _find_legacy(root: h5py.Group, layers: list[str]) -> dict[str, list[h5py.Dat
     """Return the stored arrays of every layer that has weights, in Keras' order."""
     stored: dict[str, list[h5py.Dataset]] = {}
     for layer in layers:
-        group = root[layer]
+        group = member(root, layer)
         names = [_text(name) for name in group.attrs["weight_names"]]
         if len(set(names)) < len(names):
             raise UnfitFileError(f"a duplicate weight name in layer {layer}.")
@@ -151,7 +154,7 @@ def _find_legacy(root: h5py.Group, layers: list[str]) -> dict[str, list[h5py.Dat
             name = owner if nested else layer
             if name in stored:
                 raise UnfitFileError(f"two layers named {name}.")
-            stored[name] = [group[weight] for weight in _ordered([n for n in names if owners[n] == owner])]
+            stored[name] = [member(group, weight) for weight in _ordered([n for n in names if owners[n] == owner])]
     return stored
 
 
@@ -179,10 +182,10 @@ def _find_structural(root: h5py.Group) -> dict[str, h5py.Group]:
     return groups
 
 
-def _read(stored: Mapping[str, list[h5py.Dataset]], file: h5py.File) -> dict[str, tuple[np.ndarray, ...]]:
+def _read(stored: Mapping[str, list[h5py.Dataset]]) -> dict[str, tuple[np.ndarray, ...]]:
     all_weights = [dataset for datasets in stored.values() for dataset in datasets]
     for dataset in all_weights:
-        if dataset.file.filename != file.filename or dataset.external or dataset.is_virtual:
+        if dataset.external or dataset.is_virtual:
             raise UnfitFileError(f"weights {dataset.name} that are stored in another file.")
     size = sum(dataset.nbytes for dataset in all_weights)
     if size > LIMIT:  # a few bytes of HDF5 can declare any shape
