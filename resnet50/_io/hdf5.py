@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,8 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
+
+_SMALL_CHUNK = 16 << 20  # bytes of a chunk that may be larger than what is in it
 
 _HEAP, _GLOBAL_HEAP = b"HEAP", b"GCOL"  # how HDF5's two heaps of names and texts begin
 _NO_MORE = 1  # the place of the next free block, after the last one
@@ -99,6 +102,78 @@ def member(group: h5py.Group, path: str) -> h5py.Group | h5py.Dataset:
             raise OSError(f"a link to another file, {path}")
         found = found[name]
     return found
+
+
+def check_dataset(dataset: h5py.Dataset) -> None:
+    """Refuse a dataset whose reading takes more than the dataset itself: another file, or far more memory.
+
+    Raises:
+        OSError: If it lies in other files, or its chunks, which are unpacked whole, are much larger than it.
+    """
+    creation = dataset.id.get_create_plist()
+    layout = creation.get_layout()
+    if layout == h5py.h5d.VIRTUAL or creation.get_external_count():
+        raise OSError(f"{dataset.name}, which is stored in another file")
+    if layout == h5py.h5d.CHUNKED:
+        chunk = math.prod(creation.get_chunk()) * dataset.id.get_type().get_size()
+        if chunk > max(dataset.nbytes, _SMALL_CHUNK):
+            raise OSError(f"{dataset.name} with chunks of {chunk:,} bytes for content of {dataset.nbytes:,}")
+
+
+def check_items(file: H5File, *, most: int) -> None:
+    """Check each dataset of a file, and read every attribute, before a library that checks nothing reads the file.
+
+    Args:
+        file: The file.
+        most: Most bytes of a dataset.
+
+    Raises:
+        OSError: If `check_dataset` refuses one, or it has more bytes.
+    """
+
+    def check(name: bytes, item: h5py.h5o.ObjInfo) -> None:
+        if item.num_attrs:
+            list(file[name].attrs.values())  # texts in heaps, which are checked as they are read
+        if item.type == h5py.h5o.TYPE_DATASET:
+            dataset = h5py.Dataset(h5py.h5d.open(file.id, name))
+            check_dataset(dataset)
+            size = dataset.id.get_space().get_simple_extent_npoints() * dataset.id.get_type().get_size()
+            if size > most:
+                raise OSError(f"{dataset.name} of {size:,} bytes, more than the limit of {most:,}")
+
+    h5py.h5o.visit(file.id, check, info=True)
+
+
+class FilePart(io.RawIOBase):
+    """A part of a file, as a file that is read.
+
+    Args:
+        raw: The file, open for reading.
+        start: Place of the first byte.
+        size: Number of bytes.
+    """
+
+    def __init__(self, raw: io.FileIO, start: int, size: int) -> None:
+        self._raw, self._start, self._size, self._place = raw, start, size, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        self._place = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self._size}[whence]
+        return self._place
+
+    def tell(self) -> int:
+        return self._place
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        self._raw.seek(self._start + self._place)
+        count = self._raw.readinto(memoryview(buffer)[: max(0, self._size - self._place)])
+        self._place += count
+        return count
 
 
 class _CheckedReader(io.RawIOBase):

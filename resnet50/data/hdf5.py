@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +19,8 @@ import h5py
 import numpy as np
 
 from resnet50._io.files import atomic_path
-from resnet50._io.hdf5 import H5File, create_h5, open_h5
+from resnet50._io.hdf5 import H5File, check_dataset, create_h5, open_h5
+from resnet50._io.limits import CLASSES, check_class_names
 from resnet50.data.dataset import Dataset, Unreadable
 
 MOST_BYTES = 16 << 30
@@ -300,6 +302,7 @@ def _read(dataset: h5py.Dataset, path: Path) -> np.ndarray:
         )
     if dataset.is_virtual or dataset.external:
         raise ValueError(f"{path}: expected {dataset.name} in the file itself, got one that lies in other files.")
+    check_dataset(dataset)
     # HDF5 returns zeros for values that were never written, which would pass for black images and for class 0
     if dataset.chunks is None:
         complete = dataset.id.get_storage_size() >= dataset.size * dataset.id.get_type().get_size()
@@ -330,19 +333,23 @@ def _names(classes: h5py.Dataset, path: Path) -> tuple[str, ...]:
         raise ValueError(f"{path}: expected list_classes of shape (classes,), got {classes.shape}.")
     if classes.dtype.kind not in "iu" and not _is_text(classes):
         raise ValueError(f"{path}: expected list_classes of text or whole numbers, got {classes.dtype}.")
+    expected = f"{path}: expected list_classes"
+    if classes.size > CLASSES:
+        raise ValueError(f"{expected} of at most {CLASSES:,}, got {classes.size:,}.")
     names = tuple(_shown(name) for name in _read(classes, path))
-    _check_names(names, f"{path}: expected list_classes")
+    _check_names(names, expected)
     return names
 
 
 def _check_names(names: Sequence[str], expected: str) -> None:
     if len(names) < 2:
         raise ValueError(f"{expected}, at least 2, got {len(names)}.")
+    check_class_names(names, expected)
     for name in names:
         if not name or not name.isprintable():
             raise ValueError(f"{expected} that can be printed, got {name!r}.")
     if len(set(names)) < len(names):
-        repeated = next(name for name in names if names.count(name) > 1)
+        repeated, _ = Counter(names).most_common(1)[0]
         raise ValueError(f"{expected} that differ, got {repeated} more than once.")
 
 

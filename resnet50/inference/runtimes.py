@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from resnet50._io.limits import read_text
 from resnet50._io.quiet import quiet
 from resnet50._io.workers import usable_cores
 from resnet50.inference.locate import MANIFEST
@@ -76,7 +77,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """
     path = folder / MANIFEST
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        manifest = json.loads(read_text(path))
         check_format(manifest["export"]["format"], manifest["export"]["precision"])
         hashes = dict(manifest["export"]["files"])
     except (ValueError, TypeError, KeyError, RecursionError) as error:
