@@ -16,7 +16,7 @@ from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
 from resnet50.data.pack import check_unreadable, pack
 from resnet50.data.splits import DatasetSplits
 
-DECODING = 1
+DECODING = 2
 """Version of the decoding. Increase it when `read_image` gives other pixels: files of an older version are not used."""
 
 
@@ -43,9 +43,8 @@ def read_decoded(
         ValueError: If too many of the files cannot be read.
     """
     path = cache_folder() / "packed" / f"{_key(listing, image_size)}.h5"
-    try:
-        splits = read_packed(path)
-    except (FileNotFoundError, ValueError):  # ValueError: damaged
+    splits = _cached(path)
+    if splits is None:
         try:
             pack(listing, path, image_size=image_size, options=options, progress=progress)
         except PermissionError as error:
@@ -59,6 +58,15 @@ def read_decoded(
         os.utime(path)
     # the same images in another place may have another name
     return replace(splits.map(lambda dataset: replace(dataset, name=listing.name)), root=listing.root)
+
+
+def _cached(path: Path) -> DatasetSplits | None:
+    """Read a packed file; None if it is not there, is damaged, or lacks images that may be readable now."""
+    try:
+        splits = read_packed(path)
+    except (FileNotFoundError, ValueError):
+        return None
+    return None if any(each.temporary for each in splits.unreadable) else splits
 
 
 def read_packed(path: Path) -> DatasetSplits:

@@ -3,13 +3,18 @@
 A split is ``{split}_set_x`` (uint8 images) and ``{split}_set_y`` (labels), where ``split`` is ``train``, ``val`` or
 ``test``; ``list_classes`` names the classes. A file holds one split, as the course's do, or several. Files that this
 library writes add ``{split}_set_source_file``, ``{split}_set_group`` where there are groups, the attribute ``dataset``
-and, for files that were left out, ``unreadable_file`` and ``unreadable_reason``.
+and, for files that were left out, ``unreadable_file``, ``unreadable_reason`` and ``unreadable_temporary``.
+
+They have checksums too: ``{split}_set_crc32`` has that of each image, which is compared when the image is read for the
+first time, and the attribute ``sha256`` that of all the rest, which is compared whenever the file is opened.
 """
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
+import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,12 +27,15 @@ from resnet50._io.files import atomic_path
 from resnet50._io.hdf5 import H5File, check_dataset, create_h5, open_h5
 from resnet50._io.limits import CLASSES, check_class_names
 from resnet50.data.dataset import Dataset, Unreadable
+from resnet50.data.lazy_images import LazyImages
 
 MOST_BYTES = 16 << 30
 """Most bytes of one key, decompressed, that are read into memory: a file of a few KiB can declare TiB."""
 
 MAPPED_FROM = 256 << 20
 """Bytes from which on a split's images are mapped from the file instead of read, if they are contiguous there."""
+
+_DIGEST = "sha256"  # attribute with the checksum of everything but the pixels
 
 _KEYS = {"train": "train", "validation": "val", "test": "test"}
 _EXPECTED = "an HDF5 file in the schema of SIGNS"
@@ -47,7 +55,7 @@ def read_h5(path: str | os.PathLike[str]) -> dict[str, Dataset]:
         ValueError: If it is not HDF5, holds no split, or its keys, shapes, types or values are not those of the schema.
     """
     path = Path(path)
-    with open_h5(path, expected=_EXPECTED) as file, _damage_reported(path):
+    with _opened(path) as file:
         splits = [split for split, key in _KEYS.items() if f"{key}_set_x" in file]
         if not splits:
             raise ValueError(f"{path}: expected the key train_set_x, val_set_x or test_set_x, got {_keys_of(file)}.")
@@ -70,7 +78,7 @@ def read_split(path: str | os.PathLike[str], split: str) -> Dataset:
         ValueError: If it is not HDF5, or its keys, shapes, types or values are not those of the schema.
     """
     path = Path(path)
-    with open_h5(path, expected=_EXPECTED) as file, _damage_reported(path):
+    with _opened(path) as file:
         return _read_one(file, path, split)
 
 
@@ -82,11 +90,12 @@ def read_unreadable(path: str | os.PathLike[str]) -> tuple[Unreadable, ...]:
         ValueError: If it is not HDF5, or is damaged.
     """
     path = Path(path)
-    with open_h5(path, expected=_EXPECTED) as file, _damage_reported(path):
+    with _opened(path) as file:
         if "unreadable_file" not in file:
             return ()
         names, reasons = (_texts(file, key, path) for key in ("unreadable_file", "unreadable_reason"))
-        return tuple(Unreadable(name, reason) for name, reason in zip(names, reasons, strict=False))
+        temporary = _read(_dataset(file, "unreadable_temporary", path), path).astype(bool).tolist()
+        return tuple(Unreadable(*each) for each in zip(names, reasons, temporary, strict=False))
 
 
 def write_split(dataset: Dataset, path: str | os.PathLike[str], split: str) -> None:
@@ -105,7 +114,8 @@ def write_split(dataset: Dataset, path: str | os.PathLike[str], split: str) -> N
         raise ValueError(f"{path}: expected images (n, size, size, 3) to write, got {dataset.images.shape}.")
     with new_h5(path, dataset.class_names, dataset.name) as file:
         file.create_dataset(f"{_key(split)}_set_x", data=dataset.images, compression="gzip", compression_opts=1)
-        add_labels(file, split, dataset.labels, dataset.paths, dataset.groups)
+        checksums = [zlib.crc32(np.ascontiguousarray(image).data) for image in dataset.images]
+        add_labels(file, split, dataset.labels, dataset.paths, dataset.groups, checksums=checksums)
 
 
 @contextmanager
@@ -135,6 +145,7 @@ def new_h5(
         if name:  # of a fixed length, which needs no heap
             file.attrs["dataset"] = _bytes([name])[0]
         yield file
+        file.attrs[_DIGEST] = np.bytes_(_digest(file, Path(path)))
 
 
 def add_images(file: h5py.File, split: str, count: int, image_size: int) -> h5py.h5d.DatasetID:
@@ -162,7 +173,13 @@ def add_images(file: h5py.File, split: str, count: int, image_size: int) -> h5py
 
 
 def add_labels(
-    file: h5py.File, split: str, labels: np.ndarray, paths: Sequence[str], groups: Sequence[str] = ()
+    file: h5py.File,
+    split: str,
+    labels: np.ndarray,
+    paths: Sequence[str],
+    groups: Sequence[str] = (),
+    *,
+    checksums: Sequence[int] = (),
 ) -> None:
     """Write everything of a split but its pixels.
 
@@ -172,8 +189,11 @@ def add_labels(
         labels: int64 ``(n,)``.
         paths: Where each image came from.
         groups: Group of each image; empty for none.
+        checksums: CRC-32 of each image's pixels; empty for none, which leaves the pixels unverified.
     """
     key = _key(split)
+    if len(checksums):
+        file[f"{key}_set_crc32"] = np.array(checksums, dtype=np.uint32)
     file[f"{key}_set_y"] = labels
     file[f"{key}_set_source_file"] = _bytes(paths)
     if groups:
@@ -190,6 +210,7 @@ def add_unreadable(file: h5py.File, unreadable: Sequence[Unreadable]) -> None:
     if unreadable:
         file["unreadable_file"] = _bytes([each.path for each in unreadable])
         file["unreadable_reason"] = _bytes([each.reason for each in unreadable])
+        file["unreadable_temporary"] = np.array([each.temporary for each in unreadable], dtype=np.uint8)
 
 
 def _key(split: str) -> str:
@@ -215,7 +236,7 @@ def _read_one(file: H5File, path: Path, split: str) -> Dataset:
             f"{path}: expected {key}_set_y of shape ({len(x)},) or (1, {len(x)}) for {len(x)} images, got {y.shape}."
         )
     class_names = _names(classes, path)
-    images = _images(file, x, path)
+    images = _verified(_images(file, x, path), file, f"{key}_set_crc32", path)
     labels = _labels(y, len(class_names), path)
     paths = tuple(f"{path.name}#{index}" for index in range(len(x)))
     for source_key in (f"{key}_set_source_file", "source_file"):  # the second may be in files of one split
@@ -231,6 +252,67 @@ def _read_one(file: H5File, path: Path, split: str) -> Dataset:
     if not name:  # the course's files have no name
         name = "SIGNS" if class_names == tuple("012345") else path.stem
     return Dataset(images=images, labels=labels, class_names=class_names, paths=paths, name=name, groups=groups)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[H5File]:
+    """Open a file of the schema, and compare the checksum of everything in it but its pixels, where it has one."""
+    with open_h5(path, expected=_EXPECTED) as file, _damage_reported(path):
+        stored = file.attrs.get(_DIGEST)
+        if stored is not None and _digest(file, path) != bytes(stored):
+            raise ValueError(
+                f"{path}: expected the labels and names that were written, got others (the checksum differs); make or "
+                "fetch the file again."
+            )
+        yield file
+
+
+def _digest(file: h5py.File, path: Path) -> bytes:
+    """Hash every key but the pixels, of which it hashes the shape, and the name of the dataset."""
+    digest = hashlib.sha256(bytes(file.attrs.get("dataset", b"")))
+    for key in sorted(file):
+        dataset = _dataset(file, key, path)
+        digest.update(repr((key, dataset.shape, dataset.dtype.str)).encode())
+        if not key.endswith("_set_x"):
+            digest.update(np.ascontiguousarray(_read(dataset, path)).data)
+    return digest.hexdigest().encode()
+
+
+def _verified(images: np.ndarray, file: h5py.File, key: str, path: Path) -> np.ndarray | LazyImages:
+    """Compare the checksums of images where there are some: now, or where they lie in the file, when they are read."""
+    if key not in file:
+        return images
+    stored = _dataset(file, key, path)
+    if stored.shape != (len(images),) or stored.dtype != np.uint32:
+        raise ValueError(f"{path}: expected {key} of type uint32 ({len(images)},), got {stored.dtype} {stored.shape}.")
+    check = _Checksums(path, _read(stored, path))
+    if isinstance(images, np.memmap):
+        return LazyImages(images, np.arange(len(images)), check=check)
+    check(np.arange(len(images)), images)
+    return images
+
+
+class _Checksums:
+    """Compare the checksum of each image when it is read for the first time.
+
+    Args:
+        path: The file.
+        expected: CRC-32 of each image's pixels.
+    """
+
+    def __init__(self, path: Path, expected: np.ndarray) -> None:
+        self._path, self._expected = path, expected
+        self._checked = np.zeros(len(expected), dtype=bool)
+
+    def __call__(self, indices: np.ndarray, images: np.ndarray) -> None:
+        for place in np.flatnonzero(~self._checked[indices]):
+            index = indices[place]
+            if zlib.crc32(np.ascontiguousarray(images[place]).data) != self._expected[index]:
+                raise ValueError(
+                    f"{self._path}: expected the pixels that were written, got others in image {index} (the checksum "
+                    "differs); remove the file and make or fetch it again."
+                )
+            self._checked[index] = True
 
 
 @contextmanager

@@ -6,10 +6,12 @@ import errno
 import os
 import shutil
 import time
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import h5py
@@ -19,7 +21,7 @@ from resnet50._io.fetch import Progress
 from resnet50._io.workers import in_order
 from resnet50.data.dataset import Unreadable
 from resnet50.data.hdf5 import add_images, add_labels, add_unreadable, new_h5
-from resnet50.data.images import read_image
+from resnet50.data.images import TemporaryError, read_image
 from resnet50.data.listing import SPLITS, Entry, Listing, list_images
 from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
 
@@ -74,11 +76,12 @@ def pack(
     with _full_disk_reported(out, size), new_h5(out, listing.class_names, listing.name, room=size) as file:
         counts = Counter(_split_of(entry) for entry in listing.entries)
         rows = {split: _Rows(add_images(file, split, counts[split], image_size)) for split in SPLITS if counts[split]}
-        for done, (entry, image) in enumerate(in_order(lambda e: _decode(e, image_size), listing.entries), 1):
+        decode = partial(_decode, listing=listing, image_size=image_size)
+        for done, (entry, image) in enumerate(in_order(decode, listing.entries), 1):
             if isinstance(image, np.ndarray):
                 rows[_split_of(entry)].add(image, entry, listing.name_of(entry))
             else:
-                unreadable.append(Unreadable(listing.name_of(entry), image))
+                unreadable.append(image)
                 check_unreadable(unreadable, listing, options.max_unreadable)
             if progress is not None:
                 progress(done, total)
@@ -117,12 +120,14 @@ class _Rows:
     """A split that is being written, image by image."""
 
     images: h5py.h5d.DatasetID
+    checksums: list[int] = field(default_factory=list)
     labels: list[int] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
     groups: list[str] = field(default_factory=list)
 
     def add(self, image: np.ndarray, entry: Entry, path: str) -> None:
         self.images.write_direct_chunk((len(self.labels), 0, 0, 0), image)
+        self.checksums.append(zlib.crc32(image.data))
         self.labels.append(entry.label)
         self.paths.append(path)
         self.groups.append(entry.group)
@@ -133,19 +138,20 @@ class _Rows:
             return
         self.images.set_extent((len(self.labels), *self.images.shape[1:]))
         groups = self.groups if any(self.groups) else ()
-        add_labels(file, split, np.array(self.labels, dtype=np.int64), self.paths, groups)
+        add_labels(file, split, np.array(self.labels, dtype=np.int64), self.paths, groups, checksums=self.checksums)
 
 
 def _split_of(entry: Entry) -> str:
     return entry.split or "train"
 
 
-def _decode(entry: Entry, image_size: int) -> tuple[Entry, np.ndarray | str]:
+def _decode(entry: Entry, *, listing: Listing, image_size: int) -> tuple[Entry, np.ndarray | Unreadable]:
     """Return the image, or the reason why it cannot be read."""
     try:
         return entry, read_image(entry.path, height=image_size, width=image_size)
     except (ValueError, FileNotFoundError) as error:
-        return entry, str(error).removeprefix(f"{entry.path}: ").removesuffix(".")
+        reason = str(error).removeprefix(f"{entry.path}: ").removesuffix(".")
+        return entry, Unreadable(listing.name_of(entry), reason, temporary=isinstance(error, TemporaryError))
 
 
 def _described(unreadable: Iterable[Unreadable]) -> str:

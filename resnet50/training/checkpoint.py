@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+import math
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +16,10 @@ import keras
 import numpy as np
 
 from resnet50._io.files import atomic_path
-from resnet50._io.hdf5 import open_h5
+from resnet50._io.hdf5 import create_h5, open_h5
+
+_CHECKSUM = "crc32"  # attribute with the checksum of everything in the file
+_HEAD, _REST = 1 << 10, 1 << 20  # bytes of an array's description, and of the file's
 
 
 @dataclass(frozen=True)
@@ -37,11 +43,9 @@ def read_position(path: Path) -> Position:
     """
     if not path.exists():
         return Position()
-    with open_h5(path, expected="a checkpoint") as file:
-        if "state" not in file:
-            raise ValueError(f"{path}: expected a checkpoint, got another HDF5 file; remove it to start the run again.")
+    with _opened(path) as file:
         state = json.loads(file["state"][()])
-    return Position(phase=state["phase"], began=state["began"])
+        return Position(phase=state["phase"], began=state["began"])
 
 
 class Checkpoint(keras.callbacks.Callback):
@@ -93,24 +97,33 @@ class Checkpoint(keras.callbacks.Callback):
         """
         if not self._path.exists() or read_position(self._path) != self._position:
             return self._position.began
-        with open_h5(self._path, expected="a checkpoint") as file:
+        groups = _groups(model)
+        with _opened(self._path) as file:
             state = json.loads(file["state"][()])
-            groups = _groups(model)
-            shapes = {name: [tuple(v.shape) for v in variables] for name, variables in groups.items()}
             stored = {name: [file[f"{name}/{k}"].shape for k in range(len(file.get(name, ())))] for name in groups}
-            callbacks = [type(callback).__name__ for callback in self._others]
-            if stored != shapes or state["callbacks"] != callbacks:
-                raise ValueError(
-                    f"{self._path}: expected a checkpoint of this network with the callbacks {callbacks}, got "
-                    f"{'one of another network' if stored != shapes else state['callbacks']}; resume with "
-                    "the recipe and the callbacks that the run was started with."
-                )
+            self._check(state, stored, groups)
             for name, variables in groups.items():
                 for k, variable in enumerate(variables):
                     variable.assign(file[f"{name}/{k}"][()])
             arrays = [file[f"callbacks/{k}"][()] for k in range(len(file.get("callbacks", ())))]
             self._attributes = _decode(state["attributes"], arrays)
         return self._epochs if state["stopped"] else state["epoch"]
+
+    def _check(
+        self,
+        state: dict[str, Any],
+        stored: dict[str, list[tuple[int, ...]]],
+        groups: dict[str, list[keras.Variable]],
+    ) -> None:
+        """Refuse the state of another network or of other callbacks."""
+        shapes = {name: [tuple(v.shape) for v in variables] for name, variables in groups.items()}
+        callbacks = [type(callback).__name__ for callback in self._others]
+        if stored != shapes or state["callbacks"] != callbacks:
+            raise ValueError(
+                f"{self._path}: expected a checkpoint of this network with the callbacks {callbacks}, got "
+                f"{'one of another network' if stored != shapes else state['callbacks']}; resume with "
+                "the recipe and the callbacks that the run was started with."
+            )
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         """Restore the attributes of the other callbacks."""
@@ -129,21 +142,63 @@ class Checkpoint(keras.callbacks.Callback):
             self._write(finished, stopped)
 
     def _write(self, epoch: int, stopped: bool) -> None:
-        with atomic_path(self._path) as temporary, h5py.File(temporary, "w") as file:
-            for name, variables in _groups(self.model).items():
+        arrays: list[np.ndarray] = []
+        state = {
+            **asdict(self._position),
+            "epoch": epoch,
+            "stopped": stopped,
+            "callbacks": [type(callback).__name__ for callback in self._others],
+            "attributes": _encode([vars(callback) for callback in self._others], arrays),
+        }
+        text, groups = json.dumps(state).encode(), _groups(self.model)
+        room = checkpoint_bytes(groups) + sum(array.nbytes + _HEAD for array in arrays) + len(text)
+        with atomic_path(self._path) as temporary, create_h5(temporary, room=room) as file:
+            for name, variables in groups.items():
                 for k, variable in enumerate(variables):
                     file[f"{name}/{k}"] = keras.ops.convert_to_numpy(variable.value)
-            arrays: list[np.ndarray] = []
-            state = {
-                **asdict(self._position),
-                "epoch": epoch,
-                "stopped": stopped,
-                "callbacks": [type(callback).__name__ for callback in self._others],
-                "attributes": _encode([vars(callback) for callback in self._others], arrays),
-            }
             for k, array in enumerate(arrays):
                 file[f"callbacks/{k}"] = array
-            file["state"] = json.dumps(state)  # a dataset, since an HDF5 attribute holds 64 KiB at most
+            file["state"] = np.bytes_(text)  # a dataset, since an HDF5 attribute holds 64 KiB at most
+            file.attrs[_CHECKSUM] = _checksum(file)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[h5py.File]:
+    """Open a checkpoint, compare its checksum, and turn every error of damage into one."""
+    with open_h5(path, expected="a checkpoint") as file:
+        try:
+            if "state" not in file:
+                raise KeyError("another HDF5 file")
+            # those of earlier versions have none
+            if _CHECKSUM in file.attrs and file.attrs[_CHECKSUM] != _checksum(file):
+                raise KeyError("values that differ from those that were written")
+            yield file
+        except (KeyError, AttributeError, OSError, RuntimeError, TypeError, json.JSONDecodeError) as error:
+            reason = " ".join(str(error).strip("'\"").split())
+            raise ValueError(
+                f"{path}: expected a checkpoint, got a damaged or other file ({reason}); put a copy of it back, or "
+                "remove it, and the run starts again with its first epoch."
+            ) from error
+
+
+def _checksum(file: h5py.File) -> int:
+    """Return the CRC-32 of all arrays with their names and shapes."""
+    checksum = 0
+
+    def add(name: str, item: h5py.Group | h5py.Dataset) -> None:
+        nonlocal checksum
+        if isinstance(item, h5py.Dataset):
+            checksum = zlib.crc32(repr((name, item.shape, item.dtype.str)).encode(), checksum)
+            checksum = zlib.crc32(np.ascontiguousarray(item[()]).view(np.uint8).data, checksum)
+
+    file.visititems(add)
+    return checksum
+
+
+def checkpoint_bytes(groups: Mapping[str, Sequence[keras.Variable]]) -> int:
+    """Return the most bytes that variables take in a checkpoint."""
+    variables = [variable for group in groups.values() for variable in group]
+    return sum(math.prod(v.shape) * (8 if "64" in v.dtype else 4) + _HEAD for v in variables) + _REST
 
 
 def _groups(model: keras.Model) -> dict[str, list[keras.Variable]]:

@@ -1,10 +1,13 @@
+import errno
 import os
 import shutil
 import subprocess
 import sys
 
+import h5py
 import numpy as np
 import pytest
+from PIL import ImageOps
 
 from factories import draw_image, image_folder, raises
 from resnet50.data import cache as cache_module
@@ -176,3 +179,29 @@ def test_a_cache_below_a_file_is_named(tmp_path, monkeypatch):
     root = image_folder(tmp_path / "pets")
     with raises(OSError, tmp_path / "file"):
         read_splits(root, image_size=8)
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EIO, "Input/output error"), MemoryError()])
+def test_an_error_of_the_machine_is_not_remembered(tmp_path, cache, monkeypatch, error):
+    root, fit = image_folder(tmp_path / "pets"), ImageOps.fit
+
+    def fail_once(image, *arguments):
+        monkeypatch.setattr(ImageOps, "fit", fit)
+        raise error
+
+    monkeypatch.setattr(ImageOps, "fit", fail_once)
+    first = read_splits(root, image_size=16, options=ReadOptions(max_unreadable=0.2))
+    assert (len(first.train), len(first.unreadable)) == (5, 1)
+    assert first.unreadable[0].temporary
+    again = read_splits(root, image_size=16)
+    assert (len(again.train), again.unreadable) == (6, ())
+
+
+@pytest.mark.parametrize("key", ["train_set_x", "train_set_y"])
+def test_a_damaged_file_is_decoded_again(tmp_path, cache, key):
+    root = image_folder(tmp_path / "pets")
+    first = read_splits(root, image_size=16)
+    (cached,) = cache.iterdir()
+    with h5py.File(cached, "r+") as file:
+        file[key][...] = 0
+    assert read_splits(root, image_size=16).train.fingerprint == first.train.fingerprint
