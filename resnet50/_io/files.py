@@ -10,6 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Numbers of the errors of a disk, a quota or a limit on files that is used up."""
+
 _NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EBADF)  # from network shares
 
 
@@ -92,13 +95,14 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
         temporary.write_text(text if text.endswith("\n") else text + "\n", encoding="utf-8")
 
 
-def check_room(path: str | os.PathLike[str], size: int, content: str) -> None:
+def check_room(path: str | os.PathLike[str], size: int, content: str, *, advice: str = "choose another place") -> None:
     """Refuse to begin a work whose result does not fit onto the disk.
 
     Args:
         path: The file or folder to write; it need not exist.
         size: Bytes that it needs.
         content: What they are, for the message, such as ``"the packed images"``.
+        advice: What to do instead of freeing some.
 
     Raises:
         OSError: If the disk has less free room.
@@ -109,7 +113,7 @@ def check_room(path: str | os.PathLike[str], size: int, content: str) -> None:
     if free < size:
         raise OSError(
             f"{path}: expected {size / 1e6:,.0f} MB of free disk for {content}, got {free / 1e6:,.0f} MB; free some, "
-            "or choose another place."
+            f"or {advice}."
         )
 
 

@@ -6,6 +6,7 @@ import errno
 import io
 import math
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -273,7 +274,7 @@ def create_h5(path: Path, *, room: int) -> Iterator[h5py.File]:
     with h5py.File(h5py.h5f.create(os.fsencode(path), h5py.h5f.ACC_TRUNC, creation, access)) as file:
         handle = file.id.get_vfd_handle()
         _lock(handle, exclusively=True)
-        _reserve(handle, room)
+        _reserve(handle, path, room)
         yield file
         file.flush()
         size = file.id.get_filesize()
@@ -296,13 +297,16 @@ def _lock(handle: int, *, exclusively: bool = False) -> None:
         return
 
 
-def _reserve(handle: int, size: int) -> None:
+def _reserve(handle: int, path: Path, size: int) -> None:
     if hasattr(os, "posix_fallocate") and size:
         try:
             os.posix_fallocate(handle, 0, size)
+            return
         except OSError as error:
             if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):  # not every file system can
                 raise
+    if shutil.disk_usage(path.parent).free < size:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
 
 def _describe(start: bytes) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from contextlib import suppress
@@ -18,6 +19,9 @@ from resnet50.data.splits import DatasetSplits
 
 DECODING = 2
 """Version of the decoding. Increase it when `read_image` gives other pixels: files of an older version are not used."""
+
+# what a cache is that cannot be written: no permission, a read-only disk, a file in place of a folder, a lost share
+_NO_FOLDER = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENOENT, errno.ELOOP)
 
 
 def read_decoded(
@@ -47,10 +51,12 @@ def read_decoded(
     if splits is None:
         try:
             pack(listing, path, image_size=image_size, options=options, progress=progress)
-        except PermissionError as error:
-            raise PermissionError(
-                f"{path.parent}: expected a folder for decoded images, got one that cannot be written; set "
-                "RESNET50_CACHE to one that can."
+        except OSError as error:
+            if error.errno not in _NO_FOLDER:
+                raise
+            raise type(error)(
+                f"{path.parent}: expected a folder for decoded images, got one that cannot be written "
+                f"({error.strerror}); set the environment variable RESNET50_CACHE to one that can."
             ) from error
         splits = read_packed(path)
     check_unreadable(splits.unreadable, listing, options.max_unreadable)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import os
-import shutil
 import time
 import zlib
 from collections import Counter
@@ -18,6 +16,7 @@ import h5py
 import numpy as np
 
 from resnet50._io.fetch import Progress
+from resnet50._io.files import DISK_FULL, check_room
 from resnet50._io.workers import in_order
 from resnet50.data.dataset import Unreadable
 from resnet50.data.hdf5 import add_images, add_labels, add_unreadable, new_h5
@@ -71,7 +70,7 @@ def pack(
     out, total = Path(out), len(listing.entries)
     size = _most_bytes(listing, image_size)
     _remove_leftovers(out)
-    _check_room(out, size)
+    check_room(out, size, "the packed images", advice="choose another place or a smaller image_size")
     unreadable: list[Unreadable] = []
     with _full_disk_reported(out, size), new_h5(out, listing.class_names, listing.name, room=size) as file:
         counts = Counter(_split_of(entry) for entry in listing.entries)
@@ -164,23 +163,13 @@ def _most_bytes(listing: Listing, image_size: int) -> int:
     return len(texts) * (3 * image_size**2 + sum(longest) + _REST) + (1 << 20)
 
 
-def _check_room(out: Path, size: int) -> None:
-    folder = next(parent for parent in out.absolute().parents if parent.exists())
-    free = shutil.disk_usage(folder).free
-    if free < size:
-        raise OSError(
-            f"{out}: expected {size / 1e6:,.0f} MB of free disk for the packed images, got {free / 1e6:,.0f} MB; "
-            "free some, or choose another place or a smaller image_size."
-        )
-
-
 @contextmanager
 def _full_disk_reported(out: Path, size: int) -> Iterator[None]:
     """Report in one line, where HDF5 uses several, that others have filled the disk meanwhile."""
     try:
         yield
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in DISK_FULL:
             raise
         raise OSError(
             f"{out}: expected {size / 1e6:,.0f} MB of disk for the packed images, got a disk that was full before they "

@@ -1,14 +1,16 @@
 import errno
 import os
+import shutil
 import stat
 import subprocess
 import sys
 import tempfile
+from types import SimpleNamespace
 
 import pytest
 
 from factories import raises
-from resnet50._io.files import atomic_folder, atomic_path, write_text
+from resnet50._io.files import atomic_folder, atomic_path, check_room, write_text
 
 
 def names(folder):
@@ -199,3 +201,11 @@ def test_a_disk_that_fails_to_sync_is_an_error(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", fail_on_folders)
     with pytest.raises(OSError, match="broken"):
         write_text(tmp_path / "a.txt", "new")
+
+
+def test_a_work_that_does_not_fit_onto_the_disk_is_refused_before_it(tmp_path, monkeypatch):
+    check_room(tmp_path / "new" / "run", 1000, "the run")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=3_000_000))
+    check_room(tmp_path / "new" / "run", 3_000_000, "the run")
+    with raises(OSError, tmp_path / "new" / "run", "the run", 5, 3):
+        check_room(tmp_path / "new" / "run", 5_000_000, "the run")

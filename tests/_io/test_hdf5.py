@@ -1,7 +1,12 @@
 import errno
 import fcntl
+import os
+import shutil
 import struct
+import subprocess
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -155,3 +160,50 @@ def test_a_file_that_is_being_written_is_locked(tmp_path):
         file["x"] = 1
         file.flush()
         refuses(tmp_path / "a.h5")
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_a_full_disk_is_an_error_before_hdf5_writes(tmp_path, monkeypatch, number):
+    def refuse(*_):
+        raise OSError(number, "full")
+
+    monkeypatch.setattr(os, "posix_fallocate", refuse)
+    with pytest.raises(OSError, match="full") as caught, create_h5(tmp_path / "a.h5", room=1000):
+        pytest.fail("the work was begun")
+    assert caught.value.errno == number
+
+
+def test_where_no_disk_can_be_reserved_its_room_is_asked_for(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.EOPNOTSUPP, "no")
+
+    monkeypatch.setattr(os, "posix_fallocate", refuse)
+    with create_h5(tmp_path / "a.h5", room=1000) as file:
+        file["x"] = 1
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=999))
+    with pytest.raises(OSError) as caught, create_h5(tmp_path / "a.h5", room=1000):
+        pytest.fail("the work was begun")
+    assert caught.value.errno == errno.ENOSPC
+
+
+# HDF5 kills a process whose disk is full while it writes; a limit on the size of files stands for the disk
+FULL = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+from resnet50._io.hdf5 import create_h5
+resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
+try:
+    with create_h5(Path(sys.argv[1]), room=1_000_000) as file:
+        for number in range(100):
+            file[str(number)] = np.arange(10_000)
+except OSError as error:
+    print("one line:", error)
+"""
+
+
+@pytest.mark.slow
+def test_a_full_disk_does_not_kill_the_process(tmp_path):
+    done = subprocess.run([sys.executable, "-c", FULL, tmp_path / "a.h5"], capture_output=True, text=True, timeout=100)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("one line:")

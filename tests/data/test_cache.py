@@ -3,6 +3,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 
 import h5py
 import numpy as np
@@ -177,7 +178,18 @@ def test_a_cache_below_a_file_is_named(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("no folder")
     monkeypatch.setenv("RESNET50_CACHE", str(tmp_path / "file"))
     root = image_folder(tmp_path / "pets")
-    with raises(OSError, tmp_path / "file"):
+    with raises(OSError, tmp_path / "file", "RESNET50_CACHE"):
+        read_splits(root, image_size=8)
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES, errno.ENOENT])
+def test_a_cache_on_a_disk_that_takes_no_files_is_named(tmp_path, monkeypatch, number):
+    def refuse(**_):
+        raise OSError(number, os.strerror(number))
+
+    root = image_folder(tmp_path / "pets")
+    monkeypatch.setattr(tempfile, "mkstemp", refuse)
+    with raises(OSError, tmp_path / "cache", "RESNET50_CACHE", os.strerror(number)):
         read_splits(root, image_size=8)
 
 
