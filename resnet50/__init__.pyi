@@ -7,6 +7,7 @@ from .conventions import V1_5 as V1_5
 from .data.augmentation import Augmentation as Augmentation
 from .data.batches import Batches as Batches
 from .data.dataset import Dataset as Dataset
+from .data.fit import Fit as Fit
 from .data.loading import load_dataset as load_dataset
 from .data.options import ReadOptions as ReadOptions
 from .data.pack import pack as pack

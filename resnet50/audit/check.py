@@ -15,6 +15,7 @@ from resnet50.audit.file_properties import odd_files, read_headers
 from resnet50.audit.groups import shared_groups
 from resnet50.audit.issue import EXAMPLES, SEVERITIES, AllImages, Issue, Place
 from resnet50.data.dataset import Dataset, Unreadable
+from resnet50.data.fit import Fit
 from resnet50.data.folder import compile_pattern
 from resnet50.data.loading import read_splits
 from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
@@ -46,6 +47,7 @@ def check(
     source: str | os.PathLike[str] | DataSource | Dataset | DatasetSplits,
     *,
     image_size: int = 96,
+    fit: Fit | None = None,
     options: ReadOptions = DEFAULT_OPTIONS,
     progress: Progress | None = None,
 ) -> Audit:
@@ -56,6 +58,7 @@ def check(
             split as training does; or images in memory. A single `Dataset` is checked as a training split.
         image_size: Height and width in pixels at which images of a path or `DataSource` are compared. Files smaller
             than half of it are reported.
+        fit: How these images are fitted to it, as in `DataSource.load`.
         options: How a path is read; a `DataSource` has options of its own.
         progress: Called with the steps that are done and their number; starts over after the images are read.
 
@@ -76,7 +79,7 @@ def check(
     if isinstance(source, DatasetSplits):
         return Audit(_name(source), source, find_issues(source, progress=progress))
     try:
-        splits, refused = _read(source, image_size, options, progress)
+        splits, refused = _read(source, image_size, fit, options, progress)
     except ValueError as error:  # training would refuse it as well, for instance labels that name no class
         issue = Issue("unusable", "error", str(error), "Fix this first; training refuses the source too.")
         return Audit(_name_of(source), DatasetSplits(), (issue,))
@@ -106,7 +109,7 @@ def find_issues(splits: DatasetSplits, *, refused: str = "", progress: Progress 
         *duplicates(images, splits, progress=second),
         *shared_groups(images),
         *count_issues(images),
-        *odd_files(images, headers),
+        *odd_files(images, headers, fit=splits.fit),
     ]
     return tuple(sorted(issues, key=lambda issue: SEVERITIES.index(issue.severity)))
 
@@ -127,18 +130,24 @@ def _check_options(source: str | os.PathLike[str] | DataSource | Dataset | Datas
 
 
 def _read(
-    source: str | os.PathLike[str] | DataSource, image_size: int, options: ReadOptions, progress: Progress | None
+    source: str | os.PathLike[str] | DataSource,
+    image_size: int,
+    fit: Fit | None,
+    options: ReadOptions,
+    progress: Progress | None,
 ) -> tuple[DatasetSplits, str]:
     """Read a source however many files are unreadable; return the splits, and why training refuses them or ""."""
     if not isinstance(source, DataSource):
         return _read_leniently(
-            lambda lenient: read_splits(source, image_size=image_size, options=lenient, progress=progress), options
+            lambda lenient: read_splits(source, image_size=image_size, fit=fit, options=lenient, progress=progress),
+            options,
         )
     if source.task == "folder":  # the only one that takes options
         return _read_leniently(
-            lambda lenient: replace(source, options=lenient).load(image_size, progress=progress), source.options
+            lambda lenient: replace(source, options=lenient).load(image_size, fit=fit, progress=progress),
+            source.options,
         )
-    return source.load(image_size, progress=progress), ""
+    return source.load(image_size, fit=fit, progress=progress), ""
 
 
 def _read_leniently(read: Callable[[ReadOptions], DatasetSplits], options: ReadOptions) -> tuple[DatasetSplits, str]:

@@ -10,11 +10,14 @@ from resnet50._io.fetch import Progress
 from resnet50._io.text import are, listed, share_of
 from resnet50._io.workers import in_order
 from resnet50.audit.issue import AllImages, Issue, Place
+from resnet50.data.fit import DEFAULT_FIT, Fit
 from resnet50.data.images import Header, read_header
 from resnet50.data.splits import DatasetSplits
 
 CROPPED = 0.35
-"""Share of an image that a centered square crop removes, above which it is reported; a 3:2 image loses a third."""
+"""Share of an image that the crop removes, above which it is reported; a 3:2 image loses a third in a square."""
+
+_MANY = 0.1  # share of the files that lose so much from which on another fit is advised
 
 SPURIOUS = 0.9
 """A property predicts a class if at least this share of the class's files have it, and at least this share of the files
@@ -68,12 +71,15 @@ def _header(path: Path) -> Header | None:
         return None
 
 
-def odd_files(images: AllImages, headers: Mapping[str, Sequence[Header | None]]) -> Iterator[Issue]:
+def odd_files(
+    images: AllImages, headers: Mapping[str, Sequence[Header | None]], *, fit: Fit = DEFAULT_FIT
+) -> Iterator[Issue]:
     """Find files that are small, long, of mixed color modes or rotated, and properties that predict the class.
 
     Args:
         images: All images.
         headers: For each split a header for each image, None where there is no file.
+        fit: How the images were fitted to their size.
 
     Yields:
         The issues.
@@ -86,7 +92,7 @@ def odd_files(images: AllImages, headers: Mapping[str, Sequence[Header | None]])
     ]
     if known:
         yield from _low_resolution(images, known)
-        yield from _odd_aspect_ratios(images, known)
+        yield from _odd_aspect_ratios(images, known, fit)
         yield from _spurious_properties(images, known)
         yield from _mixed_modes(images, known)
         yield from _exif_orientations(images, known)
@@ -106,17 +112,21 @@ def _low_resolution(images: AllImages, known: _Known) -> Iterator[Issue]:
         )
 
 
-def _odd_aspect_ratios(images: AllImages, known: _Known) -> Iterator[Issue]:
-    long = sorted((each for each in known if _cropped(each[1]) > CROPPED), key=lambda each: -_cropped(each[1]))
+def _odd_aspect_ratios(images: AllImages, known: _Known, fit: Fit) -> Iterator[Issue]:
+    lost = {number: 1 - fit.kept(header.width, header.height) for number, header in known}
+    long = sorted((each for each in known if lost[each[0]] > CROPPED), key=lambda each: -lost[each[0]])
     if long:
-        loses = "loses" if len(long) == 1 else "lose"
+        loses, many = "loses" if len(long) == 1 else "lose", len(long) > _MANY * len(known)
         yield Issue(
             kind="odd-aspect-ratio",
-            severity="note",
-            summary=f"{share_of(len(long), len(known), 'files')} {loses} more than {CROPPED:.0%} of the area when "
-            "cropped to a centered square.",
-            advice="Check that the center shows the object, or crop the images yourself.",
-            examples=images.each([(number, _size(header)) for number, header in long]),
+            severity="warning" if many else "note",
+            summary=f"{share_of(len(long), len(known), 'files')} {loses} more than {CROPPED:.0%} of the area by the "
+            "center crop.",
+            advice="Train with --fit pad or --fit stretch, which show the whole image, unless what tells the classes "
+            "apart is in the center."
+            if many
+            else "Check that the center shows the object, or train with --fit pad or --fit stretch.",
+            examples=images.each([(number, f"{_size(header)}, {lost[number]:.0%} cut off") for number, header in long]),
         )
 
 
@@ -193,10 +203,6 @@ def _sides(header: Header) -> str:
 
 def _short(header: Header) -> int:
     return min(header.width, header.height)
-
-
-def _cropped(header: Header) -> float:
-    return 1 - _short(header) / max(header.width, header.height)
 
 
 def _mode(header: Header) -> str:

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from resnet50.cli import read_options, source
+from resnet50.cli import fit_options, read_options, source
 from resnet50.cli.console import say, step, wrap
 from resnet50.cli.out import check_suffix
 from resnet50.cli.parser import examples, number
@@ -42,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PIXELS",
         help="Height and width at which images are compared; files smaller than half of it are reported. Default: 96.",
     )
+    fit_options.add_fit_options(parser.add_argument_group("fitting images"))
     parser.add_argument(
         "--out", default="check.html", metavar="HTML", help="Page to write; replaced if it exists. Default: check.html."
     )
@@ -58,7 +59,9 @@ def run(options: argparse.Namespace) -> int:
     from resnet50.reports.audit import audit_page
 
     with step("reading and comparing images") as progress, source.suggest_data(images):
-        audit = check(images, image_size=options.image_size, options=chosen, progress=progress)
+        fit = fit_options.read_fit(options)
+        audit = check(images, image_size=options.image_size, fit=fit, options=chosen, progress=progress)
+    fit_options.say_range(audit.splits.fit)
     with step("writing the page"):
         write_text(options.out, audit_page(audit))
     if options.json:

@@ -40,12 +40,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Raise the learning rate step by step, draw the loss and print a suggestion."""
     from resnet50.recipes import find_task
+    from resnet50.training.variants import choose_fit
 
     images = source.find_source(options)
     numbers = {name: value for name in ("batch_size", "seed") if (value := getattr(options, name)) is not None}
     recipe = find_task(images.task).RECIPE.change(**numbers)
     check_suffix(options.out, ".png", ".svg", ".pdf")
-    train = source.load(images, image_size=recipe.image_size)["train"]
+    train = source.load(images, image_size=recipe.image_size, fit=choose_fit(recipe, images))["train"]
 
     load_keras()
     from resnet50.plots.save import save_figure

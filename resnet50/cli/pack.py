@@ -6,10 +6,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from resnet50.cli import read_options, source
+from resnet50.cli import fit_options, read_options, source
 from resnet50.cli.console import say, step
 from resnet50.cli.out import check_new, check_suffix
 from resnet50.cli.parser import examples, number
+from resnet50.data.fit import DEFAULT_FIT
 
 _SHOWN = 10  # unreadable files that are named; the packed file lists all
 
@@ -27,15 +28,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="Height and width that images are brought to. Default: 224.",
     )
     read_options.add_read_options(parser, "pattern", "max_unreadable")
+    fit_options.add_fit_options(parser.add_argument_group("fitting images"))
 
 
 def run(options: argparse.Namespace) -> int:
     """Decode a source into one file, and print its contents."""
     check_suffix(options.out, ".h5", ".hdf5")
     check_new(options.out)
-    chosen = read_options.read_options(options)
+    chosen, fit = read_options.read_options(options), fit_options.read_fit(options) or DEFAULT_FIT
 
-    from resnet50.data.hdf5 import read_h5
+    from resnet50.data.hdf5 import read_fit, read_h5
     from resnet50.data.listing import list_images
     from resnet50.data.pack import pack
 
@@ -43,8 +45,9 @@ def run(options: argparse.Namespace) -> int:
     with step("listing images"):
         listing = list_images(options.source, pattern=chosen.pattern)
     with step("reading images") as progress:
-        unreadable = pack(listing, out, image_size=size, options=chosen, progress=progress)
+        unreadable = pack(listing, out, image_size=size, fit=fit, options=chosen, progress=progress)
     say(f"{out}: {listing.name}, RGB, {size} x {size} pixels, {out.stat().st_size / 1e6:,.1f} MB")
+    fit_options.say_range(read_fit(out) or fit)
     for split, dataset in read_h5(out).items():
         say(source.counts(split, dataset))
     for file in unreadable[:_SHOWN]:

@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, get_args, get_type_hints
 
+from resnet50.cli import fit_options
 from resnet50.cli.parser import number
 from resnet50.cli.read_options import option
 from resnet50.recipes import Task
 from resnet50.recipes.folder import RECIPE
 from resnet50.training.recipe import Phase, Recipe
-from resnet50.training.variants import choose_recipe, resolve_weights
+from resnet50.training.variants import choose_recipe, resolve_weights, usual_fit
 
 NUMBERS = {field.name: field for owner in (Phase, Recipe) for field in fields(owner) if "help" in field.metadata}
 """The numbers of a recipe, and those of its last phase, that are options."""
@@ -21,6 +22,11 @@ NUMBERS = {field.name: field for owner in (Phase, Recipe) for field in fields(ow
 _TYPES = {**get_type_hints(Phase), **get_type_hints(Recipe)}
 _DESCRIPTION = (
     "The defaults shown are those of your own images, trained from scratch; 'resnet50 recipes TASK' shows a task's."
+)
+
+_FITTING = (
+    "How images become the network's input. It is stored with the model, so that predictions and exports fit them in "
+    "the same way. Published weights have a crop ratio and a resampling of their own, which are the defaults with them."
 )
 
 
@@ -36,6 +42,7 @@ def add_recipe_options(parser: argparse.ArgumentParser) -> None:
     )
     for name, field in NUMBERS.items():
         _add_option(common if field.metadata.get("common") else expert, name, field.metadata)
+    fit_options.add_fit_options(parser.add_argument_group("fitting images", textwrap.fill(_FITTING, 76)))
     expert.add_argument(
         "--head-epochs",
         type=number(int),
@@ -70,7 +77,8 @@ def _value_type(name: str) -> Any:
 def given(options: argparse.Namespace) -> dict[str, Any]:
     """Return the recipe options on the command line, by their names as typed."""
     names = ("variant", "head_epochs", *NUMBERS)
-    return {option(name): value for name in names if (value := getattr(options, name)) is not None}
+    numbers = {option(name): value for name in names if (value := getattr(options, name)) is not None}
+    return numbers | fit_options.given(options)
 
 
 def read_recipe(task: Task, options: argparse.Namespace) -> Recipe:
@@ -90,4 +98,5 @@ def read_recipe(task: Task, options: argparse.Namespace) -> Recipe:
         recipe = recipe.change(phases=(*head, recipe.last))
     if "epochs" in numbers:
         recipe = recipe.lasting(numbers.pop("epochs"))
-    return recipe.change(**numbers)
+    recipe = recipe.change(**numbers)
+    return recipe.change(fit=fit_options.read_fit(options, usual_fit(recipe.weights)) or recipe.fit)

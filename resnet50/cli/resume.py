@@ -28,10 +28,12 @@ def resume_run(options: argparse.Namespace) -> int:
     if images is None:
         raise ValueError(f"{folder.path}: expected a run that recorded its source, got one without; resume in Python.")
     if options.data:
-        splits = source.load(replace(images, path=source.place(options.data)), image_size=record.recipe.image_size)
+        splits = source.load(
+            replace(images, path=source.place(options.data)), image_size=record.recipe.image_size, fit=record.recipe.fit
+        )
     else:
         with step("reading images") as progress:
-            splits = load_recorded(images, record.recipe.image_size, progress=progress)
+            splits = load_recorded(images, record.recipe.image_size, fit=record.recipe.fit, progress=progress)
     announce(f"Resuming {folder.path}", record.recipe, splits)
 
     load_keras()

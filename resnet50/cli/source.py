@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resnet50._io.text import did_you_mean
+from resnet50.cli import fit_options
 from resnet50.cli.console import say, step
 from resnet50.cli.read_options import OPTIONS, add_read_options, read_options
 
 if TYPE_CHECKING:
     from resnet50.data.dataset import Dataset
+    from resnet50.data.fit import Fit
     from resnet50.data.splits import DatasetSplits
     from resnet50.datasets.source import DataSource
 
@@ -73,7 +75,7 @@ def place(*names: str | None) -> str | None:
     return str(Path(named[0]).absolute()) if named else None
 
 
-def load(source: DataSource, *, image_size: int) -> DatasetSplits:
+def load(source: DataSource, *, image_size: int, fit: Fit | None = None) -> DatasetSplits:
     """Read a source, with a progress bar on a terminal.
 
     Raises:
@@ -81,7 +83,9 @@ def load(source: DataSource, *, image_size: int) -> DatasetSplits:
         ValueError: If they cannot be read.
     """
     with step("reading images") as progress, suggest_data(source):
-        return source.load(image_size, progress=progress)
+        splits = source.load(image_size, fit=fit, progress=progress)
+    fit_options.say_range(splits.fit)
+    return splits
 
 
 @contextmanager

@@ -49,13 +49,14 @@ def run(options: argparse.Namespace) -> int:
 
 def _train(options: argparse.Namespace) -> int:
     from resnet50.training.run import RunDirectory
+    from resnet50.training.variants import choose_fit
 
     images = source.find_source(options)
     task = find_task(images.task)
     recipe = recipe_options.read_recipe(task, options)
     folder = RunDirectory(Path(options.out or RUNS / f"{recipe.name}-{datetime.now():%Y%m%d-%H%M%S}"))
     folder.check_new()
-    splits = source.load(images, image_size=recipe.image_size)
+    splits = source.load(images, image_size=recipe.image_size, fit=choose_fit(recipe, images))
     _suggest_weights(task, recipe, options)
     announce(f"Training in {folder.path}", recipe, splits)
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from resnet50._io.fetch import Progress, cache_folder
 from resnet50._io.workers import in_order
-from resnet50.data.hdf5 import read_h5, read_unreadable
+from resnet50.data.fit import DEFAULT_FIT, Fit
+from resnet50.data.hdf5 import read_fit, read_h5, read_unreadable
 from resnet50.data.listing import Entry, Listing
 from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
 from resnet50.data.pack import check_unreadable, pack
@@ -25,32 +26,39 @@ _NO_FOLDER = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIS
 
 
 def read_decoded(
-    listing: Listing, *, image_size: int, options: ReadOptions = DEFAULT_OPTIONS, progress: Progress | None = None
+    listing: Listing,
+    *,
+    image_size: int,
+    fit: Fit = DEFAULT_FIT,
+    options: ReadOptions = DEFAULT_OPTIONS,
+    progress: Progress | None = None,
 ) -> DatasetSplits:
     """Read image files from the cache; decode them into it first if they are not there.
 
     The packed file is ``packed/<SHA-256>.h5`` in `cache_folder`, named by the contents, paths, labels, splits and
-    groups of all images and by the image size. A changed, added or removed image makes another file. Files may be
-    deleted at any time; their modification times show when each was last used.
+    groups of all images, by the image size and by the fit. A changed, added or removed image makes another file. Files
+    may be deleted at any time; their modification times show when each was last used.
 
     Args:
         listing: The images.
         image_size: Height and width in pixels of the decoded images.
+        fit: How they are fitted to it.
         options: How they are read; only ``max_unreadable`` matters here.
         progress: Called with the files decoded and their number; never if all are cached.
 
     Returns:
-        The splits of the listing, images uint8 ``(n, image_size, image_size, 3)``.
+        The splits of the listing, images uint8 ``(n, image_size, image_size, 3)``, with the fit in which a value range
+        is measured.
 
     Raises:
         OSError: If there is not enough room on the disk for the cache, or it cannot be written.
         ValueError: If too many of the files cannot be read.
     """
-    path = cache_folder() / "packed" / f"{_key(listing, image_size)}.h5"
+    path = cache_folder() / "packed" / f"{_key(listing, image_size, fit)}.h5"
     splits = _cached(path)
     if splits is None:
         try:
-            pack(listing, path, image_size=image_size, options=options, progress=progress)
+            pack(listing, path, image_size=image_size, fit=fit, options=options, progress=progress)
         except OSError as error:
             if error.errno not in _NO_FOLDER:
                 raise
@@ -82,12 +90,12 @@ def read_packed(path: Path) -> DatasetSplits:
         FileNotFoundError: If there is no such file.
         ValueError: If it does not follow the schema.
     """
-    return DatasetSplits.of(read_h5(path), read_unreadable(path))
+    return replace(DatasetSplits.of(read_h5(path), read_unreadable(path)), fit=read_fit(path) or DEFAULT_FIT)
 
 
-def _key(listing: Listing, image_size: int) -> str:
+def _key(listing: Listing, image_size: int, fit: Fit) -> str:
     """Hash everything that the packed images depend on."""
-    digest = hashlib.sha256(repr((DECODING, image_size, listing.class_names)).encode())
+    digest = hashlib.sha256(repr((DECODING, image_size, fit, listing.class_names)).encode())
     for entry, content in zip(listing.entries, in_order(_content, listing.entries), strict=True):
         digest.update(repr((listing.name_of(entry), entry.label, entry.split, entry.group, content)).encode())
     return digest.hexdigest()

@@ -3,7 +3,8 @@
 A split is ``{split}_set_x`` (uint8 images) and ``{split}_set_y`` (labels), where ``split`` is ``train``, ``val`` or
 ``test``; ``list_classes`` names the classes. A file holds one split, as the course's do, or several. Files that this
 library writes add ``{split}_set_source_file``, ``{split}_set_group`` where there are groups, the attribute ``dataset``
-and, for files that were left out, ``unreadable_file``, ``unreadable_reason`` and ``unreadable_temporary``.
+`fit`, how the images were fitted, and, for files that were left out, ``unreadable_file``, ``unreadable_reason`` and
+``unreadable_temporary``.
 
 They have checksums too: ``{split}_set_crc32`` has that of each image, which is compared when the image is read for the
 first time, and the attribute ``sha256`` that of all the rest, which is compared whenever the file is opened.
@@ -12,6 +13,7 @@ first time, and the attribute ``sha256`` that of all the rest, which is compared
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import os
 import zlib
@@ -27,6 +29,7 @@ from resnet50._io.files import atomic_path
 from resnet50._io.hdf5 import H5File, check_dataset, create_h5, open_h5
 from resnet50._io.limits import CLASSES, check_class_names
 from resnet50.data.dataset import Dataset, Unreadable
+from resnet50.data.fit import Fit
 from resnet50.data.lazy_images import LazyImages
 
 MOST_BYTES = 16 << 30
@@ -98,6 +101,26 @@ def read_unreadable(path: str | os.PathLike[str]) -> tuple[Unreadable, ...]:
         return tuple(Unreadable(*each) for each in zip(names, reasons, temporary, strict=False))
 
 
+def read_fit(path: str | os.PathLike[str]) -> Fit | None:
+    """Return how the images of a file of the schema were fitted; None if it does not say, as the course's files.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is not HDF5, or is damaged.
+    """
+    path = Path(path)
+    with _opened(path) as file:
+        attribute = file.attrs.get("fit")
+        if attribute is None:
+            return None
+        try:
+            return Fit.from_dict(json.loads(_text(attribute)))
+        except (ValueError, RecursionError) as error:
+            raise ValueError(
+                f"{path}: expected the attribute fit to be a fit in JSON, got another ({error})"
+            ) from error
+
+
 def write_split(dataset: Dataset, path: str | os.PathLike[str], split: str) -> None:
     """Write a dataset as the only split of a file, compressed, atomically.
 
@@ -120,7 +143,7 @@ def write_split(dataset: Dataset, path: str | os.PathLike[str], split: str) -> N
 
 @contextmanager
 def new_h5(
-    path: str | os.PathLike[str], class_names: Sequence[str], name: str, *, room: int = 0
+    path: str | os.PathLike[str], class_names: Sequence[str], name: str, *, fit: Fit | None = None, room: int = 0
 ) -> Iterator[h5py.File]:
     """Open a new file of the schema to add splits to; it gets its name when the block ends without an error.
 
@@ -130,6 +153,7 @@ def new_h5(
         path: The file; one that exists is replaced once the new one is complete.
         class_names: Name of each class.
         name: Name of the dataset.
+        fit: How its images are fitted; None where they were not.
         room: Bytes of disk to reserve for the file from the start, if known; the unused rest is freed.
 
     Yields:
@@ -144,6 +168,8 @@ def new_h5(
         file["list_classes"] = _bytes(class_names)
         if name:  # of a fixed length, which needs no heap
             file.attrs["dataset"] = _bytes([name])[0]
+        if fit is not None:
+            file.attrs["fit"] = _bytes([json.dumps(fit.to_dict())])[0]
         yield file
         file.attrs[_DIGEST] = np.bytes_(_digest(file, Path(path)))
 
@@ -268,8 +294,8 @@ def _opened(path: Path) -> Iterator[H5File]:
 
 
 def _digest(file: h5py.File, path: Path) -> bytes:
-    """Hash every key but the pixels, of which it hashes the shape, and the name of the dataset."""
-    digest = hashlib.sha256(bytes(file.attrs.get("dataset", b"")))
+    """Hash the attributes and every key but the pixels, of which it hashes the shape."""
+    digest = hashlib.sha256(b"\0".join(bytes(file.attrs.get(name, b"")) for name in ("dataset", "fit")))
     for key in sorted(file):
         dataset = _dataset(file, key, path)
         digest.update(repr((key, dataset.shape, dataset.dtype.str)).encode())

@@ -10,7 +10,7 @@ import os
 import threading
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -18,7 +18,19 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageOps, TiffImagePlugin, _imaging
+from PIL import Image, TiffImagePlugin, _imaging
+
+from resnet50._io.workers import in_order
+from resnet50.data.fit import DEFAULT_FIT, Fit
+from resnet50.data.fitting import decoded_size, fit_pixels
+from resnet50.data.value_range import (
+    Sample,
+    is_deep,
+    is_deep_color,
+    measure_range,
+    read_deep_color,
+    sample_values,
+)
 
 SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 """Suffixes of the files in a folder that count as images."""
@@ -48,7 +60,7 @@ _TURNS = {
 }
 _QUARTER_TURNS = (5, 6, 7, 8)
 
-_RANGES = (1, 255, 4095, 65535)  # largest value of a mask or a share, and of 8, 12 and 16 bits
+_SAMPLE = 200  # most images of a source that its range of values is measured on
 
 _LASTING = (None, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOTDIR)  # errors with a file itself
 
@@ -79,12 +91,12 @@ class TemporaryError(ValueError):
     """A file was not read for a reason that may not lie in it: a disk, a network, or too little memory."""
 
 
-def read_image(path: str | os.PathLike[str], *, height: int, width: int) -> np.ndarray:
-    """Read an image as RGB: apply its EXIF orientation, crop its center to the given aspect ratio, and resize it.
+def read_image(path: str | os.PathLike[str], *, height: int, width: int, fit: Fit = DEFAULT_FIT) -> np.ndarray:
+    """Read an image as RGB: apply its EXIF orientation, and fit it to a size.
 
     Gray becomes three equal channels, transparent pixels become white, and of an animation the first frame is used.
-    Color profiles are not applied. Values of more than 8 bits and floats are scaled from the smallest usual range that
-    holds the whole image: 0..1, 0..255, 0..4095, 0..65535 or 0 to the image's largest value.
+    Color profiles are not applied. Values of more than 8 bits are scaled from the fit's value range, which
+    `measure_value_range` measures for a whole source.
 
     A truncated file is refused, even if a part of the image could be decoded. Damage that a decoder does not report,
     as in the middle of a JPEG, cannot be detected.
@@ -93,19 +105,21 @@ def read_image(path: str | os.PathLike[str], *, height: int, width: int) -> np.n
         path: JPEG, PNG, WebP, BMP, GIF or TIFF, whatever its suffix.
         height: Height of the result in pixels.
         width: Width of the result in pixels.
+        fit: How it is fitted.
 
     Returns:
         RGB uint8 ``(height, width, 3)``, 0..255.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file is not such an image, is damaged, or has more than 60 million pixels (a JPEG: 120).
+        ValueError: If the file is not such an image, is damaged, has more than 60 million pixels (a JPEG: 120), or more
+            than 8 bits a channel without a value range.
     """
     with _opened(path) as image:
-        return _decode(image, height, width)
+        return _decode(image, height, width, fit)
 
 
-def fit_image(image: ImageLike, *, height: int, width: int, name: str = "image") -> np.ndarray:
+def fit_image(image: ImageLike, *, height: int, width: int, fit: Fit = DEFAULT_FIT, name: str = "image") -> np.ndarray:
     """Fit an image from anywhere to a size, exactly as `read_image` fits a file.
 
     Args:
@@ -114,6 +128,7 @@ def fit_image(image: ImageLike, *, height: int, width: int, name: str = "image")
             integers or floats, which are rounded. It is not changed.
         height: Height of the result in pixels.
         width: Width of the result in pixels.
+        fit: How it is fitted.
         name: Name of an image that has no path, for errors.
 
     Returns:
@@ -125,19 +140,19 @@ def fit_image(image: ImageLike, *, height: int, width: int, name: str = "image")
         ValueError: If the image cannot be read, or has more pixels than `read_image` takes.
     """
     if isinstance(image, str | os.PathLike):
-        return read_image(image, height=height, width=width)
+        return read_image(image, height=height, width=width, fit=fit)
     with _reading(name), _quiet:
         if isinstance(image, Image.Image):
             _check_format(image)
             _check_scans(image)
-            return _decode(image.copy(), height, width)  # of a copy, since decoding may shrink a JPEG
+            return _decode(image.copy(), height, width, fit)  # of a copy, since decoding may shrink a JPEG
         if isinstance(image, bytes | bytearray | memoryview):
             image = io.BytesIO(image)
         if not isinstance(image, np.ndarray) and hasattr(image, "read"):
             with Image.open(image, formats=_FORMATS) as opened:
                 _check_format(opened)
-                return _decode(opened, height, width)
-        return _decode(_from_pixels(image), height, width)
+                return _decode(opened, height, width, fit)
+        return _decode(_from_pixels(image), height, width, fit)
 
 
 def read_header(path: str | os.PathLike[str]) -> Header:
@@ -162,16 +177,50 @@ def read_header(path: str | os.PathLike[str]) -> Header:
         return Header(width, height, image.mode, image.format or "", orientation in _TURNS)
 
 
-def _decode(image: Image.Image, height: int, width: int) -> np.ndarray:
+def measure_value_range(paths: Sequence[str | os.PathLike[str]]) -> tuple[float, float] | None:
+    """Measure the range of values of more than 8 bits over the files of a source.
+
+    All headers are read, and at most 200 of the deep images are decoded, evenly spread over the source. Files that
+    cannot be read are passed over.
+
+    Args:
+        paths: All files of the source.
+
+    Returns:
+        The values that become black and white (`resnet50.data.value_range.measure_range`); None if no image is deep.
+    """
+    deep = [path for path, image_is_deep in zip(paths, in_order(_is_deep_file, paths), strict=True) if image_is_deep]
+    chosen = [deep[index] for index in np.linspace(0, len(deep) - 1, min(_SAMPLE, len(deep))).astype(int)]
+    return measure_range([sample for sample in in_order(_sample, chosen) if sample is not None])
+
+
+def _is_deep_file(path: str | os.PathLike[str]) -> bool:
+    try:
+        with _opened(path) as image:
+            return is_deep(image)
+    except (OSError, ValueError):
+        return False
+
+
+def _sample(path: str | os.PathLike[str]) -> Sample | None:
+    try:
+        with _opened(path) as image:
+            return sample_values(image)
+    except (OSError, ValueError):
+        return None
+
+
+def _decode(image: Image.Image, height: int, width: int, fit: Fit) -> np.ndarray:
     _check_scans(image)
     _check_checksums(image)
-    # a JPEG can be decoded at a fraction of its size; twice the result's leaves the resizing exact enough
-    enough = 2 * max(width, height)  # for height and width, since EXIF may exchange them
-    image.draft("RGB", (enough, enough))
+    deep = read_deep_color(image, fit.value_range) if is_deep_color(image) else None
+    enough = decoded_size((width, height), fit)
+    image.draft("RGB", (enough, enough))  # a JPEG can be decoded at a fraction of its size
     image.load()
     turn = _TURNS.get(_orientation(image))
-    upright = image if turn is None else image.transpose(turn)
-    return np.array(_rgb(upright, (width, height)))  # a copy that can be written to
+    decoded = deep or image
+    upright = decoded if turn is None else decoded.transpose(turn)
+    return fit_pixels(upright, (width, height), fit)
 
 
 def _from_pixels(pixels: object) -> Image.Image:
@@ -288,26 +337,6 @@ def _orientation(image: Image.Image) -> int:
     except Exception:  # damaged metadata with intact pixels
         return 1
     return orientation if isinstance(orientation, int) else 1
-
-
-def _rgb(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """Crop and resize to (width, height) first, so that the conversion to RGB has fewer pixels to process."""
-    if image.mode.startswith("I") or image.mode == "F":  # 16 or 32 bits
-        deep = image.convert("I") if image.mode.startswith("I;") else image
-        most = float(np.max(deep.getextrema()))
-        top = next((top for top in _RANGES if most <= top), most)
-        values = np.nan_to_num(np.asarray(_fit(deep, size), dtype=np.float64) * (255 / top))
-        return Image.fromarray(np.rint(values.clip(0, 255)).astype(np.uint8)).convert("RGB")
-    if image.has_transparency_data:
-        small = _fit(image if image.mode in ("LA", "RGBA") else image.convert("RGBA"), size).convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", size, "white"), small).convert("RGB")
-    if image.mode not in ("L", "RGB"):
-        image = image.convert("RGB")
-    return _fit(image, size).convert("RGB")
-
-
-def _fit(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    return ImageOps.fit(image, size, Image.Resampling.BICUBIC)
 
 
 class _Quiet:

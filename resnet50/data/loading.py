@@ -13,7 +13,9 @@ from resnet50._io.fetch import Progress
 from resnet50.data.cache import read_decoded, read_packed
 from resnet50.data.cifar10 import is_cifar10, read_cifar10
 from resnet50.data.dataset import Dataset
-from resnet50.data.hdf5 import read_split, read_unreadable
+from resnet50.data.fit import DEFAULT_FIT, Fit
+from resnet50.data.fitting import fit_pixels
+from resnet50.data.hdf5 import read_fit, read_split, read_unreadable
 from resnet50.data.listing import Listing, list_images
 from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
 from resnet50.data.splits import DatasetSplits
@@ -25,6 +27,7 @@ def read_splits(
     source: str | os.PathLike[str] | Listing,
     *,
     image_size: int,
+    fit: Fit | None = None,
     options: ReadOptions = DEFAULT_OPTIONS,
     progress: Progress | None = None,
 ) -> DatasetSplits:
@@ -35,34 +38,36 @@ def read_splits(
     Args:
         source: What `list_images` takes or returned; a file in the schema of `resnet50.data.hdf5`; a folder with such
             files named ``train_*.h5`` and optionally ``val_*.h5`` and ``test_*.h5``; or a folder of CIFAR-10.
-        image_size: Height and width in pixels of all images. Image files are cropped to a centered square; arrays of
-            another size are resized (bicubic, averaged where they shrink).
+        image_size: Height and width in pixels of all images.
+        fit: How images are fitted to it; None for `DEFAULT_FIT`, or as a packed file was.
         options: How image files are read; ``test_split`` is not used here.
         progress: Called with the files decoded and their number; never if all are cached.
 
     Returns:
-        The splits, all with the same classes; images without a split are in ``train``.
+        The splits, all with the same classes; images without a split are in ``train``. Their ``fit`` has the value
+        range that was measured.
 
     Raises:
         FileNotFoundError: If nothing is there.
         OSError: If there is not enough room on the disk for the cache, or it cannot be written.
-        ValueError: If the source is none of these, or is damaged, or too many of its files cannot be read, or an
-            argument is not as described.
+        ValueError: If the source is none of these, or is damaged, or too many of its files cannot be read, a file
+            was packed with another fit, or an argument is not as described.
     """
     if image_size < 1:
         raise ValueError(f"expected image_size to be at least 1 pixel, got {image_size!r}.")
     if not isinstance(source, Listing):
         arrays = _read_arrays(Path(source)) if options.pattern is None else None
         if arrays is not None:
-            return arrays.map(lambda dataset: _resized(dataset, image_size))
+            return _fit_arrays(arrays, Path(source), image_size, fit)
         source = list_images(source, pattern=options.pattern)
-    return read_decoded(source, image_size=image_size, options=options, progress=progress)
+    return read_decoded(source, image_size=image_size, fit=fit or DEFAULT_FIT, options=options, progress=progress)
 
 
 def load_dataset(
     source: str | os.PathLike[str] | Listing,
     *,
     image_size: int,
+    fit: Fit | None = None,
     options: ReadOptions = DEFAULT_OPTIONS,
     seed: int = 0,
     progress: Progress | None = None,
@@ -74,6 +79,7 @@ def load_dataset(
     Args:
         source: As for `read_splits`.
         image_size: Height and width in pixels of all images.
+        fit: As for `read_splits`.
         options: How the source is read.
         seed: Determines which images become the test split.
         progress: As for `read_splits`.
@@ -86,7 +92,7 @@ def load_dataset(
         OSError: If there is not enough room on the disk for the cache, or it cannot be written.
         ValueError: As `read_splits`; and if there are no training images, or no test split can be cut off.
     """
-    splits = read_splits(source, image_size=image_size, options=options, progress=progress)
+    splits = read_splits(source, image_size=image_size, fit=fit, options=options, progress=progress)
     if splits.train is None:
         place = source.root if isinstance(source, Listing) else Path(source)
         raise ValueError(f"{place}: expected training images, got {' and '.join(splits.by_name)} images only.")
@@ -122,10 +128,35 @@ def _only_file(folder: Path, start: str) -> Path | None:
     return files[0] if files else None
 
 
-def _resized(dataset: Dataset, image_size: int) -> Dataset:
-    if dataset.images.shape[1:3] == (image_size, image_size):
+def stored_fit(source: str | os.PathLike[str]) -> Fit | None:
+    """Return how the images of a packed file, or of a folder of packed files, were fitted; None for other sources."""
+    path = Path(source)
+    files = [path] if path.is_file() else sorted(path.glob(f"{_FILES['train']}_*.h5"))
+    return read_fit(files[0]) if files and files[0].suffix.lower() in (".h5", ".hdf5") else None
+
+
+def fit_arrays(splits: DatasetSplits, image_size: int, fit: Fit) -> DatasetSplits:
+    """Fit images that are arrays to a size, as files of these pixels would be."""
+    return replace(splits.map(lambda dataset: _fitted(dataset, image_size, fit)), fit=fit)
+
+
+def _fit_arrays(splits: DatasetSplits, path: Path, image_size: int, fit: Fit | None) -> DatasetSplits:
+    """Fit the images of an h5 file or of CIFAR-10, unless they were fitted when they were packed."""
+    stored = stored_fit(path)
+    if stored is None:
+        return fit_arrays(splits, image_size, fit or DEFAULT_FIT)
+    if fit is not None and not fit.asks_for(stored):
+        raise ValueError(
+            f"{path}: expected images that are fitted by {fit}, got a file that was packed by {stored}; pack it again "
+            "with these options, or leave them out."
+        )
+    return replace(fit_arrays(splits, image_size, Fit(mode="stretch", resampling=stored.resampling)), fit=stored)
+
+
+def _fitted(dataset: Dataset, image_size: int, fit: Fit) -> Dataset:
+    if dataset.images.shape[1:3] == (image_size, image_size) and fit.crop_ratio == 1:
         return dataset
     images = np.empty((len(dataset), image_size, image_size, 3), dtype=np.uint8)
     for index, image in enumerate(dataset.images):
-        images[index] = np.asarray(Image.fromarray(image).resize((image_size, image_size), Image.Resampling.BICUBIC))
+        images[index] = fit_pixels(Image.fromarray(image), (image_size, image_size), fit)
     return replace(dataset, images=images)

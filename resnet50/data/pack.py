@@ -8,7 +8,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -19,8 +19,9 @@ from resnet50._io.fetch import Progress
 from resnet50._io.files import DISK_FULL, check_room
 from resnet50._io.workers import in_order
 from resnet50.data.dataset import Unreadable
+from resnet50.data.fit import DEFAULT_FIT, Fit
 from resnet50.data.hdf5 import add_images, add_labels, add_unreadable, new_h5
-from resnet50.data.images import TemporaryError, read_image
+from resnet50.data.images import TemporaryError, measure_value_range, read_image
 from resnet50.data.listing import SPLITS, Entry, Listing, list_images
 from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
 
@@ -39,6 +40,7 @@ def pack(
     out: str | os.PathLike[str],
     *,
     image_size: int,
+    fit: Fit = DEFAULT_FIT,
     options: ReadOptions = DEFAULT_OPTIONS,
     progress: Progress | None = None,
 ) -> tuple[Unreadable, ...]:
@@ -52,6 +54,8 @@ def pack(
         source: What `list_images` takes or returned; images without a split go into ``train``.
         out: The file; one that exists is replaced once the new one is complete.
         image_size: Height and width in pixels of the decoded images (`read_image`).
+        fit: How they are fitted to it. A value range that it does not give is measured over the source, if there are
+            images of more than 8 bits; the packed file records it.
         options: How the source is read; ``test_split`` is not used here.
         progress: Called with the files done and their number.
 
@@ -71,11 +75,16 @@ def pack(
     size = _most_bytes(listing, image_size)
     _remove_leftovers(out)
     check_room(out, size, "the packed images", advice="choose another place or a smaller image_size")
+    if fit.value_range is None:
+        fit = replace(fit, value_range=measure_value_range([entry.path for entry in listing.entries]))
     unreadable: list[Unreadable] = []
-    with _full_disk_reported(out, size), new_h5(out, listing.class_names, listing.name, room=size) as file:
+    with (
+        _full_disk_reported(out, size),
+        new_h5(out, listing.class_names, listing.name, fit=fit, room=size) as file,
+    ):
         counts = Counter(_split_of(entry) for entry in listing.entries)
         rows = {split: _Rows(add_images(file, split, counts[split], image_size)) for split in SPLITS if counts[split]}
-        decode = partial(_decode, listing=listing, image_size=image_size)
+        decode = partial(_decode, listing=listing, image_size=image_size, fit=fit)
         for done, (entry, image) in enumerate(in_order(decode, listing.entries), 1):
             if isinstance(image, np.ndarray):
                 rows[_split_of(entry)].add(image, entry, listing.name_of(entry))
@@ -144,10 +153,10 @@ def _split_of(entry: Entry) -> str:
     return entry.split or "train"
 
 
-def _decode(entry: Entry, *, listing: Listing, image_size: int) -> tuple[Entry, np.ndarray | Unreadable]:
+def _decode(entry: Entry, *, listing: Listing, image_size: int, fit: Fit) -> tuple[Entry, np.ndarray | Unreadable]:
     """Return the image, or the reason why it cannot be read."""
     try:
-        return entry, read_image(entry.path, height=image_size, width=image_size)
+        return entry, read_image(entry.path, height=image_size, width=image_size, fit=fit)
     except (ValueError, FileNotFoundError) as error:
         reason = str(error).removeprefix(f"{entry.path}: ").removesuffix(".")
         return entry, Unreadable(listing.name_of(entry), reason, temporary=isinstance(error, TemporaryError))

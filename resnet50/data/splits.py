@@ -10,6 +10,7 @@ import numpy as np
 
 from resnet50._io.fetch import Progress
 from resnet50.data.dataset import Dataset, Unreadable
+from resnet50.data.fit import DEFAULT_FIT, Fit
 from resnet50.data.near_duplicates import NearDuplicates, find_near_duplicates
 from resnet50.data.splitting import cut_indices
 
@@ -24,6 +25,7 @@ class DatasetSplits:
         validation: Images that are scored after every epoch; None if the recipe cuts them off ``train``.
         unreadable: Files of the source that are in no split.
         root: Folder that the images' paths start from; None where the images are not in files of their own.
+        fit: How the images were fitted to their size, with the value range that was used.
     """
 
     train: Dataset | None = None
@@ -31,6 +33,7 @@ class DatasetSplits:
     validation: Dataset | None = None
     unreadable: tuple[Unreadable, ...] = ()
     root: Path | None = None
+    fit: Fit = DEFAULT_FIT
     # init=False: `replace` does not copy it to splits that may hold other images
     _near_duplicates: NearDuplicates | None = field(default=None, init=False, repr=False)
 

@@ -9,6 +9,7 @@ import os
 from typing import Protocol
 
 from resnet50._io.fetch import Progress
+from resnet50.data.fit import Fit
 from resnet50.data.splits import DatasetSplits
 from resnet50.datasets import caltech101, cats_dogs, cifar10, folder, leukemia, rendered_signs, rocks, signs
 
@@ -21,13 +22,19 @@ class Loader(Protocol):
     """
 
     def __call__(
-        self, path: str | os.PathLike[str] | None, *, image_size: int, progress: Progress | None = None
+        self,
+        path: str | os.PathLike[str] | None,
+        *,
+        image_size: int,
+        fit: Fit | None = None,
+        progress: Progress | None = None,
     ) -> DatasetSplits:
         """Read the images.
 
         Args:
             path: Folder or file; None for the dataset's usual place, if it has one.
-            image_size: Height and width in pixels of all images, which are cropped or resized to it.
+            image_size: Height and width in pixels of all images, which are fitted to it.
+            fit: How; None for `resnet50.data.fit.DEFAULT_FIT`, or as a packed file was.
             progress: Called with the files decoded and their number; never if there is nothing to decode.
 
         Returns:

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from resnet50._io.fetch import Progress
+from resnet50.data.fit import Fit
 from resnet50.data.listing import list_images
 from resnet50.data.loading import load_dataset
 from resnet50.data.splits import DatasetSplits
@@ -21,7 +22,13 @@ from resnet50.data.splits import DatasetSplits
 _NO_CLASS = "BACKGROUND_Google"
 
 
-def load(path: str | os.PathLike[str] | None, *, image_size: int, progress: Progress | None = None) -> DatasetSplits:
+def load(
+    path: str | os.PathLike[str] | None,
+    *,
+    image_size: int,
+    fit: Fit | None = None,
+    progress: Progress | None = None,
+) -> DatasetSplits:
     """Read the published folder, or its ``101_ObjectCategories``."""
     if path is None:
         raise FileNotFoundError("caltech101: expected the folder 101_ObjectCategories, got no path.")
@@ -34,4 +41,4 @@ def load(path: str | os.PathLike[str] | None, *, image_size: int, progress: Prog
         if listing.class_names[entry.label] != _NO_CLASS
     )
     listing = replace(listing, entries=entries, class_names=names, name="Caltech-101")
-    return load_dataset(listing, image_size=image_size, progress=progress)
+    return load_dataset(listing, image_size=image_size, fit=fit, progress=progress)

@@ -11,12 +11,19 @@ from __future__ import annotations
 import os
 
 from resnet50._io.fetch import Progress
+from resnet50.data.fit import Fit
 from resnet50.data.loading import load_dataset
 from resnet50.data.splits import DatasetSplits
 
 
-def load(path: str | os.PathLike[str] | None, *, image_size: int, progress: Progress | None = None) -> DatasetSplits:
+def load(
+    path: str | os.PathLike[str] | None,
+    *,
+    image_size: int,
+    fit: Fit | None = None,
+    progress: Progress | None = None,
+) -> DatasetSplits:
     """Read a folder with the binary version or with PNG sheets; images are resized unless ``image_size`` is 32."""
     if path is None:
         raise FileNotFoundError("cifar10: expected the folder of the binary version, got no path.")
-    return load_dataset(path, image_size=image_size, progress=progress)
+    return load_dataset(path, image_size=image_size, fit=fit, progress=progress)

@@ -13,13 +13,20 @@ import os
 from pathlib import Path
 
 from resnet50._io.fetch import Progress
+from resnet50.data.fit import Fit
 from resnet50.data.loading import load_dataset
 from resnet50.data.splits import DatasetSplits
 
 
-def load(path: str | os.PathLike[str] | None, *, image_size: int, progress: Progress | None = None) -> DatasetSplits:
+def load(
+    path: str | os.PathLike[str] | None,
+    *,
+    image_size: int,
+    fit: Fit | None = None,
+    progress: Progress | None = None,
+) -> DatasetSplits:
     """Read the folder of the four classes, or the published one, which has them in ``Original``."""
     if path is None:
         raise FileNotFoundError("leukemia: expected the folder of Benign, Early, Pre and Pro, got no path.")
     inside = Path(path, "Original")
-    return load_dataset(inside if inside.is_dir() else path, image_size=image_size, progress=progress)
+    return load_dataset(inside if inside.is_dir() else path, image_size=image_size, fit=fit, progress=progress)

@@ -15,8 +15,9 @@ from numpy.random import Generator
 
 from resnet50._io.fetch import Progress
 from resnet50.data.dataset import Dataset
+from resnet50.data.fit import DEFAULT_FIT, Fit
 from resnet50.data.hdf5 import write_split
-from resnet50.data.loading import load_dataset
+from resnet50.data.loading import fit_arrays, load_dataset
 from resnet50.data.splits import DatasetSplits
 from resnet50.datasets.hand_drawing import draw_hand
 from resnet50.datasets.signs import TEST_FILE, TRAIN_FILE
@@ -91,11 +92,17 @@ def write_rendered_signs(
     return paths
 
 
-def load(path: str | os.PathLike[str] | None, *, image_size: int, progress: Progress | None = None) -> DatasetSplits:
+def load(
+    path: str | os.PathLike[str] | None,
+    *,
+    image_size: int,
+    fit: Fit | None = None,
+    progress: Progress | None = None,
+) -> DatasetSplits:
     """Read a folder that `write_rendered_signs` wrote, or draw 1080 and 120 images if there is no path."""
     if path is None:
-        return DatasetSplits(*rendered_signs(image_size=image_size))
-    return load_dataset(path, image_size=image_size, progress=progress)
+        return fit_arrays(DatasetSplits(*rendered_signs(image_size=image_size)), image_size, fit or DEFAULT_FIT)
+    return load_dataset(path, image_size=image_size, fit=fit, progress=progress)
 
 
 def _draw(split: str, count: int, image_size: int, seed: int) -> Dataset:

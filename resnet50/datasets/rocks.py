@@ -18,6 +18,7 @@ import numpy as np
 
 from resnet50._io.fetch import Progress
 from resnet50.data.dataset import Dataset
+from resnet50.data.fit import Fit
 from resnet50.data.listing import Listing, list_images
 from resnet50.data.loading import load_dataset
 from resnet50.data.splits import DatasetSplits
@@ -54,13 +55,21 @@ _FOLDERS = {"360 Rocks": ("train", "mds_360.txt"), "120 Rocks": ("test", "mds_12
 _PATTERN = r"^(360|120) Rocks/[IMS]_(?P<class>[^/]+?)_\d+(_\d+)?\.\w+$"  # such as I_Andesite_01 and I_Andesite_1_120
 
 
-def load(path: str | os.PathLike[str] | None, *, image_size: int, progress: Progress | None = None) -> DatasetSplits:
+def load(
+    path: str | os.PathLike[str] | None,
+    *,
+    image_size: int,
+    fit: Fit | None = None,
+    progress: Progress | None = None,
+) -> DatasetSplits:
     """Read the folder with ``360 Rocks`` and ``120 Rocks``; each split is in the order of its file names."""
     if path is None:
         raise FileNotFoundError(f"rocks: expected the folder that holds {' and '.join(_FOLDERS)}, got no path.")
     listing = _listing(path)
     entries = tuple(replace(entry, split=_FOLDERS[entry.path.parent.name][0]) for entry in listing.entries)
-    return load_dataset(replace(listing, entries=entries, name="rocks"), image_size=image_size, progress=progress)
+    return load_dataset(
+        replace(listing, entries=entries, name="rocks"), image_size=image_size, fit=fit, progress=progress
+    )
 
 
 def human_space(data: str | os.PathLike[str], dataset: Dataset) -> np.ndarray:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from resnet50._io.fetch import Download, Progress, cache_folder, fetch
 from resnet50.data.dataset import Dataset
+from resnet50.data.fit import Fit
 from resnet50.data.hdf5 import read_split
 from resnet50.data.loading import load_dataset
 from resnet50.data.splits import DatasetSplits
@@ -90,7 +91,13 @@ def load_signs(train: str | os.PathLike[str], test: str | os.PathLike[str] | Non
     return datasets
 
 
-def load(path: str | os.PathLike[str] | None, *, image_size: int, progress: Progress | None = None) -> DatasetSplits:
+def load(
+    path: str | os.PathLike[str] | None,
+    *,
+    image_size: int,
+    fit: Fit | None = None,
+    progress: Progress | None = None,
+) -> DatasetSplits:
     """Read the folder of the two files, by default that of `fetch_signs`; resized unless ``image_size`` is 64."""
     path = cache_folder() / "signs" if path is None else Path(path)
     if not (path / TRAIN_FILE).is_file() or not (path / TEST_FILE).is_file():
@@ -98,4 +105,4 @@ def load(path: str | os.PathLike[str] | None, *, image_size: int, progress: Prog
             f"{path}: expected {TRAIN_FILE} and {TEST_FILE}, got neither or only one; run 'resnet50 data fetch signs', "
             "or name their folder with --data."
         )
-    return load_dataset(path, image_size=image_size, progress=progress)
+    return load_dataset(path, image_size=image_size, fit=fit, progress=progress)

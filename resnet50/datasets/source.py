@@ -10,6 +10,8 @@ from typing import Any
 
 from resnet50._io.fetch import Progress
 from resnet50._io.text import short
+from resnet50.data.fit import Fit
+from resnet50.data.loading import stored_fit
 from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
 from resnet50.data.splits import DatasetSplits
 from resnet50.datasets import DATASETS
@@ -56,11 +58,17 @@ class DataSource:
     def _takes_options(self) -> bool:
         return "options" in signature(DATASETS[self.task]).parameters
 
-    def load(self, image_size: int, *, progress: Progress | None = None) -> DatasetSplits:
+    @property
+    def stored_fit(self) -> Fit | None:
+        """How the images of a packed file were fitted; None for other sources."""
+        return stored_fit(self.path) if self.task == "folder" and self.path else None
+
+    def load(self, image_size: int, *, fit: Fit | None = None, progress: Progress | None = None) -> DatasetSplits:
         """Read the images.
 
         Args:
             image_size: Height and width in pixels of all images.
+            fit: How they are fitted to it; None for `resnet50.data.fit.DEFAULT_FIT`, or as a packed file was.
             progress: Called with the files decoded and their number; never if there is nothing to decode.
 
         Returns:
@@ -71,7 +79,7 @@ class DataSource:
             ValueError: If the images cannot be read.
         """
         options: dict[str, Any] = {"options": self.options} if self._takes_options else {}
-        return DATASETS[self.task](self.path, image_size=image_size, progress=progress, **options)
+        return DATASETS[self.task](self.path, image_size=image_size, fit=fit, progress=progress, **options)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""

@@ -51,13 +51,13 @@ def explain(classifier: Classifier, image: ImageLike, *, top: int = 3) -> Explan
     if not isinstance(image, np.ndarray) and hasattr(image, "read"):
         image = image.read()  # it is decoded twice
     height, width = classifier.image_size
-    pixels = fit_image(image, height=height, width=width)
+    pixels = fit_image(image, height=height, width=width, fit=classifier.fit)
     (probabilities,) = classifier.probabilities(pixels[None])
     best = np.argsort(-probabilities, kind="stable")[:top]
     heats = grad_cam(classifier.model, np.repeat(pixels[None], len(best), axis=0), best)
     times = max(1, -(-_SHOWN // max(height, width)))  # a whole multiple is cut from the file in the same shape
     return Explanation(
-        image=fit_image(image, height=height * times, width=width * times),
+        image=fit_image(image, height=height * times, width=width * times, fit=classifier.fit),
         class_names=tuple(classifier.class_names[k] for k in best),
         probabilities=tuple(probabilities[best].tolist()),
         heats=heats,

@@ -94,9 +94,9 @@ def rock_similarity(
         raise ValueError(f"{located.model}: expected a model of square images, got one of {width} x {height} pixels.")
     _log.info("reading images")
     if source is not None:
-        splits = images.load(height, progress=progress)
+        splits = images.load(height, fit=classifier.fit, progress=progress)
     else:
-        splits = load_recorded(images, height, progress=progress)
+        splits = load_recorded(images, height, fit=classifier.fit, progress=progress)
     agreement = _compare(classifier, splits["train"], splits["test"], str(images.path), permutations)
     reports, folder = _score(classifier, splits["test"]), located.model.parent if out is None else Path(out)
     result = RockSimilarity(located.model, classifier.dataset, agreement, reports, folder)

@@ -131,7 +131,7 @@ def _from_other_images(trained: Trained, source: DataSource, progress: Progress 
             f"{source.path}: expected the test split of the training, got another --test-split, "
             f"{source.options.test_split:g}, which may hold training images; leave it out to score all images."
         )
-    splits = _read_other_images(source, trained.image_size, progress)
+    splits = _read_other_images(source, trained, progress)
     splits = _with_classes_of(trained.classifier, splits, source)
     name = next(name for name in ("test", "validation", "train") if name in splits.by_name)
     test, issues = splits[name], []
@@ -165,7 +165,7 @@ def _read_as_training_did(
     if source is None:
         return None
     with suppress(ValueError, FileNotFoundError):
-        splits = source.load(trained.image_size, progress=progress)
+        splits = source.load(trained.image_size, fit=trained.classifier.fit, progress=progress)
         if splits["train"].fingerprint == trained.classifier.fingerprint:
             return splits
     return None
@@ -175,11 +175,12 @@ def _as_source(source: Source, options: ReadOptions | None) -> DataSource:
     return source if isinstance(source, DataSource) else DataSource("folder", str(source), options or DEFAULT_OPTIONS)
 
 
-def _read_other_images(source: DataSource, image_size: int, progress: Progress | None) -> DatasetSplits:
+def _read_other_images(source: DataSource, trained: Trained, progress: Progress | None) -> DatasetSplits:
     """Read the splits that a source has; no test split is cut off a folder that has none."""
+    size, fit = trained.image_size, trained.classifier.fit
     if source.task != "folder" or source.path is None:
-        return source.load(image_size, progress=progress)
-    return read_splits(source.path, image_size=image_size, options=source.options, progress=progress)
+        return source.load(size, fit=fit, progress=progress)
+    return read_splits(source.path, image_size=size, fit=fit, options=source.options, progress=progress)
 
 
 def _with_classes_of(classifier: Classifier, splits: DatasetSplits, source: DataSource) -> DatasetSplits:

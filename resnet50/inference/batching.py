@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from resnet50._io.workers import in_order
+from resnet50.data.fit import DEFAULT_FIT, Fit
 from resnet50.data.images import ImageLike, fit_image
 from resnet50.data.lazy_images import LazyImages
 
@@ -63,7 +64,7 @@ def forward_array(model: keras.Model | Network, images: np.ndarray | LazyImages,
 
 
 def forward_images(
-    model: keras.Model | Network, images: Iterable[ImageLike], *, batch_size: int = 32
+    model: keras.Model | Network, images: Iterable[ImageLike], *, fit: Fit = DEFAULT_FIT, batch_size: int = 32
 ) -> Iterator[tuple[Path | None, np.ndarray | str]]:
     """Compute a network's output for images from anywhere, each fitted to the network's size.
 
@@ -72,6 +73,7 @@ def forward_images(
     Args:
         model: From raw RGB ``(batch, height, width, 3)``, 0..255, of one size.
         images: What `resnet50.data.images.fit_image` takes, mixed.
+        fit: How they are fitted to the network's size.
         batch_size: Images in one forward pass.
 
     Yields:
@@ -92,7 +94,7 @@ def forward_images(
         number, image = numbered
         path = Path(image) if isinstance(image, str | os.PathLike) else None
         try:
-            return path, fit_image(image, height=height, width=width, name=f"image {number}")
+            return path, fit_image(image, height=height, width=width, fit=fit, name=f"image {number}")
         except (ValueError, OSError) as error:
             return path, str(error)
 

@@ -20,6 +20,7 @@ import numpy as np
 from resnet50._io.files import atomic_path
 from resnet50._io.limits import IMAGE_SIDE, check_class_names
 from resnet50._io.text import listed, short
+from resnet50.data.fit import DEFAULT_FIT, Fit
 from resnet50.data.images import ImageLike, fit_image
 from resnet50.data.lazy_images import LazyImages
 from resnet50.inference.batching import forward_array
@@ -48,6 +49,7 @@ class Classifier:
         fingerprint: SHA-256 of the training images (`Dataset.fingerprint`).
         recipe: Every number of the training.
         metrics: Scores on the test split, such as ``{"accuracy": 0.983}``.
+        fit: How images are fitted to the model's size, as for its training.
 
     Raises:
         ValueError: If the model does not take images of one size, or the number of outputs is not that of the names.
@@ -59,6 +61,7 @@ class Classifier:
     fingerprint: str
     recipe: Mapping[str, Any] = field(repr=False)
     metrics: Mapping[str, float]
+    fit: Fit = DEFAULT_FIT
 
     def __post_init__(self) -> None:
         shape = self.model.input_shape
@@ -94,7 +97,7 @@ class Classifier:
             ValueError: If the image cannot be read, or ``top`` is not positive.
         """
         height, width = self.image_size
-        pixels = fit_image(image, height=height, width=width)
+        pixels = fit_image(image, height=height, width=width, fit=self.fit)
         (row,) = self.probabilities(pixels[None])
         path = Path(image) if isinstance(image, str | os.PathLike) else None
         return Prediction(0, path, rank_classes(row, self.class_names, top))
@@ -141,7 +144,7 @@ class Classifier:
 
     def metadata(self) -> dict[str, Any]:
         """Return every field but the model, ready for JSON: what a file stores beside the model."""
-        return {name: getattr(self, name) for name in _METADATA}
+        return {name: getattr(self, name) for name in _METADATA} | {"fit": self.fit.to_dict()}
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Classifier:
@@ -174,7 +177,8 @@ class Classifier:
     @classmethod
     def _from_metadata(cls, path: Path, metadata: Mapping[str, Any], model: keras.Model | Network) -> Classifier:
         try:
-            return cls(model=model, **{**metadata, "class_names": tuple(metadata["class_names"])})
+            fit = Fit.from_dict(metadata.get("fit", {}))
+            return cls(model=model, **{**metadata, "class_names": tuple(metadata["class_names"]), "fit": fit})
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
 
@@ -226,7 +230,7 @@ def _check_metadata(metadata: Any, path: Path) -> None:
     Raises:
         ValueError: If it is not.
     """
-    if not isinstance(metadata, dict) or set(metadata) != set(_METADATA):
+    if not isinstance(metadata, dict) or set(metadata) | {"fit"} != set(_METADATA):
         got = short(list(metadata)) if isinstance(metadata, dict) else type(metadata).__name__
         raise ValueError(f"{path}: expected {', '.join(_METADATA)} in {MEMBER}, got {got}.")
     texts = {name: metadata[name] for name in ("dataset", "fingerprint")}

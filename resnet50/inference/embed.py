@@ -87,7 +87,7 @@ def embed(
     features = np.zeros((len(paths), model.output_shape[-1]), np.float32)
     readable: list[Path] = []
     unreadable: list[Unreadable] = []
-    rows = forward_images(model, paths, batch_size=batch_size)
+    rows = forward_images(model, paths, fit=classifier.fit, batch_size=batch_size)
     for done, (path, (_, row)) in enumerate(zip(paths, rows, strict=True), 1):
         if isinstance(row, str):
             unreadable.append(Unreadable(str(path), row))

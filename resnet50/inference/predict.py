@@ -51,7 +51,9 @@ def predict(
         ValueError: If ``top`` or the batch size is not positive, or ``images`` is a single image.
     """
     check_top(top)
-    for index, (path, row) in enumerate(forward_images(classifier.model, images, batch_size=batch_size)):
+    for index, (path, row) in enumerate(
+        forward_images(classifier.model, images, fit=classifier.fit, batch_size=batch_size)
+    ):
         if isinstance(row, str):
             yield Prediction(index, path, (), row)
         else:

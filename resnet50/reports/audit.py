@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from resnet50._io.text import plural
 from resnet50.audit.check import Audit
-from resnet50.audit.issue import SEVERITIES, Issue
+from resnet50.audit.issue import SEVERITIES, Issue, Place
 from resnet50.data.dataset import Dataset
+from resnet50.data.fit import Fit
+from resnet50.data.images import read_image
 from resnet50.data.options import DEFAULT_OPTIONS
-from resnet50.reports.pages import page_image, render
+from resnet50.reports.pages import LARGEST, page_image, render
 
 SHOWN = 16
 """Most examples of an issue on the page."""
@@ -23,6 +28,8 @@ PER_CLASS = 4
 
 SAMPLES = 240
 """Most sample images of all classes together; more only to show one of each class."""
+
+_WHOLE = Fit(mode="pad", pad_color="#ffffff")
 
 
 def audit_page(audit: Audit) -> str:
@@ -36,7 +43,7 @@ def audit_page(audit: Audit) -> str:
         contents=contents(splits),
         severities={severity: counts[severity] for severity in SEVERITIES},
         issues=[
-            _shown(issue, splits) for severity in SEVERITIES for issue in audit.issues if issue.severity == severity
+            _shown(issue, audit) for severity in SEVERITIES for issue in audit.issues if issue.severity == severity
         ],
         most_shown=SHOWN,
         split_names=list(splits),
@@ -67,18 +74,32 @@ def contents(splits: Mapping[str, Dataset]) -> str:
     return f"{counts} images of {classes}, compared at {height} x {width} pixels.{cut}"
 
 
-def _shown(issue: Issue, splits: Mapping[str, Dataset]) -> dict[str, Any]:
+def _shown(issue: Issue, audit: Audit) -> dict[str, Any]:
     """Return an issue with the files and the images of its examples."""
+    splits = audit.splits.by_name
     in_splits = [example for example in issue.examples if all(place.index is not None for place in example)]
     return {
         "issue": issue,
         "files": [place for example in issue.examples for place in example if place.index is None],
         "groups": [
-            [{"place": place, "image": page_image(splits[place.split].images[place.index])} for place in example]
+            [*_uncropped(issue, example, audit.splits.root), *(_example(place, splits) for place in example)]
             for example in in_splits[:SHOWN]
         ],
         "more": len(in_splits) > SHOWN,
     }
+
+
+def _example(place: Place, splits: Mapping[str, Dataset]) -> dict[str, Any]:
+    return {"place": place, "image": page_image(splits[place.split].images[place.index])}
+
+
+def _uncropped(issue: Issue, example: Sequence[Place], root: Path | None) -> Iterator[dict[str, Any]]:
+    """Yield the whole images of an issue with the crop, which stand before what the crop shows of them."""
+    if issue.kind == "odd-aspect-ratio" and root is not None:
+        for place in example:
+            with suppress(OSError, ValueError):  # the file may have gone since it was read
+                whole = read_image(root / place.path, height=LARGEST, width=LARGEST, fit=_WHOLE)
+                yield {"place": replace(place, remark="the whole image"), "image": page_image(whole)}
 
 
 def _class_counts(splits: Mapping[str, Dataset]) -> list[dict[str, Any]]:

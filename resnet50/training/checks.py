@@ -16,6 +16,19 @@ from resnet50.training.record import RunRecord
 from resnet50.training.run import RunDirectory
 
 
+def check_fit(recipe: Recipe, splits: DatasetSplits) -> None:
+    """Refuse images that were fitted in another way than the recipe asks for.
+
+    Raises:
+        ValueError: If they were.
+    """
+    if recipe.fit is not None and not recipe.fit.asks_for(splits.fit):
+        raise ValueError(
+            f"{splits['train'].name}: expected images that are fitted by {recipe.fit}, as the recipe says, got "
+            f"{splits.fit}; load them with the recipe's fit, or leave it out of the recipe."
+        )
+
+
 def check_image_size(recipe: Recipe, dataset: Dataset) -> None:
     """Refuse images of another size than the recipe's.
 
@@ -35,8 +48,10 @@ def check_splits(recipe: Recipe, splits: DatasetSplits) -> None:
 
     Raises:
         ValueError: If the train or the test split is missing, a split is empty, a class has no training images, or
-            sizes or classes do not fit.
+            sizes, classes or
+            the fit of the images are not the same.
     """
+    check_fit(recipe, splits)
     train = splits["train"]
     classes = train.class_names
     for name, dataset in {**splits.by_name, "test": splits["test"]}.items():

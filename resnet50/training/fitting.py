@@ -10,6 +10,7 @@ import keras
 
 from resnet50.data.batches import Batches
 from resnet50.data.dataset import Dataset
+from resnet50.data.fit import DEFAULT_FIT
 from resnet50.data.mixing import Mixing
 from resnet50.inference.classifier import Classifier
 from resnet50.training.averaging import ValidateAverage, WeightAverage, averaged
@@ -128,6 +129,7 @@ class _Fitting:
             class_names=self.run.splits["train"].class_names,
             dataset=self.run.record.dataset,
             fingerprint=self.run.record.fingerprints["train"],
+            fit=self.recipe.fit or DEFAULT_FIT,
             recipe=asdict(self.recipe),
             metrics={name: float(value) for name, value in metrics.items()},
         )

@@ -12,6 +12,7 @@ from resnet50._io.limits import IMAGE_SIDE
 from resnet50._io.text import short
 from resnet50.conventions import CONVENTIONS
 from resnet50.data.augmentation import Augmentation
+from resnet50.data.fit import Fit
 from resnet50.weights.normalization import NORMALIZATIONS
 
 PRECISIONS = ("auto", "float32", "bfloat16")
@@ -148,6 +149,8 @@ class Recipe:
             A validation split of the dataset's own takes its place.
         restore_best: Whether the epoch that validated best becomes the trained model, instead of the last one.
         image_size: Height and width of the images in pixels, at least 32.
+        fit: How images are fitted to that size; None for the fit of the images that are passed in. A run records the
+            fit that was used.
         head: Row of `resnet50.heads.HEADS`.
         stem: Row of `resnet50.model.STEMS`.
         conventions: ``"v1"``; ``"v1.5"``, as in torchvision and timm; or ``"keras"``, v1 with the initial weights and
@@ -189,6 +192,7 @@ class Recipe:
     )
     restore_best: bool = _number("Keep the epoch that validated best instead of the last one.", False)
     image_size: int = _number("Height and width of the images in pixels.", 64, common=True)
+    fit: Fit | None = None
     head: str = _number("Classifier head.", "linear", choices=HEADS)
     stem: str = _number("Stem; cifar is for images of 32 pixels.", "imagenet", choices=STEMS)
     conventions: str | None = _number("Block variant; without it, that of the weights.", None, choices=_CONVENTIONS)
@@ -226,6 +230,7 @@ class Recipe:
                     f"one of {', '.join(_CONVENTIONS)}, or None where there are weights, which determine it",
                 ),
                 "image_size": (32 <= self.image_size <= IMAGE_SIDE, f"at least 32 and at most {IMAGE_SIDE} pixels"),
+                "fit": (self.fit is None or isinstance(self.fit, Fit), "a Fit or None"),
             },
         )
 
@@ -329,6 +334,7 @@ class Recipe:
             values: Any = json.loads(text)
         except (ValueError, RecursionError) as error:
             raise ValueError(f"expected a recipe in JSON, got broken JSON ({error}).") from error
+        values = {"fit": None, **values} if isinstance(values, Mapping) else values  # it was not recorded at first
         if not isinstance(values, Mapping) or set(values) != _OWN:
             got = short(sorted(values)) if isinstance(values, Mapping) else type(values).__name__
             raise ValueError(
@@ -338,7 +344,8 @@ class Recipe:
             stages = values["stages"] and tuple((n, b, tuple(f), s) for n, b, f, s in values["stages"])
             phases = tuple(Phase(**phase) for phase in values["phases"])
             augmentation = Augmentation(**values["augmentation"])
-            return cls(**{**values, "augmentation": augmentation, "stages": stages, "phases": phases})
+            fit = values["fit"] and Fit.from_dict(values["fit"])
+            return cls(**{**values, "augmentation": augmentation, "fit": fit, "stages": stages, "phases": phases})
         except TypeError as error:  # a text where a number should be, say
             raise ValueError(f"expected a recipe with numbers of the right type, got others ({error}).") from error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from resnet50._io.fetch import Progress
+from resnet50.data.fit import Fit
 from resnet50.data.splits import DatasetSplits
 from resnet50.datasets import DATASETS
 from resnet50.datasets.source import DataSource
@@ -25,12 +26,15 @@ def recorded_source(task: object, record: RunRecord | None) -> DataSource | None
     return DataSource(str(task)) if task in DATASETS else None
 
 
-def load_recorded(source: DataSource, image_size: int, *, progress: Progress | None = None) -> DatasetSplits:
+def load_recorded(
+    source: DataSource, image_size: int, *, fit: Fit | None, progress: Progress | None = None
+) -> DatasetSplits:
     """Read images from the place that a run recorded.
 
     Args:
         source: The recorded source.
         image_size: Height and width in pixels.
+        fit: How the images are fitted to it, as in the recipe that the run recorded.
         progress: Called while images are decoded.
 
     Returns:
@@ -41,7 +45,7 @@ def load_recorded(source: DataSource, image_size: int, *, progress: Progress | N
         ValueError: If they cannot be read.
     """
     try:
-        return source.load(image_size, progress=progress)
+        return source.load(image_size, fit=fit, progress=progress)
     except FileNotFoundError as error:
         if source.path is None:
             raise
@@ -75,7 +79,7 @@ def load_training_images(
             f"{name}: expected a model of a task, one of {', '.join(DATASETS)}, got {str(task)!r}; give the images "
             "(--data)."
         )
-    splits = load_recorded(source, classifier.image_size[0], progress=progress)
+    splits = load_recorded(source, classifier.image_size[0], fit=classifier.fit, progress=progress)
     if splits["train"].fingerprint != classifier.fingerprint:
         raise ValueError(
             f"{name}: expected the images that it was trained on, found others (their SHA-256 differs), some of which "

@@ -88,7 +88,7 @@ def train(
         check_splits(recipe, splits)
         check_callbacks(recipe, callbacks)
         shown.begin_step("building the network and comparing images")
-        run = prepare_new(directory, recipe, splits, source)
+        run = prepare_new(directory, recipe.change(fit=splits.fit), splits, source)
         return _train(run, callbacks, shown)
 
 
@@ -137,7 +137,7 @@ def _load_splits(directory: RunDirectory, record: RunRecord) -> DatasetSplits:
         raise FileNotFoundError(
             f"{directory.path}: expected a record of where the run's images are, got none; pass splits to resume."
         )
-    return load_recorded(source, record.recipe.image_size)
+    return load_recorded(source, record.recipe.image_size, fit=record.recipe.fit)
 
 
 def _train(run: PreparedRun, callbacks: Sequence[keras.callbacks.Callback], progress: Progress) -> Run:

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from resnet50._io.text import did_you_mean
+from resnet50.data.fit import DEFAULT_FIT, Fit
+from resnet50.datasets.source import DataSource
 from resnet50.training.recipe import Recipe
-from resnet50.weights.registry import find_published
+from resnet50.weights.registry import REGISTRY, find_published
 from resnet50.weights.status import find_weights, is_cached
 
 SCRATCH = "scratch"
@@ -85,6 +87,35 @@ def resolve_weights(weights: str | None) -> str | None:
         return None
     published, path = find_weights(weights)
     return str(path.absolute()) if published is None else published.name
+
+
+def usual_fit(weights: str | None) -> Fit:
+    """Return how the publisher of pretrained weights fits images in its own test.
+
+    Args:
+        weights: Published name or file; None from scratch.
+
+    Returns:
+        The crop ratio and the resampling of the registry's row, as far as they are published; `DEFAULT_FIT` for a file
+        or from scratch.
+    """
+    published = REGISTRY.get(weights) if weights else None
+    if published is None:
+        return DEFAULT_FIT
+    return Fit(
+        crop_ratio=published.crop or DEFAULT_FIT.crop_ratio,
+        resampling=published.interpolation or DEFAULT_FIT.resampling,
+    )
+
+
+def choose_fit(recipe: Recipe, source: DataSource) -> Fit:
+    """Return how the images of a source are fitted for a recipe.
+
+    Args:
+        recipe: Its own fit comes first, and that of its weights' publisher last.
+        source: The images; the fit that they were packed with comes second.
+    """
+    return recipe.fit or source.stored_fit or usual_fit(recipe.weights)
 
 
 def _cached(weights: str) -> bool:

@@ -6,6 +6,7 @@ from PIL import Image
 from factories import dataset, write_image
 from resnet50.audit.file_properties import CROPPED, odd_files, read_headers
 from resnet50.audit.issue import AllImages, Place
+from resnet50.data.fit import Fit
 from resnet50.data.images import Header
 from resnet50.data.splits import DatasetSplits
 
@@ -18,8 +19,8 @@ def header(width=64, height=64, mode="RGB", file_format="JPEG", oriented=False):
     return Header(width, height, mode, file_format, oriented)
 
 
-def find(labels, headers):
-    return list(odd_files(AllImages({"train": labeled(labels)}), {"train": headers}))
+def find(labels, headers, **options):
+    return list(odd_files(AllImages({"train": labeled(labels)}), {"train": headers}, **options))
 
 
 def holds(text, *values):
@@ -75,11 +76,20 @@ def test_small_files_are_listed_smallest_first():
 def test_long_files_are_listed_longest_first_and_three_to_two_is_not_long():
     headers = [header(300, 200), header(500, 333), header(300, 190), header(100, 400)]
     (long,) = find([0] * 4, headers)
-    assert (long.kind, long.severity) == ("odd-aspect-ratio", "note")
+    assert (long.kind, long.severity) == ("odd-aspect-ratio", "warning")
     assert holds(long.summary, 2, 4, "50.0%", f"{CROPPED:.0%}")
     first, second = remarks(long)
     assert holds(first, 100, 400)
     assert holds(second, 300, 190)
+
+
+def test_a_few_long_files_are_a_note_and_padded_ones_lose_nothing():
+    headers = [header(300, 200)] * 19 + [header(400, 100)]
+    (long,) = find([0] * 20, headers)
+    assert long.severity == "note"
+    assert find([0] * 20, headers, fit=Fit(mode="pad")) == []
+    (cropped,) = find([0] * 20, [header(100, 100)] * 20, fit=Fit(crop_ratio=0.5))
+    assert holds(cropped.summary, 20)
 
 
 def test_color_modes_other_than_the_usual_one_are_listed():

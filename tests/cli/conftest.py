@@ -45,7 +45,7 @@ def tiny_splits() -> DatasetSplits:
 @pytest.fixture(scope="session")
 def tiny_loader(tiny_splits):
     """What reads the tiny task's images."""
-    return lambda path, *, image_size, progress=None: tiny_splits
+    return lambda path, *, image_size, fit=None, progress=None: tiny_splits
 
 
 @pytest.fixture

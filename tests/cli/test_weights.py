@@ -235,7 +235,8 @@ def test_a_file_is_shown_and_tried(command, numbers, tiny_file):
     assert numbers(lines[3]) == ["3"]
     assert lines[4].startswith("mine.weights.h5")
     assert numbers(lines[4]) == [numbers(lines[0])[0], "0", "0"]  # all layers are loaded
-    assert len(lines) == 5
+    (note,) = lines[5:]
+    assert "classes" in note
 
 
 def test_a_file_for_other_channels_is_tried_on_such_a_network(command, numbers, tiny_file, caches):
@@ -245,7 +246,7 @@ def test_a_file_for_other_channels_is_tried_on_such_a_network(command, numbers, 
     assert (status, err) == (0, "")
     lines = out.splitlines()
     assert numbers(lines[4]) == [numbers(lines[0])[0], "0", "0"]  # all layers are loaded
-    assert len(lines) == 5  # and no remark
+    assert len(lines) == 6  # and no remark on the channels
 
 
 def test_a_file_is_tried_on_other_classes(command, numbers, tiny_file):

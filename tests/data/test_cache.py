@@ -8,10 +8,10 @@ import tempfile
 import h5py
 import numpy as np
 import pytest
-from PIL import ImageOps
 
 from factories import draw_image, image_folder, raises
 from resnet50.data import cache as cache_module
+from resnet50.data import images
 from resnet50.data.images import read_image
 from resnet50.data.listing import list_images
 from resnet50.data.loading import read_splits
@@ -195,13 +195,13 @@ def test_a_cache_on_a_disk_that_takes_no_files_is_named(tmp_path, monkeypatch, n
 
 @pytest.mark.parametrize("error", [OSError(errno.EIO, "Input/output error"), MemoryError()])
 def test_an_error_of_the_machine_is_not_remembered(tmp_path, cache, monkeypatch, error):
-    root, fit = image_folder(tmp_path / "pets"), ImageOps.fit
+    root, fit_pixels = image_folder(tmp_path / "pets"), images.fit_pixels
 
-    def fail_once(image, *arguments):
-        monkeypatch.setattr(ImageOps, "fit", fit)
+    def fail_once(*_):
+        monkeypatch.setattr(images, "fit_pixels", fit_pixels)
         raise error
 
-    monkeypatch.setattr(ImageOps, "fit", fail_once)
+    monkeypatch.setattr(images, "fit_pixels", fail_once)
     first = read_splits(root, image_size=16, options=ReadOptions(max_unreadable=0.2))
     assert (len(first.train), len(first.unreadable)) == (5, 1)
     assert first.unreadable[0].temporary

@@ -14,7 +14,8 @@ from PIL import Image, ImageFile, ImageOps, TiffImagePlugin, UnidentifiedImageEr
 
 from factories import noise, raises, write_image
 from resnet50.data import images
-from resnet50.data.images import SUFFIXES, TemporaryError, read_header, read_image
+from resnet50.data.fit import Fit
+from resnet50.data.images import SUFFIXES, TemporaryError, measure_value_range, read_header, read_image
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 # how an image is stored that EXIF calls 2..8
@@ -212,64 +213,115 @@ def test_knows_a_transparent_color_without_a_palette(tmp_path, mode, transparenc
     assert (read_image(tmp_path / "a.png", height=20, width=20)[:, 1:9] == 255).all()
 
 
+FULL = Fit(value_range=(0, 65535))
+
+
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
-@pytest.mark.parametrize("top", [65535, 40000])
-def test_reads_sixteen_bits_of_gray(tmp_path, suffix, top):
-    deep = np.linspace(0, top, 32 * 48).reshape(32, 48).astype(np.uint16)
+def test_reads_sixteen_bits_of_gray_in_the_given_range(tmp_path, suffix):
+    deep = np.linspace(0, 40000, 32 * 48).reshape(32, 48).astype(np.uint16)
     Image.fromarray(deep).save(tmp_path / f"a{suffix}")
-    pixels = read_image(tmp_path / f"a{suffix}", height=32, width=48)
+    pixels = read_image(tmp_path / f"a{suffix}", height=32, width=48, fit=FULL)
     assert np.abs(pixels - (deep / 65535 * 255)[..., None]).max() <= 1
+    pixels = read_image(tmp_path / f"a{suffix}", height=32, width=48, fit=Fit(value_range=(10000, 20000)))
+    assert np.abs(pixels - ((deep - 10000.0) / 10000 * 255).clip(0, 255)[..., None]).max() <= 1
 
 
 def test_reads_sixteen_bits_of_color(shared_data):
     path = shared_data / "bad_images" / "tiff_16bit_RGB.tiff"
-    pixels = read_image(path, height=128, width=128)
+    pixels = read_image(path, height=128, width=128, fit=FULL)
     with Image.open(path) as image:
         expected = np.asarray(ImageOps.fit(image.convert("RGB"), (128, 128)), dtype=float)
     assert np.abs(pixels - expected).mean() < 3
     assert pixels.std() > 5
 
 
-@pytest.mark.parametrize("mode", ["I", "F"])
-def test_reads_thirty_two_bits(tmp_path, mode):
-    deep = np.linspace(0, 2_000_000, 32 * 48).reshape(32, 48)
-    Image.fromarray(deep.astype({"I": np.int32, "F": np.float32}[mode])).save(tmp_path / "a.tif")
-    pixels = read_image(tmp_path / "a.tif", height=32, width=48)
-    assert np.abs(pixels - (deep / 2_000_000 * 255)[..., None]).max() <= 1
+def sixteen_bit_png(values, color_type):
+    """Return a PNG of 16 bits a channel, which Pillow does not write in color."""
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+
+    def chunk(kind, content):
+        checked = kind + content
+        return struct.pack(">I", len(content)) + checked + struct.pack(">I", zlib.crc32(checked))
+
+    header = struct.pack(">IIBBBBB", values.shape[1], values.shape[0], 16, color_type, 0, 0, 0)
+    return PNG + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def test_colors_of_twelve_bits_in_sixteen_are_not_black(tmp_path):
+    values = np.random.default_rng(0).integers(0, 4096, (16, 24, 3))
+    (tmp_path / "a.png").write_bytes(sixteen_bit_png(values, color_type=2))
+    assert measure_value_range([tmp_path / "a.png"]) == (0, 4095)
+    pixels = read_image(tmp_path / "a.png", height=16, width=24, fit=Fit(value_range=(0, 4095)))
+    np.testing.assert_array_equal(pixels, np.rint(values / 4095 * 255))
+
+
+def test_opacity_of_sixteen_bits_has_a_range_of_its_own(tmp_path):
+    values = np.full((8, 8, 4), 4095)
+    values[..., 3] = np.where(np.arange(8) < 4, 65535, 0)  # opaque at the left; white shines through at the right
+    values[:, :4, :3] = 0
+    (tmp_path / "a.png").write_bytes(sixteen_bit_png(values, color_type=6))
+    pixels = read_image(tmp_path / "a.png", height=8, width=8, fit=Fit(value_range=(0, 4095)))
+    assert (pixels[:, 0] == 0).all()
+    assert (pixels[:, 7] == 255).all()
 
 
 @pytest.mark.parametrize(
-    ("top", "full"),
-    [(1, 1), (255, 255), (256, 4095), (4095, 4095), (4096, 65535), (65535, 65535)],
+    "values",
+    [
+        pytest.param(np.full((8, 8), 900, np.uint16), id="16 bits"),
+        pytest.param(np.full((8, 8), 900, np.int32), id="32 bits"),
+        pytest.param(np.full((8, 8), 0.5, np.float32), id="floats"),
+    ],
 )
-@pytest.mark.parametrize("suffix", [".png", ".tif"])
-def test_finds_how_many_of_sixteen_bits_are_used(tmp_path, top, full, suffix):
-    deep = np.linspace(0, top, 32 * 48).reshape(32, 48).astype(np.uint16)
-    deep[0, :24], deep[0, 24:] = top, 0  # an edge, at which bicubic resizing overshoots
-    Image.fromarray(deep).save(tmp_path / f"a{suffix}")
-    pixels = read_image(tmp_path / f"a{suffix}", height=32, width=48)
-    assert np.abs(pixels - (deep / full * 255)[..., None]).max() < 0.501
-    assert np.abs(read_image(tmp_path / f"a{suffix}", height=64, width=96).max() - top / full * 255) <= 16
+def test_more_than_eight_bits_without_a_range_are_refused(tmp_path, values):
+    Image.fromarray(values).save(tmp_path / "a.tif")
+    refusal(tmp_path / "a.tif", "8 bits", "value range")
 
 
-@pytest.mark.parametrize(("top", "full"), [(1.0, 1), (0.5, 1), (255.0, 255), (3000.0, 4095)])
-def test_reads_floats_of_usual_ranges(tmp_path, top, full):
-    deep = np.linspace(0, top, 32 * 48).reshape(32, 48).astype(np.float32)
-    Image.fromarray(deep).save(tmp_path / "a.tif")
-    pixels = read_image(tmp_path / "a.tif", height=32, width=48)
-    assert np.abs(pixels - (deep / full * 255)[..., None]).max() <= 1
+def test_colors_of_sixteen_bits_without_a_range_or_of_another_layout_are_refused(tmp_path):
+    (tmp_path / "a.png").write_bytes(sixteen_bit_png(np.zeros((8, 8, 3), int), color_type=2))
+    refusal(tmp_path / "a.png", "16 bits", "value range")
+    (tmp_path / "b.png").write_bytes(sixteen_bit_png(np.zeros((8, 8, 2), int), color_type=4))
+    refusal(tmp_path / "b.png", "LA;16B", "8 bits")
 
 
-def test_below_zero_is_black(tmp_path):
-    deep = np.tile(np.float32([-3, 1]), (8, 4))
-    Image.fromarray(deep).save(tmp_path / "a.tif")
-    np.testing.assert_array_equal(read_image(tmp_path / "a.tif", height=8, width=8)[..., 1], np.tile([0, 255], (8, 4)))
+def test_one_range_is_measured_for_all_files(tmp_path):
+    base = np.random.default_rng(0).integers(500, 4000, (64, 64)).astype(np.uint16)
+    hot = base.copy()
+    hot[0, 0] = 65535
+    for name, values in (("base", base), ("hot", hot)):
+        Image.fromarray(values).save(tmp_path / f"{name}.tif")
+    quarters().save(tmp_path / "shallow.png")
+    (tmp_path / "damaged.tif").write_bytes(b"II*\0 not an image")
+    value_range = measure_value_range(sorted(tmp_path.iterdir()))
+    assert value_range == (0, 4095)
+    means = [
+        read_image(tmp_path / f"{name}.tif", height=64, width=64, fit=Fit(value_range=value_range)).mean()
+        for name in ("base", "hot")
+    ]
+    assert means == pytest.approx([base.mean() / 4095 * 255] * 2, abs=0.5)
+    assert measure_value_range([tmp_path / "shallow.png"]) is None
 
 
-@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf, 0])
-def test_numbers_that_are_none_do_not_warn(tmp_path, number):
-    Image.fromarray(np.full((8, 8), number, np.float32)).save(tmp_path / "a.tif")
-    assert (read_image(tmp_path / "a.tif", height=8, width=8) == 0).all()
+@pytest.mark.parametrize(("number", "becomes"), [(np.nan, 0), (np.inf, 255), (-np.inf, 0)])
+def test_pixels_that_are_not_finite_do_not_spread(tmp_path, number, becomes):
+    values = np.full((8, 8), 0.5, np.float32)
+    values[2, 3] = number
+    Image.fromarray(values).save(tmp_path / "a.tif")
+    pixels = read_image(tmp_path / "a.tif", height=8, width=8, fit=Fit(value_range=(0, 1)))
+    assert (pixels[2, 3] == becomes).all()
+    assert (np.delete(pixels.reshape(-1, 3), 2 * 8 + 3, axis=0) == 128).all()
+
+
+def test_an_image_with_hardly_a_finite_pixel_is_refused(tmp_path):
+    values = np.full((8, 8), np.nan, np.float32)
+    values[0] = 1
+    Image.fromarray(values).save(tmp_path / "a.tif")
+    with pytest.raises(ValueError, match="88%"):
+        read_image(tmp_path / "a.tif", height=8, width=8, fit=Fit(value_range=(0, 1)))
 
 
 @pytest.mark.parametrize(("mode", "suffix"), [("CMYK", ".jpg"), ("CMYK", ".tif"), ("YCbCr", ".jpg")])
@@ -442,7 +494,7 @@ def test_names_an_error_without_words(tmp_path, monkeypatch):
     def no_memory(*_, **__):
         raise MemoryError
 
-    monkeypatch.setattr(images.ImageOps, "fit", no_memory)
+    monkeypatch.setattr(images, "fit_pixels", no_memory)
     refusal(tmp_path / "a.png", "MemoryError", kind=TemporaryError, cause=MemoryError)
 
 
@@ -515,6 +567,7 @@ def test_every_bad_file_is_read_or_refused_in_a_line(shared_data):
         "oom-225817ca0f8c663be7ab4b9e717b02c661e66834.tif",
         "reallybig.bmp",
         "shortfile.bmp",
+        "tiff_16bit_RGB.tiff",
         "truncated_jpeg.jpg",
         "zero_width.gif",
     }

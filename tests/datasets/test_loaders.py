@@ -38,7 +38,7 @@ def test_loaders_have_one_signature(name):
     path, *others = signature(DATASETS[name]).parameters.values()
     assert (path.name, path.default) == ("path", Parameter.empty)
     options = ["options"] if name == "folder" else []
-    assert [each.name for each in others] == ["image_size", *options, "progress"]
+    assert [each.name for each in others] == ["image_size", "fit", *options, "progress"]
     assert all(each.kind is Parameter.KEYWORD_ONLY for each in others)
 
 

@@ -125,7 +125,7 @@ def test_an_export_predicts_what_the_classifier_does(classifier, exports, pair):
 def test_a_folder_describes_itself(exports, pair):
     folder, _ = exports(pair)
     manifest = json.loads((folder / "resnet50.json").read_text(encoding="utf-8"))
-    assert set(manifest) == {"class_names", "dataset", "fingerprint", "recipe", "metrics", "export"}
+    assert set(manifest) == {"class_names", "dataset", "fingerprint", "recipe", "metrics", "fit", "export"}
     about = manifest["export"]
     assert (about["format"], about["precision"], about["image_size"]) == (*pair, [32, 40])
     assert about["normalization"] == "torch"
@@ -306,7 +306,7 @@ class Source:
     def __init__(self, splits):
         self.splits, self.reads = splits, 0
 
-    def load(self, image_size, *, progress=None):
+    def load(self, image_size, *, fit, progress=None):
         self.reads += 1
         assert image_size == 32
         return self.splits

@@ -35,7 +35,7 @@ def reads(monkeypatch):
     """Replace the reading of files: file ``k`` is an image of the gray ``k``, or cannot be read if it is ``bad``."""
     started, lock = [], threading.Lock()
 
-    def fit_image(path, *, height, width, name):
+    def fit_image(path, *, height, width, fit, name):
         with lock:
             started.append(path)
         if "bad" in path.name:

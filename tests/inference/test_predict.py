@@ -12,6 +12,7 @@ from PIL import Image
 
 from factories import classifier as classifier_of
 from factories import raises, write_image
+from resnet50.data.fit import Fit
 from resnet50.data.images import read_image
 from resnet50.inference.predict import find_images, predict
 
@@ -21,6 +22,7 @@ class ByColor:
 
     input_shape = (None, 16, 24, 3)
     class_names = ("red", "green", "blue")
+    fit = Fit()
 
     def __init__(self):
         self.model = self

@@ -20,15 +20,19 @@ import numpy as np
 import pytest
 
 import factories
-from factories import WITHOUT_TENSORFLOW, fill_random, raises
+from factories import WITHOUT_TENSORFLOW, fill_random, noise, raises
 from resnet50.build import build_resnet50
 from resnet50.conventions import V1_5
 from resnet50.data.dataset import Unreadable
+from resnet50.data.fit import Fit
 from resnet50.data.splits import DatasetSplits
 from resnet50.data.splitting import train_validation_split
 from resnet50.datasets.rendered_signs import rendered_signs, write_rendered_signs
 from resnet50.datasets.source import DataSource
+from resnet50.evaluation.evaluate import evaluate
+from resnet50.exporters.export import export
 from resnet50.inference.classifier import Classifier
+from resnet50.inference.predict import predict
 from resnet50.metrics.scores import score
 from resnet50.model import Stage
 from resnet50.training.averaging import averaged
@@ -191,9 +195,10 @@ def test_other_classes_in_the_test_split_are_refused(tiny_recipe, images, tmp_pa
 
 
 def test_a_share_that_cannot_be_held_out_is_refused_before_anything_is_written(tiny_recipe, images, tmp_path):
-    alike = images.train.select([0, 0, 0, 0])
+    classes = len(images.train.class_names)
+    alike = replace(images.train.select([0] * classes), labels=np.arange(classes))  # near-duplicates stay together
     recipe = tiny_recipe.change(validation_split=0.25)
-    with raises(ValueError, "validation", 0.25, 4):
+    with raises(ValueError, "validation", 0.25, classes):
         train(recipe, DatasetSplits(alike, images.test), out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
@@ -561,6 +566,7 @@ def test_training_needs_no_tensorflow_on_another_backend(backend, tiny_recipe, t
 from pathlib import Path
 
 import keras
+from resnet50.data.fit import Fit
 from resnet50.data.splits import DatasetSplits
 from resnet50.datasets.rendered_signs import rendered_signs
 from resnet50.training.recipe import Recipe
@@ -637,3 +643,47 @@ def test_a_class_without_training_images_is_refused(tiny_recipe, images, tmp_pat
     with raises(ValueError, few.name, f"none of {few.class_names[2]}", "2 files"):
         train(tiny_recipe, DatasetSplits(few, images.test, unreadable=unreadable), out=tmp_path / "run")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory):
+    """A run on wide images whose classes differ at the ends alone, shown whole by stretching."""
+    folder = tmp_path_factory.mktemp("wide")
+    for name, at in (("left", 0), ("right", 140)):
+        for index in range(12):
+            pixels = np.kron(noise(2, 16, 3, seed=(at, index)), np.ones((10, 10, 1), np.uint8))
+            pixels[:, at : at + 20] = 255
+            factories.write_image(folder / "images" / name / f"{index}.png", pixels)
+    source, fit = DataSource("folder", str(folder / "images")), Fit(mode="stretch", resampling="bilinear")
+    recipe = factories.tiny_recipe(epochs=1, warmup_epochs=0, batch_size=4)
+    splits = source.load(32, fit=fit)
+    return train(recipe, splits, out=folder / "run", source=source, progress=False), splits
+
+
+@pytest.mark.slow
+def test_images_are_fitted_alike_in_training_and_use(fitted, tmp_path):
+    run, splits = fitted
+    fit = Fit(mode="stretch", resampling="bilinear")
+    assert run.classifier.fit == Classifier.load(run.folder.path).fit == run.folder.read().recipe.fit == fit
+    rows = run.classifier.probabilities(splits["test"].images)
+    files = [splits.root / path for path in splits["test"].paths]
+    found = list(predict(run.classifier, files, top=2))
+    for row, prediction in zip(rows, found, strict=True):
+        assert prediction.top[0][1] == pytest.approx(row.max(), abs=1e-6)
+    assert evaluate(run.folder.path, out=tmp_path / "again").report.accuracy == run.report.accuracy
+    export(run.folder.path, tmp_path / "onnx", format="onnx")
+    exported = Classifier.load(tmp_path / "onnx")
+    assert exported.fit == fit
+    assert exported.predict(files[0]).top[0][1] == pytest.approx(rows[0].max(), abs=1e-4)
+
+
+@pytest.mark.slow
+def test_a_resumed_run_fits_images_as_it_did(fitted):
+    run, _ = fitted
+    assert resume(run.folder.path, progress=False).classifier.fit == run.classifier.fit
+
+
+def test_images_that_are_fitted_otherwise_than_the_recipe_says_are_refused(tiny_recipe, images, tmp_path):
+    with raises(ValueError, "stretched", "center crop"):
+        train(tiny_recipe.change(fit=Fit(mode="stretch")), images, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
