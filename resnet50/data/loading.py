@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from resnet50._io.fetch import Progress
+from resnet50._io.text import listed
 from resnet50.data.cache import read_decoded, read_packed
 from resnet50.data.cifar10 import is_cifar10, read_cifar10
 from resnet50.data.dataset import Dataset
@@ -114,7 +115,7 @@ def _read_arrays(path: Path) -> DatasetSplits | None:
         if dataset.class_names != splits["train"].class_names:
             raise ValueError(
                 f"{present[split]}: expected the classes of {present['train'].name}, "
-                f"{', '.join(splits['train'].class_names)}, got {', '.join(dataset.class_names)}."
+                f"{listed(splits['train'].class_names, most=10)}, got {listed(dataset.class_names, most=10)}."
             )
     return DatasetSplits.of(splits, tuple(each for file in present.values() for each in read_unreadable(file)))
 

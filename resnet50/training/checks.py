@@ -60,8 +60,8 @@ def check_splits(recipe: Recipe, splits: DatasetSplits) -> None:
             raise ValueError(f"{dataset.name}: expected images in the {name} split, got none; add some.")
         if dataset.class_names != classes:
             raise ValueError(
-                f"{dataset.name}: expected the classes of the train split in the {name} split ({', '.join(classes)}), "
-                f"got {', '.join(dataset.class_names)}; give both the same classes in the same order."
+                f"{dataset.name}: expected the classes of the train split in the {name} split "
+                f"({listed(classes, most=10)}), got {listed(dataset.class_names, most=10)}; give both the same classes in the same order."
             )
     counts = np.bincount(train.labels, minlength=len(classes))
     if absent := [classes[label] for label in np.flatnonzero(counts == 0)]:
