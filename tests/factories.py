@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -73,6 +74,9 @@ def _without(text: str, parts: Sequence[str]) -> str:
     for part in sorted(parts, key=len, reverse=True):
         text = text.replace(part, "")
     return text
+
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="permissions, signals or devices that Windows lacks")
 
 
 def noise(*shape: int, seed: int | Sequence[int] = 0) -> np.ndarray:

@@ -1,8 +1,8 @@
 """Fetch public files from one of several addresses and check them by hash.
 
-pooch receives a file, retries, times out and removes what is incomplete. This module adds what pooch does not have: git
-blob ids, hashes that a server states, size limits, several addresses and errors of one line. A file gets its final name
-only after its size and hashes have been checked, so two processes can fetch the same file at the same time.
+pooch retries and removes what is incomplete. This module adds what pooch does not have: git blob ids, hashes that a
+server states, limits of size and time, several addresses and errors of one line. A file gets its final name only after
+its size and hashes have been checked, so two processes can fetch the same file at the same time.
 """
 
 from __future__ import annotations
@@ -15,20 +15,26 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import urljoin, urlsplit
 
 from resnet50._io.download import Download
 from resnet50._io.files import atomic_path, write_text
+from resnet50._io.text import printable
 
 if TYPE_CHECKING:
     import requests
+
+    from resnet50._io.deadline import Deadline
 
 Progress = Callable[[int, int | None], None]
 """Called with the number of bytes received and the size of the whole file, None if the server does not state it."""
 
 _RETRIES = 2  # per address, after a broken connection, a server error or a wrong hash
 _PIECE = 1 << 16  # bytes
+_ANSWER = 4  # timeouts in which an address has to answer, redirects included
+_SLOWEST = 20_000  # bytes a second; a file may take as long as at this rate
+_LENGTH = re.compile("[0-9]{1,18}")
 _HUGGING_FACE = "https://huggingface.co"
 _HEADERS = {"User-Agent": "resnet50", "Accept-Encoding": "identity"}
 _PAGE = "it gave an HTML page, not the file"
@@ -80,7 +86,8 @@ def fetch(
         download: The file to fetch.
         folder: Where to put it; created if it does not exist.
         progress: Called as the file grows. The count falls only when a download starts again.
-        timeout: Seconds without a byte after which a connection is given up, above 0 and finite.
+        timeout: Seconds without a byte after which a connection is given up, above 0 and finite. An address has to
+            answer within four times as long, and may send the file at 20 kB a second or faster.
 
     Returns:
         Path of the file; its size and every hash have been checked.
@@ -104,7 +111,7 @@ def fetch(
                     if download.sha256_from_server:  # written first: a file without its hash would be fetched again
                         write_text(_hash_path(target), f"{received.sha256}  {target.name}\n")
             except _RefusedError as error:
-                reasons.append(f"{url}: {error}")
+                reasons.append(f"{url}: {printable(error)}")
             else:
                 return target
     except OSError as error:
@@ -138,10 +145,13 @@ def _receive(download: Download, url: str, path: Path, progress: Progress | None
 
     def receive(url: str, temporary: str, _: object) -> None:
         nonlocal received
-        with Path(temporary).open("wb") as file, closing(_Attempt(download, file, progress)) as attempt:
-            options = {"timeout": timeout, "headers": _HEADERS, "hooks": {"response": attempt.check_answer}}
-            with _one_reason():
-                pooch.HTTPDownloader(chunk_size=_PIECE, **options)(url, attempt, None)
+        with (
+            Path(temporary).open("wb") as file,
+            closing(_Attempt(download, file, progress, timeout)) as attempt,
+            _one_reason(),
+            _in_time(attempt.deadline),
+        ):
+            attempt.receive(url)
         if not attempt.done:
             raise _RefusedError("it gave an empty file")
         received = attempt.download
@@ -167,8 +177,21 @@ def _receive(download: Download, url: str, path: Path, progress: Progress | None
 
 
 @contextmanager
+def _in_time(deadline: Deadline) -> Iterator[None]:
+    """Refuse an answer that takes too long, whatever its connection raised when it was cut."""
+    try:
+        yield
+    except Exception as error:
+        if not deadline.passed:
+            raise
+        raise _RefusedError(f"it took more than {deadline.seconds:,.3g} seconds") from error
+    if deadline.passed:
+        raise _RefusedError(f"it took more than {deadline.seconds:,.3g} seconds")
+
+
+@contextmanager
 def _one_reason() -> Iterator[None]:
-    """Refuse an answer that requests or pooch cannot understand, which no second try would change."""
+    """Refuse an answer that requests cannot understand, which no second try would change."""
     import requests
 
     try:
@@ -179,7 +202,7 @@ def _one_reason() -> Iterator[None]:
         raise _RefusedError(f"it redirects more than {requests.models.DEFAULT_REDIRECT_LIMIT} times") from error
     except requests.RequestException:
         raise
-    except ValueError as error:  # an address in a redirect, or a length in a header
+    except ValueError as error:  # an address in a redirect
         raise _RefusedError(f"it gave an answer that makes no sense ({' '.join(str(error).split())[:200]})") from error
     except OSError as error:
         if error.errno is not None:  # of the disk
@@ -190,12 +213,25 @@ def _one_reason() -> Iterator[None]:
 class _Attempt:
     """One request: checks each answer before it is followed or read, and each piece before it is written."""
 
-    def __init__(self, download: Download, file: BinaryIO, progress: Progress | None) -> None:
-        self.download, self.file, self.progress = download, file, progress
+    def __init__(self, download: Download, file: BinaryIO, progress: Progress | None, timeout: float) -> None:
+        from resnet50._io.deadline import Deadline
+
+        self.download, self.file, self.progress, self.timeout = download, file, progress, timeout
+        self.deadline = Deadline()
         self.response: requests.Response | None = None
         self.stated = ""
         self.done = 0
         self.total: int | None = None
+
+    def receive(self, url: str) -> None:
+        """Ask for the file, and write it piece by piece."""
+        from resnet50._io.deadline import limited_session
+
+        self.deadline.allow(_ANSWER * self.timeout)
+        options: Any = {"timeout": self.timeout, "headers": _HEADERS, "hooks": {"response": self.check_answer}}
+        with limited_session(self.deadline) as session:
+            for piece in session.get(url, stream=True, **options).iter_content(_PIECE):
+                self.write(piece)
 
     def check_answer(self, response: requests.Response, **_: object) -> None:
         """Refuse an answer that cannot lead to the file; requests calls this for each answer, redirects included."""
@@ -204,6 +240,7 @@ class _Attempt:
         self.stated = self.stated or response.headers.get("X-Linked-ETag", "")
         if response.is_redirect:
             _check_redirect(response.url, urljoin(response.url, response.headers["Location"]))
+            response.raw.close()  # what else it says may have no end, and requests would read it
         elif response.status_code >= 500:
             raise _RetryError(_status(response))
         else:
@@ -216,16 +253,21 @@ class _Attempt:
             raise _RefusedError(_PAGE)
         if self.download.sha256_from_server:
             self.download = _with_stated_hash(self.download, self.stated)
-        length = response.headers.get("Content-Length", "")
-        if length.isdecimal():
+        if (encoding := response.headers.get("Content-Encoding", "identity").strip().lower()) not in ("", "identity"):
+            raise _RefusedError(f"it gave the file with the encoding {encoding[:20]!r}, expected none")
+        if (length := response.headers.get("Content-Length")) is not None:
+            if not _LENGTH.fullmatch(length):
+                raise _RefusedError(f"it states the length {length[:20]!r}, expected a number of bytes")
             self.total = int(length)
             if self.total > self.download.limit:
                 raise _RefusedError(f"it offers {self.total} bytes, expected at most {self.download.limit}")
             if self.download.size not in (None, self.total):
                 raise _RefusedError(f"it offers {self.total} bytes, expected {self.download.size}")
+        size = self.download.limit if self.total is None else self.total
+        self.deadline.allow(max(_ANSWER * self.timeout, size / _SLOWEST))
 
     def write(self, piece: bytes) -> None:
-        """Check and write one piece."""
+        """Check and write a piece that is not empty."""
         if not self.done:
             if piece.removeprefix(b"\xef\xbb\xbf").lstrip().lower().startswith(_PAGE_STARTS):
                 raise _RefusedError(_PAGE)
@@ -235,14 +277,12 @@ class _Attempt:
         if self.done > self.download.limit:
             raise _RefusedError(f"it gave more than {self.download.limit} bytes, which is the limit")
         self.file.write(piece)
-        if self.progress is not None:  # called here, since pooch reports whole pieces only
+        if self.progress is not None:
             self.progress(self.done, self.total)
-
-    def flush(self) -> None:
-        """Do nothing; pooch flushes after each piece."""
 
     def close(self) -> None:
         """Close the connection; requests leaves it open after an answer that was refused."""
+        self.deadline.cancel()
         if self.response is not None:
             self.response.close()
 
@@ -270,7 +310,7 @@ def _check_redirect(old: str, new: str) -> None:
 
 
 def _status(response: requests.Response) -> str:
-    return " ".join(f"the server answered {response.status_code} {response.reason}".split())
+    return " ".join(f"the server answered {response.status_code} {response.reason}".split())[:100]
 
 
 def _with_stated_hash(download: Download, entity_tag: str) -> Download:

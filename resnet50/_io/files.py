@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
+import sys
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Numbers of the errors of a disk, a quota or a limit on files that is used up."""
 
 _NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EBADF)  # from network shares
+
+_WAITS = (0.1, 0.3, 0.6)  # seconds between attempts to replace a file that another program has open
+_DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)\s*(\..*)?", re.IGNORECASE)
+_NOT_IN_WINDOWS = '<>:"|?*'
+_LONGEST = 259  # characters of a path where Windows is not told otherwise
 
 
 @contextmanager
@@ -32,15 +40,14 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         ValueError: If ``path`` is a folder; before the block, so that no work is lost.
     """
     path = Path(path)
+    check_name(path)
     if path.is_dir():
         raise ValueError(f"{path}: expected a file name to write to, got a folder; choose another name.")
-    path.parent.mkdir(parents=True, exist_ok=True)
     # Keras knows suffixes such as .weights.h5, so the suffix is everything from the first dot on
     suffix = path.name[path.name.index(".") :] if "." in path.name else ""
-    try:
+    with _callers_file_named(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=".partial-", suffix=suffix, dir=path.parent)
-    except OSError as error:  # so that the error names the caller's file
-        raise type(error)(error.errno, error.strerror, str(path)) from error
     os.close(handle)
     temporary = Path(name)
     try:
@@ -49,7 +56,8 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
             os.fsync(written.fileno())
         _publish(temporary, path, 0o666)
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(PermissionError):  # Windows, where something still has it open; an error of the block goes on
+            temporary.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -69,8 +77,10 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     if path.exists():
         existing = "folder" if path.is_dir() else "file"
         raise ValueError(f"{path}: expected a new name, got an existing {existing}; remove it or choose another name.")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=".partial-", dir=path.parent))
+    check_name(path)
+    with _callers_file_named(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=".partial-", dir=path.parent))
     try:
         yield temporary
         for written in filter(Path.is_file, temporary.rglob("*")):
@@ -79,6 +89,17 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         _publish(temporary, path, 0o777)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def check_name(path: str | os.PathLike[str]) -> None:
+    """Refuse a name that Windows would take for a device or for a stream of another file, so that nothing were kept.
+
+    Raises:
+        ValueError: If this is Windows and the name is such a one.
+    """
+    name = Path(path).name
+    if sys.platform == "win32" and (_DEVICE.fullmatch(name) or set(name) & set(_NOT_IN_WINDOWS) or name[-1:] in ". "):
+        raise ValueError(f"{path}: expected a name that Windows can store, got {name!r}; choose another.")
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
@@ -120,8 +141,39 @@ def check_room(path: str | os.PathLike[str], size: int, content: str, *, advice:
 def _publish(temporary: Path, path: Path, mode: int) -> None:
     """Rename a finished file or folder, with the permissions of the umask (tempfile gives it private ones)."""
     temporary.chmod(mode & ~_umask())
-    temporary.replace(path)
+    _rename(temporary, path)
     _sync_folder(path.parent)
+
+
+def _rename(temporary: Path, path: Path) -> None:
+    """Rename, or wait for a second on Windows: it replaces no file that is open, as in a virus scanner for a moment."""
+    for wait in (*_WAITS, None):
+        try:
+            temporary.replace(path)
+            return
+        except PermissionError as error:
+            if sys.platform != "win32":
+                raise
+            if wait is None:
+                raise PermissionError(
+                    f"{path}: expected a file that can be replaced, got one that another program has open; close it."
+                ) from error
+            time.sleep(wait)
+
+
+@contextmanager
+def _callers_file_named(path: Path) -> Iterator[None]:
+    """Name the caller's file in an error of its folder or temporary file, and say where a path is too long."""
+    try:
+        yield
+    except OSError as error:
+        length = len(str(path.absolute()))
+        if sys.platform == "win32" and length > _LONGEST - len(".partial-12345678"):
+            raise OSError(
+                f"{path}: expected a path that Windows can open, got one of {length} characters; choose a shorter "
+                "one, or enable long paths in Windows."
+            ) from error
+        raise type(error)(error.errno, error.strerror, str(path)) from error
 
 
 def _umask() -> int:

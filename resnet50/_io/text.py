@@ -37,8 +37,8 @@ def _count(items: Sized | int) -> int:
 
 
 def listed(names: Sequence[str], *, most: int = 5) -> str:
-    """Return the first names and the number of others; bytes of file names that are not UTF-8 are escaped."""
-    first = ", ".join(names[:most]).encode(errors="backslashreplace").decode()
+    """Return the first names, as `printable` shows them, and the number of others."""
+    first = ", ".join(map(printable, names[:most]))
     return first + (f" and {len(names) - most:,} more" if len(names) > most else "")
 
 
@@ -52,6 +52,21 @@ def short(value: object) -> str:
     """Return a value as Python writes it, cut where it would fill the screen: values from files may have any size."""
     text = repr(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]} …"
+
+
+def check_printable(names: Iterable[str], expected: str) -> None:
+    """Refuse names with characters that `printable` escapes, such as those that move a terminal's cursor.
+
+    Args:
+        names: Names that are stored and shown, such as those of classes.
+        expected: Start of the message, such as ``"model.keras: expected class names"``.
+
+    Raises:
+        ValueError: If there is such a name.
+    """
+    for name in names:
+        if printable(name) != name:
+            raise ValueError(f"{expected} without control characters and line breaks, got {printable(name)[:80]!r}.")
 
 
 def printable(text: object) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from resnet50._io.cells import harmless, restored
 from resnet50._io.files import atomic_path
 from resnet50._io.text import share_of
 from resnet50.audit.issue import EXAMPLES, Issue, Place
@@ -53,7 +54,7 @@ def write_training_images(path: str | os.PathLike[str], splits: Mapping[str, Dat
         for split, dataset in splits.items():
             names = (dataset.class_names[label] for label in dataset.labels)
             for row in zip(dataset.paths, names, _hashes(dataset.images), strict=True):
-                writer.writerow((split, *row))
+                writer.writerow((split, *map(harmless, row)))
 
 
 def read_training_images(path: str | os.PathLike[str]) -> tuple[TrainingImage, ...]:
@@ -68,7 +69,7 @@ def read_training_images(path: str | os.PathLike[str]) -> tuple[TrainingImage, .
             header, *rows = csv.reader(file)
             if tuple(header) != _COLUMNS:
                 raise ValueError(f"the columns {', '.join(header)}")
-            return tuple(TrainingImage(*row) for row in rows)
+            return tuple(TrainingImage(*map(restored, row)) for row in rows)
         except (ValueError, TypeError, csv.Error) as error:  # TypeError: a row of another length
             raise ValueError(f"{path}: expected rows of {', '.join(_COLUMNS)}, got others ({error}).") from error
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from io import TextIOWrapper
 from typing import NoReturn
 
-from resnet50._io.text import printable
+from resnet50.cli.console import show
 from resnet50.cli.parser import Parser, examples
+from resnet50.cli.streams import escape_what_streams_cannot_encode, one_line_warnings
 
 COMMANDS = {
     "check": "Look for duplicates, leaks, conflicting labels and broken files in a dataset.",
@@ -44,28 +44,28 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     Args:
         arguments: Words after the program's name; None for those of this process.
     """
-    if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":
-        sys.stdout.reconfigure(errors="backslashreplace")  # for a terminal that cannot show every character
+    escape_what_streams_cannot_encode()
     words = list(sys.argv[1:] if arguments is None else arguments)
     parser = build_parser(words)
     options = parser.parse_args(words)
     if options.version:
         from importlib.metadata import version
 
-        print(f"resnet50 {version('resnet50')}")
+        show(f"resnet50 {version('resnet50')}")
         sys.exit(0)
     if options.command is None:
         parser.print_help()
         sys.exit(0)
     try:
-        sys.exit(options.run(options))
+        with one_line_warnings():
+            sys.exit(options.run(options))
     except (
         ValueError,
         OSError,
         ImportError,
     ) as error:  # ImportError: the backend that KERAS_BACKEND names is not installed
         if not isinstance(error, BrokenPipeError):  # the reader of the output, such as head, has stopped reading
-            print(f"resnet50 {options.command}: {printable(' '.join(str(error).split()))}", file=sys.stderr)
+            show(f"resnet50 {options.command}: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)

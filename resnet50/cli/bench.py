@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING
 
 from resnet50._io.quiet import quiet
-from resnet50.cli.console import say, step
+from resnet50.cli.console import say, show, show_json, step
 from resnet50.cli.parser import examples, number
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
         )
     if options.json:
         figures = {name: each.summary() for name, each in result.measurements.items()}
-        print(json.dumps({"what": result.heading, **figures}, indent=2))
+        show_json(json.dumps({"what": result.heading, **figures}, indent=2))
     else:
         say(f"{result.heading}; medians of {options.rounds} rounds")
         _show(result)
@@ -70,10 +70,11 @@ def _show(result: Benchmark) -> None:
     peer, width = measured[PEER], max(map(len, measured))
     latencies = [figure for figure in ("latency_p50_ms", "latency_p99_ms") if figure in peer.values]
     titles = ("images/s", "ratio", "peak MiB", *("p50, ms", "p99, ms")[: len(latencies)])
-    print(" " * width, *(f"{title:>10}" for title in titles))
+    show(" ".join((" " * width, *(f"{title:>10}" for title in titles))))
     for name, each in measured.items():
         rate, ratio = each.median("images_per_second"), each.ratio(peer, "images_per_second")
         times = (f"{each.median(figure):10.1f}" for figure in latencies)
-        print(f"{name:{width}}", f"{rate:10.1f}", f"{ratio:10.2f}", f"{each.peak_mib:10.0f}", *times)
+        numbers = (f"{rate:10.1f}", f"{ratio:10.2f}", f"{each.peak_mib:10.0f}", *times)
+        show(" ".join((f"{name:{width}}", *numbers)))
     if latencies:
-        print("p50, p99: latency of a single image")
+        show("p50, p99: latency of a single image")

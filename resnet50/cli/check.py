@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resnet50.cli import fit_options, read_options, source
-from resnet50.cli.console import say, step, wrap
+from resnet50.cli.console import say, show, show_json, step, wrap
 from resnet50.cli.out import check_suffix
 from resnet50.cli.parser import examples, number
 from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
@@ -65,10 +65,10 @@ def run(options: argparse.Namespace) -> int:
     with step("writing the page"):
         write_text(options.out, audit_page(audit))
     if options.json:
-        print(json.dumps([asdict(issue) for issue in audit.issues], indent=2))
+        show_json(json.dumps([asdict(issue) for issue in audit.issues], indent=2))
     else:
         _show(audit)
-        print(options.out)
+        show(options.out)
     return 1 if audit.has_errors else 0
 
 

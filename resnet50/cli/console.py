@@ -16,15 +16,26 @@ if TYPE_CHECKING:
     from resnet50._io.fetch import Progress
 
 
-def say(text: str, *, indent: int | None = None, file: TextIO | None = None) -> None:
+def show(*lines: object, file: TextIO | None = None) -> None:
+    """Print each argument as one unwrapped line, such as a path or a row of a table; control characters are escaped."""
+    for line in lines:
+        print(printable(line), file=file or sys.stdout)
+
+
+def show_json(text: str) -> None:
+    """Print JSON, which may have several lines; `json.dumps` has escaped control characters."""
+    print(text)
+
+
+def say(*lines: str, indent: int | None = None, file: TextIO | None = None) -> None:
     """Print prose, wrapped at words at the terminal's width, or at 80 columns where there is no terminal.
 
     Args:
-        text: Lines of prose. A path or JSON is printed with `print`.
+        lines: Lines of prose; a line break inside of one, such as in a file's name, is escaped.
         indent: Indentation of wrapped lines; by default that of the line itself.
         file: Standard output by default.
     """
-    for line in text.splitlines():
+    for line in lines:
         print(wrap(line, indent=indent), file=file or sys.stdout)
 
 
@@ -85,7 +96,7 @@ def _log_messages(show: Callable[[str], None]) -> Iterator[None]:
 
     class Handler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            show(record.getMessage())
+            show(printable(record.getMessage()))
 
     logger, handler = logging.getLogger("resnet50"), Handler(logging.INFO)
     level = logger.level

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from resnet50.cli import source
-from resnet50.cli.console import say, step
+from resnet50.cli.console import say, show, step
 from resnet50.cli.parser import examples
 
 
@@ -38,7 +38,7 @@ def _fetch(options: argparse.Namespace) -> int:
 
     with step("SIGNS", in_bytes=True) as progress:
         folder = fetch_signs(options.out, progress=progress)
-    print(folder)
+    show(folder)
     return 0
 
 
@@ -60,5 +60,5 @@ def _show(options: argparse.Namespace) -> int:
         from resnet50.plots.save import save_figure
 
         save_figure(draw_contact_sheet(train), Path(options.out))
-        print(options.out)
+        show(options.out)
     return 0

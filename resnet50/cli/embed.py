@@ -6,8 +6,7 @@ import argparse
 import sys
 import time
 
-from resnet50._io.text import printable
-from resnet50.cli.console import step
+from resnet50.cli.console import show, step
 from resnet50.cli.model import add_model_option, find_model, load_classifier, show_model, show_rate
 from resnet50.cli.out import check_new, check_suffix
 from resnet50.cli.parser import examples
@@ -41,10 +40,10 @@ def run(options: argparse.Namespace) -> int:
         embedding = embed(classifier, images, progress=progress)
     seconds = time.perf_counter() - start
     for file in embedding.unreadable:
-        print(printable(file.reason), file=sys.stderr)
+        show(file.reason, file=sys.stderr)
     if not embedding.paths:
         raise ValueError(f"{options.folder}: expected images, got {len(images)} files that cannot be read.")
     embedding.save(options.out, model=path)
     show_rate(len(images), len(embedding.unreadable), seconds)
-    print(f"{options.out}: {embedding.features.shape[0]} images, {embedding.features.shape[1]} features each")
+    show(f"{options.out}: {embedding.features.shape[0]} images, {embedding.features.shape[1]} features each")
     return 2 if embedding.unreadable else 0

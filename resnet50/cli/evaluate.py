@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from resnet50.cli import read_options
-from resnet50.cli.console import say, step
+from resnet50.cli.console import say, show, show_json, step
 from resnet50.cli.model import MODEL_HELP, load_keras
 from resnet50.cli.parser import examples
 
@@ -66,13 +66,13 @@ def run(options: argparse.Namespace) -> int:
     for issue in result.warnings:
         say(f"{issue.severity}: {issue.summary} {issue.advice}", file=sys.stderr)
     if options.json:
-        print(result.report.to_json())
+        show_json(result.report.to_json())
         return 0
 
     from resnet50.cli.report import show_report
 
     show_report(result.report)
-    print(result.folder / "report.html")
+    show(result.folder / "report.html")
     if options.calibrate:
-        print(options.calibrate)
+        show(options.calibrate)
     return 0

@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from resnet50._io.text import printable
-from resnet50.cli.console import step
+from resnet50.cli.console import show, step
 from resnet50.cli.model import add_model_option, find_model, load_classifier, show_model
 from resnet50.cli.out import check_new
 from resnet50.cli.parser import examples, number
@@ -45,6 +44,6 @@ def run(options: argparse.Namespace) -> int:
         save_figure(figure, out)
     show_model(path, classifier)
     for name, share in zip(result.class_names, result.probabilities, strict=True):
-        print(f"{printable(name)}  {share:.1%}")
-    print(out)
+        show(f"{name}  {share:.1%}")
+    show(out)
     return 0

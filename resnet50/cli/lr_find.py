@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from resnet50.cli import source
-from resnet50.cli.console import say, step
+from resnet50.cli.console import say, show, step
 from resnet50.cli.model import load_keras
 from resnet50.cli.out import check_suffix
 from resnet50.cli.parser import examples, number
@@ -57,6 +57,6 @@ def run(options: argparse.Namespace) -> int:
         curve = find_learning_rate(recipe, train, steps=options.steps, progress=progress)
     heading = f"{train.name}, batches of {recipe.batch_size}, seed {recipe.seed}"
     save_figure(draw_lr_curve(curve, title=heading), Path(options.out))
-    print(options.out)
+    show(options.out)
     say(f"{heading}: the loss falls up to a learning rate of {curve.suggestion:.2g}")
     return 0

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resnet50._io.quiet import quiet
-from resnet50.cli.console import say, step
+from resnet50.cli.console import say, show, step
 from resnet50.inference.locate import RUNS, latest_run, locate
 
 if TYPE_CHECKING:
@@ -54,4 +54,4 @@ def show_rate(images: int, failed: int, seconds: float) -> None:
     """Print on standard error the number of images and the speed in images per second; nothing for a single image."""
     if images > 1:
         unreadable = f" ({failed} unreadable)" if failed else ""
-        print(f"{images} images{unreadable}, {images / seconds:.1f} images/s", file=sys.stderr)
+        show(f"{images} images{unreadable}, {images / seconds:.1f} images/s", file=sys.stderr)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from resnet50._io.files import check_name
+
 
 def check_new(path: str | os.PathLike[str]) -> None:
-    """Refuse a name that is taken, before any work.
+    """Refuse a name that is taken or that cannot be stored, before any work.
 
     Raises:
-        ValueError: If a file or folder has that name.
+        ValueError: If a file or folder has that name, or Windows cannot store it.
     """
+    check_name(path)
     if Path(path).exists():
         existing = "folder" if Path(path).is_dir() else "file"
         raise ValueError(

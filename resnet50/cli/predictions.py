@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
+from resnet50._io.cells import harmless
 from resnet50._io.text import printable
+from resnet50.cli.console import show
 
 if TYPE_CHECKING:
     from resnet50.inference.prediction import Prediction
@@ -36,10 +38,10 @@ def write_text(writer: Writer, predictions: Iterable[Prediction]) -> None:
     """Write a line for each image; the reason why an image cannot be read goes to standard error."""
     for prediction in predictions:
         if prediction.error is not None:
-            print(printable(prediction.error), file=sys.stderr)
+            show(prediction.error, file=sys.stderr)
         else:
             shares = (f"{printable(name)} {share:6.1%}" for name, share in prediction.top)
-            print(f"{printable(prediction.path):{writer.width}}", *shares, sep="  ", file=writer.file)
+            show("  ".join((f"{printable(prediction.path):{writer.width}}", *shares)), file=writer.file)
 
 
 def write_csv(writer: Writer, predictions: Iterable[Prediction]) -> None:
@@ -49,7 +51,8 @@ def write_csv(writer: Writer, predictions: Iterable[Prediction]) -> None:
     table.writerow(["path", *(f"{column}{place}" for place in places for column in ("class", "probability")), "error"])
     for prediction in predictions:
         answers = [value for name, share in prediction.top for value in (name, f"{share:.6f}")]
-        table.writerow([_utf8(prediction.path), *(answers or [""] * 2 * writer.top), _utf8(prediction.error or "")])
+        cells = (prediction.path, *(answers or [""] * 2 * writer.top), prediction.error or "")
+        table.writerow([harmless(printable(cell)) for cell in cells])
 
 
 def write_json_lines(writer: Writer, predictions: Iterable[Prediction]) -> None:
@@ -78,8 +81,3 @@ WRITERS: dict[str, Callable[[Writer, Iterable[Prediction]], None]] = {
 
 def _as_json(writer: Writer, prediction: Prediction) -> str:
     return json.dumps({"path": str(prediction.path), "top": prediction.top, "error": prediction.error, **writer.about})
-
-
-def _utf8(text: object) -> str:
-    """Return a text that can be encoded: a file's name may hold bytes that are not UTF-8."""
-    return str(text).encode(errors="backslashreplace").decode()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import inspect
 
-from resnet50.cli.console import say
+from resnet50.cli.console import say, show, show_json
 from resnet50.cli.parser import examples
 from resnet50.recipes import RECIPES, find_task
 from resnet50.training.variants import find_variant
@@ -25,8 +25,9 @@ def run(options: argparse.Namespace) -> int:
     if options.task:
         task = find_task(options.task)
         recipe = find_variant(task.VARIANTS, options.variant or "scratch")
-        say(_paragraphs(inspect.getdoc(task) or ""))
-        print(f"\n{recipe.to_json()}")
+        say(*_paragraphs(inspect.getdoc(task) or "").split("\n"))
+        show("")
+        show_json(recipe.to_json())
     elif options.variant:
         raise ValueError(f"--variant {options.variant}: expected the task that it is a variant of, got none.")
     else:

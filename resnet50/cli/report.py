@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from resnet50._io.text import have, plural, printable
-from resnet50.cli.console import say
+from resnet50.cli.console import say, show
 
 if TYPE_CHECKING:
     from resnet50.metrics.scores import Report
@@ -58,4 +58,4 @@ def show_run(run: Run) -> None:
     report = (folder.page, folder.report, folder.history, folder.curves)
     for path in (folder.model, *report, folder.unreadable, folder.transfer):
         if path.exists():
-            print(path)
+            show(path)

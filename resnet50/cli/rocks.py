@@ -6,7 +6,7 @@ import argparse
 import json
 from typing import TYPE_CHECKING
 
-from resnet50.cli.console import say, step
+from resnet50.cli.console import say, show, show_json, step
 from resnet50.cli.model import MODEL_HELP, find_model, load_keras
 from resnet50.cli.parser import examples, number
 
@@ -51,10 +51,10 @@ def run(options: argparse.Namespace) -> int:
             options.model, options.data, out=options.out, permutations=options.permutations, progress=progress
         )
     if options.json:
-        print(json.dumps(result.to_dict(), indent=2))
+        show_json(json.dumps(result.to_dict(), indent=2))
         return 0
     _show(result)
-    print(result.folder / "similarity.json", result.folder / "similarity.png", sep="\n")
+    show(result.folder / "similarity.json", result.folder / "similarity.png")
     return 0
 
 
@@ -63,8 +63,9 @@ def _show(result: RockSimilarity) -> None:
 
     _show_table(result.similarity, DIMENSIONS)
     say(
-        f"\nfeatures reduced to {len(DIMENSIONS)} dimensions, {result.similarity.variance:.1%} of their variance; r: "
-        f"correlation; chance: its mean over {result.similarity.permutations:,} shuffles"
+        "",
+        f"features reduced to {len(DIMENSIONS)} dimensions, {result.similarity.variance:.1%} of their variance; r: "
+        f"correlation; chance: its mean over {result.similarity.permutations:,} shuffles",
     )
     for name, report in result.reports.items():
         low, high = report.interval

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from resnet50.cli.console import say
+from resnet50.cli.console import say, show
 
 if TYPE_CHECKING:
     from resnet50.data.splits import DatasetSplits
@@ -41,7 +41,7 @@ def finish(folder: RunDirectory, train: Callable[[], Run]) -> int:
         stopped, action = "Stopped", "resume"
         if not folder.checkpoint.exists():
             stopped, action = "Stopped before the first checkpoint (see --checkpoint-epochs)", "start over"
-        print(f"{stopped}. To {action}: resnet50 train --resume {folder.path}", file=sys.stderr)
+        show(f"{stopped}. To {action}: resnet50 train --resume {folder.path}", file=sys.stderr)
         raise
     show_run(run)
     return 0

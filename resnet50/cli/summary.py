@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from resnet50.cli.console import step
+from resnet50.cli.console import show, step
 from resnet50.cli.model import MODEL_HELP, find_model, load_classifier, load_keras
 from resnet50.cli.parser import examples, number
 
@@ -47,13 +47,13 @@ def run(options: argparse.Namespace) -> int:
 
     if path is not None:
         classifier = load_classifier(path)
-        print(summary(classifier))
+        show(*str(summary(classifier)).split("\n"))
         model = classifier.model
     else:
         with step("building the network"):
             size = options.image_size or 64
             model = build_resnet50(options.classes or 6, input_shape=(size, size, 3))
-        print(summary(model))
+        show(*str(summary(model)).split("\n"))
     if options.draw:
         _draw(model, Path(options.draw))
     return 0
@@ -70,4 +70,4 @@ def _draw(model: Any, folder: Path) -> None:
         "identity_block": draw_block(model, "conv2_block2"),
     }
     for name, figure in figures.items():
-        print(*save_pair(figure, folder / f"{name}.svg"), sep="\n")
+        show(*save_pair(figure, folder / f"{name}.svg"))

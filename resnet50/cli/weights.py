@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 
-from resnet50.cli.console import say, step
+from resnet50.cli.console import say, show, show_json, step
 from resnet50.cli.parser import examples, number
 
 
@@ -50,7 +50,7 @@ def _list(options: argparse.Namespace) -> int:
     from resnet50.weights.status import facts
 
     if options.json:
-        print(json.dumps([facts(source) for source in REGISTRY.values()], indent=2))
+        show_json(json.dumps([facts(source) for source in REGISTRY.values()], indent=2))
     else:
         show_registry()
     return 0
@@ -64,12 +64,12 @@ def _show(options: argparse.Namespace) -> int:
     if source is not None:
         show_facts(source)
         if not is_cached(source):
-            print(f"\nnot in the cache: resnet50 weights fetch {source.name}")
+            show("", f"not in the cache: resnet50 weights fetch {source.name}")
             return 0
-        print()
+        show("")
         verdict = verify(source, path)
         if not verdict.right:  # before reading, which would fetch it again
-            print(f"in the cache, but {verdict.text}")
+            show(f"in the cache, but {verdict.text}")
             return 2
     show_fit(path if source is None else source.name, path, options.classes)
     return 0
@@ -82,7 +82,7 @@ def _fetch(options: argparse.Namespace) -> int:
     for source in [find_published(name) for name in options.names]:  # all names are checked before the first is fetched
         with step(source.name, in_bytes=True) as progress:
             path = fetch_weights(source.name, progress=progress)
-        print(path)
+        show(path)
         if not source.commercial:
             say(f"{source.name}: {source.license}, not for commercial use", file=sys.stderr)
     return 0
@@ -94,10 +94,10 @@ def _verify(options: argparse.Namespace) -> int:
 
     names = options.weights or [name for name, source in REGISTRY.items() if is_cached(source)]
     if not names:
-        print("no published weights are in the cache")
+        show("no published weights are in the cache")
     files = [find_weights(name) for name in names]
     with step("comparing hashes"):
         verdicts = [verify(source, path) for source, path in files]
     for verdict in verdicts:
-        print(f"{verdict.name}: {verdict.text}")
+        show(f"{verdict.name}: {verdict.text}")
     return 0 if all(verdict.right for verdict in verdicts) else 2

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from resnet50._io.text import printable
-from resnet50.cli.console import say, step
+from resnet50.cli.console import say, show, step
 from resnet50.cli.model import load_keras
 from resnet50.weights.status import cached_path, is_cached
 
@@ -29,8 +28,7 @@ def show_registry() -> None:
         license_ = source.license if source.commercial else f"{source.license} *"
         table.add_row(source.name, _top1(source), license_, source.conventions, "yes" if is_cached(source) else "")
     Console().print(table, highlight=False, no_wrap=True)
-    say("\ntop-1: the publishers' figures, on ImageNet's validation images of that size.")
-    say("* not for commercial use")
+    say("", "top-1: the publishers' figures, on ImageNet's validation images of that size.", "* not for commercial use")
 
 
 def show_facts(source: PublishedWeights) -> None:
@@ -53,7 +51,7 @@ def show_facts(source: PublishedWeights) -> None:
         "file": str(cached_path(source)),
     }
     for name, value in lines.items():
-        print(f"{name:14}{value}")
+        show(f"{name:14}{value}")
 
 
 def show_fit(weights: str | Path, path: Path, classes: int | None) -> None:
@@ -74,8 +72,8 @@ def show_fit(weights: str | Path, path: Path, classes: int | None) -> None:
     with step("reading the weights"):
         file = read_weights(weights)
     values = sum(array.size for arrays in file.arrays.values() for array in arrays)
-    print(f"{printable(path)}: layout {file.layout}, {len(file.arrays)} layers, {values:,} numbers")
-    print(f"network {file.conventions.name}, normalization {file.normalization}")
+    show(f"{path}: layout {file.layout}, {len(file.arrays)} layers, {values:,} numbers")
+    show(f"network {file.conventions.name}, normalization {file.normalization}")
     classes = classes_of(file) if classes is None else classes
     with step("building the network"):
         model = build_resnet50(
@@ -85,8 +83,8 @@ def show_fit(weights: str | Path, path: Path, classes: int | None) -> None:
             conventions=file.conventions,
             adapt_stem=True,  # required for another number of channels than 3
         )
-    print(f"\nloaded into a network of {classes} classes:")
-    say(str(load_weights(model, file)), indent=12)
+    show("", f"loaded into a network of {classes} classes:")
+    say(*str(load_weights(model, file)).split("\n"), indent=12)
 
 
 def _top1(source: PublishedWeights) -> str:

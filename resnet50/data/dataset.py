@@ -10,7 +10,7 @@ from functools import cached_property
 
 import numpy as np
 
-from resnet50._io.text import plural
+from resnet50._io.text import check_printable, plural, printable
 from resnet50.data.lazy_images import LazyImages
 
 _BLOCK = 64 << 20  # bytes of images that are hashed at a time
@@ -62,6 +62,7 @@ class Dataset:
                 f"{self.name}: expected labels 0..{len(self.class_names) - 1}, "
                 f"got {self.labels.min()}..{self.labels.max()}."
             )
+        check_printable(self.class_names, f"{printable(self.name)}: expected class names")
         for name, array in (("images", self.images), ("labels", self.labels)):
             if isinstance(array, np.ndarray):
                 view = array.view()

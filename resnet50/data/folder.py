@@ -189,4 +189,4 @@ def _refuse_folder(error: OSError) -> NoReturn:
 
 
 def _names(names: Iterable[str]) -> str:
-    return listed([printable(name) for name in names], most=10)
+    return listed(list(names), most=10)

@@ -28,6 +28,7 @@ import numpy as np
 from resnet50._io.files import atomic_path
 from resnet50._io.hdf5 import H5File, check_dataset, create_h5, open_h5
 from resnet50._io.limits import CLASSES, check_class_names
+from resnet50._io.text import printable
 from resnet50.data.dataset import Dataset, Unreadable
 from resnet50.data.fit import Fit
 from resnet50.data.lazy_images import LazyImages
@@ -274,7 +275,7 @@ def _read_one(file: H5File, path: Path, split: str) -> Dataset:
     if groups and len(groups) != len(x):
         raise ValueError(f"{path}: expected {key}_set_group of shape ({len(x)},), got ({len(groups)},).")
     attribute = file.attrs.get("dataset")
-    name = " ".join(_shown(attribute).split()) if isinstance(attribute, str | bytes) else ""
+    name = printable(" ".join(_shown(attribute).split())) if isinstance(attribute, str | bytes) else ""
     if not name:  # the course's files have no name
         name = "SIGNS" if class_names == tuple("012345") else path.stem
     return Dataset(images=images, labels=labels, class_names=class_names, paths=paths, name=name, groups=groups)

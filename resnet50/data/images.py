@@ -368,7 +368,10 @@ _quiet = _Quiet()
 @cache
 def _silence_libtiff() -> None:
     """Stop libtiff from printing hundreds of lines for a damaged file; Pillow raises an error for serious damage."""
-    library = ctypes.CDLL(_imaging.__file__)
+    try:
+        library = ctypes.CDLL(_imaging.__file__)
+    except OSError:  # Windows may not load it a second time; the lines do no harm
+        return
     for name in ("TIFFSetWarningHandler", "TIFFSetErrorHandler"):
         handler = getattr(library, name, None)  # None where Pillow hides its libtiff, as on Windows
         if handler is not None:

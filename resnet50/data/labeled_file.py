@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from pathlib import Path
 from typing import NamedTuple
@@ -32,7 +33,16 @@ class LabeledFile(NamedTuple):
 
 def class_name(text: str) -> str:
     """Return one spelling for names that look alike: macOS stores accents as characters of their own."""
-    return unicodedata.normalize("NFC", text).strip()
+    return unicodedata.normalize("NFC", utf8_name(text)).strip()
+
+
+def utf8_name(text: str) -> str:
+    """Return a file's name as its bytes say in UTF-8, also where the locale is ``C`` and Python reads them as ASCII."""
+    try:
+        text.encode()
+        return text
+    except UnicodeEncodeError:
+        return os.fsencode(text).decode("utf-8", "surrogateescape")
 
 
 def split_name(text: str | None, *, where: object) -> str | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from resnet50._io.text import printable
 from resnet50.data.folder import files_in_folders, files_matching
-from resnet50.data.labeled_file import LabeledFile
+from resnet50.data.labeled_file import LabeledFile, utf8_name
 from resnet50.data.table import files_in_table
 
 SPLITS = ("train", "validation", "test")
@@ -108,7 +108,7 @@ def _listing(source: Path, root: Path, files: Sequence[LabeledFile]) -> Listing:
     ordered = sorted(files, key=lambda file: file.path.parts)
     entries = tuple(Entry(file.path, label[file.class_name], file.split, file.group) for file in ordered)
     name = source.resolve().stem if source.is_file() else source.resolve().name
-    return Listing(root, entries, tuple(names), printable(name or source))
+    return Listing(root, entries, tuple(names), printable(utf8_name(name or str(source))))
 
 
 def _check_splits(source: Path, files: Sequence[LabeledFile]) -> None:

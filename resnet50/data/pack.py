@@ -7,7 +7,7 @@ import time
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -27,7 +27,7 @@ from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
 
 try:
     import fcntl
-except ImportError:  # Windows, where a file that is open cannot be removed anyway
+except ImportError:  # Windows, where a file that is open cannot be removed
     fcntl = None  # type: ignore[assignment]
 
 _SHOWN = 3  # files that an error names
@@ -189,8 +189,19 @@ def _full_disk_reported(out: Path, size: int) -> Iterator[None]:
 def _remove_leftovers(out: Path) -> None:
     """Remove files that killed processes left half written beside a file."""
     for leftover in out.parent.glob(f".partial-*{out.suffix}"):
-        with suppress(OSError), leftover.open("rb") as file:
-            if fcntl is not None:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # refused while HDF5 writes to it, which locks it too
+        with suppress(OSError), _unused(leftover):
             if time.time() - leftover.stat().st_mtime > _JUST_BEGUN:
                 leftover.unlink()
+
+
+def _unused(path: Path) -> AbstractContextManager[object]:
+    """Hold a file that no process writes to; raise OSError where HDF5 does, which locks it. Windows refuses later."""
+    if fcntl is None:
+        return nullcontext()
+    file = path.open("rb")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise
+    return file

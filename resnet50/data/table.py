@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from resnet50._io.cells import restored
 from resnet50._io.text import printable
 from resnet50.data.labeled_file import LabeledFile, class_name, split_name
 
@@ -30,7 +31,7 @@ def files_in_table(path: Path) -> list[LabeledFile]:
                 raise ValueError(f"{where}: expected a {column}, got an empty field.")
         split = split_name(row.get("split"), where=where)
         image = path.parent / row["path"]
-        first = lines.setdefault(os.path.normpath(image), line)
+        first = lines.setdefault(os.path.normcase(os.path.normpath(image)), line)
         if first != line:
             raise ValueError(f"{where}: expected each image once, got {printable(row['path'])}, as in line {first}.")
         files.append(LabeledFile(image, class_name(row["label"]), split, row.get("group", "")))
@@ -67,7 +68,7 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
                     raise ValueError(
                         f"{path}, line {rows.line_num}: expected {len(header)} fields as in the header, got {len(row)}."
                     )
-                yield rows.line_num, dict(zip(header, map(str.strip, row), strict=True))
+                yield rows.line_num, dict(zip(header, (restored(cell.strip()) for cell in row), strict=True))
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: expected a CSV file in UTF-8, got other bytes; save it as CSV UTF-8.") from error
     except (csv.Error, OSError) as error:

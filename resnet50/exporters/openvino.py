@@ -26,7 +26,8 @@ def write(model: keras.Model, folder: Path, precision: str, calibration: np.ndar
             converts when it opens it.
         calibration: For int8, images from which the quantizer takes the ranges of the activations.
     """
-    with tempfile.TemporaryDirectory() as temporary:
+    # Windows removes no file that OpenVINO still has open
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary:
         onnx.save(onnx_model(model), Path(temporary, "model.onnx"))
         network = openvino.convert_model(Path(temporary, "model.onnx"))
     if precision == "int8":

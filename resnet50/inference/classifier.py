@@ -19,7 +19,7 @@ import numpy as np
 
 from resnet50._io.files import atomic_path
 from resnet50._io.limits import IMAGE_SIDE, check_class_names
-from resnet50._io.text import listed, short
+from resnet50._io.text import check_printable, listed, short
 from resnet50.data.fit import DEFAULT_FIT, Fit
 from resnet50.data.images import ImageLike, fit_image
 from resnet50.data.lazy_images import LazyImages
@@ -248,3 +248,4 @@ def _check_metadata(metadata: Any, path: Path) -> None:
         if not holds:
             raise ValueError(f"{path}: expected {name} in {MEMBER} to be {expected}, got {short(metadata[name])}.")
     check_class_names(names, f"{path}: expected class_names in {MEMBER}")
+    check_printable((*names, metadata["dataset"]), f"{path}: expected names in {MEMBER}")

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 from keras import layers
 
+from resnet50._io.text import printable
 from resnet50.build import build_resnet50
 from resnet50.inference.classifier import Classifier
 
@@ -65,7 +66,7 @@ class Summary:
         rows = [_COLUMNS]
         for stage in self.stages:
             output = " x ".join("any" if size is None else str(size) for size in stage.output)
-            rows.append((stage.name, f"{stage.layers}", output, f"{stage.parameters:,}", f"{stage.macs:,}"))
+            rows.append((printable(stage.name), f"{stage.layers}", output, f"{stage.parameters:,}", f"{stage.macs:,}"))
         rows.append(("total", f"{self.layers}", "", f"{self.parameters:,}", f"{self.macs:,}"))
         first, *others = (max(len(cell) for cell in column) for column in zip(*rows, strict=True))
         return "\n".join(

@@ -12,7 +12,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from resnet50.plots import theme
+from resnet50.plots import fonts, theme
 
 SPARSE = 12
 """With more classes, zeros off the diagonal stay blank, so that other counts stand out."""
@@ -74,7 +74,7 @@ def draw_confusion(confusion: np.ndarray, class_names: Sequence[str], *, title: 
     classes = len(class_names)
     cell = float(np.clip(6.5 / classes, 14.4 / max(classes, CROWDED), 0.85))
     size = theme.NORMAL if classes <= 10 else min(theme.SMALL - 2.5, 54 * cell)
-    names = [theme.shortened(str(name), 22) for name in class_names] if classes <= LEGIBLE else []
+    names = [fonts.shortened(str(name), 22) for name in class_names] if classes <= LEGIBLE else []
     longest = max((theme.text_width(name, min(size, theme.SMALL)) for name in names), default=0)
     upright = longest > cell * 0.92
     grid = _Grid(left=0.62 + longest, bottom=0.5 + (longest if upright else 0.25), cell=cell, classes=classes)

@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from resnet50._io.text import plural
 from resnet50.metrics.calibration import Bin
-from resnet50.plots import theme
+from resnet50.plots import fonts, theme
 from resnet50.plots.confusion import CROWDED, LEGIBLE
 
 _COLORS = {"train": theme.TRAINING, "validation": theme.VALIDATION, "test": theme.ACTIVATION}  # of the splits
@@ -95,7 +95,7 @@ def draw_balance(counts: Mapping[str, Sequence[int]], class_names: Sequence[str]
         raise ValueError(f"expected a count for each of {classes} classes, got {numbers}.")
     row = min(0.3, 12 / max(classes, CROWDED))
     size = min(theme.SMALL, 54 * row)
-    names = [theme.shortened(str(name), 28) for name in class_names] if classes <= LEGIBLE else []
+    names = [fonts.shortened(str(name), 28) for name in class_names] if classes <= LEGIBLE else []
     left, top = 0.3 + max((theme.text_width(name, size) for name in names), default=0), 0.85 if title else 0.35
     wide = 0.5 + theme.text_width(title or "", theme.LARGE, "bold")
     scale, panels = _panel_widths(counts, size if names else 0, wide - left)

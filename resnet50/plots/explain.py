@@ -9,7 +9,7 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 from PIL import Image
 
-from resnet50.plots import theme
+from resnet50.plots import fonts, theme
 
 SIDE, GAP, MARGIN, CAPTION = 3.2, 0.18, 0.2, 0.5
 """Inches: the longer side of an image, and the space around it."""
@@ -85,7 +85,7 @@ def draw_explanation(
     panels = [(image, "Input image", "")]
     for heat, name, probability in zip(heats, names, probabilities, strict=True):
         share = f"{probability:.1%}" if heat.any() else f"{probability:.1%}, no evidence for it"
-        panels.append((overlay(image, heat), theme.shortened(name, LONGEST), share))
+        panels.append((overlay(image, heat), fonts.shortened(name, LONGEST), share))
     rows, columns = image.shape[:2]
     wide, high = SIDE * columns / max(rows, columns), SIDE * rows / max(rows, columns)
     steps = [max(wide, *(theme.text_width(text, theme.NORMAL) for text in texts)) + GAP for _, *texts in panels]

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from resnet50.data.dataset import Dataset
-from resnet50.plots import theme
+from resnet50.plots import fonts, theme
 
 # All in inches.
 NARROW, WIDE = 1.05, 1.8  # an image is as wide as its text, between these limits
@@ -169,9 +169,9 @@ def _fitting(text: str, width: float, size: float, weight: str = "normal") -> st
     if full <= width:
         return text
     length = min(len(text), int(len(text) * width / full) + 3)
-    while length > 1 and theme.text_width(theme.shortened(text, length), size, weight) > width:
+    while length > 1 and theme.text_width(fonts.shortened(text, length), size, weight) > width:
         length -= 1
-    return theme.shortened(text, length)
+    return fonts.shortened(text, length)
 
 
 def _file_lines(name: str, width: float) -> list[str]:

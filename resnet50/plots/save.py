@@ -11,6 +11,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from resnet50._io.files import atomic_path
+from resnet50.plots.fonts import with_all_characters
 from resnet50.plots.theme import dark as dark_color
 
 DPI = 160
@@ -64,8 +65,9 @@ def adaptive_svg(figure: Figure) -> str:
     buffer = io.StringIO()
     with mpl.rc_context({**_SVG, "svg.fonttype": "none"}):
         figure.savefig(buffer, format="svg", transparent=True)
+    text = with_all_characters(buffer.getvalue())
     # numbers, fonts and colors are those of tags: the texts of a figure stay as they are
-    svg = _TAG.sub(lambda tag: _LONG_NUMBER.sub(r"\1", _OF_TAG.sub("", tag[0])), _LEFT_OUT.sub("", buffer.getvalue()))
+    svg = _TAG.sub(lambda tag: _LONG_NUMBER.sub(r"\1", _OF_TAG.sub("", tag[0])), _LEFT_OUT.sub("", text))
     colors = sorted({color for tag in _TAG.findall(svg) for color in _COLOR.findall(tag)})
     names = {color: f"--{number}" for number, color in enumerate(colors)}
     light = "".join(f"{name}:{color};" for color, name in names.items())

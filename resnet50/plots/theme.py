@@ -10,8 +10,10 @@ import numpy as np
 from matplotlib import colors
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
+
+from resnet50.plots.fonts import FONT, drawable, families
 
 INK = "#1f2933"
 """Text and lines."""
@@ -37,8 +39,8 @@ FEATURES = "#8494a7"
 STAGES = ("#4a7fb5", "#3f9c8f", "#d0a02e", "#b5658c")
 """Colors of the stages in order; a fifth stage starts over."""
 
-FONT = "DejaVu Sans"
-"""A font that comes with matplotlib, so that figures are the same on every machine."""
+PLAIN: dict[str, Any] = {"parse_math": False, "usetex": False}
+"""How names are written: a dollar sign begins no formula, whatever matplotlib's settings are."""
 
 SMALL, NORMAL, LARGE = 10.5, 12.0, 17.0
 """Sizes of text in points: labels, main text, titles."""
@@ -61,8 +63,8 @@ def new_canvas(width: float, height: float) -> tuple[Figure, Axes]:
 def write(place: Axes | Figure, x: float, y: float, text: str, *, size: float = NORMAL, **options: Any) -> None:
     """Write a text, by default centered; a dollar sign is not the start of a formula."""
     text = drawable(text)
-    style: dict[str, Any] = {"ha": "center", "va": "center", "color": INK, "family": FONT} | options
-    place.text(x, y, text, fontsize=size, parse_math=False, **style)
+    style: dict[str, Any] = {"ha": "center", "va": "center", "color": INK, "family": families(text)} | options
+    place.text(x, y, text, fontsize=size, **PLAIN, **style)
 
 
 def style_axes(axes: Axes, *, grid: Literal["x", "y"] = "y") -> None:
@@ -78,12 +80,14 @@ def style_axes(axes: Axes, *, grid: Literal["x", "y"] = "y") -> None:
 
 def write_title(axes: Axes, text: str, *, size: float = NORMAL) -> None:
     """Write the title of a panel above its left end."""
-    axes.set_title(text, fontsize=size, color=INK, family=FONT, loc="left")
+    text = drawable(text)
+    axes.set_title(text, fontsize=size, color=INK, family=families(text), loc="left", **PLAIN)
 
 
 def write_below(axes: Axes, text: str) -> None:
     """Write the label of the horizontal axis."""
-    axes.set_xlabel(text, fontsize=SMALL, color=MUTED, family=FONT)
+    text = drawable(text)
+    axes.set_xlabel(text, fontsize=SMALL, color=MUTED, family=families(text), **PLAIN)
 
 
 def draw_image(
@@ -101,20 +105,11 @@ def text_width(text: str, size: float, weight: str = "normal") -> float:
     """Return the width in inches of the widest line of a text."""
     if not text.strip():
         return 0.0
-    font, text = FontProperties(family=FONT, weight=weight), drawable(text).replace("$", r"\$")  # no formula
+    text = drawable(text)
+    font = FontProperties(family=families(text), weight=weight)
+    text = text.replace("$", r"\$")  # no formula
     points = max(TextPath((0, 0), line, size=size, prop=font).get_extents().width for line in text.split("\n"))
     return float(points) / 72 * 1.03  # letters are wider in small pixels
-
-
-def drawable(text: str) -> str:
-    """Return the text with a box for each character that the font lacks or that is invalid, as in some file names."""
-    font = get_font(findfont(FontProperties(family=FONT)))
-    return "".join(letter if letter == "\n" or font.get_char_index(ord(letter)) else "\u25a1" for letter in text)
-
-
-def shortened(text: str, length: int) -> str:
-    """Return the text, or its beginning and an ellipsis, in at most ``length`` characters."""
-    return text if len(text) <= length else text[: length - 1].rstrip() + "…"
 
 
 def tint(color: str, share: float) -> tuple[float, float, float]:

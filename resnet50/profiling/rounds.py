@@ -7,6 +7,7 @@ the rounds.
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import subprocess
@@ -100,7 +101,7 @@ def serve(prepare: Callable[[], Work]) -> None:
     Args:
         prepare: Called once; builds the contender and returns its work.
     """
-    answers = os.fdopen(os.dup(1), "w")
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     work = prepare()
     for _ in sys.stdin:
@@ -120,13 +121,13 @@ class _Worker:
             "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
         }
         # a file, since a pipe that nobody reads would fill up
-        self._errors = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115 - closed with the worker
+        self._errors = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 - closed with the worker
         self._process: Any = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
-            text=True,
+            encoding="utf-8",
             env=defaults | os.environ,
         )
 
@@ -136,7 +137,7 @@ class _Worker:
     def ask(self) -> dict[str, float]:
         """Start a round, wait for it, and return its metrics."""
         answer = ""
-        with suppress(BrokenPipeError):  # it has ended
+        with suppress(OSError):  # it has ended: a broken pipe, or an invalid argument on Windows
             self._process.stdin.write("\n")
             self._process.stdin.flush()
             answer = self._process.stdout.readline()
@@ -156,11 +157,41 @@ class _Worker:
 
 def _peak_mib() -> float:
     """Return the peak memory of this process in MiB."""
+    if sys.platform == "win32":
+        return _peak_on_windows()
     try:
-        lines = Path("/proc/self/status").read_text().splitlines()
+        lines = Path("/proc/self/status").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:  # not Linux
         import resource
 
         scale = 2**20 if sys.platform == "darwin" else 2**10
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 2**10
+
+
+def _peak_on_windows() -> float:
+    """Return the peak memory of this process in MiB.
+
+    Source: GetProcessMemoryInfo and PROCESS_MEMORY_COUNTERS of the Windows API.
+    """
+    sizes = (
+        "peak",
+        "now",
+        "peak_paged_pool",
+        "paged_pool",
+        "peak_other_pool",
+        "other_pool",
+        "pagefile",
+        "peak_pagefile",
+    )
+
+    class Counters(ctypes.Structure):
+        _fields_ = (
+            ("cb", ctypes.c_uint32), ("faults", ctypes.c_uint32), *((size, ctypes.c_size_t) for size in sizes),
+        )  # fmt: skip
+
+    counters = Counters(cb=ctypes.sizeof(Counters))
+    kernel: Any = ctypes.windll.kernel32  # type: ignore[attr-defined]
+    kernel.GetCurrentProcess.restype = ctypes.c_void_p
+    kernel.K32GetProcessMemoryInfo(ctypes.c_void_p(kernel.GetCurrentProcess()), ctypes.byref(counters), counters.cb)
+    return counters.peak / 2**20

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from resnet50._io.text import plural
 from resnet50.metrics.scores import Report
-from resnet50.plots import theme
+from resnet50.plots import fonts
 from resnet50.plots.confusion import draw_confusion
 from resnet50.plots.evaluation import draw_balance, draw_reliability
 from resnet50.plots.training import draw_curves
@@ -121,7 +121,8 @@ def _confusion_message(report: Report) -> str:
         return "every test image is classified correctly"
     if pairs[0].count == 1:
         return f"{report.accuracy:.1%} accuracy, {plural(len(report.mistakes), 'mistake')}"
-    true, predicted = (theme.shortened(name, _LONGEST) for name in (pairs[0].true, pairs[0].predicted))
+    names = (pairs[0].true, pairs[0].predicted)
+    true, predicted = (fonts.with_all_characters(fonts.shortened(name, _LONGEST)) for name in names)
     return f"{report.accuracy:.1%} accuracy, most often confused: {true} predicted as {predicted}"
 
 

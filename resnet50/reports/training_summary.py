@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from resnet50.data.fit import Fit
 from resnet50.datasets.source import DataSource
 
 NONE = "none, random initialization"
@@ -68,6 +69,7 @@ class TrainingSummary:
             "Recipe": recipe.get("name"),
             "Pretrained weights": (recipe["weights"] or NONE) if "weights" in recipe else None,
             "Image size": f"{size} x {size} pixels" if size else None,
+            "Fit to that size": str(Fit.from_dict(recipe["fit"])) if recipe.get("fit") else None,
             "Batch size": recipe.get("batch_size"),
             "Seed": recipe.get("seed"),
             "Held out for validation": f"{share:.0%} of the training images" if share else None,

@@ -61,7 +61,8 @@ def check_splits(recipe: Recipe, splits: DatasetSplits) -> None:
         if dataset.class_names != classes:
             raise ValueError(
                 f"{dataset.name}: expected the classes of the train split in the {name} split "
-                f"({listed(classes, most=10)}), got {listed(dataset.class_names, most=10)}; give both the same classes in the same order."
+                f"({listed(classes, most=10)}), got {listed(dataset.class_names, most=10)}; give both the same "
+                "classes in the same order."
             )
     counts = np.bincount(train.labels, minlength=len(classes))
     if absent := [classes[label] for label in np.flatnonzero(counts == 0)]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import sys
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -41,13 +43,19 @@ class WriteHistory(keras.callbacks.Callback):
         row["learning_rate"] = float(self.model.optimizer.learning_rate)
         row["seconds"] = round(time.perf_counter() - self._began, 2)
         self.rows.append(row)
-        write_history(self._path, self.rows)
+        try:
+            write_history(self._path, self.rows)
+        except PermissionError as error:
+            if sys.platform != "win32":
+                raise
+            # a spreadsheet has it open; the rows are in the checkpoint too, and the next epoch writes all of them
+            warnings.warn(f"{error} The training goes on.", stacklevel=2)
 
 
 def write_history(path: Path, rows: Sequence[Mapping[str, float]]) -> None:
     """Write the history as CSV, a row for each epoch, atomically."""
     names = list(dict.fromkeys(name for row in rows for name in row))
-    with atomic_path(path) as temporary, temporary.open("w", newline="") as file:
+    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, names)
         writer.writeheader()
         writer.writerows(rows)

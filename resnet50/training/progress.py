@@ -11,7 +11,9 @@ import keras
 from rich import progress as bars
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from resnet50._io.text import printable
 from resnet50.audit.issue import Issue
 from resnet50.training.recipe import Phase
 from resnet50.weights.transfer import TransferReport
@@ -82,14 +84,14 @@ class EpochTable(Progress):
         if self._notebook:
             self._notebook.show(f"{step} ...")
         elif not self._bars.disable:
-            self._console.print(f"{step} ...", style="dim", highlight=False, markup=False)
+            self._print(f"{step} ...", style="dim")
 
     def begin_run(self, transfer: TransferReport | None, issues: Sequence[Issue]) -> None:
         """Print the report on pretrained weights and the issues in the images."""
-        lines = [str(transfer)] if transfer else []
+        lines = str(transfer).split("\n") if transfer else []
         lines += [f"{issue.severity}: {issue.summary}" for issue in issues if issue.severity != "note"]
         for line in lines:
-            self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+            self._print(line, soft_wrap=True)
 
     def begin_phase(self, phase: int, epoch: int) -> None:
         """Count the epochs that are left, since an earlier phase may have ended early, and name the phase."""
@@ -101,7 +103,7 @@ class EpochTable(Progress):
         if self._notebook:
             self._notebook.phase = line
         elif not self._bars.disable:
-            self._console.print(line, style="bold", highlight=False)
+            self._print(line, style="bold")
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         """Draw the bar."""
@@ -130,10 +132,16 @@ class EpochTable(Progress):
             self._notebook.add(epoch, logs, seconds)
         if self._bars.disable:
             return
-        line = f"{epoch + 1:4}  loss {logs['loss']:6.3f}  accuracy {logs['accuracy']:6.1%}"
+        line = Text(f"{epoch + 1:4}  loss {logs['loss']:6.3f}  accuracy {logs['accuracy']:6.1%}")
         if "val_loss" in logs:
-            line += f"  │ val loss {logs['val_loss']:6.3f}  accuracy {logs['val_accuracy']:6.1%}"
-        self._console.print(f"{line}  [dim]{seconds:.1f} s[/dim]", highlight=False)
+            divider = "│" if self._console.encoding.startswith("utf") else "|"
+            line.append(f"  {divider} val loss {logs['val_loss']:6.3f}  accuracy {logs['val_accuracy']:6.1%}")
+        self._console.print(line.append(f"  {seconds:.1f} s", style="dim"), highlight=False)
+
+    def _print(self, line: str, **style: Any) -> None:
+        """Print a line, with what could end the training or change the terminal escaped."""
+        shown = printable(line).encode(self._console.encoding, "backslashreplace").decode(self._console.encoding)
+        self._console.print(shown, highlight=False, markup=False, **style)
 
     def close(self) -> None:
         """Remove the bar, and restore the terminal's cursor."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self, overload
 
+from resnet50._io.cells import harmless
 from resnet50._io.files import atomic_path
 from resnet50._io.limits import read_text
 from resnet50.data.dataset import Unreadable
@@ -121,7 +122,10 @@ class RunDirectory:
 
 def write_unreadable(path: Path, files: Sequence[Unreadable]) -> None:
     """Write the files that could not be read as CSV, a row for each, atomically."""
-    with atomic_path(path) as temporary, temporary.open("w", newline="", errors="surrogateescape") as file:
+    with (
+        atomic_path(path) as temporary,
+        temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
+    ):
         writer = csv.writer(file)
         writer.writerow(("path", "reason"))
-        writer.writerows((unreadable.path, unreadable.reason) for unreadable in files)
+        writer.writerows((harmless(unreadable.path), harmless(unreadable.reason)) for unreadable in files)

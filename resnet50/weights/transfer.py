@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 import keras
 import numpy as np
 
-from resnet50._io.text import listed
+from resnet50._io.text import listed, printable
 from resnet50.weights.layouts import HUGGING_FACE, TORCHVISION, Arrays, Shapes, describe_network, is_backbone
 from resnet50.weights.normalization import NORMALIZATIONS, UNKNOWN, model_normalization
 from resnet50.weights.read import WeightsFile, read_weights
@@ -48,7 +48,7 @@ class TransferReport:
         lines += [f"  unchanged: {line}" for line in _by_reason(self.kept)]
         lines += [f"  not used:  {line}" for line in _by_reason(self.unused)]
         lines += [f"  note:      {line}" for line in self.notes]
-        return "\n".join(lines)
+        return "\n".join(map(printable, lines))
 
 
 def load_weights(

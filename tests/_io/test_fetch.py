@@ -14,7 +14,7 @@ import pooch.core
 import pytest
 import requests
 
-from factories import raises
+from factories import posix, raises
 from resnet50._io.fetch import Download, DownloadError, cache_folder, check, fetch
 
 CONTENT = bytes((i * 31 + i // 251) % 256 for i in range(300_000))
@@ -228,6 +228,7 @@ def test_right_file(server, folder, page):
     assert [entry.name for entry in folder.iterdir()] == ["file.h5"]
 
 
+@posix
 def test_permissions_follow_the_umask(server, folder):
     before = os.umask(0o027)
     try:
@@ -441,11 +442,13 @@ def test_disk_full(server, folder, monkeypatch):
     assert list(folder.iterdir()) == []
 
 
+@posix
 def test_folder_cannot_be_made(server, tmp_path):
     (tmp_path / "file").write_bytes(b"")
     failure(wanted(server, "right"), tmp_path / "file" / "folder", os.strerror(errno.ENOTDIR))
 
 
+@posix
 def test_folder_under_the_final_name(server, folder):
     (folder / "file.h5").mkdir(parents=True)
     failure(wanted(server, "right"), folder, os.strerror(errno.EISDIR))
@@ -586,7 +589,8 @@ def test_timeout_is_checked(server, folder, timeout):
 
 
 def test_cache_folder(monkeypatch):
-    monkeypatch.setenv("HOME", "/home/someone")
+    for home in ("HOME", "USERPROFILE"):  # the second one on Windows
+        monkeypatch.setenv(home, "/home/someone")
     monkeypatch.setenv("XDG_CACHE_HOME", "/var/cache/someone")
     monkeypatch.setenv("RESNET50_CACHE", "~/own")
     assert cache_folder() == Path("/home/someone/own")

@@ -5,11 +5,13 @@ import stat
 import subprocess
 import sys
 import tempfile
+import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from factories import raises
+from factories import posix, raises
 from resnet50._io.files import atomic_folder, atomic_path, check_room, write_text
 
 
@@ -74,6 +76,7 @@ def test_keeps_the_whole_suffix(tmp_path, name, suffix):
     assert names(tmp_path) == [name]
 
 
+@posix
 @pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
 def test_permissions_follow_the_umask(tmp_path, mask, mode):
     before = os.umask(mask)
@@ -126,6 +129,7 @@ def test_an_error_in_a_folder_names_the_callers_file(tmp_path, monkeypatch):
     assert ".partial-x" not in str(caught.value)
 
 
+@posix
 def test_a_folder_appears_when_all_of_it_is_written(tmp_path):
     path = tmp_path / "new" / "export"
     with atomic_folder(path) as temporary:
@@ -190,6 +194,7 @@ def test_a_system_that_opens_no_folder_keeps_the_file(tmp_path, monkeypatch):
     assert (tmp_path / "a.txt").read_text() == "new\n"
 
 
+@posix
 def test_a_disk_that_fails_to_sync_is_an_error(tmp_path, monkeypatch):
     sync = os.fsync
 
@@ -209,3 +214,85 @@ def test_a_work_that_does_not_fit_onto_the_disk_is_refused_before_it(tmp_path, m
     check_room(tmp_path / "new" / "run", 3_000_000, "the run")
     with raises(OSError, tmp_path / "new" / "run", "the run", 5, 3):
         check_room(tmp_path / "new" / "run", 5_000_000, "the run")
+
+
+@pytest.fixture
+def windows(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+
+
+def refuse_to_replace(monkeypatch, times):
+    """As Windows refuses to replace a file while another program has it open."""
+    replace, refused = Path.replace, []
+
+    def refuse(path, target):
+        if len(refused) < times:
+            refused.append(target)
+            raise PermissionError(errno.EACCES, "Access is denied", str(path), 5, str(target))
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", refuse)
+
+
+def test_a_virus_scanner_that_has_the_file_open_for_a_moment_ends_no_write(tmp_path, monkeypatch, windows):
+    refuse_to_replace(monkeypatch, times=3)
+    write_text(tmp_path / "a.txt", "new")
+    assert (tmp_path / "a.txt").read_text(encoding="utf-8") == "new\n"
+
+
+def test_a_file_that_another_program_keeps_open_is_named(tmp_path, monkeypatch, windows):
+    refuse_to_replace(monkeypatch, times=99)
+    with raises(PermissionError, tmp_path / "a.txt", "open"):
+        write_text(tmp_path / "a.txt", "new")
+    assert names(tmp_path) == []
+
+
+def test_a_folder_without_permission_is_not_tried_again_elsewhere(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "platform", "linux")
+    refuse_to_replace(monkeypatch, times=1)
+    with raises(PermissionError, "Access is denied"):
+        write_text(tmp_path / "a.txt", "new")
+
+
+def test_a_temporary_file_that_is_still_open_hides_no_error(tmp_path, monkeypatch, windows):
+    def refuse(path, missing_ok=False):
+        raise PermissionError(errno.EACCES, "in use")
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with raises(ValueError, "no images"), atomic_path(tmp_path / "a.h5"):
+        raise ValueError("no images")
+
+
+@pytest.mark.parametrize("name", ["nul", "CON.txt", "aux.tar.gz", "com1.csv", "lpt9", "a:b.csv", "what?", "end."])
+def test_a_name_that_windows_cannot_store_is_refused_there(tmp_path, windows, name):
+    with raises(ValueError, tmp_path / name), atomic_path(tmp_path / name):
+        pytest.fail("the work was begun")
+    with raises(ValueError, tmp_path / name), atomic_folder(tmp_path / name):
+        pytest.fail("the work was begun")
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["null.txt", "console", "aux-1.csv", "com.csv", "com12", "a.b"])
+def test_other_names_are_stored(tmp_path, windows, name):
+    write_text(tmp_path / name, "new")
+    assert names(tmp_path) == [name]
+
+
+@posix
+@pytest.mark.parametrize("name", ["nul", "a:b.csv"])
+def test_what_is_a_name_elsewhere_is_stored_there(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(sys, "platform", "linux")
+    write_text(tmp_path / name, "new")
+    assert names(tmp_path) == [name]
+
+
+@pytest.mark.parametrize("write", [atomic_path, atomic_folder])
+def test_a_path_that_is_too_long_for_windows_is_named(tmp_path, monkeypatch, windows, write):
+    def refuse(path, **_):
+        raise FileNotFoundError(errno.ENOENT, "The system cannot find the path specified", str(path))
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    path = tmp_path / ("a" * 200) / ("b" * 100)
+    with raises(OSError, path, len(str(path)), "long paths"), write(path):
+        pytest.fail("the work was begun")

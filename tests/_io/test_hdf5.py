@@ -1,5 +1,4 @@
 import errno
-import fcntl
 import os
 import shutil
 import struct
@@ -12,8 +11,12 @@ import h5py
 import numpy as np
 import pytest
 
-from factories import raises
+from factories import posix, raises
 from resnet50._io.hdf5 import create_h5, open_h5
+
+needs_reserving = pytest.mark.skipif(
+    not hasattr(os, "posix_fallocate"), reason="this system cannot reserve room on a disk"
+)
 
 
 def refuses(path, *values, kind=ValueError):
@@ -85,6 +88,7 @@ def test_no_right_to_read(good, monkeypatch):
 
 
 def test_another_program_writes_to_it(good):
+    fcntl = pytest.importorskip("fcntl")
     with good.open("rb+") as other:
         fcntl.flock(other, fcntl.LOCK_EX)  # as HDF5 does in another process
         _, cause = refuses(good)
@@ -147,7 +151,7 @@ def test_a_network_share_that_locks_nothing_is_read_and_written(tmp_path, monkey
     def refuse(*_):
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(fcntl, "flock", refuse)
+    monkeypatch.setattr(pytest.importorskip("fcntl"), "flock", refuse)
     with create_h5(tmp_path / "a.h5", room=10_000) as file:
         file["x"] = [1, 2, 3]
     with open_h5(tmp_path / "a.h5", expected="a file") as file:
@@ -155,6 +159,7 @@ def test_a_network_share_that_locks_nothing_is_read_and_written(tmp_path, monkey
     assert (tmp_path / "a.h5").stat().st_size < 10_000
 
 
+@posix
 def test_a_file_that_is_being_written_is_locked(tmp_path):
     with create_h5(tmp_path / "a.h5", room=0) as file:
         file["x"] = 1
@@ -162,6 +167,7 @@ def test_a_file_that_is_being_written_is_locked(tmp_path):
         refuses(tmp_path / "a.h5")
 
 
+@needs_reserving
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
 def test_a_full_disk_is_an_error_before_hdf5_writes(tmp_path, monkeypatch, number):
     def refuse(*_):
@@ -173,6 +179,7 @@ def test_a_full_disk_is_an_error_before_hdf5_writes(tmp_path, monkeypatch, numbe
     assert caught.value.errno == number
 
 
+@needs_reserving
 def test_where_no_disk_can_be_reserved_its_room_is_asked_for(tmp_path, monkeypatch):
     def refuse(*_):
         raise OSError(errno.EOPNOTSUPP, "no")
@@ -202,6 +209,7 @@ except OSError as error:
 """
 
 
+@needs_reserving
 @pytest.mark.slow
 def test_a_full_disk_does_not_kill_the_process(tmp_path):
     done = subprocess.run([sys.executable, "-c", FULL, tmp_path / "a.h5"], capture_output=True, text=True, timeout=100)

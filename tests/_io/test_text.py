@@ -2,7 +2,7 @@ import pytest
 
 from factories import raises
 from resnet50._io.arguments import explain_arguments
-from resnet50._io.text import are, have, listed, plural, printable, share_of
+from resnet50._io.text import are, check_printable, have, listed, plural, printable, share_of
 
 
 @pytest.mark.parametrize(
@@ -26,6 +26,7 @@ def test_long_lists_are_cut_and_other_bytes_escaped():
     assert listed(["a", "b"]) == "a, b"
     assert listed([*"abcdefg"]) == "a, b, c, d, e and 2 more"
     assert listed(["\udcff.png"]) == r"\udcff.png"
+    assert listed(["a\x1b[2J", "b\nc"]) == r"a\x1b[2J, b\nc"
 
 
 @pytest.mark.parametrize(
@@ -40,6 +41,12 @@ def test_long_lists_are_cut_and_other_bytes_escaped():
 )
 def test_control_characters_are_escaped(text, shown):
     assert printable(text) == shown
+
+
+def test_names_with_control_characters_are_refused():
+    check_printable(["\u732b", "50 % & <b>", "$\\foo$", "a\u200cb"], "a.h5: expected names")
+    with raises(ValueError, "a.h5: expected names", r"b\\x1bc"):
+        check_printable(["a", "b\x1bc"], "a.h5: expected names")
 
 
 def test_a_wrong_call_gets_an_example():

@@ -78,3 +78,14 @@ def test_copies_of_training_and_validation_images_are_an_error(tmp_path):
     nearly = training.images.copy()
     nearly[:, 0, 0, 0] ^= 1
     assert list(copies(replace(training, images=nearly), known)) == []
+
+
+def test_what_a_spreadsheet_would_run_is_text_and_comes_back(tmp_path):
+    images = replace(labeled(2), paths=("=HYPERLINK(1).png", "-1"), class_names=("@a", "'=b", "c"))
+    write_training_images(tmp_path / "images.csv", {"train": images})
+    first, second = read_training_images(tmp_path / "images.csv")
+    assert (first.path, second.path) == ("=HYPERLINK(1).png", "-1")
+    assert {first.class_name, second.class_name} <= {"@a", "'=b", "c"}
+    lines = (tmp_path / "images.csv").read_text(encoding="utf-8").splitlines()
+    assert lines[1].startswith("train,'=HYPERLINK(1).png,")
+    assert lines[2].startswith("train,-1,")

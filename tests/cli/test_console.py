@@ -6,7 +6,7 @@ import logging
 import pytest
 import rich.console
 
-from resnet50.cli.console import say, step
+from resnet50.cli.console import say, show, step
 
 WORDS = "The quick brown fox jumps over the lazy dog, and then it jumps back over the dog again and again."
 
@@ -73,7 +73,7 @@ def test_prose_is_wrapped_at_words(capsys, monkeypatch, columns):
         monkeypatch.setattr("sys.__stdout__", io.StringIO())
     else:
         monkeypatch.setenv("COLUMNS", str(columns))
-    say(f"  {WORDS}\nshort")
+    say(f"  {WORDS}", "short")
     *lines, last = capsys.readouterr().out.splitlines()
     assert last == "short"
     assert len(lines) == (2 if columns is None else 3)
@@ -87,3 +87,22 @@ def test_a_path_stays_whole(capsys, monkeypatch):
     path = "/a/very/long-path/to-some/file-of-weights.keras"
     say(f"the model is in {path}")
     assert path in capsys.readouterr().out.splitlines()
+
+
+CLIPBOARD = "\x1b]52;c;Y3VybA==\x07"  # OSC 52: a terminal copies what it holds
+
+
+def test_what_is_shown_cannot_command_the_terminal_or_look_like_another_line(capsys):
+    show(f"a{CLIPBOARD}b", "two\nlines")
+    say(f"c{CLIPBOARD}d", "two\nlines")
+    assert capsys.readouterr().out == (
+        "a\\x1b]52;c;Y3VybA==\\x07b\ntwo\\nlines\nc\\x1b]52;c;Y3VybA==\\x07d\ntwo\\nlines\n"
+    )
+
+
+def test_a_logged_name_cannot_command_the_terminal(screen):
+    shown = screen(terminal=True)
+    with step("evaluating"):
+        logging.getLogger("resnet50.evaluation").info("scoring %s", f"x{CLIPBOARD}")
+    assert "\x1b]52" not in shown.getvalue()
+    assert "scoring x\\x1b]52" in shown.getvalue()

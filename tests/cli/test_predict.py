@@ -177,3 +177,11 @@ def test_the_photo_of_a_hand_is_classified(command, trained, shared_data):
     assert (status, err.count("\n")) == (0, 1)
     assert out.startswith(str(photo))
     assert out.count("\n") == 1
+
+
+def test_a_table_holds_no_formulas(command, trained, images, tmp_path):
+    (tmp_path / "=1+1.png").write_bytes((images / "a.png").read_bytes())
+    _, out, _ = command("predict", "=1+1.png", "--model", trained, "--format", "csv")
+    row = next(csv.reader(out.splitlines()[1:]))
+    assert row[0] == "'=1+1.png"
+    assert float(row[2]) > 0

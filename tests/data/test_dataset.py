@@ -159,3 +159,14 @@ def test_a_dataset_is_shown_in_a_line():
     shown = repr(made())
     assert "\n" not in shown
     assert all(value in shown for value in ("'hands'", "4 images", "6 x 5", "3 classes"))
+
+
+@pytest.mark.parametrize("name", ["tw\no", "two\x1b]52;c;eA==\x07", "\udcff", "\u202eowt"])
+def test_class_names_that_could_command_a_terminal_are_refused(name):
+    with raises(ValueError, "hands", name.encode("unicode_escape").decode().replace("\\", "\\\\")):
+        made(class_names=("one", name, "three"))
+
+
+def test_class_names_may_hold_anything_that_can_be_shown():
+    names = ("\u732b", "50 % & <b>", "$\\foo$")
+    assert made(class_names=names).class_names == names

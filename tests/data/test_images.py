@@ -729,3 +729,15 @@ def test_a_png_in_memory_is_compared_too(tmp_path):
     content[300] ^= 1
     with raises(ValueError, "image", "IDAT"):
         images.fit_image(bytes(content), height=8, width=8)
+
+
+def test_a_system_that_loads_pillows_library_once_reads_images(tmp_path, monkeypatch):
+    """As Windows may."""
+
+    def refuse(name):
+        raise OSError("a second time")
+
+    monkeypatch.setattr(images.ctypes, "CDLL", refuse)
+    images._silence_libtiff.__wrapped__()
+    write_image(tmp_path / "a.tif", noise(8, 8, 3))
+    assert read_image(tmp_path / "a.tif", height=8, width=8).shape == (8, 8, 3)

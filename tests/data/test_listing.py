@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from factories import raises
+from factories import draw_image, raises
 from resnet50.data.images import SUFFIXES
+from resnet50.data.labeled_file import class_name
 from resnet50.data.listing import SPLITS, Entry, list_images
 
 SPLIT_NAMES = ("train", "training", "val", "valid", "validation", "test", "testing")
@@ -546,3 +547,28 @@ def test_every_bad_file_is_listed(shared_data, tmp_path):
     tree(tmp_path, "good/a.jpg")
     (tmp_path / "bad").symlink_to(shared_data / "bad_images")
     assert len(list_images(tmp_path).entries) == 1 + 35
+
+
+def test_cells_that_were_made_harmless_for_a_spreadsheet_are_restored(tmp_path):
+    for name in ("=a.png", "-b.png"):
+        draw_image(tmp_path / name, seed=len(name))
+    path = table(tmp_path, "path,label\n'=a.png,'@one\n'-b.png,-1\n")
+    listing = list_images(path)
+    assert listing.class_names == ("-1", "@one")
+    assert {entry.path.name for entry in listing.entries} == {"=a.png", "-b.png"}
+
+
+def test_a_class_keeps_its_name_where_the_locale_is_not_utf8(tmp_path):
+    """With ``LC_ALL=C`` Python may read the bytes of a folder's name as ASCII, and escapes the others."""
+    as_ascii = "\u732b".encode().decode("ascii", "surrogateescape")
+    assert class_name(as_ascii) == "\u732b"
+    assert class_name("\u732b") == "\u732b"
+    assert class_name("\udcff") == "\udcff"
+
+
+def test_rows_that_differ_in_case_alone_are_one_image_where_the_system_has_one_file(tmp_path, monkeypatch):
+    """As on Windows, whose ``os.path.normcase`` makes small letters."""
+    path = table(tmp_path, "path,label\na.png,cat\nA.PNG,dog\n")
+    monkeypatch.setattr(os.path, "normcase", lambda name: os.fspath(name).lower())
+    with raises(ValueError, path, "line 3", "A.PNG", "line 2"):
+        list_images(path)

@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 import pytest
 
-from factories import noise, raises, write_image
+from factories import noise, posix, raises, write_image
 from resnet50._io import workers
 from resnet50.data import hdf5
 from resnet50.data import pack as packing
@@ -260,6 +260,7 @@ packing.pack(
 """
 
 
+@posix
 def test_a_killed_one_leaves_nothing_for_long(tmp_path, monkeypatch):
     paths = images(tmp_path / "in")
     out = tmp_path / "out" / "out.h5"
@@ -305,3 +306,21 @@ def test_real_odd_images(shared_data, tmp_path):
     assert "truncated_jpeg.jpg" in {each.path for each in unreadable}
     assert all("\n" not in each.reason and str(folder) not in each.reason for each in unreadable)
     assert Path(dataset.paths[0]).name in {path.name for path in paths}
+
+
+def test_where_there_are_no_locks_the_system_refuses_what_is_in_use(tmp_path, monkeypatch):
+    """As on Windows, where a file that is open, also here, cannot be removed."""
+    monkeypatch.setattr(packing, "fcntl", None)
+    monkeypatch.setattr(packing, "_JUST_BEGUN", -1)
+    out, unlink = tmp_path / "out.h5", Path.unlink
+    for name in (".partial-used.h5", ".partial-left.h5"):
+        (tmp_path / name).touch()
+
+    def refuse(path, missing_ok=False):
+        if path.name == ".partial-used.h5":
+            raise PermissionError("in use")
+        unlink(path, missing_ok=missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    pack(listing_of(tmp_path / "in", images(tmp_path / "in", 4)), out, image_size=16)
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == [".partial-used.h5", "in", "out.h5"]

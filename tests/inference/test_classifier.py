@@ -407,6 +407,14 @@ def test_refuses_labels_of_another_number(classifier, tmp_path):
     refuses(path, 3, 2, "a, b")
 
 
+@pytest.mark.parametrize("changes", [{"class_names": ["a", "b\x1b]52;c;eA==\x07", "c"]}, {"dataset": "two\nlines"}])
+def test_refuses_names_that_could_command_a_terminal(classifier, tmp_path, changes):
+    path = with_labels(classifier.model, tmp_path / "a.keras", **changes)
+    with raises(ValueError, path, "resnet50.json") as caught:
+        Classifier.load(path)
+    assert str(caught.value).isprintable()
+
+
 def test_refuses_to_run_code_from_a_file(tmp_path):
     inputs = keras.Input((8, 8, 3))
     outputs = keras.layers.Lambda(lambda x: x[:, 0, 0, :])(inputs)

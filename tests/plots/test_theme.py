@@ -6,9 +6,8 @@ import subprocess
 import sys
 
 import pytest
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from resnet50.plots import theme
+from resnet50.plots import fonts, theme
 
 
 def test_figures_need_neither_pyplot_nor_keras_to_be_imported():
@@ -27,20 +26,10 @@ def test_colors_mix_with_white_and_black():
 
 
 def test_texts_are_shortened_to_their_length():
-    assert theme.shortened("neutrophil", 10) == "neutrophil"
-    assert theme.shortened("neutrophil", 5) == "neut…"
+    assert fonts.shortened("neutrophil", 10) == "neutrophil"
+    assert fonts.shortened("neutrophil", 5) == "neut…"
     assert theme.text_width("", 12) == 0
     assert theme.text_width("wide", 12) < theme.text_width("wider", 12) < theme.text_width("wider", 12, "bold")
-
-
-def test_what_the_font_does_not_have_is_drawn_as_a_box():
-    assert theme.drawable("Zoë, кот, ✗ …\nb") == "Zoë, кот, ✗ …\nb"
-    assert theme.drawable("a猫\udcffb\x1b") == "a□□b□"
-    figure, axes = theme.new_canvas(2, 1)
-    theme.write(axes, 1, 0.5, "猫 \udcff")
-    assert [text.get_text() for text in axes.texts] == ["□ □"]
-    FigureCanvasAgg(figure).draw()
-    assert theme.text_width("\udcff", 12) == theme.text_width("□", 12)
 
 
 @pytest.mark.parametrize("text", ["$ \\frac $", "$x predicted as c$", "$a$", "\\$"])

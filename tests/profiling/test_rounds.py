@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import ctypes
 import sys
 import textwrap
+from types import SimpleNamespace
 
 import pytest
 
 from factories import raises
+from resnet50.profiling import rounds
 from resnet50.profiling.rounds import Measurement, run_rounds
 
 
@@ -81,3 +84,24 @@ def test_no_rounds_are_refused():
 
 def test_a_ratio_is_that_of_the_same_round():
     assert Measurement("a", {"s": (10.0, 1.0)}, 0).ratio(Measurement("b", {"s": (5.0, 0.5)}, 0), "s") == 2
+
+
+def test_peak_memory_on_windows_is_asked_of_its_kernel(monkeypatch):
+    def fill(handle, counters, size):
+        assert (handle.value, size) == (2**64 - 1, 72)  # this process; 2 numbers of 4 bytes and 8 of 8
+        counters._obj.peak = 300 * 2**20
+
+    kernel = SimpleNamespace(GetCurrentProcess=Callable(lambda: -1), K32GetProcessMemoryInfo=fill)
+    monkeypatch.setattr(ctypes, "windll", SimpleNamespace(kernel32=kernel), raising=False)
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert rounds._peak_mib() == 300
+
+
+class Callable:
+    """A function that takes attributes, as those of ctypes do."""
+
+    def __init__(self, function):
+        self.function = function
+
+    def __call__(self):
+        return self.function()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from resnet50.data.fit import Fit
 from resnet50.reports.training_summary import NONE, TrainingSummary, duration
 
 NAN = float("nan")
@@ -30,6 +31,7 @@ def test_settings_are_named_and_have_units():
         "name": "folder",
         "weights": None,
         "image_size": 96,
+        "fit": Fit(mode="pad").to_dict(),
         "batch_size": 32,
         "seed": 0,
         "validation_split": 0.15,
@@ -38,6 +40,7 @@ def test_settings_are_named_and_have_units():
     assert settings["Recipe"] == "folder"
     assert settings["Pretrained weights"] == NONE
     assert settings["Image size"] == "96 x 96 pixels"
+    assert settings["Fit to that size"].startswith("padded")
     assert settings["Batch size"] == "32"
     assert settings["Seed"] == "0"
     assert settings["Held out for validation"].startswith("15%")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from resnet50.audit.issue import Issue
 from resnet50.training import progress
 from resnet50.training.recipe import Phase
 from resnet50.weights.transfer import TransferReport
@@ -95,3 +96,21 @@ def test_a_notebook_sees_one_table_that_grows(monkeypatch):
     assert (rows[0][0], rows[1][-1], rows[3][-2:]) == ("epoch", "head", ["all", "layers"])
     for row, epoch in ((rows[2], "1"), (rows[4], "2")):
         assert row[:5] == [epoch, "0.693", "50.0%", "0.693", "50.0%"]
+
+
+def test_what_a_console_cannot_encode_or_would_obey_is_escaped(monkeypatch):
+    screen = io.TextIOWrapper(io.BytesIO(), encoding="cp1252", errors="strict")
+    monkeypatch.setattr(progress, "Console", lambda: Console(file=screen, force_terminal=True, width=100))
+    report = TransferReport("a\x1b]52;c;eA==\x07.h5", "keras", (), {"\u732b\n": "9 classes"}, {})
+    issue = Issue(kind="few", severity="warning", summary="few images of \u732b.", advice="")
+    table = progress.EpochTable([Phase(epochs=1)])
+    table.params = {"steps": 1}
+    table.begin_run(report, [issue])
+    table.on_epoch_begin(0)
+    table.on_epoch_end(0, {"loss": 1, "accuracy": 0, "val_loss": 1, "val_accuracy": 0})
+    table.close()
+    screen.flush()
+    shown = screen.buffer.getvalue().decode("cp1252")
+    assert "warning: few images of \\u732b." in shown
+    assert "a\\x1b]52;c;eA==\\x07.h5" in shown
+    assert "\\u732b\\n: 9 classes" in shown

@@ -204,3 +204,10 @@ def test_damaged_files_are_named(record, tmp_path):
     run.recipe.write_text("{")
     with raises(ValueError, run.recipe, "line 1 column 2"):
         run.read()
+
+
+def test_reasons_and_paths_are_utf8_and_no_formulas(tmp_path, monkeypatch):
+    files = [Unreadable("=1+1/\u732b.png", "-x")]
+    write_unreadable(tmp_path / "unreadable.csv", files)
+    text = (tmp_path / "unreadable.csv").read_text(encoding="utf-8")
+    assert text.splitlines()[1:] == ["'=1+1/\u732b.png,'-x"]

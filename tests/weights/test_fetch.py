@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from factories import raises
+from factories import posix, raises
 from resnet50._io.fetch import Download, DownloadError
 from resnet50.weights import registry
 from resnet50.weights.fetch import check_weights, fetch_weights, weights_folder
@@ -98,6 +98,7 @@ def test_keras_files_are_where_keras_looks_for_them(caches, monkeypatch):
     assert keras.utils.get_file(KERAS_FILE, url, cache_dir=caches, cache_subdir="models", file_hash=MD5) == str(path)
 
 
+@posix
 def test_keras_home_without_the_variable(monkeypatch, tmp_path):
     monkeypatch.delenv("KERAS_HOME", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -78,9 +80,23 @@ def build_training_model(model: keras.Model, precision: str) -> keras.Model:
 
 
 def _has_bfloat16() -> bool:
-    """Return whether the processor has bfloat16 products; emulated ones are slower than float32."""
+    """Return whether the processor has bfloat16 products that TensorFlow uses; emulated ones are slower than float32.
+
+    NumPy asks an x86 processor on any system, since 2.4; Linux names what earlier versions do not. No processor of a
+    Mac has these instructions.
+    """
+    if _numpy_features().get("AVX512BF16", False):
+        return True
     try:
-        flags = Path("/proc/cpuinfo").read_text()
+        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:  # not Linux
         return False
     return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def _numpy_features() -> Mapping[str, bool]:
+    """Return what NumPy knows of the processor; nothing where a version keeps it elsewhere."""
+    try:
+        return import_module("numpy._core._multiarray_umath").__cpu_features__
+    except (ImportError, AttributeError):
+        return {}

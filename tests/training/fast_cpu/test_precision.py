@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -116,3 +118,34 @@ def test_a_head_may_normalize_pooled_channels():
     training_model = build_training_model(tiny_model(5, size=(40, 32), seed=1, head=head), "bfloat16")
     assert type(training_model.get_layer("top_norm")) is keras.layers.BatchNormalization
     assert np.isfinite(one_step(training_model))
+
+
+@pytest.mark.parametrize(
+    ("features", "flags", "expected"),
+    [
+        ({"AVX512BF16": True}, None, True),  # NumPy asks the processor on Windows too
+        ({"AVX512BF16": False, "AVX512F": True}, None, False),
+        ({}, None, False),  # an earlier NumPy, or an ARM processor, on macOS or Windows
+        ({}, "flags : avx512f avx512_bf16 amx_tile", True),  # an earlier NumPy on Linux
+        ({}, "flags : avx512f", False),
+    ],
+)
+def test_bfloat16_is_found_where_the_system_has_no_file_of_the_processor(monkeypatch, features, flags, expected):
+    def read_text(path, **_):
+        assert path == Path("/proc/cpuinfo")
+        if flags is None:
+            raise FileNotFoundError
+        return flags
+
+    monkeypatch.setattr(Path, "read_text", read_text)
+    monkeypatch.setattr(precision, "_numpy_features", lambda: features)
+    assert precision._has_bfloat16() is expected
+
+
+def test_another_numpy_tells_nothing_of_the_processor(monkeypatch):
+    def missing(name):
+        raise ImportError(name)
+
+    assert precision._numpy_features().get("SSE2", True)  # of every x86 processor, and of no other
+    monkeypatch.setattr(precision, "import_module", missing)
+    assert precision._numpy_features() == {}
