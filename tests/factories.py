@@ -84,6 +84,15 @@ def noise(*shape: int, seed: int | Sequence[int] = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
 
 
+def fixed_camera(n: int, *, size: int = 48, seed: int = 0) -> np.ndarray:
+    """Return images of one scene that differ by the sensor's noise alone, and every other one by a scratch."""
+    rng = np.random.default_rng(seed)
+    scene = np.random.default_rng(0).integers(90, 110, (size, size, 3))
+    images = np.clip(scene + rng.normal(0, 6, (n, *scene.shape)), 0, 255).astype(np.uint8)
+    images[1::2, size // 2, size // 4 : size // 2] = 160
+    return images
+
+
 def dataset(
     labels: Sequence[int],
     class_names: Sequence[str] = ("cats", "dogs"),

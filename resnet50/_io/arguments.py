@@ -16,6 +16,7 @@ _TYPES: dict[Any, tuple[tuple[type, ...], str]] = {
     "int": ((int,), "a whole number"),
     "float": ((int, float), "a number"),
     "bool": ((bool,), "True or False"),
+    "bool | None": ((bool, type(None)), "True, False or None"),
     "str": ((str,), "a string"),
     "str | None": ((str, type(None)), "a string or None"),
 }

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from resnet50._io.fetch import Progress
 from resnet50._io.text import plural
 from resnet50.audit.class_counts import count_issues
 from resnet50.audit.duplicates import duplicates
 from resnet50.audit.file_properties import odd_files, read_headers
-from resnet50.audit.groups import shared_groups
+from resnet50.audit.groups import folder_groups, other_columns, shared_groups, shared_subfolders
 from resnet50.audit.issue import EXAMPLES, SEVERITIES, AllImages, Issue, Place
 from resnet50.data.dataset import Dataset, Unreadable
 from resnet50.data.fit import Fit
@@ -31,11 +32,13 @@ class Audit:
         name: Name of the dataset.
         splits: The images that were audited; without any split if the source cannot be used.
         issues: What is wrong with them, the worst first.
+        test_split: Share of the images that training cuts off where there is no test split.
     """
 
     name: str
     splits: DatasetSplits
     issues: tuple[Issue, ...]
+    test_split: float = DEFAULT_OPTIONS.test_split
 
     @property
     def has_errors(self) -> bool:
@@ -49,9 +52,12 @@ def check(
     image_size: int = 96,
     fit: Fit | None = None,
     options: ReadOptions = DEFAULT_OPTIONS,
+    validation_split: float = 0.15,
     progress: Progress | None = None,
 ) -> Audit:
     """Find what is wrong with a dataset: near-duplicates, leakage, label conflicts, small classes, odd files.
+
+    Whatever training would refuse is an error too, such as a class of one image.
 
     Args:
         source: A folder, CSV file or h5 file (`resnet50.data.loading.read_splits`); a `DataSource`, which is read and
@@ -60,11 +66,11 @@ def check(
             than half of it are reported.
         fit: How these images are fitted to it, as in `DataSource.load`.
         options: How a path is read; a `DataSource` has options of its own.
+        validation_split: Share of the training images that the recipe holds out (`resnet50.Recipe`).
         progress: Called with the steps that are done and their number; starts over after the images are read.
 
     Returns:
-        The audit. A source that training would refuse, such as one with too many unreadable files, is an issue of
-        severity ``"error"``.
+        The audit, without splits if the source cannot be read.
 
     Raises:
         FileNotFoundError: If nothing is there.
@@ -76,23 +82,38 @@ def check(
         _check_options(source, options)
     if isinstance(source, Dataset):
         source = DatasetSplits(train=source)
+    options = source.options if isinstance(source, DataSource) else options
     if isinstance(source, DatasetSplits):
-        return Audit(_name(source), source, find_issues(source, progress=progress))
-    try:
-        splits, refused = _read(source, image_size, fit, options, progress)
-    except ValueError as error:  # training would refuse it as well, for instance labels that name no class
-        issue = Issue("unusable", "error", str(error), "Fix this first; training refuses the source too.")
-        return Audit(_name_of(source), DatasetSplits(), (issue,))
-    return Audit(_name(splits), splits, find_issues(splits, refused=refused, progress=progress))
+        read = _Read(source)
+    else:
+        try:
+            read = _read(source, image_size, fit, options, progress)
+        except ValueError as error:  # training would refuse it as well, for instance a table without a column label
+            return Audit(_name_of(source), DatasetSplits(), (_unusable(str(error)),))
+    share = options.test_split
+    issues = find_issues(read.splits, refused=read.too_many_unreadable, test_split=share, progress=progress)
+    refused = read.refused
+    if not any(issue.kind == "missing-class" and issue.severity == "error" for issue in issues):
+        refused = refused or _refused_by_training(read.splits, share, validation_split)
+    if refused:
+        issues = (_unusable(refused), *issues)
+    return Audit(_name(read.splits), read.splits, issues, share)
 
 
-def find_issues(splits: DatasetSplits, *, refused: str = "", progress: Progress | None = None) -> tuple[Issue, ...]:
+def find_issues(
+    splits: DatasetSplits,
+    *,
+    refused: str = "",
+    test_split: float = DEFAULT_OPTIONS.test_split,
+    progress: Progress | None = None,
+) -> tuple[Issue, ...]:
     """Find what is wrong with images that are loaded.
 
     Args:
         splits: The splits, all of the same classes and size; images may be memory maps of files larger than memory.
             Properties of the files are included if ``splits.root`` is set.
         refused: Why training refuses the source, one line, if it has too many unreadable files; else empty.
+        test_split: Share of the images that training cuts off where there is no test split.
         progress: Called with the steps that are done and their number.
 
     Returns:
@@ -108,7 +129,10 @@ def find_issues(splits: DatasetSplits, *, refused: str = "", progress: Progress 
         *_unreadable(splits.unreadable, len(images), refused),
         *duplicates(images, splits, progress=second),
         *shared_groups(images),
-        *count_issues(images),
+        *folder_groups(images),
+        *shared_subfolders(images, splits.root),
+        *other_columns(images, splits.other_columns),
+        *count_issues(images, test_split=test_split),
         *odd_files(images, headers, fit=splits.fit),
     ]
     return tuple(sorted(issues, key=lambda issue: SEVERITIES.index(issue.severity)))
@@ -121,6 +145,8 @@ def _check_options(source: str | os.PathLike[str] | DataSource | Dataset | Datas
             raise ValueError(
                 f"expected options only with a path, got them with a {type(source).__name__}; leave them out."
             )
+    elif options.groups and Path(source).exists() and not Path(source).is_dir():
+        raise ValueError(f"{source}: expected a folder with subfolders for groups, got a file; leave out groups.")
     elif options.pattern is not None:
         compile_pattern(options.pattern)
         if Path(source).exists() and not Path(source).is_dir():
@@ -129,35 +155,65 @@ def _check_options(source: str | os.PathLike[str] | DataSource | Dataset | Datas
             )
 
 
+class _Read(NamedTuple):
+    """A source that was read: its splits, and why training refuses it, or ""."""
+
+    splits: DatasetSplits
+    too_many_unreadable: str = ""
+    refused: str = ""
+
+
 def _read(
     source: str | os.PathLike[str] | DataSource,
     image_size: int,
     fit: Fit | None,
     options: ReadOptions,
     progress: Progress | None,
-) -> tuple[DatasetSplits, str]:
-    """Read a source however many files are unreadable; return the splits, and why training refuses them or ""."""
-    if not isinstance(source, DataSource):
-        return _read_leniently(
-            lambda lenient: read_splits(source, image_size=image_size, fit=fit, options=lenient, progress=progress),
-            options,
-        )
-    if source.task == "folder":  # the only one that takes options
-        return _read_leniently(
-            lambda lenient: replace(source, options=lenient).load(image_size, fit=fit, progress=progress),
-            source.options,
-        )
-    return source.load(image_size, fit=fit, progress=progress), ""
+) -> _Read:
+    """Read a source however many files are unreadable, and if it is only fit to be scored."""
+    if isinstance(source, DataSource) and source.task != "folder":
+        return _Read(source.load(image_size, fit=fit, progress=progress))
 
+    def read(options: ReadOptions, *, for_training: bool = True) -> DatasetSplits:
+        path = source
+        if isinstance(path, DataSource):
+            if for_training or path.path is None:
+                return replace(path, options=options).load(image_size, fit=fit, progress=progress)
+            path = path.path
+        return read_splits(
+            path, image_size=image_size, fit=fit, options=options, for_training=for_training, progress=progress
+        )
 
-def _read_leniently(read: Callable[[ReadOptions], DatasetSplits], options: ReadOptions) -> tuple[DatasetSplits, str]:
-    splits = read(replace(options, max_unreadable=1.0))
+    lenient = replace(options, max_unreadable=1.0)
+    try:
+        splits = read(lenient)
+    except ValueError as error:
+        try:
+            return _Read(read(lenient, for_training=False), refused=str(error))
+        except ValueError:
+            raise error from None
     if splits.unreadable:
         try:
             read(options)  # now from the cache
         except ValueError as error:
-            return splits, str(error)
-    return splits, ""
+            return _Read(splits, too_many_unreadable=str(error))
+    return _Read(splits)
+
+
+def _refused_by_training(splits: DatasetSplits, test_split: float, validation_split: float) -> str:
+    """Cut the splits as training does; return why that fails, or ""."""
+    try:
+        if splits.test is None:
+            splits = splits.cut(test_split, into="test", seed=0)
+        splits.check_trainable()
+        splits.hold_out(validation_split, seed=0)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def _unusable(refused: str) -> Issue:
+    return Issue("unusable", "error", refused, "Fix this first; training refuses the source too.")
 
 
 def _name(splits: DatasetSplits) -> str:

@@ -18,15 +18,18 @@ FEW = 10
 IMBALANCE = 5
 """Classes are imbalanced if the largest has at least this many times the training images of the smallest."""
 
+_OTHER_SIDE = {"left": "right", "right": "left"}
+
 # Half of the 95 % interval around an accuracy of 90 %; an issue of this severity is raised above it.
 _MARGINS = {"warning": 0.1, "note": 0.05}
 
 
-def count_issues(images: AllImages) -> Iterator[Issue]:
+def count_issues(images: AllImages, *, test_split: float = DEFAULT_OPTIONS.test_split) -> Iterator[Issue]:
     """Find classes of one name, missing, small and imbalanced classes, and a test split that is small or not there.
 
     Args:
         images: All images.
+        test_split: Share of the images that training cuts off where there is no test split.
 
     Yields:
         The issues.
@@ -36,6 +39,7 @@ def count_issues(images: AllImages) -> Iterator[Issue]:
         for split, dataset in images.splits.items()
     }
     yield from _similar_classes(images.class_names, np.sum(list(counts.values()), axis=0))
+    yield from _left_and_right(images.class_names)
     for split, of_class in counts.items():
         yield from _missing_classes(images.class_names, split, of_class)
         if split == "train":
@@ -44,7 +48,7 @@ def count_issues(images: AllImages) -> Iterator[Issue]:
     if "test" in counts:
         yield from _small_test(int(counts["test"].sum()))
     elif "train" in counts:
-        yield from _no_test(images.class_names, counts["train"])
+        yield from _no_test(images.class_names, counts["train"], test_split)
 
 
 def _similar_classes(names: tuple[str, ...], counts: np.ndarray) -> Iterator[Issue]:
@@ -65,6 +69,22 @@ def _bare(name: str) -> str:
     """Return a name without what people vary: case, blanks and punctuation, and leading zeros."""
     words = re.findall(r"(?:^-)?[^\W_]+", name.casefold())
     return "".join(word.lstrip("0") or "0" for word in words) or name
+
+
+def _left_and_right(names: tuple[str, ...]) -> Iterator[Issue]:
+    """Find classes whose names differ in left and right, such as hands or arrows."""
+    spelled = {name.casefold(): name for name in names}
+    swapped = {name: re.sub("left|right", lambda side: _OTHER_SIDE[side[0]], name) for name in spelled}
+    pairs = [(spelled[name], spelled[swapped[name]]) for name in spelled if name < swapped[name] in spelled]
+    if pairs:
+        yield Issue(
+            kind="mirrored-classes",
+            severity="warning",
+            summary="By their names, classes are mirror images of each other: "
+            f"{listed([f'{one!r} and {other!r}' for one, other in pairs])}.",
+            advice="Mirroring turns one class into the other: train with --no-flip, or with --flip if the names do not "
+            "mean that.",
+        )
 
 
 def _missing_classes(names: tuple[str, ...], split: str, counts: np.ndarray) -> Iterator[Issue]:
@@ -117,9 +137,8 @@ def _small_test(count: int) -> Iterator[Issue]:
         )
 
 
-def _no_test(names: tuple[str, ...], counts: np.ndarray) -> Iterator[Issue]:
+def _no_test(names: tuple[str, ...], counts: np.ndarray, share: float) -> Iterator[Issue]:
     """Find classes that become too small when training cuts off a test split."""
-    share = DEFAULT_OPTIONS.test_split
     single = [names[label] for label in np.flatnonzero(counts == 1)]
     left = counts - np.round(share * counts)
     small = [f"{names[label]} ({counts[label]})" for label in np.flatnonzero((counts >= FEW) & (left < FEW))]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Iterator
 from itertools import combinations
 from typing import NamedTuple
 
@@ -11,11 +12,14 @@ import numpy as np
 from resnet50._io.fetch import Progress
 from resnet50._io.text import are, have, plural, share_of
 from resnet50.audit.issue import EXAMPLES, AllImages, Issue, Place
-from resnet50.data.near_duplicates import Pairs, join, near_duplicate_pairs
+from resnet50.data.near_duplicates import LookAlikes, Pairs, join
 from resnet50.data.splits import DatasetSplits
 
 MEMBERS = 8
 """Most images that are named of a group of near-duplicates."""
+
+
+_MANY = 0.05  # share of a class from which mirror images in another class are more than an accident
 
 
 class _Pair(NamedTuple):
@@ -41,8 +45,10 @@ def duplicates(images: AllImages, splits: DatasetSplits, *, progress: Progress |
     """
     count = len(images)
     near_duplicates = splits.find_near_duplicates(progress=_steps(progress, 0, 3 * count))
+    if near_duplicates.look_alikes is not None and not splits.identical_only:
+        yield _look_alike(images, near_duplicates.look_alikes)
     leaks = {pair: _Nearest(count) for pair in combinations(range(len(images.names)), 2)}
-    conflicts, repeats, mirrored = _Nearest(count), _Nearest(count), _Nearest(count)
+    conflicts, repeats, mirrored, crossing = (_Nearest(count) for _ in range(4))
     connected = repeated = np.arange(count)
     for pairs in near_duplicates.pairs():
         first, second = images.split_index[pairs.first], images.split_index[pairs.second]
@@ -54,32 +60,25 @@ def duplicates(images: AllImages, splits: DatasetSplits, *, progress: Progress |
         repeats.add(within)
         connected = join(connected, pairs.first, pairs.second)
         repeated = join(repeated, within.first, within.second)
-    for pairs in _mirrored_pairs(near_duplicates.thumbnails, near_duplicates.single_color, progress):
+    report = _steps(progress, 2 * count, 3 * count)
+    for pairs in near_duplicates.mirrored_pairs(progress=None if report is None else lambda done: report(done, count)):
         # a near-duplicate of a symmetric image is its mirror image too
-        mirrored.add_second(pairs.where(connected[pairs.first] != connected[pairs.second]))
+        different = pairs.where(connected[pairs.first] != connected[pairs.second])
+        same_class = images.labels[different.first] == images.labels[different.second]
+        mirrored.add_second(different.where(same_class))
+        crossing.add(different.where(~same_class))
     for (early, late), nearest in leaks.items():
         yield from _leak(images, images.names[early], images.names[late], nearest.pairs())
     yield from _conflict(images, conflicts.pairs())
     yield from _single_color(images, np.flatnonzero(near_duplicates.single_color))
     yield from _repeat(images, repeats.pairs(), repeated)
     yield from _mirrored(images, mirrored.pairs())
+    yield from _mirrored_classes(images, crossing.pairs())
 
 
 def _steps(progress: Progress | None, start: int, total: int) -> Progress | None:
     """Return a progress of some steps as one of all steps."""
     return None if progress is None else lambda done, _: progress(start + done, total)
-
-
-def _mirrored_pairs(thumbnails: np.ndarray, left_out: np.ndarray, progress: Progress | None) -> Iterator[Pairs]:
-    """Yield pairs in which one image is a near-duplicate of the other's mirror image."""
-    count = len(thumbnails)
-    report = _steps(progress, 2 * count, 3 * count)
-    chosen = np.flatnonzero(~left_out)
-    done: Callable[[int], None] | None = None if report is None else lambda number: report(number, count)
-    for pairs in near_duplicate_pairs(thumbnails[chosen], mirrored=True, progress=done):
-        yield Pairs(chosen[pairs.first], chosen[pairs.second], pairs.distance)
-    if done is not None:
-        done(count)
 
 
 class _Nearest:
@@ -110,6 +109,20 @@ class _Nearest:
         return [_Pair(int(number), int(self._nearest[number]), float(self._distance[number])) for number in order]
 
 
+def _look_alike(images: AllImages, look_alikes: LookAlikes) -> Issue:
+    numbers = look_alikes.numbers
+    return Issue(
+        kind="look-alike",
+        severity="warning",
+        summary=f"{share_of(len(numbers), len(images), 'images')} look alike, as those of a fixed camera do. Here they "
+        f"count as near-duplicates below {look_alikes.distance:.2g} gray levels, half of their usual distance to the "
+        "nearest other one.",
+        advice="If they are frames of one video or a burst, give each a group: a cut separates the others, and the "
+        "score is too high for another scene.",
+        examples=images.each([(number, "") for number in numbers[:MEMBERS]]),
+    )
+
+
 def _leak(images: AllImages, early: str, late: str, pairs: list[_Pair]) -> Iterator[Issue]:
     if pairs:
         shares = share_of(len(pairs), len(images.splits[late]), f"{late} images")
@@ -125,14 +138,13 @@ def _leak(images: AllImages, early: str, late: str, pairs: list[_Pair]) -> Itera
 
 def _conflict(images: AllImages, pairs: list[_Pair]) -> Iterator[Issue]:
     if pairs:
-        distinct = list({frozenset(pair[:2]): pair for pair in reversed(pairs)}.values())[::-1]
         yield Issue(
             kind="label-conflict",
             severity="error",
             summary=f"{share_of(len(pairs), len(images), 'images')} {have(pairs)} a near-duplicate of another class"
             f"{_identical(images, pairs)}.",
             advice="One of the two labels is wrong, or the classes overlap: correct the label, or remove both images.",
-            examples=_examples(images, distinct),
+            examples=_examples(images, _distinct(pairs)),
         )
 
 
@@ -166,6 +178,31 @@ def _mirrored(images: AllImages, pairs: list[_Pair]) -> Iterator[Issue]:
         )
 
 
+def _mirrored_classes(images: AllImages, pairs: list[_Pair]) -> Iterator[Issue]:
+    """Report the two classes that most mirror images connect."""
+    if not pairs:
+        return
+    labels = images.labels[np.array([(pair.number, pair.nearest) for pair in pairs])]
+    both = np.sort(labels, axis=1)
+    (first, second), count = Counter(map(tuple, both.tolist())).most_common(1)[0]
+    of_first = int((labels[:, 0] == first)[(both == (first, second)).all(axis=1)].sum())
+    totals = np.bincount(images.labels, minlength=len(images.class_names))
+    parts = [
+        (mirrored, int(totals[label]), images.class_names[label])
+        for mirrored, label in ((of_first, first), (count - of_first, second))
+    ]
+    described = " and ".join(share_of(mirrored, total, f"images of {name!r}") for mirrored, total, name in parts)
+    others = f"; {plural(len(pairs) - count, 'image')} in other pairs of classes" if len(pairs) > count else ""
+    yield Issue(
+        kind="mirrored-classes",
+        severity="warning" if any(mirrored >= _MANY * total for mirrored, total, _ in parts) else "note",
+        summary=f"{described} are mirror images of the other class{others}.",
+        advice="Mirroring turns one class into the other: train with --no-flip. Training asks for a choice where it "
+        "would mirror images by default.",
+        examples=_examples(images, _distinct(pairs)),
+    )
+
+
 def _single_color(images: AllImages, numbers: np.ndarray) -> Iterator[Issue]:
     if len(numbers):
         yield Issue(
@@ -175,6 +212,11 @@ def _single_color(images: AllImages, numbers: np.ndarray) -> Iterator[Issue]:
             advice="A network cannot learn from them: remove them.",
             examples=images.each([(number, "") for number in numbers]),
         )
+
+
+def _distinct(pairs: list[_Pair]) -> list[_Pair]:
+    """Return each pair once, though each of its images names the other."""
+    return list({frozenset(pair[:2]): pair for pair in reversed(pairs)}.values())[::-1]
 
 
 def _identical(images: AllImages, pairs: list[_Pair]) -> str:

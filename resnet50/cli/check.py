@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="Folder of images, CSV file, h5 file, folder of CIFAR-10, or the name of a task.",
     )
     parser.add_argument("--data", metavar="PATH", help="Images of the task that DATA names.")
-    read_options.add_read_options(parser, "pattern")
+    read_options.add_read_options(parser, *read_options.OPTIONS)
     parser.add_argument(
         "--image-size",
         type=number(int, 1),
@@ -95,7 +95,7 @@ def _show(audit: Audit) -> None:
     from resnet50.reports.audit import contents, summarize
 
     say(f"{audit.name}: {summarize(audit.issues)}")
-    say(contents(audit.splits.by_name))
+    say(contents(audit.splits.by_name, audit.test_split))
     console = Console()
     for issue in audit.issues:
         text = Text(wrap(f"{issue.severity:8}{issue.summary}", indent=8))

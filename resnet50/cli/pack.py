@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PIXELS",
         help="Height and width that images are brought to. Default: 224.",
     )
-    read_options.add_read_options(parser, "pattern", "max_unreadable")
+    read_options.add_read_options(parser, "pattern", "max_unreadable", "groups")
     fit_options.add_fit_options(parser.add_argument_group("fitting images"))
 
 
@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
 
     out, size = Path(options.out), options.image_size
     with step("listing images"):
-        listing = list_images(options.source, pattern=chosen.pattern)
+        listing = list_images(options.source, pattern=chosen.pattern, groups=chosen.groups)
     with step("reading images") as progress:
         unreadable = pack(listing, out, image_size=size, fit=fit, options=chosen, progress=progress)
     say(f"{out}: {listing.name}, RGB, {size} x {size} pixels, {out.stat().st_size / 1e6:,.1f} MB")

@@ -18,15 +18,22 @@ def add_read_options(parser: argparse.ArgumentParser, *names: str) -> argparse._
     group = parser.add_argument_group("reading your own images")
     for name in names:
         field = OPTIONS[name]
-        text = field.default is None
-        default = "none" if text else field.default
+        text = f"{field.metadata['help']} Default: {field.metadata.get('default', _default(field.default))}."
+        if field.type in ("bool", "bool | None"):
+            group.add_argument(option(name), action=argparse.BooleanOptionalAction, default=None, help=text)
+            continue
+        is_text = field.default is None
         group.add_argument(
             option(name),
-            type=str if text else number(float),
-            metavar=field.metadata.get("metavar", "TEXT" if text else "FLOAT"),
-            help=f"{field.metadata['help']} Default: {default}.",
+            type=str if is_text else number(float),
+            metavar=field.metadata.get("metavar", "TEXT" if is_text else "FLOAT"),
+            help=text,
         )
     return group
+
+
+def _default(value: Any) -> str:
+    return "none" if value is None else ("yes" if value else "no") if isinstance(value, bool) else str(value)
 
 
 def option(name: str) -> str:

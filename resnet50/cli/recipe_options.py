@@ -1,4 +1,4 @@
-"""The options of a recipe's numbers, made from the fields of `Recipe` and `Phase`."""
+"""The options of a recipe's numbers, made from the fields of `Recipe`, `Augmentation` and `Phase`."""
 
 from __future__ import annotations
 
@@ -11,15 +11,18 @@ from typing import Any, get_args, get_type_hints
 from resnet50.cli import fit_options
 from resnet50.cli.parser import number
 from resnet50.cli.read_options import option
+from resnet50.data.augmentation import Augmentation
 from resnet50.recipes import Task
 from resnet50.recipes.folder import RECIPE
 from resnet50.training.recipe import Phase, Recipe
 from resnet50.training.variants import choose_recipe, resolve_weights, usual_fit
 
-NUMBERS = {field.name: field for owner in (Phase, Recipe) for field in fields(owner) if "help" in field.metadata}
-"""The numbers of a recipe, and those of its last phase, that are options."""
+_OWNERS = (Phase, Recipe, Augmentation)
 
-_TYPES = {**get_type_hints(Phase), **get_type_hints(Recipe)}
+NUMBERS = {field.name: field for owner in _OWNERS for field in fields(owner) if "help" in field.metadata}
+"""The numbers of a recipe, of its augmentation and of its last phase that are options."""
+
+_TYPES = {name: kind for owner in _OWNERS for name, kind in get_type_hints(owner).items()}
 _DESCRIPTION = (
     "The defaults shown are those of your own images, trained from scratch; 'resnet50 recipes TASK' shows a task's."
 )
@@ -31,8 +34,9 @@ _FITTING = (
 
 
 def add_recipe_options(parser: argparse.ArgumentParser) -> None:
-    """Add an option for each number of a recipe: common ones first, then the others."""
+    """Add an option for each number of a recipe: common ones first, then augmentation, then the others."""
     common = parser.add_argument_group("common options", textwrap.fill(_DESCRIPTION, 76))
+    changes = parser.add_argument_group("random changes to training images")
     expert = parser.add_argument_group("expert options")
     common.add_argument(
         "--variant",
@@ -41,7 +45,8 @@ def add_recipe_options(parser: argparse.ArgumentParser) -> None:
         "Default: fine-tuned where its weights are cached, else scratch.",
     )
     for name, field in NUMBERS.items():
-        _add_option(common if field.metadata.get("common") else expert, name, field.metadata)
+        group = changes if name in Augmentation.__dataclass_fields__ else expert
+        _add_option(common if field.metadata.get("common") else group, name, field.metadata)
     fit_options.add_fit_options(parser.add_argument_group("fitting images", textwrap.fill(_FITTING, 76)))
     expert.add_argument(
         "--head-epochs",
@@ -64,7 +69,8 @@ def _add_option(group: argparse._ArgumentGroup, name: str, about: Mapping[str, A
 
 def _default(name: str) -> str:
     """Return the number of `resnet50.recipes.folder.RECIPE` as it is typed."""
-    value = getattr(RECIPE if name in Recipe.__dataclass_fields__ else RECIPE.last, name)
+    owner: Any = next(each for each in (RECIPE, RECIPE.augmentation, RECIPE.last) if hasattr(each, name))
+    value = owner.flips if name == "flip" else getattr(owner, name)
     return "no" if value is False else "yes" if value is True else "none" if value is None else f"{value}"
 
 

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from resnet50._io.arguments import check_types
+
+
+def _number(help: str, default: float | bool = 0.0) -> Any:  # noqa: A002 - argparse's word
+    """Return a field with its help on the command line."""
+    return field(default=default, metadata={"help": help})
 
 
 @dataclass(frozen=True)
@@ -22,26 +28,35 @@ class Augmentation:
         shear: In either direction, in degrees, 0..60.
         brightness: Added to or subtracted from every pixel, as a share of 255, 0..1.
         contrast: Factor on the distance to the image's mean, between ``1 - contrast`` and ``1 + contrast``, 0..1.
-        flip: Whether half of the images are mirrored left to right.
+        flip: Whether half of the images are mirrored left to right; None mirrors them too, but `resnet50.train` refuses
+            it where mirror images cross classes.
 
     Raises:
         ValueError: If a number is out of its range.
     """
 
-    shift: float = 0.0
-    rotation: float = 0.0
-    zoom: float = 0.0
-    shear: float = 0.0
-    brightness: float = 0.0
-    contrast: float = 0.0
-    flip: bool = False
+    shift: float = _number("Shift along each axis, as a share of the image, 0..0.5.")
+    rotation: float = _number("Rotation in either direction, in degrees, 0..180.")
+    zoom: float = _number("Zoom between 1 minus this and 1 plus this, 0..0.9.")
+    shear: float = _number("Shear in either direction, in degrees, 0..60.")
+    brightness: float = _number("Change of brightness in either direction, as a share of 255, 0..1.")
+    contrast: float = _number("Factor on the contrast between 1 minus this and 1 plus this, 0..1.")
+    flip: bool | None = _number(
+        "Mirror half of the images left to right; where mirror images cross classes, training asks for one of the two.",
+        False,
+    )
 
     def __post_init__(self) -> None:
         check_types(self)
         limits = {"shift": 0.5, "rotation": 180, "zoom": 0.9, "shear": 60, "brightness": 1, "contrast": 1}
-        for field, limit in limits.items():
-            if not 0 <= getattr(self, field) <= limit:
-                raise ValueError(f"expected augmentation {field} in 0..{limit}, got {getattr(self, field)!r}.")
+        for name, limit in limits.items():
+            if not 0 <= getattr(self, name) <= limit:
+                raise ValueError(f"expected augmentation {name} in 0..{limit}, got {getattr(self, name)!r}.")
+
+    @property
+    def flips(self) -> bool:
+        """Whether half of the images are mirrored."""
+        return self.flip is not False
 
     def apply(self, images: np.ndarray, generators: list[np.random.Generator]) -> np.ndarray:
         """Change each image by the draws of its own generator.
@@ -61,7 +76,7 @@ class Augmentation:
                 "expected uint8 images (n, height, width, 3) and a generator for each, "
                 f"got {images.dtype} {images.shape} and {len(generators)} generators."
             )
-        if not any(getattr(self, field.name) for field in fields(self)):
+        if self.flip is False and not any(getattr(self, each.name) for each in fields(self)):
             return images
         changed = np.empty_like(images)
         for index, generator in enumerate(generators):
@@ -76,7 +91,7 @@ class Augmentation:
         """
         angle, shear = math.radians(self.rotation * draw[0]), math.radians(self.shear * draw[1])
         scale = 1 / (1 + self.zoom * draw[2])
-        mirror = -1.0 if self.flip and draw[3] < 0 else 1.0
+        mirror = -1.0 if self.flips and draw[3] < 0 else 1.0
         cos, sin, slope = math.cos(angle) * scale, math.sin(angle) * scale, math.tan(shear)
         a, b = mirror * cos, mirror * (cos * slope - sin)
         d, e = sin, sin * slope + cos

@@ -58,14 +58,18 @@ def images_below(root: Path) -> list[PathNames]:
     return sorted(images)
 
 
-def files_in_folders(root: Path) -> list[LabeledFile]:
+def files_in_folders(root: Path, *, for_training: bool = True) -> list[LabeledFile]:
     """Take the class from the first folder below the root or, if there are split folders, below the split's.
+
+    Args:
+        root: The folder.
+        for_training: Whether there must be training images, of at least two classes.
 
     Raises:
         ValueError: If the folders are not as `resnet50.data.listing.list_images` describes.
     """
     paths = images_below(root)
-    splits = _split_folders(root, paths)
+    splits = _split_folders(root, paths, for_training=for_training)
     depth = 1 if splits else 0  # index of the class in a path
     files, loose = [], []
     for inside in paths:
@@ -80,7 +84,7 @@ def files_in_folders(root: Path) -> list[LabeledFile]:
             loose.append(inside)
     if loose:
         _refuse_loose(root, loose, files)
-    if len({file.class_name for file in files}) < 2:
+    if for_training and len({file.class_name for file in files}) < 2:
         _refuse_level(root, paths)
     return files
 
@@ -129,7 +133,7 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
     return search
 
 
-def _split_folders(root: Path, paths: Sequence[PathNames]) -> dict[str, str]:
+def _split_folders(root: Path, paths: Sequence[PathNames], *, for_training: bool) -> dict[str, str]:
     """Return which folders of the root are splits, {folder: split}; none if they are classes."""
     folders = {inside[0] for inside in paths if len(inside) > 1}
     named = {folder: SPLIT_NAMES[folder.lower()] for folder in sorted(folders) if folder.lower() in SPLIT_NAMES}
@@ -141,7 +145,7 @@ def _split_folders(root: Path, paths: Sequence[PathNames]) -> dict[str, str]:
         if count > 1:
             same = _names(folder for folder in named if named[folder] == split)
             raise ValueError(f"{root}: expected one folder of {split} images, got {same}; move them into one.")
-    if named and not train:
+    if for_training and named and not train:
         raise ValueError(f"{root}: expected a folder train beside {_names(named)}, got none with images; add it.")
     return named
 

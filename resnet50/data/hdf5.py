@@ -162,7 +162,7 @@ def new_h5(
 
     Raises:
         OSError: If the disk does not have that much room.
-        ValueError: If the classes are fewer than two, share a name, or have a name that cannot be printed.
+        ValueError: If there is no class, or classes share a name, or have a name that cannot be printed.
     """
     _check_names(class_names, f"{path}: expected class names")
     with atomic_path(path) as temporary, create_h5(temporary, room=room) as file:
@@ -451,8 +451,8 @@ def _names(classes: h5py.Dataset, path: Path) -> tuple[str, ...]:
 
 
 def _check_names(names: Sequence[str], expected: str) -> None:
-    if len(names) < 2:
-        raise ValueError(f"{expected}, at least 2, got {len(names)}.")
+    if not names:
+        raise ValueError(f"{expected}, at least 1, got 0.")
     check_class_names(names, expected)
     for name in names:
         if not name or not name.isprintable():

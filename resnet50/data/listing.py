@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from resnet50._io.text import printable
 from resnet50.data.folder import files_in_folders, files_matching
 from resnet50.data.labeled_file import LabeledFile, utf8_name
-from resnet50.data.table import files_in_table
+from resnet50.data.subfolders import group_by_subfolder
+from resnet50.data.table import files_in_table, other_columns
 
 SPLITS = ("train", "validation", "test")
 """The splits that an image can be in."""
@@ -43,12 +44,14 @@ class Listing:
         entries: The images, in the order of their paths, name by name; the same on every machine.
         class_names: At least two names, in the order of the labels: sorted, as numbers if all are whole numbers.
         name: Name of the source, for figures and reports.
+        other_columns: Columns of the CSV file that are not used, each with its number of different values.
     """
 
     root: Path
     entries: tuple[Entry, ...]
     class_names: tuple[str, ...]
     name: str
+    other_columns: Mapping[str, int] = field(default_factory=dict)
 
     def name_of(self, entry: Entry) -> str:
         """Return an image's path below the root, or its whole path if it is elsewhere, with ``/`` between names."""
@@ -56,26 +59,36 @@ class Listing:
         return (entry.path.relative_to(self.root) if inside else entry.path).as_posix()
 
 
-def list_images(source: str | os.PathLike[str], *, pattern: str | None = None) -> Listing:
+def list_images(
+    source: str | os.PathLike[str],
+    *,
+    pattern: str | None = None,
+    groups: bool | None = None,
+    for_training: bool = True,
+) -> Listing:
     """List the images of a folder or a CSV file.
 
     A folder holds a folder for each class, or folders ``train``, ``val`` and ``test`` (also ``training``, ``valid``,
     ``validation``, ``testing``, in any case; the last two may be missing) that do. Files deeper in a class's folder
-    belong to that class. Hidden files, files without an image's suffix and folders without images are ignored. Links
-    to folders are followed.
+    belong to that class; its subfolders may be groups. Hidden files, files without an image's suffix and folders
+    without images are ignored. Links to folders are followed.
 
     A CSV file is UTF-8 and has a header with the columns ``path`` (relative to the file) and ``label`` (any text or
     number, which becomes the class name), and optionally ``split`` (as the folders above) and ``group``; other columns
-    are ignored. Commas, semicolons or tabs separate the fields.
+    are not used. Commas, semicolons or tabs separate the fields.
 
     Args:
         source: The folder or the CSV file.
         pattern: Regular expression with a group named ``class``, and optionally ``split`` and ``group``, searched in
             the path of each image below the folder, with ``/`` between names. Use it where file names hold the class,
             such as ``"[IMS]_(?P<class>[^_]+)_"`` for ``I_Andesite_1_120.jpg``. Every image must match.
+        groups: Whether each subfolder of a class's folder is a group; None where that is plausible
+            (`resnet50.data.subfolders.group_by_subfolder`).
+        for_training: Whether the rules of training hold: at least two classes, and training images of each. Images to
+            be scored may all be of one class, or in a test split.
 
     Returns:
-        The images, at least one of each of two classes.
+        The images, at least one of each class.
 
     Raises:
         FileNotFoundError: If there is no such folder or file.
@@ -85,8 +98,10 @@ def list_images(source: str | os.PathLike[str], *, pattern: str | None = None) -
     """
     source = Path(source)
     if source.is_dir():
-        files = files_in_folders(source) if pattern is None else files_matching(source, pattern)
-        return _listing(source, source, files)
+        if pattern is not None:
+            return _listing(source, source, files_matching(source, pattern), for_training=for_training)
+        files = files_in_folders(source, for_training=for_training)
+        return _listing(source, source, group_by_subfolder(source, files, groups), for_training=for_training)
     if not source.exists():
         raise FileNotFoundError(f"{source}: expected a folder of images or a CSV file, got a path that does not exist.")
     if source.suffix.lower() != ".csv" or not source.is_file():
@@ -96,14 +111,22 @@ def list_images(source: str | os.PathLike[str], *, pattern: str | None = None) -
             f"{source}: expected a folder to search with a pattern, got a CSV file, which has a column for the class; "
             "leave the pattern out."
         )
-    return _listing(source, source.parent, files_in_table(source))
+    if groups:
+        raise ValueError(
+            f"{source}: expected a folder with subfolders to make groups of, got a CSV file, which may have a column "
+            "group; leave groups out."
+        )
+    listing = _listing(source, source.parent, files_in_table(source), for_training=for_training)
+    return replace(listing, other_columns=other_columns(source))
 
 
-def _listing(source: Path, root: Path, files: Sequence[LabeledFile]) -> Listing:
+def _listing(source: Path, root: Path, files: Sequence[LabeledFile], *, for_training: bool) -> Listing:
     """Check what holds for every source, and number the classes."""
     names = sorted({file.class_name for file in files}, key=_numbers_first)
     _check_splits(source, files)
-    _check_classes(source, files, names)
+    _check_names(source, names)
+    if for_training:
+        _check_classes(source, files, names)
     label = {name: index for index, name in enumerate(names)}
     ordered = sorted(files, key=lambda file: file.path.parts)
     entries = tuple(Entry(file.path, label[file.class_name], file.split, file.group) for file in ordered)
@@ -120,10 +143,14 @@ def _check_splits(source: Path, files: Sequence[LabeledFile]) -> None:
         )
 
 
-def _check_classes(source: Path, files: Sequence[LabeledFile], names: Sequence[str]) -> None:
+def _check_names(source: Path, names: Sequence[str]) -> None:
     for name in names:
         if not name or not name.isprintable():
             raise ValueError(f"{source}: expected class names that can be printed, got {name!r}; rename that class.")
+
+
+def _check_classes(source: Path, files: Sequence[LabeledFile], names: Sequence[str]) -> None:
+    """Refuse what nothing can be learned from."""
     if len(names) < 2:
         raise ValueError(
             f"{source}: expected images of at least two classes, got {len(files):,} of one, {names[0]}; "

@@ -30,6 +30,7 @@ def read_splits(
     image_size: int,
     fit: Fit | None = None,
     options: ReadOptions = DEFAULT_OPTIONS,
+    for_training: bool = True,
     progress: Progress | None = None,
 ) -> DatasetSplits:
     """Read a source in the splits that it has.
@@ -42,6 +43,7 @@ def read_splits(
         image_size: Height and width in pixels of all images.
         fit: How images are fitted to it; None for `DEFAULT_FIT`, or as a packed file was.
         options: How image files are read; ``test_split`` is not used here.
+        for_training: Whether the rules of training hold, as in `list_images`.
         progress: Called with the files decoded and their number; never if all are cached.
 
     Returns:
@@ -57,11 +59,17 @@ def read_splits(
     if image_size < 1:
         raise ValueError(f"expected image_size to be at least 1 pixel, got {image_size!r}.")
     if not isinstance(source, Listing):
-        arrays = _read_arrays(Path(source)) if options.pattern is None else None
+        arrays = (
+            _read_arrays(Path(source), for_training=for_training)
+            if options.pattern is None and not options.groups
+            else None
+        )
         if arrays is not None:
-            return _fit_arrays(arrays, Path(source), image_size, fit)
-        source = list_images(source, pattern=options.pattern)
-    return read_decoded(source, image_size=image_size, fit=fit or DEFAULT_FIT, options=options, progress=progress)
+            splits = _fit_arrays(arrays, Path(source), image_size, fit)
+            return replace(splits, identical_only=not options.near_duplicates)
+        source = list_images(source, pattern=options.pattern, groups=options.groups, for_training=for_training)
+    splits = read_decoded(source, image_size=image_size, fit=fit or DEFAULT_FIT, options=options, progress=progress)
+    return replace(splits, identical_only=not options.near_duplicates, other_columns=source.other_columns)
 
 
 def load_dataset(
@@ -100,22 +108,24 @@ def load_dataset(
     return splits if splits.test is not None else splits.cut(options.test_split, into="test", seed=seed)
 
 
-def _read_arrays(path: Path) -> DatasetSplits | None:
+def _read_arrays(path: Path, *, for_training: bool) -> DatasetSplits | None:
     """Read a source whose images are arrays; return None for other sources."""
     if path.is_file():
         return read_packed(path) if path.suffix.lower() in (".h5", ".hdf5") else None
     if is_cifar10(path):
         return DatasetSplits.of(read_cifar10(path))
-    if not any(path.glob(f"{_FILES['train']}_*.h5")):
+    needed = [_FILES["train"]] if for_training else _FILES.values()
+    if not any(any(path.glob(f"{start}_*.h5")) for start in needed):
         return None
     files = {split: _only_file(path, start) for split, start in _FILES.items()}
     present = {split: file for split, file in files.items() if file is not None}
     splits = {split: read_split(file, split) for split, file in present.items()}
+    first = next(iter(present))
     for split, dataset in splits.items():
-        if dataset.class_names != splits["train"].class_names:
+        if dataset.class_names != splits[first].class_names:
             raise ValueError(
-                f"{present[split]}: expected the classes of {present['train'].name}, "
-                f"{listed(splits['train'].class_names, most=10)}, got {listed(dataset.class_names, most=10)}."
+                f"{present[split]}: expected the classes of {present[first].name}, "
+                f"{listed(splits[first].class_names, most=10)}, got {listed(dataset.class_names, most=10)}."
             )
     return DatasetSplits.of(splits, tuple(each for file in present.values() for each in read_unreadable(file)))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -19,10 +19,20 @@ The unit is the root mean square difference in gray levels of 0..255. In SIGNS t
 nearest neighbor form two clusters, with a gap from 3.5 to 5.
 """
 
+LOOK_ALIKE = 20
+"""Fewest images, connected by near-duplicates, that count as look-alikes."""
+
+IDENTICAL_DISTANCE = 0.01
+"""Two images count as identical if their 32 x 32 thumbnails differ by less than this: by not a single gray level."""
+
 MAX_STORED_PAIRS = 2_000_000
 """Most pairs that are stored after a search: 48 MB. Only a few thousand copies of one image exceed it."""
 
 _SIZE = 16  # height and width of a thumbnail in pixels
+_FINE = 32  # height and width of a look-alike's thumbnail in pixels
+_WHOLE_CLASS = 0.9  # share of a class that look-alikes have at least, if they are not more than half of all images
+_SAMPLE = 256  # look-alikes whose distances to the nearest other one are measured
+_EXACT = 1024  # products of two numbers of -128..127 that float32 sums up exactly: less than 2**24
 _CELL = 2  # height and width of a cell in pixels; the first, coarse comparison uses the means of cells
 _BLOCK = 1024  # images that are compared with as many others at a time, which takes about 20 MB
 _STEP = 256  # images between two calls of progress
@@ -48,6 +58,36 @@ class Pairs(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
+class LookAlikes:
+    """Images that are compared more finely, since 16 x 16 thumbnails do not tell them apart.
+
+    Images of a fixed camera are an example: all of them would be near-duplicates of each other.
+
+    Attributes:
+        numbers: Their numbers, ascending, int64 ``(m,)``.
+        thumbnails: uint8 ``(m, 32, 32, 3)``.
+        distance: Two of them are near-duplicates if these thumbnails differ by less than this, in gray levels: half of
+            the median distance from a look-alike to the nearest other one, or `IDENTICAL_DISTANCE`.
+    """
+
+    numbers: np.ndarray
+    thumbnails: np.ndarray
+    distance: float
+
+    def pairs(self, *, mirrored: bool = False, progress: Callable[[int], None] | None = None) -> Iterator[Pairs]:
+        """Search them for near-duplicates, as `near_duplicate_pairs` does; yield pairs of their numbers."""
+        found = near_duplicate_pairs(self.thumbnails, distance=self.distance, mirrored=mirrored, progress=progress)
+        for pairs in found:
+            yield Pairs(self.numbers[pairs.first], self.numbers[pairs.second], pairs.distance)
+
+    def renumber(self, position: np.ndarray) -> LookAlikes:
+        """Return them with other numbers, int64: the new number of each image."""
+        numbers = position[self.numbers]
+        order = np.argsort(numbers)
+        return LookAlikes(numbers[order], self.thumbnails[order], self.distance)
+
+
+@dataclass(frozen=True, eq=False)
 class NearDuplicates:
     """The result of one search in all images of all splits, which are numbered consecutively.
 
@@ -61,16 +101,36 @@ class NearDuplicates:
         groups: Images of one split have the same number if near-duplicates of that split connect them, directly or
             through others; int64 ``(n,)``, counted from 0 in order of first appearance.
         stored: Pairs without images of a single color; None if there were too many.
+        look_alikes: Images that were compared more finely; None if there are none.
     """
 
     thumbnails: np.ndarray
     single_color: np.ndarray
     groups: np.ndarray
     stored: tuple[Pairs, ...] | None
+    look_alikes: LookAlikes | None = None
 
     def pairs(self) -> Iterator[Pairs]:
         """Yield all pairs of near-duplicates in which neither image is of a single color, block by block."""
-        return iter(self.stored) if self.stored is not None else _without(self.single_color, self.thumbnails)
+        if self.stored is not None:
+            yield from self.stored
+            return
+        yield from _search(self.thumbnails, self.look_alikes, left_out=self.single_color)
+
+    def mirrored_pairs(self, *, progress: Callable[[int], None] | None = None) -> Iterator[Pairs]:
+        """Search for pairs in which one image is a near-duplicate of the other's mirror image.
+
+        Args:
+            progress: Called with the number of images whose pairs are all found.
+
+        Yields:
+            Pairs in which neither image is of a single color, block by block.
+        """
+        yield from _search(
+            self.thumbnails, self.look_alikes, left_out=self.single_color, mirrored=True, progress=progress
+        )
+        if progress is not None:
+            progress(len(self.thumbnails))
 
     def reorder(self, order: np.ndarray) -> NearDuplicates:
         """Return the same near-duplicates for images that were put in another order, without a search.
@@ -85,16 +145,28 @@ class NearDuplicates:
             stored = tuple(
                 _sorted_pairs(position[pairs.first], position[pairs.second], pairs.distance) for pairs in self.stored
             )
-        return NearDuplicates(self.thumbnails[order], self.single_color[order], _renumber(self.groups[order]), stored)
+        groups = _renumber(self.groups[order])
+        look_alikes = self.look_alikes.renumber(position) if self.look_alikes else None
+        return NearDuplicates(self.thumbnails[order], self.single_color[order], groups, stored, look_alikes)
 
 
 def find_near_duplicates(
-    splits: Sequence[np.ndarray | LazyImages], *, progress: Progress | None = None
+    splits: Sequence[np.ndarray | LazyImages],
+    *,
+    labels: np.ndarray | None = None,
+    identical_only: bool = False,
+    progress: Progress | None = None,
 ) -> NearDuplicates:
     """Search all images of all splits for near-duplicates.
 
+    No cut could separate the images of a fixed camera, which are all near-duplicates. They are compared more finely
+    (`LookAlikes`), so that at least half of them have no near-duplicate. This holds for `LOOK_ALIKE` or more images
+    that near-duplicates connect, if they are more than half of all; or, together more than half of all, whole classes.
+
     Args:
         splits: The images of each split, uint8 ``(n, height, width, 3)``; they may lie in a file.
+        labels: Class of each image, int64 ``(n,)``, of all splits together; None where it is not known.
+        identical_only: Whether identical images alone are near-duplicates.
         progress: Called with the steps done and their number, two for each image.
 
     Returns:
@@ -105,28 +177,124 @@ def find_near_duplicates(
     def report(start: int) -> Callable[[int], None]:
         return lambda done: progress(start + done, 2 * count) if progress is not None else None
 
+    small, single_color = _shrink(splits, report(0))
+    split = np.repeat(np.arange(len(splits)), list(map(len, splits)))
+    if identical_only:
+        everything = np.arange(count)
+        alike: LookAlikes | None = LookAlikes(everything, _fine_thumbnails(splits, everything), IDENTICAL_DISTANCE)
+        return _collect(small, single_color, split, alike, report(count))[0]
+    found, connected = _collect(small, single_color, split, None, report(count))
+    numbers = _look_alike_numbers(connected, single_color, labels)
+    alike = _look_alikes(splits, numbers) if len(numbers) else None
+    return found if alike is None else _collect(small, single_color, split, alike, None)[0]
+
+
+def _shrink(splits: Sequence[np.ndarray | LazyImages], report: Callable[[int], None]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the thumbnail of each image, and whether it has a single color."""
     starts = np.cumsum([0, *map(len, splits)])
-    small = np.empty((count, _SIZE, _SIZE, 3), dtype=np.uint8)
-    single_color = np.empty(count, dtype=bool)
+    small = np.empty((starts[-1], _SIZE, _SIZE, 3), dtype=np.uint8)
+    single_color = np.empty(starts[-1], dtype=bool)
     for images, start in zip(splits, starts, strict=False):
         for first in range(0, len(images), _STEP):
             block = images[first : first + _STEP]
             here = slice(start + first, start + first + len(block))
             small[here] = thumbnails(block)
             single_color[here] = _has_single_color(block, small[here])
-            report(0)(int(start) + first + len(block))
-    split = np.repeat(np.arange(len(splits)), np.diff(starts))
-    groups, stored, pairs_found = np.arange(count), list[Pairs](), 0
-    for pairs in near_duplicate_pairs(small, progress=report(count)):
+            report(int(start) + first + len(block))
+    return small, single_color
+
+
+def _collect(
+    small: np.ndarray,
+    single_color: np.ndarray,
+    split: np.ndarray,
+    alike: LookAlikes | None,
+    report: Callable[[int], None] | None,
+) -> tuple[NearDuplicates, np.ndarray]:
+    """Search, and store the pairs; also return which images they connect, whatever their splits."""
+    groups = connected = np.arange(len(small))
+    stored, pairs_found = list[Pairs](), 0
+    for pairs in _search(small, alike, progress=report):
         within = pairs.where(split[pairs.first] == split[pairs.second])
         groups = join(groups, within.first, within.second)
         reported = _drop(pairs, single_color)
+        connected = join(connected, reported.first, reported.second)
         pairs_found += len(reported.first)
         if pairs_found > MAX_STORED_PAIRS:
             stored.clear()
         elif len(reported.first):
             stored.append(reported)
-    return NearDuplicates(small, single_color, groups, tuple(stored) if pairs_found <= MAX_STORED_PAIRS else None)
+    kept = tuple(stored) if pairs_found <= MAX_STORED_PAIRS else None
+    return NearDuplicates(small, single_color, groups, kept, alike), connected
+
+
+def _search(
+    small: np.ndarray,
+    alike: LookAlikes | None,
+    *,
+    left_out: np.ndarray | None = None,
+    mirrored: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> Iterator[Pairs]:
+    """Yield all pairs of near-duplicates, without the images that are left out; compare look-alikes more finely."""
+    count = len(small)
+    is_alike, is_out = np.zeros(count, dtype=bool), np.zeros(count, dtype=bool) if left_out is None else left_out
+    if alike is not None:
+        is_alike[alike.numbers] = True
+    if not is_alike.all() or not count:
+        chosen = np.flatnonzero(~is_out)
+        for pairs in near_duplicate_pairs(small[chosen], mirrored=mirrored, progress=progress):
+            pairs = Pairs(chosen[pairs.first], chosen[pairs.second], pairs.distance)
+            yield pairs.where(~(is_alike[pairs.first] & is_alike[pairs.second]))
+    if alike is not None:
+        for pairs in alike.pairs(mirrored=mirrored, progress=progress):
+            yield _drop(pairs, is_out)
+
+
+def _look_alike_numbers(connected: np.ndarray, single_color: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
+    """Return the numbers of the images that are too many to be near-duplicates of each other."""
+    count, group = len(connected), np.where(single_color, -1, connected)
+    numbers, sizes = np.unique(group[group >= 0], return_counts=True)
+    large = numbers[sizes >= LOOK_ALIKE]
+    chosen = [number for number in large if 2 * (group == number).sum() > count]
+    if labels is not None and not chosen:
+        least = _WHOLE_CLASS * np.maximum(np.bincount(labels), 1)
+        whole = [each for each in large if (np.bincount(labels[group == each], minlength=len(least)) >= least).any()]
+        chosen = whole if 2 * np.isin(group, whole).sum() > count else []
+    return np.flatnonzero(np.isin(group, chosen))
+
+
+def _look_alikes(splits: Sequence[np.ndarray | LazyImages], numbers: np.ndarray) -> LookAlikes | None:
+    """Return the images with these numbers as look-alikes; None if they are copies of each other."""
+    fine = _fine_thumbnails(splits, numbers)
+    nearest = _nearest_distances(fine)
+    if nearest.max() < IDENTICAL_DISTANCE:
+        return None
+    distance = min(float(np.median(nearest)) / 2, NEAR_DUPLICATE_DISTANCE)
+    return LookAlikes(numbers, fine, max(distance, IDENTICAL_DISTANCE))
+
+
+def _fine_thumbnails(splits: Sequence[np.ndarray | LazyImages], numbers: np.ndarray) -> np.ndarray:
+    fine = np.empty((len(numbers), _FINE, _FINE, 3), dtype=np.uint8)
+    ends = np.cumsum([0, *map(len, splits)])
+    for k, number in enumerate(numbers):
+        split = int(np.searchsorted(ends, number, side="right")) - 1
+        fine[k] = _shrunk(splits[split][number - ends[split]], _FINE)
+    return fine
+
+
+def _nearest_distances(fine: np.ndarray) -> np.ndarray:
+    """Return the distance from some images to the nearest other one, in gray levels."""
+    count, size = len(fine), fine[0].size
+    chosen = np.random.default_rng(0).permutation(count)[:_SAMPLE]
+    some = fine[chosen].reshape(len(chosen), size).astype(np.float64) - 128
+    nearest = np.full(len(chosen), np.inf)
+    for start in range(0, count, _BLOCK):
+        others = fine[start : start + _BLOCK].reshape(-1, size).astype(np.float64) - 128
+        squares = (some**2).sum(axis=1)[:, None] + (others**2).sum(axis=1) - 2 * some @ others.T
+        squares[chosen[:, None] == np.arange(start, start + len(others))] = np.inf
+        nearest = np.minimum(nearest, squares.min(axis=1))
+    return np.sqrt(np.maximum(nearest, 0) / size)
 
 
 def thumbnails(images: np.ndarray | LazyImages) -> np.ndarray:
@@ -140,39 +308,50 @@ def thumbnails(images: np.ndarray | LazyImages) -> np.ndarray:
     """
     small = np.empty((len(images), _SIZE, _SIZE, 3), dtype=np.uint8)
     for k, image in enumerate(images):
-        small[k] = np.asarray(Image.fromarray(image).resize((_SIZE, _SIZE), Image.Resampling.BOX))
+        small[k] = _shrunk(image, _SIZE)
     return small
 
 
+def _shrunk(image: np.ndarray, size: int) -> np.ndarray:
+    return np.asarray(Image.fromarray(image).resize((size, size), Image.Resampling.BOX))
+
+
 def near_duplicate_pairs(
-    small: np.ndarray, *, mirrored: bool = False, progress: Callable[[int], None] | None = None
+    small: np.ndarray,
+    *,
+    distance: float = NEAR_DUPLICATE_DISTANCE,
+    mirrored: bool = False,
+    progress: Callable[[int], None] | None = None,
 ) -> Iterator[Pairs]:
-    """Find all pairs of near-duplicates: thumbnails that differ by less than `NEAR_DUPLICATE_DISTANCE`.
+    """Find all pairs of near-duplicates: thumbnails that differ by less than a distance.
 
     The search is exact. Its time grows with the number of pairs of similar brightness: two means, of whole thumbnails
     or of their cells, never differ by more than the thumbnails themselves, so a few numbers rule most pairs out.
 
     Args:
-        small: `thumbnails`, uint8 ``(n, 16, 16, 3)``.
+        small: `thumbnails`, uint8 ``(n, 16, 16, 3)``, or larger ones.
+        distance: In gray levels.
         mirrored: Compare each with the mirror images of the others instead.
         progress: Called with the number of images whose pairs are all found.
 
     Yields:
         The pairs of one block of comparisons.
     """
-    count, size = len(small), _SIZE * _SIZE * 3
-    cells = small.reshape(count, _SIZE // _CELL, _CELL, _SIZE // _CELL, _CELL, 3).mean(axis=(2, 4), dtype=np.float32)
+    count, side = len(small), small.shape[1]
+    size = side * side * 3
+    exact: Any = np.float32 if size <= _EXACT else np.float64
+    cells = small.reshape(count, side // _CELL, _CELL, side // _CELL, _CELL, 3).mean(axis=(2, 4), dtype=exact)
     means = cells.mean(axis=(1, 2, 3), dtype=np.float64)
     order = np.argsort(means, kind="stable")
-    means, small, cells = means[order], small[order], cells[order] - np.float32(127.5)
+    means, small, cells = means[order], small[order], cells[order] - exact(127.5)
     others = small[:, :, ::-1] if mirrored else small
     left, right = (each.reshape(count, size // _CELL**2) for each in (cells, cells[:, :, ::-1] if mirrored else cells))
     # |a - b|^2 < d^2 is a.b - |a|^2 / 2 - |b|^2 / 2 + d^2 / 2 > 0: one product of matrices with two more columns
     half = (left**2).sum(axis=1, keepdims=True) / 2
-    nearest = np.float32(1.01 * NEAR_DUPLICATE_DISTANCE**2 * left.shape[1] / 2)  # 1 % more, since 32 bits round
+    nearest = exact(1.01 * distance**2 * left.shape[1] / 2)  # 1 % more, since floats are rounded
     ones = np.ones_like(half)
     left, right = np.hstack([left, nearest - half, ones]), np.hstack([right, ones, -half])
-    ends = np.searchsorted(means, means + 1.01 * NEAR_DUPLICATE_DISTANCE)
+    ends = np.searchsorted(means, means + 1.01 * distance)
     for top in range(0, count, _BLOCK):
         bottom = min(top + _BLOCK, count)
         for start in range(top, ends[bottom - 1], _BLOCK):
@@ -182,28 +361,28 @@ def near_duplicate_pairs(
             rows, columns = np.flatnonzero(close.any(axis=1)) + top, np.flatnonzero(close.any(axis=0)) + start
             if not len(rows):
                 continue
-            # exact: whole numbers, and 768 products of two numbers of -128..127 sum up to less than 2**24
-            a = small[rows].reshape(len(rows), size).astype(np.float32) - 128
-            b = others[columns].reshape(len(columns), size).astype(np.float32) - 128
+            a = small[rows].reshape(len(rows), size).astype(exact) - 128
+            b = others[columns].reshape(len(columns), size).astype(exact) - 128
             lengths = (a**2).sum(axis=1, dtype=np.float64)[:, None] + (b**2).sum(axis=1, dtype=np.float64)
             squares = lengths - 2 * (a @ b.T).astype(np.float64)
-            i, j = np.nonzero((squares < NEAR_DUPLICATE_DISTANCE**2 * size) & (rows[:, None] < columns))
+            i, j = np.nonzero((squares < distance**2 * size) & (rows[:, None] < columns))
             if len(i):
                 yield _sorted_pairs(order[rows[i]], order[columns[j]], np.sqrt(squares[i, j] / size))
         if progress is not None:
             progress(bottom)
 
 
-def near_duplicate_groups(images: np.ndarray | LazyImages) -> np.ndarray:
+def near_duplicate_groups(images: np.ndarray | LazyImages, labels: np.ndarray | None = None) -> np.ndarray:
     """Group images that near-duplicates connect, directly or through others.
 
     Args:
         images: uint8 ``(n, height, width, 3)``; may lie in a file.
+        labels: Class of each image, int64 ``(n,)``; None where it is not known.
 
     Returns:
         Group of each image, int64 ``(n,)``, counted from 0 in order of first appearance.
     """
-    return find_near_duplicates([images]).groups
+    return find_near_duplicates([images], labels=labels).groups
 
 
 def join(groups: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -245,13 +424,6 @@ def _sorted_pairs(one: np.ndarray, other: np.ndarray, distance: np.ndarray) -> P
 def _drop(pairs: Pairs, left_out: np.ndarray) -> Pairs:
     """Return the pairs in which neither image is left out."""
     return pairs.where(~(left_out[pairs.first] | left_out[pairs.second]))
-
-
-def _without(left_out: np.ndarray, small: np.ndarray) -> Iterator[Pairs]:
-    """Search the images that are not left out; yield pairs of their numbers among all."""
-    chosen = np.flatnonzero(~left_out)
-    for pairs in near_duplicate_pairs(small[chosen]):
-        yield Pairs(chosen[pairs.first], chosen[pairs.second], pairs.distance)
 
 
 def _renumber(groups: np.ndarray) -> np.ndarray:

@@ -16,9 +16,12 @@ class ReadOptions:
             class from the folders (`resnet50.data.listing.list_images`).
         test_split: Share of the images, above 0 and below 1, that becomes the test split where the source has none.
         max_unreadable: Share of the files, 0..1, that may be left out because they cannot be read.
+        groups: Whether each subfolder of a class folder is a group, such as a patient, which no cut separates; None
+            where that is plausible (`resnet50.data.subfolders.group_by_subfolder`).
+        near_duplicates: Whether near-duplicates are found and stay in one split; False for identical images alone.
 
     Raises:
-        ValueError: If a share is out of its range.
+        ValueError: If a share is out of its range, or groups are asked for with a pattern, which finds them itself.
     """
 
     pattern: str | None = field(
@@ -32,6 +35,17 @@ class ReadOptions:
         default=0.2, metadata={"help": "Share of the images to test on, where the source has no test split."}
     )
     max_unreadable: float = field(default=0.1, metadata={"help": "Share of files that may be unreadable."})
+    groups: bool | None = field(
+        default=None,
+        metadata={
+            "help": "Keep the images of each subfolder of a class folder, such as a patient's, in one split.",
+            "default": "where that is plausible",
+        },
+    )
+    near_duplicates: bool = field(
+        default=True,
+        metadata={"help": "Find near-duplicates and keep them in one split; without it, identical images alone."},
+    )
 
     def __post_init__(self) -> None:
         check_types(self)
@@ -39,6 +53,11 @@ class ReadOptions:
             raise ValueError(f"expected test_split above 0 and below 1, got {self.test_split!r}.")
         if not 0 <= self.max_unreadable <= 1:
             raise ValueError(f"expected max_unreadable from 0 to 1, got {self.max_unreadable!r}.")
+        if self.groups and self.pattern is not None:
+            raise ValueError(
+                f"expected groups from the pattern's own group named 'group', got groups=True with {self.pattern!r}; "
+                "leave out one of the two."
+            )
 
 
 DEFAULT_OPTIONS = ReadOptions()

@@ -70,7 +70,9 @@ def pack(
     """
     if image_size < 1:
         raise ValueError(f"expected image_size to be at least 1 pixel, got {image_size!r}.")
-    listing = source if isinstance(source, Listing) else list_images(source, pattern=options.pattern)
+    listing = (
+        source if isinstance(source, Listing) else list_images(source, pattern=options.pattern, groups=options.groups)
+    )
     out, total = Path(out), len(listing.entries)
     size = _most_bytes(listing, image_size)
     _remove_leftovers(out)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from resnet50._io.fetch import Progress
+from resnet50._io.text import listed, plural
 from resnet50.data.dataset import Dataset, Unreadable
 from resnet50.data.fit import DEFAULT_FIT, Fit
 from resnet50.data.near_duplicates import NearDuplicates, find_near_duplicates
@@ -26,6 +27,8 @@ class DatasetSplits:
         unreadable: Files of the source that are in no split.
         root: Folder that the images' paths start from; None where the images are not in files of their own.
         fit: How the images were fitted to their size, with the value range that was used.
+        identical_only: Whether identical images alone are near-duplicates (`ReadOptions.near_duplicates`).
+        other_columns: Columns of the CSV file that are not used, each with its number of different values.
     """
 
     train: Dataset | None = None
@@ -34,6 +37,8 @@ class DatasetSplits:
     unreadable: tuple[Unreadable, ...] = ()
     root: Path | None = None
     fit: Fit = DEFAULT_FIT
+    identical_only: bool = False
+    other_columns: Mapping[str, int] = field(default_factory=dict)
     # init=False: `replace` does not copy it to splits that may hold other images
     _near_duplicates: NearDuplicates | None = field(default=None, init=False, repr=False)
 
@@ -76,7 +81,10 @@ class DatasetSplits:
         near_duplicates = self._near_duplicates
         if near_duplicates is None:
             images = [dataset.images for dataset in self.by_name.values()]
-            near_duplicates = find_near_duplicates(images, progress=progress)
+            labels = np.concatenate([dataset.labels for dataset in self.by_name.values()])
+            near_duplicates = find_near_duplicates(
+                images, labels=labels, identical_only=self.identical_only, progress=progress
+            )
             object.__setattr__(self, "_near_duplicates", near_duplicates)
         return near_duplicates
 
@@ -111,3 +119,55 @@ class DatasetSplits:
         order = np.concatenate([numbers[name] for name in splits.by_name])
         object.__setattr__(splits, "_near_duplicates", self.near_duplicates.reorder(order))
         return splits
+
+    def hold_out(self, share: float, *, seed: int) -> DatasetSplits:
+        """Return splits with a validation split: their own, or a share of ``train``.
+
+        Args:
+            share: Share of each class; 0 holds nothing out.
+            seed: Determines which images.
+
+        Raises:
+            ValueError: If the share cannot be held out.
+        """
+        if self.validation is not None or not share:
+            return self
+        try:
+            return self.cut(share, into="validation", seed=seed)
+        except ValueError as error:
+            raise ValueError(
+                f"{self['train'].name}: expected images to hold out for validation, got none: {error} Set "
+                "validation_split to 0 to train on all images."
+            ) from error
+
+    def check_trainable(self) -> None:
+        """Refuse splits that nothing can be learned from, or scored on.
+
+        Raises:
+            ValueError: If the train or the test split is missing, a split is empty or has other classes, there are
+                fewer than two classes, or a class has no training images.
+        """
+        train = self["train"]
+        classes = train.class_names
+        for name, dataset in {**self.by_name, "test": self["test"]}.items():
+            if not len(dataset):
+                raise ValueError(f"{dataset.name}: expected images in the {name} split, got none; add some.")
+            if dataset.class_names != classes:
+                raise ValueError(
+                    f"{dataset.name}: expected the classes of the train split in the {name} split "
+                    f"({listed(classes, most=10)}), got {listed(dataset.class_names, most=10)}; give both "
+                    "the same classes in the same order."
+                )
+        if len(classes) < 2:
+            raise ValueError(
+                f"{train.name}: expected images of at least two classes, got one, {listed(classes)}; add another."
+            )
+        counts = np.bincount(train.labels, minlength=len(classes))
+        if absent := [classes[label] for label in np.flatnonzero(counts == 0)]:
+            unreadable = (
+                f"; {plural(len(self.unreadable), 'file')} of the source cannot be read" if self.unreadable else ""
+            )
+            raise ValueError(
+                f"{train.name}: expected training images of every class, got none of {listed(absent)}{unreadable}; add "
+                "images, or remove the class."
+            )

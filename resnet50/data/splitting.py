@@ -34,7 +34,7 @@ def train_validation_split(dataset: Dataset, fraction: float, *, seed: int) -> t
         ValueError: If the fraction is not between 0 and 1, or one of the two would be empty.
     """
     _check(fraction)
-    rest, held_out = cut_indices(dataset, near_duplicate_groups(dataset.images), fraction, seed=seed)
+    rest, held_out = cut_indices(dataset, near_duplicate_groups(dataset.images, dataset.labels), fraction, seed=seed)
     return dataset.select(rest), dataset.select(held_out)
 
 
@@ -80,7 +80,8 @@ def _why_empty(clusters: list[np.ndarray]) -> str:
     smallest = plural(min(map(len, clusters)), "image")
     return (
         "groups and near-duplicates, which stay together, are too large for this fraction or are all of a class; the "
-        f"smallest has {smallest}; choose another fraction, or add images."
+        f"smallest has {smallest}; choose another fraction, add images or, if the near-duplicates are different images "
+        "of one scene, leave them out of account (near_duplicates=False, --no-near-duplicates)."
     )
 
 

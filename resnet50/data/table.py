@@ -11,6 +11,8 @@ from resnet50._io.cells import restored
 from resnet50._io.text import printable
 from resnet50.data.labeled_file import LabeledFile, class_name, split_name
 
+_COLUMNS = ("path", "label", "split", "group")
+
 
 def files_in_table(path: Path) -> list[LabeledFile]:
     """Read a CSV file with the columns ``path`` and ``label``, and optionally ``split`` and ``group``.
@@ -45,6 +47,15 @@ def files_in_table(path: Path) -> list[LabeledFile]:
     return files
 
 
+def other_columns(path: Path) -> dict[str, int]:
+    """Return the columns of a CSV file that `files_in_table` does not use, each with its number of different values."""
+    values: dict[str, set[str]] = {}
+    for _, row in _rows(path):
+        for column in row.keys() - set(_COLUMNS):
+            values.setdefault(column, set()).add(row[column])
+    return {column: len(different) for column, different in sorted(values.items())}
+
+
 def _any_exists(files: list[LabeledFile]) -> bool:
     try:
         return any(file.path.exists() for file in files)
@@ -76,7 +87,7 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
 
 
 def _check_header(path: Path, header: list[str]) -> None:
-    for column in ("path", "label", "split", "group"):
+    for column in _COLUMNS:
         count = header.count(column)
         if count > 1 or (not count and column in ("path", "label")):
             raise ValueError(

@@ -93,7 +93,10 @@ class DataSource:
             ValueError: If the values are not those of a source, or those of another version.
         """
         try:
-            return cls(values["task"], values["path"], ReadOptions(**values["options"]))
+            options = dict(values["options"])
+            if values["task"] == "folder":
+                options = {"groups": False, **options}  # a run recorded before subfolders could be groups
+            return cls(values["task"], values["path"], ReadOptions(**options))
         except (KeyError, TypeError) as error:
             raise ValueError(
                 f"expected task, path and options of a data source, got {short(values)}; another version of resnet50 "

@@ -39,7 +39,7 @@ class Evaluation:
         report: The scores, as in ``report.json``.
         folder: Folder of the report.
         classifier: The scored classifier, or the calibrated one where one was written.
-        warnings: What makes the scores unreliable; they are among the report's issues too.
+        warnings: What makes the scores unreliable or incomplete; they are among the report's issues too.
     """
 
     report: Report
@@ -83,13 +83,15 @@ def evaluate(
     if calibrate is not None:
         check_validation_images(images, model)
     _log.info("comparing images")
-    issues = (*images.issues, *find_issues(images.audited, progress=progress))
+    found = find_issues(images.audited, progress=progress)
+    issues = (*images.issues, *found)
     folder = Path(out) if out is not None else _report_folder(located)
     report = _score(folder, trained, images, issues, os.fspath(model))
     classifier = trained.classifier
     if calibrate is not None:
         classifier = write_calibrated(classifier, report, calibrate, model=model, folder=folder)
-    return Evaluation(report, folder, classifier, images.issues)
+    absent = (issue for issue in found if issue.kind == "missing-class")
+    return Evaluation(report, folder, classifier, (*images.issues, *absent))
 
 
 def check_request(

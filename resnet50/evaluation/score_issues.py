@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from resnet50._io.text import plural
-from resnet50.audit.issue import Issue
+from collections import Counter
+
+import numpy as np
+
+from resnet50._io.text import are, listed, plural, printable, share_of
+from resnet50.audit.issue import EXAMPLES, Issue, Place
 from resnet50.audit.training_images import read_training_images
+from resnet50.data.dataset import Dataset
 from resnet50.training.run import RunDirectory
 
 
@@ -42,4 +47,27 @@ def unknown_training_issue(count: int, source: str) -> Issue:
         f"{source} has no test split: all of it is scored ({plural(count, 'image')}), which may include images that "
         "the classifier was trained on.",
         "If so, the figures are worthless. Evaluate the folder of its run, which identifies them, or new images.",
+    )
+
+
+def unknown_class_issue(dataset: Dataset, unknown: np.ndarray) -> Issue:
+    """Report images that are not scored, since the classifier does not know their classes.
+
+    Args:
+        dataset: The images, those of unknown classes too.
+        unknown: Whether the class of an image is unknown, bool ``(n,)``, somewhere true.
+    """
+    numbers = np.flatnonzero(unknown)
+    counts = Counter(dataset.class_names[label] for label in dataset.labels[numbers])
+    names = [f"{printable(name)} ({count:,})" for name, count in counts.most_common()]
+    return Issue(
+        "unknown-class",
+        "warning",
+        f"{share_of(len(numbers), len(dataset), 'images')} {are(numbers)} of {plural(len(names), 'class')} that the "
+        f"classifier does not know, and left out of the score: {listed(names)}.",
+        "The classifier gives each of them one of its own classes; no score shows that.",
+        tuple(
+            (Place(dataset.paths[number], class_name=dataset.class_names[dataset.labels[number]]),)
+            for number in numbers[:EXAMPLES]
+        ),
     )

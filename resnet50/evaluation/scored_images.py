@@ -20,7 +20,7 @@ from resnet50.data.loading import read_splits
 from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
 from resnet50.data.splits import DatasetSplits
 from resnet50.datasets.source import DataSource
-from resnet50.evaluation.score_issues import changed_test_issue, unknown_training_issue
+from resnet50.evaluation.score_issues import changed_test_issue, unknown_class_issue, unknown_training_issue
 from resnet50.inference.classifier import Classifier
 from resnet50.training.recorded_images import load_training_images, recorded_source
 from resnet50.training.run import RunDirectory
@@ -100,7 +100,7 @@ def find_scored_images(
 
     Raises:
         FileNotFoundError: If the images are not there.
-        ValueError: If they cannot be read, have classes that the classifier does not know, or are not known.
+        ValueError: If they cannot be read, none is of a class that the classifier knows, or they are not known.
     """
     _log.info("reading images")
     if source is None:
@@ -132,13 +132,12 @@ def _from_other_images(trained: Trained, source: DataSource, progress: Progress 
             f"{source.options.test_split:g}, which may hold training images; leave it out to score all images."
         )
     splits = _read_other_images(source, trained, progress)
-    splits = _with_classes_of(trained.classifier, splits, source)
     name = next(name for name in ("test", "validation", "train") if name in splits.by_name)
-    test, issues = splits[name], []
+    test, issues = _with_classes_of(trained.classifier, splits[name], source)
     if trained.run is not None and trained.run.images.is_file():
-        issues = list(copies(test, read_training_images(trained.run.images)))
+        issues += copies(test, read_training_images(trained.run.images))
     elif name != "test":
-        issues = [unknown_training_issue(len(test), source.path or source.task)]
+        issues += [unknown_training_issue(len(test), source.path or source.task)]
     audited = DatasetSplits(test=test, unreadable=splits.unreadable, root=splits.root)
     return ScoredImages(test, None, None, audited, source, tuple(issues))
 
@@ -180,26 +179,28 @@ def _read_other_images(source: DataSource, trained: Trained, progress: Progress 
     size, fit = trained.image_size, trained.classifier.fit
     if source.task != "folder" or source.path is None:
         return source.load(size, fit=fit, progress=progress)
-    return read_splits(source.path, image_size=size, fit=fit, options=source.options, progress=progress)
+    return read_splits(
+        source.path, image_size=size, fit=fit, options=source.options, for_training=False, progress=progress
+    )
 
 
-def _with_classes_of(classifier: Classifier, splits: DatasetSplits, source: DataSource) -> DatasetSplits:
-    """Return the splits with the classes in the classifier's order.
+def _with_classes_of(classifier: Classifier, dataset: Dataset, source: DataSource) -> tuple[Dataset, list[Issue]]:
+    """Return the images of the classifier's classes, with its labels, and an issue on images of other classes, if any.
 
     Raises:
-        ValueError: If there is a class that the classifier does not know.
+        ValueError: If there is no image of a class that the classifier knows.
     """
     known = {name: index for index, name in enumerate(classifier.class_names)}
-    names = next(iter(splits.by_name.values())).class_names
-    unknown = [name for name in names if name not in known]
-    if unknown:
+    labels = np.array([known.get(name, -1) for name in dataset.class_names], dtype=np.int64)[dataset.labels]
+    unknown = labels < 0
+    if unknown.all():
         raise ValueError(
-            f"{source.path}: expected images of the classes {_first(classifier.class_names)}, got {_first(unknown)}."
+            f"{source.path}: expected images of the classes {_first(classifier.class_names)}, got "
+            f"{_first(dataset.class_names)}."
         )
-    labels = np.array([known[name] for name in names], dtype=np.int64)
-    return splits.map(
-        lambda dataset: replace(dataset, labels=labels[dataset.labels], class_names=classifier.class_names)
-    )
+    issues = [unknown_class_issue(dataset, unknown)] if unknown.any() else []
+    chosen = dataset.select(np.flatnonzero(~unknown)) if unknown.any() else dataset
+    return replace(chosen, labels=labels[~unknown], class_names=classifier.class_names), issues
 
 
 def _first(names: Sequence[str]) -> str:

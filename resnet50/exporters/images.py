@@ -60,7 +60,9 @@ def find_images(
             "pixels; call resnet50.export in Python, with check and calibration of this size."
         )
     if isinstance(source, str | os.PathLike):
-        splits = read_splits(source, image_size=height, fit=classifier.fit, options=options, progress=progress)
+        splits = read_splits(
+            source, image_size=height, fit=classifier.fit, options=options, for_training=False, progress=progress
+        )
     elif source is not None:
         splits = source.load(height, fit=classifier.fit, progress=progress)
     else:

@@ -21,7 +21,7 @@ RECIPE = Recipe(
     swa_epochs=5,
     checkpoint_epochs=10,
     image_size=96,
-    augmentation=Augmentation(shift=0.1, rotation=15, zoom=0.2, brightness=0.15, contrast=0.15, flip=True),
+    augmentation=Augmentation(shift=0.1, rotation=15, zoom=0.2, brightness=0.15, contrast=0.15, flip=None),
 )
 
 FINE_TUNED = Recipe(

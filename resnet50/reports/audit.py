@@ -17,7 +17,6 @@ from resnet50.audit.issue import SEVERITIES, Issue, Place
 from resnet50.data.dataset import Dataset
 from resnet50.data.fit import Fit
 from resnet50.data.images import read_image
-from resnet50.data.options import DEFAULT_OPTIONS
 from resnet50.reports.pages import LARGEST, page_image, render
 
 SHOWN = 16
@@ -40,7 +39,7 @@ def audit_page(audit: Audit) -> str:
         "audit.html.j2",
         audit=audit,
         summary=summarize(audit.issues),
-        contents=contents(splits),
+        contents=contents(splits, audit.test_split),
         severities={severity: counts[severity] for severity in SEVERITIES},
         issues=[
             _shown(issue, audit) for severity in SEVERITIES for issue in audit.issues if issue.severity == severity
@@ -58,18 +57,14 @@ def summarize(issues: Sequence[Issue]) -> str:
     return ", ".join(plural(counts[name], name) for name in SEVERITIES if counts[name]) or "no issues found"
 
 
-def contents(splits: Mapping[str, Dataset]) -> str:
+def contents(splits: Mapping[str, Dataset], test_split: float) -> str:
     """Return a line with the number of images in each split, the classes and the image size; "" without any split."""
     if not splits:
         return ""
     first = next(iter(splits.values()))
     counts = ", ".join(f"{len(dataset):,} {split}" for split, dataset in splits.items())
     height, width = first.images.shape[1:3]
-    cut = (
-        ""
-        if "test" in splits
-        else f" There is no test split; training cuts off {DEFAULT_OPTIONS.test_split:.0%} for it."
-    )
+    cut = "" if "test" in splits else f" There is no test split; training cuts off {test_split:.0%} for it."
     classes = plural(len(first.class_names), "class")
     return f"{counts} images of {classes}, compared at {height} x {width} pixels.{cut}"
 

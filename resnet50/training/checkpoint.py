@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,9 +18,18 @@ import numpy as np
 
 from resnet50._io.files import atomic_path
 from resnet50._io.hdf5 import create_h5, open_h5
+from resnet50._io.text import short
+from resnet50.training.interruption import signals_held_back
+from resnet50.training.recipe import Recipe
 
-_CHECKSUM = "crc32"  # attribute with the checksum of everything in the file
+INTERVAL = 120.0
+"""Seconds after which the next epoch ends with a checkpoint, whatever the recipe says; a full network takes about one
+to write."""
+
+_CHECKSUM, _STATE_CHECKSUM = "crc32", "state_crc32"  # attributes with the checksums of all arrays, and of the state
 _HEAD, _REST = 1 << 10, 1 << 20  # bytes of an array's description, and of the file's
+
+_STATE = {"phase": int, "began": int, "epoch": int, "stopped": bool, "callbacks": list, "attributes": list}
 
 
 @dataclass(frozen=True)
@@ -41,15 +51,51 @@ def read_position(path: Path) -> Position:
     Raises:
         ValueError: If the file is damaged, or not a checkpoint.
     """
+    state = _read_state(path)
+    return Position(phase=state["phase"], began=state["began"])
+
+
+def finished_epochs(path: Path) -> int:
+    """Return the number of epochs that need not be trained again, thanks to a checkpoint; 0 if there is none.
+
+    Raises:
+        ValueError: If the file is damaged, or not a checkpoint.
+    """
+    return int(_read_state(path)["epoch"])
+
+
+def is_finished(path: Path, recipe: Recipe) -> bool:
+    """Return whether a checkpoint is that of a recipe's last epoch, or of an early end of its last phase.
+
+    Raises:
+        ValueError: If the file is damaged, or not a checkpoint.
+    """
+    state = _read_state(path)
+    last = len(recipe.phases) - 1
+    return bool(state["phase"] == last and (state["stopped"] or state["epoch"] >= state["began"] + recipe.last.epochs))
+
+
+def recorded_callbacks(path: Path) -> list[str]:
+    """Return the classes of the callbacks whose state a checkpoint has; none if there is no checkpoint.
+
+    Raises:
+        ValueError: If the file is damaged, or not a checkpoint.
+    """
+    return list(_read_state(path)["callbacks"])
+
+
+def _read_state(path: Path) -> dict[str, Any]:
     if not path.exists():
-        return Position()
+        return {"phase": 0, "began": 0, "epoch": 0, "stopped": False, "callbacks": []}
     with _opened(path) as file:
-        state = json.loads(file["state"][()])
-        return Position(phase=state["phase"], began=state["began"])
+        return _state_in(file)
 
 
 class Checkpoint(keras.callbacks.Callback):
-    """Write the state of a run every few epochs, and restore it when the run is resumed.
+    """Keep the state of a run after each epoch, write it now and then, and restore it when the run is resumed.
+
+    It is written after the first epoch of a process, then every few epochs or minutes (`INTERVAL`), after the last
+    epoch, and by `write_latest` when the training is interrupted.
 
     The state is the model's variables (weights, moving statistics, states of random generators), the optimizer's
     (moments, running average, step) and the attributes of the other callbacks. Put this callback last: callbacks reset
@@ -81,6 +127,8 @@ class Checkpoint(keras.callbacks.Callback):
         self._before = before
         self._path, self._position, self._every, self._epochs, self._others = path, position, every, epochs, others
         self._attributes: list[dict[str, Any]] = []
+        self._latest: _State | None = None
+        self._written_at = -math.inf  # so that the first epoch is written
 
     def restore(self, model: keras.Model) -> int:
         """Restore model and optimizer; the callbacks follow when training begins.
@@ -99,7 +147,8 @@ class Checkpoint(keras.callbacks.Callback):
             return self._position.began
         groups = _groups(model)
         with _opened(self._path) as file:
-            state = json.loads(file["state"][()])
+            state = _state_in(file)
+            _compare(file, _CHECKSUM, _checksum(file))
             stored = {name: [file[f"{name}/{k}"].shape for k in range(len(file.get(name, ())))] for name in groups}
             self._check(state, stored, groups)
             for name, variables in groups.items():
@@ -134,14 +183,25 @@ class Checkpoint(keras.callbacks.Callback):
             vars(callback).update(attributes)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Write the state every few epochs, and when the phase ends."""
+        """Copy the state; write it if it is time to, and when the phase ends."""
         finished, stopped = epoch + 1, self.model.stop_training
-        if finished % self._every == 0 or finished == self._epochs or stopped:
+        with signals_held_back():
+            self._latest = self._copy(finished, stopped)
+        due = finished % self._every == 0 or time.monotonic() - self._written_at >= INTERVAL
+        if due or finished == self._epochs or stopped:
+            self.write_latest()
+
+    def write_latest(self) -> None:
+        """Write the state after the latest epoch, unless it is written already."""
+        if self._latest is None:
+            return
+        with signals_held_back():
             if self._before:
                 self._before()
-            self._write(finished, stopped)
+            self._write(self._latest)
+            self._latest, self._written_at = None, time.monotonic()
 
-    def _write(self, epoch: int, stopped: bool) -> None:
+    def _copy(self, epoch: int, stopped: bool) -> _State:
         arrays: list[np.ndarray] = []
         state = {
             **asdict(self._position),
@@ -150,35 +210,72 @@ class Checkpoint(keras.callbacks.Callback):
             "callbacks": [type(callback).__name__ for callback in self._others],
             "attributes": _encode([vars(callback) for callback in self._others], arrays),
         }
-        text, groups = json.dumps(state).encode(), _groups(self.model)
-        room = checkpoint_bytes(groups) + sum(array.nbytes + _HEAD for array in arrays) + len(text)
+        groups = {
+            name: [_own(keras.ops.convert_to_numpy(variable.value)) for variable in variables]
+            for name, variables in _groups(self.model).items()
+        }
+        return _State(json.dumps(state), {**groups, "callbacks": [np.array(array) for array in arrays]})
+
+    def _write(self, state: _State) -> None:
+        text = state.text.encode()
+        sizes = [array.nbytes + _HEAD for arrays in state.groups.values() for array in arrays]
+        room = sum(sizes) + len(text) + _REST
         with atomic_path(self._path) as temporary, create_h5(temporary, room=room) as file:
-            for name, variables in groups.items():
-                for k, variable in enumerate(variables):
-                    file[f"{name}/{k}"] = keras.ops.convert_to_numpy(variable.value)
-            for k, array in enumerate(arrays):
-                file[f"callbacks/{k}"] = array
+            for name, arrays in state.groups.items():
+                for k, array in enumerate(arrays):
+                    file[f"{name}/{k}"] = array
             file["state"] = np.bytes_(text)  # a dataset, since an HDF5 attribute holds 64 KiB at most
-            file.attrs[_CHECKSUM] = _checksum(file)
+            file.attrs[_CHECKSUM], file.attrs[_STATE_CHECKSUM] = _checksum(file), zlib.crc32(text)
+
+
+@dataclass(frozen=True)
+class _State:
+    """The content of a checkpoint: its JSON text, and its arrays by group."""
+
+    text: str
+    groups: dict[str, list[np.ndarray]]
+
+
+def _own(array: np.ndarray) -> np.ndarray:
+    """Return an array that shares no memory with a variable, as Keras' does on some backends."""
+    return array if array.flags.owndata else array.copy()
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[h5py.File]:
-    """Open a checkpoint, compare its checksum, and turn every error of damage into one."""
+    """Open a checkpoint, and turn every error of damage into one."""
     with open_h5(path, expected="a checkpoint") as file:
         try:
-            if "state" not in file:
-                raise KeyError("another HDF5 file")
-            # those of earlier versions have none
-            if _CHECKSUM in file.attrs and file.attrs[_CHECKSUM] != _checksum(file):
-                raise KeyError("values that differ from those that were written")
             yield file
-        except (KeyError, AttributeError, OSError, RuntimeError, TypeError, json.JSONDecodeError) as error:
+        except (
+            KeyError,
+            AttributeError,
+            OSError,
+            RuntimeError,
+            TypeError,
+            UnicodeError,
+            json.JSONDecodeError,
+        ) as error:
             reason = " ".join(str(error).strip("'\"").split())
             raise ValueError(
-                f"{path}: expected a checkpoint, got a damaged or other file ({reason}); put a copy of it back, or "
+                f"{path}: expected a checkpoint, got a damaged or other HDF5 file ({reason}); put a copy of it back, or "
                 "remove it, and the run starts again with its first epoch."
             ) from error
+
+
+def _state_in(file: h5py.File) -> dict[str, Any]:
+    text = file["state"][()]
+    _compare(file, _STATE_CHECKSUM, zlib.crc32(text))
+    state = json.loads(text)
+    for name, kind in _STATE.items():
+        if not isinstance(state[name], kind):
+            raise TypeError(f"{name} is {short(state[name])}")
+    return dict(state)
+
+
+def _compare(file: h5py.File, name: str, checksum: int) -> None:
+    if name in file.attrs and file.attrs[name] != checksum:  # those of earlier versions have none
+        raise OSError("other values than were written")
 
 
 def _checksum(file: h5py.File) -> int:
@@ -193,12 +290,6 @@ def _checksum(file: h5py.File) -> int:
 
     file.visititems(add)
     return checksum
-
-
-def checkpoint_bytes(groups: Mapping[str, Sequence[keras.Variable]]) -> int:
-    """Return the most bytes that variables take in a checkpoint."""
-    variables = [variable for group in groups.values() for variable in group]
-    return sum(math.prod(v.shape) * (8 if "64" in v.dtype else 4) + _HEAD for v in variables) + _REST
 
 
 def _groups(model: keras.Model) -> dict[str, list[keras.Variable]]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 
 import keras
-import numpy as np
 
-from resnet50._io.text import listed, plural
+from resnet50.audit.issue import Issue
 from resnet50.data.dataset import Dataset
 from resnet50.data.splits import DatasetSplits
 from resnet50.training.environment import describe_environment
@@ -47,31 +47,25 @@ def check_splits(recipe: Recipe, splits: DatasetSplits) -> None:
     """Refuse splits that the recipe cannot be trained and scored on.
 
     Raises:
-        ValueError: If the train or the test split is missing, a split is empty, a class has no training images, or
-            sizes, classes or
-            the fit of the images are not the same.
+        ValueError: If the size or the fit of the images is not the recipe's, or as `DatasetSplits.check_trainable`.
     """
     check_fit(recipe, splits)
-    train = splits["train"]
-    classes = train.class_names
-    for name, dataset in {**splits.by_name, "test": splits["test"]}.items():
+    for dataset in splits.by_name.values():
         check_image_size(recipe, dataset)
-        if not len(dataset):
-            raise ValueError(f"{dataset.name}: expected images in the {name} split, got none; add some.")
-        if dataset.class_names != classes:
-            raise ValueError(
-                f"{dataset.name}: expected the classes of the train split in the {name} split "
-                f"({listed(classes, most=10)}), got {listed(dataset.class_names, most=10)}; give both the same "
-                "classes in the same order."
-            )
-    counts = np.bincount(train.labels, minlength=len(classes))
-    if absent := [classes[label] for label in np.flatnonzero(counts == 0)]:
-        unreadable = (
-            f"; {plural(len(splits.unreadable), 'file')} of the source cannot be read" if splits.unreadable else ""
-        )
+    splits.check_trainable()
+
+
+def check_flip(recipe: Recipe, dataset: Dataset, issues: Sequence[Issue]) -> None:
+    """Refuse to mirror images by default where that turns one class into another.
+
+    Raises:
+        ValueError: If mirror images cross classes, and the recipe's ``flip`` is None: neither True nor False.
+    """
+    crossing = [issue for issue in issues if issue.kind == "mirrored-classes" and issue.severity == "warning"]
+    if crossing and recipe.augmentation.flip is None:
         raise ValueError(
-            f"{train.name}: expected training images of every class, got none of {listed(absent)}{unreadable}; add "
-            "images, or remove the class."
+            f"{dataset.name}: expected a choice of flip, since mirroring turns one class into another, got none: "
+            f"{crossing[0].summary} Set flip to False (--no-flip), or to True (--flip) to mirror images in spite of it."
         )
 
 

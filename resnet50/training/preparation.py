@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import keras
 
@@ -12,7 +13,7 @@ from resnet50.audit.check import find_issues
 from resnet50.audit.issue import Issue
 from resnet50.data.splits import DatasetSplits
 from resnet50.datasets.source import DataSource
-from resnet50.training.checks import fingerprints
+from resnet50.training.checks import check_flip, fingerprints
 from resnet50.training.environment import describe_environment
 from resnet50.training.fast_cpu.precision import resolve_precision
 from resnet50.training.network import build_network
@@ -54,11 +55,14 @@ def prepare_new(
     """Prepare a new run, and create its directory last, so that nothing is written if anything fails.
 
     Raises:
-        ValueError: If no images can be held out, the pretrained weights do not fit, or there is a run already.
+        ValueError: If no images can be held out, mirror images cross classes and the recipe leaves ``flip`` open, the
+            pretrained weights do not fit, or there is a run already.
         FileNotFoundError: If there is no file of the pretrained weights.
         OSError: If the disk has no room for the run.
     """
     held_out = hold_out(recipe, splits)
+    issues = find_issues(splits)
+    check_flip(recipe, splits["train"], issues)
     weights = read_weights(recipe.weights) if recipe.weights else None
     pretrained = describe_weights(weights, recipe) if weights else None
     model = _build(recipe, splits, pretrained)
@@ -71,8 +75,8 @@ def prepare_new(
         dataset=splits["train"].name,
         precision=resolve_precision(recipe.precision),
         weights=pretrained,
+        started=datetime.now(UTC).isoformat(),
     )
-    issues = find_issues(splits)
     check_room(directory.path, _most_bytes(model), "the model and the checkpoints of the run")
     directory.create(record)
     if splits.unreadable:

@@ -136,7 +136,9 @@ class Recipe:
         phases: Phases of the training, one after the other; epochs are counted over all of them.
         weights: Name of pretrained weights or their file; None to train from scratch.
         normalization: Row of `resnet50.weights.NORMALIZATIONS`; None for that of the weights, or from scratch.
-        batch_size: Images in a step.
+        batch_size: Images in a step, at most.
+        share_last_batch: Whether a last batch of an epoch that is much smaller than the others is shared out among
+            them (`resnet50.data.batches.Batches`). False in recipes that were recorded before there was this number.
         weight_decay: Share of a weight, times the learning rate, that a step takes away.
         beta_2: Momentum of the squared gradients, 0..1.
         label_smoothing: Share of the target that is spread over all classes, 0..1.
@@ -176,6 +178,7 @@ class Recipe:
         "Input normalization; without it, that of the weights.", None, choices=tuple(NORMALIZATIONS)
     )
     batch_size: int = _number("Images in a step.", 32, common=True)
+    share_last_batch: bool = _number("Make the batches of an epoch equal if the last would be very small.", True)
     weight_decay: float = _number("Share of a weight, times the learning rate, that a step takes away.", 0.01)
     beta_2: float = _number("Momentum of the squared gradients, 0..1.", 0.999)
     label_smoothing: float = _number("Share of the target that is spread over all classes, 0..1.", 0.1)
@@ -301,13 +304,16 @@ class Recipe:
         return self.restore_best or self.last.patience > 0
 
     def change(self, **numbers: Any) -> Recipe:
-        """Return the recipe with other numbers, each by its name in the recipe or in its last phase.
+        """Return the recipe with other numbers, each by its name in the recipe, its augmentation or its last phase.
 
         Raises:
-            TypeError: If neither has a number of that name.
+            TypeError: If none of them has a number of that name.
             ValueError: If a number is impossible.
         """
         own = {name: numbers.pop(name) for name in list(numbers) if name in _OWN}
+        changes = {name: numbers.pop(name) for name in list(numbers) if name in _AUGMENTATION}
+        if changes:
+            own["augmentation"] = replace(own.get("augmentation", self.augmentation), **changes)
         phases = own.pop("phases", self.phases)
         if numbers and phases:
             phases = (*phases[:-1], replace(phases[-1], **numbers))
@@ -318,6 +324,11 @@ class Recipe:
         share = epochs / self.last.epochs
         averaged = 1 if self.swa_epochs == 1 else max(1, round(self.swa_epochs * share))
         return self.change(epochs=epochs, warmup_epochs=self.last.warmup_epochs * share, swa_epochs=averaged)
+
+    def extended(self, epochs: int) -> Recipe:
+        """Return the recipe with a further phase of this many epochs, which is like its last (see `lasting`)."""
+        longer = self.lasting(epochs)
+        return longer.change(phases=(*self.phases, longer.last))
 
     def to_json(self) -> str:
         """Return the recipe as JSON text, every number in it."""
@@ -334,7 +345,7 @@ class Recipe:
             values: Any = json.loads(text)
         except (ValueError, RecursionError) as error:
             raise ValueError(f"expected a recipe in JSON, got broken JSON ({error}).") from error
-        values = {"fit": None, **values} if isinstance(values, Mapping) else values  # it was not recorded at first
+        values = {**_NUMBERS_BEFORE, **values} if isinstance(values, Mapping) else values
         if not isinstance(values, Mapping) or set(values) != _OWN:
             got = short(sorted(values)) if isinstance(values, Mapping) else type(values).__name__
             raise ValueError(
@@ -351,6 +362,10 @@ class Recipe:
 
 
 _OWN = {field.name for field in fields(Recipe)}
+_AUGMENTATION = {field.name for field in fields(Augmentation)}
+
+_NUMBERS_BEFORE = {"share_last_batch": False, "fit": None}
+"""Numbers that recipes of earlier versions do not have, with the values by which these versions trained."""
 
 
 def _check(owner: Phase | Recipe, checks: Mapping[str, tuple[bool, str]]) -> None:

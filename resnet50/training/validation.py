@@ -19,12 +19,4 @@ def hold_out(recipe: Recipe, splits: DatasetSplits) -> DatasetSplits:
     Raises:
         ValueError: If the recipe's share cannot be held out.
     """
-    if splits.validation is not None or not recipe.validation_split:
-        return splits
-    try:
-        return splits.cut(recipe.validation_split, into="validation", seed=recipe.seed)
-    except ValueError as error:
-        raise ValueError(
-            f"{splits['train'].name}: expected images to hold out for validation, got none: {error} Set "
-            "validation_split to 0 to train on all images."
-        ) from error
+    return splits.hold_out(recipe.validation_split, seed=recipe.seed)

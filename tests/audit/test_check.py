@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 from dataclasses import asdict, replace
@@ -10,10 +11,11 @@ import numpy as np
 import pytest
 
 from factories import dataset, raises, write_image
+from resnet50 import recipes
 from resnet50.audit.check import Audit, check, find_issues
 from resnet50.audit.issue import Place
 from resnet50.data.dataset import Unreadable
-from resnet50.data.loading import read_splits
+from resnet50.data.loading import load_dataset, read_splits
 from resnet50.data.options import ReadOptions
 from resnet50.data.splits import DatasetSplits
 from resnet50.datasets.source import DataSource
@@ -185,10 +187,14 @@ def test_labels_that_training_refuses_are_an_error(folder):
     )
     audit = check(table)
     assert audit.has_errors
-    assert audit.splits.by_name == {}
-    (issue,) = audit.issues
+    issue = audit.issues[0]
     assert issue.kind == "unusable"
     assert "bird" in issue.summary
+    assert len(audit.splits["train"]) == 2  # what is there is audited
+    table.write_text("path,class\npets/cats/00.png,cats\n")
+    audit = check(table)
+    assert audit.splits.by_name == {}
+    assert [issue.kind for issue in audit.issues] == ["unusable"]
     assert audit.name == "list.csv"
 
 
@@ -246,3 +252,59 @@ def test_a_tenth_of_the_real_test_signs_have_near_duplicates_in_training(shared_
     assert distances == sorted(distances)
     assert sum(distance < 3 for distance in distances) == 12  # known ones; the other three show the same hand
     assert not [issue for issue in issues if issue.severity == "warning"]
+
+
+def refused_by_training(path, share=0.15):
+    """Why training cannot start with these images."""
+    with pytest.raises(ValueError) as refused:
+        load_dataset(path, image_size=96).hold_out(share, seed=0)
+    return str(refused.value)
+
+
+@pytest.mark.parametrize("each", [1, 2])
+def test_classes_too_small_for_a_cut_are_an_error_as_training_reports_it(tmp_path, each):
+    for k, image in enumerate(blocks(2 * each)):
+        write_image(tmp_path / "pets" / "ab"[k % 2] / f"{k}.png", image)
+    audit = check(tmp_path / "pets")
+    assert audit.has_errors
+    assert only(audit.issues, "unusable").summary == refused_by_training(tmp_path / "pets")
+    source = DataSource("folder", str(tmp_path / "pets"))
+    assert only(check(source).issues, "unusable").summary == refused_by_training(tmp_path / "pets")
+
+
+def test_images_of_one_scene_that_no_cut_separates_are_an_error(tmp_path):
+    image = np.repeat(blocks(1), 12, axis=0)
+    for k in range(12):
+        write_image(tmp_path / "pets" / "ab"[k % 2] / f"{k}.png", image[k] + np.uint8(k))
+    assert "--no-near-duplicates" in only(check(tmp_path / "pets").issues, "unusable").summary
+    alone = check(tmp_path / "pets", options=ReadOptions(near_duplicates=False))
+    assert not alone.has_errors
+
+
+def test_images_that_can_only_be_scored_are_audited_and_training_refuses_them(tmp_path):
+    images = blocks(24)
+    images[5] = images[4]
+    for k, image in enumerate(images):
+        write_image(tmp_path / "parts" / "test" / "ab"[k % 2] / f"{k}.png", image)
+        write_image(tmp_path / "one" / "cats" / f"{k}.png", image)
+    audit = check(tmp_path / "parts")
+    assert list(audit.splits.by_name) == ["test"]
+    assert {"unusable", "label-conflict"} <= {issue.kind for issue in audit.issues}
+    assert "train" in audit.issues[0].summary
+    audit = check(tmp_path / "one")
+    assert audit.splits["train"].class_names == ("cats",)
+    assert [issue.kind for issue in audit.issues] == ["unusable", "near-duplicates", "low-resolution"]
+
+
+def test_the_share_of_a_cut_is_that_of_the_options(tmp_path):
+    for k, image in enumerate(blocks(24)):
+        write_image(tmp_path / "pets" / "ab"[k % 2] / f"{k}.png", image)
+    assert [issue.kind for issue in check(tmp_path / "pets").issues] == ["low-resolution"]
+    audit = check(tmp_path / "pets", options=ReadOptions(test_split=0.5))
+    assert audit.test_split == 0.5
+    assert "50%" in only(audit.issues, "no-test").summary
+
+
+def test_as_much_is_held_out_as_by_the_recipe_of_your_own_images():
+    default = inspect.signature(check).parameters["validation_split"].default
+    assert default == recipes.folder.RECIPE.validation_split == recipes.folder.FINE_TUNED.validation_split

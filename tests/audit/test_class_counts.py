@@ -116,3 +116,13 @@ def test_classes_whose_names_hardly_differ_are_reported_with_their_counts(first,
 def test_classes_of_different_names_are_not(names):
     pets = dataset([0] * 60 + [1] * 60, names)
     assert "similar-classes" not in [issue.kind for issue in count_issues(AllImages({"train": pets}))]
+
+
+def test_classes_that_differ_in_left_and_right_are_mirror_images_by_their_names():
+    names = ("turn_Left", "turn_Right", "left hand", "bright", "up")
+    labels = [k % 5 for k in range(100)]
+    (issue,) = [each for each in count_issues(AllImages({"train": dataset(labels, names)})) if "mirror" in each.kind]
+    assert (issue.kind, issue.severity) == ("mirrored-classes", "warning")
+    assert "'turn_Left' and 'turn_Right'" in issue.summary
+    assert "hand" not in issue.summary
+    assert "bright" not in issue.summary

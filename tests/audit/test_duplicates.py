@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from factories import dataset, write_image
+from factories import dataset, fixed_camera, write_image
 from resnet50.audit.duplicates import duplicates
 from resnet50.audit.issue import AllImages
 from resnet50.data import near_duplicates
@@ -124,6 +124,35 @@ def test_a_mirror_image_is_a_note_even_across_splits():
     assert sorted(numbers(within.summary)) == ["1", "20.0", "5"]
 
 
+def test_mirror_images_in_another_class_are_a_warning_that_names_both_classes():
+    images = noise(30)
+    mirrored = [image[:, ::-1] for image in images[:12]]
+    (issue,) = find(train=labeled([*images, *mirrored], [0] * 30 + [1] * 12))
+    assert (issue.kind, issue.severity) == ("mirrored-classes", "warning")
+    assert all(name in issue.summary for name in ("'a'", "'b'"))
+    assert sorted(numbers(issue.summary)) == ["100.0", "12", "12", "12", "30", "40.0"]
+    assert "--no-flip" in issue.advice
+    assert len(issue.examples) == 12
+    assert {place.class_name for place in issue.examples[0]} == {"a", "b"}
+
+
+def test_a_single_mirror_image_in_another_class_is_a_note():
+    images = noise(60)
+    images[59] = images[0][:, ::-1]
+    (issue,) = find(train=labeled(images, [0] * 30 + [1] * 30))
+    assert (issue.kind, issue.severity) == ("mirrored-classes", "note")
+
+
+def test_the_two_classes_with_most_mirror_images_are_named():
+    images = noise(40)
+    train = [*images, *images[:6, :, ::-1], images[10][:, ::-1]]
+    labels = [0] * 10 + [1] * 30 + [2] * 6 + [0]
+    (issue,) = find(train=dataset(labels, "xyz", images=np.array(train)))
+    assert "'x'" in issue.summary
+    assert "'z'" in issue.summary
+    assert "2 images in other pairs" in issue.summary
+
+
 def test_near_duplicates_of_a_symmetric_image_are_not_mirrored():
     half = noise(3)
     symmetric = np.concatenate([half, half[:, :, ::-1]], axis=2)
@@ -180,7 +209,7 @@ def test_a_run_searches_once(tmp_path, monkeypatch):
     monkeypatch.setattr(near_duplicates, "thumbnails", lambda images: shrunk.append(len(images)) or shrink(images))
     splits = load_dataset(tmp_path / "pets", image_size=20).cut(0.25, into="validation", seed=1)
     issues = list(duplicates(AllImages(splits.by_name), splits))
-    assert len(searches) == 1
+    assert len(searches) == 2  # one for near-duplicates and one for mirror images
     assert sum(shrunk) == 60
     assert [issue.kind for issue in issues] == ["near-duplicates", "mirrored"]
     monkeypatch.undo()
@@ -203,3 +232,29 @@ def test_progress_ends_with_all_steps():
     list(duplicates(AllImages(splits), DatasetSplits.of(splits), progress=lambda *step: steps.append(step)))
     assert steps == sorted(steps)
     assert steps[-1] == (90, 90)
+
+
+def test_images_of_a_fixed_camera_are_one_warning_and_no_conflicts():
+    (issue,) = find(train=labeled(fixed_camera(50), [0, 1] * 25), test=labeled(fixed_camera(10, seed=1), [0, 1] * 5))
+    assert (issue.kind, issue.severity) == ("look-alike", "warning")
+    assert {"60", "100.0"} <= set(numbers(issue.summary))
+    assert issue.examples
+
+
+def test_a_copy_among_look_alikes_is_still_a_leak():
+    images = fixed_camera(50)
+    found = find(train=labeled(images, [0, 1] * 25), test=labeled(images[:2], [0, 1]))
+    assert {issue.kind for issue in found} == {"look-alike", "leak"}
+    (leak,) = [issue for issue in found if issue.kind == "leak"]
+    assert places(leak) == [[("test", 0), ("train", 0)], [("test", 1), ("train", 1)]]
+
+
+def test_identical_images_alone_are_reported_where_that_is_asked_for():
+    images = noise(6)
+    splits = DatasetSplits(
+        labeled([*images, brighter(images[0], 2)], [0] * 6 + [1]),
+        labeled([brighter(images[1], 1), images[2]], [0, 0]),
+        identical_only=True,
+    )
+    (leak,) = duplicates(AllImages(splits.by_name), splits)
+    assert places(leak) == [[("test", 1), ("train", 2)]]

@@ -153,7 +153,7 @@ def test_labels_that_training_would_refuse_are_an_error_of_the_data(command, fol
     )
     status, out, err = command("check", "list.csv", "--json")
     assert (status, err) == (1, "")
-    (issue,) = json.loads(out)
+    issue = json.loads(out)[0]
     assert (issue["kind"], issue["severity"]) == ("unusable", "error")
     assert "bird" in issue["summary"]
     assert "bird" in (tmp_path / "check.html").read_text()
@@ -181,3 +181,27 @@ def test_wrong_words_are_not_the_datas_fault_and_leave_an_earlier_page(
     (tmp_path / "check.html").write_text("earlier")
     refused(("check", source, "--pattern", pattern), *values)
     assert (tmp_path / "check.html").read_text() == "earlier"
+
+
+def test_folders_of_patients_are_groups_and_can_be_images_one_by_one(command, tmp_path):
+    for k in range(60):
+        write_image(tmp_path / "scans" / "ab"[k % 2] / f"patient {k // 6}" / f"{k}.png", image(k))
+    status, out, _ = command("check", "scans")
+    assert status == 0
+    assert "10 subfolders" in out
+    assert "--no-groups" in " ".join(out.split())
+    status, out, _ = command("check", "scans", "--no-groups")
+    assert status == 0
+    assert "--groups" in " ".join(out.split())
+
+
+def test_a_column_with_patients_is_asked_about(command, tmp_path):
+    rows = []
+    for k in range(24):
+        write_image(tmp_path / f"{k}.png", image(k))
+        rows.append(f"{k}.png,{k % 2},{k // 4}\n")
+    (tmp_path / "scans.csv").write_text("path,label,Patient_ID\n" + "".join(rows))
+    status, out, _ = command("check", "scans.csv")
+    assert status == 0
+    assert "warning" in out
+    assert "'patient_id' (6 different values)" in " ".join(out.split())

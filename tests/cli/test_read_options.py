@@ -37,3 +37,10 @@ def test_the_help_ends_with_the_default(parser):
     text = " ".join(parser.format_help().split())
     assert "Default: 0.1." in text
     assert "Default: none." in text
+
+
+def test_a_switch_has_two_forms():
+    parser = argparse.ArgumentParser()
+    read_options.add_read_options(parser, "near_duplicates")
+    for words, expected in ([], True), (["--near-duplicates"], True), (["--no-near-duplicates"], False):
+        assert read_options.read_options(parser.parse_args(words)).near_duplicates is expected

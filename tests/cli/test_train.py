@@ -3,7 +3,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,6 +13,7 @@ import pytest
 from factories import write_image
 from resnet50 import datasets, recipes
 from resnet50.cli.recipe_options import add_recipe_options, read_recipe
+from resnet50.data.augmentation import Augmentation
 from resnet50.data.options import ReadOptions
 from resnet50.datasets import folder
 from resnet50.datasets.source import DataSource
@@ -82,7 +83,7 @@ def numbers_parser() -> argparse.ArgumentParser:
 
 def test_every_number_of_a_recipe_is_an_option_with_its_help(numbers_parser):
     options = {action.dest: action for action in numbers_parser._actions}
-    for owner in (Phase, Recipe):
+    for owner in (Phase, Recipe, Augmentation):
         for field in fields(owner):
             if "help" in field.metadata:
                 text = options[field.name].help % {}
@@ -95,12 +96,25 @@ def test_every_number_of_a_recipe_is_an_option_with_its_help(numbers_parser):
 def test_common_options_come_before_the_others(command):
     status, out, _ = command("train", "--help")
     assert status == 0
-    common, expert = (out.index(f"\n{title}:\n") for title in ("common options", "expert options"))
+    titles = ("common options", "random changes to training images", "expert options")
+    common, changes, expert = (out.index(f"\n{title}:\n") for title in titles)
+    assert changes < out.index("  --flip, --no-flip") < out.index("Default: yes.", changes) < expert
     for name in ("epochs INT", "learning-rate FLOAT", "weights NAME", "variant NAME"):
         assert common < out.index(f"  --{name}") < expert
     for name in ("layer-lr-decay FLOAT", "freeze-batch-norm, --no-freeze-batch-norm", "head-epochs INT"):
         assert expert < out.index(f"  --{name}")
     assert out.index("\nexamples:\n") > expert
+
+
+def test_every_change_of_training_images_can_be_set_and_switched_off(numbers_parser):
+    def read(*words):
+        return read_recipe(recipes.folder, numbers_parser.parse_args(["--variant", "scratch", *words])).augmentation
+
+    default = read()
+    assert (default.rotation, default.flip) == (15, None)
+    words = "--shift 0 --rotation 5 --zoom 0.5 --shear 2 --brightness 0.3 --contrast 0.4 --no-flip"
+    assert read(*words.split()) == Augmentation(0, 5, 0.5, 2, 0.3, 0.4, False)
+    assert read("--flip") == replace(default, flip=True)
 
 
 def test_numbers_change_the_last_phase(numbers_parser):
@@ -138,7 +152,30 @@ def test_a_finished_run_can_be_resumed(command, numbers, trained):
     first = out.splitlines()[0]
     assert str(trained) in first
     assert "rendered signs" in first
-    assert numbers(first)[:2] == ["24", "6"]
+    assert numbers(first)[:4] == ["2", "2", "24", "6"]  # after epoch 2 of 2
+
+
+@pytest.mark.slow
+def test_a_finished_run_is_trained_on(command, refused, numbers, tmp_path):
+    assert command("train", "tiny", "--out", "run", "--epochs", 1)[0] == 0
+    refused(("train", "--resume", "run", "--epochs", 1), "run", "epochs")
+    status, out, err = command("train", "--resume", "run", "--epochs", 3)
+    assert (status, err) == (0, "")
+    assert numbers(out.splitlines()[0])[:2] == ["1", "3"]
+    rows = (tmp_path / "run" / "history.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in rows[1:]] == ["1", "2", "3"]
+    assert command("predict", tmp_path / "run" / "curves.png", "--model", "run")[0] == 0
+
+
+@pytest.mark.slow
+def test_a_run_without_a_state_says_that_it_starts_over(command, trained, tmp_path):
+    (tmp_path / "run").mkdir()
+    for name in ("recipe.json", "environment.json"):
+        (tmp_path / "run" / name).write_bytes((trained / name).read_bytes())
+    status, out, _ = command("train", "--resume", "run")
+    assert status == 0
+    assert "over" in out.splitlines()[0]
+    assert "no checkpoint" in out.splitlines()[0]
 
 
 @pytest.mark.parametrize(

@@ -100,9 +100,10 @@ def test_shear_slides_rows(draw):
         np.testing.assert_allclose(where(changed(dot_at(x, y), {SHEAR: draw}, shear=30)), expected, atol=0.1)
 
 
-def test_flip_mirrors_exactly_about_half_of_the_images():
+@pytest.mark.parametrize("flip", [True, None])
+def test_flip_mirrors_exactly_about_half_of_the_images(flip):
     n = 1000
-    out = Augmentation(flip=True).apply(np.repeat(NOISE[None], n, axis=0), generators(n))
+    out = Augmentation(flip=flip).apply(np.repeat(NOISE[None], n, axis=0), generators(n))
     same = (out == NOISE).all(axis=(1, 2, 3))
     mirrored = (out == NOISE[:, ::-1]).all(axis=(1, 2, 3))
     assert (same ^ mirrored).all()

@@ -450,6 +450,11 @@ def test_a_table_of_all_columns(tmp_path):
     ]
 
 
+def test_columns_of_a_table_that_are_not_used_are_counted(tmp_path):
+    text = "path,Patient_ID,label,group,date\na.jpg,7,x,,1\nb.jpg,7,y,,2\nc.jpg,8,y,,3\n"
+    assert list_images(table(tmp_path, text)).other_columns == {"patient_id": 2, "date": 3}
+
+
 def test_empty_columns_of_a_table_mean_nothing(tmp_path):
     listing = list_images(table(tmp_path, "path,label,split,group\na.jpg,x,,\nb.jpg,y,,\n"))
     assert {(split, group) for *_, split, group in entries_of(listing)} == {(None, "")}
@@ -571,4 +576,30 @@ def test_rows_that_differ_in_case_alone_are_one_image_where_the_system_has_one_f
     path = table(tmp_path, "path,label\na.png,cat\nA.PNG,dog\n")
     monkeypatch.setattr(os.path, "normcase", lambda name: os.fspath(name).lower())
     with raises(ValueError, path, "line 3", "A.PNG", "line 2"):
+        list_images(path)
+
+
+# images that are only to be scored
+
+
+def test_images_to_be_scored_may_be_of_one_class(tmp_path):
+    folder = tree(tmp_path / "one", "cats/1.jpg", "cats/2.jpg")
+    listing = list_images(folder, for_training=False)
+    assert (listing.class_names, len(listing.entries)) == (("cats",), 2)
+    with raises(ValueError, folder, "cats"):
+        list_images(folder)
+    folder = tree(tmp_path / "nested", "cats/a/1.jpg", "cats/b/2.jpg")
+    assert list_images(folder, for_training=False).class_names == ("cats",)
+
+
+def test_images_to_be_scored_may_be_in_a_test_split_alone(tmp_path):
+    folder = tree(tmp_path / "parts", "test/cats/1.jpg", "test/dogs/2.jpg")
+    listing = list_images(folder, for_training=False)
+    assert listing.class_names == ("cats", "dogs")
+    assert {entry.split for entry in listing.entries} == {"test"}
+    with raises(ValueError, folder, "train", "test"):
+        list_images(folder)
+    path = table(folder, "path,label,split\ntest/cats/1.jpg,cats,test\ntest/dogs/2.jpg,dogs,test\n")
+    assert list_images(path, for_training=False).class_names == ("cats", "dogs")
+    with raises(ValueError, path, "cats", "test"):
         list_images(path)

@@ -77,6 +77,15 @@ def test_a_folder_of_files_of_the_schema_is_read(tmp_path):
         np.testing.assert_array_equal(splits.by_name[split].images, pixels)
 
 
+def test_a_folder_of_such_files_without_training_images_can_be_scored(tmp_path):
+    test = write(tmp_path / "test_hands.h5", "test", 2)
+    splits = read_splits(tmp_path, image_size=8, for_training=False)
+    assert list(splits.by_name) == ["test"]
+    np.testing.assert_array_equal(splits.test.images, test)
+    with raises(ValueError, tmp_path):
+        read_splits(tmp_path, image_size=8)
+
+
 def test_a_folder_of_several_such_files_is_refused(tmp_path):
     for name in ("train_a.h5", "train_b.h5", "test_a.h5"):
         write(tmp_path / name, name.split("_")[0], 2)

@@ -4,6 +4,7 @@ import sys
 import numpy as np
 import pytest
 
+from factories import fixed_camera
 from resnet50.data.lazy_images import LazyImages
 from resnet50.data.near_duplicates import (
     MAX_STORED_PAIRS,
@@ -270,3 +271,102 @@ def test_another_order_needs_no_search(monkeypatch):
     assert pairs_of(after) == pairs_of(expected)
     for name in ("thumbnails", "single_color", "groups"):
         np.testing.assert_array_equal(getattr(after, name), getattr(expected, name))
+
+
+# images that look alike
+
+
+def test_images_of_a_fixed_camera_are_compared_more_finely():
+    images = fixed_camera(60)
+    images[[40, 51]] = images[[10, 21]]
+    images[40, ::3] += 1  # a copy that was encoded again
+    result = find_near_duplicates([images[:50], images[50:]])
+    assert result.look_alikes.numbers.tolist() == list(range(60))
+    assert set(pairs_of(result)) == {(10, 40), (21, 51)}
+    assert len(set(result.groups.tolist())) == 59  # the second pair is in two splits
+    assert found(thumbnails(images), distance=6)  # the coarse comparison takes them for near-duplicates
+
+
+def test_at_least_half_of_the_look_alikes_are_near_duplicates_of_none():
+    images = fixed_camera(80)
+    images[20:50] = images[0]
+    images[50:60] = images[1] + np.uint8(1)
+    singles = np.bincount(np.bincount(find_near_duplicates([images]).groups))[1]
+    assert singles >= 40 - 2  # two of them were copied
+    assert len({*find_near_duplicates([images]).groups[20:50].tolist()}) == 1
+
+
+def test_classes_that_are_all_of_one_scene_are_look_alikes():
+    images = fixed_camera(60, size=48)
+    images[1::2, :16] = 250  # far from the others
+    labels = np.arange(60) % 2
+    assert find_near_duplicates([images]).look_alikes is None
+    assert find_near_duplicates([images], labels=labels * 0).look_alikes is None  # two bursts of a class can be parted
+    result = find_near_duplicates([images], labels=labels)
+    assert len(set(result.groups.tolist())) == 60
+    assert result.look_alikes.numbers.tolist() == list(range(60))
+
+
+@pytest.mark.parametrize(("alike", "others"), [(30, 30), (30, 200), (19, 0), (2, 1)])
+def test_a_burst_among_other_images_remains_one_of_near_duplicates(alike, others):
+    images = np.concatenate([fixed_camera(alike, size=32), noise(others, image_size=32)])
+    result = find_near_duplicates([images])
+    assert result.look_alikes is None
+    assert result.groups.tolist() == [0] * alike + list(range(1, others + 1))
+
+
+def test_copies_are_not_look_alikes():
+    assert find_near_duplicates([np.repeat(noise(1), 40, axis=0)]).look_alikes is None
+    black = np.zeros((40, 16, 16, 3), np.uint8)
+    assert find_near_duplicates([black]).look_alikes is None
+
+
+def test_images_beside_look_alikes_are_compared_as_ever():
+    others = noise(9, image_size=32)
+    images = np.concatenate([others, others[:4] + np.uint8(5), np.zeros((2, 32, 32, 3), np.uint8)])
+    images = np.concatenate([images, fixed_camera(30, size=32)])
+    result = find_near_duplicates([images])
+    assert result.look_alikes.numbers.tolist() == list(range(15, 45))
+    assert set(pairs_of(result)) == {(k, k + 9) for k in range(4)}
+    assert result.groups.tolist() == [*range(9), 0, 1, 2, 3, 9, 9, *range(10, 40)]
+
+
+def test_look_alikes_survive_another_order_and_a_second_search(monkeypatch):
+    images = np.concatenate([fixed_camera(40, size=32), noise(9, 0, 32), noise(3, 0, 32) + np.uint8(4)])
+    images[30:35] = images[:5]
+    order = np.random.default_rng(0).permutation(len(images))
+    before, expected = find_near_duplicates([images]), find_near_duplicates([images[order]])
+    assert set(pairs_of(before)) == {(0, 30), (1, 31), (2, 32), (3, 33), (4, 34), (40, 49), (41, 50), (42, 51)}
+    after = before.reorder(order)
+    assert pairs_of(after) == pairs_of(expected)
+    np.testing.assert_array_equal(after.look_alikes.numbers, expected.look_alikes.numbers)
+    np.testing.assert_array_equal(after.look_alikes.thumbnails, expected.look_alikes.thumbnails)
+    np.testing.assert_array_equal(after.groups, expected.groups)
+    monkeypatch.setattr("resnet50.data.near_duplicates.MAX_STORED_PAIRS", 2)
+    again = find_near_duplicates([images])
+    assert again.stored is None
+    assert pairs_of(again) == pairs_of(before)
+
+
+def test_identical_images_alone_count_where_that_is_asked_for():
+    images = np.concatenate([noise(6), noise(4), noise(3) + np.uint8(1), np.zeros((2, 16, 16, 3), np.uint8)])
+    result = find_near_duplicates([images], identical_only=True)
+    assert set(pairs_of(result)) == {(k, k + 6) for k in range(4)}
+    assert result.groups.tolist() == [0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 6, 7, 8, 9, 9]
+    steps = []
+    find_near_duplicates([images], identical_only=True, progress=lambda *step: steps.append(step))
+    assert steps[-1] == (30, 30)
+
+
+def test_mirror_images_of_look_alikes_are_compared_more_finely():
+    noisy = np.random.default_rng(0).normal(100, 6, (40, 32, 32, 3)).astype(np.uint8)
+    noisy[:, 10:20, 10:22] += 90  # a symmetric scene
+    noisy[39] = noisy[0][:, ::-1]
+    result = find_near_duplicates([noisy])
+    assert result.look_alikes is not None
+    mirrored = {
+        (int(one), int(other))
+        for pairs in result.mirrored_pairs()
+        for one, other in zip(pairs.first, pairs.second, strict=True)
+    }
+    assert mirrored == {(0, 39)}

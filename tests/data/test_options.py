@@ -5,7 +5,10 @@ from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
 
 
 def test_the_defaults():
-    assert ReadOptions(pattern=None, test_split=0.2, max_unreadable=0.1) == DEFAULT_OPTIONS
+    assert (
+        ReadOptions(pattern=None, test_split=0.2, max_unreadable=0.1, groups=None, near_duplicates=True)
+        == DEFAULT_OPTIONS
+    )
 
 
 @pytest.mark.parametrize("share", [0, 1, -0.5, 7.5, float("nan")])

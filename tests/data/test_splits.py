@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from factories import dataset as labeled_images
-from factories import noise, raises
+from factories import fixed_camera, noise, raises
 from resnet50.data.dataset import Unreadable
 from resnet50.data.near_duplicates import find_near_duplicates
 from resnet50.data.splits import DatasetSplits
@@ -97,3 +97,20 @@ def test_a_cut_needs_a_share(splits, share):
 def test_a_cut_needs_training_images(splits):
     with raises(ValueError, "train", "test"):
         DatasetSplits(test=splits.test).cut(0.25, into="validation", seed=0)
+
+
+def test_images_of_a_fixed_camera_are_cut_in_proportion():
+    splits = DatasetSplits(labeled_images([0, 1] * 60, "ab", images=fixed_camera(120)))
+    cut = splits.cut(0.2, into="test", seed=0).cut(0.15, into="validation", seed=0)
+    assert [np.bincount(dataset.labels).tolist() for dataset in cut.by_name.values()] == [[41, 41], [7, 7], [12, 12]]
+
+
+@pytest.mark.parametrize("identical_only", [True, False])
+def test_a_cut_keeps_what_counts_as_near_duplicates(identical_only):
+    images = noise(40, 16, 16, 3) // 2
+    images[20:] = images[:20] + np.uint8(1)
+    splits = DatasetSplits(labeled_images([0] * 40, "ab", images=images), identical_only=identical_only)
+    cut = splits.cut(0.2, into="test", seed=0)
+    assert cut.identical_only is identical_only
+    train, test = ({int(path.removesuffix(".png")) % 20 for path in each.paths} for each in (cut.train, cut.test))
+    assert bool(train & test) is identical_only

@@ -89,6 +89,7 @@ def test_refuses_to_separate_images_that_belong_together(images, labels, groups,
         train_validation_split(made(images, labels, groups=groups), fraction, seed=0)
     numbers = sorted(re.findall(r"\d+(?:\.\d+)?", str(caught.value)))
     assert numbers == sorted(map(str, (fraction, len(images), smallest)))
+    assert "--no-near-duplicates" in str(caught.value)
 
 
 @pytest.mark.parametrize(("fraction", "counts"), [(0.1, [1, 1, 0]), (0.5, [2, 1, 0]), (0.95, [3, 1, 0])])

@@ -93,3 +93,13 @@ def test_loads_a_dataset_from_its_usual_place(tmp_path):
 def test_a_dataset_without_a_usual_place_needs_a_path():
     with raises(FileNotFoundError, "rocks"):
         DataSource("rocks").load(32)
+
+
+def test_a_run_of_before_there_were_groups_of_subfolders_is_read_without_them():
+    values = DataSource("folder", "pets").to_dict()
+    del values["options"]["groups"]
+    assert DataSource.from_dict(values).options.groups is False
+    assert DataSource.from_dict(DataSource("folder", "pets").to_dict()).options.groups is None
+    values = DataSource("signs", "place").to_dict()
+    del values["options"]["groups"]
+    assert DataSource.from_dict(values) == DataSource("signs", "place")

@@ -9,13 +9,14 @@ import sys
 
 import pytest
 
-from factories import raises, tiny_recipe
+from factories import draw_image, raises, tiny_recipe
 from resnet50 import datasets
 from resnet50.data.options import ReadOptions
 from resnet50.data.splits import DatasetSplits
 from resnet50.datasets.rendered_signs import rendered_signs, write_rendered_signs
 from resnet50.datasets.source import DataSource
 from resnet50.evaluation.evaluate import check_request, evaluate
+from resnet50.inference.classifier import Classifier
 
 pytestmark = pytest.mark.slow  # trained runs
 
@@ -31,7 +32,7 @@ def trained(splits, tmp_path_factory):
     from resnet50.training.train import train
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(datasets.DATASETS, "tiny", lambda path, *, image_size, progress=None: splits)
+        patch.setitem(datasets.DATASETS, "tiny", lambda path, *, image_size, fit=None, progress=None: splits)
         out = tmp_path_factory.mktemp("trained") / "run"
         recipe = tiny_recipe(epochs=2)
         return train(recipe, splits, out=out, source=DataSource("tiny"), progress=False).folder.path
@@ -39,7 +40,12 @@ def trained(splits, tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def _tiny(splits, monkeypatch, tmp_path):
-    monkeypatch.setitem(datasets.DATASETS, "tiny", lambda path, *, image_size, progress=None: splits)
+    def load(path, *, image_size, fit=None, progress=None):
+        if path is not None:
+            raise FileNotFoundError(path)
+        return splits
+
+    monkeypatch.setitem(datasets.DATASETS, "tiny", load)
     monkeypatch.setenv("RESNET50_CACHE", str(tmp_path / "cache"))
 
 
@@ -130,3 +136,50 @@ def test_a_run_without_validation_images_offers_no_temperature(trained, tmp_path
 def test_the_checks_load_no_keras():
     script = "import sys, resnet50.evaluation.evaluate; sys.exit({'keras', 'matplotlib'} & {*sys.modules} != set())"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+@pytest.fixture
+def names(trained):
+    """Class names of the classifier."""
+    return Classifier.load(trained / "model.keras").class_names
+
+
+@pytest.mark.parametrize("place", ["test/{}", "{}"])
+def test_a_test_split_alone_and_one_class_alone_are_scored(trained, names, tmp_path, place):
+    for k in range(3):
+        draw_image(tmp_path / "new" / place.format(names[1]) / f"{k}.png", k)
+    result = evaluate(trained, tmp_path / "new", out=tmp_path / "out")
+    assert [scores.support for scores in result.report.classes.values()] == [0, 3, 0, 0, 0, 0]
+    (absent,) = [issue for issue in result.warnings if issue.kind == "missing-class"]
+    assert f"5 of {len(names)} classes" in absent.summary
+    assert names[0] in absent.summary
+    assert (tmp_path / "out" / "report.html").is_file()
+
+
+def test_a_table_of_test_images_is_scored(trained, names, tmp_path):
+    for k in range(3):
+        draw_image(tmp_path / f"{k}.png", k)
+    rows = "".join(f"{k}.png,{names[k]},test\n" for k in range(3))
+    (tmp_path / "new.csv").write_text("path,label,split\n" + rows, encoding="utf-8")
+    assert evaluate(trained, tmp_path / "new.csv", out=tmp_path / "out").report.images == 3
+
+
+def test_images_of_unknown_classes_are_counted_and_left_out(trained, names, tmp_path):
+    for k in range(4):
+        draw_image(tmp_path / "new" / names[2] / f"{k}.png", k)
+        draw_image(tmp_path / "new" / "unicorn" / f"{k}.png", k + 10)
+    draw_image(tmp_path / "new" / "0 dragons" / "1.png", 30)
+    result = evaluate(trained, tmp_path / "new", out=tmp_path / "out")
+    assert result.report.images == 4
+    assert result.report.classes[names[2]].support == 4
+    (unknown,) = [issue for issue in result.warnings if issue.kind == "unknown-class"]
+    assert "5 of 9 images (55.6%)" in unknown.summary
+    assert "unicorn (4), 0 dragons (1)" in unknown.summary
+    assert len(unknown.examples) == 5
+    assert unknown in result.report.issues
+
+
+def test_images_of_unknown_classes_alone_are_refused(trained, names, tmp_path):
+    draw_image(tmp_path / "new" / "unicorn" / "1.png", 1)
+    with raises(ValueError, tmp_path / "new", names[0], "unicorn"):
+        evaluate(trained, tmp_path / "new", out=tmp_path / "out")

@@ -127,9 +127,9 @@ def test_a_summary_counts(severities, counts):
 
 def test_the_contents_say_whether_training_cuts_off_a_test_split():
     train, test = labeled([2, 0], 10), labeled([1, 1], 100)
-    assert contents({}) == ""
-    assert re.findall(r"\d+%?", contents({"train": train})) == ["2", "2", "8", "8", "20%"]
-    assert re.findall(r"\d+%?", contents({"train": train, "test": test})) == ["2", "2", "2", "8", "8"]
+    assert contents({}, 0.2) == ""
+    assert re.findall(r"\d+%?", contents({"train": train}, 0.2)) == ["2", "2", "8", "8", "20%"]
+    assert re.findall(r"\d+%?", contents({"train": train, "test": test}, 0.2)) == ["2", "2", "2", "8", "8"]
 
 
 def test_control_characters_of_a_file_name_are_escaped():

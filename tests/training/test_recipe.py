@@ -125,6 +125,15 @@ def test_numbers_of_a_phase_change_the_last_one(tiny_recipe):
     assert Recipe.from_json(recipe.to_json()) == recipe
 
 
+def test_numbers_of_the_augmentation_change_it_alone(tiny_recipe):
+    changed = tiny_recipe.change(rotation=3, flip=None, epochs=9)
+    assert changed.augmentation == Augmentation(shift=0.1, rotation=3, flip=None)
+    assert changed == tiny_recipe.change(augmentation=changed.augmentation, epochs=9)
+    assert Recipe.from_json(changed.to_json()) == changed
+    with raises(ValueError, "flip", "True", "False", "None", 1):
+        tiny_recipe.change(flip=1)
+
+
 @pytest.mark.parametrize("numbers", [{"patience": 1, "swa_epochs": 2}, {"ema": 0.9, "swa_epochs": 2}])
 def test_averaging_does_not_go_with_an_early_end_or_a_running_average(tiny_recipe, numbers):
     with raises(ValueError, *numbers, next(iter(numbers.values()))):
@@ -150,6 +159,12 @@ def test_a_head_alone_has_no_rates_below_it(name):
 def test_an_unknown_number_is_refused(tiny_recipe):
     with raises(TypeError, "momentum"):
         tiny_recipe.change(momentum=0.9)
+
+
+def test_a_recipe_of_an_earlier_version_keeps_its_small_last_batch(tiny_recipe):
+    values = json.loads(tiny_recipe.to_json())
+    assert values.pop("share_last_batch") is True
+    assert Recipe.from_json(json.dumps(values)) == tiny_recipe.change(share_last_batch=False)
 
 
 @pytest.mark.parametrize(
