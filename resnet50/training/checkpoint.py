@@ -247,19 +247,11 @@ def _opened(path: Path) -> Iterator[h5py.File]:
     with open_h5(path, expected="a checkpoint") as file:
         try:
             yield file
-        except (
-            KeyError,
-            AttributeError,
-            OSError,
-            RuntimeError,
-            TypeError,
-            UnicodeError,
-            json.JSONDecodeError,
-        ) as error:
+        except (KeyError, AttributeError, OSError, RuntimeError, TypeError, json.JSONDecodeError) as error:
             reason = " ".join(str(error).strip("'\"").split())
             raise ValueError(
-                f"{path}: expected a checkpoint, got a damaged or other HDF5 file ({reason}); put a copy of it back, or "
-                "remove it, and the run starts again with its first epoch."
+                f"{path}: expected a checkpoint, got a damaged or other HDF5 file ({reason}); put a copy of it back, "
+                "or remove it, and the run starts again with its first epoch."
             ) from error
 
 
