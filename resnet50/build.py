@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import keras
 
+from resnet50._io.keras_settings import keras_defaults
 from resnet50.conventions import V1, Conventions
 from resnet50.heads import Head, find_head
 from resnet50.model import STAGES, Stage, check_classes, check_input_shape, features, find_stem
@@ -15,6 +16,7 @@ from resnet50.weights.read import WeightsFile, read_weights
 from resnet50.weights.transfer import load_weights
 
 
+@keras_defaults()
 def build_resnet50(
     classes: int = 6,
     *,

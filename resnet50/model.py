@@ -10,6 +10,7 @@ import keras
 from keras import KerasTensor, layers
 
 from resnet50 import heads
+from resnet50._io.keras_settings import keras_defaults
 from resnet50.blocks import conv_norm_relu, convolutional_block, identity_block
 from resnet50.conventions import V1, Conventions
 
@@ -98,6 +99,7 @@ def features(
     return x
 
 
+@keras_defaults()
 def ResNet50(  # noqa: N802 - its name in Keras, torchvision and the course
     input_shape: tuple[int | None, int | None, int] | None = (64, 64, 3),
     classes: int = 6,

@@ -448,7 +448,7 @@ def test_the_network_refuses_classes_that_are_no_positive_integer(classes):
 def test_the_network_refuses_channels_first():
     keras.config.set_image_data_format("channels_first")
     try:
-        with raises(ValueError, "conv1", "'channels_first'", "'channels_last'"):
+        with raises(ValueError, "'channels_first'", "'channels_last'"):
             ResNet50()
     finally:
         keras.config.set_image_data_format("channels_last")

@@ -18,6 +18,8 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
+_BACKENDS = ("tensorflow", "jax", "torch")
+
 
 @contextmanager
 def quiet() -> Iterator[None]:
@@ -76,8 +78,17 @@ class _QuietLoader(Loader):
         if module.__spec__ is not None:
             module.__spec__.loader = self._loader
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # for what comes later, such as that there is no GPU
-        with quiet():
-            self._loader.exec_module(module)
+        try:
+            with quiet():
+                self._loader.exec_module(module)
+        except ModuleNotFoundError as error:
+            if error.name not in _BACKENDS:
+                raise
+            raise ModuleNotFoundError(
+                f"expected the package {error.name}, which KERAS_BACKEND or ~/.keras/keras.json names as Keras' "
+                f"backend, to be installed; install it, or set KERAS_BACKEND to one of {', '.join(_BACKENDS)} that is.",
+                name=error.name,
+            ) from None
 
 
 def _flush() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import NoReturn
 
+from resnet50._io.memory import OutOfMemoryError, is_out_of_memory
 from resnet50.cli.console import show
 from resnet50.cli.parser import Parser, examples
 from resnet50.cli.streams import escape_what_streams_cannot_encode, one_line_warnings
@@ -59,16 +60,23 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     try:
         with one_line_warnings():
             sys.exit(options.run(options))
-    except (
-        ValueError,
-        OSError,
-        ImportError,
-    ) as error:  # ImportError: the backend that KERAS_BACKEND names is not installed
+    except Exception as error:
+        # ImportError: the backend that KERAS_BACKEND names is not installed
+        if not isinstance(error, ValueError | OSError | ImportError) and not is_out_of_memory(error):
+            raise
         if not isinstance(error, BrokenPipeError):  # the reader of the output, such as head, has stopped reading
-            show(f"resnet50 {options.command}: {' '.join(str(error).split())}", file=sys.stderr)
+            show(f"resnet50 {options.command}: {_line(error)}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _line(error: Exception) -> str:
+    """Return the message of an error as one line; a library's own on memory is cut short and explained."""
+    message = " ".join(str(error).split())
+    if is_out_of_memory(error) and not isinstance(error, OutOfMemoryError):
+        message = f"ran out of memory ({message[:150]}); close other programs, or give fewer or smaller images at once."
+    return message
 
 
 def build_parser(words: Sequence[str]) -> Parser:

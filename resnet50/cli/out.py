@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 
 from resnet50._io.files import check_name
@@ -35,3 +38,30 @@ def check_suffix(path: str | os.PathLike[str], *suffixes: str) -> str:
             "choose another name."
         )
     return suffix
+
+
+@contextmanager
+def reserved_folder(path: Path) -> Iterator[Path]:
+    """Create an empty folder for the block, numbered if the name is taken; remove it if it is still empty afterwards.
+
+    Two commands that start in the same second get two folders.
+
+    Args:
+        path: Name of the folder, as far as it is free.
+
+    Yields:
+        The folder.
+    """
+    for number in count(1):
+        folder = path if number == 1 else path.with_name(f"{path.name}-{number}")
+        try:
+            folder.mkdir(parents=True)
+            break
+        except FileExistsError:
+            continue
+    try:
+        yield folder
+    finally:
+        with suppress(OSError):  # it has content, as usual
+            folder.rmdir()
+            folder.parent.rmdir()

@@ -5,11 +5,15 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from resnet50.cli import read_options, recipe_options, source
 from resnet50.cli.console import step
 from resnet50.cli.model import load_keras
 from resnet50.cli.running import announce, finish, tensorboard
+
+if TYPE_CHECKING:
+    from resnet50.training.run import RunDirectory
 
 
 def resume_run(options: argparse.Namespace) -> int:
@@ -27,6 +31,11 @@ def resume_run(options: argparse.Namespace) -> int:
     images = recorded_source(record.recipe.name, record)
     if images is None:
         raise ValueError(f"{folder.path}: expected a run that recorded its source, got one without; resume in Python.")
+    if options.epochs is not None:  # refuse what cannot be done before reading images
+        load_keras()
+        from resnet50.training.extension import extend
+
+        extend(folder, record, options.epochs)
     if options.data:
         splits = source.load(
             replace(images, path=source.place(options.data)), image_size=record.recipe.image_size, fit=record.recipe.fit
@@ -34,17 +43,26 @@ def resume_run(options: argparse.Namespace) -> int:
     else:
         with step("reading images") as progress:
             splits = load_recorded(images, record.recipe.image_size, fit=record.recipe.fit, progress=progress)
-    announce(f"Resuming {folder.path}", record.recipe, splits)
-
     load_keras()
+    announce(_begins(folder, options.epochs or record.recipe.epochs), record.recipe, splits)
     from resnet50.training.train import resume
 
     callbacks = tensorboard(folder) if options.tensorboard or folder.tensorboard.is_dir() else []
-    return finish(folder, lambda: resume(folder.path, splits, callbacks=callbacks))
+    return finish(folder, lambda: resume(folder.path, splits, epochs=options.epochs, callbacks=callbacks))
+
+
+def _begins(folder: RunDirectory, epochs: int) -> str:
+    from resnet50.training.checkpoint import finished_epochs
+
+    finished = finished_epochs(folder.checkpoint)
+    if not finished:
+        return f"Starting {folder.path} over, since it has no checkpoint"
+    return f"Resuming {folder.path} after epoch {finished} of {epochs}"
 
 
 def _refuse_options(options: argparse.Namespace) -> None:
     values = {"TASK_OR_PATH": options.task, "--out": options.out, **recipe_options.given(options)}
+    values.pop("--epochs", None)  # trains a finished run on
     values |= {read_options.option(name): value for name, value in read_options.given(options).items()}
     if named := [name for name, value in values.items() if value is not None]:
         raise ValueError(

@@ -40,11 +40,22 @@ def finish(folder: RunDirectory, train: Callable[[], Run]) -> int:
 
     try:
         run = train()
-    except KeyboardInterrupt:
-        stopped, action = "Stopped", "resume"
-        if not folder.checkpoint.exists():
-            stopped, action = "Stopped before the first checkpoint (see --checkpoint-epochs)", "start over"
-        show(f"{stopped}. To {action}: resnet50 train --resume {folder.path}", file=sys.stderr)
+    except (KeyboardInterrupt, SystemExit):  # Ctrl-C, or another signal that ends the process
+        show(_stopped(folder), file=sys.stderr)
         raise
     show_run(run)
     return 0
+
+
+def _stopped(folder: RunDirectory) -> str:
+    from resnet50.training.checkpoint import finished_epochs
+
+    if not folder.recipe.exists():
+        return "Stopped before the training began; nothing was written. Give the same command again."
+    finished, command = finished_epochs(folder.checkpoint), f"resnet50 train --resume {folder.path}"
+    if not finished:
+        return f"Stopped before the first epoch was finished, so there is no state yet. To start over: {command}"
+    return (
+        f"Stopped. The state after epoch {finished} of {folder.read().recipe.epochs} is stored, what came after it is "
+        f"lost. To resume: {command}"
+    )

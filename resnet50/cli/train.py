@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import nullcontext
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from resnet50.cli import recipe_options, source
 from resnet50.cli.console import say
 from resnet50.cli.model import load_keras
+from resnet50.cli.out import reserved_folder
 from resnet50.cli.parser import examples
 from resnet50.cli.running import announce, finish, tensorboard
 from resnet50.inference.locate import RUNS
 from resnet50.recipes import RECIPES, Task, find_task
 from resnet50.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from resnet50.datasets.source import DataSource
+    from resnet50.training.run import RunDirectory
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +35,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     source.add_source_arguments(parser, required=False)
     parser.add_argument("--out", metavar="DIR", help=f"Folder of the run. Default: a new one in {RUNS}/.")
-    parser.add_argument("--resume", metavar="RUN", help="Resume the interrupted run in this folder.")
+    parser.add_argument(
+        "--resume",
+        metavar="RUN",
+        help="Resume the interrupted run in this folder; --epochs trains a finished one on, to so many in all.",
+    )
     parser.add_argument("--tensorboard", action="store_true", help="Also write logs for TensorBoard into the run.")
     recipe_options.add_recipe_options(parser)
 
@@ -49,12 +60,18 @@ def run(options: argparse.Namespace) -> int:
 
 def _train(options: argparse.Namespace) -> int:
     from resnet50.training.run import RunDirectory
-    from resnet50.training.variants import choose_fit
 
     images = source.find_source(options)
     task = find_task(images.task)
     recipe = recipe_options.read_recipe(task, options)
-    folder = RunDirectory(Path(options.out or RUNS / f"{recipe.name}-{datetime.now():%Y%m%d-%H%M%S}"))
+    name = f"{recipe.name}-{datetime.now():%Y%m%d-%H%M%S}"
+    with nullcontext(Path(options.out)) if options.out else reserved_folder(RUNS / name) as out:
+        return _train_in(RunDirectory(out), images, recipe, task, options)
+
+
+def _train_in(folder: RunDirectory, images: DataSource, recipe: Recipe, task: Task, options: argparse.Namespace) -> int:
+    from resnet50.training.variants import choose_fit
+
     folder.check_new()
     splits = source.load(images, image_size=recipe.image_size, fit=choose_fit(recipe, images))
     _suggest_weights(task, recipe, options)

@@ -11,7 +11,7 @@ from resnet50.data.mixing import Mixing
 
 
 class Batches(keras.utils.PyDataset):
-    """A dataset in batches of one size; the last of an epoch may be smaller.
+    """A dataset in batches of one size; the last of an epoch may be smaller, or all may be shared out.
 
     The content of a batch depends only on the seed, the epoch and its index: not on the order in which batches are
     requested, on threads or on any global generator. Pass ``shuffle=False`` to ``fit``, which would otherwise shuffle
@@ -20,7 +20,10 @@ class Batches(keras.utils.PyDataset):
 
     Args:
         dataset: The images.
-        batch_size: Images in a batch.
+        batch_size: Images in a batch, at most.
+        share_last: Whether a last batch of fewer than a quarter of the batch size, or fewer than three images, is
+            shared out: the sizes of all batches then differ by one at most, and their number stays. Batch norm's
+            statistics of very few images are far off.
         shuffle: Whether each epoch has an order of its own; if not, batches have the dataset's order.
         augmentation: Random changes to each image; None for none.
         mixing: Random mixture of the images of a batch, after augmentation; None for none.
@@ -41,6 +44,7 @@ class Batches(keras.utils.PyDataset):
         dataset: Dataset,
         batch_size: int,
         *,
+        share_last: bool = False,
         shuffle: bool = False,
         augmentation: Augmentation | None = None,
         mixing: Mixing | None = None,
@@ -60,12 +64,13 @@ class Batches(keras.utils.PyDataset):
         self.dataset, self.batch_size, self.seed = dataset, batch_size, seed
         self.shuffle, self.augmentation, self.mixing, self.balance = shuffle, augmentation, mixing, balance
         self.epoch = 0
+        self._bounds = _bounds(len(dataset), batch_size, share_last)
         self._one_hot = np.eye(len(dataset.class_names), dtype=np.float32)
         self._class_weights = _balancing_weights(dataset)
 
     def __len__(self) -> int:
         """Return the number of batches in an epoch."""
-        return -(-len(self.dataset) // self.batch_size)
+        return len(self._bounds) - 1
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, ...]:
         """Return batch ``index`` of the epoch.
@@ -84,7 +89,7 @@ class Batches(keras.utils.PyDataset):
         order = np.arange(len(self.dataset))
         if self.shuffle:
             order = np.random.default_rng((self.seed, epoch)).permutation(order)
-        chosen = order[index * self.batch_size : (index + 1) * self.batch_size]
+        chosen = order[self._bounds[index] : self._bounds[index + 1]]
         images = self.dataset.images[chosen]
         if self.augmentation is not None:
             # an image's change depends on its index in the dataset, so that it is the same for any batch size
@@ -95,6 +100,15 @@ class Batches(keras.utils.PyDataset):
             # the last number makes this generator differ from that of the image with the batch's index
             images, targets = self.mixing.apply(images, targets, np.random.default_rng((self.seed, epoch, index, 1)))
         return (images, targets, targets @ self._class_weights) if self.balance else (images, targets)
+
+
+def _bounds(images: int, batch_size: int, share_last: bool) -> list[int]:
+    """Return where each batch of an epoch begins, and where the last one ends."""
+    count = -(-images // batch_size)
+    last = images - (count - 1) * batch_size
+    if share_last and last < max(batch_size / 4, 3):
+        return [index * images // count for index in range(count + 1)]
+    return [*range(0, images, batch_size), images]
 
 
 def _balancing_weights(dataset: Dataset) -> np.ndarray:

@@ -9,7 +9,10 @@ from typing import Any
 import keras
 import numpy as np
 
+from resnet50._io.keras_settings import keras_defaults
 
+
+@keras_defaults()
 def fold_batch_norm(model: keras.Model) -> keras.Model:
     """Fold each batch norm into the convolution before it, where nothing else uses the output of that convolution.
 

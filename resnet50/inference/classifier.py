@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from resnet50._io.files import atomic_path
+from resnet50._io.keras_settings import keras_defaults
 from resnet50._io.text import check_printable
 from resnet50.data.fit import DEFAULT_FIT, Fit
 from resnet50.data.images import ImageLike, fit_image
@@ -162,10 +163,11 @@ class Classifier:
         metadata = _read_member(path)
         import keras
 
-        try:
-            model = keras.saving.load_model(path, compile=False)
-        except Exception as error:  # Keras raises exceptions of many classes for a damaged archive
-            raise ValueError(f"{path}: Keras cannot open it ({' '.join(str(error).split())[:200]}).") from error
+        with keras_defaults():
+            try:
+                model = keras.saving.load_model(path, compile=False)
+            except Exception as error:  # Keras raises exceptions of many classes for a damaged archive
+                raise ValueError(f"{path}: Keras cannot open it ({' '.join(str(error).split())[:200]}).") from error
         return cls._from_metadata(path, metadata, model)
 
     @classmethod

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 MODEL = "model.keras"
@@ -14,6 +16,9 @@ BEST = Path("checkpoints", "best.keras")
 
 RECIPE = "recipe.json"
 """Name of the recipe in the folder of a run; a folder that has it is a run."""
+
+ENVIRONMENT = "environment.json"
+"""Name of the file in the folder of a run that records, among others, when the run was started."""
 
 MANIFEST = "resnet50.json"
 """Name of the file that describes an export; its other files are those of its runtime."""
@@ -41,7 +46,7 @@ class Located:
 
 
 def locate(path: str | os.PathLike[str]) -> Located:
-    """Find out what a path to a model names; no file is opened.
+    """Find out what a path to a model names, by its name.
 
     Args:
         path: Folder of a run, ``.keras`` file, or folder of an export.
@@ -62,25 +67,47 @@ def locate(path: str | os.PathLike[str]) -> Located:
         raise FileNotFoundError(f"{path}: expected {_EXPECTED}, got nothing there; train a model first.")
     if path.suffix != ".keras":
         export = f"; name the folder {path.parent} for the export" if is_export(path.parent) else ""
-        raise ValueError(f"{path}: expected {_EXPECTED}, got a file with the suffix {path.suffix!r}{export}.")
+        raise ValueError(
+            f"{path}: expected {_EXPECTED}, got a file with the suffix {path.suffix!r}{export or _hint(path)}."
+        )
     return Located("model", path, _run_of(path))
 
 
 def latest_run(folder: str | os.PathLike[str] = RUNS) -> Path:
-    """Return the run below a folder whose model is the newest.
+    """Return the trained run below a folder that was started last.
 
     Raises:
         FileNotFoundError: If there is none.
     """
-    models = sorted(Path(folder).glob(f"*/{MODEL}"), key=lambda model: model.stat().st_mtime)
-    if not models:
+    runs = [model.parent for model in sorted(Path(folder).glob(f"*/{MODEL}"))]
+    if not runs:
         raise FileNotFoundError(f"{folder}: expected a trained run in it, got none; train one, or name a model.")
-    return models[-1].parent
+    return max(runs, key=_started)
+
+
+def _started(run: Path) -> float:
+    """Return when a run was started, in seconds since 1970, or when its model was written if it did not record that."""
+    try:
+        recorded = json.loads((run / ENVIRONMENT).read_text(encoding="utf-8"))["started"]
+        return datetime.fromisoformat(recorded).timestamp()
+    except (OSError, ValueError, KeyError, TypeError):  # a run of an earlier version, or a damaged record
+        return (run / MODEL).stat().st_mtime
 
 
 def is_export(path: Path) -> bool:
     """Return whether the path is the folder of an export."""
     return (path / MANIFEST).is_file()
+
+
+def _hint(path: Path) -> str:
+    """Return what a file of another suffix is by its content, and what to do with it, as the end of a sentence."""
+    with path.open("rb") as file:
+        start = file.read(8)
+    if start.startswith(b"PK\x03\x04"):
+        return f", which may be a .keras file under another name; rename it to {path.with_suffix('.keras')}"
+    if start == b"\x89HDF\r\n\x1a\n":
+        return "; a file of weights is an input of training (train --weights)"
+    return ""
 
 
 def _locate_in_folder(folder: Path) -> Located:

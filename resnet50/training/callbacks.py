@@ -9,6 +9,7 @@ from importlib.util import find_spec
 import keras
 
 from resnet50.data.batches import Batches
+from resnet50.training.interruption import signals_held_back
 from resnet50.training.recipe import Phase, Recipe
 
 
@@ -51,8 +52,9 @@ class KeepBest(keras.callbacks.Callback):
         logs = logs or {}
         accuracy, loss = logs["val_accuracy"], logs["val_loss"]
         if (accuracy, -loss) > (self.best_accuracy, -self.best_loss):
-            self.best_accuracy, self.best_loss = float(accuracy), float(loss)
-            self._write = self._copy(logs)
+            with signals_held_back():  # an interruption must not write half a copy
+                self.best_accuracy, self.best_loss = float(accuracy), float(loss)
+                self._write = self._copy(logs)
 
     def write(self) -> None:
         """Write the latest copy, if it is not written yet."""

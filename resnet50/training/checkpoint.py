@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,6 +15,12 @@ import keras
 import numpy as np
 
 from resnet50._io.files import atomic_path, open_h5
+from resnet50.training.interruption import signals_held_back
+from resnet50.training.recipe import Recipe
+
+INTERVAL = 120.0
+"""Seconds after which the next epoch ends with a checkpoint, whatever the recipe says; a full network takes about one
+to write."""
 
 
 @dataclass(frozen=True)
@@ -34,17 +42,53 @@ def read_position(path: Path) -> Position:
     Raises:
         ValueError: If the file is damaged, or not a checkpoint.
     """
-    if not path.exists():
-        return Position()
-    with open_h5(path, expected="a checkpoint") as file:
-        if "state" not in file:
-            raise ValueError(f"{path}: expected a checkpoint, got another HDF5 file; remove it to start the run again.")
-        state = json.loads(file["state"][()])
+    state = _read_state(path)
     return Position(phase=state["phase"], began=state["began"])
 
 
+def finished_epochs(path: Path) -> int:
+    """Return the number of epochs that need not be trained again, thanks to a checkpoint; 0 if there is none.
+
+    Raises:
+        ValueError: If the file is damaged, or not a checkpoint.
+    """
+    return int(_read_state(path)["epoch"])
+
+
+def is_finished(path: Path, recipe: Recipe) -> bool:
+    """Return whether a checkpoint is that of a recipe's last epoch, or of an early end of its last phase.
+
+    Raises:
+        ValueError: If the file is damaged, or not a checkpoint.
+    """
+    state = _read_state(path)
+    last = len(recipe.phases) - 1
+    return bool(state["phase"] == last and (state["stopped"] or state["epoch"] >= state["began"] + recipe.last.epochs))
+
+
+def recorded_callbacks(path: Path) -> list[str]:
+    """Return the classes of the callbacks whose state a checkpoint has; none if there is no checkpoint.
+
+    Raises:
+        ValueError: If the file is damaged, or not a checkpoint.
+    """
+    return list(_read_state(path)["callbacks"])
+
+
+def _read_state(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {"phase": 0, "began": 0, "epoch": 0, "stopped": False, "callbacks": []}
+    with open_h5(path, expected="a checkpoint") as file:
+        if "state" not in file:
+            raise ValueError(f"{path}: expected a checkpoint, got another HDF5 file; remove it to start the run again.")
+        return dict(json.loads(file["state"][()]))
+
+
 class Checkpoint(keras.callbacks.Callback):
-    """Write the state of a run every few epochs, and restore it when the run is resumed.
+    """Keep the state of a run after each epoch, write it now and then, and restore it when the run is resumed.
+
+    It is written after the first epoch of a process, then every few epochs or minutes (`INTERVAL`), after the last
+    epoch, and by `write_latest` when the training is interrupted.
 
     The state is the model's variables (weights, moving statistics, states of random generators), the optimizer's
     (moments, running average, step) and the attributes of the other callbacks. Put this callback last: callbacks reset
@@ -76,6 +120,8 @@ class Checkpoint(keras.callbacks.Callback):
         self._before = before
         self._path, self._position, self._every, self._epochs, self._others = path, position, every, epochs, others
         self._attributes: list[dict[str, Any]] = []
+        self._latest: _State | None = None
+        self._written_at = -math.inf  # so that the first epoch is written
 
     def restore(self, model: keras.Model) -> int:
         """Restore model and optimizer; the callbacks follow when training begins.
@@ -120,29 +166,58 @@ class Checkpoint(keras.callbacks.Callback):
             vars(callback).update(attributes)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Write the state every few epochs, and when the phase ends."""
+        """Copy the state; write it if it is time to, and when the phase ends."""
         finished, stopped = epoch + 1, self.model.stop_training
-        if finished % self._every == 0 or finished == self._epochs or stopped:
+        with signals_held_back():
+            self._latest = self._copy(finished, stopped)
+        due = finished % self._every == 0 or time.monotonic() - self._written_at >= INTERVAL
+        if due or finished == self._epochs or stopped:
+            self.write_latest()
+
+    def write_latest(self) -> None:
+        """Write the state after the latest epoch, unless it is written already."""
+        if self._latest is None:
+            return
+        with signals_held_back():
             if self._before:
                 self._before()
-            self._write(finished, stopped)
+            self._write(self._latest)
+            self._latest, self._written_at = None, time.monotonic()
 
-    def _write(self, epoch: int, stopped: bool) -> None:
+    def _copy(self, epoch: int, stopped: bool) -> _State:
+        arrays: list[np.ndarray] = []
+        state = {
+            **asdict(self._position),
+            "epoch": epoch,
+            "stopped": stopped,
+            "callbacks": [type(callback).__name__ for callback in self._others],
+            "attributes": _encode([vars(callback) for callback in self._others], arrays),
+        }
+        groups = {
+            name: [_own(keras.ops.convert_to_numpy(variable.value)) for variable in variables]
+            for name, variables in _groups(self.model).items()
+        }
+        return _State(json.dumps(state), {**groups, "callbacks": [np.array(array) for array in arrays]})
+
+    def _write(self, state: _State) -> None:
         with atomic_path(self._path) as temporary, h5py.File(temporary, "w") as file:
-            for name, variables in _groups(self.model).items():
-                for k, variable in enumerate(variables):
-                    file[f"{name}/{k}"] = keras.ops.convert_to_numpy(variable.value)
-            arrays: list[np.ndarray] = []
-            state = {
-                **asdict(self._position),
-                "epoch": epoch,
-                "stopped": stopped,
-                "callbacks": [type(callback).__name__ for callback in self._others],
-                "attributes": _encode([vars(callback) for callback in self._others], arrays),
-            }
-            for k, array in enumerate(arrays):
-                file[f"callbacks/{k}"] = array
-            file["state"] = json.dumps(state)  # a dataset, since an HDF5 attribute holds 64 KiB at most
+            for name, arrays in state.groups.items():
+                for k, array in enumerate(arrays):
+                    file[f"{name}/{k}"] = array
+            file["state"] = state.text  # a dataset, since an HDF5 attribute holds 64 KiB at most
+
+
+@dataclass(frozen=True)
+class _State:
+    """The content of a checkpoint: its JSON text, and its arrays by group."""
+
+    text: str
+    groups: dict[str, list[np.ndarray]]
+
+
+def _own(array: np.ndarray) -> np.ndarray:
+    """Return an array that shares no memory with a variable, as Keras' does on some backends."""
+    return array if array.flags.owndata else array.copy()
 
 
 def _groups(model: keras.Model) -> dict[str, list[keras.Variable]]:

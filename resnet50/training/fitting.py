@@ -15,7 +15,7 @@ from resnet50.data.mixing import Mixing
 from resnet50.inference.classifier import Classifier
 from resnet50.training.averaging import ValidateAverage, WeightAverage, averaged
 from resnet50.training.callbacks import KeepBest, SetEpoch, phase_callbacks
-from resnet50.training.checkpoint import Checkpoint, Position, read_position
+from resnet50.training.checkpoint import Checkpoint, Position, read_position, recorded_callbacks
 from resnet50.training.divergence import StopDivergence
 from resnet50.training.fast_cpu.memory import keep_freed_memory
 from resnet50.training.fast_cpu.precision import build_training_model
@@ -87,15 +87,20 @@ class _Fitting:
         )
         self.progress.begin_phase(position.phase, position.began)
         validation = self.run.splits.validation
-        self.training_model.fit(
-            self.batches,
-            validation_data=Batches(validation, self.recipe.batch_size) if validation is not None else None,
-            initial_epoch=checkpoint.restore(self.training_model),
-            epochs=position.began + phase.epochs,
-            shuffle=False,  # Batches shuffles, by the recipe's seed
-            verbose=0,
-            callbacks=[*self.own_callbacks(phase), *stored, *self.logging, self.progress, checkpoint],
-        )
+        begins = checkpoint.restore(self.training_model)
+        try:
+            self.training_model.fit(
+                self.batches,
+                validation_data=Batches(validation, self.recipe.batch_size) if validation is not None else None,
+                initial_epoch=begins,
+                epochs=position.began + phase.epochs,
+                shuffle=False,  # Batches shuffles, by the recipe's seed
+                verbose=0,
+                callbacks=[*self.own_callbacks(phase), *stored, *self.logging, self.progress, checkpoint],
+            )
+        except BaseException:  # Ctrl-C, a signal, or an error in the midst of an epoch
+            checkpoint.write_latest()
+            raise
 
     def own_callbacks(self, phase: Phase) -> list[keras.callbacks.Callback]:
         """Return the callbacks whose state no checkpoint stores."""
@@ -112,8 +117,11 @@ class _Fitting:
 
     def stored_callbacks(self, position: Position) -> list[keras.callbacks.Callback]:
         """Return the callbacks whose state a checkpoint stores, in the order that it stores them."""
-        phase, last = self.recipe.phases[position.phase], position.phase == len(self.recipe.phases) - 1
-        average = [WeightAverage(self.recipe.swa_epochs, position.began + phase.epochs)] if last else []
+        phase, path = self.recipe.phases[position.phase], self.run.directory.checkpoint
+        averages = position.phase == len(self.recipe.phases) - 1 or (  # or it was the last, before the run was extended
+            position == read_position(path) and WeightAverage.__name__ in recorded_callbacks(path)
+        )
+        average = [WeightAverage(self.recipe.swa_epochs, position.began + phase.epochs)] if averages else []
         return [self.history, *average, *([self.best] if self.best else []), *self.stored, *phase_callbacks(phase)]
 
     def copy_best(self, logs: dict[str, float]) -> Callable[[], None]:
@@ -145,6 +153,7 @@ def training_batches(recipe: Recipe, train: Dataset) -> Batches:
     return Batches(
         train,
         recipe.batch_size,
+        share_last=recipe.share_last_batch,
         shuffle=True,
         augmentation=recipe.augmentation,
         mixing=Mixing(recipe.mixup, recipe.cutmix) if recipe.mixup or recipe.cutmix else None,

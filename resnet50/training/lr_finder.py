@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import keras
 import numpy as np
 
+from resnet50._io.keras_settings import keras_defaults
 from resnet50.data.dataset import Dataset
 from resnet50.data.splits import DatasetSplits
 from resnet50.training.checks import check_image_size
@@ -48,6 +49,7 @@ class LearningRateCurve:
     suggestion: float
 
 
+@keras_defaults()
 def find_learning_rate(
     recipe: Recipe,
     dataset: Dataset,
@@ -123,7 +125,8 @@ def _training_model(recipe: Recipe, classes: int) -> keras.Model:
 
 def _endless(recipe: Recipe, dataset: Dataset) -> Iterator[tuple[np.ndarray, ...]]:
     """Yield the full batches of one epoch after another; for a smaller batch, TensorFlow would trace another graph."""
-    batches = training_batches(recipe.change(batch_size=min(recipe.batch_size, len(dataset))), dataset)
+    full = recipe.change(batch_size=min(recipe.batch_size, len(dataset)), share_last_batch=False)
+    batches = training_batches(full, dataset)
     for epoch in itertools.count():
         batches.epoch = epoch
         for index in range(len(dataset) // batches.batch_size):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import keras
 
@@ -70,6 +71,7 @@ def prepare_new(
         dataset=splits["train"].name,
         precision=resolve_precision(recipe.precision),
         weights=pretrained,
+        started=datetime.now(UTC).isoformat(),
     )
     directory.create(record)
     if splits.unreadable:

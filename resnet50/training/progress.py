@@ -55,7 +55,7 @@ class Progress(keras.callbacks.Callback):
 class EpochTable(Progress):
     """A line for each epoch above a bar with the time left; in a notebook, a table. Several phases get a line each.
 
-    Without a terminal or a notebook, only the report on pretrained weights and the issues in the images are printed.
+    Without a terminal or a notebook, as in a log file, there is no bar.
 
     Args:
         phases: Phases of the run.
@@ -83,7 +83,7 @@ class EpochTable(Progress):
         """Print the step."""
         if self._notebook:
             self._notebook.show(f"{step} ...")
-        elif not self._bars.disable:
+        else:
             self._print(f"{step} ...", style="dim")
 
     def begin_run(self, transfer: TransferReport | None, issues: Sequence[Issue]) -> None:
@@ -102,7 +102,7 @@ class EpochTable(Progress):
         line = f"phase {phase + 1} of {len(self._phases)}: {'all layers' if trainable == 'all' else trainable}"
         if self._notebook:
             self._notebook.phase = line
-        elif not self._bars.disable:
+        else:
             self._print(line, style="bold")
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
@@ -130,13 +130,12 @@ class EpochTable(Progress):
         logs, seconds = logs or {}, time.perf_counter() - self._began
         if self._notebook:
             self._notebook.add(epoch, logs, seconds)
-        if self._bars.disable:
             return
         line = Text(f"{epoch + 1:4}  loss {logs['loss']:6.3f}  accuracy {logs['accuracy']:6.1%}")
         if "val_loss" in logs:
             divider = "│" if self._console.encoding.startswith("utf") else "|"
             line.append(f"  {divider} val loss {logs['val_loss']:6.3f}  accuracy {logs['val_accuracy']:6.1%}")
-        self._console.print(line.append(f"  {seconds:.1f} s", style="dim"), highlight=False)
+        self._console.print(line.append(f"  {seconds:.1f} s", style="dim"), highlight=False, soft_wrap=True)
 
     def _print(self, line: str, **style: Any) -> None:
         """Print a line, with what could end the training or change the terminal escaped."""

@@ -135,7 +135,9 @@ class Recipe:
         phases: Phases of the training, one after the other; epochs are counted over all of them.
         weights: Name of pretrained weights or their file; None to train from scratch.
         normalization: Row of `resnet50.weights.NORMALIZATIONS`; None for that of the weights, or from scratch.
-        batch_size: Images in a step.
+        batch_size: Images in a step, at most.
+        share_last_batch: Whether a last batch of an epoch that is much smaller than the others is shared out among
+            them (`resnet50.data.batches.Batches`). False in recipes that were recorded before there was this number.
         weight_decay: Share of a weight, times the learning rate, that a step takes away.
         beta_2: Momentum of the squared gradients, 0..1.
         label_smoothing: Share of the target that is spread over all classes, 0..1.
@@ -175,6 +177,7 @@ class Recipe:
         "Input normalization; without it, that of the weights.", None, choices=tuple(NORMALIZATIONS)
     )
     batch_size: int = _number("Images in a step.", 32, common=True)
+    share_last_batch: bool = _number("Make the batches of an epoch equal if the last would be very small.", True)
     weight_decay: float = _number("Share of a weight, times the learning rate, that a step takes away.", 0.01)
     beta_2: float = _number("Momentum of the squared gradients, 0..1.", 0.999)
     label_smoothing: float = _number("Share of the target that is spread over all classes, 0..1.", 0.1)
@@ -321,6 +324,11 @@ class Recipe:
         averaged = 1 if self.swa_epochs == 1 else max(1, round(self.swa_epochs * share))
         return self.change(epochs=epochs, warmup_epochs=self.last.warmup_epochs * share, swa_epochs=averaged)
 
+    def extended(self, epochs: int) -> Recipe:
+        """Return the recipe with a further phase of this many epochs, which is like its last (see `lasting`)."""
+        longer = self.lasting(epochs)
+        return longer.change(phases=(*self.phases, longer.last))
+
     def to_json(self) -> str:
         """Return the recipe as JSON text, every number in it."""
         return json.dumps(asdict(self), indent=2)
@@ -336,7 +344,7 @@ class Recipe:
             values: Any = json.loads(text)
         except (ValueError, RecursionError) as error:
             raise ValueError(f"expected a recipe in JSON, got broken JSON ({error}).") from error
-        values = {"fit": None, **values} if isinstance(values, Mapping) else values  # it was not recorded at first
+        values = {**_NUMBERS_BEFORE, **values} if isinstance(values, Mapping) else values
         if not isinstance(values, Mapping) or set(values) != _OWN:
             got = listed(sorted(values), most=len(_OWN)) if isinstance(values, Mapping) else type(values).__name__
             raise ValueError(
@@ -354,6 +362,9 @@ class Recipe:
 
 _OWN = {field.name for field in fields(Recipe)}
 _AUGMENTATION = {field.name for field in fields(Augmentation)}
+
+_NUMBERS_BEFORE = {"share_last_batch": False, "fit": None}
+"""Numbers that recipes of earlier versions do not have, with the values by which these versions trained."""
 
 
 def _check(owner: Phase | Recipe, checks: Mapping[str, tuple[bool, str]]) -> None:

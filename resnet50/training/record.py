@@ -43,6 +43,7 @@ class RunRecord:
         dataset: Name of the dataset.
         precision: ``"float32"`` or ``"bfloat16"``: the recipe's precision, resolved on the machine of the run.
         weights: The pretrained weights; None from scratch.
+        started: Date and time of the start, in ISO 8601 with the time zone; None in records of earlier versions.
     """
 
     recipe: Recipe
@@ -52,6 +53,7 @@ class RunRecord:
     dataset: str
     precision: str
     weights: PretrainedWeights | None = None
+    started: str | None = None
 
     def to_json(self) -> str:
         """Return everything but the recipe as JSON text."""
@@ -64,6 +66,7 @@ class RunRecord:
                 "source": self.source and self.source.to_dict(),
             },
             "weights": self.weights and asdict(self.weights),
+            "started": self.started,
         }
         return json.dumps(values, indent=2)
 
@@ -89,6 +92,7 @@ class RunRecord:
             dataset=data["name"],
             precision=values["precision"],
             weights=None if values["weights"] is None else _read_weights(values["weights"]),
+            started=values.get("started"),
         )
 
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 import csv
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self, overload
 
 from resnet50._io.cells import harmless
 from resnet50._io.files import atomic_path
+from resnet50._io.locks import LockedError, locked
 from resnet50._io.paths import describe_path
 from resnet50.data.dataset import Unreadable
 from resnet50.data.left_out import LeftOut
-from resnet50.inference.locate import BEST, MODEL, RECIPE
+from resnet50.inference.locate import BEST, ENVIRONMENT, MODEL, RECIPE
 from resnet50.training.recipe import Recipe
 from resnet50.training.record import RunRecord
 
@@ -56,7 +58,7 @@ class RunDirectory:
     best = RunFile(BEST, "The classifier of the best epoch, where there is a validation split.")
     checkpoint = RunFile("checkpoints/last.h5", "The state to resume from.")
     recipe = RunFile(RECIPE, "Every number of the training.")
-    environment = RunFile("environment.json", "Versions, machine, commit, data and pretrained weights.")
+    environment = RunFile(ENVIRONMENT, "Versions, machine, commit, data and pretrained weights.")
     transfer = RunFile("transfer.json", "The report on pretrained weights, where there are any.")
     images = RunFile("images.csv", "Every image of the run: its split, path, class and the SHA-256 of its pixels.")
     unreadable = RunFile("unreadable.csv", "Files of the source that could not be read, where there are any.")
@@ -114,6 +116,22 @@ class RunDirectory:
             return RunRecord.from_json(file.read_text(encoding="utf-8"), recipe)
         except ValueError as error:
             raise ValueError(f"{file}: {error}") from error
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the lock of the run in the block, where the disk can lock files, so that one process trains it.
+
+        Raises:
+            ValueError: If another process holds it.
+        """
+        try:
+            with locked(self.environment):  # a file that every run has and that is never replaced
+                yield
+        except LockedError as error:
+            raise ValueError(
+                f"{self.path}: expected a run that no other process trains, got one that is being trained; wait until "
+                "it ends."
+            ) from error
 
     def remove_leftovers(self) -> None:
         """Remove the partial files of a killed process."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import keras
 
 from resnet50._io.files import write_text
+from resnet50._io.keras_settings import keras_defaults
 from resnet50.audit.training_images import write_training_images
 from resnet50.data.splits import DatasetSplits
 from resnet50.datasets.source import DataSource
@@ -18,7 +19,10 @@ from resnet50.metrics.scores import Report
 from resnet50.reports.report import write_report
 from resnet50.training.callbacks import check_callbacks
 from resnet50.training.checks import check_resumable, check_splits
+from resnet50.training.extension import extend
 from resnet50.training.fitting import fit
+from resnet50.training.interruption import exit_on_signals
+from resnet50.training.out_of_memory import memory_explained
 from resnet50.training.preparation import PreparedRun, prepare_new, prepare_resumed
 from resnet50.training.progress import Progress, opened
 from resnet50.training.recipe import Recipe
@@ -49,6 +53,7 @@ class Run:
     transfer: TransferReport | None = None
 
 
+@keras_defaults()
 def train(
     recipe: Recipe,
     splits: DatasetSplits,
@@ -59,6 +64,9 @@ def train(
     progress: bool | Progress = True,
 ) -> Run:
     """Train a classifier by a recipe, and score it once on the test split.
+
+    If it is interrupted (by KeyboardInterrupt, SIGTERM, a closed terminal or an error), the state after the last
+    finished epoch is in the directory, for `resume`.
 
     Args:
         recipe: Every number of the training.
@@ -80,6 +88,7 @@ def train(
             recipe, or a callback cannot work with it; nothing is written then.
         FileNotFoundError: If there is no file of the pretrained weights.
         resnet50.training.divergence.DivergenceError: If the training diverges; the last good checkpoint remains.
+        MemoryError: If memory runs out, whichever error the backend raises.
     """
     directory = RunDirectory(Path(out))
     with opened(progress, recipe.phases) as shown:
@@ -88,17 +97,20 @@ def train(
         check_callbacks(recipe, callbacks)
         shown.begin_step("building the network and comparing images")
         run = prepare_new(directory, recipe.change(fit=splits.fit), splits, source)
-        return _train(run, callbacks, shown)
+        with directory.locked():
+            return _train(run, callbacks, shown)
 
 
+@keras_defaults()
 def resume(
     out: str | os.PathLike[str],
     splits: DatasetSplits | None = None,
     *,
+    epochs: int | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     progress: bool | Progress = True,
 ) -> Run:
-    """Resume an interrupted run.
+    """Resume an interrupted run, or train a finished one on.
 
     On the same machine, with the same number of threads, the trained weights are those of an uninterrupted run, bit for
     bit.
@@ -106,6 +118,8 @@ def resume(
     Args:
         out: Run directory.
         splits: The same images; None loads them from the source that the run recorded.
+        epochs: Train a finished run on until it has this many epochs in all, in a further phase like its last
+            (`Recipe.extended`), from the weights that it ended with. None for the epochs of its recipe.
         callbacks: The same callbacks, in the same order.
         progress: As in `train`.
 
@@ -115,16 +129,21 @@ def resume(
     Raises:
         FileNotFoundError: If there is no run in the directory, or its images are no longer where they were.
         ValueError: If the images, the backend or, before the first checkpoint, the pretrained weights are not those
-            of the run, or a callback cannot work with its recipe.
+            of the run, a callback cannot work with its recipe, another process trains the run, or it is to be trained
+            on and is not finished or has these epochs already.
     """
     directory = RunDirectory(Path(out))
     record = directory.read()
-    with opened(progress, record.recipe.phases) as shown:
+    if epochs is not None:
+        record = extend(directory, record, epochs)
+    with directory.locked(), opened(progress, record.recipe.phases) as shown:
         check_callbacks(record.recipe, callbacks)
         if splits is None:
             shown.begin_step("reading images")
             splits = _load_splits(directory, record)
         check_resumable(directory, record, splits)
+        if epochs is not None:
+            write_text(directory.recipe, record.recipe.to_json())
         shown.begin_step("building the network and comparing images")
         run = prepare_resumed(directory, record, splits)
         return _train(run, callbacks, shown)
@@ -139,6 +158,7 @@ def _load_splits(directory: RunDirectory, record: RunRecord) -> DatasetSplits:
     return load_recorded(source, record.recipe.image_size, fit=record.recipe.fit)
 
 
+@exit_on_signals()
 def _train(run: PreparedRun, callbacks: Sequence[keras.callbacks.Callback], progress: Progress) -> Run:
     """Train a prepared run, and write everything into its directory."""
     directory = run.directory
@@ -146,7 +166,8 @@ def _train(run: PreparedRun, callbacks: Sequence[keras.callbacks.Callback], prog
     if run.transfer:
         write_text(directory.transfer, run.transfer.to_json())
     progress.begin_run(run.transfer, run.issues)
-    classifier, history = fit(run, callbacks, progress)
+    with memory_explained(run.record.recipe, directory.path):
+        classifier, history = fit(run, callbacks, progress)
     classifier.save(directory.model)  # before the report, which may fail
     progress.begin_step("writing the report")
     report = write_report(

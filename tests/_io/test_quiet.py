@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from factories import WITHOUT_TENSORFLOW
 from resnet50._io.quiet import quiet
 
 
@@ -44,6 +45,14 @@ def test_a_missing_backend_is_an_error_with_its_output():
     done = run("import resnet50.blocks", KERAS_BACKEND="abacus")
     assert done.returncode == 1
     assert "abacus" in done.stderr
+
+
+def test_a_backend_that_is_not_installed_is_named_with_what_to_do():
+    done = run(f"{WITHOUT_TENSORFLOW}\nimport resnet50.blocks", KERAS_BACKEND="tensorflow")
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    for words in ("package tensorflow", "KERAS_BACKEND", "keras.json", "jax, torch"):
+        assert words in last
 
 
 def test_what_was_held_back_is_printed_when_the_block_raises(capfd):

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import pytest
+
 from factories import raises
-from resnet50.cli.out import check_new, check_suffix
+from resnet50.cli.out import check_new, check_suffix, reserved_folder
 
 
 def test_what_is_there_is_not_replaced(tmp_path):
@@ -25,3 +27,15 @@ def test_the_suffix_of_a_result_is_checked():
         check_suffix("page.txt", ".html", ".htm")
     with raises(ValueError, "page", ".html"):
         check_suffix("page", ".html")
+
+
+def test_a_reserved_folder_is_new_and_goes_if_it_stays_empty(tmp_path):
+    name = tmp_path / "runs" / "tiny-20260102-030405"
+    with reserved_folder(name) as first, reserved_folder(name) as second:
+        assert first == name
+        assert second.name == "tiny-20260102-030405-2"
+        (second / "recipe.json").touch()
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == [second.name]
+    with pytest.raises(RuntimeError), reserved_folder(tmp_path / "others" / "x"):
+        raise RuntimeError
+    assert not (tmp_path / "others").exists()

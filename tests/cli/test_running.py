@@ -1,23 +1,51 @@
 from __future__ import annotations
 
+import json
+
+import h5py
 import pytest
 
+from factories import tiny_recipe
 from resnet50.cli.running import finish
 from resnet50.training.run import RunDirectory
 
 
-def interrupted():
-    raise KeyboardInterrupt
+@pytest.fixture
+def folder(tmp_path):
+    """A run directory with the record of a run of four epochs."""
+    folder = RunDirectory(tmp_path / "run")
+    folder.checkpoint.parent.mkdir(parents=True)
+    folder.recipe.write_text(tiny_recipe().to_json())
+    record = {"backend": "b", "versions": {}, "machine": {}, "commit": None, "precision": "float32", "weights": None}
+    record["data"] = {"name": "pets", "fingerprints": {}, "source": None}
+    folder.environment.write_text(json.dumps(record))
+    return folder
 
 
-@pytest.mark.parametrize("written", [False, True])
-def test_an_interrupted_run_names_its_resumption_and_a_missing_checkpoint(written, tmp_path, capsys):
-    folder = RunDirectory(tmp_path)
-    if written:
-        folder.checkpoint.parent.mkdir()
-        folder.checkpoint.touch()
-    with pytest.raises(KeyboardInterrupt):
-        finish(folder, interrupted)
-    error = capsys.readouterr().err
-    assert f"resnet50 train --resume {tmp_path}" in error
-    assert ("--checkpoint-epochs" not in error) is written
+def stop(folder, capsys, interruption):
+    def train():
+        raise interruption
+
+    with pytest.raises(type(interruption)):
+        finish(folder, train)
+    return capsys.readouterr().err
+
+
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt(), SystemExit(143)])
+def test_an_interrupted_run_says_what_is_stored_and_how_to_resume(interruption, folder, capsys, numbers):
+    with h5py.File(folder.checkpoint, "w") as file:
+        file["state"] = json.dumps({"phase": 0, "began": 0, "epoch": 3})
+    error = stop(folder, capsys, interruption)
+    assert f"resnet50 train --resume {folder.path}" in error
+    assert "over" not in error
+    assert numbers(error) == ["3", "4"]
+
+
+def test_a_run_without_a_state_starts_over(folder, capsys, numbers):
+    error = stop(folder, capsys, KeyboardInterrupt())
+    assert f"start over: resnet50 train --resume {folder.path}" in error
+    assert numbers(error) == []
+
+
+def test_a_run_that_does_not_exist_yet_is_not_resumed(tmp_path, capsys):
+    assert "--resume" not in stop(RunDirectory(tmp_path / "run"), capsys, KeyboardInterrupt())

@@ -152,7 +152,30 @@ def test_a_finished_run_can_be_resumed(command, numbers, trained):
     first = out.splitlines()[0]
     assert str(trained) in first
     assert "rendered signs" in first
-    assert numbers(first)[:2] == ["24", "6"]
+    assert numbers(first)[:4] == ["2", "2", "24", "6"]  # after epoch 2 of 2
+
+
+@pytest.mark.slow
+def test_a_finished_run_is_trained_on(command, refused, numbers, tmp_path):
+    assert command("train", "tiny", "--out", "run", "--epochs", 1)[0] == 0
+    refused(("train", "--resume", "run", "--epochs", 1), "run", "epochs")
+    status, out, err = command("train", "--resume", "run", "--epochs", 3)
+    assert (status, err) == (0, "")
+    assert numbers(out.splitlines()[0])[:2] == ["1", "3"]
+    rows = (tmp_path / "run" / "history.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in rows[1:]] == ["1", "2", "3"]
+    assert command("predict", tmp_path / "run" / "curves.png", "--model", "run")[0] == 0
+
+
+@pytest.mark.slow
+def test_a_run_without_a_state_says_that_it_starts_over(command, trained, tmp_path):
+    (tmp_path / "run").mkdir()
+    for name in ("recipe.json", "environment.json"):
+        (tmp_path / "run" / name).write_bytes((trained / name).read_bytes())
+    status, out, _ = command("train", "--resume", "run")
+    assert status == 0
+    assert "over" in out.splitlines()[0]
+    assert "no checkpoint" in out.splitlines()[0]
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,45 @@ def test_keeps_the_order_of_the_dataset_unless_shuffled():
     np.testing.assert_array_equal(np.concatenate([images for images, _ in batches]), labeled.images)
 
 
+@pytest.mark.parametrize(
+    ("images", "batch_size", "sizes"),
+    [
+        (33, 32, [16, 17]),  # not 32 and 1
+        (34, 32, [17, 17]),
+        (39, 32, [19, 20]),
+        (40, 32, [32, 8]),  # a quarter is enough
+        (65, 32, [21, 22, 22]),
+        (64, 32, [32, 32]),
+        (32, 32, [32]),
+        (5, 32, [5]),
+        (1, 32, [1]),
+        (5, 4, [2, 3]),
+        (6, 4, [3, 3]),
+        (7, 4, [4, 3]),
+        (3, 2, [1, 2]),
+        (3, 1, [1, 1, 1]),
+    ],
+)
+def test_a_very_small_last_batch_is_shared_out(images, batch_size, sizes):
+    labeled = made(images)
+    batches = Batches(labeled, batch_size, share_last=True)
+    assert [len(batch) for batch in seen(batches)] == sizes
+    assert len(batches) == len(sizes)
+    assert [image for batch in seen(batches) for image in batch] == list(range(images))
+
+
+def test_shared_batches_are_of_two_sizes_at_most_and_as_many_as_before():
+    for images in range(1, 140):
+        for batch_size in (1, 2, 3, 8, 13, 32, 200):
+            batches, plain = (Batches(made(images, 1), batch_size, share_last=shared) for shared in (True, False))
+            sizes = [len(batch) for batch in seen(batches)]
+            assert len(sizes) == len(plain) == len(batches)
+            assert sum(sizes) == images
+            assert len(set(sizes)) <= 2
+            assert max(sizes) <= batch_size
+            assert min(sizes) >= min(3, batch_size // 2, images)
+
+
 def test_holds_raw_pixels_and_one_hot_classes():
     images, classes = Batches(made(), 4)[1]
     assert (images.dtype, images.shape) == (np.uint8, (4, 8, 10, 3))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -69,7 +70,33 @@ def test_what_is_no_model_is_refused(tmp_path, run):
         locate(run)
 
 
-def test_the_latest_run_is_that_of_the_newest_model(tmp_path, monkeypatch):
+def test_the_latest_run_is_the_one_that_was_started_last(tmp_path):
+    for age, (name, started) in enumerate({"b": "2026-01-02T10:00:00+00:00", "a": "2026-01-02T11:30:00+02:00"}.items()):
+        touch(tmp_path / name / "model.keras")
+        os.utime(tmp_path / name / "model.keras", (10**9 + age, 10**9 + age))  # as if "a" had been copied after "b"
+        (tmp_path / name / "environment.json").write_text(json.dumps({"started": started}))
+    assert latest_run(tmp_path) == tmp_path / "b"
+    for damaged in ("", "[]", '{"started": 1}', '{"started": "soon"}', "{}"):
+        (tmp_path / "a" / "environment.json").write_text(damaged)
+        assert latest_run(tmp_path) == tmp_path / "b"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "hint"),
+    [
+        ("m.h5", b"PK\x03\x04 and so on", "m.keras"),
+        ("m.zip", b"PK\x03\x04 and so on", "m.keras"),
+        ("m.h5", b"\x89HDF\r\n\x1a\n and so on", "--weights"),
+        ("m.h5", b"", "'.h5'"),
+    ],
+)
+def test_a_file_with_another_ending_is_described_by_its_content(name, content, hint, tmp_path):
+    (tmp_path / name).write_bytes(content)
+    with raises(ValueError, tmp_path / name, hint):
+        locate(tmp_path / name)
+
+
+def test_the_latest_run_without_a_record_is_that_of_the_newest_model(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for age, name in enumerate(["b", "a", "c"]):
         touch(Path("runs", name, "model.keras"))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
+import signal
 import subprocess
 import sys
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import h5py
 import keras
@@ -17,7 +19,7 @@ import factories
 from factories import raises
 from resnet50.data.batches import Batches
 from resnet50.inference.classifier import Classifier
-from resnet50.training.checkpoint import Checkpoint, Position
+from resnet50.training.checkpoint import Checkpoint, Position, finished_epochs
 from resnet50.training.progress import Progress
 from resnet50.training.recipe import Phase
 from resnet50.training.train import resume, train
@@ -149,10 +151,11 @@ def test_phases_follow_one_another_and_epochs_count_on(in_phases):
 @pytest.mark.parametrize(
     ("cut", "goes_on"),
     [
-        ({"epoch": 1}, [(0, 0), (1, 2), (2, 5)]),  # before the first checkpoint
+        ({"epoch": 0}, [(0, 0), (1, 2), (2, 5)]),  # before there is a state
+        ({"epoch": 1}, [(0, 0), (1, 2), (2, 5)]),
         ({"phase": 1}, [(0, 0), (1, 2), (2, 5)]),  # after the early end
-        ({"epoch": 3}, [(0, 0), (1, 2), (2, 5)]),  # in a phase of which there is no checkpoint
-        ({"epoch": 4}, [(1, 2), (2, 5)]),
+        ({"epoch": 2}, [(0, 0), (1, 2), (2, 5)]),  # in a phase of which there is no state
+        ({"epoch": 3}, [(1, 2), (2, 5)]),
         ({"phase": 2}, [(1, 2), (2, 5)]),
         ({"epoch": 6}, [(2, 5)]),
     ],
@@ -297,4 +300,100 @@ def test_what_must_not_be_older_than_a_checkpoint_is_written_before_it(images, t
         path, position=Position(), every=2, epochs=3, others=[], before=lambda: there.append(path.exists())
     )
     model.fit(Batches(images.train, 8), epochs=3, shuffle=False, verbose=0, callbacks=[checkpoint])
-    assert there == [False, True]  # with the checkpoints of epochs 2 and 3
+    assert there == [False, True, True]  # with the checkpoints of epochs 1, 2 and 3
+
+
+def written_epochs(path, model, images, *, every, epochs, callbacks=(), stop=None):
+    """Which epochs end with a checkpoint; the training may be stopped before one."""
+    written = []
+
+    class Look(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch and finished_epochs(path) == epoch:
+                written.append(epoch)
+            if epoch == stop:
+                raise KeyboardInterrupt
+
+    checkpoint = Checkpoint(path, position=Position(), every=every, epochs=epochs, others=[])
+    options = {"epochs": epochs, "shuffle": False, "verbose": 0}
+    try:
+        model.fit(Batches(images.train, 8), callbacks=[*callbacks, Look(), checkpoint], **options)
+    except KeyboardInterrupt:
+        assert finished_epochs(path) == written[-1]
+        checkpoint.write_latest()
+    return [*written, finished_epochs(path)]
+
+
+@pytest.fixture
+def small():
+    model = keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Flatten(), keras.layers.Dense(6, "softmax")])
+    model.compile("sgd", "categorical_crossentropy")
+    return model
+
+
+def test_a_state_is_written_after_the_first_epoch_and_then_every_few(small, images, tmp_path):
+    assert written_epochs(tmp_path / "last.h5", small, images, every=3, epochs=7) == [1, 3, 6, 7]
+
+
+def test_a_state_is_written_after_some_minutes_whatever_the_recipe_says(small, images, tmp_path, monkeypatch):
+    clock = iter(range(0, 10**6, 50))  # an epoch takes 50 seconds or 100
+    monkeypatch.setattr("resnet50.training.checkpoint.time", SimpleNamespace(monotonic=lambda: next(clock)))
+    written = written_epochs(tmp_path / "last.h5", small, images, every=100, epochs=8)
+    assert written[:2] == [1, 4]
+    assert written[-1] == 8
+
+
+def test_an_interrupted_training_writes_the_state_after_its_last_epoch(small, images, tmp_path):
+    assert written_epochs(tmp_path / "last.h5", small, images, every=10, epochs=20, stop=4) == [1, 4]
+
+
+def test_the_written_state_is_that_of_the_epochs_end(small, images, tmp_path):
+    """Arrays that change after an epoch, the model's and those of callbacks, are copied at its end."""
+    weights, sums = {}, keras.callbacks.Callback()
+    sums.total = np.zeros(3)
+
+    class Change(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            sums.total += 1  # in place
+            weights[epoch] = self.model.get_weights()
+
+        def on_train_batch_end(self, batch, logs=None):
+            if len(weights) == 2:
+                sums.total += 100
+                raise KeyboardInterrupt
+
+    checkpoint = Checkpoint(tmp_path / "last.h5", position=Position(), every=10, epochs=5, others=[sums])
+    with pytest.raises(KeyboardInterrupt):
+        small.fit(Batches(images.train, 8), epochs=5, shuffle=False, verbose=0, callbacks=[Change(), sums, checkpoint])
+    checkpoint.write_latest()
+    sums.total = np.zeros(3)
+    again = Checkpoint(tmp_path / "last.h5", position=Position(), every=10, epochs=5, others=[sums])
+    assert again.restore(small) == 2
+    again.on_train_begin()
+    assert sums.total.tolist() == [2, 2, 2]
+    for found, expected in zip(small.get_weights(), weights[1], strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_without_a_checkpoint_no_epoch_is_finished(tmp_path):
+    assert finished_epochs(tmp_path / "last.h5") == 0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="on Windows these end a process at once")
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_leaves_the_state_after_the_last_epoch(name, tiny_recipe, tmp_path):
+    recipe = tiny_recipe.change(epochs=400, checkpoint_epochs=1000, validation_split=0.25)
+    (tmp_path / "recipe.json").write_text(recipe.to_json())
+    out = tmp_path / "run"
+    process = start(tmp_path, out)
+    while process.poll() is None and (not (out / "history.csv").exists() or len(rows(out)) < 4):
+        time.sleep(0.01)
+    process.send_signal(signal.Signals[name])
+    status = process.wait()
+    assert status == (-signal.SIGINT if name == "SIGINT" else 128 + signal.Signals[name])
+    finished = finished_epochs(out / "checkpoints" / "last.h5")
+    assert finished >= 2
+    assert len(rows(out)) - 1 - finished in (0, 1)  # the history may have an epoch whose state came too late
+    Classifier.load(out / "checkpoints" / "best.keras")
+    assert not list(out.rglob(".partial-*"))

@@ -161,6 +161,12 @@ def test_an_unknown_number_is_refused(tiny_recipe):
         tiny_recipe.change(momentum=0.9)
 
 
+def test_a_recipe_of_an_earlier_version_keeps_its_small_last_batch(tiny_recipe):
+    values = json.loads(tiny_recipe.to_json())
+    assert values.pop("share_last_batch") is True
+    assert Recipe.from_json(json.dumps(values)) == tiny_recipe.change(share_last_batch=False)
+
+
 @pytest.mark.parametrize(
     ("text", "values"),
     [("{", ("JSON", "line 1 column 2")), ("[]", ("phases", "seed", "list")), ('{"name": "x"}', ("seed", "name"))],

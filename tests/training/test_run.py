@@ -201,6 +201,16 @@ def test_damaged_files_are_named(record, tmp_path):
         run.read()
 
 
+def test_a_run_is_trained_by_one_process(record, tmp_path):
+    run = RunDirectory(tmp_path / "run")
+    run.create(record)
+    with run.locked(), raises(ValueError, run.path), run.locked():
+        pass
+    with run.locked():
+        pass
+    assert {path.name for path in run.path.iterdir()} == {"recipe.json", "environment.json"}
+
+
 def test_reasons_and_paths_are_utf8_and_no_formulas(tmp_path, monkeypatch):
     files = [Unreadable("=1+1/\u732b.png", "-x")]
     write_unreadable(tmp_path / "unreadable.csv", files)

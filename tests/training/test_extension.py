@@ -1,0 +1,92 @@
+"""A finished run that is trained on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import factories
+from factories import raises
+from resnet50.training.progress import Progress
+from resnet50.training.recipe import Phase
+from resnet50.training.train import resume, train
+
+
+def same_weights(run, other):
+    weights = (run.classifier.model.get_weights(), other.classifier.model.get_weights())
+    return all((a == b).all() for a, b in zip(*weights, strict=True))
+
+
+class Stop(Progress):
+    def __init__(self, epoch):
+        super().__init__()
+        self.epoch = epoch
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.weights = getattr(self, "weights", None) or self.model.get_weights()
+        if epoch == self.epoch:
+            raise KeyboardInterrupt
+
+
+def test_a_further_phase_is_like_the_last():
+    recipe = factories.tiny_recipe(epochs=20, warmup_epochs=2, swa_epochs=5, learning_rate=0.5)
+    head = Phase(epochs=1, trainable="head")
+    extended = recipe.change(phases=(head, recipe.last)).extended(10)
+    assert extended.phases == (head, recipe.last, replace(recipe.last, epochs=10, warmup_epochs=1))
+    assert (extended.swa_epochs, extended.epochs) == (2, 31)
+
+
+@pytest.mark.slow
+def test_a_run_that_is_trained_on_is_one_that_was_begun_with_both_phases(images, tmp_path):
+    recipe = factories.tiny_recipe(epochs=2, validation_split=0.25, restore_best=True)
+    whole = train(recipe.extended(3), images, out=tmp_path / "whole")
+    train(recipe, images, out=tmp_path / "run")
+    with pytest.raises(KeyboardInterrupt):
+        resume(tmp_path / "run", images, epochs=5, progress=Stop(4))
+    extended = resume(tmp_path / "run", images)  # the recipe has the further phase now
+    assert same_weights(whole, extended)
+    assert [row["epoch"] for row in extended.history] == [1, 2, 3, 4, 5]
+    assert [row.get("phase") for row in extended.history] == [None, None, 2, 2, 2]
+    assert [row["loss"] for row in extended.history] == [row["loss"] for row in whole.history]
+    assert extended.folder.read().recipe == whole.folder.read().recipe
+    assert [phase["epochs"] for phase in extended.classifier.recipe["phases"]] == [2, 3]
+
+
+@pytest.mark.slow
+def test_a_run_with_averaged_weights_goes_on_from_them(images, tmp_path):
+    recipe = factories.tiny_recipe(epochs=4, swa_epochs=3)
+    finished = train(recipe, images, out=tmp_path / "run")
+    stop = Stop(5)
+    with pytest.raises(KeyboardInterrupt):
+        resume(tmp_path / "run", images, epochs=6, progress=stop)
+    for found, expected in zip(stop.weights, finished.classifier.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    assert len(resume(tmp_path / "run", images).history) == 6
+
+
+@pytest.mark.slow
+def test_a_run_that_ended_early_goes_on_from_where_it_ended(images, tmp_path):
+    too_slow = {"trainable": "head", "learning_rate": 1e-12}  # the loss cannot fall
+    recipe = factories.tiny_recipe(epochs=9, validation_split=0.25, patience=1, warmup_epochs=0, **too_slow)
+    assert len(train(recipe, images, out=tmp_path / "run").history) == 2
+    extended = resume(tmp_path / "run", images, epochs=3)
+    assert [row["epoch"] for row in extended.history] == [1, 2, 3]
+
+
+@pytest.mark.slow
+def test_what_cannot_be_trained_on_is_refused_and_left_alone(images, tmp_path):
+    recipe = factories.tiny_recipe(epochs=2)
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, images, out=tmp_path / "run", progress=Stop(1))
+    before = (tmp_path / "run" / "recipe.json").read_text()
+    with raises(ValueError, tmp_path / "run", 1, 2, 9, "--weights"):
+        resume(tmp_path / "run", images, epochs=9)
+    run = resume(tmp_path / "run", images)
+    with raises(ValueError, tmp_path / "run", "above 2", "got 2"):
+        resume(tmp_path / "run", images, epochs=2)
+    run.folder.checkpoint.unlink()
+    with raises(ValueError, tmp_path / "run", "checkpoint", "--weights"):
+        resume(tmp_path / "run", images, epochs=9)
+    assert (tmp_path / "run" / "recipe.json").read_text() == before
