@@ -1,4 +1,4 @@
-"""Write files atomically, and open HDF5 files that may be something else or damaged."""
+"""Write files atomically, and check that there is room for them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import h5py
+from resnet50._io.paths import describe_path, is_dead_link
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Numbers of the errors of a disk, a quota or a limit on files that is used up."""
 
 _NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EBADF)  # from network shares
 
@@ -23,8 +24,6 @@ _WAITS = (0.1, 0.3, 0.6)  # seconds between attempts to replace a file that anot
 _DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)\s*(\..*)?", re.IGNORECASE)
 _NOT_IN_WINDOWS = '<>:"|?*'
 _LONGEST = 259  # characters of a path where Windows is not told otherwise
-
-_HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
 @contextmanager
@@ -44,12 +43,13 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     path = Path(path)
     check_name(path)
-    if path.is_dir():
-        raise ValueError(f"{path}: expected a file name to write to, got a folder; choose another name.")
+    if path.is_dir() or is_dead_link(path):  # replacing a link would not write where it leads
+        got = describe_path(path)
+        raise ValueError(f"{path}: expected a file name to write to, got {got}; choose another name.")
     # Keras knows suffixes such as .weights.h5, so the suffix is everything from the first dot on
     suffix = path.name[path.name.index(".") :] if "." in path.name else ""
     with _callers_file_named(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(path.parent)
         handle, name = tempfile.mkstemp(prefix=".partial-", suffix=suffix, dir=path.parent)
     os.close(handle)
     temporary = Path(name)
@@ -77,12 +77,12 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         ValueError: If ``path`` exists; before the block, so that no work is lost.
     """
     path = Path(path)
-    if path.exists():
-        existing = "folder" if path.is_dir() else "file"
-        raise ValueError(f"{path}: expected a new name, got an existing {existing}; remove it or choose another name.")
+    if os.path.lexists(path):
+        got = describe_path(path)
+        raise ValueError(f"{path}: expected a new name, got that of {got}; remove it or choose another name.")
     check_name(path)
     with _callers_file_named(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(path.parent)
         temporary = Path(tempfile.mkdtemp(prefix=".partial-", dir=path.parent))
     try:
         yield temporary
@@ -119,56 +119,35 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
         temporary.write_text(text if text.endswith("\n") else text + "\n", encoding="utf-8")
 
 
-@contextmanager
-def open_h5(path: str | os.PathLike[str], *, expected: str) -> Iterator[h5py.File]:
-    """Open an HDF5 file for reading.
+def check_room(path: str | os.PathLike[str], size: int, content: str, *, advice: str = "choose another place") -> None:
+    """Refuse to begin a work whose result does not fit onto the disk.
 
     Args:
-        path: The file.
-        expected: What the file should be, for error messages, such as ``"an HDF5 file of hand signs"``.
-
-    Yields:
-        The open file.
+        path: The file or folder to write; it need not exist.
+        size: Bytes that it needs.
+        content: What they are, for the message, such as ``"the packed images"``.
+        advice: What to do instead of freeing some.
 
     Raises:
-        FileNotFoundError: If the file does not exist.
-        ValueError: If the file is not HDF5 (the message says what it looks like) or is truncated.
+        OSError: If the disk has less free room.
     """
-    import h5py  # here and not above: downloads and weight tables need no NumPy
-
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: expected {expected}, got {'a folder' if path.is_dir() else 'no such file'}.")
-    try:
-        with path.open("rb") as raw:
-            start = raw.read(512)
-    except OSError as error:
-        raise ValueError(f"{path}: expected {expected}, got a file that cannot be read ({error.strerror}).") from error
-    if not start.startswith(_HDF5_SIGNATURE):
-        raise ValueError(f"{path}: expected {expected}, got {_describe(start)}")
-    try:
-        file = h5py.File(path, "r")
-    except BlockingIOError as error:
-        raise ValueError(
-            f"{path}: expected {expected}, got a file that another program is writing to; try again when it is done."
-        ) from error
-    except (OSError, RuntimeError) as error:
-        raise ValueError(
-            f"{path}: expected {expected}, got a truncated or damaged HDF5 file ({' '.join(str(error).split())}); "
-            "download it again."
-        ) from error
-    with file:
-        yield file
+    folder = next(place for place in (path.absolute(), *path.absolute().parents) if place.is_dir())
+    free = shutil.disk_usage(folder).free
+    if free < size:
+        raise OSError(
+            f"{path}: expected {size / 1e6:,.0f} MB of free disk for {content}, got {free / 1e6:,.0f} MB; free some, "
+            f"or {advice}."
+        )
 
 
-def _describe(start: bytes) -> str:
-    if not start:
-        return "an empty file; download it again."
-    if start.startswith(b"version https://git-lfs"):
-        return "a Git LFS pointer, not the file itself; run 'git lfs pull' in its repository."
-    if start.lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml", b"<head")):
-        return "an HTML page; download the raw file, not the page that shows it."
-    return f"a file that starts with {start[:8]!r}, not with HDF5's signature."
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        taken = next(each for each in (folder, *folder.parents) if os.path.lexists(each))
+        got = describe_path(taken)
+        raise ValueError(f"{taken}: expected a folder to write to, got {got}; choose another.") from error
 
 
 def _publish(temporary: Path, path: Path, mode: int) -> None:

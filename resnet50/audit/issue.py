@@ -9,6 +9,7 @@ from typing import SupportsIndex
 
 import numpy as np
 
+from resnet50._io.text import listed
 from resnet50.data.dataset import Dataset
 from resnet50.data.listing import SPLITS
 
@@ -19,6 +20,7 @@ KINDS: Mapping[str, str] = MappingProxyType(
     {
         "unusable": "The source cannot be used for training.",
         "unreadable": "Files cannot be read.",
+        "left-out": "Files that are no images, folders without images or links to nothing are not used.",
         "leak": "Images of one split have near-duplicates in another.",
         "group-leak": "Groups, such as patients, have images in two splits.",
         "folder-groups": "Subfolders of class folders are groups.",
@@ -117,8 +119,8 @@ class AllImages:
         for split, dataset in self.splits.items():
             if dataset.class_names != self.class_names:
                 raise ValueError(
-                    f"{dataset.name}: expected the same classes in every split, got {', '.join(self.class_names)} and, "
-                    f"in {split}, {', '.join(dataset.class_names)}."
+                    f"{dataset.name}: expected the same classes in every split, got "
+                    f"{listed(self.class_names, most=10)} and, in {split}, {listed(dataset.class_names, most=10)}."
                 )
         self.labels = np.concatenate([dataset.labels for dataset in self.splits.values()])
         sizes = [len(dataset) for dataset in self.splits.values()]

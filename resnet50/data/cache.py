@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from contextlib import suppress
@@ -11,14 +12,18 @@ from pathlib import Path
 from resnet50._io.fetch import Progress, cache_folder
 from resnet50._io.workers import in_order
 from resnet50.data.fit import DEFAULT_FIT, Fit
-from resnet50.data.hdf5 import read_fit, read_h5, read_unreadable
+from resnet50.data.hdf5 import read_fit, read_h5, read_left_out, read_unreadable
+from resnet50.data.left_out import MORE_FRAMES
 from resnet50.data.listing import Entry, Listing
 from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
 from resnet50.data.pack import check_unreadable, pack
 from resnet50.data.splits import DatasetSplits
 
-DECODING = 2
+DECODING = 3
 """Version of the decoding. Increase it when `read_image` gives other pixels: files of an older version are not used."""
+
+# what a cache is that cannot be written: no permission, a read-only disk, a file in place of a folder, a lost share
+_NO_FOLDER = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENOENT, errno.ELOOP)
 
 
 def read_decoded(
@@ -51,22 +56,34 @@ def read_decoded(
         ValueError: If too many of the files cannot be read.
     """
     path = cache_folder() / "packed" / f"{_key(listing, image_size, fit)}.h5"
-    try:
-        splits = read_packed(path)
-    except (FileNotFoundError, ValueError):  # ValueError: damaged
+    splits = _cached(path)
+    if splits is None:
         try:
             pack(listing, path, image_size=image_size, fit=fit, options=options, progress=progress)
-        except PermissionError as error:
-            raise PermissionError(
-                f"{path.parent}: expected a folder for decoded images, got one that cannot be written; set "
-                "RESNET50_CACHE to one that can."
+        except OSError as error:
+            if error.errno not in _NO_FOLDER:
+                raise
+            raise type(error)(
+                f"{path.parent}: expected a folder for decoded images, got one that cannot be written "
+                f"({error.strerror}); set the environment variable RESNET50_CACHE to one that can."
             ) from error
         splits = read_packed(path)
     check_unreadable(splits.unreadable, listing, options.max_unreadable)
     with suppress(OSError):  # a cache that others filled may be read-only
         os.utime(path)
-    # the same images in another place may have another name
-    return replace(splits.map(lambda dataset: replace(dataset, name=listing.name)), root=listing.root)
+    # the same images may stand in another place, under another name and beside other files
+    left_out = listing.left_out + tuple(each for each in splits.left_out if each.reason == MORE_FRAMES)
+    renamed = splits.map(lambda dataset: replace(dataset, name=listing.name))
+    return replace(renamed, left_out=left_out, root=listing.root)
+
+
+def _cached(path: Path) -> DatasetSplits | None:
+    """Read a packed file; None if it is not there, is damaged, or lacks images that may be readable now."""
+    try:
+        splits = read_packed(path)
+    except (FileNotFoundError, ValueError):
+        return None
+    return None if any(each.temporary for each in splits.unreadable) else splits
 
 
 def read_packed(path: Path) -> DatasetSplits:
@@ -76,7 +93,8 @@ def read_packed(path: Path) -> DatasetSplits:
         FileNotFoundError: If there is no such file.
         ValueError: If it does not follow the schema.
     """
-    return replace(DatasetSplits.of(read_h5(path), read_unreadable(path)), fit=read_fit(path) or DEFAULT_FIT)
+    splits = DatasetSplits.of(read_h5(path), read_unreadable(path), read_left_out(path))
+    return replace(splits, fit=read_fit(path) or DEFAULT_FIT)
 
 
 def _key(listing: Listing, image_size: int, fit: Fit) -> str:

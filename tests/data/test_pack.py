@@ -12,12 +12,13 @@ import h5py
 import numpy as np
 import pytest
 
-from factories import noise, posix, raises, write_image
+from factories import image_folder, noise, posix, raises, write_image
 from resnet50._io import workers
 from resnet50.data import hdf5
 from resnet50.data import pack as packing
 from resnet50.data.hdf5 import read_h5, read_unreadable
 from resnet50.data.images import read_image
+from resnet50.data.lazy_images import LazyImages
 from resnet50.data.listing import Entry, Listing
 from resnet50.data.options import ReadOptions
 from resnet50.data.pack import pack
@@ -72,7 +73,7 @@ def test_packs_every_split_in_order(tmp_path, monkeypatch):
     assert list(splits) == ["train", "validation", "test"]
     for split, chosen in (("train", [0, 2, 5, 6]), ("validation", [3]), ("test", [1, 4])):
         dataset = splits[split]
-        assert isinstance(dataset.images, np.memmap)
+        assert isinstance(dataset.images, LazyImages)
         np.testing.assert_array_equal(dataset.images, decoded([paths[k] for k in chosen]))
         assert dataset.labels.tolist() == [k % 2 for k in chosen]
         assert dataset.paths == tuple(paths[k].name for k in chosen)
@@ -90,7 +91,7 @@ def test_images_without_a_split_are_for_training(tmp_path):
     assert list(splits) == ["train"]
     assert splits["train"].groups == ()
     with h5py.File(tmp_path / "out.h5") as file:
-        assert sorted(file) == ["list_classes", "train_set_source_file", "train_set_x", "train_set_y"]
+        assert sorted(file) == ["list_classes", *(f"train_set_{end}" for end in ("crc32", "source_file", "x", "y"))]
         assert file["train_set_x"].chunks == (1, 16, 16, 3)
 
 
@@ -134,7 +135,7 @@ def test_unreadable_files_are_left_out_and_named(tmp_path, monkeypatch):
     assert unreadable[0].reason != unreadable[1].reason
     splits = read_h5(tmp_path / "out.h5")
     assert list(splits) == ["train"]  # the test split had no other
-    assert isinstance(splits["train"].images, np.memmap)
+    assert isinstance(splits["train"].images, LazyImages)
     np.testing.assert_array_equal(splits["train"].images, decoded([paths[k] for k in (0, 2, 3, 5, 6)]))
     assert splits["train"].labels.tolist() == [0, 0, 1, 1, 0]
     assert splits["train"].paths == ("00.jpg", "02.jpg", "03.png", "05.png", "06.jpg")
@@ -159,6 +160,37 @@ def test_too_many_unreadable_files_stop_it(tmp_path):
     assert "05.png" not in text
     assert seen[-1] == 6  # it does not go on to the end
     assert list(out.parent.iterdir()) == []
+
+
+def test_a_class_with_too_many_unreadable_files_stops_it(tmp_path):
+    paths = images(tmp_path / "in", 40)  # every other one is of the second class
+    for path in paths[1:7:2]:
+        path.write_bytes(b"no image")
+    listing = listing_of(tmp_path / "in", paths)
+    assert len({entry.label for entry in listing.entries}) == 2
+    name = listing.class_names[listing.entries[1].label]
+    text = refusal(listing, tmp_path / "out.h5", tmp_path / "in", 3, 20, name, options=ReadOptions(max_unreadable=0.1))
+    assert paths[1].name in text
+    assert len(pack(listing, tmp_path / "out.h5", image_size=16, options=ReadOptions(max_unreadable=0.15))) == 3
+
+
+def test_one_unreadable_file_of_a_small_class_is_left_out_but_not_the_only_one(tmp_path):
+    root = image_folder(tmp_path / "pets", each=9)
+    (root / "cat" / "0.png").write_bytes(b"no image")
+    assert len(pack(root, tmp_path / "a.h5", image_size=16)) == 1
+    for index in range(1, 9):
+        (root / "cat" / f"{index}.png").unlink()
+    with raises(ValueError, root, 1, "cat"):
+        pack(root, tmp_path / "b.h5", image_size=16, options=ReadOptions(max_unreadable=0.5))
+
+
+def test_a_class_without_readable_images_is_refused(tmp_path):
+    root = image_folder(tmp_path / "pets", each=20)
+    for name in ("0.png", "1.png"):
+        (root / "bird").mkdir(exist_ok=True)
+        (root / "bird" / name).write_bytes(b"no image")
+    with raises(ValueError, root, 2, "bird"):
+        pack(root, tmp_path / "b.h5", image_size=16, options=ReadOptions(max_unreadable=0.9))
 
 
 def test_a_source_that_cannot_be_read_at_all_is_refused(tmp_path):
