@@ -92,7 +92,7 @@ class Fit:
         return self.crop_ratio**2 * min(width, height) / max(width, height) if self.mode == "crop" else 1.0
 
     def __str__(self) -> str:
-        """Return the fit in words, such as ``"center crop of 87.5 %, bicubic"``."""
+        """Return the fit in words, such as ``"center crop of 0.875, bicubic"``."""
         shapes = {
             "crop": "center crop" + (f" of {self.crop_ratio:.3g}" if self.crop_ratio < 1 else ""),
             "pad": f"padded with {'the color of its border' if self.pad_color == BORDER else self.pad_color}",

@@ -5,7 +5,7 @@ A split is ``{split}_set_x`` (uint8 images) and ``{split}_set_y`` (labels), wher
 library writes add ``{split}_set_source_file``, ``{split}_set_group`` where there are groups, the attributes
 ``dataset`` and ``fit``, how the images were fitted, and, for files that were left out, ``unreadable_file``,
 ``unreadable_reason`` and ``unreadable_temporary``, and the counts ``left_out_reason``, ``left_out_place``,
-``left_out_ending`` and ``left_out_count``.
+``left_out_suffix`` and ``left_out_count``.
 
 They have checksums too: ``{split}_set_crc32`` has that of each image, which is compared when the image is read for the
 first time, and the attribute ``sha256`` that of all the rest, which is compared whenever the file is opened.
@@ -132,10 +132,10 @@ def read_left_out(path: str | os.PathLike[str]) -> tuple[LeftOut, ...]:
         ValueError: If it is not HDF5, or is damaged.
     """
     path = Path(path)
-    with open_h5(path, expected=_EXPECTED) as file, _damage_reported(path):
+    with _opened(path) as file:
         if "left_out_reason" not in file:
             return ()
-        keys = ("left_out_reason", "left_out_place", "left_out_ending")
+        keys = ("left_out_reason", "left_out_place", "left_out_suffix")
         columns = [_texts(file, key, path) for key in keys]
         counts = _read(_dataset(file, "left_out_count", path), path)
         rows = zip(*columns, counts.tolist(), strict=False)
@@ -270,7 +270,7 @@ def add_left_out(file: h5py.File, left_out: Sequence[LeftOut]) -> None:
     if left_out:
         file["left_out_reason"] = _bytes([each.reason for each in left_out])
         file["left_out_place"] = _bytes([each.place for each in left_out])
-        file["left_out_ending"] = _bytes([each.ending for each in left_out])
+        file["left_out_suffix"] = _bytes([each.suffix for each in left_out])
         file["left_out_count"] = np.array([each.count for each in left_out], dtype=np.int64)
 
 

@@ -44,7 +44,8 @@ class Listing:
     Attributes:
         root: Folder that the source's paths start from.
         entries: The images, in the order of their paths, name by name; the same on every machine.
-        class_names: At least two names, in the order of the labels: sorted, as numbers if all are whole numbers.
+        class_names: In the order of the labels: sorted, whole numbers as numbers and before text. At least two, if the
+            rules of training hold.
         name: Name of the source, for figures and reports.
         left_out: What the source holds besides the images.
         other_columns: Columns of the CSV file that are not used, each with its number of different values.

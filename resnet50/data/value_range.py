@@ -14,7 +14,7 @@ from PIL import Image, TiffImagePlugin
 MAX_NOT_FINITE = 0.5
 """Share of an image's pixels that may be NaN or infinite; an image with more is refused."""
 
-_PIXELS = 20_000  # most pixels of each
+_PIXELS = 20_000  # most values in the sample of an image
 _QUANTILE = 0.001  # share of the pixels beyond each end of a measured range, such as hot pixels
 _STEPS = (1, 255, 1023, 4095, 16383, 65535)  # largest value of a mask, and of 8, 10, 12, 14 and 16 bits
 _FLOAT_STEPS = (1, 255)
@@ -94,7 +94,7 @@ class Sample:
     """A sample of a deep image's values.
 
     Attributes:
-        values: Finite values, at most some ten thousand.
+        values: Finite values, at most 20,000.
         floats: Whether the file holds floats.
         stated: The range that the file states for itself; None if it does not.
     """

@@ -24,7 +24,6 @@ from resnet50.evaluation.score_issues import changed_test_issue, unknown_class_i
 from resnet50.inference.classifier import Classifier
 from resnet50.training.recorded_images import load_training_images, recorded_source
 from resnet50.training.run import RunDirectory
-from resnet50.training.validation import hold_out
 
 if TYPE_CHECKING:
     from resnet50.training.run import RunRecord
@@ -118,7 +117,7 @@ def _from_training_dataset(trained: Trained, splits: DatasetSplits, source: Data
     test, run, record = splits["test"], trained.run, trained.record
     if run is None or record is None:
         return ScoredImages(test, splits.train, splits.validation, splits, source, ())
-    held_out = hold_out(record.recipe, splits)
+    held_out = splits.hold_out(record.recipe.validation_split, seed=record.recipe.seed)
     changed = test.fingerprint != record.fingerprints.get("test")
     issues = (changed_test_issue(len(test), run),) if changed else ()
     return ScoredImages(test, held_out.train, held_out.validation, splits, source, issues)
