@@ -18,7 +18,6 @@ from factories import classifier, raises
 from resnet50._io.limits import METADATA_BYTES
 from resnet50.conventions import V1, V1_5
 from resnet50.weights import WeightsFile, read_weights
-from resnet50.weights.keras_files import CLASSIFIER_MEMBER
 
 SUFFIXES = (".h5", ".weights.h5", ".keras", ".safetensors", ".pth", ".pt", ".bin")
 DTYPES = {"float32": "F32", "float16": "F16", "int64": "I64"}
