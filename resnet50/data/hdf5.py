@@ -29,7 +29,7 @@ import numpy as np
 from resnet50._io.files import atomic_path
 from resnet50._io.hdf5 import H5File, check_dataset, create_h5, open_h5
 from resnet50._io.limits import CLASSES, check_class_names
-from resnet50._io.text import printable
+from resnet50._io.text import can_be_shown, printable
 from resnet50.data.dataset import Dataset, Unreadable
 from resnet50.data.fit import Fit
 from resnet50.data.lazy_images import LazyImages
@@ -151,8 +151,8 @@ def write_split(dataset: Dataset, path: str | os.PathLike[str], split: str) -> N
         split: ``"train"``, ``"validation"`` or ``"test"``.
 
     Raises:
-        ValueError: If `read_split` would refuse the file: there are no images, or they are not square, or the classes
-            are fewer than two, share a name, or have a name that cannot be printed.
+        ValueError: If `read_split` would refuse the file: there are no images, or they are not square, or there is no
+            class, or classes share a name, or have a name that cannot be printed.
     """
     if not _is_square_rgb(dataset.images.shape):
         raise ValueError(f"{path}: expected images (n, size, size, 3) to write, got {dataset.images.shape}.")
@@ -489,7 +489,7 @@ def _check_names(names: Sequence[str], expected: str) -> None:
         raise ValueError(f"{expected}, at least 1, got 0.")
     check_class_names(names, expected)
     for name in names:
-        if not name or not name.isprintable():
+        if not can_be_shown(name):
             raise ValueError(f"{expected} that can be printed, got {name!r}.")
     if len(set(names)) < len(names):
         repeated, _ = Counter(names).most_common(1)[0]
