@@ -1,0 +1,154 @@
+"""Every row of the page on bad data is true: what the commands find, and with which status they exit."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import types
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from bad_inputs import BAD_DATA, BadData, sound_images
+from resnet50 import recipes
+from resnet50.audit.issue import SEVERITIES
+from resnet50.cli import main
+from resnet50.recipes.folder import RECIPE
+from resnet50.training import train as training
+from resnet50.training.preparation import PreparedRun
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "guides" / "bad_data.md"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a table: its cells by the table's header."""
+
+    section: str
+    cells: dict[str, str]
+
+    @property
+    def input(self) -> str:
+        return self.cells["Input"]
+
+    def status(self, command: str) -> tuple[int, str]:
+        """Return the exit status and the severity in a cell such as ``0, warning``."""
+        status, _, severity = self.cells[command].partition(", ")
+        return int(status), severity
+
+    @property
+    def options(self) -> list[str]:
+        """The options and environment variables that the row names."""
+        return re.findall(r"`(--[\w-]+|RESNET50_\w+)", self.cells["What happens"])
+
+
+def read_rows(text: str) -> Iterator[Row]:
+    """Yield the rows of all tables that have a column Input."""
+    for section in re.split(r"(?m)^### ", text)[1:]:
+        name = section.partition("\n")[0]
+        for table in re.findall(r"(?:^\|.*\n)+", section, re.MULTILINE):
+            header, _, *rows = ([cell.strip() for cell in line.strip("|\n").split("|")] for line in table.splitlines())
+            if header[0] == "Input":
+                yield from (Row(name, dict(zip(header, cells, strict=True))) for cells in rows)
+
+
+ROWS = list(read_rows(PAGE.read_text(encoding="utf-8")))
+DATA_ROWS = [row for row in ROWS if "check" in row.cells]
+
+
+class ReachedTraining(Exception):  # noqa: N818 - it is no error
+    """Training would begin now."""
+
+    def __init__(self, run: PreparedRun) -> None:
+        super().__init__()
+        self.images = sum(map(len, run.splits.by_name.values()))
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command did: its status, what it printed and, if it reached training, the number of images."""
+
+    status: int
+    out: str
+    err: str
+    images: int | None = None
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch, capsys) -> Callable[..., Done]:
+    """Run ``resnet50`` in this process; a training ends with status 0 where it would begin."""
+
+    def stop(run: PreparedRun, *_: object) -> None:
+        raise ReachedTraining(run)
+
+    tiny = RECIPE.change(image_size=32, stages=(("conv2", 1, (4, 6, 16), 1), ("conv3", 1, (5, 7, 24), 2)))
+    monkeypatch.setitem(recipes.RECIPES, "folder", types.SimpleNamespace(RECIPE=tiny, VARIANTS={"scratch": tiny}))
+    monkeypatch.setattr(training, "_train", stop)
+    monkeypatch.setenv("RESNET50_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    monkeypatch.setenv("COLUMNS", "1000")
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: object) -> Done:
+        capsys.readouterr()
+        status, images = 0, None
+        try:
+            main([str(word) for word in words])
+        except SystemExit as stopped:
+            status = stopped.code
+        except ReachedTraining as reached:
+            images = reached.images
+        return Done(status, *capsys.readouterr(), images)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory) -> Path:
+    return sound_images(tmp_path_factory.mktemp("sound") / "pets")
+
+
+def test_the_page_has_a_row_for_each_input_and_an_input_for_each_row():
+    assert [row.input for row in DATA_ROWS] == list(BAD_DATA)
+
+
+def test_nothing_is_found_in_sound_images(command, sound):
+    assert command("check", sound, "--json") == Done(0, "[]\n", "")
+
+
+@pytest.mark.parametrize("row", DATA_ROWS, ids=lambda row: row.input)
+def test_bad_data(row, command, sound, tmp_path):
+    case = BAD_DATA[row.input]
+    pets = Path(shutil.copytree(sound, tmp_path / "data" / "pets"))
+    built = case.build(pets) or pets
+    for source in [built] if isinstance(built, Path) else built:
+        checked = command("check", source, "--json")
+        trained = command("train", source, "--out", f"run-{source.name}")
+        _compare_check(row, case, checked)
+        _compare_train(row, case, trained)
+        printed = checked.out + checked.err + trained.out + trained.err
+        assert [option for option in row.options if option not in printed] == []
+
+
+def _compare_check(row: Row, case: BadData, done: Done) -> None:
+    status, severity = row.status("check")
+    assert done.status == status, done
+    issues = json.loads(done.out)
+    found = [issue["severity"] for issue in issues if case.kind in ("", issue["kind"])]
+    worst = min(found, key=SEVERITIES.index, default="")
+    assert worst == {"": "error" if status else "", "silent": ""}.get(severity, severity), issues
+    if severity == "silent":
+        assert (issues, done.err) == ([], "")
+
+
+def _compare_train(row: Row, case: BadData, done: Done) -> None:
+    status, _ = row.status("train")
+    assert done.status == status, done
+    if status:
+        assert done.err.startswith("resnet50 train: ")
+        assert done.err.count("\n") == 1
+    elif case.images is not None:
+        assert done.images == case.images
