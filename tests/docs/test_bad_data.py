@@ -12,15 +12,20 @@ from pathlib import Path
 
 import pytest
 
+from bad_files import BAD_FILES, ELSEWHERE
 from bad_inputs import BAD_DATA, BadData, sound_images
 from resnet50 import recipes
 from resnet50.audit.issue import SEVERITIES
 from resnet50.cli import main
+from resnet50.datasets.source import DataSource
 from resnet50.recipes.folder import RECIPE
 from resnet50.training import train as training
 from resnet50.training.preparation import PreparedRun
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "guides" / "bad_data.md"
+TESTS = Path(__file__).resolve().parents[1]
+PAGE = TESTS.parent / "docs" / "guides" / "bad_data.md"
+
+TINY = RECIPE.change(image_size=32, stages=(("conv2", 1, (4, 6, 16), 1), ("conv3", 1, (5, 7, 24), 2)))
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,7 @@ def read_rows(text: str) -> Iterator[Row]:
 
 ROWS = list(read_rows(PAGE.read_text(encoding="utf-8")))
 DATA_ROWS = [row for row in ROWS if "check" in row.cells]
+COMMAND_ROWS = [row for row in ROWS if "Command" in row.cells]
 
 
 class ReachedTraining(Exception):  # noqa: N818 - it is no error
@@ -84,8 +90,7 @@ def command(tmp_path, monkeypatch, capsys) -> Callable[..., Done]:
     def stop(run: PreparedRun, *_: object) -> None:
         raise ReachedTraining(run)
 
-    tiny = RECIPE.change(image_size=32, stages=(("conv2", 1, (4, 6, 16), 1), ("conv3", 1, (5, 7, 24), 2)))
-    monkeypatch.setitem(recipes.RECIPES, "folder", types.SimpleNamespace(RECIPE=tiny, VARIANTS={"scratch": tiny}))
+    monkeypatch.setitem(recipes.RECIPES, "folder", types.SimpleNamespace(RECIPE=TINY, VARIANTS={"scratch": TINY}))
     monkeypatch.setattr(training, "_train", stop)
     monkeypatch.setenv("RESNET50_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
@@ -113,6 +118,7 @@ def sound(tmp_path_factory) -> Path:
 
 def test_the_page_has_a_row_for_each_input_and_an_input_for_each_row():
     assert [row.input for row in DATA_ROWS] == list(BAD_DATA)
+    assert sorted(row.input for row in COMMAND_ROWS) == sorted([*BAD_FILES, *ELSEWHERE])
 
 
 def test_nothing_is_found_in_sound_images(command, sound):
@@ -152,3 +158,40 @@ def _compare_train(row: Row, case: BadData, done: Done) -> None:
         assert done.err.count("\n") == 1
     elif case.images is not None:
         assert done.images == case.images
+
+
+@pytest.fixture(scope="module")
+def trained(sound, tmp_path_factory) -> Path:
+    """A folder with the sound images and a run on them."""
+    here = tmp_path_factory.mktemp("trained")
+    shutil.copytree(sound, here / "pets")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RESNET50_CACHE", str(here / "cache"))
+        source = DataSource("folder", str(here / "pets"))
+        training.train(TINY.change(epochs=1, warmup_epochs=0, swa_epochs=1), source.load(32), out=here / "run", source=source, progress=False)
+    return here
+
+
+@pytest.mark.parametrize(
+    "row", [row for row in COMMAND_ROWS if row.input not in ELSEWHERE], ids=lambda row: row.input
+)
+def test_bad_files(row, command, trained, tmp_path):
+    for name in ("pets", "run"):
+        shutil.copytree(trained / name, tmp_path / name)
+    record = tmp_path / "run" / "environment.json"
+    record.write_text(record.read_text().replace(str(trained), str(tmp_path)))
+    words = BAD_FILES[row.input](tmp_path)
+    for each in [words] if isinstance(words[0], str) else words:
+        assert " ".join(each).startswith(row.cells["Command"].strip("`"))
+        done = command(*each)
+        assert done.status == row.status("Exit code")[0], done
+        if done.status and "among others" not in row.input:
+            assert done.err.startswith("resnet50 ")
+            assert done.err.count("\n") == 1
+        assert [option for option in row.options if option not in done.out + done.err] == []
+
+
+@pytest.mark.parametrize("place", ELSEWHERE.values())
+def test_a_row_that_is_tested_elsewhere_has_its_test(place):
+    file, name = place.split("::")
+    assert f"\ndef {name}(" in (TESTS / file).read_text(encoding="utf-8")

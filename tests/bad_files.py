@@ -1,0 +1,199 @@
+"""Bad models, runs and names: for each row of docs/guides/bad_data.md with a command, the words that the test gives it.
+
+A builder gets a folder with ``pets`` (two classes of sound images) and ``run``, a finished training on them. It changes
+them, or writes something else beside them.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from bad_inputs import picture, sound_images
+from factories import classifier, tiny_model, write_image
+
+Words = Sequence[str]
+Builder = Callable[[Path], Words | Sequence[Words]]
+
+BAD_FILES: dict[str, Builder] = {}
+"""What a row's first cell describes; returns the words of one command, or of several."""
+
+ELSEWHERE = {
+    # Models, weights and runs
+    "an export of which a file was changed or is missing": "inference/test_runtimes.py::test_refuses_damaged_files",
+    "a run that another process trains": "training/test_train.py::test_a_run_that_another_process_trains_is_not_resumed",
+    "too little memory": "training/test_train.py::"
+    "test_running_out_of_memory_names_what_to_change_and_leaves_a_state",
+    "Ctrl-C": "cli/test_running.py::test_an_interrupted_run_says_what_is_stored_and_how_to_resume",
+    "SIGTERM": "training/test_interruption.py::test_a_signal_that_ends_the_process_becomes_an_exit_with_its_status",
+    "`kill -9`, a power cut": "training/test_checkpoint.py::test_a_killed_run_ends_as_one_that_was_never_stopped",
+    "`keras.json` with `floatx` of float16 or float64": "_io/test_keras_settings.py::test_training_is_the_same",
+    "`keras.json` with `channels_first`": "_io/test_keras_settings.py::"
+    "test_channels_first_is_refused_when_a_model_is_opened",
+    # Downloads
+    "another size or hash than expected": "_io/test_fetch.py::test_wrong_hash",
+    "a web page, a pointer of Git LFS or nothing in place of the file": "_io/test_fetch.py::"
+    "test_gives_up_at_once_what_will_not_pass",
+    "a connection that breaks, or a server that is busy": "_io/test_fetch.py::test_tries_again_what_may_pass",
+    "a server that falls silent": "_io/test_fetch.py::test_stalled_connection",
+    "a redirect from `https` to `http`": "_io/test_fetch.py::test_https_does_not_lead_to_less",
+    "a length that is no number, or a file without an end": "_io/test_fetch.py::test_refused",
+    "a damaged file in the cache": "_io/test_fetch.py::test_bad_file_is_replaced_by_the_right_one",
+    "a disk that fills up during a download": "_io/test_fetch.py::test_disk_full",
+    # Terminals and systems
+    "class names that the console cannot encode, or with `$`, `%`, `<b>`": "cli/test_odd_names.py::"
+    "test_a_console_that_cannot_show_a_name_ends_no_work",
+    "Windows: an output named `nul`, `con` or `a:b`": "_io/test_files.py::"
+    "test_a_name_that_windows_cannot_store_is_refused_there",
+    "Windows: an output that another program has open": "_io/test_files.py::"
+    "test_a_file_that_another_program_keeps_open_is_named",
+    "Windows: a path of more than 259 characters": "_io/test_files.py::"
+    "test_a_path_that_is_too_long_for_windows_is_named",
+    "a network share that cannot sync a folder": "_io/test_files.py::"
+    "test_a_network_share_that_cannot_sync_a_folder_keeps_the_file",
+}
+"""Rows that need another system, a server or a process of their own, each with the test below tests/ that shows it."""
+
+
+def row(text: str) -> Callable[[Builder], Builder]:
+    def add(build: Builder) -> Builder:
+        assert text not in BAD_FILES, text
+        BAD_FILES[text] = build
+        return build
+
+    return add
+
+
+def predicting(image: str | Path = "pets/cats/00.png", *, model: str = "run") -> Words:
+    return "predict", str(image), "--model", model
+
+
+# Models, weights and runs
+
+
+@row("an image that cannot be read, among others")
+def one_unreadable(here: Path) -> Words:
+    (here / "pets" / "cats" / "broken.png").write_bytes(b"no image")
+    return predicting("pets")
+
+
+@row("a folder without images")
+def no_images(here: Path) -> Words:
+    (here / "empty").mkdir()
+    return predicting("empty")
+
+
+@row("test images alone, or images of one class")
+def to_be_scored(here: Path) -> Sequence[Words]:
+    sound_images(here / "new" / "test", each=3, seed=1)
+    sound_images(here / "one", each=3, classes=("cats",), seed=2)
+    return [("evaluate", "run", "--data", name, "--out", f"report-{name}") for name in ("new", "one")]
+
+
+@row("images of classes that the model does not know, among others")
+def some_unknown(here: Path) -> Words:
+    sound_images(here / "new", each=3, classes=("cats", "unicorns"), seed=1)
+    return "evaluate", "run", "--data", "new"
+
+
+@row("images of unknown classes alone")
+def all_unknown(here: Path) -> Words:
+    sound_images(here / "new", each=3, classes=("unicorns",), seed=1)
+    return "evaluate", "run", "--data", "new"
+
+
+@row("copies of training images in another folder")
+def copies(here: Path) -> Words:
+    shutil.copytree(here / "pets", here / "new")
+    sound_images(here / "new", each=1, seed=1)
+    return "evaluate", "run", "--data", "new"
+
+
+@row("a model file that is cut off, or is something else")
+def no_model(here: Path) -> Sequence[Words]:
+    model = (here / "run" / "model.keras").read_bytes()
+    (here / "cut.keras").write_bytes(model[: len(model) // 2])
+    (here / "page.keras").write_bytes(b"<!DOCTYPE html>")
+    return [predicting(model=name) for name in ("cut.keras", "page.keras")]
+
+
+@row("a class name with control characters in a model file")
+def commanding_name(here: Path) -> Words:
+    from zipfile import ZipFile
+
+    with ZipFile(here / "run" / "model.keras") as old, ZipFile(here / "new.keras", "w") as new:
+        for name in old.namelist():
+            content = old.read(name)
+            new.writestr(name, content.replace(b'"cats"', b'"\\u001b]52;c;\\u0007"') if name.endswith(".json") else content)
+    return predicting(model="new.keras")
+
+
+@row("weights that are NaN or infinite")
+def not_finite_weights(here: Path) -> Sequence[Words]:
+    model = tiny_model(2)
+    model.get_layer("predictions").set_weights([np.full_like(value, np.nan) for value in model.get_layer("predictions").get_weights()])
+    classifier(model, ("cats", "dogs")).save(here / "nan.keras")
+    return [predicting(model="nan.keras"), ("train", "pets", "--weights", "nan.keras", "--out", "new")][1:]
+
+
+@row("weights whose head has other classes, though as many")
+def other_classes(here: Path) -> Words:
+    (here / "pets" / "cats").rename(here / "pets" / "birds")
+    return "train", "pets", "--weights", "run/model.keras", "--out", "new"
+
+
+@row("weights of another network")
+def other_network(here: Path) -> Words:
+    classifier().save(here / "other.keras")
+    return "train", "pets", "--weights", "other.keras", "--out", "new"
+
+
+@row("an `--out` with a run in it")
+def occupied(here: Path) -> Words:
+    return "train", "pets", "--out", "run"
+
+
+@row("a folder without a run")
+def no_run(here: Path) -> Words:
+    return "train", "--resume", "pets"
+
+
+@row("a finished run and more `--epochs`")
+def finished(here: Path) -> Words:
+    return "train", "--resume", "run", "--epochs", "3"
+
+
+@row("a run whose images have changed or moved")
+def changed_images(here: Path) -> Sequence[Words]:
+    write_image(here / "pets" / "cats" / "new.png", picture(1000))
+    shutil.copytree(here / "run", here / "moved")
+    record = here / "moved" / "environment.json"
+    record.write_text(record.read_text().replace(str(here / "pets"), str(here / "gone")))
+    return [("train", "--resume", name) for name in ("run", "moved")]
+
+
+@row("a `recipe.json` or checkpoint that is damaged")
+def damaged_run(here: Path) -> Sequence[Words]:
+    shutil.copytree(here / "run", here / "cut")
+    checkpoint = here / "cut" / "checkpoints" / "last.h5"
+    checkpoint.write_bytes(checkpoint.read_bytes()[:-1000])
+    recipe = here / "run" / "recipe.json"
+    recipe.write_text(json.dumps(json.loads(recipe.read_text()) | {"batch_size": "many"}))
+    return [("train", "--resume", name) for name in ("run", "cut")]
+
+
+# Terminals and systems
+
+
+@row("control characters in the name of a file")
+def commanding_file(here: Path) -> Words:
+    return predicting(write_image(here / "a\x1b]52;c;eA==\x07.png", picture(1000)).name)
+
+
+@row("a name that a spreadsheet would run, such as `=1+1.png`")
+def formula(here: Path) -> Words:
+    return *predicting(write_image(here / "=1+1.png", picture(1000)).name), "--out", "answers.csv"
