@@ -14,6 +14,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from resnet50._io.paths import describe_path, is_dead_link
+
 if TYPE_CHECKING:
     import h5py
 
@@ -44,12 +46,13 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     path = Path(path)
     check_name(path)
-    if path.is_dir():
-        raise ValueError(f"{path}: expected a file name to write to, got a folder; choose another name.")
+    if path.is_dir() or is_dead_link(path):  # replacing a link would not write where it leads
+        got = describe_path(path)
+        raise ValueError(f"{path}: expected a file name to write to, got {got}; choose another name.")
     # Keras knows suffixes such as .weights.h5, so the suffix is everything from the first dot on
     suffix = path.name[path.name.index(".") :] if "." in path.name else ""
     with _callers_file_named(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(path.parent)
         handle, name = tempfile.mkstemp(prefix=".partial-", suffix=suffix, dir=path.parent)
     os.close(handle)
     temporary = Path(name)
@@ -77,12 +80,12 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         ValueError: If ``path`` exists; before the block, so that no work is lost.
     """
     path = Path(path)
-    if path.exists():
-        existing = "folder" if path.is_dir() else "file"
-        raise ValueError(f"{path}: expected a new name, got an existing {existing}; remove it or choose another name.")
+    if os.path.lexists(path):
+        got = describe_path(path)
+        raise ValueError(f"{path}: expected a new name, got that of {got}; remove it or choose another name.")
     check_name(path)
     with _callers_file_named(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(path.parent)
         temporary = Path(tempfile.mkdtemp(prefix=".partial-", dir=path.parent))
     try:
         yield temporary
@@ -169,6 +172,15 @@ def _describe(start: bytes) -> str:
     if start.lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml", b"<head")):
         return "an HTML page; download the raw file, not the page that shows it."
     return f"a file that starts with {start[:8]!r}, not with HDF5's signature."
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        taken = next(each for each in (folder, *folder.parents) if os.path.lexists(each))
+        got = describe_path(taken)
+        raise ValueError(f"{taken}: expected a folder to write to, got {got}; choose another.") from error
 
 
 def _publish(temporary: Path, path: Path, mode: int) -> None:

@@ -18,6 +18,7 @@ from resnet50.audit.issue import EXAMPLES, SEVERITIES, AllImages, Issue, Place
 from resnet50.data.dataset import Dataset, Unreadable
 from resnet50.data.fit import Fit
 from resnet50.data.folder import compile_pattern
+from resnet50.data.left_out import OWN, LeftOut, describe_left_out
 from resnet50.data.loading import read_splits
 from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
 from resnet50.data.splits import DatasetSplits
@@ -127,6 +128,7 @@ def find_issues(
     headers = read_headers(splits, progress=first)
     issues = [
         *_unreadable(splits.unreadable, len(images), refused),
+        *_left_out(splits.left_out),
         *duplicates(images, splits, progress=second),
         *shared_groups(images),
         *folder_groups(images),
@@ -236,6 +238,17 @@ def _unreadable(unreadable: tuple[Unreadable, ...], read: int, refused: str) -> 
             if refused
             else "Repair or remove the files; training leaves them out.",
             examples=tuple((Place(path=file.path, remark=file.reason),) for file in unreadable[:EXAMPLES]),
+        )
+
+
+def _left_out(left_out: tuple[LeftOut, ...]) -> Iterator[Issue]:
+    if left_out:
+        beside = all(not each.place or each.reason == OWN for each in left_out)  # as a text about the images may be
+        yield Issue(
+            kind="left-out",
+            severity="note" if beside else "warning",
+            summary=f"Left out: {describe_left_out(left_out)}.",
+            advice="Convert what should be learned from to JPEG or PNG; fill folders with images, or remove them.",
         )
 
 

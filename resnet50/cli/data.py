@@ -7,6 +7,7 @@ from pathlib import Path
 
 from resnet50.cli import source
 from resnet50.cli.console import say, show, step
+from resnet50.cli.left_out import show_left_out
 from resnet50.cli.parser import examples
 
 
@@ -55,6 +56,7 @@ def _show(options: argparse.Namespace) -> int:
         say(f"{'':11}SHA-256 {dataset.fingerprint[:16]}")
     if files := splits.unreadable:
         say(f"{plural(len(files), 'file')} cannot be read and {are(files)} left out; see 'resnet50 check'.")
+    show_left_out(splits.left_out)
     if options.out:
         from resnet50.plots.images import draw_contact_sheet
         from resnet50.plots.save import save_figure

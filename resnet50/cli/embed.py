@@ -7,6 +7,7 @@ import sys
 import time
 
 from resnet50.cli.console import show, step
+from resnet50.cli.left_out import show_left_out
 from resnet50.cli.model import add_model_option, find_model, load_classifier, show_model, show_rate
 from resnet50.cli.out import check_new, check_suffix
 from resnet50.cli.parser import examples
@@ -28,9 +29,10 @@ def run(options: argparse.Namespace) -> int:
     check_suffix(options.out, ".npz")
     check_new(options.out)
 
-    from resnet50.inference.predict import find_images
+    from resnet50.inference.predict import search_images
 
-    images = find_images([options.folder])
+    images, left_out = search_images([options.folder])
+    show_left_out(left_out)
     classifier = load_classifier(path)
     from resnet50.inference.embed import embed
 

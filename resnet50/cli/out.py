@@ -9,6 +9,7 @@ from itertools import count
 from pathlib import Path
 
 from resnet50._io.files import check_name
+from resnet50._io.paths import describe_path
 
 
 def check_new(path: str | os.PathLike[str]) -> None:
@@ -18,10 +19,9 @@ def check_new(path: str | os.PathLike[str]) -> None:
         ValueError: If a file or folder has that name, or Windows cannot store it.
     """
     check_name(path)
-    if Path(path).exists():
-        existing = "folder" if Path(path).is_dir() else "file"
+    if os.path.lexists(path):
         raise ValueError(
-            f"{path}: expected a new name, got that of an existing {existing}; remove it or choose another."
+            f"{path}: expected a new name, got that of {describe_path(path)}; remove it or choose another."
         )
 
 

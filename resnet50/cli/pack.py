@@ -8,6 +8,7 @@ from pathlib import Path
 
 from resnet50.cli import fit_options, read_options, source
 from resnet50.cli.console import say, step
+from resnet50.cli.left_out import show_left_out
 from resnet50.cli.out import check_new, check_suffix
 from resnet50.cli.parser import examples, number
 from resnet50.data.fit import DEFAULT_FIT
@@ -37,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
     check_new(options.out)
     chosen, fit = read_options.read_options(options), fit_options.read_fit(options) or DEFAULT_FIT
 
-    from resnet50.data.hdf5 import read_fit, read_h5
+    from resnet50.data.hdf5 import read_fit, read_h5, read_left_out
     from resnet50.data.listing import list_images
     from resnet50.data.pack import pack
 
@@ -55,4 +56,5 @@ def run(options: argparse.Namespace) -> int:
     if unreadable:
         count = f"{len(unreadable)} of {len(listing.entries)} files"
         say(f"{count} were left out because they cannot be read; {out} lists them.", file=sys.stderr)
+    show_left_out(read_left_out(out))
     return 0

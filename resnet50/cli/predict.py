@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TextIO
 
 from resnet50.cli.console import step
+from resnet50.cli.left_out import show_left_out
 from resnet50.cli.model import add_model_option, find_model, load_classifier, show_model, show_rate
 from resnet50.cli.out import check_new, check_suffix
 from resnet50.cli.parser import examples, number
@@ -50,10 +51,11 @@ def run(options: argparse.Namespace) -> int:
         check_new(options.out)
     path = find_model(options.model)
 
-    from resnet50.inference.predict import find_images, predict
+    from resnet50.inference.predict import predict, search_images
     from resnet50.inference.prediction import Prediction
 
-    images = find_images(options.images)
+    images, left_out = search_images(options.images)
+    show_left_out(left_out)
     classifier = load_classifier(path)
     if name == "text" or options.out:
         show_model(path, classifier)

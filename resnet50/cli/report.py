@@ -56,6 +56,6 @@ def show_run(run: Run) -> None:
     show_report(run.report)
     folder = run.folder
     report = (folder.page, folder.report, folder.history, folder.curves)
-    for path in (folder.model, *report, folder.unreadable, folder.transfer):
+    for path in (folder.model, *report, folder.unreadable, folder.left_out, folder.transfer):
         if path.exists():
             show(path)

@@ -11,13 +11,14 @@ from pathlib import Path
 from resnet50._io.fetch import Progress, cache_folder
 from resnet50._io.workers import in_order
 from resnet50.data.fit import DEFAULT_FIT, Fit
-from resnet50.data.hdf5 import read_fit, read_h5, read_unreadable
+from resnet50.data.hdf5 import read_fit, read_h5, read_left_out, read_unreadable
+from resnet50.data.left_out import MORE_FRAMES
 from resnet50.data.listing import Entry, Listing
 from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
 from resnet50.data.pack import check_unreadable, pack
 from resnet50.data.splits import DatasetSplits
 
-DECODING = 2
+DECODING = 3
 """Version of the decoding. Increase it when `read_image` gives other pixels: files of an older version are not used."""
 
 
@@ -65,8 +66,10 @@ def read_decoded(
     check_unreadable(splits.unreadable, listing, options.max_unreadable)
     with suppress(OSError):  # a cache that others filled may be read-only
         os.utime(path)
-    # the same images in another place may have another name
-    return replace(splits.map(lambda dataset: replace(dataset, name=listing.name)), root=listing.root)
+    # the same images may stand in another place, under another name and beside other files
+    left_out = listing.left_out + tuple(each for each in splits.left_out if each.reason == MORE_FRAMES)
+    renamed = splits.map(lambda dataset: replace(dataset, name=listing.name))
+    return replace(renamed, left_out=left_out, root=listing.root)
 
 
 def read_packed(path: Path) -> DatasetSplits:
@@ -76,7 +79,8 @@ def read_packed(path: Path) -> DatasetSplits:
         FileNotFoundError: If there is no such file.
         ValueError: If it does not follow the schema.
     """
-    return replace(DatasetSplits.of(read_h5(path), read_unreadable(path)), fit=read_fit(path) or DEFAULT_FIT)
+    splits = DatasetSplits.of(read_h5(path), read_unreadable(path), read_left_out(path))
+    return replace(splits, fit=read_fit(path) or DEFAULT_FIT)
 
 
 def _key(listing: Listing, image_size: int, fit: Fit) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -10,55 +9,11 @@ from pathlib import Path
 from typing import NoReturn
 
 from resnet50._io.text import listed, printable
-from resnet50.data.images import SUFFIXES
-from resnet50.data.labeled_file import SPLIT_NAMES, LabeledFile, class_name, split_name
-
-# Images that the decoder refuses: listed so that they are named and counted as unreadable, not ignored silently.
-_REFUSED = (".arw", ".avif", ".cr2", ".dng", ".heic", ".heif", ".ico", ".jp2", ".jxl", ".nef", ".psd", ".tga")
-_NO_CLASSES = ("__MACOSX", "@eaDir")  # folders that macOS' archives and Synology's disks add beside images
-
-PathNames = tuple[str, ...]  # a path below the root, name by name
+from resnet50.data.folder_scan import PathNames, scan_folder
+from resnet50.data.labeled_file import SPLIT_NAMES, FoundFiles, LabeledFile, class_name, split_name
 
 
-def images_below(root: Path) -> list[PathNames]:
-    """Find the files in a folder and below that are images by their suffix. Hidden ones are ignored.
-
-    Args:
-        root: The folder. Links to folders in it are followed.
-
-    Returns:
-        The path of each below the root, as names, sorted. Some may be images that cannot be decoded here.
-
-    Raises:
-        ValueError: If there are none, a folder cannot be read, or a link lists images twice.
-    """
-    images, others = [], 0
-    visited: dict[tuple[int, int], Path] = {}
-    for folder, folders, files in os.walk(root, followlinks=True, onerror=_refuse_folder):
-        here = Path(folder)
-        inside = here.relative_to(root).parts
-        folders[:] = [name for name in sorted(folders) if not name.startswith(".") and name not in _NO_CLASSES]
-        status = here.stat()
-        first = visited.setdefault((status.st_dev, status.st_ino), here)
-        if first in here.parents:  # a link that leads back up
-            folders.clear()
-            continue
-        if first != here:
-            raise ValueError(f"{here}: expected each image once, got a link to the folder {first}; remove the link.")
-        for name in files:
-            if not name.startswith("."):
-                if name.lower().endswith(SUFFIXES + _REFUSED):
-                    images.append((*inside, name))
-                else:
-                    others += 1
-    if not images:
-        raise ValueError(
-            f"{root}: expected images ({', '.join(SUFFIXES)}), got a folder with none and {others:,} other files."
-        )
-    return sorted(images)
-
-
-def files_in_folders(root: Path, *, for_training: bool = True) -> list[LabeledFile]:
+def files_in_folders(root: Path, *, for_training: bool = True) -> FoundFiles:
     """Take the class from the first folder below the root or, if there are split folders, below the split's.
 
     Args:
@@ -68,7 +23,8 @@ def files_in_folders(root: Path, *, for_training: bool = True) -> list[LabeledFi
     Raises:
         ValueError: If the folders are not as `resnet50.data.listing.list_images` describes.
     """
-    paths = images_below(root)
+    scan = scan_folder(root)
+    paths = scan.images
     splits = _split_folders(root, paths, for_training=for_training)
     depth = 1 if splits else 0  # index of the class in a path
     files, loose = [], []
@@ -86,10 +42,10 @@ def files_in_folders(root: Path, *, for_training: bool = True) -> list[LabeledFi
         _refuse_loose(root, loose, files)
     if for_training and len({file.class_name for file in files}) < 2:
         _refuse_level(root, paths)
-    return files
+    return FoundFiles(files, scan.left_out(depth + 1))
 
 
-def files_matching(root: Path, pattern: str) -> list[LabeledFile]:
+def files_matching(root: Path, pattern: str) -> FoundFiles:
     """Take class, split and group from the groups of a pattern that is searched in each image's path.
 
     Raises:
@@ -97,7 +53,8 @@ def files_matching(root: Path, pattern: str) -> list[LabeledFile]:
     """
     search = compile_pattern(pattern)
     files, missed = [], []
-    for inside in images_below(root):
+    scan = scan_folder(root)
+    for inside in scan.images:
         path = root.joinpath(*inside)
         match = search.search("/".join(inside))
         groups = match.groupdict() if match else {}
@@ -111,7 +68,7 @@ def files_matching(root: Path, pattern: str) -> list[LabeledFile]:
             f"{root}: expected a pattern that finds a class in every image's path, got none in {len(missed):,} of "
             f"{len(files) + len(missed):,}, such as {printable('/'.join(missed[0]))}, with {pattern!r}."
         )
-    return files
+    return FoundFiles(files, scan.left_out(1))
 
 
 def compile_pattern(pattern: str) -> re.Pattern[str]:
@@ -183,13 +140,6 @@ def _refuse_level(root: Path, paths: Sequence[PathNames]) -> None:
             f"{root}: expected a folder for each class, got only {printable('/'.join(shared))}, which holds "
             f"{_names(sorted(below))}; name {printable(root.joinpath(*shared))} instead."
         )
-
-
-def _refuse_folder(error: OSError) -> NoReturn:
-    raise ValueError(
-        f"{error.filename}: expected a folder that can be read, got the error {error.strerror!r}; change its "
-        "permissions, or remove it."
-    ) from error
 
 
 def _names(names: Iterable[str]) -> str:

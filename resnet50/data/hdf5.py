@@ -3,8 +3,8 @@
 A split is ``{split}_set_x`` (uint8 images) and ``{split}_set_y`` (labels), where ``split`` is ``train``, ``val`` or
 ``test``; ``list_classes`` names the classes. A file holds one split, as the course's do, or several. Files that this
 library writes add ``{split}_set_source_file``, ``{split}_set_group`` where there are groups, the attribute ``dataset``
-`fit`, how the images were fitted, and, for files that were left out,
-``unreadable_file`` and ``unreadable_reason``.
+`fit`, how the images were fitted, and, for files that were left out, ``unreadable_file`` and ``unreadable_reason``, and
+the counts ``left_out_reason``, ``left_out_place``, ``left_out_ending`` and ``left_out_count``.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from resnet50._io.files import atomic_path, open_h5
 from resnet50._io.text import printable
 from resnet50.data.dataset import Dataset, Unreadable
 from resnet50.data.fit import Fit
+from resnet50.data.left_out import REASONS, LeftOut
 
 MOST_BYTES = 16 << 30
 """Most bytes of one key, decompressed, that are read into memory: a file of a few KiB can declare TiB."""
@@ -111,6 +112,24 @@ def read_fit(path: str | os.PathLike[str]) -> Fit | None:
             raise ValueError(
                 f"{path}: expected the attribute fit to be a fit in JSON, got another ({error})"
             ) from error
+
+
+def read_left_out(path: str | os.PathLike[str]) -> tuple[LeftOut, ...]:
+    """Return what else of the source is not used, as it was counted when a file of the schema was packed.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is not HDF5, or is damaged.
+    """
+    path = Path(path)
+    with open_h5(path, expected=_EXPECTED) as file, _damage_reported(path):
+        if "left_out_reason" not in file:
+            return ()
+        keys = ("left_out_reason", "left_out_place", "left_out_ending")
+        columns = [_texts(file, key, path) for key in keys]
+        counts = _read(_dataset(file, "left_out_count", path), path)
+        rows = zip(*columns, counts.tolist(), strict=False)
+        return tuple(LeftOut(*row) for row in rows if row[0] in REASONS)
 
 
 def write_split(dataset: Dataset, path: str | os.PathLike[str], split: str) -> None:
@@ -228,6 +247,20 @@ def add_unreadable(file: h5py.File, unreadable: Sequence[Unreadable]) -> None:
     if unreadable:
         file["unreadable_file"] = _bytes([each.path for each in unreadable])
         file["unreadable_reason"] = _bytes([each.reason for each in unreadable])
+
+
+def add_left_out(file: h5py.File, left_out: Sequence[LeftOut]) -> None:
+    """Write what else of the source is not used.
+
+    Args:
+        file: A file that `new_h5` opened.
+        left_out: The counts; nothing is written if there are none.
+    """
+    if left_out:
+        file["left_out_reason"] = _bytes([each.reason for each in left_out])
+        file["left_out_place"] = _bytes([each.place for each in left_out])
+        file["left_out_ending"] = _bytes([each.ending for each in left_out])
+        file["left_out_count"] = np.array([each.count for each in left_out], dtype=np.int64)
 
 
 def _reserve(handle: int, size: int) -> None:

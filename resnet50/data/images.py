@@ -17,11 +17,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, TiffImagePlugin, _imaging
+from PIL import Image, TiffImagePlugin, _imaging, features
 
+from resnet50._io.paths import describe_path
 from resnet50._io.workers import in_order
 from resnet50.data.fit import DEFAULT_FIT, Fit
 from resnet50.data.fitting import decoded_size, fit_pixels
+from resnet50.data.signatures import describe_start
 from resnet50.data.value_range import (
     Sample,
     is_deep,
@@ -31,13 +33,19 @@ from resnet50.data.value_range import (
     sample_values,
 )
 
-SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+_AVIF = features.check("avif")  # not every build of Pillow has it
+
+SUFFIXES = (
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm",
+    *((".avif",) if _AVIF else ()),
+)  # fmt: skip
 """Suffixes of the files in a folder that count as images."""
 
 ImageLike = str | os.PathLike[str] | bytes | BinaryIO | Image.Image | np.ndarray
 """What `fit_image` takes: the path of an image file, its bytes, an open binary file, a Pillow image, or pixels."""
 
-_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")  # Pillow reads MPO, which some phones write, as a JPEG
+# Pillow reads MPO, which some phones write, as a JPEG. Its readers of PPM, PGM and PBM are short Python.
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", *(("AVIF",) if _AVIF else ()))
 # A JPEG is decoded at a fraction of its size; that of a large phone has 108 million pixels.
 _MAX_JPEG_PIXELS = 120_000_000
 # Other formats are decoded whole, at 4 bytes a pixel, twice if transparent and nearly four times from WebP. With this
@@ -95,7 +103,7 @@ def read_image(path: str | os.PathLike[str], *, height: int, width: int, fit: Fi
     as in the middle of a JPEG, cannot be detected.
 
     Args:
-        path: JPEG, PNG, WebP, BMP, GIF or TIFF, whatever its suffix.
+        path: JPEG, PNG, WebP, BMP, GIF, TIFF, PPM, PGM, PBM or, where Pillow has it, AVIF, whatever its suffix.
         height: Height of the result in pixels.
         width: Width of the result in pixels.
         fit: How it is fitted.
@@ -142,7 +150,7 @@ def fit_image(image: ImageLike, *, height: int, width: int, fit: Fit = DEFAULT_F
         if isinstance(image, bytes | bytearray | memoryview):
             image = io.BytesIO(image)
         if not isinstance(image, np.ndarray) and hasattr(image, "read"):
-            with Image.open(image, formats=_FORMATS) as opened:
+            with _open(image) as opened:
                 _check_format(opened)
                 return _decode(opened, height, width, fit)
         return _decode(_from_pixels(image), height, width, fit)
@@ -152,7 +160,7 @@ def read_header(path: str | os.PathLike[str]) -> Header:
     """Read the properties of an image file; its pixels are not decoded and may be damaged.
 
     Args:
-        path: JPEG, PNG, WebP, BMP, GIF or TIFF, whatever its suffix.
+        path: JPEG, PNG, WebP, BMP, GIF, TIFF, PPM, PGM, PBM or, where Pillow has it, AVIF, whatever its suffix.
 
     Returns:
         Size, pixel format and file format.
@@ -168,6 +176,18 @@ def read_header(path: str | os.PathLike[str]) -> Header:
         )  # Pillow has exchanged a TIFF's width and height already
         width, height = image.size[::-1] if turned else image.size
         return Header(width, height, image.mode, image.format or "", orientation in _TURNS)
+
+
+def has_more_frames(path: str | os.PathLike[str]) -> bool:
+    """Return whether a file holds frames or pages after the first, which alone is read; False if it cannot be opened.
+
+    The second image in a phone's JPEG (MPO) is a preview or a map of brightness, which does not count.
+    """
+    try:
+        with _opened(path) as image:
+            return image.format != "MPO" and bool(getattr(image, "is_animated", False))
+    except (OSError, ValueError):
+        return False
 
 
 def measure_value_range(paths: Sequence[str | os.PathLike[str]]) -> tuple[float, float] | None:
@@ -244,13 +264,25 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
     path = Path(path)
     with _reading(path):
         if not path.is_file():  # reading a pipe would never end
-            actual = (
-                "a folder" if path.is_dir() else "a special file" if path.exists() else "a path that does not exist"
-            )
-            raise FileNotFoundError(f"{path}: expected an image file, got {actual}.")
-        with _quiet, Image.open(path, formats=_FORMATS) as image:
+            raise FileNotFoundError(f"{path}: expected an image file, got {describe_path(path)}.")
+        with path.open("rb") as file, _quiet, _open(file) as image:
             _check_format(image)
             yield image
+
+
+def _open(file: BinaryIO) -> Image.Image:
+    try:
+        return Image.open(file, formats=_FORMATS)
+    except Image.UnidentifiedImageError as error:
+        raise Image.UnidentifiedImageError(describe_start(_start_of(file))) from error
+
+
+def _start_of(file: BinaryIO) -> bytes:
+    try:
+        file.seek(0)
+        return file.read(512)
+    except OSError:  # a stream that does not go back
+        return b"?"
 
 
 @contextmanager
@@ -269,11 +301,13 @@ def _check_format(image: Image.Image) -> None:
     _check_size(image)
     if image.format == "TIFF":
         _silence_libtiff()
+    if image.format == "PPM" and image.mode == "RGB":
+        layouts = [tile[3] for tile in getattr(image, "tile", ())]  # with the largest value, unless it is usual
+        if any(isinstance(layout, tuple) and layout[-1] > 255 for layout in layouts):
+            raise ValueError("it has more than 8 bits a channel, which are read from PNG and TIFF; convert it")
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, Image.UnidentifiedImageError):
-        return "not an image in a supported format"
     if isinstance(error, Image.DecompressionBombError):  # Pillow's own limit, above ours
         return f"it has more than {_MAX_JPEG_PIXELS:,} pixels"
     return " ".join(str(error).split()) or type(error).__name__

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import unicodedata
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
+
+from resnet50.data.left_out import LeftOut
 
 SPLIT_NAMES = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -29,6 +32,18 @@ class LabeledFile(NamedTuple):
     class_name: str
     split: str | None = None
     group: str = ""
+
+
+class FoundFiles(NamedTuple):
+    """The images of a source.
+
+    Attributes:
+        files: The images.
+        left_out: What else the source holds.
+    """
+
+    files: Sequence[LabeledFile]
+    left_out: tuple[LeftOut, ...] = ()
 
 
 def class_name(text: str) -> str:

@@ -8,9 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from resnet50._io.paths import describe_path
 from resnet50._io.text import printable
 from resnet50.data.folder import files_in_folders, files_matching
-from resnet50.data.labeled_file import LabeledFile, utf8_name
+from resnet50.data.labeled_file import FoundFiles, LabeledFile, utf8_name
+from resnet50.data.left_out import LeftOut
 from resnet50.data.subfolders import group_by_subfolder
 from resnet50.data.table import files_in_table, other_columns
 
@@ -44,6 +46,7 @@ class Listing:
         entries: The images, in the order of their paths, name by name; the same on every machine.
         class_names: At least two names, in the order of the labels: sorted, as numbers if all are whole numbers.
         name: Name of the source, for figures and reports.
+        left_out: What the source holds besides the images.
         other_columns: Columns of the CSV file that are not used, each with its number of different values.
     """
 
@@ -51,6 +54,7 @@ class Listing:
     entries: tuple[Entry, ...]
     class_names: tuple[str, ...]
     name: str
+    left_out: tuple[LeftOut, ...] = ()
     other_columns: Mapping[str, int] = field(default_factory=dict)
 
     def name_of(self, entry: Entry) -> str:
@@ -70,8 +74,9 @@ def list_images(
 
     A folder holds a folder for each class, or folders ``train``, ``val`` and ``test`` (also ``training``, ``valid``,
     ``validation``, ``testing``, in any case; the last two may be missing) that do. Files deeper in a class's folder
-    belong to that class; its subfolders may be groups. Hidden files, files without an image's suffix and folders
-    without images are ignored. Links to folders are followed.
+    belong to that class; its subfolders may be groups. Links to folders are followed. Other files, folders of classes
+    and splits without images, links to nothing and what this library wrote are counted as left out; hidden folders are
+    ignored.
 
     A CSV file is UTF-8 and has a header with the columns ``path`` (relative to the file) and ``label`` (any text or
     number, which becomes the class name), and optionally ``split`` (as the folders above) and ``group``; other columns
@@ -100,10 +105,11 @@ def list_images(
     if source.is_dir():
         if pattern is not None:
             return _listing(source, source, files_matching(source, pattern), for_training=for_training)
-        files = files_in_folders(source, for_training=for_training)
-        return _listing(source, source, group_by_subfolder(source, files, groups), for_training=for_training)
+        found = files_in_folders(source, for_training=for_training)
+        grouped = found._replace(files=group_by_subfolder(source, found.files, groups))
+        return _listing(source, source, grouped, for_training=for_training)
     if not source.exists():
-        raise FileNotFoundError(f"{source}: expected a folder of images or a CSV file, got a path that does not exist.")
+        raise FileNotFoundError(f"{source}: expected a folder of images or a CSV file, got {describe_path(source)}.")
     if source.suffix.lower() != ".csv" or not source.is_file():
         raise ValueError(f"{source}: expected a folder of images or a CSV file, got something else.")
     if pattern is not None:
@@ -120,8 +126,9 @@ def list_images(
     return replace(listing, other_columns=other_columns(source))
 
 
-def _listing(source: Path, root: Path, files: Sequence[LabeledFile], *, for_training: bool) -> Listing:
+def _listing(source: Path, root: Path, found: FoundFiles, *, for_training: bool) -> Listing:
     """Check what holds for every source, and number the classes."""
+    files = found.files
     names = sorted({file.class_name for file in files}, key=_numbers_first)
     _check_splits(source, files)
     _check_names(source, names)
@@ -131,7 +138,7 @@ def _listing(source: Path, root: Path, files: Sequence[LabeledFile], *, for_trai
     ordered = sorted(files, key=lambda file: file.path.parts)
     entries = tuple(Entry(file.path, label[file.class_name], file.split, file.group) for file in ordered)
     name = source.resolve().stem if source.is_file() else source.resolve().name
-    return Listing(root, entries, tuple(names), printable(utf8_name(name or str(source))))
+    return Listing(root, entries, tuple(names), printable(utf8_name(name or str(source))), found.left_out)
 
 
 def _check_splits(source: Path, files: Sequence[LabeledFile]) -> None:

@@ -15,7 +15,7 @@ from resnet50.data.cifar10 import is_cifar10, read_cifar10
 from resnet50.data.dataset import Dataset
 from resnet50.data.fit import DEFAULT_FIT, Fit
 from resnet50.data.fitting import fit_pixels
-from resnet50.data.hdf5 import read_fit, read_split, read_unreadable
+from resnet50.data.hdf5 import read_fit, read_left_out, read_split, read_unreadable
 from resnet50.data.listing import Listing, list_images
 from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
 from resnet50.data.splits import DatasetSplits
@@ -126,7 +126,9 @@ def _read_arrays(path: Path, *, for_training: bool) -> DatasetSplits | None:
                 f"{present[split]}: expected the classes of {present[first].name}, "
                 f"{', '.join(splits[first].class_names)}, got {', '.join(dataset.class_names)}."
             )
-    return DatasetSplits.of(splits, tuple(each for file in present.values() for each in read_unreadable(file)))
+    unreadable = (each for file in present.values() for each in read_unreadable(file))
+    left_out = (each for file in present.values() for each in read_left_out(file))
+    return DatasetSplits.of(splits, tuple(unreadable), tuple(left_out))
 
 
 def _only_file(folder: Path, start: str) -> Path | None:

@@ -15,7 +15,8 @@ class ReadOptions:
         pattern: Regular expression with a group named ``class`` that finds the class in a file's path; None takes the
             class from the folders (`resnet50.data.listing.list_images`).
         test_split: Share of the images, above 0 and below 1, that becomes the test split where the source has none.
-        max_unreadable: Share of the files, 0..1, that may be left out because they cannot be read.
+        max_unreadable: Share of all files, and of those of each class, 0..1, that may be left out because they cannot
+            be read; a single file of a class may be, unless it is the only one.
         groups: Whether each subfolder of a class folder is a group, such as a patient, which no cut separates; None
             where that is plausible (`resnet50.data.subfolders.group_by_subfolder`).
         near_duplicates: Whether near-duplicates are found and stay in one split; False for identical images alone.
@@ -34,7 +35,9 @@ class ReadOptions:
     test_split: float = field(
         default=0.2, metadata={"help": "Share of the images to test on, where the source has no test split."}
     )
-    max_unreadable: float = field(default=0.1, metadata={"help": "Share of files that may be unreadable."})
+    max_unreadable: float = field(
+        default=0.1, metadata={"help": "Share of the files, of all and of each class, that may be unreadable."}
+    )
     groups: bool | None = field(
         default=None,
         metadata={

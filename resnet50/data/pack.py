@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NoReturn
 
 import h5py
 import numpy as np
@@ -19,8 +20,9 @@ from resnet50._io.fetch import Progress
 from resnet50._io.workers import in_order
 from resnet50.data.dataset import Unreadable
 from resnet50.data.fit import DEFAULT_FIT, Fit
-from resnet50.data.hdf5 import add_images, add_labels, add_unreadable, new_h5
-from resnet50.data.images import measure_value_range, read_image
+from resnet50.data.hdf5 import add_images, add_labels, add_left_out, add_unreadable, new_h5
+from resnet50.data.images import has_more_frames, measure_value_range, read_image
+from resnet50.data.left_out import MORE_FRAMES, LeftOut, count_left_out
 from resnet50.data.listing import SPLITS, Entry, Listing, list_images
 from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
 
@@ -31,6 +33,7 @@ except ImportError:  # Windows, where a file that is open cannot be removed
 
 _SHOWN = 3  # files that an error names
 _REST = 256  # bytes for the label of an image, or the reason why it is left out
+_ONE_FRAME = (".jpg", ".jpeg", ".jpe", ".jfif", ".bmp")  # endings of files that are not searched for more
 _JUST_BEGUN = 5  # seconds after its creation in which a file may not be locked yet
 
 
@@ -78,7 +81,7 @@ def pack(
     _check_room(out, size)
     if fit.value_range is None:
         fit = replace(fit, value_range=measure_value_range([entry.path for entry in listing.entries]))
-    unreadable: list[Unreadable] = []
+    unreadable = UnreadableFiles(listing, options.max_unreadable)
     with (
         _full_disk_reported(out, size),
         new_h5(out, listing.class_names, listing.name, fit=fit, room=size) as file,
@@ -89,37 +92,72 @@ def pack(
             if isinstance(image, np.ndarray):
                 rows[_split_of(entry)].add(image, entry, listing.name_of(entry))
             else:
-                unreadable.append(Unreadable(listing.name_of(entry), image))
-                check_unreadable(unreadable, listing, options.max_unreadable)
+                unreadable.add(Unreadable(listing.name_of(entry), image), entry.label)
             if progress is not None:
                 progress(done, total)
-        if len(unreadable) == total:
+        if len(unreadable.files) == total:
             raise ValueError(
                 f"{listing.root}: expected images that can be read, got none among {total} files "
-                f"({_described(unreadable[:1])}); replace them."
+                f"({_described(unreadable.files[:1])}); replace them."
             )
         for split in rows:
             rows[split].finish(file, split)
-        add_unreadable(file, unreadable)
-    return tuple(unreadable)
+        add_unreadable(file, unreadable.files)
+        add_left_out(file, listing.left_out + _count_more_frames(listing))
+    return tuple(unreadable.files)
 
 
 def check_unreadable(unreadable: Sequence[Unreadable], listing: Listing, most: float) -> None:
-    """Refuse a source with too many unreadable files.
+    """Refuse a source with too many unreadable files, in the words in which packing it does.
 
     Args:
         unreadable: The unreadable files.
         listing: All files.
-        most: Share of all files that may be unreadable, 0..1.
+        most: Share of all files, and of those of each class, that may be unreadable, 0..1.
 
     Raises:
-        ValueError: If more are.
+        ValueError: As `UnreadableFiles.add`.
     """
-    if len(unreadable) > most * len(listing.entries):
+    labels = {listing.name_of(entry): entry.label for entry in listing.entries} if unreadable else {}
+    found = UnreadableFiles(listing, most)
+    for each in unreadable:
+        found.add(each, labels[each.path])
+
+
+class UnreadableFiles:
+    """The unreadable files of a source, up to the share that may be left out.
+
+    Args:
+        listing: All files.
+        most: Share of all files, and of those of each class, that may be unreadable, 0..1.
+    """
+
+    def __init__(self, listing: Listing, most: float) -> None:
+        self.files: list[Unreadable] = []
+        self._listing, self._most = listing, most
+        self._sizes = Counter(entry.label for entry in listing.entries)
+        self._of_class: dict[int, list[Unreadable]] = {}
+
+    def add(self, file: Unreadable, label: int) -> None:
+        """Add a file.
+
+        Raises:
+            ValueError: If the files are now more than the share of all, or the class's are more than the share of it: a
+                single file only if the class has no other.
+        """
+        of_class, size = self._of_class.setdefault(label, []), self._sizes[label]
+        self.files.append(file)
+        of_class.append(file)
+        if len(self.files) > self._most * self._sizes.total():
+            self._refuse(self.files, self._sizes.total(), "files")
+        if len(of_class) > self._most * size and (len(of_class) > 1 or size == 1):
+            self._refuse(of_class, size, f"files of the class {self._listing.class_names[label]}")
+
+    def _refuse(self, files: Sequence[Unreadable], total: int, of: str) -> NoReturn:
         raise ValueError(
-            f"{listing.root}: at least {len(unreadable)} of {len(listing.entries)} files cannot be read, more than the "
-            f"share of {most:g} that may be left out: {_described(unreadable[:_SHOWN])}"
-            f"{' …' if len(unreadable) > _SHOWN else ''}; repair or remove them, or raise max_unreadable."
+            f"{self._listing.root}: at least {len(files)} of {total} {of} cannot be read, more than the share of "
+            f"{self._most:g} that may be left out: {_described(files[:_SHOWN])}{' …' if len(files) > _SHOWN else ''}; "
+            "repair or remove them, or raise max_unreadable."
         )
 
 
@@ -157,6 +195,17 @@ def _decode(entry: Entry, image_size: int, fit: Fit) -> tuple[Entry, np.ndarray 
         return entry, read_image(entry.path, height=image_size, width=image_size, fit=fit)
     except (ValueError, FileNotFoundError) as error:
         return entry, str(error).removeprefix(f"{entry.path}: ").removesuffix(".")
+
+
+def _count_more_frames(listing: Listing) -> tuple[LeftOut, ...]:
+    """Count the files of each class of which only the first frame or page is used."""
+    entries = [entry for entry in listing.entries if entry.path.suffix.lower() not in _ONE_FRAME]
+    more = in_order(lambda entry: has_more_frames(entry.path), entries)
+    return count_left_out(
+        (MORE_FRAMES, listing.class_names[entry.label], entry.path.suffix.lower())
+        for entry, has_more in zip(entries, more, strict=True)
+        if has_more
+    )
 
 
 def _described(unreadable: Iterable[Unreadable]) -> str:

@@ -12,6 +12,7 @@ from resnet50._io.fetch import Progress
 from resnet50._io.text import listed, plural
 from resnet50.data.dataset import Dataset, Unreadable
 from resnet50.data.fit import DEFAULT_FIT, Fit
+from resnet50.data.left_out import LeftOut
 from resnet50.data.near_duplicates import NearDuplicates, find_near_duplicates
 from resnet50.data.splitting import cut_indices
 
@@ -25,6 +26,7 @@ class DatasetSplits:
         test: Images that are scored once, at the end of training.
         validation: Images that are scored after every epoch; None if the recipe cuts them off ``train``.
         unreadable: Files of the source that are in no split.
+        left_out: What else of the source is not used.
         root: Folder that the images' paths start from; None where the images are not in files of their own.
         fit: How the images were fitted to their size, with the value range that was used.
         identical_only: Whether identical images alone are near-duplicates (`ReadOptions.near_duplicates`).
@@ -35,6 +37,7 @@ class DatasetSplits:
     test: Dataset | None = None
     validation: Dataset | None = None
     unreadable: tuple[Unreadable, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
     root: Path | None = None
     fit: Fit = DEFAULT_FIT
     identical_only: bool = False
@@ -49,9 +52,14 @@ class DatasetSplits:
         return {name: dataset for name, dataset in named.items() if dataset is not None}
 
     @classmethod
-    def of(cls, by_name: Mapping[str, Dataset], unreadable: tuple[Unreadable, ...] = ()) -> DatasetSplits:
+    def of(
+        cls,
+        by_name: Mapping[str, Dataset],
+        unreadable: tuple[Unreadable, ...] = (),
+        left_out: tuple[LeftOut, ...] = (),
+    ) -> DatasetSplits:
         """Return the splits with these names: ``"train"``, ``"validation"`` and ``"test"``, or some of them."""
-        return cls(by_name.get("train"), by_name.get("test"), by_name.get("validation"), unreadable)
+        return cls(by_name.get("train"), by_name.get("test"), by_name.get("validation"), unreadable, left_out)
 
     def map(self, function: Callable[[Dataset], Dataset]) -> DatasetSplits:
         """Return the splits with a function applied to each."""

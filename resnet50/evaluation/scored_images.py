@@ -138,7 +138,7 @@ def _from_other_images(trained: Trained, source: DataSource, progress: Progress 
         issues += copies(test, read_training_images(trained.run.images))
     elif name != "test":
         issues += [unknown_training_issue(len(test), source.path or source.task)]
-    audited = DatasetSplits(test=test, unreadable=splits.unreadable, root=splits.root)
+    audited = DatasetSplits(test=test, unreadable=splits.unreadable, left_out=splits.left_out, root=splits.root)
     return ScoredImages(test, None, None, audited, source, tuple(issues))
 
 

@@ -5,27 +5,56 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
-from resnet50.data.folder import images_below
+from resnet50.data.folder_scan import scan_folder
 from resnet50.data.images import ImageLike
+from resnet50.data.left_out import LeftOut
 from resnet50.inference.batching import forward_images
 from resnet50.inference.classifier import Classifier
 from resnet50.inference.prediction import Prediction, check_top, rank_classes
 
 
+class FoundImages(NamedTuple):
+    """The images of files and folders.
+
+    Attributes:
+        paths: The image files.
+        left_out: What else the folders hold, by the folders directly below them.
+    """
+
+    paths: list[Path]
+    left_out: tuple[LeftOut, ...]
+
+
 def find_images(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
     """Replace each folder by the image files in it and below, in sorted order; leave files as they are.
 
-    Files count as images by the same rule as for training: hidden files are skipped, and image formats that cannot be
-    decoded are included, so that an error names them.
+    Files count as images by the same rule as for training: hidden files and figures of this library are skipped, and
+    image formats that cannot be decoded are included, so that an error names them.
+
+    Raises:
+        ValueError: If a folder holds no image.
+    """
+    return search_images(paths).paths
+
+
+def search_images(paths: Iterable[str | os.PathLike[str]]) -> FoundImages:
+    """Find images like `find_images`, and count what else the folders hold.
 
     Raises:
         ValueError: If a folder holds no image.
     """
     images: list[Path] = []
+    left_out: list[LeftOut] = []
     for path in map(Path, paths):
-        images += [path.joinpath(*inside) for inside in images_below(path)] if path.is_dir() else [path]
-    return images
+        if path.is_dir():
+            scan = scan_folder(path)
+            images += [path.joinpath(*inside) for inside in scan.images]
+            left_out += scan.left_out(1)
+        else:
+            images.append(path)
+    return FoundImages(images, tuple(left_out))
 
 
 def predict(

@@ -10,6 +10,7 @@ from pathlib import Path
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from resnet50._io.figure_mark import MARK
 from resnet50._io.files import atomic_path
 from resnet50.plots.fonts import with_all_characters
 from resnet50.plots.theme import dark as dark_color
@@ -42,7 +43,7 @@ def save_figure(figure: Figure, path: str | os.PathLike[str], *, dark: bool = Fa
         raise ValueError(f"{path}: expected a file name with the suffix of a format, such as .png, got none.")
     if dark and suffix != ".svg":
         raise ValueError(f"{path}: expected the suffix .svg for a dark figure, got {suffix}.")
-    metadata = {"Date": None} if suffix == ".svg" else None
+    metadata = {".svg": {"Date": None}, ".png": MARK}.get(suffix)
     with atomic_path(path) as temporary, mpl.rc_context(_SVG):
         figure.savefig(temporary, dpi=DPI, bbox_inches="tight", metadata=metadata, transparent=dark)
         if dark:

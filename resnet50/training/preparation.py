@@ -18,7 +18,7 @@ from resnet50.training.fast_cpu.precision import resolve_precision
 from resnet50.training.network import build_network
 from resnet50.training.recipe import Recipe
 from resnet50.training.record import PretrainedWeights, RunRecord
-from resnet50.training.run import RunDirectory, write_unreadable
+from resnet50.training.run import RunDirectory, write_left_out, write_unreadable
 from resnet50.training.validation import hold_out
 from resnet50.weights.normalization import NORMALIZATIONS
 from resnet50.weights.read import WeightsFile, read_weights
@@ -76,6 +76,8 @@ def prepare_new(
     directory.create(record)
     if splits.unreadable:
         write_unreadable(directory.unreadable, splits.unreadable)
+    if splits.left_out:
+        write_left_out(directory.left_out, splits.left_out)
     return PreparedRun(directory, record, held_out, model, transfer, issues)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +14,9 @@ from typing import Self, overload
 from resnet50._io.cells import harmless
 from resnet50._io.files import atomic_path
 from resnet50._io.locks import LockedError, locked
+from resnet50._io.paths import describe_path
 from resnet50.data.dataset import Unreadable
+from resnet50.data.left_out import LeftOut
 from resnet50.inference.locate import BEST, ENVIRONMENT, MODEL, RECIPE
 from resnet50.training.recipe import Recipe
 from resnet50.training.record import RunRecord
@@ -59,6 +62,7 @@ class RunDirectory:
     transfer = RunFile("transfer.json", "The report on pretrained weights, where there are any.")
     images = RunFile("images.csv", "Every image of the run: its split, path, class and the SHA-256 of its pixels.")
     unreadable = RunFile("unreadable.csv", "Files of the source that could not be read, where there are any.")
+    left_out = RunFile("left_out.csv", "Counts of what else of the source was not used, where there is any.")
     history = RunFile("history.csv", "A row for each epoch.")
     curves = RunFile("curves.png", "Figure of the history.")
     report = RunFile("report.json", "Scores on the test split.")
@@ -73,8 +77,9 @@ class RunDirectory:
         """
         if self.recipe.exists():
             raise ValueError(f"{self.path}: expected no run there yet, got one; resume it, or choose another folder.")
-        if self.path.exists() and not self.path.is_dir():
-            raise ValueError(f"{self.path}: expected a folder for the run, got a file; choose another name.")
+        if os.path.lexists(self.path) and not self.path.is_dir():
+            got = describe_path(self.path)
+            raise ValueError(f"{self.path}: expected a folder for the run, got {got}; choose another name.")
 
     def create(self, record: RunRecord) -> None:
         """Make the directory and write the record of the run.
@@ -146,3 +151,14 @@ def write_unreadable(path: Path, files: Sequence[Unreadable]) -> None:
         writer = csv.writer(file)
         writer.writerow(("path", "reason"))
         writer.writerows((harmless(unreadable.path), harmless(unreadable.reason)) for unreadable in files)
+
+
+def write_left_out(path: Path, left_out: Sequence[LeftOut]) -> None:
+    """Write the counts of what else of a source was not used as CSV, atomically."""
+    with (
+        atomic_path(path) as temporary,
+        temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
+    ):
+        writer = csv.writer(file)
+        writer.writerow(("reason", "place", "ending", "count"))
+        writer.writerows((each.reason, harmless(each.place), harmless(each.ending), each.count) for each in left_out)

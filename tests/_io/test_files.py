@@ -28,6 +28,19 @@ def test_the_file_is_there_after_the_block(tmp_path):
     assert names(tmp_path) == ["a.txt"]
 
 
+def test_a_link_to_nothing_is_not_written_to(tmp_path):
+    dead = tmp_path / "dead.txt"
+    dead.symlink_to("gone")
+    with raises(ValueError, dead, "link", "gone"), atomic_path(dead):
+        pass
+    with raises(ValueError, dead, "link", "gone"), atomic_folder(dead):
+        pass
+    with raises(ValueError, dead, "link", "gone"), atomic_path(dead / "a.txt"):
+        pass
+    assert dead.is_symlink()
+    assert names(tmp_path) == ["dead.txt"]
+
+
 def test_replaces_only_at_the_end(tmp_path):
     target = tmp_path / "a.txt"
     target.write_text("old")

@@ -191,7 +191,7 @@ def test_labels_that_training_refuses_are_an_error(folder):
     assert issue.kind == "unusable"
     assert "bird" in issue.summary
     assert len(audit.splits["train"]) == 2  # what is there is audited
-    table.write_text("path,class\npets/cats/00.png,cats\n")
+    table.write_text("path,kind\npets/cats/00.png,cats\n")
     audit = check(table)
     assert audit.splits.by_name == {}
     assert [issue.kind for issue in audit.issues] == ["unusable"]

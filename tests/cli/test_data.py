@@ -20,7 +20,7 @@ def test_a_dataset_is_described_and_drawn(command, numbers, files, tmp_path):
 
 def test_files_that_were_left_out_are_counted(command, numbers, tmp_path):
     for seed, name in enumerate(("fern", "moss")):
-        for k in range(10):
+        for k in range(20):
             write_image(tmp_path / "plants" / name / f"{k}.png", noise(40, 44, 3, seed=10 * seed + k))
     (tmp_path / "plants" / "fern" / "a.jpg").write_bytes(b"no image")
     status, out, _ = command("data", "show", "folder", "plants")

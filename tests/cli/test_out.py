@@ -15,6 +15,12 @@ def test_what_is_there_is_not_replaced(tmp_path):
             check_new(path)
 
 
+def test_a_link_to_nothing_is_no_new_name(tmp_path):
+    (tmp_path / "dead.csv").symlink_to(tmp_path / "gone.csv")
+    with raises(ValueError, tmp_path / "dead.csv", "link", tmp_path / "gone.csv"):
+        check_new(tmp_path / "dead.csv")
+
+
 def test_the_suffix_of_a_result_is_checked():
     assert check_suffix("a/page.HTML", ".html", ".htm") == ".html"
     with raises(ValueError, "page.txt", ".html, .htm", ".txt"):

@@ -42,6 +42,20 @@ def test_the_contents_of_the_packed_file_are_printed(command, numbers, pets, tmp
     assert [entry.name for entry in (tmp_path / "new").iterdir()] == ["pets.h5"]
 
 
+def test_what_is_left_out_is_a_line(command, pets):
+    (pets / "train" / "cat" / "2.png").unlink()
+    assert command("pack", pets, "all.h5", "--image-size", 16)[2] == ""
+    (pets / "train" / "bird").mkdir()
+    for name in ("cat/a.dcm", "cat/b.dcm", "dog/notes.txt"):
+        (pets / "train" / name).touch()
+    status, _, err = command("pack", pets, "pets.h5", "--image-size", 16)
+    assert status == 0
+    (line,) = err.splitlines()
+    for words in ("2 .dcm", "1 .txt", "train/cat", "train/bird"):
+        assert words in line
+    assert command("data", "show", "pets.h5")[2].splitlines() == [line]  # the packed file knows it too
+
+
 def test_what_was_packed_can_be_read(command, pets):
     from resnet50.data.loading import load_dataset
 

@@ -34,6 +34,27 @@ def test_every_image_gets_a_line(command, numbers, trained, images):
     assert first.count("%") == 2
 
 
+def test_what_is_left_out_of_a_folder_is_counted(command, trained, images):
+    for name in ("a.dcm", "b.dcm", "notes.txt"):
+        (images / name).touch()
+    status, out, err = command("predict", images, "--model", trained)
+    assert (status, len(out.splitlines())) == (0, 2)
+    assert "2 .dcm, 1 .txt" in err.splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("-", "standard input"), ("https://a.b/c.jpg", "download"), ("dead.png", "link"), ("a.heic", "HEIC")],
+)
+def test_what_cannot_be_an_input_is_said(command, trained, images, tmp_path, name, words):
+    (tmp_path / "dead.png").symlink_to("gone.png")
+    (tmp_path / "a.heic").write_bytes(b"\0\0\0\x18ftypheic")
+    status, out, err = command("predict", images / "a.png", name, "--model", trained)
+    assert status == 2
+    assert "a.png" in out
+    assert words in out + err
+
+
 def test_json_is_one_object_a_line(command, trained, images):
     status, out, _ = command("predict", images / "a.png", "--model", trained / "model.keras", "--json", "--top", 6)
     assert status == 0

@@ -297,6 +297,27 @@ def test_a_validation_split_of_the_source_is_scored_after_every_epoch(command, n
 
 
 @pytest.mark.slow
+def test_what_is_left_out_is_said_once_and_stored(command, own, plants, tmp_path):
+    (plants / "dark" / "a.dcm").touch()
+    (plants / "dim").mkdir()
+    status, out, err = command("train", "own", "plants", "--out", plants / "run", "--weights", "none")
+    assert status == 0
+    assert (out + err).count("1 .dcm") == 1
+    assert (out + err).count("dim") == 1
+    rows = (plants / "run" / "left_out.csv").read_text().splitlines()
+    assert rows == ["reason,place,ending,count", "no-images,dim,,1", "not-image,dark,.dcm,1"]
+    (issue,) = (
+        each
+        for each in json.loads((plants / "run" / "report.json").read_text())["issues"]
+        if each["kind"] == "left-out"
+    )
+    assert ".dcm" in issue["summary"]
+    status, out, _ = command("data", "show", "own", "plants")  # the run is no class of its own
+    assert status == 0
+    assert "run" not in out.replace("train", "")
+
+
+@pytest.mark.slow
 def test_a_folder_is_a_task_of_its_own(command, plants, tiny_task, monkeypatch, tmp_path):
     (plants / "dark" / "07.png").unlink()
     recipe = tiny_task.RECIPE.change(name="folder")

@@ -474,8 +474,10 @@ def test_a_table_of_full_paths(tmp_path):
 @pytest.mark.parametrize(
     ("text", "values"),
     [
-        ("file,label\na.jpg,x\n", ("path", "file, label")),
-        ("path,class\na.jpg,x\n", ("label", "path, class")),
+        ("picture,label\na.jpg,x\n", ("path", "picture, label")),
+        ("file,image,label\na.jpg,b.jpg,x\n", ("path", "file, image, label")),
+        ("path,kind\na.jpg,x\n", ("label", "path, kind")),
+        ("path,class,category\na.jpg,x,y\n", ("label", "path, class, category")),
         ("a.jpg,x\nb.jpg,y\n", ("path", "a.jpg, x")),
         ("path,label,path\na.jpg,x,b.jpg\n", ("path", "path, label, path")),
         ("path,label,split,Split\n", ("split", "path, label, split, split")),

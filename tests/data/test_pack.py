@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 import pytest
 
-from factories import noise, posix, raises, write_image
+from factories import image_folder, noise, posix, raises, write_image
 from resnet50._io import workers
 from resnet50.data import hdf5
 from resnet50.data import pack as packing
@@ -159,6 +159,37 @@ def test_too_many_unreadable_files_stop_it(tmp_path):
     assert "05.png" not in text
     assert seen[-1] == 6  # it does not go on to the end
     assert list(out.parent.iterdir()) == []
+
+
+def test_a_class_with_too_many_unreadable_files_stops_it(tmp_path):
+    paths = images(tmp_path / "in", 40)  # every other one is of the second class
+    for path in paths[1:7:2]:
+        path.write_bytes(b"no image")
+    listing = listing_of(tmp_path / "in", paths)
+    assert len({entry.label for entry in listing.entries}) == 2
+    name = listing.class_names[listing.entries[1].label]
+    text = refusal(listing, tmp_path / "out.h5", tmp_path / "in", 3, 20, name, options=ReadOptions(max_unreadable=0.1))
+    assert paths[1].name in text
+    assert len(pack(listing, tmp_path / "out.h5", image_size=16, options=ReadOptions(max_unreadable=0.15))) == 3
+
+
+def test_one_unreadable_file_of_a_small_class_is_left_out_but_not_the_only_one(tmp_path):
+    root = image_folder(tmp_path / "pets", each=9)
+    (root / "cat" / "0.png").write_bytes(b"no image")
+    assert len(pack(root, tmp_path / "a.h5", image_size=16)) == 1
+    for index in range(1, 9):
+        (root / "cat" / f"{index}.png").unlink()
+    with raises(ValueError, root, 1, "cat"):
+        pack(root, tmp_path / "b.h5", image_size=16, options=ReadOptions(max_unreadable=0.5))
+
+
+def test_a_class_without_readable_images_is_refused(tmp_path):
+    root = image_folder(tmp_path / "pets", each=20)
+    for name in ("0.png", "1.png"):
+        (root / "bird").mkdir(exist_ok=True)
+        (root / "bird" / name).write_bytes(b"no image")
+    with raises(ValueError, root, 2, "bird"):
+        pack(root, tmp_path / "b.h5", image_size=16, options=ReadOptions(max_unreadable=0.9))
 
 
 def test_a_source_that_cannot_be_read_at_all_is_refused(tmp_path):

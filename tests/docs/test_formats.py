@@ -79,6 +79,7 @@ def run(tmp_path_factory) -> Run:
     root = tmp_path_factory.mktemp("formats")
     folder = image_folder(root / "photos", splits=("train", "val", "test"), each=9)
     (folder / "train" / "cat" / "broken.png").write_bytes(b"no image")
+    (folder / "train" / "cat" / "scan.dcm").write_bytes(b"no image")
     source = DataSource("folder", str(folder), replace(DataSource("folder").options, max_unreadable=0.5))
     recipe = tiny_recipe(phases=(*tiny_recipe(epochs=2).phases, *tiny_recipe(epochs=2).phases), validation_split=0.2)
     return train(recipe, source.load(32), out=root / "run", source=source, progress=False)
@@ -135,6 +136,7 @@ def test_the_tables_of_a_run_have_the_columns_on_the_page(page, run):
     assert set(header(folder.history)) == set(page["history-csv"].keys())
     assert header(folder.images) == page["images-csv"].keys()
     assert header(folder.unreadable) == page["unreadable-csv"].keys()
+    assert header(folder.left_out) == page["left-out-csv"].keys()
 
 
 @pytest.mark.slow
@@ -184,6 +186,7 @@ def test_an_export_has_the_keys_on_the_page(page, run, tmp_path):
 def test_a_packed_file_has_the_keys_on_the_page(page, tmp_path):
     folder = image_folder(tmp_path / "photos", splits=("train", "val", "test"))
     (folder / "train" / "cat" / "broken.png").write_bytes(b"no image")
+    (folder / "train" / "cat" / "scan.dcm").write_bytes(b"no image")
     pack(
         folder, tmp_path / "photos.h5", image_size=8, options=replace(DataSource("folder").options, max_unreadable=0.5)
     )

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from PIL import Image
 
 from factories import raises
+from resnet50._io.figure_mark import is_own_figure
 from resnet50.plots.save import adaptive_svg, save_figure
 
 
@@ -17,6 +19,16 @@ def test_a_figure_is_written_in_the_format_of_its_name(tmp_path):
     save_figure(Figure(), tmp_path / "a.svg")
     assert (tmp_path / "new" / "a.png").read_bytes().startswith(b"\x89PNG")
     assert b"<svg" in (tmp_path / "a.svg").read_bytes()
+
+
+def test_a_png_bears_the_mark_by_which_it_is_told_from_images(tmp_path):
+    save_figure(Figure(), tmp_path / "a.png")
+    with Image.open(tmp_path / "a.png") as image:
+        assert image.info["Software"] == "resnet50"
+    assert is_own_figure(tmp_path / "a.png")
+    Figure().savefig(tmp_path / "b.png")
+    assert not is_own_figure(tmp_path / "b.png")
+    assert not is_own_figure(tmp_path / "gone.png")
 
 
 def test_a_name_without_a_format_is_refused(tmp_path):

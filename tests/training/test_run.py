@@ -10,10 +10,11 @@ import pytest
 from factories import raises
 from resnet50.conventions import V1_5
 from resnet50.data.dataset import Unreadable
+from resnet50.data.left_out import LeftOut
 from resnet50.data.options import ReadOptions
 from resnet50.datasets.source import DataSource
 from resnet50.training.record import PretrainedWeights, RunRecord
-from resnet50.training.run import RunDirectory, write_unreadable
+from resnet50.training.run import RunDirectory, write_left_out, write_unreadable
 
 
 @pytest.fixture
@@ -168,6 +169,20 @@ def test_unreadable_files_are_a_table(tmp_path):
     write_unreadable(tmp_path / "unreadable.csv", files)
     text = (tmp_path / "unreadable.csv").read_bytes()
     assert text == b'path,reason\r\n"a, b.jpg",it is cut off\r\nc\xff.png,"no ""image"""\r\n'
+
+
+def test_what_was_left_out_is_a_table(tmp_path):
+    write_left_out(
+        tmp_path / "left_out.csv", (LeftOut("not-image", "cat\udcff", ".dcm", 3), LeftOut("no-images", "b", "", 1))
+    )
+    text = (tmp_path / "left_out.csv").read_bytes()
+    assert text == b"reason,place,ending,count\r\nnot-image,cat\xff,.dcm,3\r\nno-images,b,,1\r\n"
+
+
+def test_a_run_is_not_begun_at_a_link_to_nothing(tmp_path):
+    (tmp_path / "dead").symlink_to(tmp_path / "gone")
+    with raises(ValueError, tmp_path / "dead", "link", tmp_path / "gone"):
+        RunDirectory(tmp_path / "dead").check_new()
 
 
 def test_damaged_files_are_named(record, tmp_path):

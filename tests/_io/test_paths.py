@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from resnet50._io.paths import ABSENT, describe_path, is_dead_link, is_url
+
+
+def test_what_is_there_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / "dead").symlink_to("gone")
+    (tmp_path / "alive").symlink_to("file")
+    found = {name: describe_path(tmp_path / name) for name in ("file", "dead", "alive", "none", ".")}
+    assert found["file"] == found["alive"] == "a file"
+    assert found["."] == "a folder"
+    assert found["none"] == ABSENT
+    assert "link" in found["dead"]
+    assert "gone" in found["dead"]
+    assert [is_dead_link(tmp_path / name) for name in ("file", "dead", "alive", "none")] == [False, True, False, False]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_is_named(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    assert describe_path(tmp_path / "pipe") not in ("a file", "a folder", ABSENT)
+
+
+@pytest.mark.parametrize("url", ["https://a.b/c.jpg", "HTTP://a.b", "s3://bucket/key", Path("https://a.b/c")])
+def test_a_url_is_no_path(url):
+    assert is_url(str(url))
+    assert "URL" in describe_path(url)
+    assert "download" in describe_path(url)
+
+
+@pytest.mark.parametrize("path", ["c:/photos", "a/https/b", "photos", "http", "data:x"])
+def test_a_path_is_no_url(path):
+    assert not is_url(path)
+    assert describe_path(path) == ABSENT
+
+
+def test_a_hyphen_is_not_standard_input():
+    assert "standard input" in describe_path("-")
+
+
+def test_a_name_with_a_zero_byte_is_absent():
+    assert describe_path("a\0b") == ABSENT
