@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from zipfile import ZipFile
 
 import numpy as np
 
@@ -19,8 +21,22 @@ from factories import classifier, tiny_model, write_image
 Words = Sequence[str]
 Builder = Callable[[Path], Words | Sequence[Words]]
 
-BAD_FILES: dict[str, Builder] = {}
-"""What a row's first cell describes; returns the words of one command, or of several."""
+
+@dataclass(frozen=True)
+class BadFiles:
+    """One row.
+
+    Attributes:
+        build: Builds the input in a folder; returns the words of one command, or of several.
+        shows: What each of them prints.
+    """
+
+    build: Builder
+    shows: Sequence[str]
+
+
+BAD_FILES: dict[str, BadFiles] = {}
+"""What a row's first cell describes."""
 
 ELSEWHERE = {
     # Models, weights and runs
@@ -59,10 +75,10 @@ ELSEWHERE = {
 """Rows that need another system, a server or a process of their own, each with the test below tests/ that shows it."""
 
 
-def row(text: str) -> Callable[[Builder], Builder]:
+def row(text: str, *, shows: Sequence[str] = ()) -> Callable[[Builder], Builder]:
     def add(build: Builder) -> Builder:
         assert text not in BAD_FILES, text
-        BAD_FILES[text] = build
+        BAD_FILES[text] = BadFiles(build, shows)
         return build
 
     return add
@@ -75,13 +91,13 @@ def predicting(image: str | Path = "pets/cats/00.png", *, model: str = "run") ->
 # Models, weights and runs
 
 
-@row("an image that cannot be read, among others")
+@row("an image that cannot be read, among others", shows=("broken.png", "cats/00.png"))
 def one_unreadable(here: Path) -> Words:
     (here / "pets" / "cats" / "broken.png").write_bytes(b"no image")
     return predicting("pets")
 
 
-@row("a folder without images")
+@row("a folder without images", shows=("empty",))
 def no_images(here: Path) -> Words:
     (here / "empty").mkdir()
     return predicting("empty")
@@ -94,19 +110,19 @@ def to_be_scored(here: Path) -> Sequence[Words]:
     return [("evaluate", "run", "--data", name, "--out", f"report-{name}") for name in ("new", "one")]
 
 
-@row("images of classes that the model does not know, among others")
+@row("images of classes that the model does not know, among others", shows=("3 of 6 images", "unicorns"))
 def some_unknown(here: Path) -> Words:
     sound_images(here / "new", each=3, classes=("cats", "unicorns"), seed=1)
     return "evaluate", "run", "--data", "new"
 
 
-@row("images of unknown classes alone")
+@row("images of unknown classes alone", shows=("unicorns",))
 def all_unknown(here: Path) -> Words:
     sound_images(here / "new", each=3, classes=("unicorns",), seed=1)
     return "evaluate", "run", "--data", "new"
 
 
-@row("copies of training images in another folder")
+@row("copies of training images in another folder", shows=("warning: ",))
 def copies(here: Path) -> Words:
     shutil.copytree(here / "pets", here / "new")
     sound_images(here / "new", each=1, seed=1)
@@ -121,23 +137,31 @@ def no_model(here: Path) -> Sequence[Words]:
     return [predicting(model=name) for name in ("cut.keras", "page.keras")]
 
 
+@row("a URL, `-` or a link to nothing in place of an image", shows=("00.png", "download", "link"))
+def no_file(here: Path) -> Words:
+    (here / "link.png").symlink_to(here / "gone.png")
+    others = ("https://example.org/a.png", "-", "link.png")
+    return "predict", "pets/cats/00.png", *others, "--model", "run"
+
+
 @row("a class name with control characters in a model file")
 def commanding_name(here: Path) -> Words:
-    from zipfile import ZipFile
-
     with ZipFile(here / "run" / "model.keras") as old, ZipFile(here / "new.keras", "w") as new:
         for name in old.namelist():
-            content = old.read(name)
-            new.writestr(name, content.replace(b'"cats"', b'"\\u001b]52;c;\\u0007"') if name.endswith(".json") else content)
+            new.writestr(name, old.read(name).replace(b'"cats"', b'"\\u001b]52;c;\\u0007"'))
     return predicting(model="new.keras")
 
 
-@row("weights that are NaN or infinite")
+@row("weights that are NaN or infinite", shows=(".keras", "predictions"))
 def not_finite_weights(here: Path) -> Sequence[Words]:
-    model = tiny_model(2)
-    model.get_layer("predictions").set_weights([np.full_like(value, np.nan) for value in model.get_layer("predictions").get_weights()])
-    classifier(model, ("cats", "dogs")).save(here / "nan.keras")
-    return [predicting(model="nan.keras"), ("train", "pets", "--weights", "nan.keras", "--out", "new")][1:]
+    all_words = []
+    for number in (np.nan, np.inf):
+        model = tiny_model(2)
+        head = model.get_layer("predictions")
+        head.set_weights([np.full_like(value, number) for value in head.get_weights()])
+        classifier(model, ("cats", "dogs")).save(here / f"{number}.keras")
+        all_words.append(("train", "pets", "--weights", f"{number}.keras", "--out", "new"))
+    return all_words
 
 
 @row("weights whose head has other classes, though as many")
@@ -167,13 +191,16 @@ def finished(here: Path) -> Words:
     return "train", "--resume", "run", "--epochs", "3"
 
 
-@row("a run whose images have changed or moved")
-def changed_images(here: Path) -> Sequence[Words]:
+@row("a run whose images have changed", shows=("SHA-256",))
+def changed_images(here: Path) -> Words:
     write_image(here / "pets" / "cats" / "new.png", picture(1000))
-    shutil.copytree(here / "run", here / "moved")
-    record = here / "moved" / "environment.json"
-    record.write_text(record.read_text().replace(str(here / "pets"), str(here / "gone")))
-    return [("train", "--resume", name) for name in ("run", "moved")]
+    return "train", "--resume", "run"
+
+
+@row("a run whose images have moved")
+def moved_images(here: Path) -> Words:
+    (here / "pets").rename(here / "elsewhere")
+    return "train", "--resume", "run"
 
 
 @row("a `recipe.json` or checkpoint that is damaged")

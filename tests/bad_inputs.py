@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from matplotlib.figure import Figure
+from PIL import Image, ImageOps, features
 
 from factories import fixed_camera, write_image
+from resnet50.plots.save import save_figure
 
 CLASSES, EACH = ("cats", "dogs"), 24
 SOUND = len(CLASSES) * EACH
@@ -116,18 +118,22 @@ def damaged(pets: Path) -> None:
     (pets / "dogs" / "page.png").write_bytes(b"<!DOCTYPE html><html></html>")
 
 
-@row("HEIC, AVIF, camera raw, ICO", kind="unreadable", images=SOUND)
+@row("HEIC, camera raw, ICO, JPEG 2000", kind="unreadable", images=SOUND)
 def other_formats(pets: Path) -> None:
     (pets / "cats" / "phone.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(100))
-    (pets / "cats" / "new.avif").write_bytes(b"\0\0\0\x18ftypavif" + bytes(100))
+    (pets / "cats" / "old.jp2").write_bytes(b"\0\0\0\x0cjP  " + bytes(100))
     (pets / "dogs" / "raw.nef").write_bytes(b"MM\0*" + bytes(100))
     write_image(pets / "dogs" / "icon.ico", picture(1000))
 
 
-@row("more than a tenth of the files unreadable", kind="unreadable")
-def many_damaged(pets: Path) -> None:
+@row("more than a tenth of all files, or of those of a class, unreadable", kind="unreadable")
+def many_damaged(pets: Path) -> list[Path]:
+    of_a_class = Path(shutil.copytree(pets, pets.with_name("class")))
     for index in range(6):
         (pets / CLASSES[index % 2] / f"broken{index}.png").write_bytes(b"no image")
+    for index in range(4):
+        (of_a_class / "cats" / f"broken{index}.png").write_bytes(b"no image")
+    return [pets, of_a_class]
 
 
 @row("a file that declares billions of pixels", kind="unreadable", images=SOUND)
@@ -152,7 +158,7 @@ def deep(pets: Path) -> list[Path]:
     return sources
 
 
-@row("floats with NaN or infinite pixels, at most half of an image", images=SOUND)
+@row("floats with NaN or infinite pixels, at most half of an image", kind="not-finite", images=SOUND)
 def not_finite(pets: Path) -> None:
     for index in range(SOUND):
         values = picture(index).mean(axis=2).astype(np.float32)
@@ -188,7 +194,7 @@ def wide(pets: Path) -> None:
         write_image(pets / "cats" / f"{index:02}.png", np.tile(picture((1, index)), (1, 3, 1)))
 
 
-@row("an animation, or a TIFF of several pages", images=SOUND + 2)
+@row("an animation, a TIFF of several pages", kind="left-out", images=SOUND + 2)
 def frames(pets: Path) -> None:
     more = [Image.fromarray(picture(index)) for index in (1001, 1002)]
     for name in ("cats/moving.webp", "dogs/pages.tif"):
@@ -209,11 +215,50 @@ def changed_jpeg(pets: Path) -> None:
     path.write_bytes(content)
 
 
-@row("`.txt`, `.svg`, no suffix; hidden files", images=SOUND)
+@row("PPM, PGM, PBM; AVIF where Pillow has it", images=SOUND)
+def portable(pets: Path) -> None:
+    endings = ["ppm", "avif"] if features.check("avif") else ["ppm"]
+    for index, path in enumerate(sorted(pets.rglob("*.png"))):
+        with Image.open(path) as image:
+            image.save(path.with_suffix(f".{endings[index % len(endings)]}"))
+        path.unlink()
+
+
+@row("PPM with more than 8 bits a channel", kind="unreadable", images=SOUND)
+def deep_portable(pets: Path) -> None:
+    (pets / "cats" / "deep.ppm").write_bytes(b"P6 52 52 4095\n" + picture(1000).astype(">u2").tobytes())
+
+
+def add_files(folder: Path) -> None:
+    for name in ("scan.dcm", "array.npy", "notes.txt", "IMG_0001"):
+        (folder / name).write_bytes(b"x")
+
+
+@row("`.dcm`, `.npy`, `.txt`, no suffix; hidden images", kind="left-out", images=SOUND)
 def no_images(pets: Path) -> None:
-    for name in ("notes.txt", "drawing.svg", "IMG_0001"):
-        (pets / "cats" / name).write_bytes(b"x")
+    add_files(pets / "cats")
     write_image(pets / "dogs" / ".hidden.png", picture(1000))
+
+
+@row("the same beside the class folders", kind="left-out", images=SOUND)
+def no_images_above(pets: Path) -> None:
+    add_files(pets)
+
+
+@row("figures, runs, reports and exports of this library", kind="left-out", images=SOUND)
+def own_files(pets: Path) -> None:
+    save_figure(Figure(), pets / "cats" / "00-explained.png")
+    for name in ("run/recipe.json", "run/environment.json", "export/resnet50.json", "export/model.onnx"):
+        (pets / name).parent.mkdir(exist_ok=True)
+        (pets / name).write_text("{}", encoding="utf-8")
+    write_image(pets / "run" / "curves.png", picture(1000))
+
+
+@row("other hidden files, hidden folders, `__MACOSX`, `@eaDir`", images=SOUND)
+def of_systems(pets: Path) -> None:
+    (pets / "cats" / ".DS_Store").write_bytes(b"x")
+    for folder in (".git", "__MACOSX", "@eaDir"):
+        write_image(pets / folder / "cats" / "0.png", picture(1000))
 
 
 # Folders and tables
@@ -242,6 +287,11 @@ def only_tested(pets: Path) -> None:
     write_image(into_splits(pets) / "test" / "birds" / "0.png", picture(1000))
 
 
+@row("control characters in the name of a class")
+def commanding_class(pets: Path) -> None:
+    (pets / "cats").rename(pets / "c\x1bats")
+
+
 @row("a class without test images", kind="missing-class", images=SOUND - 6)
 def never_tested(pets: Path) -> None:
     shutil.rmtree(into_splits(pets) / "test" / "dogs")
@@ -254,9 +304,14 @@ def unreadable_class(pets: Path) -> None:
         (pets / "birds" / f"{index}.png").write_bytes(b"no image")
 
 
-@row("a class folder without images", images=SOUND)
-def empty_class(pets: Path) -> None:
+@row("a class folder, `val` or `test` without images; a link to nothing", kind="left-out", images=SOUND)
+def empty_folders(pets: Path) -> list[Path]:
+    split = into_splits(Path(shutil.copytree(pets, pets.with_name("split"))), test=0)
+    (split / "test" / "cats").mkdir(parents=True)
+    (split / "val").mkdir()
     (pets / "birds").mkdir()
+    (pets / "cats" / "more").symlink_to(pets / "gone")
+    return [pets, split]
 
 
 @row("CSV: a file that does not exist", kind="unreadable", images=SOUND)
@@ -264,12 +319,37 @@ def missing_file(pets: Path) -> Path:
     return table(pets, [*rows_of(pets), "cats/gone.png,cats"])
 
 
-@row("CSV: an empty label, or an image twice")
+def tables_with(pets: Path, *rows: str) -> list[Path]:
+    """Write a table for each of these rows, in place of the first sound one."""
+    return [table(pets, [bad, *rows_of(pets)[1:]]).rename(pets / f"{number}.csv") for number, bad in enumerate(rows)]
+
+
+@row("CSV: an empty label, or an image twice, with one label or two")
 def bad_rows(pets: Path) -> list[Path]:
-    tables = []
-    for name, bad in (("empty", "cats/00.png,"), ("twice", "cats/01.png,dogs")):
-        tables.append(table(pets, [bad, *rows_of(pets)[1:]]).rename(pets / f"{name}.csv"))
-    return tables
+    return tables_with(pets, "cats/00.png,", "cats/01.png,cats", "cats/01.png,dogs")
+
+
+@row("CSV: `cats\\1.png`, no ending, another case, accents composed differently", images=SOUND)
+def other_spelling(pets: Path) -> list[Path]:
+    (pets / "cats" / "00.png").rename(pets / "cats" / "caf\u00e9.png")
+    return tables_with(pets, *(f"{path},cats" for path in ("cats\\caf\u00e9.png", "Cats/CAF\u00c9", "cats/cafe\u0301.png")))
+
+
+@row("CSV: `1` where there are `1.jpg` and `1.png`")
+def two_files(pets: Path) -> list[Path]:
+    write_image(pets / "cats" / "00.jpg", picture(1000))
+    return tables_with(pets, "cats/00,cats")
+
+
+@row("CSV: `filename,class`, `image_id,label` and other usual headers", images=SOUND)
+def other_headers(pets: Path) -> list[Path]:
+    headers = ("filename,class", "image_id,label")
+    return [table(pets, rows_of(pets), header).rename(pets / f"{header}.csv") for header in headers]
+
+
+@row("CSV: `cats\\|dogs` where `cats` is a class; a URL as the path")
+def no_label_or_path(pets: Path) -> list[Path]:
+    return tables_with(pets, "cats/00.png,cats|dogs", "https://example.org/00.png,cats")
 
 
 @row("one or two images of each class", kind="unusable")
