@@ -41,9 +41,9 @@ BAD_FILES: dict[str, BadFiles] = {}
 ELSEWHERE = {
     # Models, weights and runs
     "an export of which a file was changed or is missing": "inference/test_runtimes.py::test_refuses_damaged_files",
-    "a run that another process trains": "training/test_train.py::test_a_run_that_another_process_trains_is_not_resumed",
-    "too little memory": "training/test_train.py::"
-    "test_running_out_of_memory_names_what_to_change_and_leaves_a_state",
+    "a run that another process trains": "training/test_train.py::"
+    "test_a_run_that_another_process_trains_is_not_resumed",
+    "too little memory": "training/test_train.py::test_running_out_of_memory_names_what_to_change_and_leaves_a_state",
     "Ctrl-C": "cli/test_running.py::test_an_interrupted_run_says_what_is_stored_and_how_to_resume",
     "SIGTERM": "training/test_interruption.py::test_a_signal_that_ends_the_process_becomes_an_exit_with_its_status",
     "`kill -9`, a power cut": "training/test_checkpoint.py::test_a_killed_run_ends_as_one_that_was_never_stopped",
@@ -122,7 +122,7 @@ def all_unknown(here: Path) -> Words:
     return "evaluate", "run", "--data", "new"
 
 
-@row("copies of training images in another folder", shows=("warning: ",))
+@row("copies of training images in another folder", shows=("error: ",))
 def copies(here: Path) -> Words:
     shutil.copytree(here / "pets", here / "new")
     sound_images(here / "new", each=1, seed=1)

@@ -332,7 +332,9 @@ def bad_rows(pets: Path) -> list[Path]:
 @row("CSV: `cats\\1.png`, no ending, another case, accents composed differently", images=SOUND)
 def other_spelling(pets: Path) -> list[Path]:
     (pets / "cats" / "00.png").rename(pets / "cats" / "caf\u00e9.png")
-    return tables_with(pets, *(f"{path},cats" for path in ("cats\\caf\u00e9.png", "Cats/CAF\u00c9", "cats/cafe\u0301.png")))
+    return tables_with(
+        pets, *(f"{path},cats" for path in ("cats\\caf\u00e9.png", "Cats/CAF\u00c9", "cats/cafe\u0301.png"))
+    )
 
 
 @row("CSV: `1` where there are `1.jpg` and `1.png`")

@@ -27,7 +27,10 @@ def test_images_with_pixels_that_are_no_numbers_are_named_the_worst_first(tmp_pa
     (issue,) = find(tmp_path, "whole.tif", "one.tif", "color.png", "nine.tif")
     assert (issue.kind, issue.severity) == ("not-finite", "warning")
     assert issue.summary.startswith("2 of 4 images (50.0%)")
-    assert [(place.path, place.remark[:5]) for (place,) in issue.examples] == [("nine.tif", "14.1%"), ("one.tif", "1.6% ")]
+    assert [(place.path, place.remark[:5]) for (place,) in issue.examples] == [
+        ("nine.tif", "14.1%"),
+        ("one.tif", "1.6% "),
+    ]
 
 
 def test_other_images_have_no_issue(tmp_path):

@@ -172,13 +172,17 @@ def trained(sound, tmp_path_factory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RESNET50_CACHE", str(here / "cache"))
         source = DataSource("folder", str(here / "pets"))
-        training.train(TINY.change(epochs=1, warmup_epochs=0, swa_epochs=1), source.load(32), out=here / "run", source=source, progress=False)
+        training.train(
+            TINY.change(epochs=1, warmup_epochs=0, swa_epochs=1),
+            source.load(32),
+            out=here / "run",
+            source=source,
+            progress=False,
+        )
     return here
 
 
-@pytest.mark.parametrize(
-    "row", [row for row in COMMAND_ROWS if row.input not in ELSEWHERE], ids=lambda row: row.input
-)
+@pytest.mark.parametrize("row", [row for row in COMMAND_ROWS if row.input not in ELSEWHERE], ids=lambda row: row.input)
 def test_bad_files(row, command, trained, tmp_path):
     for name in ("pets", "run"):
         shutil.copytree(trained / name, tmp_path / name)
