@@ -110,7 +110,9 @@ def command(tmp_path, monkeypatch, capsys) -> Callable[..., Done]:
             status = stopped.code
         except ReachedTraining as reached:
             images = reached.images
-        return Done(status, *capsys.readouterr(), images)
+        out, err = capsys.readouterr()
+        assert re.search(r"[^\n -~\u00a0-\U0010ffff]", out + err) is None  # nothing commands the terminal
+        return Done(status, out, err, images)
 
     return run
 
@@ -187,7 +189,8 @@ def test_bad_files(row, command, trained, tmp_path):
     for name in ("pets", "run"):
         shutil.copytree(trained / name, tmp_path / name)
     record = tmp_path / "run" / "environment.json"
-    record.write_text(record.read_text().replace(str(trained), str(tmp_path)))
+    text = record.read_text(encoding="utf-8").replace(*(json.dumps(str(path))[1:-1] for path in (trained, tmp_path)))
+    record.write_text(text, encoding="utf-8")
     case = BAD_FILES[row.input]
     words = case.build(tmp_path)
     for each in [words] if isinstance(words[0], str) else words:
