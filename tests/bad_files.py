@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from zipfile import ZipFile
 
+import h5py
 import numpy as np
 
 from bad_inputs import only_on, picture, sound_images
 from factories import classifier, tiny_model, write_image
+from resnet50.data.pack import pack
 
 Words = Sequence[str]
 Builder = Callable[[Path], Words | Sequence[Words]]
@@ -41,6 +43,20 @@ BAD_FILES: dict[str, BadFiles] = {}
 ELSEWHERE = {
     # Models, weights and runs
     "an export of which a file was changed or is missing": "inference/test_runtimes.py::test_refuses_damaged_files",
+    "a model with more than 16 MiB of metadata or graph, inputs of more than 4,096 pixels, more than 100,000 classes, "
+    "or a class name of more than 1,000 characters": "inference/test_classifier.py::"
+    "test_refuses_what_would_take_all_memory_or_never_end",
+    "an export with a file that its manifest does not list": "inference/test_runtimes.py::"
+    "test_a_file_that_the_export_did_not_write_is_refused",
+    "an HDF5 file whose heaps would make HDF5 loop forever": "_io/test_hdf5.py::"
+    "test_a_heap_over_which_hdf5_would_loop_forever_is_an_error",
+    "an HDF5 file whose chunks are far larger than its content": "data/test_hdf5.py::"
+    "test_a_chunk_that_is_far_larger_than_its_content_is_refused",
+    "the same in the cache": "data/test_cache.py::test_a_damaged_file_is_decoded_again",
+    "an image that fails with an error of the disk, the network or the memory": "data/test_cache.py::"
+    "test_an_error_of_the_machine_is_not_remembered",
+    "a checkpoint with any other byte in its values": "training/test_checkpoint.py::"
+    "test_a_damaged_checkpoint_is_refused_or_restored_exactly",
     "a run that another process trains": "training/test_train.py::"
     "test_a_run_that_another_process_trains_is_not_resumed",
     "too little memory": "training/test_train.py::test_running_out_of_memory_names_what_to_change_and_leaves_a_state",
@@ -71,6 +87,12 @@ ELSEWHERE = {
     "test_a_path_that_is_too_long_for_windows_is_named",
     "a network share that cannot sync a folder": "_io/test_files.py::"
     "test_a_network_share_that_cannot_sync_a_folder_keeps_the_file",
+    "a network share without file locks": "_io/test_hdf5.py::"
+    "test_a_network_share_that_locks_nothing_is_read_and_written",
+    "too little room for a run or a packed file": "training/test_train.py::"
+    "test_a_disk_without_room_for_the_run_is_refused_before_anything_is_written",
+    "a disk that fills up during a training": "training/test_train.py::"
+    "test_a_disk_that_fills_up_is_one_line_with_the_command_to_resume",
 }
 """Rows that need another system, a server or a process of their own, each with the test below tests/ that shows it."""
 
@@ -203,15 +225,48 @@ def moved_images(here: Path) -> Words:
     return "train", "--resume", "run"
 
 
-@row("a `recipe.json` or checkpoint that is damaged")
-def damaged_run(here: Path) -> Sequence[Words]:
-    shutil.copytree(here / "run", here / "cut")
-    checkpoint = here / "cut" / "checkpoints" / "last.h5"
+@row("a `recipe.json` or `environment.json` with values of other types", shows=(".json",))
+def other_types(here: Path) -> Sequence[Words]:
+    for name, change in (("recipe.json", {"batch_size": "many"}), ("environment.json", {"versions": [1]})):
+        path = Path(shutil.copytree(here / "run", here / name)) / name
+        path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | change), encoding="utf-8")
+    return [("train", "--resume", name) for name in ("recipe.json", "environment.json")]
+
+
+@row("a checkpoint that is cut off", shows=("last.h5",))
+def cut_checkpoint(here: Path) -> Words:
+    checkpoint = here / "run" / "checkpoints" / "last.h5"
     checkpoint.write_bytes(checkpoint.read_bytes()[:-1000])
-    recipe = here / "run" / "recipe.json"
-    values = json.loads(recipe.read_text(encoding="utf-8")) | {"batch_size": "many"}
-    recipe.write_text(json.dumps(values), encoding="utf-8")
-    return [("train", "--resume", name) for name in ("run", "cut")]
+    return "train", "--resume", "run"
+
+
+def packed(here: Path, name: str, change: Callable[[h5py.File], None]) -> Words:
+    """Pack the images, and change the file."""
+    pack(here / "pets", here / name, image_size=32)
+    with h5py.File(here / name, "r+") as file:
+        change(file)
+    return "train", name, "--out", f"new-{name}"
+
+
+@row("an HDF5 file with links to other files, or values stored in them", shows=("link.h5",))
+def linked(here: Path) -> Words:
+    def link(file: h5py.File) -> None:
+        del file["train_set_x"]
+        file["train_set_x"] = h5py.ExternalLink("other.h5", "train_set_x")
+
+    packed(here, "other.h5", lambda file: None)
+    return packed(here, "link.h5", link)
+
+
+@row("a packed file with other labels, names, groups or pixels than were written", shows=("checksum",))
+def changed_pack(here: Path) -> Sequence[Words]:
+    def other_label(file: h5py.File) -> None:
+        file["train_set_y"][0] = 1 - file["train_set_y"][0]
+
+    def other_pixel(file: h5py.File) -> None:
+        file["train_set_x"][0] = 255 - file["train_set_x"][0]
+
+    return [packed(here, "labels.h5", other_label), packed(here, "pixels.h5", other_pixel)]
 
 
 # Terminals and systems
@@ -226,3 +281,9 @@ def commanding_file(here: Path) -> Words:
 @row("a name that a spreadsheet would run, such as `=1+1.png`")
 def formula(here: Path) -> Words:
     return *predicting(write_image(here / "=1+1.png", picture(1000)).name), "--out", "answers.csv"
+
+
+@row("a cache that cannot be written")
+def no_cache(here: Path) -> Words:
+    (here / "cache").write_bytes(b"a file where the test's cache should be a folder")
+    return "train", "pets", "--out", "new"

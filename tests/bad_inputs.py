@@ -25,7 +25,7 @@ from resnet50.plots.save import save_figure
 CLASSES, EACH = ("cats", "dogs"), 24
 SOUND = len(CLASSES) * EACH
 
-Builder = Callable[[Path], Path | Sequence[Path] | None]
+Builder = Callable[[Path], Path | Sequence[Path | str] | None]
 
 
 @dataclass(frozen=True)
@@ -358,9 +358,16 @@ def other_headers(pets: Path) -> list[Path]:
     return [table(pets, rows_of(pets), header).rename(pets / f"{header}.csv") for header in headers]
 
 
-@row("CSV: `cats\\|dogs` where `cats` is a class; a URL as the path")
+@row("CSV: `cats;dogs` where `cats` is a class; a URL as the path")
 def no_label_or_path(pets: Path) -> list[Path]:
-    return tables_with(pets, "cats/00.png,cats|dogs", "https://example.org/00.png,cats")
+    return tables_with(pets, "cats/00.png,cats;dogs", "https://example.org/00.png,cats")
+
+
+@row("a URL, `-` or a link to nothing as the source")
+def no_source(pets: Path) -> list[str]:
+    link = pets.with_name("link")
+    link.symlink_to(pets.with_name("gone"))
+    return ["https://example.org/pets.zip", "-", str(link)]
 
 
 @row("one or two images of each class", kind="unusable")

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import fields
 from typing import Any, TypeVar
 
+from resnet50._io.text import short
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 _TYPES: dict[Any, tuple[tuple[type, ...], str]] = {
@@ -34,7 +36,7 @@ def check_types(owner: Any) -> None:
         value = getattr(owner, field.name)
         # True and False are whole numbers to Python
         if not isinstance(value, types) or (isinstance(value, bool) and int in types):
-            raise ValueError(f"expected {field.name} to be {expected}, got {value!r}.")
+            raise ValueError(f"expected {field.name} to be {expected}, got {short(value)}.")
 
 
 def explain_arguments(example: str) -> Callable[[F], F]:

@@ -117,7 +117,7 @@ def fetch(
     except OSError as error:
         raise DownloadError(
             f"{target} cannot be written ({error.strerror or error}); make room, get permission to write there, or "
-            "choose another folder."
+            "choose another folder (RESNET50_CACHE names that of the cache)."
         ) from error
     by_hand = f"save it as {target}{', in place of the wrong file there' if replaces else ''}"
     if download.sha256_from_server:

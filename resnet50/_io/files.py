@@ -1,4 +1,4 @@
-"""Write files atomically, and open HDF5 files that may be something else or damaged."""
+"""Write files atomically, and check that there is room for them."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from resnet50._io.paths import describe_path, is_dead_link
 
-if TYPE_CHECKING:
-    import h5py
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Numbers of the errors of a disk, a quota or a limit on files that is used up."""
 
 _NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EBADF)  # from network shares
 
@@ -25,8 +24,6 @@ _WAITS = (0.1, 0.3, 0.6)  # seconds between attempts to replace a file that anot
 _DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)\s*(\..*)?", re.IGNORECASE)
 _NOT_IN_WINDOWS = '<>:"|?*'
 _LONGEST = 259  # characters of a path where Windows is not told otherwise
-
-_HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
 @contextmanager
@@ -122,56 +119,26 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
         temporary.write_text(text if text.endswith("\n") else text + "\n", encoding="utf-8")
 
 
-@contextmanager
-def open_h5(path: str | os.PathLike[str], *, expected: str) -> Iterator[h5py.File]:
-    """Open an HDF5 file for reading.
+def check_room(path: str | os.PathLike[str], size: int, content: str, *, advice: str = "choose another place") -> None:
+    """Refuse to begin a work whose result does not fit onto the disk.
 
     Args:
-        path: The file.
-        expected: What the file should be, for error messages, such as ``"an HDF5 file of hand signs"``.
-
-    Yields:
-        The open file.
+        path: The file or folder to write; it need not exist.
+        size: Bytes that it needs.
+        content: What they are, for the message, such as ``"the packed images"``.
+        advice: What to do instead of freeing some.
 
     Raises:
-        FileNotFoundError: If the file does not exist.
-        ValueError: If the file is not HDF5 (the message says what it looks like) or is truncated.
+        OSError: If the disk has less free room.
     """
-    import h5py  # here and not above: downloads and weight tables need no NumPy
-
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: expected {expected}, got {'a folder' if path.is_dir() else 'no such file'}.")
-    try:
-        with path.open("rb") as raw:
-            start = raw.read(512)
-    except OSError as error:
-        raise ValueError(f"{path}: expected {expected}, got a file that cannot be read ({error.strerror}).") from error
-    if not start.startswith(_HDF5_SIGNATURE):
-        raise ValueError(f"{path}: expected {expected}, got {_describe(start)}")
-    try:
-        file = h5py.File(path, "r")
-    except BlockingIOError as error:
-        raise ValueError(
-            f"{path}: expected {expected}, got a file that another program is writing to; try again when it is done."
-        ) from error
-    except (OSError, RuntimeError) as error:
-        raise ValueError(
-            f"{path}: expected {expected}, got a truncated or damaged HDF5 file ({' '.join(str(error).split())}); "
-            "download it again."
-        ) from error
-    with file:
-        yield file
-
-
-def _describe(start: bytes) -> str:
-    if not start:
-        return "an empty file; download it again."
-    if start.startswith(b"version https://git-lfs"):
-        return "a Git LFS pointer, not the file itself; run 'git lfs pull' in its repository."
-    if start.lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml", b"<head")):
-        return "an HTML page; download the raw file, not the page that shows it."
-    return f"a file that starts with {start[:8]!r}, not with HDF5's signature."
+    folder = next(place for place in (path.absolute(), *path.absolute().parents) if place.is_dir())
+    free = shutil.disk_usage(folder).free
+    if free < size:
+        raise OSError(
+            f"{path}: expected {size / 1e6:,.0f} MB of free disk for {content}, got {free / 1e6:,.0f} MB; free some, "
+            f"or {advice}."
+        )
 
 
 def _make_folder(folder: Path) -> None:

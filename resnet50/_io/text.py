@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence, Sized
 
 _ESCAPED = {"Cc", "Cs", "Zl", "Zp"}  # control characters, bytes that are not UTF-8, line breaks
+_SHOWN = 1_000  # characters of a value in a message
 _BIDI = {*"\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"}  # they reorder what stands around them
 
 
@@ -45,6 +46,12 @@ def did_you_mean(word: str, names: Iterable[str]) -> str:
     """Return the end of a message on a word that is not a name: ``"; did you mean NAME?"``, or a full stop."""
     near = difflib.get_close_matches(word, list(names), n=1)
     return f"; did you mean {near[0]}?" if near else "."
+
+
+def short(value: object) -> str:
+    """Return a value as Python writes it, cut where it would fill the screen: values from files may have any size."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]} …"
 
 
 def check_printable(names: Iterable[str], expected: str) -> None:

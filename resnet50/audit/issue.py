@@ -9,6 +9,7 @@ from typing import SupportsIndex
 
 import numpy as np
 
+from resnet50._io.text import listed
 from resnet50.data.dataset import Dataset
 from resnet50.data.listing import SPLITS
 
@@ -119,8 +120,8 @@ class AllImages:
         for split, dataset in self.splits.items():
             if dataset.class_names != self.class_names:
                 raise ValueError(
-                    f"{dataset.name}: expected the same classes in every split, got {', '.join(self.class_names)} and, "
-                    f"in {split}, {', '.join(dataset.class_names)}."
+                    f"{dataset.name}: expected the same classes in every split, got "
+                    f"{listed(self.class_names, most=10)} and, in {split}, {listed(dataset.class_names, most=10)}."
                 )
         self.labels = np.concatenate([dataset.labels for dataset in self.splits.values()])
         sizes = [len(dataset) for dataset in self.splits.values()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from contextlib import suppress
@@ -20,6 +21,9 @@ from resnet50.data.splits import DatasetSplits
 
 DECODING = 3
 """Version of the decoding. Increase it when `read_image` gives other pixels: files of an older version are not used."""
+
+# what a cache is that cannot be written: no permission, a read-only disk, a file in place of a folder, a lost share
+_NO_FOLDER = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENOENT, errno.ELOOP)
 
 
 def read_decoded(
@@ -52,15 +56,16 @@ def read_decoded(
         ValueError: If too many of the files cannot be read.
     """
     path = cache_folder() / "packed" / f"{_key(listing, image_size, fit)}.h5"
-    try:
-        splits = read_packed(path)
-    except (FileNotFoundError, ValueError):  # ValueError: damaged
+    splits = _cached(path)
+    if splits is None:
         try:
             pack(listing, path, image_size=image_size, fit=fit, options=options, progress=progress)
-        except PermissionError as error:
-            raise PermissionError(
-                f"{path.parent}: expected a folder for decoded images, got one that cannot be written; set "
-                "RESNET50_CACHE to one that can."
+        except OSError as error:
+            if error.errno not in _NO_FOLDER:
+                raise
+            raise type(error)(
+                f"{path.parent}: expected a folder for decoded images, got one that cannot be written "
+                f"({error.strerror}); set the environment variable RESNET50_CACHE to one that can."
             ) from error
         splits = read_packed(path)
     check_unreadable(splits.unreadable, listing, options.max_unreadable)
@@ -70,6 +75,15 @@ def read_decoded(
     left_out = listing.left_out + tuple(each for each in splits.left_out if each.reason == MORE_FRAMES)
     renamed = splits.map(lambda dataset: replace(dataset, name=listing.name))
     return replace(renamed, left_out=left_out, root=listing.root)
+
+
+def _cached(path: Path) -> DatasetSplits | None:
+    """Read a packed file; None if it is not there, is damaged, or lacks images that may be readable now."""
+    try:
+        splits = read_packed(path)
+    except (FileNotFoundError, ValueError):
+        return None
+    return None if any(each.temporary for each in splits.unreadable) else splits
 
 
 def read_packed(path: Path) -> DatasetSplits:

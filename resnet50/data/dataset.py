@@ -22,8 +22,8 @@ class Dataset:
 
     Attributes:
         images: RGB, uint8, ``(n, height, width, 3)``, 0..255; a view that cannot be written to. Images that lie in a
-            file, as those of `resnet50.data.hdf5.read_split` may, are a ``np.memmap`` and, after `select`, `LazyImages`
-            of one. Both are indexed and iterated like an array and read only then; ``np.asarray`` reads all.
+            file, as those of `resnet50.data.hdf5.read_split` may, are a ``np.memmap`` or `LazyImages` of one. Both are
+            indexed and iterated like an array and read only then; ``np.asarray`` reads all.
         labels: Index into ``class_names`` for each image, int64, ``(n,)``; a view that cannot be written to.
         class_names: Name of each class, in the order of the model's outputs.
         paths: Where each image came from: a file, or a place in one; ``n`` strings.
@@ -118,7 +118,10 @@ class Unreadable:
     Attributes:
         path: The file, as its source names it.
         reason: What is wrong with it, one line.
+        temporary: Whether the machine failed and not the file, as far as is known: an error of the disk or of the
+            network, or too little memory.
     """
 
     path: str
     reason: str
+    temporary: bool = False

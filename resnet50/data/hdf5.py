@@ -2,30 +2,37 @@
 
 A split is ``{split}_set_x`` (uint8 images) and ``{split}_set_y`` (labels), where ``split`` is ``train``, ``val`` or
 ``test``; ``list_classes`` names the classes. A file holds one split, as the course's do, or several. Files that this
-library writes add ``{split}_set_source_file``, ``{split}_set_group`` where there are groups, the attribute ``dataset``
-`fit`, how the images were fitted, and, for files that were left out, ``unreadable_file`` and ``unreadable_reason``, and
-the counts ``left_out_reason``, ``left_out_place``, ``left_out_ending`` and ``left_out_count``.
+library writes add ``{split}_set_source_file``, ``{split}_set_group`` where there are groups, the attributes
+``dataset`` and ``fit``, how the images were fitted, and, for files that were left out, ``unreadable_file``,
+``unreadable_reason`` and ``unreadable_temporary``, and the counts ``left_out_reason``, ``left_out_place``,
+``left_out_ending`` and ``left_out_count``.
+
+They have checksums too: ``{split}_set_crc32`` has that of each image, which is compared when the image is read for the
+first time, and the attribute ``sha256`` that of all the rest, which is compared whenever the file is opened.
 """
 
 from __future__ import annotations
 
-import errno
+import hashlib
 import json
 import math
 import os
-import sys
+import zlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
 import h5py
 import numpy as np
 
-from resnet50._io.files import atomic_path, open_h5
+from resnet50._io.files import atomic_path
+from resnet50._io.hdf5 import H5File, check_dataset, create_h5, open_h5
+from resnet50._io.limits import CLASSES, check_class_names
 from resnet50._io.text import printable
 from resnet50.data.dataset import Dataset, Unreadable
 from resnet50.data.fit import Fit
+from resnet50.data.lazy_images import LazyImages
 from resnet50.data.left_out import REASONS, LeftOut
 
 MOST_BYTES = 16 << 30
@@ -33,6 +40,8 @@ MOST_BYTES = 16 << 30
 
 MAPPED_FROM = 256 << 20
 """Bytes from which on a split's images are mapped from the file instead of read, if they are contiguous there."""
+
+_DIGEST = "sha256"  # attribute with the checksum of everything but the pixels
 
 _KEYS = {"train": "train", "validation": "val", "test": "test"}
 _EXPECTED = "an HDF5 file in the schema of SIGNS"
@@ -52,7 +61,7 @@ def read_h5(path: str | os.PathLike[str]) -> dict[str, Dataset]:
         ValueError: If it is not HDF5, holds no split, or its keys, shapes, types or values are not those of the schema.
     """
     path = Path(path)
-    with open_h5(path, expected=_EXPECTED) as file, _damage_reported(path):
+    with _opened(path) as file:
         splits = [split for split, key in _KEYS.items() if f"{key}_set_x" in file]
         if not splits:
             raise ValueError(f"{path}: expected the key train_set_x, val_set_x or test_set_x, got {_keys_of(file)}.")
@@ -75,7 +84,7 @@ def read_split(path: str | os.PathLike[str], split: str) -> Dataset:
         ValueError: If it is not HDF5, or its keys, shapes, types or values are not those of the schema.
     """
     path = Path(path)
-    with open_h5(path, expected=_EXPECTED) as file, _damage_reported(path):
+    with _opened(path) as file:
         return _read_one(file, path, split)
 
 
@@ -87,11 +96,12 @@ def read_unreadable(path: str | os.PathLike[str]) -> tuple[Unreadable, ...]:
         ValueError: If it is not HDF5, or is damaged.
     """
     path = Path(path)
-    with open_h5(path, expected=_EXPECTED) as file, _damage_reported(path):
+    with _opened(path) as file:
         if "unreadable_file" not in file:
             return ()
         names, reasons = (_texts(file, key, path) for key in ("unreadable_file", "unreadable_reason"))
-        return tuple(Unreadable(name, reason) for name, reason in zip(names, reasons, strict=False))
+        temporary = _read(_dataset(file, "unreadable_temporary", path), path).astype(bool).tolist()
+        return tuple(Unreadable(*each) for each in zip(names, reasons, temporary, strict=False))
 
 
 def read_fit(path: str | os.PathLike[str]) -> Fit | None:
@@ -102,7 +112,7 @@ def read_fit(path: str | os.PathLike[str]) -> Fit | None:
         ValueError: If it is not HDF5, or is damaged.
     """
     path = Path(path)
-    with open_h5(path, expected=_EXPECTED) as file, _damage_reported(path):
+    with _opened(path) as file:
         attribute = file.attrs.get("fit")
         if attribute is None:
             return None
@@ -148,7 +158,8 @@ def write_split(dataset: Dataset, path: str | os.PathLike[str], split: str) -> N
         raise ValueError(f"{path}: expected images (n, size, size, 3) to write, got {dataset.images.shape}.")
     with new_h5(path, dataset.class_names, dataset.name) as file:
         file.create_dataset(f"{_key(split)}_set_x", data=dataset.images, compression="gzip", compression_opts=1)
-        add_labels(file, split, dataset.labels, dataset.paths, dataset.groups)
+        checksums = [zlib.crc32(np.ascontiguousarray(image).data) for image in dataset.images]
+        add_labels(file, split, dataset.labels, dataset.paths, dataset.groups, checksums=checksums)
 
 
 @contextmanager
@@ -174,24 +185,14 @@ def new_h5(
         ValueError: If there is no class, or classes share a name, or have a name that cannot be printed.
     """
     _check_names(class_names, f"{path}: expected class names")
-    access, creation = h5py.h5p.create(h5py.h5p.FILE_ACCESS), h5py.h5p.create(h5py.h5p.FILE_CREATE)
-    access.set_libver_bounds(
-        h5py.h5f.LIBVER_V110, h5py.h5f.LIBVER_V110
-    )  # earlier versions have no index without a size
-    creation.set_obj_track_times(False)
-    with atomic_path(path) as temporary:
-        with h5py.File(h5py.h5f.create(os.fsencode(temporary), h5py.h5f.ACC_TRUNC, creation, access)) as file:
-            if room:
-                _reserve(file.id.get_vfd_handle(), room)
-            file["list_classes"] = _bytes(class_names)
-            if name:  # of a fixed length: HDF5 1.14 can loop forever over a damaged heap of variable ones
-                file.attrs["dataset"] = _bytes([name])[0]
-            if fit is not None:
-                file.attrs["fit"] = _bytes([json.dumps(fit.to_dict())])[0]
-            yield file
-            file.flush()
-            size = file.id.get_filesize()
-        os.truncate(temporary, size)
+    with atomic_path(path) as temporary, create_h5(temporary, room=room) as file:
+        file["list_classes"] = _bytes(class_names)
+        if name:  # of a fixed length, which needs no heap
+            file.attrs["dataset"] = _bytes([name])[0]
+        if fit is not None:
+            file.attrs["fit"] = _bytes([json.dumps(fit.to_dict())])[0]
+        yield file
+        file.attrs[_DIGEST] = np.bytes_(_digest(file, Path(path)))
 
 
 def add_images(file: h5py.File, split: str, count: int, image_size: int) -> h5py.h5d.DatasetID:
@@ -219,7 +220,13 @@ def add_images(file: h5py.File, split: str, count: int, image_size: int) -> h5py
 
 
 def add_labels(
-    file: h5py.File, split: str, labels: np.ndarray, paths: Sequence[str], groups: Sequence[str] = ()
+    file: h5py.File,
+    split: str,
+    labels: np.ndarray,
+    paths: Sequence[str],
+    groups: Sequence[str] = (),
+    *,
+    checksums: Sequence[int] = (),
 ) -> None:
     """Write everything of a split but its pixels.
 
@@ -229,8 +236,11 @@ def add_labels(
         labels: int64 ``(n,)``.
         paths: Where each image came from.
         groups: Group of each image; empty for none.
+        checksums: CRC-32 of each image's pixels; empty for none, which leaves the pixels unverified.
     """
     key = _key(split)
+    if len(checksums):
+        file[f"{key}_set_crc32"] = np.array(checksums, dtype=np.uint32)
     file[f"{key}_set_y"] = labels
     file[f"{key}_set_source_file"] = _bytes(paths)
     if groups:
@@ -247,6 +257,7 @@ def add_unreadable(file: h5py.File, unreadable: Sequence[Unreadable]) -> None:
     if unreadable:
         file["unreadable_file"] = _bytes([each.path for each in unreadable])
         file["unreadable_reason"] = _bytes([each.reason for each in unreadable])
+        file["unreadable_temporary"] = np.array([each.temporary for each in unreadable], dtype=np.uint8)
 
 
 def add_left_out(file: h5py.File, left_out: Sequence[LeftOut]) -> None:
@@ -263,16 +274,6 @@ def add_left_out(file: h5py.File, left_out: Sequence[LeftOut]) -> None:
         file["left_out_count"] = np.array([each.count for each in left_out], dtype=np.int64)
 
 
-def _reserve(handle: int, size: int) -> None:
-    """Reserve disk for an open file: a disk that is full when HDF5 closes its file kills the process."""
-    if hasattr(os, "posix_fallocate"):
-        try:
-            os.posix_fallocate(handle, 0, size)
-        except OSError as error:
-            if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):  # not every file system can
-                raise
-
-
 def _key(split: str) -> str:
     if split not in _KEYS:
         raise ValueError(f"expected a split, one of {', '.join(_KEYS)}, got {split!r}.")
@@ -284,7 +285,7 @@ def _bytes(texts: Sequence[str]) -> np.ndarray:
     return np.array([text.encode("utf-8", "surrogateescape") for text in texts])
 
 
-def _read_one(file: h5py.File, path: Path, split: str) -> Dataset:
+def _read_one(file: H5File, path: Path, split: str) -> Dataset:
     key = _key(split)
     x, y, classes = (_dataset(file, name, path) for name in (f"{key}_set_x", f"{key}_set_y", "list_classes"))
     if not _is_square_rgb(x.shape):
@@ -296,7 +297,7 @@ def _read_one(file: h5py.File, path: Path, split: str) -> Dataset:
             f"{path}: expected {key}_set_y of shape ({len(x)},) or (1, {len(x)}) for {len(x)} images, got {y.shape}."
         )
     class_names = _names(classes, path)
-    images = _images(x, path)
+    images = _verified(_images(file, x, path), file, f"{key}_set_crc32", path)
     labels = _labels(y, len(class_names), path)
     paths = tuple(f"{path.name}#{index}" for index in range(len(x)))
     for source_key in (f"{key}_set_source_file", "source_file"):  # the second may be in files of one split
@@ -315,6 +316,67 @@ def _read_one(file: h5py.File, path: Path, split: str) -> Dataset:
 
 
 @contextmanager
+def _opened(path: Path) -> Iterator[H5File]:
+    """Open a file of the schema, and compare the checksum of everything in it but its pixels, where it has one."""
+    with open_h5(path, expected=_EXPECTED) as file, _damage_reported(path):
+        stored = file.attrs.get(_DIGEST)
+        if stored is not None and _digest(file, path) != bytes(stored):
+            raise ValueError(
+                f"{path}: expected the labels and names that were written, got others (the checksum differs); make or "
+                "fetch the file again."
+            )
+        yield file
+
+
+def _digest(file: h5py.File, path: Path) -> bytes:
+    """Hash the attributes and every key but the pixels, of which it hashes the shape."""
+    digest = hashlib.sha256(b"\0".join(bytes(file.attrs.get(name, b"")) for name in ("dataset", "fit")))
+    for key in sorted(file):
+        dataset = _dataset(file, key, path)
+        digest.update(repr((key, dataset.shape, dataset.dtype.str)).encode())
+        if not key.endswith("_set_x"):
+            digest.update(np.ascontiguousarray(_read(dataset, path)).data)
+    return digest.hexdigest().encode()
+
+
+def _verified(images: np.ndarray, file: h5py.File, key: str, path: Path) -> np.ndarray | LazyImages:
+    """Compare the checksums of images where there are some: now, or where they lie in the file, when they are read."""
+    if key not in file:
+        return images
+    stored = _dataset(file, key, path)
+    if stored.shape != (len(images),) or stored.dtype != np.uint32:
+        raise ValueError(f"{path}: expected {key} of type uint32 ({len(images)},), got {stored.dtype} {stored.shape}.")
+    check = _Checksums(path, _read(stored, path))
+    if isinstance(images, np.memmap):
+        return LazyImages(images, np.arange(len(images)), check=check)
+    check(np.arange(len(images)), images)
+    return images
+
+
+class _Checksums:
+    """Compare the checksum of each image when it is read for the first time.
+
+    Args:
+        path: The file.
+        expected: CRC-32 of each image's pixels.
+    """
+
+    def __init__(self, path: Path, expected: np.ndarray) -> None:
+        self._path, self._expected = path, expected
+        self._checked = np.zeros(len(expected), dtype=bool)
+
+    def __call__(self, indices: np.ndarray, images: np.ndarray) -> None:
+        for place in np.flatnonzero(~self._checked[indices]):
+            index = indices[place]
+            if zlib.crc32(np.ascontiguousarray(images[place]).data) != self._expected[index]:
+                raise ValueError(
+                    f"{self._path}: expected the pixels that were written, got others in image {index} (the checksum "
+                    "differs); remove the file and make or fetch it again."
+                )
+            self._checked[index] = True
+
+
+@contextmanager
 def _damage_reported(path: Path) -> Iterator[None]:
     """Turn the many types of error that h5py raises for a damaged or foreign file into one."""
     try:
@@ -327,6 +389,8 @@ def _damage_reported(path: Path) -> Iterator[None]:
 
 
 def _dataset(file: h5py.File, key: str, path: Path) -> h5py.Dataset:
+    if isinstance(file.get(key, getlink=True), h5py.ExternalLink):
+        raise ValueError(f"{path}: expected the HDF5 dataset {key} in the file itself, got a link to another file.")
     value = file.get(key)
     if not isinstance(value, h5py.Dataset):
         if key in (str(name) for name in file):
@@ -342,22 +406,15 @@ def _keys_of(file: h5py.File) -> str:
     return (shown or "no keys at all") + (", …" if len(keys) > 10 else "")
 
 
-def _images(dataset: h5py.Dataset, path: Path) -> np.ndarray:
-    start = _start(dataset) if dataset.nbytes >= MAPPED_FROM else None
+def _images(file: H5File, dataset: h5py.Dataset, path: Path) -> np.ndarray:
+    start = _start(file, dataset) if dataset.nbytes >= MAPPED_FROM else None
     if start is None:
         return _read(dataset, path)
-    with _opened_again(dataset.file) as raw:
-        return np.memmap(raw, np.uint8, "r", start, dataset.shape)
+    # by the open file's own handle: its name may have passed to another file meanwhile
+    return np.memmap(file.raw, np.uint8, "r", start, dataset.shape)
 
 
-def _opened_again(file: h5py.File) -> BinaryIO:
-    """Open a file that HDF5 has open by its own handle: its name may have passed to another file meanwhile."""
-    if sys.platform == "win32":  # HDF5's library may count handles by itself; an open file keeps its name there
-        return Path(file.filename).open("rb")
-    return os.fdopen(os.dup(file.id.get_vfd_handle()), "rb")
-
-
-def _start(dataset: h5py.Dataset) -> int | None:
+def _start(file: H5File, dataset: h5py.Dataset) -> int | None:
     """Return the offset in the file from which on the bytes of all images are contiguous, or None if they are not."""
     stored = dataset.id
     creation = stored.get_create_plist()
@@ -376,8 +433,7 @@ def _start(dataset: h5py.Dataset) -> int | None:
             return None
     else:
         return None
-    with _opened_again(dataset.file) as raw:
-        size = os.fstat(raw.fileno()).st_size
+    size = os.fstat(file.raw.fileno()).st_size
     return start if start is not None and start + len(dataset) * image <= size else None
 
 
@@ -389,6 +445,7 @@ def _read(dataset: h5py.Dataset, path: Path) -> np.ndarray:
         )
     if dataset.is_virtual or dataset.external:
         raise ValueError(f"{path}: expected {dataset.name} in the file itself, got one that lies in other files.")
+    check_dataset(dataset)
     # HDF5 returns zeros for values that were never written, which would pass for black images and for class 0
     if dataset.chunks is None:
         complete = dataset.id.get_storage_size() >= dataset.size * dataset.id.get_type().get_size()
@@ -419,19 +476,23 @@ def _names(classes: h5py.Dataset, path: Path) -> tuple[str, ...]:
         raise ValueError(f"{path}: expected list_classes of shape (classes,), got {classes.shape}.")
     if classes.dtype.kind not in "iu" and not _is_text(classes):
         raise ValueError(f"{path}: expected list_classes of text or whole numbers, got {classes.dtype}.")
+    expected = f"{path}: expected list_classes"
+    if classes.size > CLASSES:
+        raise ValueError(f"{expected} of at most {CLASSES:,}, got {classes.size:,}.")
     names = tuple(_shown(name) for name in _read(classes, path))
-    _check_names(names, f"{path}: expected list_classes")
+    _check_names(names, expected)
     return names
 
 
 def _check_names(names: Sequence[str], expected: str) -> None:
     if not names:
         raise ValueError(f"{expected}, at least 1, got 0.")
+    check_class_names(names, expected)
     for name in names:
         if not name or not name.isprintable():
             raise ValueError(f"{expected} that can be printed, got {name!r}.")
     if len(set(names)) < len(names):
-        repeated = next(name for name in names if names.count(name) > 1)
+        repeated, _ = Counter(names).most_common(1)[0]
         raise ValueError(f"{expected} that differ, got {repeated} more than once.")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import io
 import logging
 import os
@@ -69,6 +70,8 @@ _QUARTER_TURNS = (5, 6, 7, 8)
 
 _SAMPLE = 200  # most images of a source that its range of values is measured on
 
+_LASTING = (None, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOTDIR)  # errors with a file itself
+
 # otherwise Python prints Pillow's errors, which are raised too
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
@@ -90,6 +93,10 @@ class Header:
     mode: str
     format: str
     oriented: bool
+
+
+class TemporaryError(ValueError):
+    """A file was not read for a reason that may not lie in it: a disk, a network, or too little memory."""
 
 
 def read_image(path: str | os.PathLike[str], *, height: int, width: int, fit: Fit = DEFAULT_FIT) -> np.ndarray:
@@ -302,7 +309,12 @@ def _reading(name: str | Path) -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise
-    # Pillow's readers raise many types for damaged files: OSError, SyntaxError, struct.error, MemoryError, KeyError ...
+    except (MemoryError, OSError) as error:
+        # the system's errors have a number, those of Pillow for damaged files have none
+        temporary = isinstance(error, MemoryError) or error.errno not in _LASTING
+        kind = TemporaryError if temporary else ValueError
+        raise kind(f"{name}: cannot be read as an image ({_reason(error)}).") from error
+    # Pillow's readers raise many types for damaged files: SyntaxError, struct.error, KeyError ...
     except Exception as error:
         raise ValueError(f"{name}: cannot be read as an image ({_reason(error)}).") from error
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
+
+Check = Callable[[np.ndarray, np.ndarray], None]
 
 
 class LazyImages:
@@ -18,6 +20,8 @@ class LazyImages:
     Args:
         array: The mapped array, ``(m, ...)``, read-only.
         indices: Index in it of each image, int64 ``(n,)``, 0..m - 1.
+        check: Called with the indices of images that were read, int64 ``(k,)``, and the images; it raises an error if
+            they are damaged.
 
     Attributes:
         shape: ``(n, ...)``.
@@ -25,8 +29,8 @@ class LazyImages:
         dtype: Type of the array.
     """
 
-    def __init__(self, array: np.ndarray, indices: np.ndarray) -> None:
-        self._array, self._indices = array, indices
+    def __init__(self, array: np.ndarray, indices: np.ndarray, *, check: Check | None = None) -> None:
+        self._array, self._indices, self._check = array, indices, check
         self.shape = (len(indices), *array.shape[1:])
         self.ndim, self.dtype = array.ndim, array.dtype
 
@@ -34,10 +38,15 @@ class LazyImages:
         return len(self._indices)
 
     def __getitem__(self, key: Any) -> np.ndarray:
-        return self._array[self._indices[key]]
+        indices = self._indices[key]
+        images = self._array[indices]
+        if self._check is not None:
+            one = indices.ndim == 0
+            self._check(indices[None] if one else indices, images[None] if one else images)
+        return images
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        return (self._array[index] for index in self._indices)
+        return (self[place] for place in range(len(self)))
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
         if copy is False:
@@ -46,4 +55,4 @@ class LazyImages:
 
     def select(self, indices: np.ndarray) -> LazyImages:
         """Return the images at these indices, in this order, without reading them."""
-        return LazyImages(self._array, self._indices[indices])
+        return LazyImages(self._array, self._indices[indices], check=self._check)

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from resnet50._io.fetch import Progress
+from resnet50._io.text import listed
 from resnet50.data.cache import read_decoded, read_packed
 from resnet50.data.cifar10 import is_cifar10, read_cifar10
 from resnet50.data.dataset import Dataset
@@ -124,7 +125,7 @@ def _read_arrays(path: Path, *, for_training: bool) -> DatasetSplits | None:
         if dataset.class_names != splits[first].class_names:
             raise ValueError(
                 f"{present[split]}: expected the classes of {present[first].name}, "
-                f"{', '.join(splits[first].class_names)}, got {', '.join(dataset.class_names)}."
+                f"{listed(splits[first].class_names, most=10)}, got {listed(dataset.class_names, most=10)}."
             )
     unreadable = (each for file in present.values() for each in read_unreadable(file))
     left_out = (each for file in present.values() for each in read_left_out(file))

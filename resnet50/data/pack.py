@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import errno
 import os
-import shutil
 import time
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -17,11 +17,12 @@ import h5py
 import numpy as np
 
 from resnet50._io.fetch import Progress
+from resnet50._io.files import DISK_FULL, check_room
 from resnet50._io.workers import in_order
 from resnet50.data.dataset import Unreadable
 from resnet50.data.fit import DEFAULT_FIT, Fit
 from resnet50.data.hdf5 import add_images, add_labels, add_left_out, add_unreadable, new_h5
-from resnet50.data.images import has_more_frames, measure_value_range, read_image
+from resnet50.data.images import TemporaryError, has_more_frames, measure_value_range, read_image
 from resnet50.data.left_out import MORE_FRAMES, LeftOut, count_left_out
 from resnet50.data.listing import SPLITS, Entry, Listing, list_images
 from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
@@ -78,7 +79,7 @@ def pack(
     out, total = Path(out), len(listing.entries)
     size = _most_bytes(listing, image_size)
     _remove_leftovers(out)
-    _check_room(out, size)
+    check_room(out, size, "the packed images", advice="choose another place or a smaller image_size")
     if fit.value_range is None:
         fit = replace(fit, value_range=measure_value_range([entry.path for entry in listing.entries]))
     unreadable = UnreadableFiles(listing, options.max_unreadable)
@@ -88,11 +89,12 @@ def pack(
     ):
         counts = Counter(_split_of(entry) for entry in listing.entries)
         rows = {split: _Rows(add_images(file, split, counts[split], image_size)) for split in SPLITS if counts[split]}
-        for done, (entry, image) in enumerate(in_order(lambda e: _decode(e, image_size, fit), listing.entries), 1):
+        decode = partial(_decode, listing=listing, image_size=image_size, fit=fit)
+        for done, (entry, image) in enumerate(in_order(decode, listing.entries), 1):
             if isinstance(image, np.ndarray):
                 rows[_split_of(entry)].add(image, entry, listing.name_of(entry))
             else:
-                unreadable.add(Unreadable(listing.name_of(entry), image), entry.label)
+                unreadable.add(image, entry.label)
             if progress is not None:
                 progress(done, total)
         if len(unreadable.files) == total:
@@ -166,12 +168,14 @@ class _Rows:
     """A split that is being written, image by image."""
 
     images: h5py.h5d.DatasetID
+    checksums: list[int] = field(default_factory=list)
     labels: list[int] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
     groups: list[str] = field(default_factory=list)
 
     def add(self, image: np.ndarray, entry: Entry, path: str) -> None:
         self.images.write_direct_chunk((len(self.labels), 0, 0, 0), image)
+        self.checksums.append(zlib.crc32(image.data))
         self.labels.append(entry.label)
         self.paths.append(path)
         self.groups.append(entry.group)
@@ -182,19 +186,20 @@ class _Rows:
             return
         self.images.set_extent((len(self.labels), *self.images.shape[1:]))
         groups = self.groups if any(self.groups) else ()
-        add_labels(file, split, np.array(self.labels, dtype=np.int64), self.paths, groups)
+        add_labels(file, split, np.array(self.labels, dtype=np.int64), self.paths, groups, checksums=self.checksums)
 
 
 def _split_of(entry: Entry) -> str:
     return entry.split or "train"
 
 
-def _decode(entry: Entry, image_size: int, fit: Fit) -> tuple[Entry, np.ndarray | str]:
+def _decode(entry: Entry, *, listing: Listing, image_size: int, fit: Fit) -> tuple[Entry, np.ndarray | Unreadable]:
     """Return the image, or the reason why it cannot be read."""
     try:
         return entry, read_image(entry.path, height=image_size, width=image_size, fit=fit)
     except (ValueError, FileNotFoundError) as error:
-        return entry, str(error).removeprefix(f"{entry.path}: ").removesuffix(".")
+        reason = str(error).removeprefix(f"{entry.path}: ").removesuffix(".")
+        return entry, Unreadable(listing.name_of(entry), reason, temporary=isinstance(error, TemporaryError))
 
 
 def _count_more_frames(listing: Listing) -> tuple[LeftOut, ...]:
@@ -218,23 +223,13 @@ def _most_bytes(listing: Listing, image_size: int) -> int:
     return len(texts) * (3 * image_size**2 + sum(longest) + _REST) + (1 << 20)
 
 
-def _check_room(out: Path, size: int) -> None:
-    folder = next(parent for parent in out.absolute().parents if parent.exists())
-    free = shutil.disk_usage(folder).free
-    if free < size:
-        raise OSError(
-            f"{out}: expected {size / 1e6:,.0f} MB of free disk for the packed images, got {free / 1e6:,.0f} MB; "
-            "free some, or choose another place or a smaller image_size."
-        )
-
-
 @contextmanager
 def _full_disk_reported(out: Path, size: int) -> Iterator[None]:
     """Report in one line, where HDF5 uses several, that others have filled the disk meanwhile."""
     try:
         yield
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in DISK_FULL:
             raise
         raise OSError(
             f"{out}: expected {size / 1e6:,.0f} MB of disk for the packed images, got a disk that was full before they "

@@ -163,8 +163,8 @@ class DatasetSplits:
             if dataset.class_names != classes:
                 raise ValueError(
                     f"{dataset.name}: expected the classes of the train split in the {name} split "
-                    f"({', '.join(classes)}), got {', '.join(dataset.class_names)}; give both the same classes in the "
-                    "same order."
+                    f"({listed(classes, most=10)}), got {listed(dataset.class_names, most=10)}; give both "
+                    "the same classes in the same order."
                 )
         if len(classes) < 2:
             raise ValueError(

@@ -12,6 +12,7 @@ import os
 from pathlib import Path
 
 from resnet50._io.fetch import Download, Progress, cache_folder, fetch
+from resnet50._io.text import listed
 from resnet50.data.dataset import Dataset
 from resnet50.data.fit import Fit
 from resnet50.data.hdf5 import read_split
@@ -85,8 +86,8 @@ def load_signs(train: str | os.PathLike[str], test: str | os.PathLike[str] | Non
     datasets = read_split(train, "train"), read_split(test, "test")
     if datasets[0].class_names != datasets[1].class_names:
         raise ValueError(
-            f"{test}: expected the classes of {train}, {', '.join(datasets[0].class_names)}, "
-            f"got {', '.join(datasets[1].class_names)}."
+            f"{test}: expected the classes of {train}, {listed(datasets[0].class_names, most=10)}, "
+            f"got {listed(datasets[1].class_names, most=10)}."
         )
     return datasets
 

@@ -9,6 +9,7 @@ from inspect import signature
 from typing import Any
 
 from resnet50._io.fetch import Progress
+from resnet50._io.text import short
 from resnet50.data.fit import Fit
 from resnet50.data.loading import stored_fit
 from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
@@ -37,7 +38,7 @@ class DataSource:
         if self.path is not None:
             object.__setattr__(self, "path", os.fspath(self.path))  # a Path cannot be recorded as JSON
         if self.task not in DATASETS:
-            raise ValueError(f"expected the name of a dataset, one of {', '.join(DATASETS)}, got {self.task!r}.")
+            raise ValueError(f"expected the name of a dataset, one of {', '.join(DATASETS)}, got {short(self.task)}.")
         if not self._takes_options and self.options != DEFAULT_OPTIONS:
             raise ValueError(
                 f"{self.task}: expected no options, since this dataset is always read in the same way, got "
@@ -98,6 +99,6 @@ class DataSource:
             return cls(values["task"], values["path"], ReadOptions(**options))
         except (KeyError, TypeError) as error:
             raise ValueError(
-                f"expected task, path and options of a data source, got {values!r}; another version of resnet50 "
+                f"expected task, path and options of a data source, got {short(values)}; another version of resnet50 "
                 "wrote it."
             ) from error

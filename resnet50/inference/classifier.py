@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import os
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,8 @@ import numpy as np
 
 from resnet50._io.files import atomic_path
 from resnet50._io.keras_settings import keras_defaults
-from resnet50._io.text import check_printable
+from resnet50._io.limits import IMAGE_SIDE, check_class_names
+from resnet50._io.text import check_printable, listed, short
 from resnet50.data.fit import DEFAULT_FIT, Fit
 from resnet50.data.images import ImageLike, fit_image
 from resnet50.data.lazy_images import LazyImages
@@ -26,6 +28,8 @@ from resnet50.inference.batching import forward_array
 from resnet50.inference.locate import MANIFEST, locate
 from resnet50.inference.prediction import Prediction, rank_classes
 from resnet50.inference.runtimes import Network, open_network, read_manifest
+from resnet50.weights.keras_files import CONFIG_MEMBER, check_archive, read_small
+from resnet50.weights.layouts import UnfitFileError
 
 if TYPE_CHECKING:
     import keras
@@ -64,10 +68,12 @@ class Classifier:
         shape = self.model.input_shape
         if len(shape) != 4 or None in shape[1:]:
             raise ValueError(f"expected a model for images of one size, (None, height, width, 3), got {shape}.")
+        if max(shape[1:]) > IMAGE_SIDE:
+            raise ValueError(f"expected a model for images of at most {IMAGE_SIDE:,} pixels a side, got {shape}.")
         if self.model.output_shape[-1] != len(self.class_names):
             raise ValueError(
                 f"expected a class name for each of the model's {self.model.output_shape[-1]} outputs, got "
-                f"{len(self.class_names)} ({', '.join(self.class_names)})."
+                f"{len(self.class_names)} ({listed(self.class_names)})."
             )
 
     @property
@@ -160,7 +166,7 @@ class Classifier:
             export = metadata.pop("export")
             _check_metadata(metadata, path)
             return cls._from_metadata(path, metadata, open_network(path, export["format"], export["precision"]))
-        metadata = _read_member(path)
+        metadata = _read_metadata(path)
         import keras
 
         with keras_defaults():
@@ -182,21 +188,18 @@ class Classifier:
 _METADATA = tuple(field.name for field in fields(Classifier) if field.name != "model")
 
 
-def _read_member(path: Path) -> dict[str, Any]:
-    """Return the metadata in an archive.
+def _read_metadata(path: Path) -> dict[str, Any]:
+    """Return the metadata in an archive, once nothing in it can harm Keras.
 
     Raises:
-        ValueError: If the file is not an archive, or has no metadata, or other metadata.
+        ValueError: If the file is not an archive, has no metadata or other metadata, is damaged, or declares more than
+            any classifier has.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-            text = archive.read(MEMBER) if MEMBER in names else None
-    except Exception as error:  # zipfile raises exceptions of many classes for a damaged archive
-        reason = " ".join(str(error).split())
-        raise ValueError(f"{path}: expected a classifier (.keras), got a damaged or other file ({reason}).") from error
+    with _reading(path), zipfile.ZipFile(path) as archive:
+        members = archive.namelist()
+        text = read_small(archive, MEMBER) if MEMBER in members else None
     if text is None:
-        received = "plain Keras model" if "config.json" in names else "zip archive of something else"
+        received = "plain Keras model" if CONFIG_MEMBER in members else "zip archive of something else"
         raise ValueError(
             f"{path}: expected a classifier with its class names, got a {received} (no {MEMBER} in it); "
             "open a plain model by keras.saving.load_model."
@@ -206,7 +209,21 @@ def _read_member(path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: expected JSON in {MEMBER}, got other text ({error}).") from error
     _check_metadata(metadata, path)
+    with _reading(path):
+        check_archive(path)
     return metadata
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turn the exceptions of many classes that zipfile, json and h5py raise for a damaged archive into one."""
+    try:
+        yield
+    except UnfitFileError as error:
+        raise ValueError(f"{path}: expected a classifier (.keras), got {error}") from error
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(f"{path}: expected a classifier (.keras), got a damaged or other file ({reason}).") from error
 
 
 def _check_metadata(metadata: Any, path: Path) -> None:
@@ -216,9 +233,21 @@ def _check_metadata(metadata: Any, path: Path) -> None:
         ValueError: If it is not.
     """
     if not isinstance(metadata, dict) or set(metadata) | {"fit"} != set(_METADATA):
-        got = ", ".join(metadata) if isinstance(metadata, dict) else type(metadata).__name__
+        got = short(list(metadata)) if isinstance(metadata, dict) else type(metadata).__name__
         raise ValueError(f"{path}: expected {', '.join(_METADATA)} in {MEMBER}, got {got}.")
-    class_names = metadata["class_names"]
-    if not isinstance(class_names, list) or not all(isinstance(name, str) for name in class_names):
-        raise ValueError(f"{path}: expected class_names in {MEMBER} to be a list of strings, got {class_names!r}.")
-    check_printable((*class_names, str(metadata["dataset"])), f"{path}: expected names in {MEMBER}")
+    texts = {name: metadata[name] for name in ("dataset", "fingerprint")}
+    names, recipe, metrics = (metadata[name] for name in ("class_names", "recipe", "metrics"))
+    checks = {
+        "class_names": (isinstance(names, list) and all(isinstance(name, str) for name in names), "a list of strings"),
+        **{name: (isinstance(text, str), "a string") for name, text in texts.items()},
+        "recipe": (isinstance(recipe, dict) and isinstance(recipe.get("name", ""), str), "an object with a name"),
+        "metrics": (
+            isinstance(metrics, dict) and all(isinstance(score, int | float) for score in metrics.values()),
+            "an object of numbers",
+        ),
+    }
+    for name, (holds, expected) in checks.items():
+        if not holds:
+            raise ValueError(f"{path}: expected {name} in {MEMBER} to be {expected}, got {short(metadata[name])}.")
+    check_class_names(names, f"{path}: expected class_names in {MEMBER}")
+    check_printable((*names, metadata["dataset"]), f"{path}: expected names in {MEMBER}")

@@ -15,9 +15,13 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from resnet50._io.limits import read_text
 from resnet50._io.quiet import quiet
+from resnet50._io.text import listed, printable
 from resnet50._io.workers import usable_cores
 from resnet50.inference.locate import MANIFEST
+
+_HARMLESS = (MANIFEST, ".DS_Store", "Thumbs.db", "desktop.ini")  # the description, and what file managers add
 
 Compute = Callable[[np.ndarray], np.ndarray]
 """From RGB float32 ``(n, height, width, 3)``, 0..255, for any ``n``, to probabilities, float32 ``(n, classes)``."""
@@ -72,21 +76,30 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         The metadata of a classifier and, as ``"export"``, format, precision, image size, normalization and files.
 
     Raises:
-        ValueError: If there is no such description, or a file is missing or differs.
+        ValueError: If there is no such description, a file is missing or differs, or there are others.
     """
     path = folder / MANIFEST
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        manifest = json.loads(read_text(path))
         check_format(manifest["export"]["format"], manifest["export"]["precision"])
         hashes = dict(manifest["export"]["files"])
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise ValueError(f"{path}: expected the description of an export, got other text ({reason}).") from error
-    files = {file.relative_to(folder).as_posix(): file for file in folder.rglob("*") if file.is_file()}
+    entries = [entry for entry in folder.rglob("*") if not entry.is_dir() or entry.is_symlink()]
+    files = {entry.relative_to(folder).as_posix(): entry for entry in entries}
     for name, digest in {FORMATS[manifest["export"]["format"]].file: None, **hashes}.items():
-        if name not in files or sha256(files[name]) != digest:  # a name with ".." in it is not among the files
+        if (
+            name not in files or not files[name].is_file() or sha256(files[name]) != digest
+        ):  # a name with ".." in it is not among the files
             got = "another file" if name in files else "nothing there"
             raise ValueError(f"{folder / name}: expected the file that the export wrote, got {got}; export again.")
+    strangers = sorted(name for name, file in files.items() if name not in hashes and file.name not in _HARMLESS)
+    if strangers:  # an ONNX file can name any file beside it as the place of its weights
+        raise ValueError(
+            f"{folder}: expected the files of an export and no others, since its runtime may read them, got "
+            f"{listed([printable(name) for name in strangers])}; move them out."
+        )
     return manifest
 
 

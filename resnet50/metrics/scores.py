@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from resnet50._io.text import listed
 from resnet50.data.dataset import Dataset
 from resnet50.metrics.calibration import (
     Bin,
@@ -174,7 +175,7 @@ def _check(probabilities: np.ndarray, dataset: Dataset) -> None:
     if not (lowest >= 0 and highest <= 1 + _ROUNDING):
         raise ValueError(f"{dataset.name}: expected probabilities in 0..1, got {lowest:g}..{highest:g}.")
     if len(set(dataset.class_names)) < classes:
-        raise ValueError(f"{dataset.name}: expected distinct class names, got {', '.join(dataset.class_names)}.")
+        raise ValueError(f"{dataset.name}: expected distinct class names, got {listed(dataset.class_names, most=10)}.")
 
 
 def _class_scores(labels: np.ndarray, predicted: np.ndarray, classes: int) -> list[ClassScores]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Sequence
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,13 +16,20 @@ import h5py
 import keras
 import numpy as np
 
-from resnet50._io.files import atomic_path, open_h5
+from resnet50._io.files import atomic_path
+from resnet50._io.hdf5 import create_h5, open_h5
+from resnet50._io.text import short
 from resnet50.training.interruption import signals_held_back
 from resnet50.training.recipe import Recipe
 
 INTERVAL = 120.0
 """Seconds after which the next epoch ends with a checkpoint, whatever the recipe says; a full network takes about one
 to write."""
+
+_CHECKSUM, _STATE_CHECKSUM = "crc32", "state_crc32"  # attributes with the checksums of all arrays, and of the state
+_HEAD, _REST = 1 << 10, 1 << 20  # bytes of an array's description, and of the file's
+
+_STATE = {"phase": int, "began": int, "epoch": int, "stopped": bool, "callbacks": list, "attributes": list}
 
 
 @dataclass(frozen=True)
@@ -78,10 +87,8 @@ def recorded_callbacks(path: Path) -> list[str]:
 def _read_state(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {"phase": 0, "began": 0, "epoch": 0, "stopped": False, "callbacks": []}
-    with open_h5(path, expected="a checkpoint") as file:
-        if "state" not in file:
-            raise ValueError(f"{path}: expected a checkpoint, got another HDF5 file; remove it to start the run again.")
-        return dict(json.loads(file["state"][()]))
+    with _opened(path) as file:
+        return _state_in(file)
 
 
 class Checkpoint(keras.callbacks.Callback):
@@ -138,24 +145,34 @@ class Checkpoint(keras.callbacks.Callback):
         """
         if not self._path.exists() or read_position(self._path) != self._position:
             return self._position.began
-        with open_h5(self._path, expected="a checkpoint") as file:
-            state = json.loads(file["state"][()])
-            groups = _groups(model)
-            shapes = {name: [tuple(v.shape) for v in variables] for name, variables in groups.items()}
+        groups = _groups(model)
+        with _opened(self._path) as file:
+            state = _state_in(file)
+            _compare(file, _CHECKSUM, _checksum(file))
             stored = {name: [file[f"{name}/{k}"].shape for k in range(len(file.get(name, ())))] for name in groups}
-            callbacks = [type(callback).__name__ for callback in self._others]
-            if stored != shapes or state["callbacks"] != callbacks:
-                raise ValueError(
-                    f"{self._path}: expected a checkpoint of this network with the callbacks {callbacks}, got "
-                    f"{'one of another network' if stored != shapes else state['callbacks']}; resume with "
-                    "the recipe and the callbacks that the run was started with."
-                )
+            self._check(state, stored, groups)
             for name, variables in groups.items():
                 for k, variable in enumerate(variables):
                     variable.assign(file[f"{name}/{k}"][()])
             arrays = [file[f"callbacks/{k}"][()] for k in range(len(file.get("callbacks", ())))]
             self._attributes = _decode(state["attributes"], arrays)
         return self._epochs if state["stopped"] else state["epoch"]
+
+    def _check(
+        self,
+        state: dict[str, Any],
+        stored: dict[str, list[tuple[int, ...]]],
+        groups: dict[str, list[keras.Variable]],
+    ) -> None:
+        """Refuse the state of another network or of other callbacks."""
+        shapes = {name: [tuple(v.shape) for v in variables] for name, variables in groups.items()}
+        callbacks = [type(callback).__name__ for callback in self._others]
+        if stored != shapes or state["callbacks"] != callbacks:
+            raise ValueError(
+                f"{self._path}: expected a checkpoint of this network with the callbacks {callbacks}, got "
+                f"{'one of another network' if stored != shapes else state['callbacks']}; resume with "
+                "the recipe and the callbacks that the run was started with."
+            )
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         """Restore the attributes of the other callbacks."""
@@ -200,11 +217,15 @@ class Checkpoint(keras.callbacks.Callback):
         return _State(json.dumps(state), {**groups, "callbacks": [np.array(array) for array in arrays]})
 
     def _write(self, state: _State) -> None:
-        with atomic_path(self._path) as temporary, h5py.File(temporary, "w") as file:
+        text = state.text.encode()
+        sizes = [array.nbytes + _HEAD for arrays in state.groups.values() for array in arrays]
+        room = sum(sizes) + len(text) + _REST
+        with atomic_path(self._path) as temporary, create_h5(temporary, room=room) as file:
             for name, arrays in state.groups.items():
                 for k, array in enumerate(arrays):
                     file[f"{name}/{k}"] = array
-            file["state"] = state.text  # a dataset, since an HDF5 attribute holds 64 KiB at most
+            file["state"] = np.bytes_(text)  # a dataset, since an HDF5 attribute holds 64 KiB at most
+            file.attrs[_CHECKSUM], file.attrs[_STATE_CHECKSUM] = _checksum(file), zlib.crc32(text)
 
 
 @dataclass(frozen=True)
@@ -218,6 +239,49 @@ class _State:
 def _own(array: np.ndarray) -> np.ndarray:
     """Return an array that shares no memory with a variable, as Keras' does on some backends."""
     return array if array.flags.owndata else array.copy()
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[h5py.File]:
+    """Open a checkpoint, and turn every error of damage into one."""
+    with open_h5(path, expected="a checkpoint") as file:
+        try:
+            yield file
+        except (KeyError, AttributeError, OSError, RuntimeError, TypeError, json.JSONDecodeError) as error:
+            reason = " ".join(str(error).strip("'\"").split())
+            raise ValueError(
+                f"{path}: expected a checkpoint, got a damaged or other HDF5 file ({reason}); put a copy of it back, "
+                "or remove it, and the run starts again with its first epoch."
+            ) from error
+
+
+def _state_in(file: h5py.File) -> dict[str, Any]:
+    text = file["state"][()]
+    _compare(file, _STATE_CHECKSUM, zlib.crc32(text))
+    state = json.loads(text)
+    for name, kind in _STATE.items():
+        if not isinstance(state[name], kind):
+            raise TypeError(f"{name} is {short(state[name])}")
+    return dict(state)
+
+
+def _compare(file: h5py.File, name: str, checksum: int) -> None:
+    if name in file.attrs and file.attrs[name] != checksum:  # those of earlier versions have none
+        raise OSError("other values than were written")
+
+
+def _checksum(file: h5py.File) -> int:
+    """Return the CRC-32 of all arrays with their names and shapes."""
+    checksum = 0
+
+    def add(name: str, item: h5py.Group | h5py.Dataset) -> None:
+        nonlocal checksum
+        if isinstance(item, h5py.Dataset):
+            checksum = zlib.crc32(repr((name, item.shape, item.dtype.str)).encode(), checksum)
+            checksum = zlib.crc32(np.ascontiguousarray(item[()]).view(np.uint8).data, checksum)
+
+    file.visititems(add)
+    return checksum
 
 
 def _groups(model: keras.Model) -> dict[str, list[keras.Variable]]:

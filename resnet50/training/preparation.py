@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import keras
 
+from resnet50._io.files import check_room
 from resnet50.audit.check import find_issues
 from resnet50.audit.issue import Issue
 from resnet50.data.splits import DatasetSplits
@@ -23,6 +24,8 @@ from resnet50.training.validation import hold_out
 from resnet50.weights.normalization import NORMALIZATIONS
 from resnet50.weights.read import WeightsFile, read_weights
 from resnet50.weights.transfer import TransferReport, load_weights
+
+_REST = 16 << 20  # bytes for figures, pages and tables
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,7 @@ def prepare_new(
         ValueError: If no images can be held out, mirror images cross classes and the recipe leaves ``flip`` open, the
             pretrained weights do not fit, or there is a run already.
         FileNotFoundError: If there is no file of the pretrained weights.
+        OSError: If the disk has no room for the run.
     """
     held_out = hold_out(recipe, splits)
     issues = find_issues(splits)
@@ -73,6 +77,7 @@ def prepare_new(
         weights=pretrained,
         started=datetime.now(UTC).isoformat(),
     )
+    check_room(directory.path, _most_bytes(model), "the model and the checkpoints of the run")
     directory.create(record)
     if splits.unreadable:
         write_unreadable(directory.unreadable, splits.unreadable)
@@ -121,6 +126,12 @@ def describe_weights(weights: WeightsFile, recipe: Recipe) -> PretrainedWeights:
             sha256.update(f"{name} {array.shape} {array.dtype}".encode())
             sha256.update(array.tobytes())
     return PretrainedWeights(weights.origin, weights.conventions, normalization, sha256.hexdigest())
+
+
+def _most_bytes(model: keras.Model) -> int:
+    """Return the most bytes of disk that a run takes: models and checkpoints, each beside the one that it replaces."""
+    models, in_checkpoint = 4, 5  # a checkpoint has the weights, two moments and one or two averages
+    return (models + 2 * in_checkpoint) * 4 * model.count_params() + _REST
 
 
 def _build(recipe: Recipe, splits: DatasetSplits, pretrained: PretrainedWeights | None) -> keras.Model:

@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from resnet50._io.arguments import check_types
-from resnet50._io.text import listed
+from resnet50._io.limits import IMAGE_SIDE
+from resnet50._io.text import short
 from resnet50.conventions import CONVENTIONS
 from resnet50.data.augmentation import Augmentation
 from resnet50.data.fit import Fit
@@ -231,7 +232,7 @@ class Recipe:
                     self.conventions is None or (self.conventions in _CONVENTIONS and not self.weights),
                     f"one of {', '.join(_CONVENTIONS)}, or None where there are weights, which determine it",
                 ),
-                "image_size": (self.image_size >= 32, "at least 32 pixels"),
+                "image_size": (32 <= self.image_size <= IMAGE_SIDE, f"at least 32 and at most {IMAGE_SIDE} pixels"),
                 "fit": (self.fit is None or isinstance(self.fit, Fit), "a Fit or None"),
             },
         )
@@ -346,7 +347,7 @@ class Recipe:
             raise ValueError(f"expected a recipe in JSON, got broken JSON ({error}).") from error
         values = {**_NUMBERS_BEFORE, **values} if isinstance(values, Mapping) else values
         if not isinstance(values, Mapping) or set(values) != _OWN:
-            got = listed(sorted(values), most=len(_OWN)) if isinstance(values, Mapping) else type(values).__name__
+            got = short(sorted(values)) if isinstance(values, Mapping) else type(values).__name__
             raise ValueError(
                 f"expected a recipe with {', '.join(sorted(_OWN))}, got {got}; another version of resnet50 wrote it."
             )
@@ -371,4 +372,4 @@ def _check(owner: Phase | Recipe, checks: Mapping[str, tuple[bool, str]]) -> Non
     """Raise ValueError for the first field, by its name, that is not as expected."""
     for name, (holds, expected) in checks.items():
         if not holds:
-            raise ValueError(f"expected {name} to be {expected}, got {getattr(owner, name)!r}.")
+            raise ValueError(f"expected {name} to be {expected}, got {short(getattr(owner, name))}.")

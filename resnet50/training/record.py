@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from resnet50._io.arguments import check_types
+from resnet50._io.text import short
 from resnet50.conventions import Conventions
 from resnet50.datasets.source import DataSource
 from resnet50.training.environment import Environment
@@ -133,11 +134,11 @@ def _check_values(values: Mapping[str, Any]) -> None:
     """Raise ValueError for the first value, by its name, that is not of its type."""
     for name, (types, expected) in _VALUES.items():
         if not isinstance(values[name], types):
-            raise ValueError(f"expected {name} to be {expected}, got {values[name]!r}.")
+            raise ValueError(f"expected {name} to be {expected}, got {short(values[name])}.")
     if values["precision"] not in PRECISIONS[1:]:
-        raise ValueError(f"expected precision to be {' or '.join(PRECISIONS[1:])}, got {values['precision']!r}.")
+        raise ValueError(f"expected precision to be {' or '.join(PRECISIONS[1:])}, got {short(values['precision'])}.")
     if not all(isinstance(digits, str) for digits in values["data.fingerprints"].values()):
-        raise ValueError(f"expected data.fingerprints to hold strings, got {values['data.fingerprints']!r}.")
+        raise ValueError(f"expected data.fingerprints to hold strings, got {short(values['data.fingerprints'])}.")
 
 
 def _read_weights(values: Mapping[str, Any]) -> PretrainedWeights:
@@ -147,5 +148,5 @@ def _read_weights(values: Mapping[str, Any]) -> PretrainedWeights:
         check_types(conventions)
         check_types(weights)
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"expected weights to be the record of pretrained weights, got {values!r}.") from error
+        raise ValueError(f"expected weights to be the record of pretrained weights, got {short(values)}.") from error
     return weights

@@ -13,6 +13,7 @@ from typing import Self, overload
 
 from resnet50._io.cells import harmless
 from resnet50._io.files import atomic_path
+from resnet50._io.limits import read_text
 from resnet50._io.locks import LockedError, locked
 from resnet50._io.paths import describe_path
 from resnet50.data.dataset import Unreadable
@@ -111,9 +112,9 @@ class RunDirectory:
             raise FileNotFoundError(f"{self.path}: expected the folder of a run, got {got}.")
         file = self.recipe
         try:
-            recipe = Recipe.from_json(file.read_text(encoding="utf-8"))
+            recipe = Recipe.from_json(read_text(file))
             file = self.environment
-            return RunRecord.from_json(file.read_text(encoding="utf-8"), recipe)
+            return RunRecord.from_json(read_text(file), recipe)
         except ValueError as error:
             raise ValueError(f"{file}: {error}") from error
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import keras
 
-from resnet50._io.files import write_text
+from resnet50._io.files import DISK_FULL, write_text
 from resnet50._io.keras_settings import keras_defaults
 from resnet50.audit.training_images import write_training_images
 from resnet50.data.splits import DatasetSplits
@@ -162,6 +163,12 @@ def _load_splits(directory: RunDirectory, record: RunRecord) -> DatasetSplits:
 def _train(run: PreparedRun, callbacks: Sequence[keras.callbacks.Callback], progress: Progress) -> Run:
     """Train a prepared run, and write everything into its directory."""
     directory = run.directory
+    with _full_disk_reported(directory):
+        return _train_and_write(run, callbacks, progress)
+
+
+def _train_and_write(run: PreparedRun, callbacks: Sequence[keras.callbacks.Callback], progress: Progress) -> Run:
+    directory = run.directory
     write_training_images(directory.images, run.splits.by_name)
     if run.transfer:
         write_text(directory.transfer, run.transfer.to_json())
@@ -181,3 +188,16 @@ def _train(run: PreparedRun, callbacks: Sequence[keras.callbacks.Callback], prog
     classifier = replace(classifier, metrics={"accuracy": report.accuracy, "loss": report.loss})
     classifier.save(directory.model)
     return Run(directory, classifier=classifier, history=history, report=report, transfer=run.transfer)
+
+
+@contextmanager
+def _full_disk_reported(directory: RunDirectory) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in DISK_FULL:
+            raise
+        raise OSError(
+            f"{directory.path}: expected room on the disk for the run, got none ({error.strerror}); free some, then "
+            f"resume it with 'resnet50 train --resume {directory.path}'."
+        ) from error

@@ -8,24 +8,29 @@ from __future__ import annotations
 import io
 import json
 import re
+import struct
 import zipfile
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 
+from resnet50._io.hdf5 import FilePart, H5File, check_dataset, check_items
+from resnet50._io.hdf5 import member as member_of
+from resnet50._io.limits import IMAGE_SIDE, METADATA_BYTES
 from resnet50.weights.layouts import LIMIT, Arrays, UnfitFileError, from_bfloat16
 from resnet50.weights.normalization import NORMALIZATIONS, UNKNOWN, find_normalization
 
 MEMBER = "model.weights.h5"
 """Name of the weights in a ``.keras`` archive."""
 
+CONFIG_MEMBER = "config.json"
+"""Name of the model's graph in a ``.keras`` archive."""
+
 CLASSIFIER_MEMBER = "resnet50.json"
 """Name of the class names and other metadata of a classifier in a ``.keras`` archive."""
-
-METADATA_LIMIT = 16 << 20
-"""Most bytes of that metadata: a thousand times what a classifier of a thousand classes needs."""
 
 NORMALIZATION_KEY = "resnet50.normalization"
 """Attribute of the file's root in which `resnet50.weights.save_weights` stores a row of `NORMALIZATIONS`."""
@@ -52,12 +57,65 @@ def read_archive(archive: zipfile.ZipFile) -> tuple[Arrays, str]:
     Raises:
         UnfitFileError: If the file is of another format. Damage raises the errors of zipfile, json, h5py and NumPy.
     """
-    if sum(archive.getinfo(name).file_size for name in (MEMBER, "config.json")) > LIMIT:
-        raise UnfitFileError(f"an archive that unpacks to more than {LIMIT >> 20} MiB.")
-    store = io.BytesIO(archive.read(MEMBER))  # checks the member's checksum, too
-    with h5py.File(store) as file:
+    config = json.loads(read_small(archive, CONFIG_MEMBER))
+    with H5File(_weights(archive)) as file:
         arrays, _ = read_h5(file)
-    return arrays, find_normalization(_operations(json.loads(archive.read("config.json")))) or _PUBLISHED
+    return arrays, find_normalization(_operations(config)) or _PUBLISHED
+
+
+def check_archive(path: Path) -> None:
+    """Refuse a ``.keras`` file that would make Keras loop forever, take far more memory than it has, or read others.
+
+    Raises:
+        UnfitFileError: If it declares too much. Damage raises the errors of zipfile, json and h5py.
+    """
+    with zipfile.ZipFile(path) as archive:
+        side = max(_sides(json.loads(read_small(archive, CONFIG_MEMBER))), default=0)
+        if side > IMAGE_SIDE:
+            raise UnfitFileError(f"a model for images of {side:,} pixels, more than {IMAGE_SIDE:,}.")
+        member = archive.getinfo(MEMBER)
+        stored = member.compress_type == zipfile.ZIP_STORED
+        content = None if stored else _weights(archive)
+    with path.open("rb", buffering=0) as raw, H5File(content or FilePart(raw, *_place(raw, member))) as file:
+        check_items(file, most=LIMIT)
+
+
+def _place(raw: io.FileIO, member: zipfile.ZipInfo) -> tuple[int, int]:
+    """Return where in an archive the content of an uncompressed member begins, and its length."""
+    raw.seek(member.header_offset)
+    name, extra = struct.unpack("<26x2H", raw.read(30))
+    return member.header_offset + 30 + name + extra, member.file_size
+
+
+def read_small(archive: zipfile.ZipFile, name: str) -> bytes:
+    """Read a member that describes something.
+
+    Raises:
+        UnfitFileError: If it is too large. Damage raises the errors of zipfile.
+    """
+    if archive.getinfo(name).file_size > METADATA_BYTES:
+        raise UnfitFileError(f"an archive with a {name} of more than {METADATA_BYTES >> 20} MiB.")
+    return archive.read(name)
+
+
+def _weights(archive: zipfile.ZipFile) -> io.BytesIO:
+    if archive.getinfo(MEMBER).file_size > LIMIT:
+        raise UnfitFileError(f"an archive that unpacks to more than {LIMIT >> 20} MiB.")
+    return io.BytesIO(archive.read(MEMBER))  # checks the member's checksum, too
+
+
+def _sides(config: Any) -> Iterator[int]:
+    """Yield the heights and widths of all inputs in a model's configuration."""
+    entries = [config]
+    while entries:
+        entry = entries.pop()
+        if isinstance(entry, dict):
+            for key in ("batch_shape", "batch_input_shape"):
+                shape = entry.get(key)
+                yield from (side for side in shape if isinstance(side, int)) if isinstance(shape, list) else ()
+            entries.extend(entry.values())
+        elif isinstance(entry, list):
+            entries.extend(entry)
 
 
 def read_class_names(archive: zipfile.ZipFile) -> tuple[str, ...] | None:
@@ -71,9 +129,7 @@ def read_class_names(archive: zipfile.ZipFile) -> tuple[str, ...] | None:
     """
     if CLASSIFIER_MEMBER not in archive.namelist():
         return None
-    if archive.getinfo(CLASSIFIER_MEMBER).file_size > METADATA_LIMIT:
-        raise UnfitFileError(f"an archive with a {CLASSIFIER_MEMBER} of more than {METADATA_LIMIT >> 20} MiB.")
-    metadata = json.loads(archive.read(CLASSIFIER_MEMBER))
+    metadata = json.loads(read_small(archive, CLASSIFIER_MEMBER))
     names = metadata.get("class_names") if isinstance(metadata, dict) else None
     return tuple(names) if isinstance(names, list) and all(isinstance(name, str) for name in names) else None
 
@@ -92,14 +148,16 @@ def read_h5(file: h5py.File) -> tuple[Arrays, str]:
     Raises:
         UnfitFileError: If the file is of another format. Damage raises the errors of h5py and NumPy.
     """
-    root = file.get("model_weights", file)
+    root = member_of(file, "model_weights") if "model_weights" in file else file
     if "layer_names" in root.attrs:
         names = [_text(name) for name in root.attrs["layer_names"]]
         stored = _find_legacy(root, names)
     elif "layers" in root:
         groups = _find_structural(root)
         names = list(groups)
-        stored = {name: [group[str(n)] for n in range(len(group))] for name, group in groups.items() if len(group)}
+        stored = {
+            name: [member_of(group, str(n)) for n in range(len(group))] for name, group in groups.items() if len(group)
+        }
     else:
         raise UnfitFileError(
             f"an HDF5 file without Keras layers (it contains {', '.join(list(file)[:3]) or 'nothing'})."
@@ -112,7 +170,7 @@ def read_h5(file: h5py.File) -> tuple[Arrays, str]:
     for former, present in _FORMER_NAMES.items():
         if former in stored and present not in stored:
             stored = {present if name == former else name: values for name, values in stored.items()}
-    return _read(stored, file), _normalization(file, names)
+    return _read(stored), _normalization(file, names)
 
 
 def _normalization(file: h5py.File, names: list[str]) -> str:
@@ -137,7 +195,7 @@ def _find_legacy(root: h5py.Group, layers: list[str]) -> dict[str, list[h5py.Dat
     """Return the stored arrays of every layer that has weights, in Keras' order."""
     stored: dict[str, list[h5py.Dataset]] = {}
     for layer in layers:
-        group = root[layer]
+        group = member_of(root, layer)
         names = [_text(name) for name in group.attrs["weight_names"]]
         if len(set(names)) < len(names):
             raise UnfitFileError(f"a duplicate weight name in layer {layer}.")
@@ -151,7 +209,7 @@ def _find_legacy(root: h5py.Group, layers: list[str]) -> dict[str, list[h5py.Dat
             name = owner if nested else layer
             if name in stored:
                 raise UnfitFileError(f"two layers named {name}.")
-            stored[name] = [group[weight] for weight in _ordered([n for n in names if owners[n] == owner])]
+            stored[name] = [member_of(group, weight) for weight in _ordered([n for n in names if owners[n] == owner])]
     return stored
 
 
@@ -179,11 +237,10 @@ def _find_structural(root: h5py.Group) -> dict[str, h5py.Group]:
     return groups
 
 
-def _read(stored: Mapping[str, list[h5py.Dataset]], file: h5py.File) -> dict[str, tuple[np.ndarray, ...]]:
+def _read(stored: Mapping[str, list[h5py.Dataset]]) -> dict[str, tuple[np.ndarray, ...]]:
     all_weights = [dataset for datasets in stored.values() for dataset in datasets]
     for dataset in all_weights:
-        if dataset.file.filename != file.filename or dataset.external or dataset.is_virtual:
-            raise UnfitFileError(f"weights {dataset.name} that are stored in another file.")
+        check_dataset(dataset)
     size = sum(dataset.nbytes for dataset in all_weights)
     if size > LIMIT:  # a few bytes of HDF5 can declare any shape
         raise UnfitFileError(f"weights of {size} bytes, more than the limit of {LIMIT}.")

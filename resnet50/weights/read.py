@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from safetensors import safe_open
 
-from resnet50._io.files import open_h5
+from resnet50._io.hdf5 import open_h5
 from resnet50.conventions import CONVENTIONS, V1, V1_5, Conventions
 from resnet50.weights import keras_files, layouts, torch_pickle
 from resnet50.weights.fetch import fetch_weights

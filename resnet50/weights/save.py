@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
 
@@ -10,11 +11,13 @@ import keras
 import numpy as np
 from safetensors.numpy import save_file
 
-from resnet50._io.files import atomic_path
+from resnet50._io.files import atomic_path, check_room
 from resnet50.weights.keras_files import NORMALIZATION_KEY
 from resnet50.weights.layouts import TORCHVISION, to_state_dict
 from resnet50.weights.normalization import model_normalization
 from resnet50.weights.transfer import strides_on_1x1, weighted_layers
+
+_REST = 1 << 20  # bytes of names
 
 _SUFFIXES = {"torchvision": ".safetensors", "keras": ".h5"}
 
@@ -44,6 +47,7 @@ def save_weights(model: keras.Model, path: str | os.PathLike[str], *, layout: st
     layers = weighted_layers(model)
     normalization = model_normalization(model)
     metadata = {} if normalization is None else {NORMALIZATION_KEY: normalization}
+    check_room(path, 4 * model.count_params() + _REST, "the weights")
     if layout == "torchvision":
         tensors = _state_dict(model, layers, path)
         with atomic_path(path) as temporary:
@@ -75,7 +79,8 @@ def _state_dict(model: keras.Model, layers: dict[str, keras.Layer], path: Path) 
 
 def _write_legacy(model: keras.Model, path: Path) -> None:
     """Write the layout of keras.applications' ImageNet files: names in attributes, one group per layer."""
-    with h5py.File(path, "w") as file:
+    content = io.BytesIO()  # HDF5 kills the process where a disk is full
+    with h5py.File(content, "w") as file:
         file.attrs["layer_names"] = np.array([layer.name.encode() for layer in model.layers])
         file.attrs["backend"] = keras.backend.backend().encode()
         file.attrs["keras_version"] = keras.__version__.encode()
@@ -85,3 +90,4 @@ def _write_legacy(model: keras.Model, path: Path) -> None:
             group.attrs["weight_names"] = np.array([name.encode() for name in names], None if names else "S1")
             for name, value in zip(names, layer.get_weights(), strict=True):
                 group[name] = value
+    path.write_bytes(content.getbuffer())

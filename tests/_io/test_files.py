@@ -1,17 +1,18 @@
 import errno
 import os
+import shutil
 import stat
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
-import h5py
 import pytest
 
 from factories import posix, raises
-from resnet50._io.files import atomic_folder, atomic_path, open_h5, write_text
+from resnet50._io.files import atomic_folder, atomic_path, check_room, write_text
 
 
 def names(folder):
@@ -108,36 +109,6 @@ def test_a_folder_under_the_name_is_refused_before_the_work(tmp_path):
     assert names(tmp_path) == ["a.txt"]
 
 
-def refuses(path, *values, kind=ValueError):
-    """Expect an error of just this kind; return what it says beside the path, and its cause."""
-    with raises(kind, path, "a file of fists") as caught, open_h5(path, expected="a file of fists"):
-        pass
-    assert caught.type is kind
-    text = str(caught.value).replace(str(path), "")
-    assert [value for value in values if value not in text] == [], text
-    return text, caught.value.__cause__
-
-
-@pytest.fixture
-def good(tmp_path):
-    with h5py.File(tmp_path / "good.h5", "w") as file:
-        file["x"] = list(range(1000))
-    return tmp_path / "good.h5"
-
-
-def test_opens_for_reading_and_closes(good):
-    with open_h5(str(good), expected="a file of fists") as file:
-        assert file["x"][999] == 999
-        assert file.mode == "r"
-    assert not file
-
-
-def test_closes_after_an_error(good):
-    with pytest.raises(KeyError), open_h5(good, expected="a file of fists") as file:
-        file["y"]
-    assert not file
-
-
 @pytest.mark.parametrize("text", ["a\n猫", "a\n猫\n"])
 def test_a_text_ends_its_last_line(tmp_path, text):
     write_text(tmp_path / "new" / "a.txt", text)
@@ -158,52 +129,6 @@ def test_a_text_that_cannot_be_written_leaves_the_old_one(tmp_path):
         write_text(target, "\udcff")
     assert target.read_text() == "old\n"
     assert names(tmp_path) == ["a.txt"]
-
-
-def test_no_such_file(tmp_path):
-    refuses(tmp_path / "none.h5", kind=FileNotFoundError)
-    refuses(tmp_path, "folder", kind=FileNotFoundError)
-
-
-@pytest.mark.parametrize(
-    ("content", "values"),
-    [
-        (b"", ["empty"]),
-        (b"  \n<!doctype HTML>", ["HTML"]),
-        (b"<HTML>", ["HTML"]),
-        (b"version https://git-lfs.github.com/spec/v1\n", ["Git LFS", "git lfs pull"]),
-        (b"\x89PNG\r\n\x1a\n0000", [r"b'\x89PNG\r\n\x1a\n'", "HDF5"]),
-        (b"\x89HDF\r\n", [r"b'\x89HDF\r\n'", "HDF5"]),
-    ],
-)
-def test_not_hdf5(tmp_path, content, values):
-    (tmp_path / "a.h5").write_bytes(content)
-    refuses(tmp_path / "a.h5", *values)
-
-
-@pytest.mark.parametrize("share", [0.01, 0.2, 0.5, 0.99])
-def test_cut_off(good, share):
-    content = good.read_bytes()
-    good.write_bytes(content[: int(len(content) * share)])
-    text, cause = refuses(good, "HDF5")
-    assert isinstance(cause, OSError | RuntimeError)
-    assert " ".join(str(cause).split()).replace(str(good), "") in text
-
-
-def test_no_right_to_read(good, monkeypatch):
-    def refuse(*_, **__):
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr(Path, "open", refuse)
-    refuses(good, "Permission denied")
-
-
-def test_another_program_writes_to_it(good):
-    fcntl = pytest.importorskip("fcntl")
-    with good.open("rb+") as other:
-        fcntl.flock(other, fcntl.LOCK_EX)  # as HDF5 does in another process
-        _, cause = refuses(good)
-    assert isinstance(cause, BlockingIOError)
 
 
 def test_an_error_in_a_folder_names_the_callers_file(tmp_path, monkeypatch):
@@ -294,6 +219,14 @@ def test_a_disk_that_fails_to_sync_is_an_error(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", fail_on_folders)
     with pytest.raises(OSError, match="broken"):
         write_text(tmp_path / "a.txt", "new")
+
+
+def test_a_work_that_does_not_fit_onto_the_disk_is_refused_before_it(tmp_path, monkeypatch):
+    check_room(tmp_path / "new" / "run", 1000, "the run")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=3_000_000))
+    check_room(tmp_path / "new" / "run", 3_000_000, "the run")
+    with raises(OSError, tmp_path / "new" / "run", "the run", 5, 3):
+        check_room(tmp_path / "new" / "run", 5_000_000, "the run")
 
 
 @pytest.fixture

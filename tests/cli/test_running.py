@@ -34,7 +34,8 @@ def stop(folder, capsys, interruption):
 @pytest.mark.parametrize("interruption", [KeyboardInterrupt(), SystemExit(143)])
 def test_an_interrupted_run_says_what_is_stored_and_how_to_resume(interruption, folder, capsys, numbers):
     with h5py.File(folder.checkpoint, "w") as file:
-        file["state"] = json.dumps({"phase": 0, "began": 0, "epoch": 3})
+        position = {"phase": 0, "began": 0, "epoch": 3}
+        file["state"] = json.dumps({**position, "stopped": False, "callbacks": [], "attributes": []})
     error = stop(folder, capsys, interruption)
     assert f"resnet50 train --resume {folder.path}" in error
     assert "over" not in error

@@ -1,13 +1,17 @@
+import errno
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 
+import h5py
 import numpy as np
 import pytest
 
 from factories import draw_image, image_folder, raises
 from resnet50.data import cache as cache_module
+from resnet50.data import images
 from resnet50.data.images import read_image
 from resnet50.data.listing import list_images
 from resnet50.data.loading import read_splits
@@ -174,5 +178,42 @@ def test_a_cache_below_a_file_is_named(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("no folder")
     monkeypatch.setenv("RESNET50_CACHE", str(tmp_path / "file"))
     root = image_folder(tmp_path / "pets")
-    with raises(OSError, tmp_path / "file"):
+    with raises(OSError, tmp_path / "file", "RESNET50_CACHE"):
         read_splits(root, image_size=8)
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES, errno.ENOENT])
+def test_a_cache_on_a_disk_that_takes_no_files_is_named(tmp_path, monkeypatch, number):
+    def refuse(**_):
+        raise OSError(number, os.strerror(number))
+
+    root = image_folder(tmp_path / "pets")
+    monkeypatch.setattr(tempfile, "mkstemp", refuse)
+    with raises(OSError, tmp_path / "cache", "RESNET50_CACHE", os.strerror(number)):
+        read_splits(root, image_size=8)
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EIO, "Input/output error"), MemoryError()])
+def test_an_error_of_the_machine_is_not_remembered(tmp_path, cache, monkeypatch, error):
+    root, fit_pixels = image_folder(tmp_path / "pets"), images.fit_pixels
+
+    def fail_once(*_):
+        monkeypatch.setattr(images, "fit_pixels", fit_pixels)
+        raise error
+
+    monkeypatch.setattr(images, "fit_pixels", fail_once)
+    first = read_splits(root, image_size=16, options=ReadOptions(max_unreadable=0.2))
+    assert (len(first.train), len(first.unreadable)) == (5, 1)
+    assert first.unreadable[0].temporary
+    again = read_splits(root, image_size=16)
+    assert (len(again.train), again.unreadable) == (6, ())
+
+
+@pytest.mark.parametrize("key", ["train_set_x", "train_set_y"])
+def test_a_damaged_file_is_decoded_again(tmp_path, cache, key):
+    root = image_folder(tmp_path / "pets")
+    first = read_splits(root, image_size=16)
+    (cached,) = cache.iterdir()
+    with h5py.File(cached, "r+") as file:
+        file[key][...] = 0
+    assert read_splits(root, image_size=16).train.fingerprint == first.train.fingerprint

@@ -15,7 +15,7 @@ from PIL import Image, ImageFile, ImageOps, TiffImagePlugin, UnidentifiedImageEr
 from factories import noise, raises, write_image
 from resnet50.data import images
 from resnet50.data.fit import Fit
-from resnet50.data.images import SUFFIXES, measure_value_range, read_header, read_image
+from resnet50.data.images import SUFFIXES, TemporaryError, measure_value_range, read_header, read_image
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 # how an image is stored that EXIF calls 2..8
@@ -51,7 +51,7 @@ def refusal(path, *values, kind=ValueError, cause=Exception, read=read_small):
     with raises(kind, path) as raised:
         read(path)
     assert raised.type is kind
-    assert isinstance(raised.value.__cause__, cause if kind is ValueError else type(None))
+    assert isinstance(raised.value.__cause__, type(None) if kind is FileNotFoundError else cause)
     text = str(raised.value).replace(str(path), "", 1)
     assert [value for value in values if str(value) not in text] == [], text
     return text
@@ -519,7 +519,20 @@ def test_names_an_error_without_words(tmp_path, monkeypatch):
         raise MemoryError
 
     monkeypatch.setattr(images, "fit_pixels", no_memory)
-    refusal(tmp_path / "a.png", "MemoryError", cause=MemoryError)
+    refusal(tmp_path / "a.png", "MemoryError", kind=TemporaryError, cause=MemoryError)
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.EMFILE])
+def test_an_error_of_the_machine_is_told_from_damage(tmp_path, monkeypatch, number):
+    quarters().save(tmp_path / "a.png")
+    (tmp_path / "damaged.png").write_bytes((tmp_path / "a.png").read_bytes()[:-20])
+    refusal(tmp_path / "damaged.png", kind=ValueError)
+
+    def fail(*_, **__):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(images.Image, "open", fail)
+    refusal(tmp_path / "a.png", os.strerror(number), kind=TemporaryError)
 
 
 PROBE = """

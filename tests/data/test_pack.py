@@ -18,6 +18,7 @@ from resnet50.data import hdf5
 from resnet50.data import pack as packing
 from resnet50.data.hdf5 import read_h5, read_unreadable
 from resnet50.data.images import read_image
+from resnet50.data.lazy_images import LazyImages
 from resnet50.data.listing import Entry, Listing
 from resnet50.data.options import ReadOptions
 from resnet50.data.pack import pack
@@ -72,7 +73,7 @@ def test_packs_every_split_in_order(tmp_path, monkeypatch):
     assert list(splits) == ["train", "validation", "test"]
     for split, chosen in (("train", [0, 2, 5, 6]), ("validation", [3]), ("test", [1, 4])):
         dataset = splits[split]
-        assert isinstance(dataset.images, np.memmap)
+        assert isinstance(dataset.images, LazyImages)
         np.testing.assert_array_equal(dataset.images, decoded([paths[k] for k in chosen]))
         assert dataset.labels.tolist() == [k % 2 for k in chosen]
         assert dataset.paths == tuple(paths[k].name for k in chosen)
@@ -90,7 +91,7 @@ def test_images_without_a_split_are_for_training(tmp_path):
     assert list(splits) == ["train"]
     assert splits["train"].groups == ()
     with h5py.File(tmp_path / "out.h5") as file:
-        assert sorted(file) == ["list_classes", "train_set_source_file", "train_set_x", "train_set_y"]
+        assert sorted(file) == ["list_classes", *(f"train_set_{end}" for end in ("crc32", "source_file", "x", "y"))]
         assert file["train_set_x"].chunks == (1, 16, 16, 3)
 
 
@@ -134,7 +135,7 @@ def test_unreadable_files_are_left_out_and_named(tmp_path, monkeypatch):
     assert unreadable[0].reason != unreadable[1].reason
     splits = read_h5(tmp_path / "out.h5")
     assert list(splits) == ["train"]  # the test split had no other
-    assert isinstance(splits["train"].images, np.memmap)
+    assert isinstance(splits["train"].images, LazyImages)
     np.testing.assert_array_equal(splits["train"].images, decoded([paths[k] for k in (0, 2, 3, 5, 6)]))
     assert splits["train"].labels.tolist() == [0, 0, 1, 1, 0]
     assert splits["train"].paths == ("00.jpg", "02.jpg", "03.png", "05.png", "06.jpg")

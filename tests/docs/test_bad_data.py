@@ -21,6 +21,7 @@ from resnet50.datasets.source import DataSource
 from resnet50.recipes.folder import RECIPE
 from resnet50.training import train as training
 from resnet50.training.preparation import PreparedRun
+from resnet50.training.progress import Progress
 
 TESTS = Path(__file__).resolve().parents[1]
 PAGE = TESTS.parent / "docs" / "guides" / "bad_data.md"
@@ -91,7 +92,8 @@ class Done:
 def command(tmp_path, monkeypatch, capsys) -> Callable[..., Done]:
     """Run ``resnet50`` in this process; a training ends with status 0 where it would begin."""
 
-    def stop(run: PreparedRun, *_: object) -> None:
+    def stop(run: PreparedRun, _: object, progress: Progress) -> None:
+        progress.begin_run(run.transfer, run.issues)
         raise ReachedTraining(run)
 
     monkeypatch.setitem(recipes.RECIPES, "folder", types.SimpleNamespace(RECIPE=TINY, VARIANTS={"scratch": TINY}))
@@ -136,9 +138,9 @@ def test_bad_data(row, command, sound, tmp_path):
     case = BAD_DATA[row.input]
     pets = Path(shutil.copytree(sound, tmp_path / "data" / "pets"))
     built = case.build(pets) or pets
-    for source in [built] if isinstance(built, Path) else built:
+    for number, source in enumerate([built] if isinstance(built, Path) else built):
         checked = command("check", source, "--json")
-        trained = command("train", source, "--out", f"run-{source.name}")
+        trained = command("train", source, "--out", f"run-{number}")
         _compare_check(row, case, checked)
         _compare_train(row, case, trained)
         printed = checked.out + checked.err + trained.out + trained.err
@@ -148,6 +150,9 @@ def test_bad_data(row, command, sound, tmp_path):
 def _compare_check(row: Row, case: BadData, done: Done) -> None:
     status, severity = row.status("check")
     assert done.status == status, done
+    if status == 2:
+        _compare_refusal("check", done)
+        return
     issues = json.loads(done.out)
     found = [issue["severity"] for issue in issues if case.kind in ("", issue["kind"])]
     worst = min(found, key=SEVERITIES.index, default="")
@@ -160,10 +165,18 @@ def _compare_train(row: Row, case: BadData, done: Done) -> None:
     status, _ = row.status("train")
     assert done.status == status, done
     if status:
-        assert done.err.startswith("resnet50 train: ")
-        assert done.err.count("\n") == 1
-    elif case.images is not None:
+        _compare_refusal("train", done)
+        return
+    if case.images is not None:
         assert done.images == case.images
+    _, severity = row.status("check")
+    if severity == "warning":
+        assert "\nwarning: " in done.out
+
+
+def _compare_refusal(command: str, done: Done) -> None:
+    assert done.err.startswith(f"resnet50 {command}: ")
+    assert done.err.count("\n") == 1
 
 
 @pytest.fixture(scope="module")
@@ -198,8 +211,7 @@ def test_bad_files(row, command, trained, tmp_path):
         done = command(*each)
         assert done.status == row.status("Exit code")[0], done
         if row.cells["What happens"].startswith("refused"):
-            assert done.err.startswith(f"resnet50 {each[0]}: ")
-            assert done.err.count("\n") == 1
+            _compare_refusal(each[0], done)
         assert [text for text in (*row.options, *case.shows) if text not in done.out + done.err] == []
 
 

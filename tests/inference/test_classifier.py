@@ -1,18 +1,22 @@
 import importlib.util
+import io
 import json
 import os
+import struct
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 
+import h5py
 import keras
 import numpy as np
 import pytest
 
 from factories import noise, raises, tiny_model
 from resnet50.inference.classifier import Classifier
+from resnet50.weights.read import read_weights
 
 pytestmark = pytest.mark.filterwarnings(  # Keras, from TensorFlow's variables, whenever it loads or copies weights
     "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning:keras"
@@ -310,14 +314,85 @@ def test_refuses_an_archive_that_carries_something_else(tmp_path, text, values):
 
 
 def test_refuses_an_archive_that_keras_cannot_open(saved, tmp_path):
-    path = archive(tmp_path / "a.keras", config__json="{}", resnet50__json=json.dumps(METADATA))
-    refuses(path, "Keras")
+    path = tmp_path / "a.keras"
     content = bytearray(saved.read_bytes())
     with zipfile.ZipFile(saved) as file:
         at = file.getinfo("model.weights.h5").header_offset + 20_000
     content[at] ^= 0xFF
     path.write_bytes(content)
-    refuses(path, "Keras", "CRC-32")
+    refuses(path, "CRC-32")
+
+
+def changed(saved, path, **members):
+    """Copy a classifier with other members: a value, or a function that changes the file's bytes or HDF5."""
+    with zipfile.ZipFile(saved) as old, zipfile.ZipFile(path, "w") as new:
+        for name in old.namelist():
+            change = members.get(name.replace(".", "__"))
+            content = old.read(name)
+            new.writestr(name, content if change is None else change(content) if callable(change) else change)
+    return path
+
+
+def heap_in_a_circle(content):
+    content = bytearray(content)
+    heap = content.index(b"HEAP")
+    size, _, data = struct.unpack_from("<QQQ", content, heap + 8)
+    struct.pack_into("<Q", content, heap + 16, size - 16)
+    struct.pack_into("<Q", content, data + size - 16, size - 16)
+    return bytes(content)
+
+
+def huge_chunk(content):
+    store = io.BytesIO(content)
+    with h5py.File(store, "r+") as file:
+        del file["layers/dense/vars/1"]
+        options = {"shape": (3,), "maxshape": (None,), "chunks": (1 << 23,), "dtype": "f4", "compression": "gzip"}
+        file["layers/dense/vars"].create_dataset("1", **options)
+    return store.getvalue()
+
+
+def input_of(side):
+    return lambda content: content.replace(b"[null, 32, 40, 3]", f"[null, {side}, {side}, 3]".encode())
+
+
+@pytest.mark.parametrize(
+    ("members", "values"),
+    [
+        ({"model__weights__h5": heap_in_a_circle}, ["heap"]),
+        ({"model__weights__h5": huge_chunk}, ["chunks", f"{1 << 25:,}", "12"]),
+        ({"config__json": lambda content: content + b" " * (16 << 20)}, ["config.json", "16 MiB"]),
+        ({"config__json": input_of(10**6)}, ["1,000,000", "4,096"]),
+        ({"resnet50__json": b" " * (17 << 20)}, ["resnet50.json", "16 MiB"]),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
+)
+def test_refuses_what_would_take_all_memory_or_never_end(saved, tmp_path, members, values):
+    refuses(changed(saved, tmp_path / "a.keras", **members), *values)
+
+
+def test_a_hostile_file_stops_the_reading_of_weights_too(saved, tmp_path):
+    with raises(ValueError, tmp_path / "a.keras", "heap"):
+        read_weights(changed(saved, tmp_path / "a.keras", model__weights__h5=heap_in_a_circle))
+
+
+@pytest.mark.parametrize(
+    ("changes", "values"),
+    [
+        ({"class_names": [str(number) for number in range(100_001)]}, ["100,001", "100,000"]),
+        ({"class_names": ["x" * 1001, "b", "c"]}, ["1,001", "1,000"]),
+        ({"class_names": [1] * 10**6}, ["class_names"]),
+        ({"dataset": ["d"]}, ["dataset", "['d']"]),
+        ({"fingerprint": None}, ["fingerprint", "None"]),
+        ({"recipe": []}, ["recipe", "[]"]),
+        ({"recipe": {"name": []}}, ["recipe"]),
+        ({"metrics": {"accuracy": "x"}}, ["metrics", "'x'"]),
+    ],
+)
+def test_refuses_metadata_of_other_types_and_sizes_in_a_short_line(saved, tmp_path, changes, values):
+    path = changed(saved, tmp_path / "a.keras", resnet50__json=json.dumps(METADATA | changes))
+    with raises(ValueError, path, *values) as caught:
+        Classifier.load(path)
+    assert len(str(caught.value)) < 2000
 
 
 def with_labels(model, path, **changes):

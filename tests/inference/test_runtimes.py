@@ -118,6 +118,27 @@ def test_only_files_in_the_folder_are_read(copied, name):
         Classifier.load(copied)
 
 
+@pytest.mark.parametrize("name", ["weights.bin", "sub/weights.bin", "link", ".hidden"])
+def test_a_file_that_the_export_did_not_write_is_refused(copied, name):
+    """An ONNX file may name it as the place of its weights, without a hash."""
+    (copied.parent / "stranger").write_text("not of the export")
+    (copied / name).parent.mkdir(exist_ok=True)
+    (copied / name).symlink_to(copied.parent) if name == "link" else (copied / name).write_text("more weights")
+    refuses(copied, name)
+
+
+def test_what_file_managers_add_to_a_folder_is_no_stranger(copied):
+    for name in (".DS_Store", "Thumbs.db"):
+        (copied / name).write_text("icons")
+    assert Classifier.load(copied).class_names
+
+
+def test_a_description_of_any_size_is_not_read(copied):
+    with (copied / "resnet50.json").open("a") as file:
+        file.write(" " * (16 << 20))
+    refuses(copied, "/resnet50.json", "16 MiB")
+
+
 def test_the_file_that_is_opened_needs_its_hash(copied):
     change(copied, files={})
     refuses(copied, "/model.onnx")

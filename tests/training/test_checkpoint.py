@@ -292,6 +292,58 @@ def test_a_disk_that_fills_up_leaves_the_last_checkpoint(images, tmp_path, monke
     assert [file.name for file in tmp_path.iterdir()] == ["last.h5"]
 
 
+@pytest.fixture
+def written(images, tmp_path):
+    """A small model, its checkpoint after an epoch, and the path."""
+    model = keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Flatten(), keras.layers.Dense(6, "softmax")])
+    model.compile("adam", "categorical_crossentropy")
+    checkpoint = Checkpoint(tmp_path / "last.h5", position=Position(), every=1, epochs=1, others=[])
+    model.fit(Batches(images.train, 8), epochs=1, shuffle=False, verbose=0, callbacks=[checkpoint])
+    return model, checkpoint, tmp_path / "last.h5"
+
+
+@pytest.mark.parametrize("kind", ["bit", "sector"])
+def test_a_damaged_checkpoint_is_refused_or_restored_exactly(written, kind):
+    model, checkpoint, path = written
+    content, refused = path.read_bytes(), 0
+    before = [keras.ops.convert_to_numpy(v) for v in (*model.variables, *model.optimizer.variables)]
+    chance = random.Random(0)
+    for _ in range(60):
+        damaged = bytearray(content)
+        place = chance.randrange(len(damaged))
+        if kind == "bit":
+            damaged[place] ^= 1 << chance.randrange(8)
+        else:
+            place -= place % 512
+            damaged[place : place + 512] = bytes(len(damaged[place : place + 512]))
+        path.write_bytes(damaged)
+        try:
+            assert checkpoint.restore(model) == 1
+        except ValueError as error:
+            refused += 1
+            assert str(error).startswith(f"{path}: ")
+        after = [keras.ops.convert_to_numpy(v) for v in (*model.variables, *model.optimizer.variables)]
+        assert all(map(np.array_equal, before, after))
+    assert refused > 50
+
+
+def test_a_checkpoint_of_an_earlier_version_has_no_checksum_and_is_restored(written):
+    model, checkpoint, path = written
+    with h5py.File(path, "r+") as file:
+        del file.attrs["crc32"], file.attrs["state_crc32"]
+    assert checkpoint.restore(model) == 1
+
+
+@pytest.mark.parametrize("state", ["{}", "[]", "{", '{"phase": 0}', '"text"'])
+def test_a_checkpoint_with_another_state_is_refused(written, state):
+    model, checkpoint, path = written
+    with h5py.File(path, "r+") as file:
+        del file.attrs["crc32"], file.attrs["state_crc32"], file["state"]
+        file["state"] = state
+    with raises(ValueError, path):
+        checkpoint.restore(model)
+
+
 def test_what_must_not_be_older_than_a_checkpoint_is_written_before_it(images, tmp_path):
     model = keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Flatten(), keras.layers.Dense(6, "softmax")])
     model.compile("sgd", "categorical_crossentropy")

@@ -139,6 +139,26 @@ def test_json_that_is_nested_too_deeply_is_refused(name, record, tmp_path):
         run.read()
 
 
+@pytest.mark.parametrize("name", ["recipe.json", "environment.json"])
+def test_a_record_of_any_size_is_not_read(name, record, tmp_path):
+    run = RunDirectory(tmp_path)
+    run.create(record)
+    with (tmp_path / name).open("a") as file:
+        file.write(" " * (16 << 20))
+    with raises(ValueError, tmp_path / name, "16 MiB"):
+        run.read()
+
+
+def test_a_huge_value_makes_no_huge_message(record, tmp_path):
+    run = RunDirectory(tmp_path)
+    run.create(record)
+    values = json.loads(run.recipe.read_text())
+    run.recipe.write_text(json.dumps(values | {"head": "x" * 10**6}))
+    with raises(ValueError, run.recipe, "head") as caught:
+        run.read()
+    assert len(str(caught.value)) < 2000
+
+
 def test_a_source_that_is_not_known_is_refused(record, tmp_path):
     run = RunDirectory(tmp_path)
     run.create(record)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import csv
+import errno
 import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
 from importlib.util import find_spec
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -199,6 +202,29 @@ def test_a_share_that_cannot_be_held_out_is_refused_before_anything_is_written(t
     with raises(ValueError, "validation", 0.25, classes):
         train(recipe, DatasetSplits(alike, images.test), out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_disk_without_room_for_the_run_is_refused_before_anything_is_written(
+    tiny_recipe, images, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1_000_000))
+    with raises(OSError, tmp_path / "run", "1 MB"):
+        train(tiny_recipe, images, out=tmp_path / "run", progress=False)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_disk_that_fills_up_is_one_line_with_the_command_to_resume(tiny_recipe, images, tmp_path, number):
+    class DiskFull(Progress):
+        def on_epoch_end(self, epoch, logs=None):
+            if epoch == 1:
+                raise OSError(number, os.strerror(number))
+
+    with raises(OSError, tmp_path, os.strerror(number)) as caught:
+        train(tiny_recipe, images, out=tmp_path, progress=DiskFull())
+    assert f"'resnet50 train --resume {tmp_path}'" in str(caught.value)
+    assert len(resume(tmp_path, images, progress=False).history) == 4
 
 
 def test_a_folder_with_a_run_is_refused(finished, tiny_recipe, images):

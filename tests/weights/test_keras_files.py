@@ -558,11 +558,8 @@ def test_a_nameless_file_of_a_smaller_network_leaves_no_trace(suffix, target, tm
     refused(target, edit(path, forget), 8)
 
 
-@pytest.mark.parametrize(
-    ("suffix", "refusal", "values"),
-    [(".weights.h5", refused, ["layers/conv2d/vars/1"]), (".keras", damaged, [])],  # in an archive there are no links
-)
-def test_a_link_to_another_file_is_refused(suffix, refusal, values, source, target, tmp_path):
+@pytest.mark.parametrize("suffix", [".weights.h5", ".keras"])
+def test_a_link_to_another_file_is_refused(suffix, source, target, tmp_path):
     """Or a file of weights could bring in the numbers of any file that its reader may read."""
     other = save(source, tmp_path / "other.weights.h5")
 
@@ -572,7 +569,7 @@ def test_a_link_to_another_file_is_refused(suffix, refusal, values, source, targ
         group["1"] = h5py.ExternalLink(str(other), "layers/conv2d/vars/1")
 
     path = edit(save(source, tmp_path / f"w{suffix}"), link)
-    refusal(target, path, *values)
+    refused(target, path, "link")
 
 
 def test_a_legacy_link_to_another_file_is_refused(source, target, tmp_path):
@@ -582,7 +579,7 @@ def test_a_legacy_link_to_another_file_is_refused(source, target, tmp_path):
         del file["conv1_conv"]
         file["conv1_conv"] = h5py.ExternalLink(str(other), "conv1_conv")
 
-    refused(target, edit(path, link), "conv1_conv/conv1_conv/kernel:0")
+    refused(target, edit(path, link), "conv1_conv", "link")
 
 
 def test_bytes_of_another_file_are_refused(source, target, tmp_path):

@@ -15,10 +15,11 @@ import pytest
 
 import resnet50.weights.read
 from factories import classifier, raises
+from resnet50._io.limits import METADATA_BYTES
 from resnet50.conventions import V1, V1_5
 from resnet50.inference.classifier import MEMBER
 from resnet50.weights import WeightsFile, read_weights
-from resnet50.weights.keras_files import CLASSIFIER_MEMBER, METADATA_LIMIT
+from resnet50.weights.keras_files import CLASSIFIER_MEMBER
 
 SUFFIXES = (".h5", ".weights.h5", ".keras", ".safetensors", ".pth", ".pt", ".bin")
 DTYPES = {"float32": "F32", "float16": "F16", "int64": "I64"}
@@ -195,7 +196,7 @@ def test_metadata_without_end_are_refused(tmp_path):
     classifier().save(path)
     with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the archive has such a member already
-        archive.writestr("resnet50.json", b" " * (METADATA_LIMIT + 1))
+        archive.writestr("resnet50.json", b" " * (METADATA_BYTES + 1))
     with raises(ValueError, path, 16):
         read_weights(path)
 
