@@ -22,8 +22,8 @@ from resnet50._io.workers import in_order
 from resnet50.data.dataset import Unreadable
 from resnet50.data.fit import DEFAULT_FIT, Fit
 from resnet50.data.hdf5 import add_images, add_labels, add_left_out, add_unreadable, new_h5
-from resnet50.data.images import TemporaryError, has_more_frames, measure_value_range, read_image
-from resnet50.data.left_out import MORE_FRAMES, LeftOut, count_left_out
+from resnet50.data.images import TemporaryError, has_more_frames, has_pixels_not_finite, measure_value_range, read_image
+from resnet50.data.left_out import MORE_FRAMES, NOT_FINITE, LeftOut, count_left_out
 from resnet50.data.listing import SPLITS, Entry, Listing, list_images
 from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
 
@@ -34,8 +34,13 @@ except ImportError:  # Windows, where a file that is open cannot be removed
 
 _SHOWN = 3  # files that an error names
 _REST = 256  # bytes for the label of an image, or the reason why it is left out
-_ONE_FRAME = (".jpg", ".jpeg", ".jpe", ".jfif", ".bmp")  # endings of files that are not searched for more
 _JUST_BEGUN = 5  # seconds after its creation in which a file may not be locked yet
+
+_SEARCHES = (
+    (MORE_FRAMES, has_more_frames, (".gif", ".tif", ".tiff", ".png", ".webp", ".avif")),
+    (NOT_FINITE, has_pixels_not_finite, (".tif", ".tiff")),
+)
+"""What is looked for in files, and the endings of those that may have it."""
 
 
 def pack(
@@ -105,7 +110,7 @@ def pack(
         for split in rows:
             rows[split].finish(file, split)
         add_unreadable(file, unreadable.files)
-        add_left_out(file, listing.left_out + _count_more_frames(listing))
+        add_left_out(file, listing.left_out + _found_in_files(listing))
     return tuple(unreadable.files)
 
 
@@ -202,14 +207,19 @@ def _decode(entry: Entry, *, listing: Listing, image_size: int, fit: Fit) -> tup
         return entry, Unreadable(listing.name_of(entry), reason, temporary=isinstance(error, TemporaryError))
 
 
-def _count_more_frames(listing: Listing) -> tuple[LeftOut, ...]:
-    """Count the files of each class of which only the first frame or page is used."""
-    entries = [entry for entry in listing.entries if entry.path.suffix.lower() not in _ONE_FRAME]
-    more = in_order(lambda entry: has_more_frames(entry.path), entries)
+def _found_in_files(listing: Listing) -> tuple[LeftOut, ...]:
+    """Count the files of each class of which only a part is used: the first frame or page, or the finite pixels."""
+    searched = [
+        (reason, is_so, entry)
+        for entry in listing.entries
+        for reason, is_so, endings in _SEARCHES
+        if entry.path.suffix.lower() in endings
+    ]
+    found = in_order(lambda search: search[1](search[2].path), searched)
     return count_left_out(
-        (MORE_FRAMES, listing.class_names[entry.label], entry.path.suffix.lower())
-        for entry, has_more in zip(entries, more, strict=True)
-        if has_more
+        (reason, listing.class_names[entry.label], entry.path.suffix.lower())
+        for (reason, _, entry), is_so in zip(searched, found, strict=True)
+        if is_so
     )
 
 
