@@ -166,7 +166,7 @@ def deep(pets: Path) -> list[Path]:
     return sources
 
 
-@row("floats with NaN or infinite pixels, at most half of an image", kind="not-finite", images=SOUND)
+@row("floats with NaN or infinite pixels, at most half of an image", kind="left-out", images=SOUND)
 def not_finite(pets: Path) -> None:
     for index in range(SOUND):
         values = picture(index).mean(axis=2).astype(np.float32)

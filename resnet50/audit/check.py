@@ -15,7 +15,6 @@ from resnet50.audit.duplicates import duplicates
 from resnet50.audit.file_properties import odd_files, read_headers
 from resnet50.audit.groups import folder_groups, other_columns, shared_groups, shared_subfolders
 from resnet50.audit.issue import EXAMPLES, SEVERITIES, AllImages, Issue, Place
-from resnet50.audit.not_finite import not_finite_pixels
 from resnet50.data.dataset import Dataset, Unreadable
 from resnet50.data.fit import Fit
 from resnet50.data.folder import compile_pattern
@@ -137,7 +136,6 @@ def find_issues(
         *other_columns(images, splits.other_columns),
         *count_issues(images, test_split=test_split),
         *odd_files(images, headers, fit=splits.fit),
-        *not_finite_pixels(images, headers, splits.root),
     ]
     return tuple(sorted(issues, key=lambda issue: SEVERITIES.index(issue.severity)))
 

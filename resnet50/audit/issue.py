@@ -45,7 +45,6 @@ KINDS: Mapping[str, str] = MappingProxyType(
         "low-resolution": "Files are much smaller than the image size.",
         "odd-aspect-ratio": "Files lose much of their area when they are cropped to a square.",
         "mixed-modes": "Files differ in their color mode.",
-        "not-finite": "Images have pixels that are NaN or infinite.",
         "exif-orientation": "Files are stored rotated or mirrored.",
         "spurious-property": "The size, color mode or format of a file predicts its class.",
     }

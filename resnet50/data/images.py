@@ -223,16 +223,6 @@ def measure_value_range(paths: Sequence[str | os.PathLike[str]]) -> tuple[float,
     return measure_range([sample for sample in in_order(_sample, chosen) if sample is not None])
 
 
-def share_not_finite(path: str | os.PathLike[str]) -> float:
-    """Return the share of an image's pixels, 0..1, that are NaN or infinite.
-
-    Raises:
-        ValueError: If the file cannot be read as an image.
-    """
-    with _opened(path) as image:
-        return float(1 - np.isfinite(np.asarray(image)).mean()) if image.mode == "F" else 0.0
-
-
 def _is_deep_file(path: str | os.PathLike[str]) -> bool:
     try:
         with _opened(path) as image:
