@@ -68,7 +68,7 @@ ELSEWHERE = {
     "test_channels_first_is_refused_when_a_model_is_opened",
     # Downloads
     "another size or hash than expected": "_io/test_fetch.py::test_wrong_hash",
-    "a web page, a pointer of Git LFS or nothing in place of the file": "_io/test_fetch.py::"
+    "an HTML page, a Git LFS pointer or nothing in place of the file": "_io/test_fetch.py::"
     "test_gives_up_at_once_what_will_not_pass",
     "a connection that breaks, or a server that is busy": "_io/test_fetch.py::test_tries_again_what_may_pass",
     "a server that falls silent": "_io/test_fetch.py::test_stalled_connection",

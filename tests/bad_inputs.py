@@ -112,7 +112,7 @@ def png(width: int, height: int, bits: int, color_type: int, pixels: bytes) -> b
 
 
 @row(
-    "a truncated JPEG, a PNG with a wrong checksum, an empty file, a web page named `.png`",
+    "a truncated JPEG, a PNG with a wrong checksum, an empty file, an HTML page named `.png`",
     kind="unreadable",
     images=SOUND,
 )
@@ -225,10 +225,10 @@ def changed_jpeg(pets: Path) -> None:
 
 @row("PPM, PGM, PBM; AVIF where Pillow has it", images=SOUND)
 def portable(pets: Path) -> None:
-    endings = ["ppm", "avif"] if features.check("avif") else ["ppm"]
+    suffixes = ["ppm", "avif"] if features.check("avif") else ["ppm"]
     for index, path in enumerate(sorted(pets.rglob("*.png"))):
         with Image.open(path) as image:
-            image.save(path.with_suffix(f".{endings[index % len(endings)]}"))
+            image.save(path.with_suffix(f".{suffixes[index % len(suffixes)]}"))
         path.unlink()
 
 
@@ -338,7 +338,7 @@ def bad_rows(pets: Path) -> list[Path]:
     return tables_with(pets, "cats/00.png,", "cats/01.png,cats", "cats/01.png,dogs")
 
 
-@row("CSV: `cats\\1.png`, no ending, another case, accents composed differently", images=SOUND)
+@row("CSV: `cats\\1.png`, no suffix, another case, accents composed differently", images=SOUND)
 def other_spelling(pets: Path) -> list[Path]:
     (pets / "cats" / "00.png").rename(pets / "cats" / "caf\u00e9.png")
     return tables_with(
