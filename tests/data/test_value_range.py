@@ -97,6 +97,13 @@ def test_a_png_states_its_significant_bits():
     assert measure_range([sample(gray(0, 800, np.uint16), "PNG", pnginfo=info)]) == (0, 4095)
 
 
+def test_significant_bits_of_values_that_fill_sixteen_bits_are_no_range():
+    """PNG's standard scales 12 significant bits to all 16: read as 0..4095, the image would be nearly white."""
+    info = PngImagePlugin.PngInfo()
+    info.add(b"sBIT", bytes([12]))
+    assert measure_range([sample(gray(0, 65535, np.uint16), "PNG", pnginfo=info)]) == (0, 65535)
+
+
 def test_a_statement_of_all_sixteen_bits_is_none():
     tags = TiffImagePlugin.ImageFileDirectory_v2()
     tags[281] = 65535
