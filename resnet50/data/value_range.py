@@ -159,8 +159,8 @@ def _scaled(values: np.ndarray, value_range: tuple[float, float] | None, depth: 
             "bits has none: convert the image to 8 bits"
         )
     low, high = value_range
-    scaled: np.ndarray = np.array(values, np.float32)  # a copy, changed in place: an image may have 60 million pixels
-    scaled -= low
+    scaled = np.empty(values.shape, np.float32)  # changed in place: an image may have 60 million pixels
+    np.subtract(values, low, out=scaled, dtype=np.float64, casting="unsafe")  # float32 has 24 bits of 32
     scaled *= 255 / (high - low)
     np.nan_to_num(scaled, copy=False, nan=0, posinf=255, neginf=0)
     return np.rint(scaled.clip(0, 255, out=scaled), out=scaled).astype(np.uint8)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin, TiffImagePlugin
 
-from resnet50.data.value_range import is_deep, measure_range, sample_values
+from resnet50.data.value_range import is_deep, measure_range, sample_values, to_8_bits
 
 
 def sample(values, kind="TIFF", **saved):
@@ -50,6 +50,13 @@ def test_the_smallest_usual_range_that_holds_the_pixels(low, high, dtype, expect
 )
 def test_both_ends_are_measured_where_no_usual_range_fits(low, high, dtype):
     assert measure_range([sample(gray(low, high, dtype))]) == pytest.approx((low, high), abs=0.005 * (high - low))
+
+
+def test_large_values_that_differ_little_stay_apart():
+    """float32 alone would round values near a billion to multiples of 64."""
+    values = (10**9 + np.arange(0, 256)).reshape(16, 16).astype(np.int32)
+    pixels = np.asarray(to_8_bits(Image.fromarray(values), (1e9, 1e9 + 255)))
+    assert pixels.ravel().tolist() == list(range(256))
 
 
 def test_a_rare_pixel_does_not_decide():
