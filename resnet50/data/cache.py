@@ -19,13 +19,13 @@ from resnet50.data.earlier_images import EarlierImages, read_earlier
 from resnet50.data.file_index import ImageFile, inspect_files
 from resnet50.data.fit import DEFAULT_FIT, Fit
 from resnet50.data.hdf5 import read_fit, read_h5, read_left_out, read_unreadable
-from resnet50.data.left_out import MORE_FRAMES
+from resnet50.data.left_out import FOUND_IN_FILES
 from resnet50.data.listing import Listing
 from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
 from resnet50.data.pack import Inspected, check_unreadable, pack_inspected
 from resnet50.data.splits import DatasetSplits
 
-DECODING = 3
+DECODING = 4
 """Version of the decoding. Increase it when `read_image` gives other pixels: files of an older version are not used."""
 
 # what a cache is that cannot be written: no permission, a read-only disk, a file in place of a folder, a lost share
@@ -78,7 +78,7 @@ def read_decoded(
     _remember(path, last)
     check_unreadable(splits.unreadable, listing, options.max_unreadable)
     # the same images may stand in another place, under another name and beside other files
-    left_out = listing.left_out + tuple(each for each in splits.left_out if each.reason == MORE_FRAMES)
+    left_out = listing.left_out + tuple(each for each in splits.left_out if each.reason in FOUND_IN_FILES)
     renamed = splits.map(lambda dataset: replace(dataset, name=listing.name))
     headers = {
         listing.name_of(entry): file.header

@@ -198,6 +198,15 @@ def _has_more_frames(image: Image.Image) -> bool:
         return False
 
 
+def has_pixels_not_finite(path: str | os.PathLike[str]) -> bool:
+    """Return whether a floating-point image has pixels that are NaN or infinite; False if it cannot be read."""
+    try:
+        with _opened(path) as image:
+            return image.mode == "F" and not np.isfinite(np.asarray(image)).all()
+    except (OSError, ValueError):
+        return False
+
+
 def measure_value_range(paths: Sequence[str | os.PathLike[str]]) -> tuple[float, float] | None:
     """Measure the range of values of the images of a source that have more than 8 bits.
 

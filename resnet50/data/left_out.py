@@ -15,6 +15,10 @@ NO_IMAGES = "no-images"
 DEAD_LINK = "dead-link"
 OWN = "own"
 MORE_FRAMES = "more-frames"
+NOT_FINITE = "not-finite"
+
+FOUND_IN_FILES = (MORE_FRAMES, NOT_FINITE)
+"""Reasons that are known once files are opened; the others are known from their names."""
 
 REASONS: Mapping[str, str] = MappingProxyType(
     {
@@ -24,6 +28,7 @@ REASONS: Mapping[str, str] = MappingProxyType(
         DEAD_LINK: "A link to a file or folder that does not exist.",
         OWN: "A file that this library wrote: a figure, or a file of a run, a report or an export.",
         MORE_FRAMES: "The frames of an animation, or the pages of a TIFF, after the first, which is used.",
+        NOT_FINITE: "Pixels of a floating-point image that are NaN or infinite; the image is used.",
     }
 )
 """Each reason why something is left out (`LeftOut.reason`), with what it means."""
@@ -69,6 +74,7 @@ def _phrase(reason: str, rows: Sequence[LeftOut]) -> str:
         NOT_IMAGE: f"{plural(count, 'file')} without the ending of an image",
         HIDDEN: plural(count, "hidden image"),
         OWN: f"{plural(count, 'file')} that resnet50 wrote",
+        NOT_FINITE: f"pixels that are NaN or infinite in {plural(count, 'image')}",
         MORE_FRAMES: f"all frames or pages but the first of {plural(count, 'file')}",
     }
     return f"{words[reason]} ({_endings(rows)}) in {places}"

@@ -25,8 +25,8 @@ from resnet50.data.earlier_images import EarlierImages
 from resnet50.data.file_index import ImageFile, read_file_headers
 from resnet50.data.fit import DEFAULT_FIT, Fit
 from resnet50.data.hdf5 import add_images, add_labels, add_left_out, add_unreadable, new_h5
-from resnet50.data.images import TemporaryError, measure_value_range, read_image
-from resnet50.data.left_out import MORE_FRAMES, LeftOut, count_left_out
+from resnet50.data.images import TemporaryError, has_pixels_not_finite, measure_value_range, read_image
+from resnet50.data.left_out import MORE_FRAMES, NOT_FINITE, LeftOut, count_left_out
 from resnet50.data.listing import SPLITS, Entry, Listing, list_images
 from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
 
@@ -160,7 +160,7 @@ def pack_inspected(
         for split in rows:
             rows[split].finish(file, split)
         add_unreadable(file, unreadable.files)
-        add_left_out(file, listing.left_out + _count_more_frames(inspected))
+        add_left_out(file, listing.left_out + _found_in_files(inspected))
     return tuple(unreadable.files)
 
 
@@ -274,14 +274,19 @@ def _decode(place: int, *, inspected: Inspected, image_size: int, fit: Fit) -> t
     return place, image
 
 
-def _count_more_frames(inspected: Inspected) -> tuple[LeftOut, ...]:
-    """Count the files of each class of which only the first frame or page is used."""
-    listing = inspected.listing
-    return count_left_out(
-        (MORE_FRAMES, listing.class_names[entry.label], entry.path.suffix.lower())
-        for entry, file in zip(listing.entries, inspected.files, strict=True)
-        if file.header is not None and file.header.more_frames
-    )
+def _found_in_files(inspected: Inspected) -> tuple[LeftOut, ...]:
+    """Count the files of each class of which only a part is used: the first frame or page, or the finite pixels."""
+    pairs = [
+        (entry, file.header)
+        for entry, file in zip(inspected.listing.entries, inspected.files, strict=True)
+        if file.header is not None
+    ]
+    floats = [entry for entry, header in pairs if header.mode == "F"]
+    not_finite = in_order(lambda entry: has_pixels_not_finite(entry.path), floats)
+    found = [(MORE_FRAMES, entry) for entry, header in pairs if header.more_frames]
+    found += [(NOT_FINITE, entry) for entry, is_so in zip(floats, not_finite, strict=True) if is_so]
+    names = inspected.listing.class_names
+    return count_left_out((reason, names[entry.label], entry.path.suffix.lower()) for reason, entry in found)
 
 
 def _described(unreadable: Iterable[Unreadable]) -> str:

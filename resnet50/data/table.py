@@ -26,6 +26,8 @@ _ALIASES = {
     "label": (("class", "class_name", "category", "target"), ()),
 }
 
+_SHOWN = 40  # characters of a column's name in a message
+
 
 def files_in_table(path: Path) -> FoundFiles:
     """Read a CSV file with the columns ``path`` and ``label``, and optionally ``split`` and ``group``.
@@ -163,6 +165,6 @@ def _check_header(path: Path, header: list[str]) -> None:
         if count > 1 or (not count and column in ("path", "label")):
             raise ValueError(
                 f"{path}: expected a header with one column {column}, got "
-                f"{', '.join(map(printable, header[:20])) or 'an empty file'}; name the column of the "
+                f"{listed([column[:_SHOWN] for column in header], most=10) or 'an empty file'}; name the column of the "
                 f"{_MEANINGS[column]} {column}."
             )

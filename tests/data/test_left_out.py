@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
@@ -25,6 +26,21 @@ def tree(root, *names):
 
 def left_out(source, **options):
     return [(each.reason, each.place, each.ending, each.count) for each in list_images(source, **options).left_out]
+
+
+def test_pixels_that_are_not_finite_are_counted_by_image(tmp_path):
+    for name, bad in (("cat", np.nan), ("dog", np.inf)):
+        for index in range(3):
+            pixels = np.random.default_rng(index).random((16, 16)).astype(np.float32)
+            pixels[0, :index] = bad
+            write_image(tmp_path / "photos" / name / f"{index}.tif", pixels)
+    expected = [("not-finite", "cat", ".tif", 2), ("not-finite", "dog", ".tif", 2)]
+    for _ in range(2):  # decoded, and from the cache
+        splits = read_splits(tmp_path / "photos", image_size=8)
+        assert [(each.reason, each.place, each.ending, each.count) for each in splits.left_out] == expected
+    assert "4 images" in describe_left_out(splits.left_out)
+    assert splits.fit.value_range == (0, 1)
+    assert 100 < splits["train"].images.mean() < 150
 
 
 def test_nothing_is_left_out_of_a_folder_of_images(tmp_path):
