@@ -104,9 +104,10 @@ class Fit:
     def asks_for(self, other: Fit) -> bool:
         """Return whether images that were fitted as ``other`` says are what this fit asks for.
 
-        Without a value range of its own, it takes the range that was measured.
+        Without a value range of its own, it takes the range that was measured; images of 8 bits have none to compare.
         """
-        return other == (replace(self, value_range=other.value_range) if self.value_range is None else self)
+        same_range = None in (self.value_range, other.value_range) or self.value_range == other.value_range
+        return same_range and replace(self, value_range=None) == replace(other, value_range=None)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""

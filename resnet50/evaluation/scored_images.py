@@ -179,9 +179,15 @@ def _read_other_images(source: DataSource, trained: Trained, progress: Progress 
     size, fit = trained.image_size, trained.classifier.fit
     if source.task != "folder" or source.path is None:
         return source.load(size, fit=fit, progress=progress)
-    return read_splits(
+    splits = read_splits(
         source.path, image_size=size, fit=fit, options=source.options, for_training=False, progress=progress
     )
+    if fit.value_range is None and splits.fit.value_range is not None:  # measured here: prediction has no such range
+        raise ValueError(
+            f"{source.path}: expected images of 8 bits a channel, as those that {trained.path} was trained on, got "
+            "images of more; convert them to 8 bits."
+        )
+    return splits
 
 
 def _with_classes_of(classifier: Classifier, dataset: Dataset, source: DataSource) -> tuple[Dataset, list[Issue]]:
