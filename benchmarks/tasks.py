@@ -24,12 +24,12 @@ from pathlib import Path
 import keras
 import numpy as np
 from keras import layers
+from resnet50.training.validation import hold_out
 
 from resnet50 import DatasetSplits, Recipe, train
 from resnet50.datasets.source import DataSource
 from resnet50.recipes import find_task
 from resnet50.training.environment import describe_environment
-from resnet50.training.validation import hold_out
 
 
 @dataclass(frozen=True)

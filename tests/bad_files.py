@@ -55,6 +55,10 @@ ELSEWHERE = {
     "the same in the cache": "data/test_cache.py::test_a_damaged_file_is_decoded_again",
     "an image that fails with an error of the disk, the network or the memory": "data/test_cache.py::"
     "test_an_error_of_the_machine_is_not_remembered",
+    "an image that changes between its first reading and its decoding": "data/test_cache.py::"
+    "test_a_file_that_changes_between_hash_and_decoding_is_read_next_time",
+    "a damaged index of the cache, or one that cannot be written": "data/test_file_index.py::"
+    "test_a_damaged_index_is_ignored",
     "a checkpoint with any other byte in its values": "training/test_checkpoint.py::"
     "test_a_damaged_checkpoint_is_refused_or_restored_exactly",
     "a run that another process trains": "training/test_train.py::"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -23,6 +24,8 @@ from resnet50.data.loading import read_splits
 from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
 from resnet50.data.splits import DatasetSplits
 from resnet50.datasets.source import DataSource
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +71,8 @@ def check(
         fit: How these images are fitted to it, as in `DataSource.load`.
         options: How a path is read; a `DataSource` has options of its own.
         validation_split: Share of the training images that the recipe holds out (`resnet50.Recipe`).
-        progress: Called with the steps that are done and their number; starts over after the images are read.
+        progress: Called with the steps that are done and their number; starts over after the images are read, and
+            where they are compared with the cache, decoded and cut.
 
     Returns:
         The audit, without splits if the source cannot be read.
@@ -92,6 +96,7 @@ def check(
         except ValueError as error:  # training would refuse it as well, for instance a table without a column label
             return Audit(_name_of(source), DatasetSplits(), (_unusable(str(error)),))
     share = options.test_split
+    _log.info("comparing images")
     issues = find_issues(read.splits, refused=read.too_many_unreadable, test_split=share, progress=progress)
     refused = read.refused
     if not any(issue.kind == "missing-class" and issue.severity == "error" for issue in issues):

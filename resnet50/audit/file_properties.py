@@ -40,7 +40,7 @@ _Known = list[tuple[int, Header]]  # numbers of the images that are files, with 
 
 
 def read_headers(splits: DatasetSplits, *, progress: Progress | None = None) -> dict[str, list[Header | None]]:
-    """Read the headers of image files.
+    """Read the headers of image files, unless they are known (``splits.headers``).
 
     Args:
         splits: The splits; ``splits.root`` is the folder that their paths start from.
@@ -56,7 +56,7 @@ def read_headers(splits: DatasetSplits, *, progress: Progress | None = None) -> 
     headers: dict[str, list[Header | None]] = {}
     for split, dataset in splits.by_name.items():
         headers[split] = []
-        for header in in_order(lambda path: _header(root / path), dataset.paths):
+        for header in in_order(lambda path: splits.headers.get(path) or _header(root / path), dataset.paths):
             headers[split].append(header)
             done += 1
             if progress is not None:

@@ -5,18 +5,24 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-from contextlib import suppress
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
+import PIL
+
 from resnet50._io.fetch import Progress, cache_folder
-from resnet50._io.workers import in_order
+from resnet50._io.files import write_text
+from resnet50.data.earlier_images import EarlierImages, read_earlier
+from resnet50.data.file_index import ImageFile, inspect_files
 from resnet50.data.fit import DEFAULT_FIT, Fit
 from resnet50.data.hdf5 import read_fit, read_h5, read_left_out, read_unreadable
 from resnet50.data.left_out import FOUND_IN_FILES
-from resnet50.data.listing import Entry, Listing
+from resnet50.data.listing import Listing
 from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
-from resnet50.data.pack import check_unreadable, pack
+from resnet50.data.pack import Inspected, check_unreadable, pack_inspected
 from resnet50.data.splits import DatasetSplits
 
 DECODING = 4
@@ -37,15 +43,18 @@ def read_decoded(
     """Read image files from the cache; decode them into it first if they are not there.
 
     The packed file is ``packed/<SHA-256>.h5`` in `cache_folder`, named by the contents, paths, labels, splits and
-    groups of all images, by the image size and by the fit. A changed, added or removed image makes another file. Files
-    may be deleted at any time; their modification times show when each was last used.
+    groups of all images, by the image size and by the fit. A changed, added or removed image makes another file, which
+    takes over the images that did not change. The folder ``sources`` has, for each source, the hashes of its files
+    (`resnet50.data.file_index`), so that only changed files are read again, and the names of its last packed files.
+    Everything may be deleted at any time; the modification time of a packed file shows when it was last used.
 
     Args:
         listing: The images.
         image_size: Height and width in pixels of the decoded images.
         fit: How they are fitted to it.
         options: How they are read; only ``max_unreadable`` matters here.
-        progress: Called with the files decoded and their number; never if all are cached.
+        progress: Called with the files done and their number: as they are compared with the cache and, if they are not
+            in it, again as they are decoded.
 
     Returns:
         The splits of the listing, images uint8 ``(n, image_size, image_size, 3)``, with the fit in which a value range
@@ -55,26 +64,28 @@ def read_decoded(
         OSError: If there is not enough room on the disk for the cache, or it cannot be written.
         ValueError: If too many of the files cannot be read.
     """
-    path = cache_folder() / "packed" / f"{_key(listing, image_size, fit)}.h5"
+    packed, sources = cache_folder() / "packed", cache_folder() / "sources"
+    source = os.path.abspath(listing.root), listing.name  # noqa: PTH100 - a str, and nothing is resolved
+    files = inspect_files(listing, sources / f"{_digest(source)}.json", progress=progress)
+    path = packed / f"{_key(listing, files, image_size, fit)}.h5"
+    last = sources / f"{_digest((*source, DECODING, PIL.__version__, image_size, fit))}.txt"
     splits = _cached(path)
     if splits is None:
-        try:
-            pack(listing, path, image_size=image_size, fit=fit, options=options, progress=progress)
-        except OSError as error:
-            if error.errno not in _NO_FOLDER:
-                raise
-            raise type(error)(
-                f"{path.parent}: expected a folder for decoded images, got one that cannot be written "
-                f"({error.strerror}); set the environment variable RESNET50_CACHE to one that can."
-            ) from error
+        inspected = Inspected(listing, files, _earlier(last, packed))
+        with _unwritable_reported(packed):
+            pack_inspected(inspected, path, image_size=image_size, fit=fit, options=options, progress=progress)
         splits = read_packed(path)
+    _remember(path, last)
     check_unreadable(splits.unreadable, listing, options.max_unreadable)
-    with suppress(OSError):  # a cache that others filled may be read-only
-        os.utime(path)
     # the same images may stand in another place, under another name and beside other files
     left_out = listing.left_out + tuple(each for each in splits.left_out if each.reason in FOUND_IN_FILES)
     renamed = splits.map(lambda dataset: replace(dataset, name=listing.name))
-    return replace(renamed, left_out=left_out, root=listing.root)
+    headers = {
+        listing.name_of(entry): file.header
+        for entry, file in zip(listing.entries, files, strict=True)
+        if file.header is not None
+    }
+    return replace(renamed, left_out=left_out, root=listing.root, headers=headers)
 
 
 def _cached(path: Path) -> DatasetSplits | None:
@@ -97,20 +108,44 @@ def read_packed(path: Path) -> DatasetSplits:
     return replace(splits, fit=read_fit(path) or DEFAULT_FIT)
 
 
-def _key(listing: Listing, image_size: int, fit: Fit) -> str:
+def _key(listing: Listing, files: Sequence[ImageFile], image_size: int, fit: Fit) -> str:
     """Hash everything that the packed images depend on."""
     digest = hashlib.sha256(repr((DECODING, image_size, fit, listing.class_names)).encode())
-    for entry, content in zip(listing.entries, in_order(_content, listing.entries), strict=True):
-        digest.update(repr((listing.name_of(entry), entry.label, entry.split, entry.group, content)).encode())
+    for entry, file in zip(listing.entries, files, strict=True):
+        digest.update(repr((listing.name_of(entry), entry.label, entry.split, entry.group, file.content)).encode())
     return digest.hexdigest()
 
 
-def _content(entry: Entry) -> str:
-    """Hash a file; the type of error stands for a file that cannot be opened."""
+def _digest(value: object) -> str:
+    return hashlib.sha256(repr(value).encode()).hexdigest()
+
+
+def _earlier(last: Path, packed: Path) -> EarlierImages | None:
+    """Open the packed file that was the last of a source."""
     try:
-        if not entry.path.is_file():  # reading a pipe would never end
-            return "no file"
-        with entry.path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
-        return type(error).__name__
+        name = last.read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return None
+    return read_earlier(packed / name) if re.fullmatch(r"[0-9a-f]{64}\.h5", name) else None
+
+
+def _remember(path: Path, last: Path) -> None:
+    """Record that a packed file was used, and that it is the last of its source; a cache may be read-only."""
+    with suppress(OSError, ValueError):
+        os.utime(path)
+        if not last.is_file() or last.read_text(encoding="ascii") != f"{path.name}\n":
+            write_text(last, path.name)
+
+
+@contextmanager
+def _unwritable_reported(folder: Path) -> Iterator[None]:
+    """Name the environment variable in the error of a cache that cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _NO_FOLDER:
+            raise
+        raise type(error)(
+            f"{folder}: expected a folder for decoded images, got one that cannot be written "
+            f"({error.strerror}); set the environment variable RESNET50_CACHE to one that can."
+        ) from error

@@ -7,6 +7,8 @@ library writes add ``{split}_set_source_file``, ``{split}_set_group`` where ther
 ``unreadable_reason`` and ``unreadable_temporary``, and the counts ``left_out_reason``, ``left_out_place``,
 ``left_out_suffix`` and ``left_out_count``.
 
+In the cache, ``{split}_set_sha256`` has the SHA-256 of the file that each image came from.
+
 They have checksums too: ``{split}_set_crc32`` has that of each image, which is compared when the image is read for the
 first time, and the attribute ``sha256`` that of all the rest, which is compared whenever the file is opened.
 """
@@ -102,6 +104,19 @@ def read_unreadable(path: str | os.PathLike[str]) -> tuple[Unreadable, ...]:
         names, reasons = (_texts(file, key, path) for key in ("unreadable_file", "unreadable_reason"))
         temporary = _read(_dataset(file, "unreadable_temporary", path), path).astype(bool).tolist()
         return tuple(Unreadable(*each) for each in zip(names, reasons, temporary, strict=False))
+
+
+def read_file_hashes(path: str | os.PathLike[str]) -> dict[str, tuple[str, ...]]:
+    """Return for each split the SHA-256 of the file that each image came from; empty for splits without them.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is not HDF5, or is damaged.
+    """
+    path = Path(path)
+    with _opened(path) as file:
+        keys = {split: f"{key}_set_sha256" for split, key in _KEYS.items()}
+        return {split: _texts(file, key, path) if key in file else () for split, key in keys.items()}
 
 
 def read_fit(path: str | os.PathLike[str]) -> Fit | None:
@@ -227,6 +242,7 @@ def add_labels(
     groups: Sequence[str] = (),
     *,
     checksums: Sequence[int] = (),
+    file_hashes: Sequence[str] = (),
 ) -> None:
     """Write everything of a split but its pixels.
 
@@ -237,6 +253,7 @@ def add_labels(
         paths: Where each image came from.
         groups: Group of each image; empty for none.
         checksums: CRC-32 of each image's pixels; empty for none, which leaves the pixels unverified.
+        file_hashes: SHA-256 of the file that each image came from; empty for none.
     """
     key = _key(split)
     if len(checksums):
@@ -245,6 +262,8 @@ def add_labels(
     file[f"{key}_set_source_file"] = _bytes(paths)
     if groups:
         file[f"{key}_set_group"] = _bytes(groups)
+    if file_hashes:
+        file[f"{key}_set_sha256"] = _bytes(file_hashes)
 
 
 def add_unreadable(file: h5py.File, unreadable: Sequence[Unreadable]) -> None:

@@ -86,6 +86,9 @@ class Header:
         mode: Pillow's name of the pixel format, such as ``"RGB"``, ``"L"`` (gray), ``"P"`` (palette), ``"CMYK"``.
         format: Pillow's name of the file format, such as ``"JPEG"``.
         oriented: Whether the file stores the image rotated or mirrored, as its EXIF orientation declares.
+        deep: Whether it has values of more than 8 bits, which need a value range.
+        more_frames: Whether frames or pages follow the first, which alone is read. The second image in a phone's JPEG
+            (MPO) is a preview or a map of brightness, which does not count.
     """
 
     width: int
@@ -93,6 +96,8 @@ class Header:
     mode: str
     format: str
     oriented: bool
+    deep: bool = False
+    more_frames: bool = False
 
 
 class TemporaryError(ValueError):
@@ -182,18 +187,14 @@ def read_header(path: str | os.PathLike[str]) -> Header:
             orientation in _QUARTER_TURNS and image.format != "TIFF"
         )  # Pillow has exchanged a TIFF's width and height already
         width, height = image.size[::-1] if turned else image.size
-        return Header(width, height, image.mode, image.format or "", orientation in _TURNS)
+        oriented, mode, deep = orientation in _TURNS, image.mode, is_deep(image)
+        return Header(width, height, mode, image.format or "", oriented, deep, _has_more_frames(image))
 
 
-def has_more_frames(path: str | os.PathLike[str]) -> bool:
-    """Return whether a file holds frames or pages after the first, which alone is read; False if it cannot be opened.
-
-    The second image in a phone's JPEG (MPO) is a preview or a map of brightness, which does not count.
-    """
+def _has_more_frames(image: Image.Image) -> bool:
     try:
-        with _opened(path) as image:
-            return image.format != "MPO" and bool(getattr(image, "is_animated", False))
-    except (OSError, ValueError):
+        return image.format != "MPO" and bool(getattr(image, "is_animated", False))
+    except Exception:  # damage after the first frame
         return False
 
 
@@ -207,34 +208,24 @@ def has_pixels_not_finite(path: str | os.PathLike[str]) -> bool:
 
 
 def measure_value_range(paths: Sequence[str | os.PathLike[str]]) -> tuple[float, float] | None:
-    """Measure the range of values of more than 8 bits over the files of a source.
+    """Measure the range of values of the images of a source that have more than 8 bits.
 
-    All headers are read, and at most 200 of the deep images are decoded, evenly spread over the source. Files that
-    cannot be read do not count.
+    At most 200 are decoded, evenly spread over the source. Files that cannot be read do not count.
 
     Args:
-        paths: All files of the source.
+        paths: All images of the source with more than 8 bits (`Header.deep`).
 
     Returns:
-        The values that become black and white (`resnet50.data.value_range.measure_range`); None if no image is deep.
+        The values that become black and white (`resnet50.data.value_range.measure_range`); None without such images.
     """
-    deep = [path for path, image_is_deep in zip(paths, in_order(_is_deep_file, paths), strict=True) if image_is_deep]
-    chosen = [deep[index] for index in np.linspace(0, len(deep) - 1, min(_SAMPLE, len(deep))).astype(int)]
+    chosen = [paths[index] for index in np.linspace(0, len(paths) - 1, min(_SAMPLE, len(paths))).astype(int)]
     return measure_range([sample for sample in in_order(_sample, chosen) if sample is not None])
-
-
-def _is_deep_file(path: str | os.PathLike[str]) -> bool:
-    try:
-        with _opened(path) as image:
-            return is_deep(image)
-    except (OSError, ValueError):
-        return False
 
 
 def _sample(path: str | os.PathLike[str]) -> Sample | None:
     try:
         with _opened(path) as image:
-            return sample_values(image)
+            return sample_values(image) if is_deep(image) else None
     except (OSError, ValueError):
         return None
 

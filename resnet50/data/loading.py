@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,8 @@ from resnet50.data.hdf5 import read_fit, read_left_out, read_split, read_unreada
 from resnet50.data.listing import Listing, list_images
 from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
 from resnet50.data.splits import DatasetSplits
+
+_log = logging.getLogger(__name__)
 
 _FILES = {"train": "train", "validation": "val", "test": "test"}  # how the names of the splits' h5 files begin
 
@@ -44,7 +47,8 @@ def read_splits(
         fit: How images are fitted to it; None for `DEFAULT_FIT`, or as a packed file was.
         options: How image files are read; ``test_split`` is not used here.
         for_training: Whether the rules of training hold, as in `list_images`.
-        progress: Called with the files decoded and their number; never if all are cached.
+        progress: Called with the files done and their number: as they are compared with the cache and, if they are not
+            in it, again as they are decoded. Never if the source is arrays.
 
     Returns:
         The splits, all with the same classes; images without a split are in ``train``. Their ``fit`` has the value
@@ -91,7 +95,7 @@ def load_dataset(
         fit: As for `read_splits`.
         options: How the source is read.
         seed: Determines which images become the test split.
-        progress: As for `read_splits`.
+        progress: As for `read_splits`, and as images are compared for a cut.
 
     Returns:
         Training and test images, and validation images if the source has such a split.
@@ -105,7 +109,11 @@ def load_dataset(
     if splits.train is None:
         place = source.root if isinstance(source, Listing) else Path(source)
         raise ValueError(f"{place}: expected training images, got {' and '.join(splits.by_name)} images only.")
-    return splits if splits.test is not None else splits.cut(options.test_split, into="test", seed=seed)
+    if splits.test is not None:
+        return splits
+    _log.info("comparing images")
+    splits.find_near_duplicates(progress=progress)
+    return splits.cut(options.test_split, into="test", seed=seed)
 
 
 def _read_arrays(path: Path, *, for_training: bool) -> DatasetSplits | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 import zlib
@@ -20,9 +21,11 @@ from resnet50._io.fetch import Progress
 from resnet50._io.files import DISK_FULL, check_room
 from resnet50._io.workers import in_order
 from resnet50.data.dataset import Unreadable
+from resnet50.data.earlier_images import EarlierImages
+from resnet50.data.file_index import ImageFile, read_file_headers
 from resnet50.data.fit import DEFAULT_FIT, Fit
 from resnet50.data.hdf5 import add_images, add_labels, add_left_out, add_unreadable, new_h5
-from resnet50.data.images import TemporaryError, has_more_frames, has_pixels_not_finite, measure_value_range, read_image
+from resnet50.data.images import TemporaryError, has_pixels_not_finite, measure_value_range, read_image
 from resnet50.data.left_out import MORE_FRAMES, NOT_FINITE, LeftOut, count_left_out
 from resnet50.data.listing import SPLITS, Entry, Listing, list_images
 from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
@@ -32,15 +35,11 @@ try:
 except ImportError:  # Windows, where a file that is open cannot be removed
     fcntl = None  # type: ignore[assignment]
 
+_log = logging.getLogger(__name__)
+
 _SHOWN = 3  # files that an error names
 _REST = 256  # bytes for the label of an image, or the reason why it is left out
 _JUST_BEGUN = 5  # seconds after its creation in which a file may not be locked yet
-
-_SEARCHES = (
-    (MORE_FRAMES, has_more_frames, (".gif", ".tif", ".tiff", ".png", ".webp", ".avif")),
-    (NOT_FINITE, has_pixels_not_finite, (".tif", ".tiff")),
-)
-"""What is looked for in files, and the suffixes of those that may have it."""
 
 
 def pack(
@@ -65,7 +64,8 @@ def pack(
         fit: How they are fitted to it. A value range that it does not give is measured over the source, if there are
             images of more than 8 bits; the packed file records it.
         options: How the source is read; ``test_split`` is not used here.
-        progress: Called with the files done and their number.
+        progress: Called with the files done and their number: as their headers are read, and again as they are
+            decoded.
 
     Returns:
         The files that were left out, each with the reason; the packed file lists them too.
@@ -81,23 +81,73 @@ def pack(
     listing = (
         source if isinstance(source, Listing) else list_images(source, pattern=options.pattern, groups=options.groups)
     )
-    out, total = Path(out), len(listing.entries)
+    files = read_file_headers([entry.path for entry in listing.entries], progress=progress)
+    inspected = Inspected(listing, files)
+    return pack_inspected(inspected, out, image_size=image_size, fit=fit, options=options, progress=progress)
+
+
+@dataclass(frozen=True, eq=False)
+class Inspected:
+    """The files of a source, with what is known before they are decoded.
+
+    Attributes:
+        listing: The files.
+        files: Header of each and, where it was read, hash.
+        earlier: Decoded images of an earlier version of the source, of this size.
+    """
+
+    listing: Listing
+    files: Sequence[ImageFile]
+    earlier: EarlierImages | None = None
+
+
+def pack_inspected(
+    inspected: Inspected,
+    out: str | os.PathLike[str],
+    *,
+    image_size: int,
+    fit: Fit = DEFAULT_FIT,
+    options: ReadOptions = DEFAULT_OPTIONS,
+    progress: Progress | None = None,
+) -> tuple[Unreadable, ...]:
+    """Decode every image like `pack`, but take over what did not change.
+
+    A file with another size or time than when it was hashed is left out of this file, as one that may be read later.
+
+    Args:
+        inspected: The source.
+        out: As for `pack`.
+        image_size: As for `pack`.
+        fit: As for `pack`.
+        options: As for `pack`.
+        progress: As for `pack`.
+
+    Returns:
+        As `pack`.
+
+    Raises:
+        OSError: As `pack`.
+        ValueError: As `pack`.
+    """
+    listing, out, total = inspected.listing, Path(out), len(inspected.listing.entries)
     size = _most_bytes(listing, image_size)
     _remove_leftovers(out)
     check_room(out, size, "the packed images", advice="choose another place or a smaller image_size")
     if fit.value_range is None:
-        fit = replace(fit, value_range=measure_value_range([entry.path for entry in listing.entries]))
+        fit = replace(fit, value_range=measure_value_range(_deep_files(inspected)))
     unreadable = UnreadableFiles(listing, options.max_unreadable)
+    _log.info("decoding images")
     with (
         _full_disk_reported(out, size),
         new_h5(out, listing.class_names, listing.name, fit=fit, room=size) as file,
     ):
         counts = Counter(_split_of(entry) for entry in listing.entries)
         rows = {split: _Rows(add_images(file, split, counts[split], image_size)) for split in SPLITS if counts[split]}
-        decode = partial(_decode, listing=listing, image_size=image_size, fit=fit)
-        for done, (entry, image) in enumerate(in_order(decode, listing.entries), 1):
+        decode = partial(_decode, inspected=inspected, image_size=image_size, fit=fit)
+        for done, (place, image) in enumerate(in_order(decode, range(total)), 1):
+            entry = listing.entries[place]
             if isinstance(image, np.ndarray):
-                rows[_split_of(entry)].add(image, entry, listing.name_of(entry))
+                rows[_split_of(entry)].add(image, entry, listing.name_of(entry), inspected.files[place].content)
             else:
                 unreadable.add(image, entry.label)
             if progress is not None:
@@ -110,7 +160,7 @@ def pack(
         for split in rows:
             rows[split].finish(file, split)
         add_unreadable(file, unreadable.files)
-        add_left_out(file, listing.left_out + _found_in_files(listing))
+        add_left_out(file, listing.left_out + _found_in_files(inspected))
     return tuple(unreadable.files)
 
 
@@ -177,50 +227,66 @@ class _Rows:
     labels: list[int] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
     groups: list[str] = field(default_factory=list)
+    hashes: list[str] = field(default_factory=list)
 
-    def add(self, image: np.ndarray, entry: Entry, path: str) -> None:
+    def add(self, image: np.ndarray, entry: Entry, path: str, content: str) -> None:
         self.images.write_direct_chunk((len(self.labels), 0, 0, 0), image)
         self.checksums.append(zlib.crc32(image.data))
         self.labels.append(entry.label)
         self.paths.append(path)
         self.groups.append(entry.group)
+        self.hashes.append(content)
 
     def finish(self, file: h5py.File, split: str) -> None:
         if not self.labels:
             del file[h5py.h5i.get_name(self.images)]
             return
         self.images.set_extent((len(self.labels), *self.images.shape[1:]))
-        groups = self.groups if any(self.groups) else ()
-        add_labels(file, split, np.array(self.labels, dtype=np.int64), self.paths, groups, checksums=self.checksums)
+        groups, hashes = (column if any(column) else () for column in (self.groups, self.hashes))
+        labels = np.array(self.labels, dtype=np.int64)
+        add_labels(file, split, labels, self.paths, groups, checksums=self.checksums, file_hashes=hashes)
 
 
 def _split_of(entry: Entry) -> str:
     return entry.split or "train"
 
 
-def _decode(entry: Entry, *, listing: Listing, image_size: int, fit: Fit) -> tuple[Entry, np.ndarray | Unreadable]:
-    """Return the image, or the reason why it cannot be read."""
+def _deep_files(inspected: Inspected) -> list[Path]:
+    pairs = zip(inspected.listing.entries, inspected.files, strict=True)
+    return [entry.path for entry, file in pairs if file.header is not None and file.header.deep]
+
+
+def _decode(place: int, *, inspected: Inspected, image_size: int, fit: Fit) -> tuple[int, np.ndarray | Unreadable]:
+    """Return the image at a place in the listing, or the reason why it cannot be read."""
+    entry, file = inspected.listing.entries[place], inspected.files[place]
+    image = inspected.earlier.find(file.content, fit) if inspected.earlier is not None else None
+    if image is not None:
+        return place, image
+    name = inspected.listing.name_of(entry)
     try:
-        return entry, read_image(entry.path, height=image_size, width=image_size, fit=fit)
+        image = read_image(entry.path, height=image_size, width=image_size, fit=fit)
     except (ValueError, FileNotFoundError) as error:
         reason = str(error).removeprefix(f"{entry.path}: ").removesuffix(".")
-        return entry, Unreadable(listing.name_of(entry), reason, temporary=isinstance(error, TemporaryError))
+        temporary = isinstance(error, TemporaryError) or file.has_changed(entry.path)
+        return place, Unreadable(name, reason, temporary=temporary)
+    if file.has_changed(entry.path):
+        return place, Unreadable(name, "it changed while it was read", temporary=True)
+    return place, image
 
 
-def _found_in_files(listing: Listing) -> tuple[LeftOut, ...]:
+def _found_in_files(inspected: Inspected) -> tuple[LeftOut, ...]:
     """Count the files of each class of which only a part is used: the first frame or page, or the finite pixels."""
-    searched = [
-        (reason, is_so, entry)
-        for entry in listing.entries
-        for reason, is_so, suffixes in _SEARCHES
-        if entry.path.suffix.lower() in suffixes
+    pairs = [
+        (entry, file.header)
+        for entry, file in zip(inspected.listing.entries, inspected.files, strict=True)
+        if file.header is not None
     ]
-    found = in_order(lambda search: search[1](search[2].path), searched)
-    return count_left_out(
-        (reason, listing.class_names[entry.label], entry.path.suffix.lower())
-        for (reason, _, entry), is_so in zip(searched, found, strict=True)
-        if is_so
-    )
+    floats = [entry for entry, header in pairs if header.mode == "F"]
+    not_finite = in_order(lambda entry: has_pixels_not_finite(entry.path), floats)
+    found = [(MORE_FRAMES, entry) for entry, header in pairs if header.more_frames]
+    found += [(NOT_FINITE, entry) for entry, is_so in zip(floats, not_finite, strict=True) if is_so]
+    names = inspected.listing.class_names
+    return count_left_out((reason, names[entry.label], entry.path.suffix.lower()) for reason, entry in found)
 
 
 def _described(unreadable: Iterable[Unreadable]) -> str:

@@ -12,6 +12,7 @@ from resnet50._io.fetch import Progress
 from resnet50._io.text import listed, plural
 from resnet50.data.dataset import Dataset, Unreadable
 from resnet50.data.fit import DEFAULT_FIT, Fit
+from resnet50.data.images import Header
 from resnet50.data.left_out import LeftOut
 from resnet50.data.near_duplicates import NearDuplicates, find_near_duplicates
 from resnet50.data.splitting import cut_indices
@@ -31,6 +32,7 @@ class DatasetSplits:
         fit: How the images were fitted to their size, with the value range that was used.
         identical_only: Whether identical images alone are near-duplicates (`ReadOptions.near_duplicates`).
         other_columns: Columns of the CSV file that are not used, each with its number of different values.
+        headers: Headers of the image files by their paths, as far as they are known.
     """
 
     train: Dataset | None = None
@@ -42,6 +44,7 @@ class DatasetSplits:
     fit: Fit = DEFAULT_FIT
     identical_only: bool = False
     other_columns: Mapping[str, int] = field(default_factory=dict)
+    headers: Mapping[str, Header] = field(default_factory=dict, repr=False)
     # init=False: `replace` does not copy it to splits that may hold other images
     _near_duplicates: NearDuplicates | None = field(default=None, init=False, repr=False)
 

@@ -35,7 +35,7 @@ class Loader(Protocol):
             path: Folder or file; None for the dataset's usual place, if it has one.
             image_size: Height and width in pixels of all images, which are fitted to it.
             fit: How; None for `resnet50.data.fit.DEFAULT_FIT`, or as a packed file was.
-            progress: Called with the files decoded and their number; never if there is nothing to decode.
+            progress: As for `resnet50.data.loading.load_dataset`.
 
         Returns:
             Training and test images, and validation images if the source has such a split.

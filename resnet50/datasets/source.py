@@ -69,7 +69,7 @@ class DataSource:
         Args:
             image_size: Height and width in pixels of all images.
             fit: How they are fitted to it; None for `resnet50.data.fit.DEFAULT_FIT`, or as a packed file was.
-            progress: Called with the files decoded and their number; never if there is nothing to decode.
+            progress: As for `resnet50.data.loading.load_dataset`.
 
         Returns:
             The splits.

@@ -12,9 +12,12 @@ import pytest
 
 from factories import dataset, raises, write_image
 from resnet50 import recipes
+from resnet50.audit import file_properties
 from resnet50.audit.check import Audit, check, find_issues
 from resnet50.audit.issue import Place
+from resnet50.data import file_index
 from resnet50.data.dataset import Unreadable
+from resnet50.data.images import read_header
 from resnet50.data.loading import load_dataset, read_splits
 from resnet50.data.options import ReadOptions
 from resnet50.data.splits import DatasetSplits
@@ -156,6 +159,21 @@ def test_a_folder_is_read_at_the_image_size(folder):
     assert small.splits.train.images.shape == (24, 201, 201, 3)
     assert {"24", "100.0", "201"} <= numbers(only(small.issues, "low-resolution").summary)
     assert not small.has_errors
+
+
+def test_each_header_is_read_once(folder, monkeypatch):
+    opened = []
+
+    def read(path):
+        opened.append(path)
+        return read_header(path)
+
+    for module in (file_index, file_properties):
+        monkeypatch.setattr(module, "read_header", read)
+    audit = check(folder, image_size=16)
+    files = sorted(folder / path for dataset in audit.splits.by_name.values() for path in dataset.paths)
+    assert files
+    assert sorted(opened) == files
 
 
 def test_a_folder_within_what_training_tolerates_has_a_warning(folder):

@@ -54,6 +54,12 @@ def test_headers_are_read_where_there_are_files(tmp_path):
     assert read_headers(replace(splits, root=None)) == {}
 
 
+def test_known_headers_are_not_read_again(tmp_path):
+    known = Header(30, 20, "L", "PNG", False)
+    splits = DatasetSplits(train=labeled([0, 1], ["gray.png", "none.png"]), root=tmp_path, headers={"gray.png": known})
+    assert read_headers(splits) == {"train": [known, None]}
+
+
 def test_files_that_are_alike_raise_no_issue():
     assert find([0, 1] * 20, [header(60 + k // 2, 64) for k in range(40)]) == []
     assert find([0, 1], [None, None]) == []

@@ -9,13 +9,16 @@ import h5py
 import numpy as np
 import pytest
 
-from factories import draw_image, image_folder, raises
+from factories import draw_image, image_folder, raises, write_image
 from resnet50.data import cache as cache_module
-from resnet50.data import images
+from resnet50.data import hdf5, images
+from resnet50.data import pack as packing
+from resnet50.data.fit import Fit
 from resnet50.data.images import read_image
 from resnet50.data.listing import list_images
 from resnet50.data.loading import read_splits
 from resnet50.data.options import ReadOptions
+from resnet50.data.pack import pack_inspected
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +32,7 @@ def never_packed(monkeypatch):
     def refuse(*_, **__):
         raise AssertionError("the images were decoded")
 
-    return lambda: monkeypatch.setattr(cache_module, "pack", refuse)
+    return lambda: monkeypatch.setattr(cache_module, "pack_inspected", refuse)
 
 
 def test_a_folder_is_decoded_and_cached(tmp_path, cache):
@@ -60,7 +63,7 @@ def test_the_second_time_nothing_is_decoded(tmp_path, cache, never_packed):
     shutil.copytree(root, tmp_path / "moved" / "animals")
     (root / "train" / "cat" / "notes.txt").write_text("no image")
     for place, name in ((root, "pets"), (tmp_path / "moved" / "animals", "animals"), (list_images(root), "pets")):
-        again = read_splits(place, image_size=16, progress=lambda *_: pytest.fail("nothing is decoded"))
+        again = read_splits(place, image_size=16)
         assert again.unreadable == first.unreadable
         for split, dataset in first.by_name.items():
             assert again.by_name[split].fingerprint == dataset.fingerprint
@@ -144,7 +147,7 @@ def test_a_cache_that_cannot_be_written_is_named(tmp_path, cache, monkeypatch):
     def refuse(*_, **__):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(cache_module, "pack", refuse)
+    monkeypatch.setattr(cache_module, "pack_inspected", refuse)
     with raises(PermissionError, cache, "RESNET50_CACHE"):
         read_splits(image_folder(tmp_path / "pets"), image_size=16)
 
@@ -217,3 +220,155 @@ def test_a_damaged_file_is_decoded_again(tmp_path, cache, key):
     with h5py.File(cached, "r+") as file:
         file[key][...] = 0
     assert read_splits(root, image_size=16).train.fingerprint == first.train.fingerprint
+
+
+@pytest.fixture
+def decoded(monkeypatch):
+    """The names of the files that are decoded, in any order."""
+    names = []
+
+    def read(path, **options):
+        names.append(path.name)
+        return read_image(path, **options)
+
+    monkeypatch.setattr(packing, "read_image", read)
+    return names
+
+
+@pytest.fixture
+def read_fresh(tmp_path, monkeypatch):
+    """Read a source with an empty cache; return the bytes of the packed file."""
+
+    def read(root, **options):
+        with monkeypatch.context() as patch:
+            patch.setenv("RESNET50_CACHE", str(tmp_path / "fresh"))
+            shutil.rmtree(tmp_path / "fresh", ignore_errors=True)
+            read_splits(root, image_size=16, **options)
+            (packed,) = (tmp_path / "fresh" / "packed").iterdir()
+            return packed.read_bytes()
+
+    return read
+
+
+def newest(cache):
+    return max(cache.iterdir(), key=lambda path: path.stat().st_mtime_ns).read_bytes()
+
+
+@pytest.mark.parametrize("mapped_from", [0, 1 << 30])
+def test_only_what_changed_is_decoded(tmp_path, cache, monkeypatch, decoded, read_fresh, mapped_from):
+    monkeypatch.setattr(hdf5, "MAPPED_FROM", mapped_from)
+    root = image_folder(tmp_path / "pets", splits=("train", "test"))
+    read_splits(root, image_size=16)
+    decoded.clear()
+    draw_image(root / "train" / "cat" / "1.png", 99)
+    draw_image(root / "test" / "dog" / "9.png", 100)
+    (root / "train" / "cat" / "0.png").rename(root / "train" / "cat" / "8.png")
+    (root / "test" / "cat" / "0.png").unlink()
+    splits = read_splits(root, image_size=16)
+    assert sorted(decoded) == ["1.png", "9.png"]
+    assert newest(cache) == read_fresh(root)
+    for dataset in splits.by_name.values():
+        for image, path in zip(dataset.images, dataset.paths, strict=True):
+            np.testing.assert_array_equal(image, read_image(root / path, height=16, width=16))
+
+
+def test_another_size_or_fit_takes_nothing_over(tmp_path, cache, decoded):
+    root = image_folder(tmp_path / "pets")
+    read_splits(root, image_size=16)
+    for options in ({"image_size": 8}, {"image_size": 16, "fit": Fit(mode="stretch")}):
+        decoded.clear()
+        read_splits(root, **options)
+        assert len(decoded) == 6
+
+
+def test_another_measured_range_of_values_takes_nothing_over(tmp_path, cache, decoded, read_fresh):
+    root = tmp_path / "scans"
+    for index in range(6):
+        pixels = np.linspace(0, 900 + index, 400).astype(np.uint16).reshape(20, 20)
+        write_image(root / ("cat" if index % 2 else "dog") / f"{index}.png", pixels)
+    dark = read_splits(root, image_size=16)
+    decoded.clear()
+    write_image(root / "cat" / "1.png", np.full((20, 20), 600, np.uint16))
+    assert read_splits(root, image_size=16).fit == dark.fit
+    assert decoded == ["1.png"]
+    decoded.clear()
+    write_image(root / "cat" / "1.png", np.full((20, 20), 60_000, np.uint16))
+    bright = read_splits(root, image_size=16)
+    assert bright.fit != dark.fit
+    assert len(decoded) == 6
+    assert newest(cache) == read_fresh(root)
+
+
+def test_a_file_that_vanishes_between_hash_and_decoding_is_read_next_time(tmp_path, cache, monkeypatch):
+    root = image_folder(tmp_path / "pets")
+    path = root / "cat" / "1.png"
+    before = path.read_bytes()
+    with monkeypatch.context() as patch:
+
+        def remove_first(*arguments, **options):
+            path.unlink()
+            return pack_inspected(*arguments, **options)
+
+        patch.setattr(cache_module, "pack_inspected", remove_first)
+        splits = read_splits(root, image_size=16, options=ReadOptions(max_unreadable=0.2))
+    assert [each.path for each in splits.unreadable] == ["cat/1.png"]
+    path.write_bytes(before)
+    assert read_splits(root, image_size=16).unreadable == ()
+
+
+@pytest.mark.parametrize("mapped_from", [0, 1 << 30])
+@pytest.mark.parametrize("key", ["train_set_x", "train_set_sha256"])
+def test_a_damaged_file_is_not_taken_over(tmp_path, cache, monkeypatch, read_fresh, key, mapped_from):
+    monkeypatch.setattr(hdf5, "MAPPED_FROM", mapped_from)
+    root = image_folder(tmp_path / "pets")
+    read_splits(root, image_size=16)
+    (earlier,) = cache.iterdir()
+    with h5py.File(earlier, "r+") as file:
+        file[key][...] = file[key][...][::-1]
+    draw_image(root / "cat" / "1.png", 99)
+    read_splits(root, image_size=16)
+    assert newest(cache) == read_fresh(root)
+
+
+@pytest.mark.parametrize("text", ["", "../../pets/cat/0.png", "\xff", f"{'0' * 64}.h5"])
+def test_a_damaged_name_of_the_last_file_is_ignored(tmp_path, cache, read_fresh, text):
+    root = image_folder(tmp_path / "pets")
+    read_splits(root, image_size=16)
+    (last,) = (tmp_path / "cache" / "sources").glob("*.txt")
+    last.write_text(text, encoding="latin-1")
+    draw_image(root / "cat" / "1.png", 99)
+    read_splits(root, image_size=16)
+    assert newest(cache) == read_fresh(root)
+
+
+def test_a_file_that_changes_between_hash_and_decoding_is_read_next_time(tmp_path, cache, monkeypatch):
+    root = image_folder(tmp_path / "pets")
+    before = (root / "cat" / "1.png").read_bytes()
+    with monkeypatch.context() as patch:
+
+        def change_first(*arguments, **options):
+            draw_image(root / "cat" / "1.png", 99)
+            return pack_inspected(*arguments, **options)
+
+        patch.setattr(cache_module, "pack_inspected", change_first)
+        splits = read_splits(root, image_size=16, options=ReadOptions(max_unreadable=0.2))
+    assert [each.path for each in splits.unreadable] == ["cat/1.png"]
+    assert splits.unreadable[0].temporary
+    for content in (before, (root / "cat" / "1.png").read_bytes()):
+        (root / "cat" / "1.png").write_bytes(content)
+        again = read_splits(root, image_size=16)
+        assert again.unreadable == ()
+        np.testing.assert_array_equal(again.train.images[1], read_image(root / "cat" / "1.png", height=16, width=16))
+
+
+def test_progress_is_reported_from_the_first_file(tmp_path):
+    root, seen = image_folder(tmp_path / "pets"), []
+
+    def first(done, total):
+        seen.append((done, total))
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        read_splits(root, image_size=16, progress=first)
+    assert seen == [(1, 6)]
+    assert not (tmp_path / "cache" / "packed").exists()  # nothing is decoded yet

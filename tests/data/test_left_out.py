@@ -47,7 +47,7 @@ def test_nothing_is_left_out_of_a_folder_of_images(tmp_path):
     assert left_out(image_folder(tmp_path)) == []
 
 
-def test_files_are_counted_by_ending_and_class(tmp_path):
+def test_files_are_counted_by_suffix_and_class(tmp_path):
     image_folder(tmp_path)
     tree(tmp_path, "cat/a.dcm", "cat/b.DCM", "cat/deep/c.dcm", "cat/plain", "dog/d.npy", "README.md")
     tree(tmp_path, "dog/1.2.840.10008", "dog/1.2.840.10009")  # numbers of DICOM series are no suffixes

@@ -80,7 +80,8 @@ def test_loads_by_the_options(tmp_path):
     assert (len(splits.train), len(splits.test)) == (12, 8)
     assert splits.train.class_names == ("cat", "dog")
     assert splits.train.images.shape[1:] == (16, 16, 3)
-    assert seen[-1] == (20, 20)
+    assert seen[0] == (1, 20)
+    assert seen[-1] == (40, 40)  # images are compared for the cut, in two steps each
 
 
 def test_loads_a_dataset_from_its_usual_place(tmp_path):
