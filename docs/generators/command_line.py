@@ -25,8 +25,8 @@ _EXIT_STATUS = """\
 | 2 | The command failed, and one line on standard error says why. `predict` and `embed` also exit with 2 if an image \
 cannot be read, after the others are done; `weights show` and `weights verify` if a file differs from its published \
 hash. |
-| 130, 143, 129 | The command was stopped by Ctrl-C, by SIGTERM, or by its terminal closing. `resnet50 train --resume \
-RUN` resumes an interrupted training. |
+| 130 | The command was interrupted by Ctrl-C. `resnet50 train --resume RUN` resumes an interrupted training. |
+| 143, 129 | The same by SIGTERM, or because the terminal closed. |
 """
 _EXAMPLES = "examples:\n"
 _DEFAULT = re.compile(r"\s*Default: (?P<value>.*)\.$", re.DOTALL)
