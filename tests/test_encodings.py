@@ -26,6 +26,7 @@ def test_text_has_an_encoding(path):
         if name in ("read_text", "write_text") and isinstance(node.func, ast.Attribute):
             assert "encoding" in given, f"line {node.lineno}"
         if name in ("open", "fdopen", "TemporaryFile") and not is_binary(node) and node.args:
-            owner = getattr(getattr(node.func, "value", None), "id", "")
-            if owner not in ("Image", "os", "runtime", "zipfile") or name != "open":
+            value = getattr(node.func, "value", None)
+            owner = getattr(value, "attr", getattr(value, "id", ""))
+            if owner not in ("Image", "h5d", "os", "runtime", "zipfile") or name != "open":
                 assert "encoding" in given, f"line {node.lineno}"

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import h5py
 
+from resnet50._io.paths import describe_path
+
 try:
     import fcntl
 except ImportError:  # Windows
@@ -45,7 +47,7 @@ def open_h5(path: str | os.PathLike[str], *, expected: str) -> Iterator[H5File]:
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: expected {expected}, got {'a folder' if path.is_dir() else 'no such file'}.")
+        raise FileNotFoundError(f"{path}: expected {expected}, got {describe_path(path)}.")
     try:
         raw = path.open("rb", buffering=0)
         start = raw.read(512)

@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence, Sized
 
 _ESCAPED = {"Cc", "Cs", "Zl", "Zp"}  # control characters, bytes that are not UTF-8, line breaks
+_JOINERS = dict.fromkeys((0x200C, 0x200D))  # they have no width of their own, but shape the letters beside them
 _SHOWN = 1_000  # characters of a value in a message
 _BIDI = {*"\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"}  # they reorder what stands around them
 
@@ -67,6 +68,15 @@ def check_printable(names: Iterable[str], expected: str) -> None:
     for name in names:
         if printable(name) != name:
             raise ValueError(f"{expected} without control characters and line breaks, got {printable(name)[:80]!r}.")
+
+
+def can_be_shown(name: str) -> bool:
+    """Return whether a name is not empty and each of its characters is shown, in any script.
+
+    Persian and Indic words and many emoji have joiners, which Python does not count as printable.
+    """
+    bare = name.translate(_JOINERS)
+    return bool(bare) and bare.isprintable()
 
 
 def printable(text: object) -> str:

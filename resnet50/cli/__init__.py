@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import NoReturn
 
-from resnet50._io.memory import OutOfMemoryError, is_out_of_memory
+from resnet50._io.out_of_memory import OutOfMemoryError, is_out_of_memory
 from resnet50.cli.console import show
 from resnet50.cli.parser import Parser, examples
 from resnet50.cli.streams import escape_what_streams_cannot_encode, one_line_warnings
 
 COMMANDS = {
-    "check": "Look for duplicates, leaks, conflicting labels and broken files in a dataset.",
+    "check": "Look for duplicates, leaks, conflicting labels and unreadable files in a dataset.",
     "pack": "Decode a folder of images once into one file to train from.",
     "train": "Train a classifier, or resume an interrupted run.",
     "lr-find": "Find a learning rate.",

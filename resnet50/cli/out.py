@@ -34,7 +34,7 @@ def check_suffix(path: str | os.PathLike[str], *suffixes: str) -> str:
     suffix = Path(path).suffix.lower()
     if suffix not in suffixes:
         raise ValueError(
-            f"{path}: expected a name that ends in {', '.join(suffixes)}, got {suffix or 'no ending'}; "
+            f"{path}: expected a name that ends in {', '.join(suffixes)}, got {suffix or 'no suffix'}; "
             "choose another name."
         )
     return suffix

@@ -92,7 +92,7 @@ class Fit:
         return self.crop_ratio**2 * min(width, height) / max(width, height) if self.mode == "crop" else 1.0
 
     def __str__(self) -> str:
-        """Return the fit in words, such as ``"center crop of 87.5 %, bicubic"``."""
+        """Return the fit in words, such as ``"center crop of 0.875, bicubic"``."""
         shapes = {
             "crop": "center crop" + (f" of {self.crop_ratio:.3g}" if self.crop_ratio < 1 else ""),
             "pad": f"padded with {'the color of its border' if self.pad_color == BORDER else self.pad_color}",
@@ -104,9 +104,10 @@ class Fit:
     def asks_for(self, other: Fit) -> bool:
         """Return whether images that were fitted as ``other`` says are what this fit asks for.
 
-        Without a value range of its own, it takes the range that was measured.
+        Without a value range of its own, it takes the range that was measured; images of 8 bits have none to compare.
         """
-        return other == (replace(self, value_range=other.value_range) if self.value_range is None else self)
+        same_range = None in (self.value_range, other.value_range) or self.value_range == other.value_range
+        return same_range and replace(self, value_range=None) == replace(other, value_range=None)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""

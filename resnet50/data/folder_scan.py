@@ -41,7 +41,7 @@ class FolderScan:
     """The files in a folder and below.
 
     Attributes:
-        images: Files that are images by their ending, sorted; some may be images that cannot be decoded here.
+        images: Files that are images by their suffix, sorted; some may be images that cannot be decoded here.
         others: Reason (`resnet50.data.left_out.REASONS`) and path of every other file and of links to nothing.
         folders: The folders below the root.
     """
@@ -67,7 +67,7 @@ class FolderScan:
     def _place(reason: str, path: PathNames, depth: int) -> tuple[str, str, str]:
         if reason == DEAD_LINK:  # it may stand for the folder of a class
             return reason, "/".join(path[:depth]), ""
-        return reason, "/".join(path[:-1][:depth]), _ending(path[-1])
+        return reason, "/".join(path[:-1][:depth]), _suffix(path[-1])
 
 
 def scan_folder(root: Path) -> FolderScan:
@@ -146,8 +146,8 @@ def _figures(root: Path, images: Sequence[PathNames]) -> Iterable[PathNames]:
     return (path for batch in own for path in batch)
 
 
-def _ending(name: str) -> str:
-    """Return the ending of a file's name; "" for none, and for a number, of which there may be as many as files."""
+def _suffix(name: str) -> str:
+    """Return the suffix of a file's name; "" for none, and for a number, of which there may be as many as files."""
     suffix = Path(name).suffix.lower()
     return suffix if len(suffix) <= 10 and any(character.isalpha() for character in suffix) else ""
 

@@ -5,7 +5,7 @@ A split is ``{split}_set_x`` (uint8 images) and ``{split}_set_y`` (labels), wher
 library writes add ``{split}_set_source_file``, ``{split}_set_group`` where there are groups, the attributes
 ``dataset`` and ``fit``, how the images were fitted, and, for files that were left out, ``unreadable_file``,
 ``unreadable_reason`` and ``unreadable_temporary``, and the counts ``left_out_reason``, ``left_out_place``,
-``left_out_ending`` and ``left_out_count``.
+``left_out_suffix`` and ``left_out_count``.
 
 They have checksums too: ``{split}_set_crc32`` has that of each image, which is compared when the image is read for the
 first time, and the attribute ``sha256`` that of all the rest, which is compared whenever the file is opened.
@@ -29,7 +29,7 @@ import numpy as np
 from resnet50._io.files import atomic_path
 from resnet50._io.hdf5 import H5File, check_dataset, create_h5, open_h5
 from resnet50._io.limits import CLASSES, check_class_names
-from resnet50._io.text import printable
+from resnet50._io.text import can_be_shown, printable
 from resnet50.data.dataset import Dataset, Unreadable
 from resnet50.data.fit import Fit
 from resnet50.data.lazy_images import LazyImages
@@ -132,10 +132,10 @@ def read_left_out(path: str | os.PathLike[str]) -> tuple[LeftOut, ...]:
         ValueError: If it is not HDF5, or is damaged.
     """
     path = Path(path)
-    with open_h5(path, expected=_EXPECTED) as file, _damage_reported(path):
+    with _opened(path) as file:
         if "left_out_reason" not in file:
             return ()
-        keys = ("left_out_reason", "left_out_place", "left_out_ending")
+        keys = ("left_out_reason", "left_out_place", "left_out_suffix")
         columns = [_texts(file, key, path) for key in keys]
         counts = _read(_dataset(file, "left_out_count", path), path)
         rows = zip(*columns, counts.tolist(), strict=False)
@@ -151,8 +151,8 @@ def write_split(dataset: Dataset, path: str | os.PathLike[str], split: str) -> N
         split: ``"train"``, ``"validation"`` or ``"test"``.
 
     Raises:
-        ValueError: If `read_split` would refuse the file: there are no images, or they are not square, or the classes
-            are fewer than two, share a name, or have a name that cannot be printed.
+        ValueError: If `read_split` would refuse the file: there are no images, or they are not square, or there is no
+            class, or classes share a name, or have a name that cannot be printed.
     """
     if not _is_square_rgb(dataset.images.shape):
         raise ValueError(f"{path}: expected images (n, size, size, 3) to write, got {dataset.images.shape}.")
@@ -270,7 +270,7 @@ def add_left_out(file: h5py.File, left_out: Sequence[LeftOut]) -> None:
     if left_out:
         file["left_out_reason"] = _bytes([each.reason for each in left_out])
         file["left_out_place"] = _bytes([each.place for each in left_out])
-        file["left_out_ending"] = _bytes([each.ending for each in left_out])
+        file["left_out_suffix"] = _bytes([each.suffix for each in left_out])
         file["left_out_count"] = np.array([each.count for each in left_out], dtype=np.int64)
 
 
@@ -489,7 +489,7 @@ def _check_names(names: Sequence[str], expected: str) -> None:
         raise ValueError(f"{expected}, at least 1, got 0.")
     check_class_names(names, expected)
     for name in names:
-        if not name or not name.isprintable():
+        if not can_be_shown(name):
             raise ValueError(f"{expected} that can be printed, got {name!r}.")
     if len(set(names)) < len(names):
         repeated, _ = Counter(names).most_common(1)[0]

@@ -210,7 +210,7 @@ def measure_value_range(paths: Sequence[str | os.PathLike[str]]) -> tuple[float,
     """Measure the range of values of more than 8 bits over the files of a source.
 
     All headers are read, and at most 200 of the deep images are decoded, evenly spread over the source. Files that
-    cannot be read are passed over.
+    cannot be read do not count.
 
     Args:
         paths: All files of the source.

@@ -22,7 +22,7 @@ FOUND_IN_FILES = (MORE_FRAMES, NOT_FINITE)
 
 REASONS: Mapping[str, str] = MappingProxyType(
     {
-        NOT_IMAGE: "A file without the ending of an image.",
+        NOT_IMAGE: "A file without the suffix of an image.",
         HIDDEN: "An image whose name begins with a dot.",
         NO_IMAGES: "A folder of a class or split without images.",
         DEAD_LINK: "A link to a file or folder that does not exist.",
@@ -36,29 +36,29 @@ REASONS: Mapping[str, str] = MappingProxyType(
 
 @dataclass(frozen=True, order=True)
 class LeftOut:
-    """What is left out of one class or split for one reason, with one ending.
+    """What is left out of one class or split for one reason, with one suffix.
 
     Attributes:
         reason: A key of `REASONS`.
         place: Folder of the class or split below the source's, with ``/`` between names; the name of the class in a
             source without folders; "" for the source's own folder.
-        ending: Ending of the files' names in lower case, such as ``".dcm"``; "" for none, and for folders and links.
+        suffix: Suffix of the files' names in lower case, such as ``".dcm"``; "" for none, and for folders and links.
         count: Number of files, folders or links.
     """
 
     reason: str
     place: str
-    ending: str
+    suffix: str
     count: int
 
 
 def count_left_out(found: Iterable[tuple[str, str, str]]) -> tuple[LeftOut, ...]:
-    """Count what is left out by its reason, place and ending."""
+    """Count what is left out by its reason, place and suffix."""
     return tuple(sorted(LeftOut(*key, count) for key, count in Counter(found).items()))
 
 
 def describe_left_out(left_out: Sequence[LeftOut]) -> str:
-    """Return one line on what is left out, such as ``left out: 3 files that are no images (.txt) in cats``; or ""."""
+    """Return one line on what is left out, such as ``2 links to nothing: cats, dogs``; or ""."""
     rows = {reason: [each for each in left_out if each.reason == reason] for reason in REASONS}
     return "; ".join(_phrase(reason, of_reason) for reason, of_reason in rows.items() if of_reason)
 
@@ -71,17 +71,17 @@ def _phrase(reason: str, rows: Sequence[LeftOut]) -> str:
     if reason == DEAD_LINK:
         return f"{plural(count, 'link')} to nothing: {places}"
     words = {
-        NOT_IMAGE: f"{plural(count, 'file')} without the ending of an image",
+        NOT_IMAGE: f"{plural(count, 'file')} without the suffix of an image",
         HIDDEN: plural(count, "hidden image"),
         OWN: f"{plural(count, 'file')} that resnet50 wrote",
         NOT_FINITE: f"pixels that are NaN or infinite in {plural(count, 'image')}",
         MORE_FRAMES: f"all frames or pages but the first of {plural(count, 'file')}",
     }
-    return f"{words[reason]} ({_endings(rows)}) in {places}"
+    return f"{words[reason]} ({_suffixes(rows)}) in {places}"
 
 
-def _endings(rows: Sequence[LeftOut]) -> str:
+def _suffixes(rows: Sequence[LeftOut]) -> str:
     counts: Counter[str] = Counter()
     for each in rows:
-        counts[each.ending] += each.count
-    return listed([f"{count:,} {printable(ending) or 'without ending'}" for ending, count in counts.most_common()])
+        counts[each.suffix] += each.count
+    return listed([f"{count:,} {printable(suffix) or 'without suffix'}" for suffix, count in counts.most_common()])

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from resnet50._io.paths import describe_path
-from resnet50._io.text import printable
+from resnet50._io.text import can_be_shown, printable
 from resnet50.data.folder import files_in_folders, files_matching
 from resnet50.data.labeled_file import FoundFiles, LabeledFile, utf8_name
 from resnet50.data.left_out import LeftOut
@@ -44,7 +44,8 @@ class Listing:
     Attributes:
         root: Folder that the source's paths start from.
         entries: The images, in the order of their paths, name by name; the same on every machine.
-        class_names: At least two names, in the order of the labels: sorted, as numbers if all are whole numbers.
+        class_names: In the order of the labels: sorted, whole numbers as numbers and before text. At least two, if the
+            rules of training hold.
         name: Name of the source, for figures and reports.
         left_out: What the source holds besides the images.
         other_columns: Columns of the CSV file that are not used, each with its number of different values.
@@ -152,7 +153,7 @@ def _check_splits(source: Path, files: Sequence[LabeledFile]) -> None:
 
 def _check_names(source: Path, names: Sequence[str]) -> None:
     for name in names:
-        if not name or not name.isprintable():
+        if not can_be_shown(name):
             raise ValueError(f"{source}: expected class names that can be printed, got {name!r}; rename that class.")
 
 

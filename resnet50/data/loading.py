@@ -144,8 +144,22 @@ def _only_file(folder: Path, start: str) -> Path | None:
 def stored_fit(source: str | os.PathLike[str]) -> Fit | None:
     """Return how the images of a packed file, or of a folder of packed files, were fitted; None for other sources."""
     path = Path(source)
-    files = [path] if path.is_file() else sorted(path.glob(f"{_FILES['train']}_*.h5"))
-    return read_fit(files[0]) if files and files[0].suffix.lower() in (".h5", ".hdf5") else None
+    if path.is_file():
+        return read_fit(path) if path.suffix.lower() in (".h5", ".hdf5") else None
+    return _fit_of_folder(path) if any(path.glob(f"{_FILES['train']}_*.h5")) else None
+
+
+def _fit_of_folder(folder: Path) -> Fit | None:
+    """Return how the images of a folder's packed files, one for each split, were fitted."""
+    files = [file for file in (_only_file(folder, start) for start in _FILES.values()) if file is not None]
+    fits = {file: read_fit(file) for file in files}
+    for file in files:
+        if fits[file] != fits[files[0]]:
+            raise ValueError(
+                f"{file}: expected images that are fitted as those of {files[0].name}, by "
+                f"{fits[files[0]] or 'no fit'}, got {fits[file] or 'no fit'}; pack both with the same options."
+            )
+    return fits[files[0]] if files else None
 
 
 def fit_arrays(splits: DatasetSplits, image_size: int, fit: Fit) -> DatasetSplits:
@@ -155,7 +169,7 @@ def fit_arrays(splits: DatasetSplits, image_size: int, fit: Fit) -> DatasetSplit
 
 def _fit_arrays(splits: DatasetSplits, path: Path, image_size: int, fit: Fit | None) -> DatasetSplits:
     """Fit the images of an h5 file or of CIFAR-10, unless they were fitted when they were packed."""
-    stored = stored_fit(path)
+    stored = _fit_of_folder(path) if path.is_dir() else stored_fit(path)
     if stored is None:
         return fit_arrays(splits, image_size, fit or DEFAULT_FIT)
     if fit is not None and not fit.asks_for(stored):

@@ -40,7 +40,7 @@ _SEARCHES = (
     (MORE_FRAMES, has_more_frames, (".gif", ".tif", ".tiff", ".png", ".webp", ".avif")),
     (NOT_FINITE, has_pixels_not_finite, (".tif", ".tiff")),
 )
-"""What is looked for in files, and the endings of those that may have it."""
+"""What is looked for in files, and the suffixes of those that may have it."""
 
 
 def pack(
@@ -73,8 +73,8 @@ def pack(
     Raises:
         FileNotFoundError: If nothing is there.
         OSError: If there is not enough room on the disk, or the file cannot be written.
-        ValueError: If the source holds no classes, more files than allowed cannot be read, or none can, or an argument
-            is not as described.
+        ValueError: If the source holds no classes, more files of all or of a class than allowed cannot be read, or none
+            can, or an argument is not as described.
     """
     if image_size < 1:
         raise ValueError(f"expected image_size to be at least 1 pixel, got {image_size!r}.")
@@ -212,8 +212,8 @@ def _found_in_files(listing: Listing) -> tuple[LeftOut, ...]:
     searched = [
         (reason, is_so, entry)
         for entry in listing.entries
-        for reason, is_so, endings in _SEARCHES
-        if entry.path.suffix.lower() in endings
+        for reason, is_so, suffixes in _SEARCHES
+        if entry.path.suffix.lower() in suffixes
     ]
     found = in_order(lambda search: search[1](search[2].path), searched)
     return count_left_out(

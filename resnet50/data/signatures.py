@@ -18,12 +18,12 @@ _STARTS = {
     b"\0\0\0\x0cJXL ": f"a JPEG XL image; {_CONVERT}",
     b"%PDF": f"a PDF document; {_CONVERT}",
     b"PK\x03\x04": "a zip archive; unpack it",
-    b"version https://git-lfs": "a pointer of Git LFS; run 'git lfs pull' in its repository",
+    b"version https://git-lfs": "a Git LFS pointer; run 'git lfs pull' in its repository",
 }
 _TEXTS = {
     b"<svg": f"an SVG drawing; {_CONVERT}",
-    b"<!doctype html": "a web page; download the image itself",
-    b"<html": "a web page; download the image itself",
+    b"<!doctype html": "an HTML page; download the image itself",
+    b"<html": "an HTML page; download the image itself",
 }
 
 

@@ -28,7 +28,7 @@ class FileFinder:
         r"""Return the file that a path means.
 
         That is the path itself, if there is such a file. Else it is the only file whose path differs in ways that are
-        plain: ``\`` for ``/``, accents composed differently, upper or lower case, or a missing ending.
+        plain: ``\`` for ``/``, accents composed differently, upper or lower case, or a missing suffix.
 
         Args:
             text: The path.
@@ -71,7 +71,7 @@ class FileFinder:
         return None
 
     def _index(self, folder: Path) -> tuple[_Index, _Index]:
-        """Return the names in a folder, by name and, those of images, by name without ending."""
+        """Return the names in a folder by name, and those of images by name without suffix."""
         if folder not in self._indices:
             names = _names(folder)
             images = [name for name in names if name.lower().endswith(SUFFIXES)]

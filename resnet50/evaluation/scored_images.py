@@ -24,7 +24,6 @@ from resnet50.evaluation.score_issues import changed_test_issue, unknown_class_i
 from resnet50.inference.classifier import Classifier
 from resnet50.training.recorded_images import load_training_images, recorded_source
 from resnet50.training.run import RunDirectory
-from resnet50.training.validation import hold_out
 
 if TYPE_CHECKING:
     from resnet50.training.run import RunRecord
@@ -118,7 +117,7 @@ def _from_training_dataset(trained: Trained, splits: DatasetSplits, source: Data
     test, run, record = splits["test"], trained.run, trained.record
     if run is None or record is None:
         return ScoredImages(test, splits.train, splits.validation, splits, source, ())
-    held_out = hold_out(record.recipe, splits)
+    held_out = splits.hold_out(record.recipe.validation_split, seed=record.recipe.seed)
     changed = test.fingerprint != record.fingerprints.get("test")
     issues = (changed_test_issue(len(test), run),) if changed else ()
     return ScoredImages(test, held_out.train, held_out.validation, splits, source, issues)
@@ -179,9 +178,15 @@ def _read_other_images(source: DataSource, trained: Trained, progress: Progress 
     size, fit = trained.image_size, trained.classifier.fit
     if source.task != "folder" or source.path is None:
         return source.load(size, fit=fit, progress=progress)
-    return read_splits(
+    splits = read_splits(
         source.path, image_size=size, fit=fit, options=source.options, for_training=False, progress=progress
     )
+    if fit.value_range is None and splits.fit.value_range is not None:  # measured here: prediction has no such range
+        raise ValueError(
+            f"{source.path}: expected images of 8 bits a channel, as those that {trained.path} was trained on, got "
+            "images of more; convert them to 8 bits."
+        )
+    return splits
 
 
 def _with_classes_of(classifier: Classifier, dataset: Dataset, source: DataSource) -> tuple[Dataset, list[Issue]]:

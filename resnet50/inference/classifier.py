@@ -25,17 +25,14 @@ from resnet50.data.fit import DEFAULT_FIT, Fit
 from resnet50.data.images import ImageLike, fit_image
 from resnet50.data.lazy_images import LazyImages
 from resnet50.inference.batching import forward_array
-from resnet50.inference.locate import MANIFEST, locate
+from resnet50.inference.locate import locate
 from resnet50.inference.prediction import Prediction, rank_classes
 from resnet50.inference.runtimes import Network, open_network, read_manifest
-from resnet50.weights.keras_files import CONFIG_MEMBER, check_archive, read_small
+from resnet50.weights.keras_files import CLASSIFIER_MEMBER, CONFIG_MEMBER, check_archive, read_small
 from resnet50.weights.layouts import UnfitFileError
 
 if TYPE_CHECKING:
     import keras
-
-MEMBER = MANIFEST
-"""Name of the archive's member that holds the metadata. Keras' own ``model.save`` drops it."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +138,7 @@ class Classifier:
         with atomic_path(path) as temporary:
             uncompiled.save(temporary)
             with zipfile.ZipFile(temporary, "a") as archive:
-                archive.writestr(MEMBER, json.dumps(self.metadata(), indent=2))
+                archive.writestr(CLASSIFIER_MEMBER, json.dumps(self.metadata(), indent=2))
 
     def metadata(self) -> dict[str, Any]:
         """Return every field but the model, ready for JSON: what a file stores beside the model."""
@@ -197,17 +194,17 @@ def _read_metadata(path: Path) -> dict[str, Any]:
     """
     with _reading(path), zipfile.ZipFile(path) as archive:
         members = archive.namelist()
-        text = read_small(archive, MEMBER) if MEMBER in members else None
+        text = read_small(archive, CLASSIFIER_MEMBER) if CLASSIFIER_MEMBER in members else None
     if text is None:
         received = "plain Keras model" if CONFIG_MEMBER in members else "zip archive of something else"
         raise ValueError(
-            f"{path}: expected a classifier with its class names, got a {received} (no {MEMBER} in it); "
+            f"{path}: expected a classifier with its class names, got a {received} (no {CLASSIFIER_MEMBER} in it); "
             "open a plain model by keras.saving.load_model."
         )
     try:
         metadata = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path}: expected JSON in {MEMBER}, got other text ({error}).") from error
+        raise ValueError(f"{path}: expected JSON in {CLASSIFIER_MEMBER}, got other text ({error}).") from error
     _check_metadata(metadata, path)
     with _reading(path):
         check_archive(path)
@@ -234,7 +231,7 @@ def _check_metadata(metadata: Any, path: Path) -> None:
     """
     if not isinstance(metadata, dict) or set(metadata) | {"fit"} != set(_METADATA):
         got = short(list(metadata)) if isinstance(metadata, dict) else type(metadata).__name__
-        raise ValueError(f"{path}: expected {', '.join(_METADATA)} in {MEMBER}, got {got}.")
+        raise ValueError(f"{path}: expected {', '.join(_METADATA)} in {CLASSIFIER_MEMBER}, got {got}.")
     texts = {name: metadata[name] for name in ("dataset", "fingerprint")}
     names, recipe, metrics = (metadata[name] for name in ("class_names", "recipe", "metrics"))
     checks = {
@@ -248,6 +245,8 @@ def _check_metadata(metadata: Any, path: Path) -> None:
     }
     for name, (holds, expected) in checks.items():
         if not holds:
-            raise ValueError(f"{path}: expected {name} in {MEMBER} to be {expected}, got {short(metadata[name])}.")
-    check_class_names(names, f"{path}: expected class_names in {MEMBER}")
-    check_printable((*names, metadata["dataset"]), f"{path}: expected names in {MEMBER}")
+            raise ValueError(
+                f"{path}: expected {name} in {CLASSIFIER_MEMBER} to be {expected}, got {short(metadata[name])}."
+            )
+    check_class_names(names, f"{path}: expected class_names in {CLASSIFIER_MEMBER}")
+    check_printable((*names, metadata["dataset"]), f"{path}: expected names in {CLASSIFIER_MEMBER}")

@@ -14,7 +14,7 @@ _ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGBREAK") i
 
 @contextmanager
 def exit_on_signals() -> Iterator[None]:
-    """Raise SystemExit in the block where a signal would end the process at once, so that it can be cleaned up.
+    """Raise SystemExit in the block where a signal would end the process at once, so that the block can clean up.
 
     These are SIGTERM (``kill``, job schedulers, shutdown), SIGHUP (a closed terminal) and Windows' SIGBREAK. A signal
     that is ignored, as under nohup, or has a handler already is left alone. Ctrl-C raises KeyboardInterrupt by itself.

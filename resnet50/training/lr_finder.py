@@ -21,7 +21,6 @@ from resnet50.training.network import build_network
 from resnet50.training.optimizer import build_optimizer
 from resnet50.training.phases import freeze
 from resnet50.training.recipe import Recipe
-from resnet50.training.validation import hold_out
 
 SMOOTHING = 0.95
 """Weight of the old average in the exponential average of the losses."""
@@ -87,7 +86,7 @@ def find_learning_rate(
     if steps < MIN_STEPS:
         raise ValueError(f"expected steps to be at least {MIN_STEPS}, got {steps!r}.")
     check_image_size(recipe, dataset)
-    dataset = hold_out(recipe, DatasetSplits(train=dataset))["train"]
+    dataset = DatasetSplits(train=dataset).hold_out(recipe.validation_split, seed=recipe.seed)["train"]
     model = _training_model(recipe, len(dataset.class_names))
     rates, losses, average = [], [], 0.0
     for rate, batch in zip(np.geomspace(lowest, highest, steps), _endless(recipe, dataset), strict=False):

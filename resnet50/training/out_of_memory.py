@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from resnet50._io.memory import OutOfMemoryError, is_out_of_memory
+from resnet50._io.out_of_memory import OutOfMemoryError, is_out_of_memory
 from resnet50.training.recipe import Recipe
 
 

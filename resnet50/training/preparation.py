@@ -20,7 +20,6 @@ from resnet50.training.network import build_network
 from resnet50.training.recipe import Recipe
 from resnet50.training.record import PretrainedWeights, RunRecord
 from resnet50.training.run import RunDirectory, write_left_out, write_unreadable
-from resnet50.training.validation import hold_out
 from resnet50.weights.normalization import NORMALIZATIONS
 from resnet50.weights.read import WeightsFile, read_weights
 from resnet50.weights.transfer import TransferReport, load_weights
@@ -60,7 +59,7 @@ def prepare_new(
         FileNotFoundError: If there is no file of the pretrained weights.
         OSError: If the disk has no room for the run.
     """
-    held_out = hold_out(recipe, splits)
+    held_out = splits.hold_out(recipe.validation_split, seed=recipe.seed)
     issues = find_issues(splits)
     check_flip(recipe, splits["train"], issues)
     weights = read_weights(recipe.weights) if recipe.weights else None
@@ -95,7 +94,7 @@ def prepare_resumed(directory: RunDirectory, record: RunRecord, splits: DatasetS
     """
     recipe, transfer = record.recipe, None
     directory.remove_leftovers()
-    held_out = hold_out(recipe, splits)
+    held_out = splits.hold_out(recipe.validation_split, seed=recipe.seed)
     model = _build(recipe, splits, record.weights)
     if recipe.weights and not directory.checkpoint.exists():
         weights = read_weights(recipe.weights)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -145,21 +145,20 @@ class RunDirectory:
 
 def write_unreadable(path: Path, files: Sequence[Unreadable]) -> None:
     """Write the files that could not be read as CSV, a row for each, atomically."""
-    with (
-        atomic_path(path) as temporary,
-        temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
-    ):
-        writer = csv.writer(file)
-        writer.writerow(("path", "reason"))
-        writer.writerows((harmless(unreadable.path), harmless(unreadable.reason)) for unreadable in files)
+    _write_table(path, ("path", "reason"), ((each.path, each.reason) for each in files))
 
 
 def write_left_out(path: Path, left_out: Sequence[LeftOut]) -> None:
     """Write the counts of what else of a source was not used as CSV, atomically."""
+    rows = ((each.reason, each.place, each.suffix, each.count) for each in left_out)
+    _write_table(path, ("reason", "place", "suffix", "count"), rows)
+
+
+def _write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     with (
         atomic_path(path) as temporary,
         temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
     ):
         writer = csv.writer(file)
-        writer.writerow(("reason", "place", "ending", "count"))
-        writer.writerows((each.reason, harmless(each.place), harmless(each.ending), each.count) for each in left_out)
+        writer.writerow(header)
+        writer.writerows(map(harmless, row) for row in rows)

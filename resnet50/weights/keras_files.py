@@ -30,7 +30,7 @@ CONFIG_MEMBER = "config.json"
 """Name of the model's graph in a ``.keras`` archive."""
 
 CLASSIFIER_MEMBER = "resnet50.json"
-"""Name of the class names and other metadata of a classifier in a ``.keras`` archive."""
+"""Name of the class names and other metadata of a classifier in a ``.keras`` archive; Keras' own ``save`` drops it."""
 
 NORMALIZATION_KEY = "resnet50.normalization"
 """Attribute of the file's root in which `resnet50.weights.save_weights` stores a row of `NORMALIZATIONS`."""

@@ -305,7 +305,7 @@ def test_what_is_left_out_is_said_once_and_stored(command, own, plants, tmp_path
     assert (out + err).count("1 .dcm") == 1
     assert (out + err).count("dim") == 1
     rows = (plants / "run" / "left_out.csv").read_text().splitlines()
-    assert rows == ["reason,place,ending,count", "no-images,dim,,1", "not-image,dark,.dcm,1"]
+    assert rows == ["reason,place,suffix,count", "no-images,dim,,1", "not-image,dark,.dcm,1"]
     (issue,) = (
         each
         for each in json.loads((plants / "run" / "report.json").read_text())["issues"]

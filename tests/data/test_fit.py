@@ -44,6 +44,7 @@ def test_a_fit_without_a_range_asks_for_any_measured_one():
     measured = Fit(mode="stretch", value_range=(0, 4095))
     assert Fit(mode="stretch").asks_for(measured)
     assert measured.asks_for(measured)
+    assert measured.asks_for(Fit(mode="stretch"))  # of images of 8 bits, which have no range
     assert not Fit(mode="pad").asks_for(measured)
     assert not Fit(mode="stretch", value_range=(0, 1023)).asks_for(measured)
 

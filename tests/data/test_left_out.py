@@ -1,4 +1,4 @@
-"""Everything in a source that is not an image to learn from is counted, by its ending and class."""
+"""Everything in a source that is not an image to learn from is counted, by its suffix and class."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def tree(root, *names):
 
 
 def left_out(source, **options):
-    return [(each.reason, each.place, each.ending, each.count) for each in list_images(source, **options).left_out]
+    return [(each.reason, each.place, each.suffix, each.count) for each in list_images(source, **options).left_out]
 
 
 def test_pixels_that_are_not_finite_are_counted_by_image(tmp_path):
@@ -37,7 +37,7 @@ def test_pixels_that_are_not_finite_are_counted_by_image(tmp_path):
     expected = [("not-finite", "cat", ".tif", 2), ("not-finite", "dog", ".tif", 2)]
     for _ in range(2):  # decoded, and from the cache
         splits = read_splits(tmp_path / "photos", image_size=8)
-        assert [(each.reason, each.place, each.ending, each.count) for each in splits.left_out] == expected
+        assert [(each.reason, each.place, each.suffix, each.count) for each in splits.left_out] == expected
     assert "4 images" in describe_left_out(splits.left_out)
     assert splits.fit.value_range == (0, 1)
     assert 100 < splits["train"].images.mean() < 150
@@ -50,7 +50,7 @@ def test_nothing_is_left_out_of_a_folder_of_images(tmp_path):
 def test_files_are_counted_by_ending_and_class(tmp_path):
     image_folder(tmp_path)
     tree(tmp_path, "cat/a.dcm", "cat/b.DCM", "cat/deep/c.dcm", "cat/plain", "dog/d.npy", "README.md")
-    tree(tmp_path, "dog/1.2.840.10008", "dog/1.2.840.10009")  # numbers of DICOM series are no endings
+    tree(tmp_path, "dog/1.2.840.10008", "dog/1.2.840.10009")  # numbers of DICOM series are no suffixes
     assert left_out(tmp_path) == [
         ("not-image", "", ".md", 1),
         ("not-image", "cat", "", 1),
@@ -211,7 +211,7 @@ def test_check_warns_of_what_is_left_out_of_classes_and_notes_the_rest(tmp_path,
 
 def test_a_folder_without_images_is_refused_with_what_it_holds(tmp_path):
     tree(tmp_path, "a/1.dcm", "a/2.dcm", "a/3")
-    with raises(ValueError, tmp_path, "3 files", "2 .dcm", "1 without ending"):
+    with raises(ValueError, tmp_path, "3 files", "2 .dcm", "1 without suffix"):
         list_images(tmp_path)
 
 

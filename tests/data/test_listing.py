@@ -270,6 +270,18 @@ def test_refuses_class_names_that_cannot_be_printed(tmp_path, name):
     refusal(tmp_path, tmp_path, repr(name))
 
 
+def test_names_of_any_script_are_taken(tmp_path):
+    names = ("\u062e\u0627\u0646\u0647\u200c\u0647\u0627", "\U0001f469\u200d\U0001f680")  # with joiners
+    tree(tmp_path, *(f"{name}/1.jpg" for name in names))
+    assert set(list_images(tmp_path).class_names) == set(names)
+
+
+@pytest.mark.parametrize("name", ["cat\u200b", "\u200d"])
+def test_refuses_class_names_that_cannot_be_seen(tmp_path, name):
+    tree(tmp_path, f"{name}/1.jpg", "b/1.jpg")
+    refusal(tmp_path, tmp_path, repr(name))
+
+
 def test_an_error_is_one_line_whatever_the_names(tmp_path):
     tree(tmp_path, "a/1.jpg", "b/1.jpg", "loose\n.jpg")
     refusal(tmp_path, r"loose\n.jpg")

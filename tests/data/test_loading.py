@@ -6,6 +6,7 @@ import pytest
 
 from factories import draw_image, image_folder, noise, raises, write_image
 from resnet50.data.dataset import Dataset
+from resnet50.data.fit import Fit
 from resnet50.data.listing import list_images
 from resnet50.data.loading import load_dataset, read_splits
 from resnet50.data.options import ReadOptions
@@ -84,6 +85,28 @@ def test_a_folder_of_such_files_without_training_images_can_be_scored(tmp_path):
     np.testing.assert_array_equal(splits.test.images, test)
     with raises(ValueError, tmp_path):
         read_splits(tmp_path, image_size=8)
+
+
+def test_packed_test_images_alone_are_not_fitted_again(tmp_path):
+    fit = Fit(crop_ratio=0.5)
+    (tmp_path / "new").mkdir()
+    pack(
+        image_folder(tmp_path / "in", splits=("train", "test")), tmp_path / "new" / "test_x.h5", image_size=16, fit=fit
+    )
+    packed = read_splits(tmp_path / "new" / "test_x.h5", image_size=16).test
+    splits = read_splits(tmp_path / "new", image_size=16, fit=fit, for_training=False)
+    assert (splits.fit, splits.test.images.tolist()) == (fit, packed.images.tolist())
+    with raises(ValueError, "stretched", "0.5"):
+        read_splits(tmp_path / "new", image_size=16, fit=Fit(mode="stretch"), for_training=False)
+
+
+def test_splits_that_were_packed_by_other_fits_are_refused(tmp_path):
+    root = image_folder(tmp_path / "in", splits=("train", "test"))
+    (tmp_path / "new").mkdir()
+    pack(root, tmp_path / "new" / "train_x.h5", image_size=16, fit=Fit(crop_ratio=0.5))
+    pack(root, tmp_path / "new" / "test_x.h5", image_size=16, fit=Fit(mode="stretch"))
+    with raises(ValueError, "test_x.h5", "train_x.h5", "stretched", "0.5"):
+        read_splits(tmp_path / "new", image_size=16)
 
 
 def test_a_folder_of_several_such_files_is_refused(tmp_path):

@@ -13,7 +13,7 @@ FILES = {
     "NumPy": b"\x93NUMPY\x01\0",
     "PDF": b"%PDF-1.7\n",
     "SVG": b'\xef\xbb\xbf <svg xmlns="http://www.w3.org/2000/svg"/>',
-    "web page": b"<!DOCTYPE html><html></html>",
+    "HTML page": b"<!DOCTYPE html><html></html>",
     "Git LFS": b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n",
     "video": b"\0\0\0\x18ftypmp42\0\0\0\0",
     "zip": b"PK\x03\x04" + b"\0" * 30,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin, TiffImagePlugin
 
-from resnet50.data.value_range import is_deep, measure_range, sample_values
+from resnet50.data.value_range import is_deep, measure_range, sample_values, to_8_bits
 
 
 def sample(values, kind="TIFF", **saved):
@@ -52,6 +52,13 @@ def test_both_ends_are_measured_where_no_usual_range_fits(low, high, dtype):
     assert measure_range([sample(gray(low, high, dtype))]) == pytest.approx((low, high), abs=0.005 * (high - low))
 
 
+def test_large_values_that_differ_little_stay_apart():
+    """float32 alone would round values near a billion to multiples of 64."""
+    values = (10**9 + np.arange(0, 256)).reshape(16, 16).astype(np.int32)
+    pixels = np.asarray(to_8_bits(Image.fromarray(values), (1e9, 1e9 + 255)))
+    assert pixels.ravel().tolist() == list(range(256))
+
+
 def test_a_rare_pixel_does_not_decide():
     values = gray(0, 1, np.float32)
     values[3, 3] = 1.0001
@@ -95,6 +102,13 @@ def test_a_png_states_its_significant_bits():
     info = PngImagePlugin.PngInfo()
     info.add(b"sBIT", bytes([12]))
     assert measure_range([sample(gray(0, 800, np.uint16), "PNG", pnginfo=info)]) == (0, 4095)
+
+
+def test_significant_bits_of_values_that_fill_sixteen_bits_are_no_range():
+    """PNG's standard scales 12 significant bits to all 16: read as 0..4095, the image would be nearly white."""
+    info = PngImagePlugin.PngInfo()
+    info.add(b"sBIT", bytes([12]))
+    assert measure_range([sample(gray(0, 65535, np.uint16), "PNG", pnginfo=info)]) == (0, 65535)
 
 
 def test_a_statement_of_all_sixteen_bits_is_none():

@@ -137,7 +137,7 @@ def test_the_package_is_read_with_links_and_defaults():
     assert parameters["name"].default is None
 
 
-def few_signs(path, *, image_size: int, progress=None) -> DatasetSplits:
+def few_signs(path, *, image_size: int, fit=None, progress=None) -> DatasetSplits:
     return DatasetSplits(*rendered_signs(train=60, test=12, image_size=image_size))
 
 

@@ -7,7 +7,9 @@ import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from factories import draw_image, raises, tiny_recipe
 from resnet50 import datasets
@@ -102,6 +104,16 @@ def test_another_source_is_read_with_its_options(trained, tmp_path):
         assert result.report.images == 6
         assert result.folder == tmp_path / "out"
     assert calls
+
+
+def test_deep_images_are_refused_as_in_prediction_where_training_had_none(trained, tmp_path):
+    """No range of the source's own: the classifier would see other images than `predict` shows it."""
+    for name in ("0", "1"):
+        (tmp_path / "deep" / name).mkdir(parents=True)
+        deep = np.random.default_rng(int(name)).integers(0, 4096, (32, 32)).astype(np.uint16)
+        Image.fromarray(deep).save(tmp_path / "deep" / name / "a.png")
+    with raises(ValueError, "deep", "8 bits"):
+        evaluate(trained, tmp_path / "deep", out=tmp_path / "out")
 
 
 def test_the_test_split_of_the_training_cannot_be_cut_anew(trained, tmp_path):

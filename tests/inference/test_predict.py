@@ -153,7 +153,7 @@ def test_refuses_a_folder_without_images(tmp_path, names):
     with raises(ValueError, folder, *suffixes) as caught:
         find_images([write_image(tmp_path / "a.png"), folder])
     counts = re.findall(r"\d+", str(caught.value).replace(str(folder), ""))
-    assert counts == (["2", "1", "1"] if names else [])  # files, of each ending
+    assert counts == (["2", "1", "1"] if names else [])  # files, of each suffix
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")

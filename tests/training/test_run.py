@@ -196,7 +196,7 @@ def test_what_was_left_out_is_a_table(tmp_path):
         tmp_path / "left_out.csv", (LeftOut("not-image", "cat\udcff", ".dcm", 3), LeftOut("no-images", "b", "", 1))
     )
     text = (tmp_path / "left_out.csv").read_bytes()
-    assert text == b"reason,place,ending,count\r\nnot-image,cat\xff,.dcm,3\r\nno-images,b,,1\r\n"
+    assert text == b"reason,place,suffix,count\r\nnot-image,cat\xff,.dcm,3\r\nno-images,b,,1\r\n"
 
 
 def test_a_run_is_not_begun_at_a_link_to_nothing(tmp_path):

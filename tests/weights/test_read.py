@@ -17,9 +17,7 @@ import resnet50.weights.read
 from factories import classifier, raises
 from resnet50._io.limits import METADATA_BYTES
 from resnet50.conventions import V1, V1_5
-from resnet50.inference.classifier import MEMBER
 from resnet50.weights import WeightsFile, read_weights
-from resnet50.weights.keras_files import CLASSIFIER_MEMBER
 
 SUFFIXES = (".h5", ".weights.h5", ".keras", ".safetensors", ".pth", ".pt", ".bin")
 DTYPES = {"float32": "F32", "float16": "F16", "int64": "I64"}
@@ -205,7 +203,3 @@ def test_a_published_classifier_has_the_classes_of_imagenet(path, monkeypatch):
     monkeypatch.setattr(resnet50.weights.read, "fetch_weights", lambda name: path)
     assert read_weights("imagenet").class_names[:2] == ("tench", "goldfish")
     assert read_weights("imagenet-notop").class_names is None
-
-
-def test_the_member_of_a_classifier_has_one_name():
-    assert CLASSIFIER_MEMBER == MEMBER

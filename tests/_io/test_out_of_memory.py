@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from resnet50._io.memory import is_out_of_memory
+from resnet50._io.out_of_memory import is_out_of_memory
 
 
 def test_what_numpy_and_the_backend_raise_is_recognized():
