@@ -1,6 +1,7 @@
 """Draw the figures of the documentation that no other command draws.
 
 - ``v1_v1_5.svg``: the first block of conv3 with the conventions of v1 and of v1.5, from two networks.
+- ``fits.svg``: a wide drawn image, and what the network sees of it with each fit.
 - ``rocks_similarity.svg``: from ``benchmarks/results/similarity-rocks.json``.
 
 Each comes with its dark twin, ``name-dark.svg``, in ``images/``. Nothing is measured.
@@ -15,16 +16,20 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matplotlib.figure import Figure
 
-from resnet50 import build_resnet50
+from resnet50 import Fit, build_resnet50, rendered_signs
 from resnet50.conventions import V1, V1_5
+from resnet50.data.fit import MODES
+from resnet50.data.images import fit_image
 from resnet50.datasets.rocks import DIMENSIONS
 from resnet50.metrics.similarity import Agreement, Correlation, Similarity
 from resnet50.plots.diagrams.architecture import draw_conventions
 from resnet50.plots.diagrams.network import TIMES
 from resnet50.plots.pair import save_pair
 from resnet50.plots.similarity import draw_similarity
+from resnet50.plots.theme import draw_image, new_canvas, write
 
 ROOT = Path(__file__).parents[1]
 IMAGES = ROOT / "images"
@@ -38,6 +43,23 @@ def compare_conventions() -> Figure:
         for name, conventions in (("v1", V1), ("v1.5", V1_5))
     }
     return draw_conventions(models, "conv3_block1", title=f"v1.5 moves the stride to the 3{TIMES}3 convolution")
+
+
+def compare_fits(side: int = 96) -> Figure:
+    """Draw a wide image, three drawn hands in a row, and what each fit makes of it."""
+    hands, _ = rendered_signs(train=60, image_size=side)
+    wide = np.concatenate([hands.images[np.flatnonzero(hands.labels == label)[0]] for label in (1, 3, 5)], axis=1)
+    fitted = {mode: fit_image(wide, height=side, width=side, fit=Fit(mode=mode)) for mode in MODES}
+    shown = {"the image": wide, **fitted}
+    space, caption, gap = 1.6, 0.4, 0.3  # inches
+    figure, axes = new_canvas(6 * space + 5 * gap, space + caption)
+    x = gap
+    for name, image in shown.items():
+        width = space * image.shape[1] / side
+        draw_image(axes, image, (x, caption), (width, space), interpolation="none")  # its own pixels
+        write(axes, x + width / 2, caption / 2, name)
+        x += width + gap
+    return figure
 
 
 def read_similarity(path: Path) -> Similarity:
@@ -57,6 +79,7 @@ def main() -> None:
     argparse.ArgumentParser(description=__doc__).parse_args()
     figures = {
         "v1_v1_5": compare_conventions(),
+        "fits": compare_fits(),
         "rocks_similarity": draw_similarity(read_similarity(ROCKS), DIMENSIONS),
     }
     for name, figure in figures.items():

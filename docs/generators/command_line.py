@@ -26,6 +26,7 @@ _EXIT_STATUS = """\
 cannot be read, after the others are done; `weights show` and `weights verify` if a file differs from its published \
 hash. |
 | 130 | The command was interrupted by Ctrl-C. `resnet50 train --resume RUN` resumes an interrupted training. |
+| 143, 129 | The same by SIGTERM, or because the terminal closed. |
 """
 _EXAMPLES = "examples:\n"
 _DEFAULT = re.compile(r"\s*Default: (?P<value>.*)\.$", re.DOTALL)

@@ -19,13 +19,35 @@ from resnet50.audit.issue import EXAMPLES, SEVERITIES, AllImages, Issue, Place
 from resnet50.data.dataset import Dataset, Unreadable
 from resnet50.data.fit import Fit
 from resnet50.data.folder import compile_pattern
-from resnet50.data.left_out import OWN, LeftOut, describe_left_out
+from resnet50.data.left_out import (
+    DEAD_LINK,
+    HIDDEN,
+    MORE_FRAMES,
+    NO_IMAGES,
+    NOT_FINITE,
+    NOT_IMAGE,
+    OWN,
+    LeftOut,
+    describe_left_out,
+)
 from resnet50.data.loading import read_splits
 from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
 from resnet50.data.splits import DatasetSplits
 from resnet50.datasets.source import DataSource
 
 _log = logging.getLogger(__name__)
+
+_REFUSED = "Fix this first; training refuses the source too."
+
+_ADVICE = {
+    NOT_IMAGE: "Convert what should be learned from to JPEG or PNG.",
+    HIDDEN: "Rename hidden images that should be learned from.",
+    NO_IMAGES: "Fill folders with images, or remove them.",
+    DEAD_LINK: "Mend or remove links to nothing.",
+    OWN: "They are no images to learn from.",
+    MORE_FRAMES: "Save frames that should be learned from as files of their own.",
+    NOT_FINITE: "Check what wrote pixels that are NaN or infinite.",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -220,7 +242,7 @@ def _refused_by_training(splits: DatasetSplits, test_split: float, validation_sp
 
 
 def _unusable(refused: str) -> Issue:
-    return Issue("unusable", "error", refused, "Fix this first; training refuses the source too.")
+    return Issue("unusable", "error", refused, _REFUSED)
 
 
 def _name(splits: DatasetSplits) -> str:
@@ -239,9 +261,7 @@ def _unreadable(unreadable: tuple[Unreadable, ...], read: int, refused: str) -> 
             kind="unreadable",
             severity="error" if refused else "warning",
             summary=refused or f"{len(unreadable):,} of {plural(len(unreadable) + read, 'file')} cannot be read.",
-            advice="Repair or remove the files, or train with a higher --max-unreadable."
-            if refused
-            else "Repair or remove the files; training leaves them out.",
+            advice=_REFUSED if refused else "Repair or remove the files; training leaves them out.",
             examples=tuple((Place(path=file.path, remark=file.reason),) for file in unreadable[:EXAMPLES]),
         )
 
@@ -253,7 +273,7 @@ def _left_out(left_out: tuple[LeftOut, ...]) -> Iterator[Issue]:
             kind="left-out",
             severity="note" if beside else "warning",
             summary=f"Left out: {describe_left_out(left_out)}.",
-            advice="Convert what should be learned from to JPEG or PNG; fill folders with images, or remove them.",
+            advice=" ".join(dict.fromkeys(_ADVICE[each.reason] for each in left_out)),
         )
 
 

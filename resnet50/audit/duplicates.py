@@ -70,7 +70,8 @@ def duplicates(images: AllImages, splits: DatasetSplits, *, progress: Progress |
     for (early, late), nearest in leaks.items():
         yield from _leak(images, images.names[early], images.names[late], nearest.pairs())
     yield from _conflict(images, conflicts.pairs())
-    yield from _single_color(images, np.flatnonzero(near_duplicates.single_color))
+    cropped = splits.root is not None and splits.fit.mode == "crop"
+    yield from _single_color(images, np.flatnonzero(near_duplicates.single_color), cropped=cropped)
     yield from _repeat(images, repeats.pairs(), repeated)
     yield from _mirrored(images, mirrored.pairs())
     yield from _mirrored_classes(images, crossing.pairs())
@@ -203,13 +204,14 @@ def _mirrored_classes(images: AllImages, pairs: list[_Pair]) -> Iterator[Issue]:
     )
 
 
-def _single_color(images: AllImages, numbers: np.ndarray) -> Iterator[Issue]:
+def _single_color(images: AllImages, numbers: np.ndarray, *, cropped: bool) -> Iterator[Issue]:
     if len(numbers):
         yield Issue(
             kind="single-color",
             severity="warning",
             summary=f"{share_of(len(numbers), len(images), 'images')} {are(numbers)} of a single color.",
-            advice="A network cannot learn from them: remove them.",
+            advice="A network cannot learn from them: remove them"
+            f"{', or use --fit pad where only the center has one color' if cropped else ''}.",
             examples=images.each([(number, "") for number in numbers]),
         )
 

@@ -28,14 +28,15 @@ _DESCRIPTION = (
 )
 
 _FITTING = (
-    "How images become the network's input. It is stored with the model, so that predictions and exports fit them in "
-    "the same way. Published weights have a crop ratio and a resampling of their own, which are the defaults with them."
+    "Stored with the model, so that predictions and exports fit images in the same way. Published weights have a crop "
+    "ratio and a resampling of their own, which are the defaults with them."
 )
 
 
 def add_recipe_options(parser: argparse.ArgumentParser) -> None:
-    """Add an option for each number of a recipe: common ones first, then augmentation, then the others."""
+    """Add an option for each number of a recipe: common ones first, rare ones last."""
     common = parser.add_argument_group("common options", textwrap.fill(_DESCRIPTION, 76))
+    fit_options.add_fit_options(parser.add_argument_group("fitting images", textwrap.fill(_FITTING, 76)))
     changes = parser.add_argument_group("random changes to training images")
     expert = parser.add_argument_group("expert options")
     common.add_argument(
@@ -47,7 +48,6 @@ def add_recipe_options(parser: argparse.ArgumentParser) -> None:
     for name, field in NUMBERS.items():
         group = changes if name in Augmentation.__dataclass_fields__ else expert
         _add_option(common if field.metadata.get("common") else group, name, field.metadata)
-    fit_options.add_fit_options(parser.add_argument_group("fitting images", textwrap.fill(_FITTING, 76)))
     expert.add_argument(
         "--head-epochs",
         type=number(int),

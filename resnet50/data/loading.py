@@ -182,8 +182,8 @@ def _fit_arrays(splits: DatasetSplits, path: Path, image_size: int, fit: Fit | N
         return fit_arrays(splits, image_size, fit or DEFAULT_FIT)
     if fit is not None and not fit.asks_for(stored):
         raise ValueError(
-            f"{path}: expected images that are fitted by {fit}, got a file that was packed by {stored}; pack it again "
-            "with these options, or leave them out."
+            f"{path}: expected images with this fit ({fit}), got a file that was packed with another one ({stored}); "
+            "pack it again with these options, or leave them out."
         )
     return replace(fit_arrays(splits, image_size, Fit(mode="stretch", resampling=stored.resampling)), fit=stored)
 

@@ -214,7 +214,7 @@ class UnreadableFiles:
         raise ValueError(
             f"{self._listing.root}: at least {len(files)} of {total} {of} cannot be read, more than the share of "
             f"{self._most:g} that may be left out: {_described(files[:_SHOWN])}{' …' if len(files) > _SHOWN else ''}; "
-            "repair or remove them, or raise max_unreadable."
+            "repair or remove them, or allow more (max_unreadable, --max-unreadable)."
         )
 
 

@@ -16,7 +16,7 @@ from resnet50.audit.check import Audit
 from resnet50.audit.issue import SEVERITIES, Issue, Place
 from resnet50.data.dataset import Dataset
 from resnet50.data.fit import Fit
-from resnet50.data.images import read_image
+from resnet50.data.images import read_header, read_image
 from resnet50.reports.pages import LARGEST, page_image, render
 
 SHOWN = 16
@@ -27,8 +27,6 @@ PER_CLASS = 4
 
 SAMPLES = 240
 """Most sample images of all classes together; more only to show one of each class."""
-
-_WHOLE = Fit(mode="pad", pad_color="#ffffff")
 
 
 def audit_page(audit: Audit) -> str:
@@ -93,8 +91,18 @@ def _uncropped(issue: Issue, example: Sequence[Place], root: Path | None) -> Ite
     if issue.kind == "odd-aspect-ratio" and root is not None:
         for place in example:
             with suppress(OSError, ValueError):  # the file may have gone since it was read
-                whole = read_image(root / place.path, height=LARGEST, width=LARGEST, fit=_WHOLE)
-                yield {"place": replace(place, remark="the whole image"), "image": page_image(whole)}
+                yield {
+                    "place": replace(place, remark="the whole image"),
+                    "image": page_image(_whole(root / place.path)),
+                }
+
+
+def _whole(path: Path) -> np.ndarray:
+    """Read an image in its own shape; padding would hide an end of its color."""
+    header = read_header(path)
+    scale = LARGEST / max(header.width, header.height)
+    height, width = (max(1, round(side * scale)) for side in (header.height, header.width))
+    return read_image(path, height=height, width=width, fit=Fit(mode="stretch"))
 
 
 def _class_counts(splits: Mapping[str, Dataset]) -> list[dict[str, Any]]:

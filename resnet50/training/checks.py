@@ -24,8 +24,8 @@ def check_fit(recipe: Recipe, splits: DatasetSplits) -> None:
     """
     if recipe.fit is not None and not recipe.fit.asks_for(splits.fit):
         raise ValueError(
-            f"{splits['train'].name}: expected images that are fitted by {recipe.fit}, as the recipe says, got "
-            f"{splits.fit}; load them with the recipe's fit, or leave it out of the recipe."
+            f"{splits['train'].name}: expected images with the fit of the recipe ({recipe.fit}), got "
+            f"another one ({splits.fit}); load them with the recipe's fit, or leave it out of the recipe."
         )
 
 

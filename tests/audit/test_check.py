@@ -9,6 +9,7 @@ from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from factories import dataset, raises, write_image
 from resnet50 import recipes
@@ -17,7 +18,9 @@ from resnet50.audit.check import Audit, check, find_issues
 from resnet50.audit.issue import Place
 from resnet50.data import file_index
 from resnet50.data.dataset import Unreadable
+from resnet50.data.fit import Fit
 from resnet50.data.images import read_header
+from resnet50.data.left_out import LeftOut
 from resnet50.data.loading import load_dataset, read_splits
 from resnet50.data.options import ReadOptions
 from resnet50.data.splits import DatasetSplits
@@ -109,7 +112,6 @@ def test_unreadable_files_that_training_refuses_are_an_error_with_its_message():
     lost = splits([Unreadable("a/x.jpg", "is cut off")], train=labeled([20, 20]))
     issue = only(find_issues(lost, refused="x: 1 of 41 is more."), "unreadable")
     assert (issue.severity, issue.summary) == ("error", "x: 1 of 41 is more.")
-    assert "--max-unreadable" in issue.advice
     assert issue.examples == ((Place("a/x.jpg", remark="is cut off"),),)
 
 
@@ -326,3 +328,21 @@ def test_the_share_of_a_cut_is_that_of_the_options(tmp_path):
 def test_as_much_is_held_out_as_by_the_recipe_of_your_own_images():
     default = inspect.signature(check).parameters["validation_split"].default
     assert default == recipes.folder.RECIPE.validation_split == recipes.folder.FINE_TUNED.validation_split
+
+
+@pytest.mark.parametrize(("fit", "named"), [(None, True), (Fit(mode="stretch"), False)])
+def test_an_image_that_the_crop_makes_one_color_is_not_simply_to_be_removed(tmp_path, fit, named):
+    pixels = np.full((20, 160, 3), 90, np.uint8)
+    pixels[:, :20] = 255
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        Image.fromarray(pixels if named else pixels[:, 40:]).save(tmp_path / name / "0.png")
+    issue = only(check(tmp_path, fit=fit).issues, "single-color")
+    assert ("--fit pad" in issue.advice) == named
+
+
+def test_the_advice_on_what_is_left_out_is_on_that():
+    left_out = (LeftOut("not-finite", "a", ".tif", 1),)
+    issue = only(find_issues(replace(splits(train=labeled([20, 20])), left_out=left_out)), "left-out")
+    assert "NaN" in issue.advice
+    assert "JPEG" not in issue.advice

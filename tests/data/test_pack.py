@@ -169,7 +169,8 @@ def test_a_class_with_too_many_unreadable_files_stops_it(tmp_path):
     listing = listing_of(tmp_path / "in", paths)
     assert len({entry.label for entry in listing.entries}) == 2
     name = listing.class_names[listing.entries[1].label]
-    text = refusal(listing, tmp_path / "out.h5", tmp_path / "in", 3, 20, name, options=ReadOptions(max_unreadable=0.1))
+    values = (tmp_path / "in", 3, 20, name, "--max-unreadable")
+    text = refusal(listing, tmp_path / "out.h5", *values, options=ReadOptions(max_unreadable=0.1))
     assert paths[1].name in text
     assert len(pack(listing, tmp_path / "out.h5", image_size=16, options=ReadOptions(max_unreadable=0.15))) == 3
 

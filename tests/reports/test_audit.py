@@ -137,3 +137,18 @@ def test_control_characters_of_a_file_name_are_escaped():
     assert "\\x1b[2Jdog.jpg" in html
     assert "is \\x07cut off" in html
     assert not {"\x1b", "\x07"} & {*html}
+
+
+def test_a_whole_image_keeps_its_shape_beside_the_crop_so_that_white_ends_can_be_seen(tmp_path):
+    pixels = np.full((20, 160, 3), 90, np.uint8)
+    pixels[:, :20] = 255
+    (tmp_path / "100").mkdir()
+    Image.fromarray(pixels).save(tmp_path / "100" / "0.jpg", format="PNG")
+    cropped = issue("odd-aspect-ratio", "warning", (Place("100/0.jpg", "train", 0, "cats", "88% cut off"),))
+    html = audit_page(Audit("pets", DatasetSplits(train=labeled([1, 1], 100), root=tmp_path), (cropped,)))
+    shown = html.split("<h2")[0]
+    encoded = re.findall(r'src="data:image/[a-z]+;base64,([^"]+)"', shown)
+    whole, crop = (Image.open(io.BytesIO(base64.b64decode(data))) for data in encoded)
+    assert (whole.size, crop.size) == ((224, 28), (8, 8))
+    assert whole.getpixel((2, 14))[0] > 250
+    assert abs(whole.getpixel((60, 14))[0] - 90) < 5
