@@ -26,6 +26,10 @@ from resnet50.training.train import resume, train
 
 # A run in a process of its own, begun or resumed; dropout, averaging, the best epoch and a callback with a memory.
 SCRIPT = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a suite in the background passes ignored signals on
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 import sys
 from pathlib import Path
 import keras
