@@ -44,7 +44,7 @@ def _show_classes(report: Report) -> None:
     for name in ("precision", "recall", "F1", "images"):
         table.add_column(name, justify="right")
     for name, scores in report.classes.items():
-        shares = (f"{share:.1%}" for share in (scores.precision, scores.recall, scores.f1))
+        shares = [f"{share:.1%}" if scores.support else "" for share in (scores.precision, scores.recall, scores.f1)]
         table.add_row(
             Text(printable(name)), *shares, str(scores.support)
         )  # Text, so that brackets in a name are no markup

@@ -20,9 +20,10 @@ def extend(directory: RunDirectory, record: RunRecord, epochs: int) -> RunRecord
     finished = finished_epochs(directory.checkpoint)
     if not is_finished(directory.checkpoint, record.recipe):
         state = f"one after epoch {finished} of {record.recipe.epochs}" if finished else "one without a checkpoint"
+        anew = f", or start a new run from its model (weights, --weights {directory.model})"
         raise ValueError(
             f"{directory.path}: expected a finished run to train on to {epochs} epochs, got {state}; resume it without "
-            f"epochs first, or start a new run from its model (weights, --weights {directory.model})."
+            f"epochs first{anew if directory.model.exists() else ''}."
         )
     if epochs <= finished:
         raise ValueError(f"{directory.path}: expected epochs to be above {finished}, which it has, got {epochs}.")

@@ -382,3 +382,12 @@ def test_scores_are_wrapped_at_80_columns(capsys, monkeypatch):
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 80
     assert "accuracy 100.00%" in " ".join(lines)
+
+
+def test_a_class_without_images_has_no_shares(capsys):
+    from resnet50.cli.report import show_report
+    from resnet50.metrics.scores import score
+
+    show_report(score(np.eye(3)[:2], dataset([0, 1], ("cats", "dogs", "owls"))))
+    rows = {line.split()[0]: line.split()[1:] for line in capsys.readouterr().out.splitlines()[-3:]}
+    assert rows == {"cats": ["100.0%"] * 3 + ["1"], "dogs": ["100.0%"] * 3 + ["1"], "owls": ["0"]}
