@@ -24,7 +24,6 @@ from pathlib import Path
 import keras
 import numpy as np
 from keras import layers
-from resnet50.training.validation import hold_out
 
 from resnet50 import DatasetSplits, Recipe, train
 from resnet50.datasets.source import DataSource
@@ -117,7 +116,7 @@ def train_ours(recipe: Recipe, splits: DatasetSplits) -> dict[str, float]:
 def train_classic(recipe: Recipe, splits: DatasetSplits) -> dict[str, float]:
     keras.utils.set_random_seed(recipe.seed)
     setting = CLASSIC[recipe.name]
-    cut = hold_out(recipe, splits)
+    cut = splits.hold_out(recipe.validation_split, seed=recipe.seed)
     learning, held_out = cut["train"], cut["validation"]
     x = inputs = keras.Input((recipe.image_size, recipe.image_size, 3))
     for layer in setting.augmentation():

@@ -109,9 +109,7 @@ def accuracy(model: Path, seed: int, splits: DatasetSplits) -> float:
 
 def cut(splits: DatasetSplits, seed: int) -> DatasetSplits:
     """Hold photos out for validation, as our run does."""
-    from resnet50.training.validation import hold_out
-
-    return hold_out(RECIPE.change(validation_split=VALIDATION_SPLIT, seed=seed), splits)
+    return splits.hold_out(VALIDATION_SPLIT, seed=seed)
 
 
 def run_ours(data: str, epochs: int, seed: int, splits: DatasetSplits) -> dict[str, Any]:

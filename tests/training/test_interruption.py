@@ -9,6 +9,18 @@ import pytest
 from resnet50.training.interruption import exit_on_signals, signals_held_back
 
 
+@pytest.fixture(autouse=True)
+def signals_as_in_a_terminal():
+    """A suite in the background, or under nohup, inherits ignored signals."""
+    usual = {signal.SIGINT: signal.default_int_handler}
+    if hasattr(signal, "SIGHUP"):
+        usual[signal.SIGHUP] = signal.SIG_DFL
+    before = {number: signal.signal(number, handler) for number, handler in usual.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)])
 def test_a_signal_that_ends_the_process_becomes_an_exit_with_its_status(number):
     with pytest.raises(SystemExit) as caught, exit_on_signals():
