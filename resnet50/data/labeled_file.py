@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from resnet50._io.text import short
 from resnet50.data.left_out import LeftOut
 
 SPLIT_NAMES = {
@@ -69,5 +70,5 @@ def split_name(text: str | None, *, where: object) -> str | None:
     if not text:
         return None
     if text.lower() not in SPLIT_NAMES:
-        raise ValueError(f"{where}: expected one of {', '.join(SPLIT_NAMES)} as the split, got {text!r}.")
+        raise ValueError(f"{where}: expected one of {', '.join(SPLIT_NAMES)} as the split, got {short(text)}.")
     return SPLIT_NAMES[text.lower()]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from resnet50._io.paths import describe_path
-from resnet50._io.text import can_be_shown, printable
+from resnet50._io.text import can_be_shown, printable, short
 from resnet50.data.folder import files_in_folders, files_matching
 from resnet50.data.labeled_file import FoundFiles, LabeledFile, utf8_name
 from resnet50.data.left_out import LeftOut
@@ -154,7 +154,9 @@ def _check_splits(source: Path, files: Sequence[LabeledFile]) -> None:
 def _check_names(source: Path, names: Sequence[str]) -> None:
     for name in names:
         if not can_be_shown(name):
-            raise ValueError(f"{source}: expected class names that can be printed, got {name!r}; rename that class.")
+            raise ValueError(
+                f"{source}: expected class names that can be printed, got {short(name)}; rename that class."
+            )
 
 
 def _check_classes(source: Path, files: Sequence[LabeledFile], names: Sequence[str]) -> None:

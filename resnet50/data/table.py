@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from resnet50._io.cells import restored
 from resnet50._io.paths import is_url
-from resnet50._io.text import are, listed, printable
+from resnet50._io.text import are, listed, printable, short
 from resnet50.data.labeled_file import FoundFiles, LabeledFile, class_name, split_name
 from resnet50.data.table_paths import FileFinder
 
@@ -99,7 +99,7 @@ def _check_one_class(path: Path, files: Sequence[LabeledFile]) -> None:
             known = parts
         if known:
             raise ValueError(
-                f"{path}: expected one class in each label, got {printable(name)!r}, though "
+                f"{path}: expected one class in each label, got {short(printable(name))}, though "
                 f"{listed(sorted(known))} {are(known)} in other rows; keep one class for each image."
             )
 

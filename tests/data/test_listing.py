@@ -617,3 +617,10 @@ def test_images_to_be_scored_may_be_in_a_test_split_alone(tmp_path):
     assert list_images(path, for_training=False).class_names == ("cats", "dogs")
     with raises(ValueError, path, "cats", "test"):
         list_images(path)
+
+
+def test_a_huge_cell_makes_no_huge_message(tmp_path):
+    path = table(tmp_path, f"path,label,split\na.png,cat,{'[' * 100_000}\n")
+    with raises(ValueError, path, "line 2", "[[[") as refused:
+        list_images(path)
+    assert len(str(refused.value)) < 2000
