@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from resnet50._io.arguments import check_types
+from resnet50._io.text import short
 
 MODES = ("crop", "pad", "stretch")
 """Ways to fit an image to another shape; `Fit` describes them."""
@@ -125,7 +126,9 @@ class Fit:
                 raise TypeError(type(values).__name__)
             return cls(**values)
         except TypeError as error:
-            raise ValueError(f"expected {', '.join(cls.__dataclass_fields__)} of a fit, got {error}.") from error
+            raise ValueError(
+                f"expected {', '.join(cls.__dataclass_fields__)} of a fit, got {short(str(error))}."
+            ) from error
 
 
 DEFAULT_FIT = Fit()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import h5py
 import keras
@@ -26,7 +27,8 @@ INTERVAL = 120.0
 """Seconds after which the next epoch ends with a checkpoint, whatever the recipe says; a full network takes about one
 to write."""
 
-_CHECKSUM, _STATE_CHECKSUM = "crc32", "state_crc32"  # attributes with the checksums of all arrays, and of the state
+_SEAL = b"resnet50"  # stands behind HDF5's own bytes, before the CRC-32 of all of them
+_CRC_BYTES = 4
 _HEAD, _REST = 1 << 10, 1 << 20  # bytes of an array's description, and of the file's
 
 _STATE = {"phase": int, "began": int, "epoch": int, "stopped": bool, "callbacks": list, "attributes": list}
@@ -148,7 +150,6 @@ class Checkpoint(keras.callbacks.Callback):
         groups = _groups(model)
         with _opened(self._path) as file:
             state = _state_in(file)
-            _compare(file, _CHECKSUM, _checksum(file))
             stored = {name: [file[f"{name}/{k}"].shape for k in range(len(file.get(name, ())))] for name in groups}
             self._check(state, stored, groups)
             for name, variables in groups.items():
@@ -220,12 +221,13 @@ class Checkpoint(keras.callbacks.Callback):
         text = state.text.encode()
         sizes = [array.nbytes + _HEAD for arrays in state.groups.values() for array in arrays]
         room = sum(sizes) + len(text) + _REST
-        with atomic_path(self._path) as temporary, create_h5(temporary, room=room) as file:
-            for name, arrays in state.groups.items():
-                for k, array in enumerate(arrays):
-                    file[f"{name}/{k}"] = array
-            file["state"] = np.bytes_(text)  # a dataset, since an HDF5 attribute holds 64 KiB at most
-            file.attrs[_CHECKSUM], file.attrs[_STATE_CHECKSUM] = _checksum(file), zlib.crc32(text)
+        with atomic_path(self._path) as temporary:
+            with create_h5(temporary, room=room) as file:
+                for name, arrays in state.groups.items():
+                    for k, array in enumerate(arrays):
+                        file[f"{name}/{k}"] = array
+                file["state"] = np.bytes_(text)  # a dataset, since an HDF5 attribute holds 64 KiB at most
+            _seal(temporary)
 
 
 @dataclass(frozen=True)
@@ -244,44 +246,62 @@ def _own(array: np.ndarray) -> np.ndarray:
 @contextmanager
 def _opened(path: Path) -> Iterator[h5py.File]:
     """Open a checkpoint, and turn every error of damage into one."""
-    with open_h5(path, expected="a checkpoint") as file:
-        try:
+    try:
+        if path.is_file():
+            _check_seal(path)
+        with open_h5(path, expected="a checkpoint") as file:
             yield file
-        except (KeyError, AttributeError, OSError, RuntimeError, TypeError, json.JSONDecodeError) as error:
-            reason = " ".join(str(error).strip("'\"").split())
-            raise ValueError(
-                f"{path}: expected a checkpoint, got a damaged or other HDF5 file ({reason}); put a copy of it back, "
-                "or remove it, and the run starts again with its first epoch."
-            ) from error
+    except (KeyError, AttributeError, OSError, RuntimeError, TypeError, json.JSONDecodeError) as error:
+        if isinstance(error, FileNotFoundError):
+            raise
+        reason = " ".join(str(error).strip("'\"").split())
+        raise ValueError(
+            f"{path}: expected a checkpoint, got a damaged or other HDF5 file ({reason}); put a copy of it back, "
+            "or remove it, and the run starts again with its first epoch."
+        ) from error
+
+
+def _seal(path: Path) -> None:
+    """Append the checksum of a file's bytes, which HDF5 does not mind."""
+    with path.open("r+b") as file:
+        checksum = _checksum(file, path.stat().st_size)
+        file.write(_SEAL + checksum.to_bytes(_CRC_BYTES, "little"))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _check_seal(path: Path) -> None:
+    """Compare a file's bytes with their checksum before HDF5 reads them: a damaged file can crash it.
+
+    Raises:
+        OSError: If they differ.
+    """
+    size = path.stat().st_size - len(_SEAL) - _CRC_BYTES
+    with path.open("rb") as file:
+        file.seek(max(0, size))
+        end = file.read()
+        if not end.startswith(_SEAL):  # checkpoints of earlier versions have none
+            return
+        file.seek(0)
+        if _checksum(file, size).to_bytes(_CRC_BYTES, "little") != end[len(_SEAL) :]:
+            raise OSError("other bytes than were written")
+
+
+def _checksum(file: BinaryIO, size: int) -> int:
+    """Return the CRC-32 of the next bytes of a file."""
+    checksum = 0
+    while size > 0 and (chunk := file.read(min(size, 1 << 20))):
+        checksum, size = zlib.crc32(chunk, checksum), size - len(chunk)
+    return checksum
 
 
 def _state_in(file: h5py.File) -> dict[str, Any]:
     text = file["state"][()]
-    _compare(file, _STATE_CHECKSUM, zlib.crc32(text))
     state = json.loads(text)
     for name, kind in _STATE.items():
         if not isinstance(state[name], kind):
             raise TypeError(f"{name} is {short(state[name])}")
     return dict(state)
-
-
-def _compare(file: h5py.File, name: str, checksum: int) -> None:
-    if name in file.attrs and file.attrs[name] != checksum:  # those of earlier versions have none
-        raise OSError("other values than were written")
-
-
-def _checksum(file: h5py.File) -> int:
-    """Return the CRC-32 of all arrays with their names and shapes."""
-    checksum = 0
-
-    def add(name: str, item: h5py.Group | h5py.Dataset) -> None:
-        nonlocal checksum
-        if isinstance(item, h5py.Dataset):
-            checksum = zlib.crc32(repr((name, item.shape, item.dtype.str)).encode(), checksum)
-            checksum = zlib.crc32(np.ascontiguousarray(item[()]).view(np.uint8).data, checksum)
-
-    file.visititems(add)
-    return checksum
 
 
 def _groups(model: keras.Model) -> dict[str, list[keras.Variable]]:
