@@ -358,9 +358,7 @@ class Recipe:
             fit = values["fit"] and Fit.from_dict(values["fit"])
             return cls(**{**values, "augmentation": augmentation, "fit": fit, "stages": stages, "phases": phases})
         except TypeError as error:  # a text where a number should be, say
-            raise ValueError(
-                f"expected a recipe with numbers of the right type, got others ({short(str(error))})."
-            ) from error
+            raise ValueError(f"expected a recipe with numbers of the right type, got {short(str(error))}.") from error
 
 
 _OWN = {field.name for field in fields(Recipe)}
