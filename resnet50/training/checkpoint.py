@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -266,8 +265,6 @@ def _seal(path: Path) -> None:
     with path.open("r+b") as file:
         checksum = _checksum(file, path.stat().st_size)
         file.write(_SEAL + checksum.to_bytes(_CRC_BYTES, "little"))
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _check_seal(path: Path) -> None:
