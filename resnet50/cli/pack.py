@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
     check_new(options.out)
     chosen, fit = read_options.read_options(options), fit_options.read_fit(options) or DEFAULT_FIT
 
-    from resnet50.data.hdf5 import read_fit, read_h5, read_left_out
+    from resnet50.data.hdf5 import read_h5, read_packing
     from resnet50.data.listing import list_images
     from resnet50.data.pack import pack
 
@@ -48,7 +48,8 @@ def run(options: argparse.Namespace) -> int:
     with step("reading images") as progress:
         unreadable = pack(listing, out, image_size=size, fit=fit, options=chosen, progress=progress)
     say(f"{out}: {listing.name}, RGB, {size} x {size} pixels, {out.stat().st_size / 1e6:,.1f} MB")
-    fit_options.say_range(read_fit(out) or fit)
+    packing = read_packing(out)
+    fit_options.say_range(packing.fit or fit)
     for split, dataset in read_h5(out).items():
         say(source.counts(split, dataset))
     for file in unreadable[:_SHOWN]:
@@ -56,5 +57,5 @@ def run(options: argparse.Namespace) -> int:
     if unreadable:
         count = f"{len(unreadable)} of {len(listing.entries)} files"
         say(f"{count} were left out because they cannot be read; {out} lists them.", file=sys.stderr)
-    show_left_out(read_left_out(out))
+    show_left_out(packing.left_out)
     return 0

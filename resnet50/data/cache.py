@@ -18,7 +18,7 @@ from resnet50._io.files import write_text
 from resnet50.data.earlier_images import EarlierImages, read_earlier
 from resnet50.data.file_index import ImageFile, inspect_files
 from resnet50.data.fit import DEFAULT_FIT, Fit
-from resnet50.data.hdf5 import read_fit, read_h5, read_left_out, read_unreadable
+from resnet50.data.hdf5 import read_h5, read_packing
 from resnet50.data.left_out import FOUND_IN_FILES
 from resnet50.data.listing import Listing
 from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
@@ -104,8 +104,9 @@ def read_packed(path: Path) -> DatasetSplits:
         FileNotFoundError: If there is no such file.
         ValueError: If it does not follow the schema.
     """
-    splits = DatasetSplits.of(read_h5(path), read_unreadable(path), read_left_out(path))
-    return replace(splits, fit=read_fit(path) or DEFAULT_FIT)
+    packing = read_packing(path)
+    splits = DatasetSplits.of(read_h5(path), packing.unreadable, packing.left_out)
+    return replace(splits, fit=packing.fit or DEFAULT_FIT)
 
 
 def _key(listing: Listing, files: Sequence[ImageFile], image_size: int, fit: Fit) -> str:

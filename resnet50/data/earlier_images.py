@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from resnet50.data.fit import Fit
-from resnet50.data.hdf5 import read_file_hashes, read_fit, read_h5
+from resnet50.data.hdf5 import read_file_hashes, read_h5, read_packing
 from resnet50.data.lazy_images import LazyImages
 
 
@@ -39,7 +39,7 @@ class EarlierImages:
 def read_earlier(path: Path) -> EarlierImages | None:
     """Open the images of a packed file; None if it is not there, is damaged, or does not say how they were fitted."""
     try:
-        splits, hashes, fit = read_h5(path), read_file_hashes(path), read_fit(path)
+        splits, hashes, fit = read_h5(path), read_file_hashes(path), read_packing(path).fit
     except (OSError, ValueError):
         return None
     if fit is None:

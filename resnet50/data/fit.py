@@ -51,7 +51,8 @@ class Fit:
         },
     )
     crop_ratio: float = field(
-        default=1.0, metadata={"help": "Share of the largest center crop that is kept along each axis, 0..1."}
+        default=1.0,
+        metadata={"help": "Share of the largest center crop that is kept, 0..1; published weights bring theirs."},
     )
     pad_color: str = field(
         default=BORDER,

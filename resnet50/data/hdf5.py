@@ -23,6 +23,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
@@ -90,8 +91,23 @@ def read_split(path: str | os.PathLike[str], split: str) -> Dataset:
         return _read_one(file, path, split)
 
 
-def read_unreadable(path: str | os.PathLike[str]) -> tuple[Unreadable, ...]:
-    """Return the files that were left out when a file of the schema was packed, if it lists any.
+@dataclass(frozen=True)
+class Packing:
+    """What a file of the schema records of its packing; the course's files record nothing.
+
+    Attributes:
+        fit: How the images were fitted; None if the file does not say.
+        unreadable: Files that were left out because they could not be read.
+        left_out: What else of the source is not used.
+    """
+
+    fit: Fit | None
+    unreadable: tuple[Unreadable, ...]
+    left_out: tuple[LeftOut, ...]
+
+
+def read_packing(path: str | os.PathLike[str]) -> Packing:
+    """Return what a file of the schema records of its packing.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -99,11 +115,7 @@ def read_unreadable(path: str | os.PathLike[str]) -> tuple[Unreadable, ...]:
     """
     path = Path(path)
     with _opened(path) as file:
-        if "unreadable_file" not in file:
-            return ()
-        names, reasons = (_texts(file, key, path) for key in ("unreadable_file", "unreadable_reason"))
-        temporary = _read(_dataset(file, "unreadable_temporary", path), path).astype(bool).tolist()
-        return tuple(Unreadable(*each) for each in zip(names, reasons, temporary, strict=False))
+        return Packing(_fit(file, path), _unreadable(file, path), _left_out(file, path))
 
 
 def read_file_hashes(path: str | os.PathLike[str]) -> dict[str, tuple[str, ...]]:
@@ -117,44 +129,6 @@ def read_file_hashes(path: str | os.PathLike[str]) -> dict[str, tuple[str, ...]]
     with _opened(path) as file:
         keys = {split: f"{key}_set_sha256" for split, key in _KEYS.items()}
         return {split: _texts(file, key, path) if key in file else () for split, key in keys.items()}
-
-
-def read_fit(path: str | os.PathLike[str]) -> Fit | None:
-    """Return how the images of a file of the schema were fitted; None if it does not say, as the course's files.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is not HDF5, or is damaged.
-    """
-    path = Path(path)
-    with _opened(path) as file:
-        attribute = file.attrs.get("fit")
-        if attribute is None:
-            return None
-        try:
-            return Fit.from_dict(json.loads(_text(attribute)))
-        except (ValueError, RecursionError) as error:
-            raise ValueError(
-                f"{path}: expected the attribute fit to be a fit in JSON, got another ({error})"
-            ) from error
-
-
-def read_left_out(path: str | os.PathLike[str]) -> tuple[LeftOut, ...]:
-    """Return what else of the source is not used, as it was counted when a file of the schema was packed.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is not HDF5, or is damaged.
-    """
-    path = Path(path)
-    with _opened(path) as file:
-        if "left_out_reason" not in file:
-            return ()
-        keys = ("left_out_reason", "left_out_place", "left_out_suffix")
-        columns = [_texts(file, key, path) for key in keys]
-        counts = _read(_dataset(file, "left_out_count", path), path)
-        rows = zip(*columns, counts.tolist(), strict=False)
-        return tuple(LeftOut(*row) for row in rows if row[0] in REASONS)
 
 
 def write_split(dataset: Dataset, path: str | os.PathLike[str], split: str) -> None:
@@ -477,6 +451,33 @@ def _read(dataset: h5py.Dataset, path: Path) -> np.ndarray:
             "fetch the file again."
         )
     return dataset[()]
+
+
+def _fit(file: h5py.File, path: Path) -> Fit | None:
+    attribute = file.attrs.get("fit")
+    if attribute is None:
+        return None
+    try:
+        return Fit.from_dict(json.loads(_text(attribute)))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: expected the attribute fit to be a fit in JSON, got another ({error})") from error
+
+
+def _unreadable(file: h5py.File, path: Path) -> tuple[Unreadable, ...]:
+    if "unreadable_file" not in file:
+        return ()
+    names, reasons = (_texts(file, key, path) for key in ("unreadable_file", "unreadable_reason"))
+    temporary = _read(_dataset(file, "unreadable_temporary", path), path).astype(bool).tolist()
+    return tuple(Unreadable(*each) for each in zip(names, reasons, temporary, strict=False))
+
+
+def _left_out(file: h5py.File, path: Path) -> tuple[LeftOut, ...]:
+    if "left_out_reason" not in file:
+        return ()
+    columns = [_texts(file, key, path) for key in ("left_out_reason", "left_out_place", "left_out_suffix")]
+    counts = _read(_dataset(file, "left_out_count", path), path)
+    rows = zip(*columns, counts.tolist(), strict=False)
+    return tuple(LeftOut(*row) for row in rows if row[0] in REASONS)
 
 
 def _texts(file: h5py.File, key: str, path: Path) -> tuple[str, ...]:

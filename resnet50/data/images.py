@@ -23,7 +23,7 @@ from PIL import Image, TiffImagePlugin, _imaging, features
 from resnet50._io.paths import describe_path
 from resnet50._io.workers import in_order
 from resnet50.data.fit import DEFAULT_FIT, Fit
-from resnet50.data.fitting import decoded_size, fit_pixels
+from resnet50.data.resizing import decoded_size, fit_pixels
 from resnet50.data.signatures import describe_start
 from resnet50.data.value_range import (
     Sample,

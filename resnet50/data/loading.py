@@ -16,10 +16,10 @@ from resnet50.data.cache import read_decoded, read_packed
 from resnet50.data.cifar10 import is_cifar10, read_cifar10
 from resnet50.data.dataset import Dataset
 from resnet50.data.fit import DEFAULT_FIT, Fit
-from resnet50.data.fitting import fit_pixels
-from resnet50.data.hdf5 import read_fit, read_left_out, read_split, read_unreadable
+from resnet50.data.hdf5 import read_packing, read_split
 from resnet50.data.listing import Listing, list_images
 from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
+from resnet50.data.resizing import fit_pixels
 from resnet50.data.splits import DatasetSplits
 
 _log = logging.getLogger(__name__)
@@ -135,9 +135,10 @@ def _read_arrays(path: Path, *, for_training: bool) -> DatasetSplits | None:
                 f"{present[split]}: expected the classes of {present[first].name}, "
                 f"{listed(splits[first].class_names, most=10)}, got {listed(dataset.class_names, most=10)}."
             )
-    unreadable = (each for file in present.values() for each in read_unreadable(file))
-    left_out = (each for file in present.values() for each in read_left_out(file))
-    return DatasetSplits.of(splits, tuple(unreadable), tuple(left_out))
+    packings = [read_packing(file) for file in present.values()]
+    unreadable = tuple(each for packing in packings for each in packing.unreadable)
+    left_out = tuple(each for packing in packings for each in packing.left_out)
+    return DatasetSplits.of(splits, unreadable, left_out)
 
 
 def _only_file(folder: Path, start: str) -> Path | None:
@@ -153,14 +154,14 @@ def stored_fit(source: str | os.PathLike[str]) -> Fit | None:
     """Return how the images of a packed file, or of a folder of packed files, were fitted; None for other sources."""
     path = Path(source)
     if path.is_file():
-        return read_fit(path) if path.suffix.lower() in (".h5", ".hdf5") else None
+        return read_packing(path).fit if path.suffix.lower() in (".h5", ".hdf5") else None
     return _fit_of_folder(path) if any(path.glob(f"{_FILES['train']}_*.h5")) else None
 
 
 def _fit_of_folder(folder: Path) -> Fit | None:
     """Return how the images of a folder's packed files, one for each split, were fitted."""
     files = [file for file in (_only_file(folder, start) for start in _FILES.values()) if file is not None]
-    fits = {file: read_fit(file) for file in files}
+    fits = {file: read_packing(file).fit for file in files}
     for file in files:
         if fits[file] != fits[files[0]]:
             raise ValueError(

@@ -15,8 +15,8 @@ from resnet50.data.hdf5 import (
     add_unreadable,
     new_h5,
     read_h5,
+    read_packing,
     read_split,
-    read_unreadable,
     write_split,
 )
 
@@ -459,8 +459,8 @@ def test_malformed_groups_are_refused(tmp_path, groups, values):
 
 def test_files_that_were_left_out(tmp_path):
     left_out = (Unreadable("b/ü.jpg", "cut off"), Unreadable("c.gif", "empty"))
-    assert read_unreadable(packed(tmp_path / "a.h5", unreadable=left_out)) == left_out
-    assert read_unreadable(packed(tmp_path / "b.h5")) == ()
+    assert read_packing(packed(tmp_path / "a.h5", unreadable=left_out)).unreadable == left_out
+    assert read_packing(packed(tmp_path / "b.h5")).unreadable == ()
 
 
 @pytest.mark.parametrize("room", [0, 3])
@@ -605,7 +605,7 @@ def own_file(path):
 def test_damaged_labels_and_names_are_refused(tmp_path, key):
     path = own_file(tmp_path / "a.h5")
     assert read_split(path, "train").labels.tolist() == LABELS.tolist()
-    assert read_unreadable(path) == (Unreadable("bad.png", "no image", temporary=True),)
+    assert read_packing(path).unreadable == (Unreadable("bad.png", "no image", temporary=True),)
     flip(path, key, 0)
     with raises(ValueError, path, "checksum"):
         read_split(path, "train")

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from factories import image_folder, raises, write_image
 from resnet50.audit.check import check
-from resnet50.data.hdf5 import read_left_out
+from resnet50.data.hdf5 import read_packing
 from resnet50.data.left_out import REASONS, LeftOut, count_left_out, describe_left_out
 from resnet50.data.listing import list_images
 from resnet50.data.loading import load_dataset, read_splits
@@ -160,7 +160,7 @@ def test_files_of_several_frames_are_counted_from_the_first_to_the_last_reading(
     assert read_splits(root, image_size=16).left_out == expected
     assert read_splits(root, image_size=16).left_out == expected  # from the cache
     pack(root, tmp_path / "packed.h5", image_size=16)
-    assert read_left_out(tmp_path / "packed.h5") == expected
+    assert read_packing(tmp_path / "packed.h5").left_out == expected
 
 
 def _other_frame():
@@ -189,7 +189,7 @@ def test_a_packed_file_tells_what_was_left_out(tmp_path):
     tree(root, "cat/a.dcm", f"dog/{name}")
     (root / "bird").mkdir()
     pack(root, tmp_path / "packed.h5", image_size=16)
-    assert read_left_out(tmp_path / "packed.h5") == list_images(root).left_out != ()
+    assert read_packing(tmp_path / "packed.h5").left_out == list_images(root).left_out != ()
     assert read_splits(tmp_path / "packed.h5", image_size=16).left_out == list_images(root).left_out
 
 

@@ -16,7 +16,7 @@ from factories import image_folder, noise, posix, raises, write_image
 from resnet50._io import workers
 from resnet50.data import hdf5
 from resnet50.data import pack as packing
-from resnet50.data.hdf5 import read_h5, read_unreadable
+from resnet50.data.hdf5 import read_h5, read_packing
 from resnet50.data.images import read_image
 from resnet50.data.lazy_images import LazyImages
 from resnet50.data.listing import Entry, Listing
@@ -80,7 +80,7 @@ def test_packs_every_split_in_order(tmp_path, monkeypatch):
         assert (dataset.class_names, dataset.name) == (("cat", "dog"), "pets")
     assert splits["train"].groups == ("p1", "", "p1", "p3")
     assert splits["test"].groups == ("p2", "")
-    assert read_unreadable(out) == ()
+    assert read_packing(out).unreadable == ()
     assert [entry.name for entry in out.parent.iterdir()] == ["out.h5"]
 
 
@@ -139,7 +139,7 @@ def test_unreadable_files_are_left_out_and_named(tmp_path, monkeypatch):
     np.testing.assert_array_equal(splits["train"].images, decoded([paths[k] for k in (0, 2, 3, 5, 6)]))
     assert splits["train"].labels.tolist() == [0, 0, 1, 1, 0]
     assert splits["train"].paths == ("00.jpg", "02.jpg", "03.png", "05.png", "06.jpg")
-    assert read_unreadable(tmp_path / "out.h5") == unreadable
+    assert read_packing(tmp_path / "out.h5").unreadable == unreadable
 
 
 def test_too_many_unreadable_files_stop_it(tmp_path):

@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from resnet50.data.fit import Fit
-from resnet50.data.fitting import decoded_size, fit_pixels
+from resnet50.data.resizing import decoded_size, fit_pixels
 
 
 def wide(size=(640, 80), marked=0):
