@@ -65,7 +65,8 @@ def ours(batch: int, image_size: int, steps: int) -> dict[str, Any]:
     from resnet50.training.fast_cpu.precision import build_training_model
     from resnet50.training.network import build_network
     from resnet50.training.optimizer import build_optimizer
-    from resnet50.training.recipe import Phase, Recipe
+    from resnet50.training.phases import Phase
+    from resnet50.training.recipe import Recipe
 
     recipe = Recipe(name="gpu", phases=(Phase(epochs=1),), image_size=image_size, batch_size=batch)
     model = build_network(recipe, CLASSES)

@@ -21,7 +21,8 @@ from resnet50.data.augmentation import Augmentation
 from resnet50.data.dataset import Dataset
 from resnet50.inference.classifier import Classifier
 from resnet50.model import Stage
-from resnet50.training.recipe import Phase, Recipe
+from resnet50.training.phases import Phase
+from resnet50.training.recipe import Recipe
 
 TINY_STAGES = (Stage("conv2", 2, (4, 6, 16), 1), Stage("conv3", 2, (5, 7, 24), 2))
 """Two stages of two blocks; no two numbers of channels are equal but those that must be.

@@ -6,7 +6,7 @@ from typing import Any
 
 import griffe
 
-_MAKER = "resnet50.training.recipe._number"  # (help, default, ...)
+_MAKER = "resnet50._io.arguments.number"  # (help, default, ...)
 
 
 class ShowDefaults(griffe.Extension):

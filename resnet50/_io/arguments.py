@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any, TypeVar
 
@@ -37,6 +38,29 @@ def check_types(owner: Any) -> None:
         # True and False are whole numbers to Python
         if not isinstance(value, types) or (isinstance(value, bool) and int in types):
             raise ValueError(f"expected {field.name} to be {expected}, got {short(value)}.")
+
+
+def check_values(owner: Any, checks: Mapping[str, tuple[bool, str]]) -> None:
+    """Raise ValueError for the first field, by its name, that is not as expected.
+
+    Args:
+        owner: An instance of a dataclass.
+        checks: For each field whether its value is as expected, and what is expected.
+    """
+    for name, (holds, expected) in checks.items():
+        if not holds:
+            raise ValueError(f"expected {name} to be {expected}, got {short(getattr(owner, name))}.")
+
+
+def number(
+    help: str,  # noqa: A002 - argparse's word
+    default: Any,
+    *,
+    common: bool = False,
+    choices: tuple[str, ...] = (),
+) -> Any:
+    """Return a field of a dataclass with its help on the command line, where common options come first."""
+    return dataclasses.field(default=default, metadata={"help": help, "common": common, "choices": choices})
 
 
 def explain_arguments(example: str) -> Callable[[F], F]:

@@ -14,7 +14,8 @@ from resnet50.cli.read_options import option
 from resnet50.data.augmentation import Augmentation
 from resnet50.recipes import Task
 from resnet50.recipes.folder import RECIPE
-from resnet50.training.recipe import Phase, Recipe
+from resnet50.training.phases import Phase
+from resnet50.training.recipe import Recipe
 from resnet50.training.variants import choose_recipe, resolve_weights, usual_fit
 
 _OWNERS = (Phase, Recipe, Augmentation)

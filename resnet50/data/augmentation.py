@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, fields
-from typing import Any
+from dataclasses import dataclass, fields
 
 import numpy as np
 from PIL import Image
 
-from resnet50._io.arguments import check_types
-
-
-def _number(help: str, default: float | bool = 0.0) -> Any:  # noqa: A002 - argparse's word
-    """Return a field with its help on the command line."""
-    return field(default=default, metadata={"help": help})
+from resnet50._io.arguments import check_types, number
 
 
 @dataclass(frozen=True)
@@ -35,13 +29,13 @@ class Augmentation:
         ValueError: If a number is out of its range.
     """
 
-    shift: float = _number("Shift along each axis, as a share of the image, 0..0.5.")
-    rotation: float = _number("Rotation in either direction, in degrees, 0..180.")
-    zoom: float = _number("Zoom between 1 minus this and 1 plus this, 0..0.9.")
-    shear: float = _number("Shear in either direction, in degrees, 0..60.")
-    brightness: float = _number("Change of brightness in either direction, as a share of 255, 0..1.")
-    contrast: float = _number("Factor on the contrast between 1 minus this and 1 plus this, 0..1.")
-    flip: bool | None = _number(
+    shift: float = number("Shift along each axis, as a share of the image, 0..0.5.", 0.0)
+    rotation: float = number("Rotation in either direction, in degrees, 0..180.", 0.0)
+    zoom: float = number("Zoom between 1 minus this and 1 plus this, 0..0.9.", 0.0)
+    shear: float = number("Shear in either direction, in degrees, 0..60.", 0.0)
+    brightness: float = number("Change of brightness in either direction, as a share of 255, 0..1.", 0.0)
+    contrast: float = number("Factor on the contrast between 1 minus this and 1 plus this, 0..1.", 0.0)
+    flip: bool | None = number(
         "Mirror half of the images left to right; where mirror images cross classes, training asks for one of the two.",
         False,
     )

@@ -8,7 +8,8 @@ classic setting by ``benchmarks/tasks.py``.
 from __future__ import annotations
 
 from resnet50.data.augmentation import Augmentation
-from resnet50.training.recipe import Phase, Recipe
+from resnet50.training.phases import Phase
+from resnet50.training.recipe import Recipe
 
 RECIPE = Recipe(
     name="folder",

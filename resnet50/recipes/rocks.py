@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from resnet50.data.augmentation import Augmentation
 from resnet50.recipes import folder
-from resnet50.training.recipe import Phase, Recipe
+from resnet50.training.phases import Phase
+from resnet50.training.recipe import Recipe
 
 RECIPE = folder.RECIPE.change(
     name="rocks",

@@ -10,7 +10,8 @@ import keras
 
 from resnet50.data.batches import Batches
 from resnet50.training.interruption import signals_held_back
-from resnet50.training.recipe import Phase, Recipe
+from resnet50.training.phases import Phase
+from resnet50.training.recipe import Recipe
 
 
 class SetEpoch(keras.callbacks.Callback):

@@ -20,11 +20,12 @@ from resnet50.training.divergence import StopDivergence
 from resnet50.training.fast_cpu.memory import keep_freed_memory
 from resnet50.training.fast_cpu.precision import build_training_model
 from resnet50.training.history import WriteHistory
+from resnet50.training.layer_groups import freeze
 from resnet50.training.optimizer import build_optimizer
-from resnet50.training.phases import freeze
+from resnet50.training.phases import Phase
 from resnet50.training.preparation import PreparedRun
 from resnet50.training.progress import Progress
-from resnet50.training.recipe import Phase, Recipe
+from resnet50.training.recipe import Recipe
 
 
 def fit(

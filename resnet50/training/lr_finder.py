@@ -17,9 +17,9 @@ from resnet50.training.checks import check_image_size
 from resnet50.training.fast_cpu.memory import keep_freed_memory
 from resnet50.training.fast_cpu.precision import build_training_model, resolve_precision
 from resnet50.training.fitting import training_batches
+from resnet50.training.layer_groups import freeze
 from resnet50.training.network import build_network
 from resnet50.training.optimizer import build_optimizer
-from resnet50.training.phases import freeze
 from resnet50.training.recipe import Recipe
 
 SMOOTHING = 0.95

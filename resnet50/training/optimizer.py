@@ -7,8 +7,9 @@ from typing import Any
 
 import keras
 
-from resnet50.training.phases import learning_rate_multipliers
-from resnet50.training.recipe import Phase, Recipe
+from resnet50.training.layer_groups import learning_rate_multipliers
+from resnet50.training.phases import Phase
+from resnet50.training.recipe import Recipe
 from resnet50.training.schedules import build_schedule
 
 NO_DECAY = ("bias", "gamma", "beta")

@@ -1,82 +1,91 @@
-"""Phases on a network: which layer groups learn, and at which multiple of the learning rate."""
+"""The phases of a training: which layers learn, and how."""
 
 from __future__ import annotations
 
-import re
+from dataclasses import dataclass, field
 
-import keras
-from keras import layers
+from resnet50._io.arguments import check_types, check_values, number
 
-from resnet50.training.recipe import Phase
-
-HEAD = "head"
-"""Name of the layer group above the last stage."""
-
-_BLOCK_LAYER = re.compile(r"(.+)_block\d+_(?:\d_(?:conv|bn|relu)|add|out)")
+SCHEDULES = ("cosine", "constant", "exponential", "one-cycle", "plateau")
+"""Courses of the learning rate; `Phase` describes them."""
 
 
-def layer_groups(model: keras.Model) -> dict[str, list[layers.Layer]]:
-    """Sort the layers of a ResNet into its stem, its stages and its head.
+@dataclass(frozen=True, kw_only=True)
+class Phase:
+    """A phase of a training: which layers learn, how fast, and for how long. Each phase has its own optimizer.
 
-    Args:
-        model: Flat network from `resnet50.build.build_resnet50`.
+    The optimizer is AdamW (Loshchilov and Hutter 2017, arXiv:1711.05101). Its learning rate follows the schedule:
 
-    Returns:
-        Layers by group, from the input up: ``"conv1"``, each stage by its name, and `HEAD`, which is everything else.
-    """
-    groups: dict[str, list[layers.Layer]] = {"conv1": []}
-    head = []
-    for layer in model.layers:
-        block = _BLOCK_LAYER.fullmatch(layer.name)
-        if block:
-            groups.setdefault(block[1], []).append(layer)
-        elif layer.name.startswith("conv1_"):
-            groups["conv1"].append(layer)
-        else:
-            head.append(layer)
-    return {**groups, HEAD: head}
+    - ``"cosine"`` rises linearly for `warmup_epochs` and falls along half a cosine to zero.
+    - ``"constant"`` does not change, except by a callback.
+    - ``"exponential"`` is multiplied by `lr_factor` over the course of every epoch.
+    - ``"one-cycle"`` rises along half a cosine from a 25th for `warmup_epochs` and falls along another to nearly zero
+      (Smith and Topin 2017, arXiv:1708.07120; the momentum stays constant).
+    - ``"plateau"`` is multiplied by `lr_factor` when the validation loss has not fallen for `lr_patience` epochs.
 
-
-def freeze(model: keras.Model, phase: Phase) -> None:
-    """Make the layers of the phase trainable, and freeze the others; compile the model afterwards.
-
-    A frozen batch norm keeps gamma, beta and its statistics, and works as in prediction. (Keras 3 does not do that for
-    a batch norm that was called with ``training=False`` while the model was built.)
-
-    Args:
-        model: Flat network; ``trainable`` of each of its layers is set.
-        phase: The lowest trainable layer group, and whether batch norm below the head is frozen.
+    Attributes:
+        epochs: Passes over the training images, at least 1.
+        learning_rate: Highest learning rate of the schedule, above 0.
+        warmup_epochs: Epochs in which the rate rises; may be a fraction.
+        schedule: One of `SCHEDULES`.
+        lr_factor: Multiplier of the exponential and plateau schedules, 0..1; 1 with the others.
+        lr_patience: Epochs without a lower validation loss before a plateau schedule lowers the rate; 0 with the
+            others.
+        trainable: Which layers learn: ``"head"``, a stage such as ``"conv5"`` and all above it, or ``"all"``.
+        freeze_batch_norm: Whether batch norm below the head stays fixed: statistics, gamma and beta.
+        backbone_lr_multiplier: Factor on the learning rate of everything below the head, 0..1.
+        layer_lr_decay: Further factor from each stage to the one below it, 0..1: conv5 once, conv4 twice, and the stem
+            last.
+        patience: Epochs without a lower validation loss after which the phase ends early; 0 for never. In the last
+            phase, the epoch that validated best then becomes the trained model (`Recipe.keeps_best`).
 
     Raises:
-        ValueError: If the network has no such layer group.
+        ValueError: If a number is impossible.
     """
-    groups = layer_groups(model)
-    names = list(groups)
-    if phase.trainable not in (*names[1:], "all"):
-        raise ValueError(
-            f"expected trainable to be one of {', '.join(reversed(names[1:]))}, all, got {phase.trainable!r}."
+
+    epochs: int = field(metadata={"help": "Passes over the training images in the last phase.", "common": True})
+    learning_rate: float = number("Highest learning rate of the last phase.", 1e-3, common=True)
+    warmup_epochs: float = number("Epochs in which the learning rate rises; may be a fraction.", 0.0)
+    schedule: str = number("Course of the learning rate.", "cosine", choices=SCHEDULES)
+    lr_factor: float = number("Multiplier of the exponential and plateau schedules, 0..1; 1 with the others.", 1.0)
+    lr_patience: int = number("Epochs without a lower validation loss before a plateau schedule lowers the rate.", 0)
+    trainable: str = number("Layers that learn: head, a stage such as conv5 with all above it, or all.", "all")
+    freeze_batch_norm: bool = number("Keep batch norm below the head fixed: statistics, gamma and beta.", False)
+    backbone_lr_multiplier: float = number("Factor on the learning rate of everything below the head, 0..1.", 1.0)
+    layer_lr_decay: float = number("Further learning rate factor from each stage to the one below it, 0..1.", 1.0)
+    patience: int = number("End the phase after this many epochs without a lower validation loss; 0 for never.", 0)
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        falls = self.schedule in ("exponential", "plateau")
+        warm = {
+            "cosine": (0 <= self.warmup_epochs < self.epochs, f"0 or more and less than {self.epochs} epochs"),
+            "one-cycle": (0 < self.warmup_epochs < self.epochs, f"above 0 and less than {self.epochs} epochs"),
+        }
+        check_values(
+            self,
+            {
+                "epochs": (self.epochs >= 1, "at least 1"),
+                "learning_rate": (0 < self.learning_rate < float("inf"), "above 0"),
+                "schedule": (self.schedule in SCHEDULES, f"one of {', '.join(SCHEDULES)}"),
+                "warmup_epochs": warm.get(
+                    self.schedule, (self.warmup_epochs == 0, f"0 with the schedule {self.schedule!r}")
+                ),
+                "lr_factor": (
+                    0 < self.lr_factor < 1 if falls else self.lr_factor == 1,
+                    f"{'above 0 and less than 1' if falls else '1'} with the schedule {self.schedule!r}",
+                ),
+                "lr_patience": (
+                    self.lr_patience >= 1 if self.schedule == "plateau" else self.lr_patience == 0,
+                    f"{'at least 1' if self.schedule == 'plateau' else '0'} with the schedule {self.schedule!r}",
+                ),
+                **{
+                    name: (
+                        0 < getattr(self, name) <= 1 and (self.trainable != "head" or getattr(self, name) == 1),
+                        "above 0 and at most 1, and 1 where trainable is 'head'",
+                    )
+                    for name in ("backbone_lr_multiplier", "layer_lr_decay")
+                },
+                "patience": (self.patience >= 0, "0 or more"),
+            },
         )
-    lowest = 0 if phase.trainable == "all" else names.index(phase.trainable)
-    for height, (name, members) in enumerate(groups.items()):
-        for layer in members:
-            frozen_norm = phase.freeze_batch_norm and name != HEAD and isinstance(layer, layers.BatchNormalization)
-            layer.trainable = height >= lowest and not frozen_norm
-
-
-def learning_rate_multipliers(model: keras.Model, phase: Phase) -> list[float]:
-    """Return the multiple of the learning rate of each weight; the head's is 1.
-
-    Args:
-        model: Flat network, its layers frozen for the phase.
-        phase: Multiplier of the backbone, and the decay from each stage to the one below.
-
-    Returns:
-        A multiplier for each of ``model.trainable_variables``, in their order, above 0 and at most 1: for the k-th
-        layer group below the head, ``backbone_lr_multiplier * layer_lr_decay**k``.
-    """
-    groups = layer_groups(model)
-    multipliers = {}
-    for depth, members in enumerate(reversed(groups.values())):
-        multiplier = phase.backbone_lr_multiplier * phase.layer_lr_decay**depth if depth else 1.0
-        multipliers.update({id(weight): multiplier for layer in members for weight in layer.weights})
-    return [multipliers[id(weight)] for weight in model.trainable_variables]

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from resnet50._io.text import printable
 from resnet50.audit.issue import Issue
-from resnet50.training.recipe import Phase
+from resnet50.training.phases import Phase
 from resnet50.weights.transfer import TransferReport
 
 

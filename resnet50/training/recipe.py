@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
-from resnet50._io.arguments import check_types
+from resnet50._io.arguments import check_types, check_values, number
 from resnet50._io.limits import IMAGE_SIDE
 from resnet50._io.text import short
 from resnet50.conventions import CONVENTIONS
 from resnet50.data.augmentation import Augmentation
 from resnet50.data.fit import Fit
+from resnet50.training.phases import Phase
 from resnet50.weights.normalization import NORMALIZATIONS
 
 PRECISIONS = ("auto", "float32", "bfloat16")
@@ -23,104 +24,9 @@ HEADS = ("linear", "norm", "mlp", "flatten")
 STEMS = ("imagenet", "cifar")
 """Rows of `resnet50.model.STEMS`, which imports Keras."""
 
-SCHEDULES = ("cosine", "constant", "exponential", "one-cycle", "plateau")
-"""Courses of the learning rate; `Phase` describes them."""
-
 _CONVENTIONS = (*CONVENTIONS, "keras")
 
 _LAYER_GROUPS = ("conv2", "conv3", "conv4", "conv5")  # the stages of table 1
-
-
-def _number(
-    help: str,  # noqa: A002 - argparse's word
-    default: Any,
-    *,
-    common: bool = False,
-    choices: tuple[str, ...] = (),
-) -> Any:
-    """Return a field with its help on the command line, where common options come first."""
-    return field(default=default, metadata={"help": help, "common": common, "choices": choices})
-
-
-@dataclass(frozen=True, kw_only=True)
-class Phase:
-    """A phase of a training: which layers learn, how fast, and for how long. Each phase has its own optimizer.
-
-    The optimizer is AdamW (Loshchilov and Hutter 2017, arXiv:1711.05101). Its learning rate follows the schedule:
-
-    - ``"cosine"`` rises linearly for `warmup_epochs` and falls along half a cosine to zero.
-    - ``"constant"`` does not change, except by a callback.
-    - ``"exponential"`` is multiplied by `lr_factor` over the course of every epoch.
-    - ``"one-cycle"`` rises along half a cosine from a 25th for `warmup_epochs` and falls along another to nearly zero
-      (Smith and Topin 2017, arXiv:1708.07120; the momentum stays constant).
-    - ``"plateau"`` is multiplied by `lr_factor` when the validation loss has not fallen for `lr_patience` epochs.
-
-    Attributes:
-        epochs: Passes over the training images, at least 1.
-        learning_rate: Highest learning rate of the schedule, above 0.
-        warmup_epochs: Epochs in which the rate rises; may be a fraction.
-        schedule: One of `SCHEDULES`.
-        lr_factor: Multiplier of the exponential and plateau schedules, 0..1; 1 with the others.
-        lr_patience: Epochs without a lower validation loss before a plateau schedule lowers the rate; 0 with the
-            others.
-        trainable: Which layers learn: ``"head"``, a stage such as ``"conv5"`` and all above it, or ``"all"``.
-        freeze_batch_norm: Whether batch norm below the head stays fixed: statistics, gamma and beta.
-        backbone_lr_multiplier: Factor on the learning rate of everything below the head, 0..1.
-        layer_lr_decay: Further factor from each stage to the one below it, 0..1: conv5 once, conv4 twice, and the stem
-            last.
-        patience: Epochs without a lower validation loss after which the phase ends early; 0 for never. In the last
-            phase, the epoch that validated best then becomes the trained model (`Recipe.keeps_best`).
-
-    Raises:
-        ValueError: If a number is impossible.
-    """
-
-    epochs: int = field(metadata={"help": "Passes over the training images in the last phase.", "common": True})
-    learning_rate: float = _number("Highest learning rate of the last phase.", 1e-3, common=True)
-    warmup_epochs: float = _number("Epochs in which the learning rate rises; may be a fraction.", 0.0)
-    schedule: str = _number("Course of the learning rate.", "cosine", choices=SCHEDULES)
-    lr_factor: float = _number("Multiplier of the exponential and plateau schedules, 0..1; 1 with the others.", 1.0)
-    lr_patience: int = _number("Epochs without a lower validation loss before a plateau schedule lowers the rate.", 0)
-    trainable: str = _number("Layers that learn: head, a stage such as conv5 with all above it, or all.", "all")
-    freeze_batch_norm: bool = _number("Keep batch norm below the head fixed: statistics, gamma and beta.", False)
-    backbone_lr_multiplier: float = _number("Factor on the learning rate of everything below the head, 0..1.", 1.0)
-    layer_lr_decay: float = _number("Further learning rate factor from each stage to the one below it, 0..1.", 1.0)
-    patience: int = _number("End the phase after this many epochs without a lower validation loss; 0 for never.", 0)
-
-    def __post_init__(self) -> None:
-        check_types(self)
-        falls = self.schedule in ("exponential", "plateau")
-        warm = {
-            "cosine": (0 <= self.warmup_epochs < self.epochs, f"0 or more and less than {self.epochs} epochs"),
-            "one-cycle": (0 < self.warmup_epochs < self.epochs, f"above 0 and less than {self.epochs} epochs"),
-        }
-        _check(
-            self,
-            {
-                "epochs": (self.epochs >= 1, "at least 1"),
-                "learning_rate": (0 < self.learning_rate < float("inf"), "above 0"),
-                "schedule": (self.schedule in SCHEDULES, f"one of {', '.join(SCHEDULES)}"),
-                "warmup_epochs": warm.get(
-                    self.schedule, (self.warmup_epochs == 0, f"0 with the schedule {self.schedule!r}")
-                ),
-                "lr_factor": (
-                    0 < self.lr_factor < 1 if falls else self.lr_factor == 1,
-                    f"{'above 0 and less than 1' if falls else '1'} with the schedule {self.schedule!r}",
-                ),
-                "lr_patience": (
-                    self.lr_patience >= 1 if self.schedule == "plateau" else self.lr_patience == 0,
-                    f"{'at least 1' if self.schedule == 'plateau' else '0'} with the schedule {self.schedule!r}",
-                ),
-                **{
-                    name: (
-                        0 < getattr(self, name) <= 1 and (self.trainable != "head" or getattr(self, name) == 1),
-                        "above 0 and at most 1, and 1 where trainable is 'head'",
-                    )
-                    for name in ("backbone_lr_multiplier", "layer_lr_decay")
-                },
-                "patience": (self.patience >= 0, "0 or more"),
-            },
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,40 +77,38 @@ class Recipe:
 
     name: str
     phases: tuple[Phase, ...]
-    weights: str | None = _number(
+    weights: str | None = number(
         "Pretrained weights: a name from 'resnet50 weights list' or a file.", None, common=True
     )
-    normalization: str | None = _number(
+    normalization: str | None = number(
         "Input normalization; without it, that of the weights.", None, choices=tuple(NORMALIZATIONS)
     )
-    batch_size: int = _number("Images in a step.", 32, common=True)
-    share_last_batch: bool = _number("Make the batches of an epoch equal if the last would be very small.", True)
-    weight_decay: float = _number("Share of a weight, times the learning rate, that a step takes away.", 0.01)
-    beta_2: float = _number("Momentum of the squared gradients, 0..1.", 0.999)
-    label_smoothing: float = _number("Share of the target that is spread over all classes, 0..1.", 0.1)
+    batch_size: int = number("Images in a step.", 32, common=True)
+    share_last_batch: bool = number("Make the batches of an epoch equal if the last would be very small.", True)
+    weight_decay: float = number("Share of a weight, times the learning rate, that a step takes away.", 0.01)
+    beta_2: float = number("Momentum of the squared gradients, 0..1.", 0.999)
+    label_smoothing: float = number("Share of the target that is spread over all classes, 0..1.", 0.1)
     augmentation: Augmentation = field(default_factory=Augmentation)
-    mixup: float = _number("Strength of blending two images (alpha of a Beta distribution); 0 for none.", 0.0)
-    cutmix: float = _number(
-        "Size of the pasted piece of another image (alpha of a Beta distribution); 0 for none.", 0.0
-    )
-    class_weight: str | None = _number(
+    mixup: float = number("Strength of blending two images (alpha of a Beta distribution); 0 for none.", 0.0)
+    cutmix: float = number("Size of the pasted piece of another image (alpha of a Beta distribution); 0 for none.", 0.0)
+    class_weight: str | None = number(
         "Make every class count the same in the training loss, however few its images.", None, choices=("balanced",)
     )
-    validation_split: float = _number(
+    validation_split: float = number(
         "Share of the training images held out and scored after every epoch; 0 for none.", 0.0, common=True
     )
-    restore_best: bool = _number("Keep the epoch that validated best instead of the last one.", False)
-    image_size: int = _number("Height and width of the images in pixels.", 64, common=True)
+    restore_best: bool = number("Keep the epoch that validated best instead of the last one.", False)
+    image_size: int = number("Height and width of the images in pixels.", 64, common=True)
     fit: Fit | None = None
-    head: str = _number("Classifier head.", "linear", choices=HEADS)
-    stem: str = _number("Stem; cifar is for images of 32 pixels.", "imagenet", choices=STEMS)
-    conventions: str | None = _number("Block variant; without it, that of the weights.", None, choices=_CONVENTIONS)
+    head: str = number("Classifier head.", "linear", choices=HEADS)
+    stem: str = number("Stem; cifar is for images of 32 pixels.", "imagenet", choices=STEMS)
+    conventions: str | None = number("Block variant; without it, that of the weights.", None, choices=_CONVENTIONS)
     stages: tuple[tuple[str, int, tuple[int, int, int], int], ...] | None = None
-    swa_epochs: int = _number("Number of last epochs whose weights are averaged; 1 for none.", 1)
-    ema: float = _number("Momentum of a running average of the weights, 0..1; 0 for none.", 0.0)
-    precision: str = _number("Precision of the computation; auto takes the fastest.", "auto", choices=PRECISIONS)
-    checkpoint_epochs: int = _number("Epochs between checkpoints.", 5)
-    seed: int = _number(
+    swa_epochs: int = number("Number of last epochs whose weights are averaged; 1 for none.", 1)
+    ema: float = number("Momentum of a running average of the weights, 0..1; 0 for none.", 0.0)
+    precision: str = number("Precision of the computation; auto takes the fastest.", "auto", choices=PRECISIONS)
+    checkpoint_epochs: int = number("Epochs between checkpoints.", 5)
+    seed: int = number(
         "Seed of the initial weights, the order, the augmentation and the validation split.", 0, common=True
     )
 
@@ -212,14 +116,14 @@ class Recipe:
         check_types(self)
         phases = self.phases if isinstance(self.phases, tuple) else ()
         has_phases = bool(phases) and all(isinstance(phase, Phase) for phase in phases)
-        _check(self, {"phases": (has_phases, "a tuple of at least one Phase")})
+        check_values(self, {"phases": (has_phases, "a tuple of at least one Phase")})
         self._check_network()
         self._check_numbers()
         self._check_phases()
 
     def _check_network(self) -> None:
         """Raise ValueError for a network that does not exist, or weights that determine it otherwise."""
-        _check(
+        check_values(
             self,
             {
                 "normalization": (
@@ -239,7 +143,7 @@ class Recipe:
 
     def _check_numbers(self) -> None:
         """Raise ValueError for an impossible number, or numbers that exclude each other."""
-        _check(
+        check_values(
             self,
             {
                 "batch_size": (self.batch_size >= 1, "at least 1"),
@@ -272,7 +176,7 @@ class Recipe:
         """Raise ValueError for a number of a phase that does not fit the recipe."""
         groups = ("head", *reversed([row[0] for row in self.stages] if self.stages else _LAYER_GROUPS), "all")
         for phase in self.phases:
-            _check(
+            check_values(
                 phase,
                 {
                     "trainable": (phase.trainable in groups, f"one of {', '.join(groups)}"),
@@ -366,10 +270,3 @@ _AUGMENTATION = {field.name for field in fields(Augmentation)}
 
 _NUMBERS_BEFORE = {"share_last_batch": False, "fit": None}
 """Numbers that recipes of earlier versions do not have, with the values by which these versions trained."""
-
-
-def _check(owner: Phase | Recipe, checks: Mapping[str, tuple[bool, str]]) -> None:
-    """Raise ValueError for the first field, by its name, that is not as expected."""
-    for name, (holds, expected) in checks.items():
-        if not holds:
-            raise ValueError(f"expected {name} to be {expected}, got {short(getattr(owner, name))}.")

@@ -8,7 +8,7 @@ from typing import Any
 from keras import ops
 from keras.optimizers import schedules
 
-from resnet50.training.recipe import Phase
+from resnet50.training.phases import Phase
 
 
 def build_schedule(phase: Phase, steps_per_epoch: int) -> float | schedules.LearningRateSchedule:

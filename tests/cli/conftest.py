@@ -14,7 +14,8 @@ from resnet50.cli import main
 from resnet50.data.splits import DatasetSplits
 from resnet50.datasets.rendered_signs import rendered_signs, write_rendered_signs
 from resnet50.datasets.source import DataSource
-from resnet50.training.recipe import Phase, Recipe
+from resnet50.training.phases import Phase
+from resnet50.training.recipe import Recipe
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,8 @@ from resnet50.data.augmentation import Augmentation
 from resnet50.data.options import ReadOptions
 from resnet50.datasets import folder
 from resnet50.datasets.source import DataSource
-from resnet50.training.recipe import Phase, Recipe
+from resnet50.training.phases import Phase
+from resnet50.training.recipe import Recipe
 from resnet50.training.run import RunDirectory
 
 

@@ -6,7 +6,8 @@ import pytest
 from factories import raises
 from resnet50.training import callbacks as module
 from resnet50.training.callbacks import KeepBest, check_callbacks, phase_callbacks
-from resnet50.training.recipe import Phase, Recipe
+from resnet50.training.phases import Phase
+from resnet50.training.recipe import Recipe
 
 
 def test_the_best_is_the_highest_accuracy_then_the_lowest_loss():

@@ -20,8 +20,8 @@ from factories import raises
 from resnet50.data.batches import Batches
 from resnet50.inference.classifier import Classifier
 from resnet50.training.checkpoint import Checkpoint, Position, finished_epochs
+from resnet50.training.phases import Phase
 from resnet50.training.progress import Progress
-from resnet50.training.recipe import Phase
 from resnet50.training.train import resume, train
 
 # A run in a process of its own, begun or resumed; dropout, averaging, the best epoch and a callback with a memory.

@@ -9,8 +9,8 @@ import pytest
 
 import factories
 from factories import raises
+from resnet50.training.phases import Phase
 from resnet50.training.progress import Progress
-from resnet50.training.recipe import Phase
 from resnet50.training.train import resume, train
 
 

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from factories import tiny_model
+from resnet50.training.layer_groups import freeze
 from resnet50.training.optimizer import build_optimizer
-from resnet50.training.phases import freeze
-from resnet50.training.recipe import Phase, Recipe
+from resnet50.training.phases import Phase
+from resnet50.training.recipe import Recipe
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from resnet50.audit.issue import Issue
 from resnet50.training import progress
-from resnet50.training.recipe import Phase
+from resnet50.training.phases import Phase
 from resnet50.weights.transfer import TransferReport
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from factories import raises
 from resnet50.data.augmentation import Augmentation
-from resnet50.training.recipe import Phase, Recipe
+from resnet50.training.phases import Phase
+from resnet50.training.recipe import Recipe
 
 
 def test_json_gives_the_recipe_back_with_every_number(tiny_recipe):

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from resnet50.training.recipe import Phase
+from resnet50.training.phases import Phase
 from resnet50.training.schedules import OneCycle, build_schedule
 
 

@@ -38,8 +38,8 @@ from resnet50.model import Stage
 from resnet50.training.averaging import averaged
 from resnet50.training.checkpoint import finished_epochs
 from resnet50.training.divergence import DivergenceError
+from resnet50.training.phases import Phase
 from resnet50.training.progress import Progress
-from resnet50.training.recipe import Phase
 from resnet50.training.train import resume, train
 
 pytestmark = pytest.mark.slow  # trained runs

@@ -9,9 +9,10 @@ from keras import layers
 
 from factories import noise, raises, tiny_model
 from resnet50.training.fast_cpu.precision import build_training_model
+from resnet50.training.layer_groups import freeze, layer_groups, learning_rate_multipliers
 from resnet50.training.optimizer import build_optimizer
-from resnet50.training.phases import freeze, layer_groups, learning_rate_multipliers
-from resnet50.training.recipe import Phase, Recipe
+from resnet50.training.phases import Phase
+from resnet50.training.recipe import Recipe
 
 BACKBONE = ["conv1", "conv2", "conv3"]
 
