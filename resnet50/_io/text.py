@@ -85,3 +85,13 @@ def printable(text: object) -> str:
         c.encode("unicode_escape").decode() if unicodedata.category(c) in _ESCAPED or c in _BIDI else c
         for c in str(text)
     )
+
+
+def duration(seconds: float) -> str:
+    """Return a duration in its two largest units, such as ``"2 min 18 s"``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

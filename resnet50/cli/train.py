@@ -8,14 +8,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from resnet50.cli import recipe_options, source
-from resnet50.cli.console import say
+from resnet50.cli import pretrained, recipe_options, source
 from resnet50.cli.model import load_keras
 from resnet50.cli.out import reserved_folder
 from resnet50.cli.parser import examples
 from resnet50.cli.running import announce, finish, tensorboard
 from resnet50.inference.locate import RUNS
-from resnet50.recipes import RECIPES, Task, find_task
+from resnet50.recipes import RECIPES, find_task
 from resnet50.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "resnet50 train photos                          a folder with one folder per class",
         "resnet50 train rendered-signs                  no data needed",
         "resnet50 train signs --data signs --epochs 30  a task, with another number",
-        "resnet50 train photos --weights imagenet       fine-tune published weights",
+        "resnet50 train photos --yes --thorough         fetch weights, train every phase",
         "resnet50 train --resume runs/photos-20260102-030405",
     )
     source.add_source_arguments(parser, required=False)
@@ -40,6 +39,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="RUN",
         help="Resume the interrupted run in this folder; --epochs trains a finished one on, to so many in all.",
     )
+    parser.add_argument(
+        "--thorough",
+        action="store_true",
+        help="Train every phase of the recipe, also those that validation says are not needed.",
+    )
+    pretrained.add_arguments(parser)
     parser.add_argument("--tensorboard", action="store_true", help="Also write logs for TensorBoard into the run.")
     recipe_options.add_recipe_options(parser)
 
@@ -63,18 +68,20 @@ def _train(options: argparse.Namespace) -> int:
 
     images = source.find_source(options)
     task = find_task(images.task)
+    pretrained.offer_weights(task, options)
     recipe = recipe_options.read_recipe(task, options)
+    if options.thorough:
+        recipe = recipe.thorough()
     name = f"{recipe.name}-{datetime.now():%Y%m%d-%H%M%S}"
     with nullcontext(Path(options.out)) if options.out else reserved_folder(RUNS / name) as out:
-        return _train_in(RunDirectory(out), images, recipe, task, options)
+        return _train_in(RunDirectory(out), images, recipe, options)
 
 
-def _train_in(folder: RunDirectory, images: DataSource, recipe: Recipe, task: Task, options: argparse.Namespace) -> int:
+def _train_in(folder: RunDirectory, images: DataSource, recipe: Recipe, options: argparse.Namespace) -> int:
     from resnet50.training.variants import choose_fit
 
     folder.check_new()
     splits = source.load(images, image_size=recipe.image_size, fit=choose_fit(recipe, images))
-    _suggest_weights(task, recipe, options)
     announce(f"Training in {folder.path}", recipe, splits)
 
     load_keras()
@@ -82,12 +89,3 @@ def _train_in(folder: RunDirectory, images: DataSource, recipe: Recipe, task: Ta
 
     callbacks = tensorboard(folder) if options.tensorboard else []
     return finish(folder, lambda: train(recipe, splits, out=folder.path, source=images, callbacks=callbacks))
-
-
-def _suggest_weights(task: Task, recipe: Recipe, options: argparse.Namespace) -> None:
-    """Print that pretrained weights would be used if they were cached."""
-    from resnet50.training.variants import usual_weights
-
-    usual = usual_weights(task.VARIANTS)
-    if usual and not (options.variant or options.weights or recipe.weights):
-        say(f"From scratch, since the weights {usual} are not cached; 'resnet50 weights fetch {usual}' fetches them.")

@@ -52,6 +52,11 @@ class Augmentation:
         """Whether half of the images are mirrored."""
         return self.flip is not False
 
+    @property
+    def changes(self) -> bool:
+        """Whether images are changed at all."""
+        return self.flips or any(getattr(self, each.name) for each in fields(self))
+
     def apply(self, images: np.ndarray, generators: list[np.random.Generator]) -> np.ndarray:
         """Change each image by the draws of its own generator.
 
@@ -70,7 +75,7 @@ class Augmentation:
                 "expected uint8 images (n, height, width, 3) and a generator for each, "
                 f"got {images.dtype} {images.shape} and {len(generators)} generators."
             )
-        if self.flip is False and not any(getattr(self, each.name) for each in fields(self)):
+        if not self.changes:
             return images
         changed = np.empty_like(images)
         for index, generator in enumerate(generators):

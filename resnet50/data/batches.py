@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 
@@ -26,6 +28,9 @@ class Batches(keras.utils.PyDataset):
             statistics of very few images are far off.
         shuffle: Whether each epoch has an order of its own; if not, batches have the dataset's order.
         augmentation: Random changes to each image; None for none.
+        views: Versions of each image that the epochs take turns with: the image itself, then ``views - 1`` changes of
+            it; epoch ``e`` has version ``e % views``. 0 draws a new change for every epoch.
+        features: For each version of the images an array ``(n, ...)`` that batches have in place of them.
         mixing: Random mixture of the images of a batch, after augmentation; None for none.
         balance: Whether a batch also holds weights that give all classes the same influence: an image of a class with
             ``count`` of the ``n`` images weighs ``n / (classes * count)``, which is 1 on average over the images.
@@ -36,7 +41,8 @@ class Batches(keras.utils.PyDataset):
         epoch: Epoch whose batches are returned, counted from 0.
 
     Raises:
-        ValueError: If the dataset is empty, the batch size is not positive or the seed is negative.
+        ValueError: If the dataset is empty, the batch size is not positive, the seed is negative, or features are to be
+            mixed.
     """
 
     def __init__(
@@ -47,6 +53,8 @@ class Batches(keras.utils.PyDataset):
         share_last: bool = False,
         shuffle: bool = False,
         augmentation: Augmentation | None = None,
+        views: int = 0,
+        features: Sequence[np.ndarray] = (),
         mixing: Mixing | None = None,
         balance: bool = False,
         seed: int = 0,
@@ -59,9 +67,12 @@ class Batches(keras.utils.PyDataset):
             raise ValueError(f"expected batch_size to be at least 1, got {batch_size!r}.")
         if seed < 0:
             raise ValueError(f"expected seed to be 0 or more, got {seed!r}.")
+        if features and mixing is not None:
+            raise ValueError("expected no mixing where there are features, since it mixes images, got both.")
         if not len(dataset):
             raise ValueError(f"{dataset.name}: expected images to make batches of, got none.")
-        self.dataset, self.batch_size, self.seed = dataset, batch_size, seed
+        self.dataset, self.batch_size, self.seed, self.views = dataset, batch_size, seed, views
+        self.features = features
         self.shuffle, self.augmentation, self.mixing, self.balance = shuffle, augmentation, mixing, balance
         self.epoch = 0
         self._bounds = _bounds(len(dataset), batch_size, share_last)
@@ -76,8 +87,8 @@ class Batches(keras.utils.PyDataset):
         """Return batch ``index`` of the epoch.
 
         Returns:
-            Images, RGB uint8 ``(n, height, width, 3)``, 0..255, and targets, float32 ``(n, classes)``, one-hot
-            unless mixed; if balanced also weights, float32 ``(n,)``, for a mixed image those of its classes in
+            Images, RGB uint8 ``(n, height, width, 3)``, 0..255, or features, and targets, float32 ``(n, classes)``,
+            one-hot unless mixed; if balanced also weights, float32 ``(n,)``, for a mixed image those of its classes in
             proportion.
 
         Raises:
@@ -90,16 +101,34 @@ class Batches(keras.utils.PyDataset):
         if self.shuffle:
             order = np.random.default_rng((self.seed, epoch)).permutation(order)
         chosen = order[self._bounds[index] : self._bounds[index + 1]]
-        images = self.dataset.images[chosen]
-        if self.augmentation is not None:
-            # an image's change depends on its index in the dataset, so that it is the same for any batch size
-            generators = [np.random.default_rng((self.seed, epoch, int(image))) for image in chosen]
-            images = self.augmentation.apply(images, generators)
+        images = self.features[epoch % len(self.features)][chosen] if self.features else self.versions(chosen)
         targets = self._one_hot[self.dataset.labels[chosen]]
         if self.mixing is not None:
             # the last number makes this generator differ from that of the image with the batch's index
             images, targets = self.mixing.apply(images, targets, np.random.default_rng((self.seed, epoch, index, 1)))
         return (images, targets, targets @ self._class_weights) if self.balance else (images, targets)
+
+    @property
+    def image_weights(self) -> np.ndarray | None:
+        """The weight of each image, float32 ``(n,)``; None where all are the same."""
+        return self._class_weights[self.dataset.labels] if self.balance else None
+
+    @property
+    def version(self) -> int | None:
+        """The version of the images in this epoch, counted from 0; None where it is the images themselves."""
+        version = self.epoch % self.views if self.views else self.epoch
+        unchanged = self.augmentation is None or not self.augmentation.changes
+        return None if unchanged or (self.views and not version) else version
+
+    def versions(self, chosen: np.ndarray) -> np.ndarray:
+        """Return images in the version of this epoch, by their indices ``(n,)`` in the dataset."""
+        images, version = self.dataset.images[chosen], self.version
+        if self.augmentation is None or version is None:
+            return images
+        # an image's change depends on its index in the dataset, so that it is the same for any batch size
+        return self.augmentation.apply(
+            images, [np.random.default_rng((self.seed, version, int(image))) for image in chosen]
+        )
 
 
 def _bounds(images: int, batch_size: int, share_last: bool) -> list[int]:

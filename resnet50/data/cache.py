@@ -72,7 +72,7 @@ def read_decoded(
     splits = _cached(path)
     if splits is None:
         inspected = Inspected(listing, files, _earlier(last, packed))
-        with _unwritable_reported(packed):
+        with unwritable_reported(packed):
             pack_inspected(inspected, path, image_size=image_size, fit=fit, options=options, progress=progress)
         splits = read_packed(path)
     _remember(path, last)
@@ -139,14 +139,14 @@ def _remember(path: Path, last: Path) -> None:
 
 
 @contextmanager
-def _unwritable_reported(folder: Path) -> Iterator[None]:
-    """Name the environment variable in the error of a cache that cannot be written."""
+def unwritable_reported(folder: Path) -> Iterator[None]:
+    """Name the environment variable in the error of a folder of the cache that cannot be written."""
     try:
         yield
     except OSError as error:
         if error.errno not in _NO_FOLDER:
             raise
         raise type(error)(
-            f"{folder}: expected a folder for decoded images, got one that cannot be written "
-            f"({error.strerror}); set the environment variable RESNET50_CACHE to one that can."
+            f"{folder}: expected a folder that can be written, got another ({error.strerror}); set the environment "
+            "variable RESNET50_CACHE to one."
         ) from error

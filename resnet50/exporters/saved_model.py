@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from resnet50.data.lazy_images import LazyImages
+from resnet50.graph.bfloat16 import in_bfloat16
 
 
 def write(model: keras.Model, folder: Path, precision: str, calibration: np.ndarray | LazyImages) -> None:
@@ -21,7 +21,7 @@ def write(model: keras.Model, folder: Path, precision: str, calibration: np.ndar
         precision: ``"fp32"`` or ``"bf16"``.
         calibration: Not used.
     """
-    module = as_module(_in_bfloat16(model) if precision == "bf16" else model)
+    module = as_module(in_bfloat16(model) if precision == "bf16" else model)
     tf.saved_model.save(module, folder, signatures={"serving_default": module.serve})
 
 
@@ -38,19 +38,3 @@ def as_module(model: keras.Model) -> tf.Module:
     module = tf.Module()
     module.serve = tf.function(serve, input_signature=[tf.TensorSpec(model.input_shape, tf.float32, name="image")])
     return module
-
-
-def _in_bfloat16(model: keras.Model) -> keras.Model:
-    """Return a copy that computes in bfloat16 from the first convolution to the head, with weights of that dtype."""
-    in_float32 = (keras.layers.InputLayer, keras.layers.Rescaling, keras.layers.BatchNormalization)
-
-    def convert(layer: Any) -> Any:
-        config = layer.get_config()
-        is_layer = isinstance(layer, keras.Layer) and not isinstance(layer, in_float32)
-        if is_layer and layer.name not in model.output_names:
-            config["dtype"] = "bfloat16"
-        return type(layer).from_config(config)
-
-    copy = keras.models.clone_model(model, clone_function=convert)
-    copy.set_weights(model.get_weights())
-    return copy

@@ -10,10 +10,11 @@ import keras
 import numpy as np
 
 from resnet50._io.keras_settings import keras_defaults
+from resnet50.graph.bfloat16 import computes_in_bfloat16
 
 
 @keras_defaults()
-def fold_batch_norm(model: keras.Model) -> keras.Model:
+def fold_batch_norm(model: keras.Model, *, precision: str = "float32") -> keras.Model:
     """Fold each batch norm into the convolution before it, where nothing else uses the output of that convolution.
 
     With fixed statistics ``gamma (W x + b - mean) / sqrt(variance + epsilon) + beta`` is a convolution again, of kernel
@@ -23,6 +24,7 @@ def fold_batch_norm(model: keras.Model) -> keras.Model:
 
     Args:
         model: Functional model, on any backend; not changed.
+        precision: ``"float32"``, or ``"bfloat16"`` for a model that computes in it (`resnet50.graph.bfloat16`).
 
     Returns:
         A new model of plain Keras layers, which keep their names; it shares no weights with the original and predicts
@@ -45,6 +47,11 @@ def fold_batch_norm(model: keras.Model) -> keras.Model:
     for name in into.values():
         rows[name]["config"]["use_bias"] = True
     config["layers"] = [row for name, row in rows.items() if name not in into]
+    if precision == "bfloat16":
+        for row in config["layers"]:
+            # an operation, such as the flip to BGR, has no dtype
+            if "dtype" in row["config"] and computes_in_bfloat16(row["class_name"], row["name"], model):
+                row["config"]["dtype"] = "bfloat16"
     folded = type(model).from_config(config)
     norms = {before: name for name, before in into.items()}
     for layer in folded.layers:

@@ -65,6 +65,21 @@ class Mistake:
 
 
 @dataclass(frozen=True)
+class FeatureScoring:
+    """How probabilities were computed from the stored features of a network, and how near they are to its own.
+
+    Attributes:
+        precision: Precision in which the features were computed, ``"bfloat16"`` or ``"float32"``.
+        compared: Number of test images that the float32 model classified too.
+        difference: Largest difference of a probability of these, 0..1.
+    """
+
+    precision: str
+    compared: int
+    difference: float
+
+
+@dataclass(frozen=True)
 class Report:
     """Scores of a classifier on labeled images; what ``report.json`` holds, under the same names.
 
@@ -88,6 +103,7 @@ class Report:
         mistakes: Every image whose most probable class is not its own, the highest probability first.
         temperature_reason: Why no temperature is recommended, one line; empty where one is, or none was looked for.
         issues: Issues that the audit found, where it was run.
+        from_features: How the probabilities were computed from features; None where the float32 model computed them.
     """
 
     dataset: str
@@ -107,6 +123,7 @@ class Report:
     mistakes: tuple[Mistake, ...]
     temperature_reason: str = ""
     issues: tuple[Issue, ...] = ()
+    from_features: FeatureScoring | None = None
 
     @property
     def scored_classes(self) -> int:

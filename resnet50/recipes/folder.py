@@ -8,7 +8,7 @@ classic setting by ``benchmarks/tasks.py``.
 from __future__ import annotations
 
 from resnet50.data.augmentation import Augmentation
-from resnet50.training.phases import Phase
+from resnet50.training.phases import LinearProbe, Phase
 from resnet50.training.recipe import Recipe
 
 RECIPE = Recipe(
@@ -27,15 +27,17 @@ RECIPE = Recipe(
 
 FINE_TUNED = Recipe(
     name="folder",
-    weights="imagenet",
+    weights="timm/tv_in1k",
     phases=(
-        Phase(epochs=5, learning_rate=3e-3, warmup_epochs=1, trainable="head"),
-        Phase(epochs=15, learning_rate=3e-4, warmup_epochs=2, layer_lr_decay=0.7),
+        LinearProbe(),
+        LinearProbe(views=8, min_error=0.05),
+        Phase(epochs=15, learning_rate=3e-4, warmup_epochs=2, layer_lr_decay=0.7, min_error=0.05),
     ),
     batch_size=32,
     weight_decay=0.02,
     label_smoothing=0.1,
     validation_split=0.15,
+    restore_best=True,
     checkpoint_epochs=5,
     image_size=224,
     augmentation=RECIPE.augmentation,

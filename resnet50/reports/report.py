@@ -31,6 +31,7 @@ from resnet50.reports.figures import ReportFigure, confused_pairs, report_figure
 from resnet50.reports.next_steps import next_steps
 from resnet50.reports.pages import page_figure, page_image, render
 from resnet50.reports.results import Results
+from resnet50.reports.scored import Scored
 from resnet50.reports.training_summary import TrainingSummary
 
 WORST = 24
@@ -68,6 +69,7 @@ def write_report(
     issues: Sequence[Issue] = (),
     training: TrainingSummary | None = None,
     source: DataSource | None = None,
+    scored: Scored | None = None,
 ) -> Report:
     """Score a classifier, and write ``report.json``, ``report.html`` and the page's figures as PNG, each atomically.
 
@@ -81,6 +83,7 @@ def write_report(
         training: The training, to show its curves and to name its places in commands; None shows what the classifier
             has recorded.
         source: Where the images of ``splits`` are, to name the place in commands; None where that is not known.
+        scored: The classifier's probabilities for the test and validation images; None computes them here.
 
     Returns:
         The scores, as in ``report.json``.
@@ -89,10 +92,16 @@ def write_report(
         ValueError: If the images do not fit the classifier, or there are none to score.
     """
     folder, test = Path(folder), splits["test"]
-    probabilities = classifier.probabilities(test.images)
-    scaling, reason = _temperature_scaling(classifier, probabilities, splits)
-    scores = score(probabilities, test)
-    report = replace(scores, temperature_scaling=scaling, temperature_reason=reason, issues=tuple(issues))
+    scored = scored or _scored(classifier, splits)
+    probabilities = scored.probabilities["test"]
+    scaling, reason = _temperature_scaling(scored, splits)
+    report = replace(
+        score(probabilities, test),
+        temperature_scaling=scaling,
+        temperature_reason=reason,
+        issues=tuple(issues),
+        from_features=scored.from_features,
+    )
     training = training or TrainingSummary(classifier.dataset, classifier.recipe)
     results = Results(report, splits, training, source)
     worst = _worst_mistakes(report, classifier, test, probabilities)
@@ -134,16 +143,18 @@ def report_page(results: Results, worst: WorstMistakes, figures: Mapping[str, Re
     )
 
 
-def _temperature_scaling(
-    classifier: Classifier, probabilities: np.ndarray, splits: DatasetSplits
-) -> tuple[TemperatureScaling | None, str]:
+def _scored(classifier: Classifier, splits: DatasetSplits) -> Scored:
+    datasets = {"test": splits["test"], "validation": splits.validation}
+    return Scored({name: classifier.probabilities(each.images) for name, each in datasets.items() if each is not None})
+
+
+def _temperature_scaling(scored: Scored, splits: DatasetSplits) -> tuple[TemperatureScaling | None, str]:
     """Return the recommended temperature, or None and why none is recommended."""
-    test, validation = splits["test"], splits.validation
-    if validation is None:
+    if splits.validation is None:
         return None, "there are no validation images to fit a temperature on."
-    held_out = classifier.probabilities(validation.images)
+    held_out = scored.probabilities["validation"], splits.validation.labels
     try:
-        return temperature_scaling((held_out, validation.labels), (probabilities, test.labels)), ""
+        return temperature_scaling(held_out, (scored.probabilities["test"], splits["test"].labels)), ""
     except ValueError as error:
         return None, str(error)
 

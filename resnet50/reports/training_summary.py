@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from resnet50._io.text import duration
 from resnet50.data.fit import Fit
 from resnet50.datasets.source import DataSource
 
@@ -82,26 +83,19 @@ class TrainingSummary:
         numbers = list(self.history.get("phase", ())) or [1] * self.epochs
         rows = []
         for number, phase in enumerate(self.phases, start=1):
-            if not _PHASE.issubset(phase):  # of a record that was made by hand
+            is_probe = "strengths" in phase
+            if not is_probe and not _PHASE.issubset(phase):  # of a record that was made by hand
                 continue
-            done, planned = numbers.count(number), phase["epochs"]
+            planned, done = 1 if is_probe else phase["epochs"], numbers.count(number)
+            epochs = f"{done} of {planned}" if 0 < done < planned else str(planned)
+            layers = "head" if is_probe else phase["trainable"]
             rows.append(
                 {
                     "number": number,
-                    "layers": _LAYERS.get(phase["trainable"], f"{phase['trainable']} and above"),
-                    "epochs": f"{done} of {planned}" if 0 < done < planned else str(planned),
-                    "learning_rate": f"{phase['learning_rate']:g}",
-                    "schedule": phase["schedule"],
+                    "layers": _LAYERS.get(layers, f"{layers} and above"),
+                    "epochs": "left out" if numbers and not done and phase.get("min_error") else epochs,
+                    "learning_rate": "" if is_probe else f"{phase['learning_rate']:g}",
+                    "schedule": "linear probe" if is_probe else phase["schedule"],
                 }
             )
         return rows
-
-
-def duration(seconds: float) -> str:
-    """Return a duration in its two largest units, such as ``"2 min 18 s"``."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"

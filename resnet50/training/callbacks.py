@@ -48,6 +48,11 @@ class KeepBest(keras.callbacks.Callback):
         self.best_accuracy = -math.inf
         self.best_loss = math.inf
 
+    @property
+    def error(self) -> float:
+        """Share of the validation images that the best epoch misclassified, 0..1; infinite before the first epoch."""
+        return 1 - self.best_accuracy
+
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Compare, and copy if validation improved."""
         logs = logs or {}
@@ -81,7 +86,7 @@ def check_callbacks(recipe: Recipe, callbacks: Sequence[keras.callbacks.Callback
         ValueError: If a callback sets a learning rate that a schedule sets, monitors validation where there is none,
             ends or changes epochs that are averaged, or is a TensorBoard whose packages are not installed.
     """
-    scheduled = [phase.schedule for phase in recipe.phases if phase.schedule != "constant"]
+    scheduled = [phase.schedule for phase in recipe.phases if isinstance(phase, Phase) and phase.schedule != "constant"]
     for callback in callbacks:
         name = type(callback).__name__
         setters = (keras.callbacks.ReduceLROnPlateau, keras.callbacks.LearningRateScheduler)

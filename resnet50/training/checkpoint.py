@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import math
 import time
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import h5py
 import keras
@@ -18,6 +17,7 @@ import numpy as np
 
 from resnet50._io.files import atomic_path
 from resnet50._io.hdf5 import create_h5, open_h5
+from resnet50._io.seal import check_seal, seal
 from resnet50._io.text import short
 from resnet50.training.interruption import signals_held_back
 from resnet50.training.recipe import Recipe
@@ -26,8 +26,6 @@ INTERVAL = 120.0
 """Seconds after which the next epoch ends with a checkpoint, whatever the recipe says; a full network takes about one
 to write."""
 
-_SEAL = b"resnet50"  # stands behind HDF5's own bytes, before the CRC-32 of all of them
-_CRC_BYTES = 4
 _HEAD, _REST = 1 << 10, 1 << 20  # bytes of an array's description, and of the file's
 
 _STATE = {"phase": int, "began": int, "epoch": int, "stopped": bool, "callbacks": list, "attributes": list}
@@ -111,6 +109,7 @@ class Checkpoint(keras.callbacks.Callback):
         every: Epochs between checkpoints; the last epoch always has one.
         epochs: Epoch of the run at which the phase ends, unless a callback stops it.
         others: The callbacks whose attributes are stored.
+        network: The whole network, where only its upper part is fitted; None for the fitted model.
         before: Called before each checkpoint, to write files that must not be older than it.
     """
 
@@ -122,10 +121,11 @@ class Checkpoint(keras.callbacks.Callback):
         every: int,
         epochs: int,
         others: Sequence[keras.callbacks.Callback],
+        network: keras.Model | None = None,
         before: Callable[[], None] | None = None,
     ) -> None:
         super().__init__()
-        self._before = before
+        self._before, self._network = before, network
         self._path, self._position, self._every, self._epochs, self._others = path, position, every, epochs, others
         self._attributes: list[dict[str, Any]] = []
         self._latest: _State | None = None
@@ -146,7 +146,7 @@ class Checkpoint(keras.callbacks.Callback):
         """
         if not self._path.exists() or read_position(self._path) != self._position:
             return self._position.began
-        groups = _groups(model)
+        groups = self._groups(model)
         with _opened(self._path) as file:
             state = _state_in(file)
             stored = {name: [file[f"{name}/{k}"].shape for k in range(len(file.get(name, ())))] for name in groups}
@@ -157,6 +157,13 @@ class Checkpoint(keras.callbacks.Callback):
             arrays = [file[f"callbacks/{k}"][()] for k in range(len(file.get("callbacks", ())))]
             self._attributes = _decode(state["attributes"], arrays)
         return self._epochs if state["stopped"] else state["epoch"]
+
+    def _groups(self, fitted: keras.Model) -> dict[str, list[keras.Variable]]:
+        network = self._network or fitted
+        return {
+            "model": [*network.trainable_variables, *network.non_trainable_variables],
+            "optimizer": list(fitted.optimizer.variables),
+        }
 
     def _check(
         self,
@@ -212,7 +219,7 @@ class Checkpoint(keras.callbacks.Callback):
         }
         groups = {
             name: [_own(keras.ops.convert_to_numpy(variable.value)) for variable in variables]
-            for name, variables in _groups(self.model).items()
+            for name, variables in self._groups(self.model).items()
         }
         return _State(json.dumps(state), {**groups, "callbacks": [np.array(array) for array in arrays]})
 
@@ -226,7 +233,7 @@ class Checkpoint(keras.callbacks.Callback):
                     for k, array in enumerate(arrays):
                         file[f"{name}/{k}"] = array
                 file["state"] = np.bytes_(text)  # a dataset, since an HDF5 attribute holds 64 KiB at most
-            _seal(temporary)
+            seal(temporary)
 
 
 @dataclass(frozen=True)
@@ -247,7 +254,7 @@ def _opened(path: Path) -> Iterator[h5py.File]:
     """Open a checkpoint, and turn every error of damage into one."""
     try:
         if path.is_file():
-            _check_seal(path)
+            check_seal(path)  # a damaged file can crash HDF5; files of earlier versions have no checksum
         with open_h5(path, expected="a checkpoint") as file:
             yield file
     except (KeyError, AttributeError, OSError, RuntimeError, TypeError, json.JSONDecodeError) as error:
@@ -260,38 +267,6 @@ def _opened(path: Path) -> Iterator[h5py.File]:
         ) from error
 
 
-def _seal(path: Path) -> None:
-    """Append the checksum of a file's bytes, which HDF5 does not mind."""
-    with path.open("r+b") as file:
-        checksum = _checksum(file, path.stat().st_size)
-        file.write(_SEAL + checksum.to_bytes(_CRC_BYTES, "little"))
-
-
-def _check_seal(path: Path) -> None:
-    """Compare a file's bytes with their checksum before HDF5 reads them: a damaged file can crash it.
-
-    Raises:
-        OSError: If they differ.
-    """
-    size = path.stat().st_size - len(_SEAL) - _CRC_BYTES
-    with path.open("rb") as file:
-        file.seek(max(0, size))
-        end = file.read()
-        if not end.startswith(_SEAL):  # checkpoints of earlier versions have none
-            return
-        file.seek(0)
-        if _checksum(file, size).to_bytes(_CRC_BYTES, "little") != end[len(_SEAL) :]:
-            raise OSError("other bytes than were written")
-
-
-def _checksum(file: BinaryIO, size: int) -> int:
-    """Return the CRC-32 of the next bytes of a file."""
-    checksum = 0
-    while size > 0 and (chunk := file.read(min(size, 1 << 20))):
-        checksum, size = zlib.crc32(chunk, checksum), size - len(chunk)
-    return checksum
-
-
 def _state_in(file: h5py.File) -> dict[str, Any]:
     text = file["state"][()]
     state = json.loads(text)
@@ -299,13 +274,6 @@ def _state_in(file: h5py.File) -> dict[str, Any]:
         if not isinstance(state[name], kind):
             raise TypeError(f"{name} is {short(state[name])}")
     return dict(state)
-
-
-def _groups(model: keras.Model) -> dict[str, list[keras.Variable]]:
-    return {
-        "model": [*model.trainable_variables, *model.non_trainable_variables],
-        "optimizer": list(model.optimizer.variables),
-    }
 
 
 def _encode(value: Any, arrays: list[np.ndarray]) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from resnet50.training.checkpoint import finished_epochs, is_finished
+from resnet50.training.history import read_history
 from resnet50.training.record import RunRecord
 from resnet50.training.run import RunDirectory
 
@@ -17,8 +18,10 @@ def extend(directory: RunDirectory, record: RunRecord, epochs: int) -> RunRecord
     Raises:
         ValueError: If the run is not finished, has no checkpoint, or has as many epochs already.
     """
-    finished = finished_epochs(directory.checkpoint)
-    if not is_finished(directory.checkpoint, record.recipe):
+    # a run of linear probes has no checkpoint: they are fitted again, which takes seconds
+    probed = directory.report.exists() and not directory.checkpoint.exists()
+    finished = len(read_history(directory.history)) if probed else finished_epochs(directory.checkpoint)
+    if not probed and not is_finished(directory.checkpoint, record.recipe):
         state = f"one after epoch {finished} of {record.recipe.epochs}" if finished else "one without a checkpoint"
         anew = f", or start a new run from its model (weights, --weights {directory.model})"
         raise ValueError(

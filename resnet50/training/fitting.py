@@ -2,44 +2,64 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
-from functools import partial
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
+from functools import cached_property
 
 import keras
+import numpy as np
 
 from resnet50.data.batches import Batches
 from resnet50.data.dataset import Dataset
 from resnet50.data.fit import DEFAULT_FIT
 from resnet50.data.mixing import Mixing
 from resnet50.inference.classifier import Classifier
+from resnet50.inference.features import last_dense
 from resnet50.training.averaging import ValidateAverage, WeightAverage, averaged
 from resnet50.training.callbacks import KeepBest, SetEpoch, phase_callbacks
 from resnet50.training.checkpoint import Checkpoint, Position, read_position, recorded_callbacks
 from resnet50.training.divergence import StopDivergence
 from resnet50.training.fast_cpu.memory import keep_freed_memory
 from resnet50.training.fast_cpu.precision import build_training_model
+from resnet50.training.features import FrozenPart, boundary, upper_part, versions, why_not_stored
 from resnet50.training.history import WriteHistory
 from resnet50.training.layer_groups import freeze
+from resnet50.training.linear_probe import LabeledFeatures, fit_linear_head
 from resnet50.training.optimizer import build_optimizer
-from resnet50.training.phases import Phase
+from resnet50.training.phases import LinearProbe, Phase
 from resnet50.training.preparation import PreparedRun
 from resnet50.training.progress import Progress
 from resnet50.training.recipe import Recipe
 
+_STEP = 2.0
+"""About how long an image takes in a training step of all layers, as a multiple of its forward pass in inference."""
 
-def fit(
-    run: PreparedRun, callbacks: Sequence[keras.callbacks.Callback], progress: Progress
-) -> tuple[Classifier, list[dict[str, float]]]:
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """What a training leaves.
+
+    Attributes:
+        classifier: The trained classifier.
+        history: A row for each epoch of all phases.
+        frozen: The part of its network that no phase has trained, and its features; None where all layers were trained.
+    """
+
+    classifier: Classifier
+    history: list[dict[str, float]]
+    frozen: FrozenPart | None
+
+
+def fit(run: PreparedRun, callbacks: Sequence[keras.callbacks.Callback], progress: Progress) -> Fitted:
     """Train a prepared run: all epochs, or those that are left after its checkpoint.
 
     Args:
         run: The prepared run.
         callbacks: The caller's callbacks.
         progress: Shows the epochs.
-
-    Returns:
-        The trained classifier, and the history: a row for each epoch of all phases.
 
     Raises:
         resnet50.training.divergence.DivergenceError: If the training diverges.
@@ -48,65 +68,151 @@ def fit(
     fitting = _Fitting(run, callbacks, progress)
     position = read_position(run.directory.checkpoint)
     while position.phase < len(run.record.recipe.phases):
-        fitting.fit_phase(position)
+        fitting.train_phase(position)
         position = Position(position.phase + 1, began=len(fitting.history.rows))
-    if run.record.recipe.keeps_best:
-        return Classifier.load(run.directory.best), fitting.history.rows
-    return fitting.classifier({}), fitting.history.rows
+    return fitting.result()
 
 
 class _Fitting:
-    """The training model of a run, and the state that all phases share: batches, history and the best epoch."""
+    """The training model of a run, and the state that all phases share: history, features and the best epoch."""
 
     def __init__(self, run: PreparedRun, callbacks: Sequence[keras.callbacks.Callback], progress: Progress) -> None:
         self.run, self.recipe, self.progress = run, run.record.recipe, progress
         self.logging = [callback for callback in callbacks if isinstance(callback, keras.callbacks.TensorBoard)]
         self.stored = [callback for callback in callbacks if callback not in self.logging]
-        self.training_model = build_training_model(run.model, run.record.precision)
-        self.batches = training_batches(self.recipe, run.splits["train"])
+        self.fitted: keras.Model | None = (
+            None  # the training model or, where a phase trains on features, its upper part
+        )
+        self.frozen: FrozenPart | None = None
+        self.seconds_per_image: float | None = None  # of a forward pass
         self.history = WriteHistory(run.directory.history)
         self.best = KeepBest(self.copy_best) if run.splits.validation is not None else None
+        self.best_state: _State | None = None
 
-    def fit_phase(self, position: Position) -> None:
-        """Train one phase, from its beginning or its checkpoint."""
+    @cached_property
+    def training_model(self) -> keras.Model:
+        """The model that phases of epochs train; a linear probe does without."""
+        return build_training_model(self.run.model, self.run.record.precision)
+
+    def current_model(self) -> keras.Model:
+        """Return the plain model with the weights that it has now."""
+        if "training_model" in vars(self):
+            self.run.model.set_weights(self.training_model.get_weights())
+        return self.run.model
+
+    def train_phase(self, position: Position) -> None:
+        """Train one phase, from its beginning or its checkpoint, or leave it out."""
         phase = self.recipe.phases[position.phase]
+        self.history.phase = position.phase + 1 if len(self.recipe.phases) > 1 else None
+        if self.best and phase.min_error and self.best.error <= phase.min_error:
+            self.progress.leave_out(position.phase, self.best.error)
+            return
+        self.progress.begin_phase(position.phase, position.began, self.estimate(phase))
+        before = self.best.best_accuracy if self.best else -math.inf
+        if isinstance(phase, LinearProbe):
+            self.fit_probe(phase, position)
+        else:
+            self.fit_phase(phase, position)
+        if self.best and self.recipe.keeps_best and before >= 0:
+            self.progress.end_phase(position.phase, before, self.best.best_accuracy)
+
+    def estimate(self, phase: Phase | LinearProbe) -> float | None:
+        """Return about how many seconds a phase may take, from the time that features have taken, if any have."""
+        if self.seconds_per_image is None:
+            return None
+        images = len(self.run.splits["train"])
+        if isinstance(phase, LinearProbe):
+            return self.seconds_per_image * images * (phase.views - 1)
+        return self.seconds_per_image * images * phase.epochs * _STEP if phase.trainable == "all" else None
+
+    def fit_probe(self, probe: LinearProbe, position: Position) -> None:
+        """Fit the linear head to features, and put it into the network."""
+        began = time.perf_counter()
+        self.fitted = None
+        train, validation = self.batches(probe)
+        self.add_features(probe, train, validation)
+        head = fit_linear_head(
+            probe,
+            LabeledFeatures(train.features, train.dataset.labels, train.image_weights),
+            LabeledFeatures(validation.features, validation.dataset.labels) if validation else None,
+            classes=len(train.dataset.class_names),
+        )
+        for model in (self.run.model, *([self.training_model] if "training_model" in vars(self) else [])):
+            last_dense(model).set_weights([head.kernel, head.bias])
+        self.history.add({"epoch": position.began + 1, **head.scores, "seconds": time.perf_counter() - began})
+        self.progress.end_probe(position.began, head.strength, head.scores)
+        if self.best:
+            self.best.on_epoch_end(position.began, head.scores)
+
+    def fit_phase(self, phase: Phase, position: Position) -> None:
+        """Fit the layers of a phase, epoch by epoch."""
         freeze(self.training_model, phase)
-        self.training_model.compile(
-            optimizer=build_optimizer(self.recipe, phase, self.training_model, len(self.batches)),
+        reason = why_not_stored(self.recipe, phase, self.run.model, len(self.run.splits["train"]))
+        if reason and phase.trainable != "all":
+            self.progress.say(f"The frozen layers are computed in every epoch, since {reason}.")
+        whole, name = self.training_model, boundary(self.run.model, phase) if phase.trainable != "all" else ""
+        self.fitted = whole if reason else upper_part(whole, name)
+        train, validation = self.batches(phase)
+        self.fitted.compile(
+            optimizer=build_optimizer(self.recipe, phase, self.fitted, len(train)),
             loss=keras.losses.CategoricalCrossentropy(label_smoothing=self.recipe.label_smoothing),
             metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],  # by its name, the step is traced twice
         )
-        self.history.phase = position.phase + 1 if len(self.recipe.phases) > 1 else None
-        stored = self.stored_callbacks(position)
+        stored = self.stored_callbacks(phase, position)
         checkpoint = Checkpoint(
             self.run.directory.checkpoint,
             position=position,
             every=self.recipe.checkpoint_epochs,
             epochs=position.began + phase.epochs,
             others=stored,
+            network=whole,
             before=self.best.write if self.best else None,
         )
-        self.progress.begin_phase(position.phase, position.began)
-        validation = self.run.splits.validation
-        begins = checkpoint.restore(self.training_model)
+        begins = checkpoint.restore(self.fitted)
+        if reason:
+            self.frozen = None
+        else:
+            self.add_features(phase, train, validation)  # of the restored weights
         try:
-            self.training_model.fit(
-                self.batches,
-                validation_data=Batches(validation, self.recipe.batch_size) if validation is not None else None,
+            self.fitted.fit(
+                train,
+                validation_data=validation,
                 initial_epoch=begins,
                 epochs=position.began + phase.epochs,
                 shuffle=False,  # Batches shuffles, by the recipe's seed
                 verbose=0,
-                callbacks=[*self.own_callbacks(phase), *stored, *self.logging, self.progress, checkpoint],
+                callbacks=[*self.own_callbacks(phase, train), *stored, *self.logging, self.progress, checkpoint],
             )
         except BaseException:  # Ctrl-C, a signal, or an error in the midst of an epoch
             checkpoint.write_latest()
             raise
 
-    def own_callbacks(self, phase: Phase) -> list[keras.callbacks.Callback]:
+    def batches(self, phase: Phase | LinearProbe) -> tuple[Batches, Batches | None]:
+        """Return the batches of images that a phase trains on, and those that it is validated on."""
+        train = training_batches(self.recipe, self.run.splits["train"], views=phase.views)
+        held_out = self.run.splits.validation
+        return train, Batches(held_out, self.recipe.batch_size) if held_out is not None else None
+
+    def add_features(self, phase: Phase | LinearProbe, train: Batches, validation: Batches | None) -> None:
+        """Replace the images of batches by the features below a phase, in every version."""
+        model = self.current_model()
+        self.frozen = FrozenPart(
+            model,
+            boundary(model, phase),
+            environment=self.run.record.environment,
+            precision=self.run.record.precision,
+        )
+        count = versions(self.recipe, phase)
+        with self.progress.counted("computing features") as counted:
+            train.features = [self.frozen.features(train, version, progress=counted) for version in range(count)]
+            if validation is not None:
+                validation.features = [self.frozen.features(validation, progress=counted)]
+        self.seconds_per_image = self.frozen.seconds_per_image or self.seconds_per_image
+
+    def own_callbacks(self, phase: Phase, train: Batches) -> list[keras.callbacks.Callback]:
         """Return the callbacks whose state no checkpoint stores."""
         return [
-            SetEpoch(self.batches),
+            SetEpoch(train),
             *([ValidateAverage()] if self.recipe.ema else []),
             StopDivergence(
                 len(self.run.splits["train"].class_names),
@@ -116,9 +222,9 @@ class _Fitting:
             ),
         ]
 
-    def stored_callbacks(self, position: Position) -> list[keras.callbacks.Callback]:
+    def stored_callbacks(self, phase: Phase, position: Position) -> list[keras.callbacks.Callback]:
         """Return the callbacks whose state a checkpoint stores, in the order that it stores them."""
-        phase, path = self.recipe.phases[position.phase], self.run.directory.checkpoint
+        path = self.run.directory.checkpoint
         averages = position.phase == len(self.recipe.phases) - 1 or (  # or it was the last, before the run was extended
             position == read_position(path) and WeightAverage.__name__ in recorded_callbacks(path)
         )
@@ -127,12 +233,17 @@ class _Fitting:
 
     def copy_best(self, logs: dict[str, float]) -> Callable[[], None]:
         """Copy the weights of the best epoch; return the function that writes them."""
-        return partial(self.classifier(logs).save, self.run.directory.best)
+        state = self.best_state = _State(self.weights(), logs, self.frozen)
+        return lambda: self.classifier(state).save(self.run.directory.best)
 
-    def classifier(self, metrics: Mapping[str, float]) -> Classifier:
-        """Copy the weights of the training model, or their running average, into the plain model."""
-        with averaged(self.training_model):
-            self.run.model.set_weights(self.training_model.get_weights())
+    def weights(self) -> list[np.ndarray]:
+        """Return a copy of the current weights, or of their running average."""
+        with averaged(self.fitted) if self.fitted else nullcontext():
+            return [np.array(weight) for weight in self.current_model().get_weights()]
+
+    def classifier(self, state: _State) -> Classifier:
+        """Return the plain model with some weights."""
+        self.run.model.set_weights(state.weights)
         return Classifier(
             model=self.run.model,
             class_names=self.run.splits["train"].class_names,
@@ -140,16 +251,36 @@ class _Fitting:
             fingerprint=self.run.record.fingerprints["train"],
             fit=self.recipe.fit or DEFAULT_FIT,
             recipe=asdict(self.recipe),
-            metrics={name: float(value) for name, value in metrics.items()},
+            metrics={name: float(value) for name, value in state.scores.items()},
         )
 
+    def result(self) -> Fitted:
+        """Return the state after the last phase, or that of the best epoch."""
+        if not self.recipe.keeps_best:
+            state = _State(self.weights(), {}, self.frozen)
+        elif self.best_state is not None:
+            state = self.best_state
+        else:  # this process has trained no better epoch than an earlier one
+            return Fitted(Classifier.load(self.run.directory.best), self.history.rows, None)
+        return Fitted(self.classifier(state), self.history.rows, state.frozen)
 
-def training_batches(recipe: Recipe, train: Dataset) -> Batches:
+
+@dataclass(frozen=True, eq=False)
+class _State:
+    """Weights of the network, with their scores and the part of the network that was not trained."""
+
+    weights: list[np.ndarray]
+    scores: Mapping[str, float]
+    frozen: FrozenPart | None
+
+
+def training_batches(recipe: Recipe, train: Dataset, *, views: int = 0) -> Batches:
     """Return the batches that a recipe trains on: shuffled, augmented, mixed and balanced as it says.
 
     Args:
         recipe: Batch size, augmentation, mixing, class weight and seed.
         train: Images to learn from, RGB uint8 ``(n, image_size, image_size, 3)``.
+        views: As in `resnet50.training.phases.Phase`.
     """
     return Batches(
         train,
@@ -157,6 +288,7 @@ def training_batches(recipe: Recipe, train: Dataset) -> Batches:
         share_last=recipe.share_last_batch,
         shuffle=True,
         augmentation=recipe.augmentation,
+        views=views,
         mixing=Mixing(recipe.mixup, recipe.cutmix) if recipe.mixup or recipe.cutmix else None,
         balance=recipe.class_weight == "balanced",
         seed=recipe.seed,

@@ -23,7 +23,7 @@ class WriteHistory(keras.callbacks.Callback):
     Attributes:
         phase: Number of the phase, counted from 1, for the rows of a run of several; None for no such column.
         rows: ``epoch`` counted from 1, ``phase``, ``loss``, ``accuracy``, ``val_loss`` and ``val_accuracy`` where there
-            is a validation split, ``learning_rate`` at the epoch's end and ``seconds``.
+            is a validation split, ``learning_rate`` at the epoch's end, where there is one, and ``seconds``.
     """
 
     def __init__(self, path: Path) -> None:
@@ -38,11 +38,14 @@ class WriteHistory(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Add the row and write the file."""
-        row: dict[str, float] = {"epoch": epoch + 1, **({"phase": self.phase} if self.phase else {})}
-        row.update({name: float(value) for name, value in (logs or {}).items()})
-        row["learning_rate"] = float(self.model.optimizer.learning_rate)
-        row["seconds"] = round(time.perf_counter() - self._began, 2)
-        self.rows.append(row)
+        scores = {name: float(value) for name, value in (logs or {}).items()}
+        rate, seconds = float(self.model.optimizer.learning_rate), time.perf_counter() - self._began
+        self.add({"epoch": epoch + 1, **scores, "learning_rate": rate, "seconds": seconds})
+
+    def add(self, row: Mapping[str, float]) -> None:
+        """Add a row, and write the file."""
+        epoch = {"epoch": row["epoch"], **({"phase": self.phase} if self.phase else {})}
+        self.rows.append({**epoch, **row, "seconds": round(row["seconds"], 2)})
         try:
             write_history(self._path, self.rows)
         except PermissionError as error:

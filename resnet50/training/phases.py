@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 from resnet50._io.arguments import check_types, check_values, number
 
@@ -38,6 +39,11 @@ class Phase:
             last.
         patience: Epochs without a lower validation loss after which the phase ends early; 0 for never. In the last
             phase, the epoch that validated best then becomes the trained model (`Recipe.keeps_best`).
+        views: Versions of each image that the epochs take turns with: first the image itself, then random changes of
+            it. What the frozen layers below the phase compute is then stored and not computed again
+            (`resnet50.training.frozen`). 0 draws a new change for every epoch.
+        min_error: The phase is left out where an earlier one misclassified at most this share of the validation images,
+            0..1; 0 never leaves it out.
 
     Raises:
         ValueError: If a number is impossible.
@@ -54,6 +60,12 @@ class Phase:
     backbone_lr_multiplier: float = number("Factor on the learning rate of everything below the head, 0..1.", 1.0)
     layer_lr_decay: float = number("Further learning rate factor from each stage to the one below it, 0..1.", 1.0)
     patience: int = number("End the phase after this many epochs without a lower validation loss; 0 for never.", 0)
+    views: int = number("Versions of each image that epochs take turns with; 0 for a new one in every epoch.", 0)
+    min_error: float = number(
+        "Leave the last phase out where an earlier one misclassified at most this share of the validation images, "
+        "0..1; 0 for never.",
+        0.0,
+    )
 
     def __post_init__(self) -> None:
         check_types(self)
@@ -87,5 +99,54 @@ class Phase:
                     for name in ("backbone_lr_multiplier", "layer_lr_decay")
                 },
                 "patience": (self.patience >= 0, "0 or more"),
+                "views": (self.views >= 0, "0 or more"),
+                "min_error": (0 <= self.min_error <= 1, "0..1"),
+            },
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinearProbe:
+    """A phase that fits the linear head to the features of the frozen network by logistic regression.
+
+    The problem is convex: there is no learning rate and no schedule, and a few hundred images take a second once their
+    features are computed. For features ``x``, scaled to a root mean square of 1, the head minimizes
+    ``sum(cross-entropy) / views + |W|^2 / (2 C)``, with the strength ``C`` that validates best.
+
+    Attributes:
+        views: Versions of each image to fit: the image itself, and ``views - 1`` random changes of it; at least 1.
+        strengths: Values of ``C`` to choose from by the validation loss, above 0 and rising. A small one keeps the
+            weights small.
+        min_error: As in `Phase`.
+
+    Raises:
+        ValueError: If a number is impossible.
+
+    Source: Alain and Bengio 2016, arXiv:1610.01644, section 3 (linear probes); Kornblith et al. 2019, arXiv:1805.08974,
+    section 3 (logistic regression on the features of ImageNet networks).
+    """
+
+    views: int = 1
+    strengths: tuple[float, ...] = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
+    min_error: float = 0.0
+
+    epochs: ClassVar[int] = 1
+    trainable: ClassVar[str] = "head"
+
+    def __post_init__(self) -> None:
+        strengths: Any = tuple(self.strengths)  # JSON has lists
+        object.__setattr__(self, "strengths", strengths)
+        check_types(self)
+        check_values(
+            self,
+            {
+                "views": (self.views >= 1, "at least 1"),
+                "strengths": (
+                    bool(strengths)
+                    and all(isinstance(each, int | float) and 0 < each < float("inf") for each in strengths)
+                    and list(strengths) == sorted(set(strengths)),
+                    "rising numbers above 0",
+                ),
+                "min_error": (0 <= self.min_error <= 1, "0..1"),
             },
         )

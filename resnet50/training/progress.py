@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,9 +13,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from resnet50._io.text import printable
+from resnet50._io.fetch import Progress as Count
+from resnet50._io.text import duration, printable
 from resnet50.audit.issue import Issue
-from resnet50.training.phases import Phase
+from resnet50.training.phases import LinearProbe, Phase
 from resnet50.weights.transfer import TransferReport
 
 
@@ -40,13 +41,55 @@ class Progress(keras.callbacks.Callback):
             issues: Issues in the images, the worst first.
         """
 
-    def begin_phase(self, phase: int, epoch: int) -> None:
+    def begin_phase(self, phase: int, epoch: int, seconds: float | None = None) -> None:
         """Show that a phase begins or continues.
 
         Args:
             phase: Number of the phase, counted from 0.
             epoch: Epoch of the run at which the phase began, counted from 0.
+            seconds: About how long it may take; None where that is not known.
         """
+
+    def end_phase(self, phase: int, before: float, after: float) -> None:
+        """Show what a phase has gained, where an earlier one was validated.
+
+        Args:
+            phase: Number of the phase, counted from 0.
+            before: Best validation accuracy of the phases before it, 0..1.
+            after: Best validation accuracy of all phases so far, 0..1.
+        """
+
+    @contextmanager
+    def counted(self, step: str) -> Iterator[Count]:
+        """Show a step whose images are counted, in the block.
+
+        Args:
+            step: The step, such as ``"computing features"``.
+
+        Yields:
+            A function to call with the images done and their number.
+        """
+        yield lambda done, total: None
+
+    def end_probe(self, epoch: int, strength: float, scores: Mapping[str, float]) -> None:
+        """Show the result of a linear probe.
+
+        Args:
+            epoch: Epoch of the run that it counts as, counted from 0.
+            strength: The strength that was chosen.
+            scores: As a row of the history.
+        """
+
+    def leave_out(self, phase: int, error: float) -> None:
+        """Show that a phase is left out.
+
+        Args:
+            phase: Number of the phase, counted from 0.
+            error: Share of the validation images that are misclassified so far, 0..1.
+        """
+
+    def say(self, line: str) -> None:
+        """Show a line about the training that stays."""
 
     def close(self) -> None:
         """Remove the display, after the training has ended or failed."""
@@ -61,7 +104,7 @@ class EpochTable(Progress):
         phases: Phases of the run.
     """
 
-    def __init__(self, phases: Sequence[Phase]) -> None:
+    def __init__(self, phases: Sequence[LinearProbe | Phase]) -> None:
         super().__init__()
         self._console = Console()
         self._bars = bars.Progress(
@@ -93,17 +136,51 @@ class EpochTable(Progress):
         for line in lines:
             self._print(line, soft_wrap=True)
 
-    def begin_phase(self, phase: int, epoch: int) -> None:
+    def begin_phase(self, phase: int, epoch: int, seconds: float | None = None) -> None:
         """Count the epochs that are left, since an earlier phase may have ended early, and name the phase."""
         self._epochs = epoch + sum(later.epochs for later in self._phases[phase:])
         if len(self._phases) == 1:
             return
-        trainable = self._phases[phase].trainable
-        line = f"phase {phase + 1} of {len(self._phases)}: {'all layers' if trainable == 'all' else trainable}"
+        line = f"phase {phase + 1} of {len(self._phases)}: {describe_phase(self._phases[phase])}"
+        line += f", about {duration(seconds)}" if seconds else ""
         if self._notebook:
             self._notebook.phase = line
         else:
             self._print(line, style="bold")
+
+    @contextmanager
+    def counted(self, step: str) -> Iterator[Count]:
+        """Show a bar with the time left."""
+        if self._notebook or not self._console.is_terminal:
+            self.begin_step(step)
+            yield lambda done, total: None
+            return
+        columns = (bars.TextColumn("{task.description}"), bars.BarColumn(), bars.MofNCompleteColumn())
+        with bars.Progress(*columns, bars.TimeRemainingColumn(), console=self._console, transient=True) as bar:
+            task = bar.add_task(step, total=None)
+            yield lambda done, total: bar.update(task, completed=done, total=total)
+
+    def end_probe(self, epoch: int, strength: float, scores: Mapping[str, float]) -> None:
+        """Print the result as an epoch's line."""
+        self._show_epoch(epoch, scores, f"  strength {strength:g}")
+
+    def end_phase(self, phase: int, before: float, after: float) -> None:
+        """Print the gain."""
+        gained = f"raises validation accuracy from {before:.1%} to {after:.1%}"
+        kept = f"does not raise validation accuracy above {before:.1%}; the earlier model is kept"
+        self.say(f"phase {phase + 1} {gained if after > before else kept}.")
+
+    def leave_out(self, phase: int, error: float) -> None:
+        """Print the phase and the reason."""
+        self.say(
+            f"phase {phase + 1} of {len(self._phases)}, {describe_phase(self._phases[phase])}, is left out: "
+            f"{error:.1%} of the validation images are misclassified, and it begins above "
+            f"{self._phases[phase].min_error:.1%}."
+        )
+
+    def say(self, line: str) -> None:
+        """Print the line."""
+        self._print(line, soft_wrap=True)
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         """Draw the bar."""
@@ -127,15 +204,17 @@ class EpochTable(Progress):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Print the epoch's line above the bar, or add it to the notebook's table."""
-        logs, seconds = logs or {}, time.perf_counter() - self._began
+        self._show_epoch(epoch, logs or {}, f"  {time.perf_counter() - self._began:.1f} s")
+
+    def _show_epoch(self, epoch: int, scores: Mapping[str, float], remark: str) -> None:
         if self._notebook:
-            self._notebook.add(epoch, logs, seconds)
+            self._notebook.add(epoch, scores, remark.strip())
             return
-        line = Text(f"{epoch + 1:4}  loss {logs['loss']:6.3f}  accuracy {logs['accuracy']:6.1%}")
-        if "val_loss" in logs:
+        line = Text(f"{epoch + 1:4}  loss {scores['loss']:6.3f}  accuracy {scores['accuracy']:6.1%}")
+        if "val_loss" in scores:
             divider = "│" if self._console.encoding.startswith("utf") else "|"
-            line.append(f"  {divider} val loss {logs['val_loss']:6.3f}  accuracy {logs['val_accuracy']:6.1%}")
-        self._console.print(line.append(f"  {seconds:.1f} s", style="dim"), highlight=False, soft_wrap=True)
+            line.append(f"  {divider} val loss {scores['val_loss']:6.3f}  accuracy {scores['val_accuracy']:6.1%}")
+        self._console.print(line.append(remark, style="dim"), highlight=False, soft_wrap=True)
 
     def _print(self, line: str, **style: Any) -> None:
         """Print a line, with what could end the training or change the terminal escaped."""
@@ -163,14 +242,14 @@ class NotebookTable:
         self._rows: list[tuple[str, ...]] = []
         self._handle: Any = None
 
-    def add(self, epoch: int, logs: dict[str, float], seconds: float) -> None:
-        """Add an epoch, counted from 0."""
+    def add(self, epoch: int, logs: Mapping[str, float], remark: str) -> None:
+        """Add an epoch, counted from 0, with its duration."""
         if self.phase:
             self._rows.append((self.phase,))
             self.phase = ""
         formats = {"loss": ".3f", "accuracy": ".1%", "val_loss": ".3f", "val_accuracy": ".1%"}
         scores = (format(logs[name], form) if name in logs else "" for name, form in formats.items())
-        self._rows.append((str(epoch + 1), *scores, f"{seconds:.1f} s"))
+        self._rows.append((str(epoch + 1), *scores, remark))
 
     def show(self, now: str) -> None:
         """Show the rows, and below them the current step or epoch."""
@@ -187,8 +266,15 @@ class NotebookTable:
             self._handle.update(table)
 
 
+def describe_phase(phase: LinearProbe | Phase) -> str:
+    """Return what a phase trains, such as ``"all layers"``."""
+    if isinstance(phase, LinearProbe):
+        return "linear probe" + (f" on {phase.views} versions of each image" if phase.views > 1 else "")
+    return "all layers" if phase.trainable == "all" else phase.trainable
+
+
 @contextmanager
-def opened(progress: bool | Progress, phases: Sequence[Phase]) -> Iterator[Progress]:
+def opened(progress: bool | Progress, phases: Sequence[LinearProbe | Phase]) -> Iterator[Progress]:
     """Yield the callback that shows a training, and close it afterwards, however the training ends.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any
+from typing import Any, cast
 
 from resnet50._io.arguments import check_types, check_values, number
 from resnet50._io.limits import IMAGE_SIDE
@@ -13,7 +13,7 @@ from resnet50._io.text import short
 from resnet50.conventions import CONVENTIONS
 from resnet50.data.augmentation import Augmentation
 from resnet50.data.fit import Fit
-from resnet50.training.phases import Phase
+from resnet50.training.phases import LinearProbe, Phase
 from resnet50.weights.normalization import NORMALIZATIONS
 
 PRECISIONS = ("auto", "float32", "bfloat16")
@@ -39,7 +39,8 @@ class Recipe:
 
     Attributes:
         name: Name of the task; the folder of a run is named after it.
-        phases: Phases of the training, one after the other; epochs are counted over all of them.
+        phases: Phases of the training, one after the other, the last one a `Phase`; epochs are counted over all of
+            them, and a `LinearProbe` counts as one.
         weights: Name of pretrained weights or their file; None to train from scratch.
         normalization: Row of `resnet50.weights.NORMALIZATIONS`; None for that of the weights, or from scratch.
         batch_size: Images in a step, at most.
@@ -76,7 +77,7 @@ class Recipe:
     """
 
     name: str
-    phases: tuple[Phase, ...]
+    phases: tuple[LinearProbe | Phase, ...]
     weights: str | None = number(
         "Pretrained weights: a name from 'resnet50 weights list' or a file.", None, common=True
     )
@@ -115,8 +116,9 @@ class Recipe:
     def __post_init__(self) -> None:
         check_types(self)
         phases = self.phases if isinstance(self.phases, tuple) else ()
-        has_phases = bool(phases) and all(isinstance(phase, Phase) for phase in phases)
-        check_values(self, {"phases": (has_phases, "a tuple of at least one Phase")})
+        has_phases = bool(phases) and isinstance(phases[-1], Phase)
+        has_phases = has_phases and all(isinstance(phase, LinearProbe | Phase) for phase in phases)
+        check_values(self, {"phases": (has_phases, "a tuple of phases that ends with a Phase")})
         self._check_network()
         self._check_numbers()
         self._check_phases()
@@ -180,22 +182,49 @@ class Recipe:
                 phase,
                 {
                     "trainable": (phase.trainable in groups, f"one of {', '.join(groups)}"),
-                    "schedule": (
-                        self.validation_split > 0 or phase.schedule != "plateau",
-                        "another than 'plateau' where validation_split is 0",
-                    ),
-                    "patience": (
-                        not phase.patience
-                        or (self.validation_split > 0 and (phase is not self.last or self.swa_epochs == 1)),
-                        "0 where validation_split is 0, and where the phase's last epochs are averaged (swa_epochs)",
+                    "min_error": (
+                        not phase.min_error or (self.validation_split > 0 and phase is not self.phases[0]),
+                        "0 where validation_split is 0, and in the first phase",
                     ),
                 },
             )
+            if isinstance(phase, LinearProbe):
+                self._check_probe(phase)
+            else:
+                self._check_phase(phase)
+
+    def _check_probe(self, probe: LinearProbe) -> None:
+        check_values(self, {"head": (self.head == "linear", "'linear' where a phase is a LinearProbe")})
+        check_values(
+            probe,
+            {
+                "strengths": (
+                    self.validation_split > 0 or len(probe.strengths) == 1,
+                    "one number where validation_split is 0",
+                ),
+            },
+        )
+
+    def _check_phase(self, phase: Phase) -> None:
+        check_values(
+            phase,
+            {
+                "schedule": (
+                    self.validation_split > 0 or phase.schedule != "plateau",
+                    "another than 'plateau' where validation_split is 0",
+                ),
+                "patience": (
+                    not phase.patience
+                    or (self.validation_split > 0 and (phase is not self.last or self.swa_epochs == 1)),
+                    "0 where validation_split is 0, and where the phase's last epochs are averaged (swa_epochs)",
+                ),
+            },
+        )
 
     @property
     def last(self) -> Phase:
         """The last phase, in which the network is usually trained at length."""
-        return self.phases[-1]
+        return cast(Phase, self.phases[-1])  # __post_init__ refuses others
 
     @property
     def epochs(self) -> int:
@@ -231,8 +260,12 @@ class Recipe:
 
     def extended(self, epochs: int) -> Recipe:
         """Return the recipe with a further phase of this many epochs, which is like its last (see `lasting`)."""
-        longer = self.lasting(epochs)
+        longer = self.lasting(epochs).thorough()
         return longer.change(phases=(*self.phases, longer.last))
+
+    def thorough(self) -> Recipe:
+        """Return the recipe without a reason to leave out a phase: each ``min_error`` is 0."""
+        return self.change(phases=tuple(replace(phase, min_error=0.0) for phase in self.phases))
 
     def to_json(self) -> str:
         """Return the recipe as JSON text, every number in it."""
@@ -257,7 +290,7 @@ class Recipe:
             )
         try:
             stages = values["stages"] and tuple((n, b, tuple(f), s) for n, b, f, s in values["stages"])
-            phases = tuple(Phase(**phase) for phase in values["phases"])
+            phases = tuple((Phase if "epochs" in phase else LinearProbe)(**phase) for phase in values["phases"])
             augmentation = Augmentation(**values["augmentation"])
             fit = values["fit"] and Fit.from_dict(values["fit"])
             return cls(**{**values, "augmentation": augmentation, "fit": fit, "stages": stages, "phases": phases})

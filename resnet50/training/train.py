@@ -16,7 +16,7 @@ from resnet50.audit.training_images import write_training_images
 from resnet50.data.splits import DatasetSplits
 from resnet50.datasets.source import DataSource
 from resnet50.inference.classifier import Classifier
-from resnet50.metrics.scores import Report
+from resnet50.metrics.scores import Report, score
 from resnet50.reports.report import write_report
 from resnet50.training.callbacks import check_callbacks
 from resnet50.training.checks import check_resumable, check_splits
@@ -30,6 +30,7 @@ from resnet50.training.recipe import Recipe
 from resnet50.training.record import RunRecord
 from resnet50.training.recorded_images import load_recorded, recorded_source
 from resnet50.training.run import RunDirectory
+from resnet50.training.scoring import score_splits
 from resnet50.training.summary import summarize_training
 from resnet50.weights.transfer import TransferReport
 
@@ -174,7 +175,12 @@ def _train_and_write(run: PreparedRun, callbacks: Sequence[keras.callbacks.Callb
         write_text(directory.transfer, run.transfer.to_json())
     progress.begin_run(run.transfer, run.issues)
     with memory_explained(run.record.recipe, directory.path):
-        classifier, history = fit(run, callbacks, progress)
+        fitted = fit(run, callbacks, progress)
+    progress.begin_step("scoring the test images")
+    classifier = fitted.classifier
+    scored = score_splits(classifier, fitted.frozen, run.splits)
+    scores = score(scored.probabilities["test"], run.splits["test"])
+    classifier = replace(classifier, metrics={"accuracy": scores.accuracy, "loss": scores.loss})
     classifier.save(directory.model)  # before the report, which may fail
     progress.begin_step("writing the report")
     report = write_report(
@@ -182,12 +188,11 @@ def _train_and_write(run: PreparedRun, callbacks: Sequence[keras.callbacks.Callb
         classifier,
         run.splits,
         issues=run.issues,
-        training=summarize_training(run.record, history, model=directory.path),
+        training=summarize_training(run.record, fitted.history, model=directory.path),
         source=run.record.source,
+        scored=scored,
     )
-    classifier = replace(classifier, metrics={"accuracy": report.accuracy, "loss": report.loss})
-    classifier.save(directory.model)
-    return Run(directory, classifier=classifier, history=history, report=report, transfer=run.transfer)
+    return Run(directory, classifier=classifier, history=fitted.history, report=report, transfer=run.transfer)
 
 
 @contextmanager

@@ -187,6 +187,8 @@ def test_no_two_things_are_drawn_from_one_state():
     states = []
 
     class Changes:
+        changes = True
+
         def apply(self, images, generators):
             states.extend(str(generator.bit_generator.state) for generator in generators)
             return images

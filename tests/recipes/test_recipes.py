@@ -55,6 +55,6 @@ def test_fine_tuning_trains_the_head_first():
     for task in RECIPES.values():
         if "fine-tuned" in task.VARIANTS:
             recipe = task.VARIANTS["fine-tuned"]
-            assert recipe.weights == "imagenet"
-            assert [phase.trainable for phase in recipe.phases] == ["head", "all"]
+            assert recipe.weights == "timm/tv_in1k"
+            assert [phase.trainable for phase in recipe.phases] == ["head", "head", "all"]
             assert recipe.image_size == 224

@@ -7,7 +7,7 @@ def test_every_variant_is_a_recipe_of_rocks():
     assert rocks.VARIANTS["scratch"] is rocks.RECIPE
     assert {recipe.name for recipe in rocks.VARIANTS.values()} == {"rocks"}
     assert rocks.RECIPE.weights is None
-    assert rocks.VARIANTS["fine-tuned"].weights == "imagenet"
+    assert rocks.VARIANTS["fine-tuned"].weights == "timm/tv_in1k"
 
 
 def test_the_classic_variant_is_the_published_setting():

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from resnet50._io.text import duration
 from resnet50.data.fit import Fit
-from resnet50.reports.training_summary import NONE, TrainingSummary, duration
+from resnet50.reports.training_summary import NONE, TrainingSummary
 
 NAN = float("nan")
 PHASES = [

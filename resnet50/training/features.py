@@ -1,0 +1,180 @@
+"""Features for the phases of a training: what frozen layers compute is computed once, and stored.
+
+A phase that trains the head alone, or the last stages, needs no more of the layers below than their output. It is
+computed by a copy with batch norm folded, in the precision of the run, and lies in the folder ``features`` of the
+cache, a file for each version of each split.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers
+
+from resnet50._io.fetch import Progress, cache_folder
+from resnet50._io.files import atomic_path, check_room
+from resnet50._io.seal import check_seal, seal
+from resnet50._io.workers import in_order
+from resnet50.data.batches import Batches
+from resnet50.data.cache import unwritable_reported
+from resnet50.graph.fold import fold_batch_norm
+from resnet50.training.environment import Environment
+from resnet50.training.layer_groups import HEAD, layer_groups
+from resnet50.training.phases import LinearProbe, Phase
+from resnet50.training.recipe import Recipe
+
+MOST_BYTES = 2 << 30
+"""Most bytes of features that are stored for a phase; above it, the frozen layers are computed in every epoch."""
+
+_VERSION = 1  # of the files; increase it when the same key would mean other numbers
+_BATCH = 32  # images in a forward pass
+
+
+def versions(recipe: Recipe, phase: Phase | LinearProbe) -> int:
+    """Return the number of versions of each image that a phase trains on; 0 if every epoch has new ones."""
+    return phase.views or (0 if recipe.augmentation.changes else 1)
+
+
+def why_not_stored(recipe: Recipe, phase: Phase | LinearProbe, network: keras.Model, images: int) -> str:
+    """Return why a phase cannot train on stored features; "" if it can.
+
+    Args:
+        recipe: The recipe.
+        phase: One of its phases.
+        network: The flat network.
+        images: Number of images that are trained on.
+    """
+    if phase.trainable == "all":
+        return "all layers are trained"
+    if recipe.mixup or recipe.cutmix:
+        return "mixup and cutmix mix images before the network sees them"
+    if not (count := versions(recipe, phase)):
+        return "every epoch changes the images anew (views is 0)"
+    size = count * images * _bytes(network.get_layer(boundary(network, phase)).output)
+    if size > MOST_BYTES:
+        return f"they would take {size / 1e9:.1f} GB, and at most {MOST_BYTES / 1e9:.1f} GB are stored"
+    return ""
+
+
+def boundary(network: keras.Model, phase: Phase | LinearProbe) -> str:
+    """Return the name of the layer whose output a phase starts from: the last one below all that it trains.
+
+    A global average pooling above it counts to what is frozen: its output is much smaller.
+    """
+    groups = layer_groups(network)
+    names = list(groups)
+    below = groups[names[names.index(phase.trainable) - 1]][-1]
+    above = [node.operation for node in below._outbound_nodes if node.operation in network.layers]
+    pooled = phase.trainable == HEAD and len(above) == 1 and isinstance(above[0], layers.GlobalAveragePooling2D)
+    return str(above[0].name if pooled else below.name)
+
+
+def upper_part(network: keras.Model, name: str) -> keras.Model:
+    """Return the part of a network above a layer, which shares its layers and weights."""
+    return keras.Model(network.get_layer(name).output, network.output, name=f"{network.name}_above_{name}")
+
+
+class FrozenPart:
+    """The part of a network up to a layer, with the weights that it has now, and what it computes.
+
+    Args:
+        network: Flat float32 network.
+        name: Name of the layer.
+        environment: Backend, versions and machine that compute; another one does not get the same files.
+        precision: ``"float32"`` or ``"bfloat16"``.
+
+    Attributes:
+        seconds_per_image: How long it takes to compute the features of an image; None before any are computed.
+    """
+
+    def __init__(self, network: keras.Model, name: str, *, environment: Environment, precision: str) -> None:
+        self.name, self.precision = name, precision
+        self.seconds_per_image: float | None = None
+        part = keras.Model(network.input, network.get_layer(name).output)
+        self._key = hashlib.sha256(
+            json.dumps(
+                [_VERSION, name, precision, environment["backend"], environment["versions"], environment["machine"]]
+            ).encode()
+        )
+        self._key.update(json.dumps(part.get_config(), sort_keys=True, default=str).encode())
+        for weight in part.weights:
+            self._key.update(np.ascontiguousarray(keras.ops.convert_to_numpy(weight.value)).data)
+        self._part = fold_batch_norm(part, precision=precision)
+
+    def features(self, batches: Batches, version: int = 0, *, progress: Progress | None = None) -> np.ndarray:
+        """Return the features of all images of a dataset, in its order.
+
+        Args:
+            batches: The dataset, and the changes that make its versions.
+            version: Which version of the images.
+            progress: Called with the images done and their number, unless the features are stored already.
+
+        Returns:
+            Vectors as float32 ``(n, d)``, feature maps as float16 ``(n, height, width, channels)``, read-only, in a
+            file of the cache.
+
+        Raises:
+            OSError: If they cannot be stored.
+        """
+        batches.epoch = version
+        path = cache_folder() / "features" / f"{self._digest(batches)}.npy"
+        stored = _read(path)
+        if stored is None:
+            shape = (len(batches.dataset), *self._part.output_shape[1:])
+            dtype = np.float32 if len(shape) == 2 else np.float16
+            with unwritable_reported(path.parent):
+                check_room(path.parent, int(np.prod(shape)) * np.dtype(dtype).itemsize, "features")
+                with atomic_path(path) as temporary:
+                    file: Any = np.lib.format.open_memmap(temporary, "w+", dtype, shape)
+                    self._fill(file, batches, progress)
+                    file.flush()
+                    del file  # Windows seals no file that is mapped
+                    seal(temporary)
+            stored = np.load(path, mmap_mode="r")
+        return stored
+
+    def _fill(self, rows: np.ndarray, batches: Batches, progress: Progress | None) -> None:
+        total = len(batches.dataset)
+        blocks = [np.arange(start, min(start + _BATCH, total)) for start in range(0, total, _BATCH)]
+        began = 0.0
+        for block, images in zip(blocks, in_order(batches.versions, blocks), strict=True):
+            missing = min(_BATCH, total) - len(block)  # a backend compiles the network for each shape
+            padded = np.pad(images, [(0, missing), (0, 0), (0, 0), (0, 0)]) if missing else images
+            computed = np.asarray(self._part.predict_on_batch(padded))[: len(block)].astype(rows.dtype)
+            if not np.isfinite(computed).all():
+                raise ValueError(
+                    "expected numbers as features, got NaN or infinity; the network's weights are damaged."
+                )
+            rows[block[0] : block[-1] + 1] = computed
+            if progress:
+                progress(int(block[-1]) + 1, total)
+            if began and len(block) == _BATCH:
+                self.seconds_per_image = (time.perf_counter() - began) / (len(block) + block[0] - _BATCH)
+            began = began or time.perf_counter()  # after the first, in which a backend compiles the network
+
+    def _digest(self, batches: Batches) -> str:
+        digest, version = self._key.copy(), batches.version
+        digest.update(batches.dataset.fingerprint.encode())
+        if version is not None:
+            digest.update(repr((batches.seed, version, batches.augmentation)).encode())
+        return digest.hexdigest()
+
+
+def _bytes(output: keras.KerasTensor) -> int:
+    """Return the bytes of the features of an image."""
+    return int(np.prod(output.shape[1:])) * (4 if len(output.shape) == 2 else 2)
+
+
+def _read(path: Path) -> np.ndarray | None:
+    """Open stored features; None if they are not there or damaged."""
+    with suppress(OSError, ValueError):
+        if check_seal(path):
+            return np.asanyarray(np.load(path, mmap_mode="r", allow_pickle=False))
+    return None

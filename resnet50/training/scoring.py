@@ -1,0 +1,54 @@
+"""Scoring after a training: from features, where the network below the head has not been trained."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+
+from resnet50.data.batches import Batches
+from resnet50.data.splits import DatasetSplits
+from resnet50.inference.classifier import Classifier
+from resnet50.metrics.scores import FeatureScoring
+from resnet50.reports.scored import Scored
+from resnet50.training.features import FrozenPart, upper_part
+
+_BATCH = 64  # images
+
+COMPARED = 16
+"""Test images, at most, whose probabilities from features are compared with those of the float32 model."""
+
+FARTHEST = 0.1
+"""Largest difference of a probability with which the probabilities from features are used."""
+
+
+def score_splits(classifier: Classifier, frozen: FrozenPart | None, splits: DatasetSplits) -> Scored:
+    """Classify the validation and test images.
+
+    Args:
+        classifier: The classifier.
+        frozen: The part of its network that was not trained, whose features are stored for some of the images; None to
+            run the whole float32 network.
+        splits: The images.
+
+    Returns:
+        The probabilities by split. From features they are only used if they agree with the float32 network's.
+    """
+    datasets = {name: dataset for name, dataset in splits.by_name.items() if name != "train"}
+    if frozen is not None:
+        head = upper_part(classifier.model, frozen.name)
+        probabilities = {
+            name: _classify(head, frozen.features(Batches(dataset, 1))) for name, dataset in datasets.items()
+        }
+        images = splits["test"].images[:COMPARED]
+        whole = classifier.probabilities(images, batch_size=COMPARED)
+        difference = float(np.abs(probabilities["test"][: len(images)] - whole).max())
+        if difference <= FARTHEST:
+            return Scored(probabilities, FeatureScoring(frozen.precision, len(images), difference))
+    return Scored({name: classifier.probabilities(dataset.images) for name, dataset in datasets.items()})
+
+
+def _classify(head: keras.Model, features: np.ndarray) -> np.ndarray:
+    """Return the head's output, layer by layer, since to compile it would take longer."""
+    batches = (features[start : start + _BATCH] for start in range(0, len(features), _BATCH))
+    outputs = [head(np.asarray(batch, np.float32), training=False) for batch in batches]
+    return np.concatenate([keras.ops.convert_to_numpy(output) for output in outputs])
