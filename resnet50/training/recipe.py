@@ -194,7 +194,8 @@ class Recipe:
                 self._check_phase(phase)
 
     def _check_probe(self, probe: LinearProbe) -> None:
-        check_values(self, {"head": (self.head == "linear", "'linear' where a phase is a LinearProbe")})
+        expected = "'linear' where a phase is a LinearProbe (epochs take its place with --head-epochs)"
+        check_values(self, {"head": (self.head == "linear", expected)})
         check_values(
             probe,
             {
