@@ -71,7 +71,7 @@ def show(monkeypatch):
         table = progress.EpochTable(phases)
         steps(table)
         table.close()
-        erased = r"[^\n]*\n(\x1b\[\?25h)?\x1b\[1A\x1b\[2K|[^\n]*\r\x1b\[2K"  # a bar
+        erased = r"[^\n]*\n(\x1b\[\?25h)?\r\x1b\[1A\x1b\[2K|[^\n]*\r\x1b\[2K"  # a bar
         kept = re.sub(rf"{erased}|\x1b\[[\d;?]*[A-Za-z]|\r", "", screen.getvalue())
         return [line for line in kept.split("\n") if line.strip()]
 
