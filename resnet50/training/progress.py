@@ -171,7 +171,7 @@ class EpochTable(Progress):
     def leave_out(self, phase: int, error: float) -> None:
         """Print the phase and the reason."""
         self.say(
-            f"{self._name(phase)}: left out, since the validation error, {error:.1%}, is at most "
+            f"{self._name(phase)}; left out, since the validation error of {error:.1%} is not above "
             f"{self._phases[phase].min_error:.1%}"
         )
 
