@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from resnet50.recipes import Task
     from resnet50.weights.registry import PublishedWeights
 
-_COST = "From scratch it is less accurate where images are few: 74% instead of 99% with 500 photos of cats and dogs."
+_COST = (
+    "Training from scratch is less accurate where images are few: 74% instead of 99% with 500 photos of cats and dogs."
+)
 _CHOICES = (
     "give --yes to fetch them, --weights FILE to start from others, or --offline or --weights none to train from "
     "scratch"
@@ -46,7 +48,8 @@ def offer_weights(task: Task, options: argparse.Namespace) -> None:
     weights = _needed(task, options)
     if weights is None or is_cached(weights):
         return
-    read_recipe(task, argparse.Namespace(**vars(options) | {"weights": weights.name}))  # before a question for nothing
+    if not options.offline:  # before a question for nothing
+        read_recipe(task, argparse.Namespace(**vars(options) | {"weights": weights.name}))
     if options.weights is not None:
         _fetch_named(weights, options)
     elif options.yes or _agrees(weights, options):

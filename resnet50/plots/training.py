@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from resnet50.plots import theme
 
-_TITLE = 0.13  # of the panel's width, on which the title of the learning rate stands
+_TITLE = 0.15  # of the panel's width, on which the title of the learning rate stands
 
 
 class Curve(Protocol):

@@ -41,7 +41,7 @@ class Phase:
             phase, the epoch that validated best then becomes the trained model (`Recipe.keeps_best`).
         views: Versions of each image that the epochs take turns with: first the image itself, then random changes of
             it. What the frozen layers below the phase compute is then stored and not computed again
-            (`resnet50.training.frozen`). 0 draws a new change for every epoch.
+            (`resnet50.training.features`). 0 draws a new change for every epoch.
         min_error: The phase is left out where an earlier one misclassified at most this share of the validation images,
             0..1; 0 never leaves it out.
 

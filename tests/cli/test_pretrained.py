@@ -119,6 +119,11 @@ def test_offline_trains_from_scratch_and_says_what_that_costs(command, own, star
     assert fetched == []
 
 
+def test_offline_takes_numbers_that_weights_exclude(command, started, fetched):
+    assert start(command, "--offline", "--conventions", "v1.5")[0] == 0
+    assert [(recipe.weights, recipe.conventions) for recipe in started] == [(None, "v1.5")]
+
+
 def test_offline_takes_weights_that_are_cached(command, started, fetched, tmp_path):
     (tmp_path / FILE).parent.mkdir(parents=True)
     (tmp_path / FILE).touch()
