@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import TYPE_CHECKING
 
 from resnet50.cli.console import say, step
+from resnet50.cli.question import can_ask, confirm
 from resnet50.cli.recipe_options import read_recipe
 from resnet50.training.variants import FINE_TUNED, NO_WEIGHTS
 
@@ -77,39 +77,22 @@ def _fetch_named(weights: PublishedWeights, options: argparse.Namespace) -> None
 
 def _agrees(weights: PublishedWeights, options: argparse.Namespace) -> bool:
     """Return whether to fetch weights: what an option says, or else the answer on the terminal."""
-    about, can_ask = _describe(weights), sys.stdin.isatty() and sys.stdout.isatty()
+    about = _describe(weights)
     if options.variant is None:
         if options.offline:
             say(f"Training from scratch, since {about} are not in the cache. {_COST}")
-        elif not can_ask:
+        elif not can_ask():
             raise ValueError(f"expected {about} in the cache, got none; {_CHOICES}. {_COST}")
-    if options.offline or not can_ask:
+    if options.offline or not can_ask():
         return False
     say(f"The training starts from {about}. They are not in the cache.", *([] if options.variant else [_COST]))
-    return _ask("Fetch them? [Y/n] ")
+    return confirm("Fetch them?", otherwise=_CHOICES)
 
 
 def _describe(weights: PublishedWeights) -> str:
     size = f"{weights.download.size / 1e6:.0f} MB" if weights.download.size else "about 100 MB"
     accuracy = f", {weights.top1:g}% top-1 on ImageNet" if weights.top1 else ""
     return f"the pretrained weights {weights.name} (license {weights.license}, {size}{accuracy})"
-
-
-def _ask(question: str) -> bool:
-    """Return the answer to a question; Enter is a yes.
-
-    Raises:
-        ValueError: If the input ends without an answer.
-    """
-    answers = {"": True, "y": True, "yes": True, "n": False, "no": False}
-    while True:
-        try:
-            answer = input(question).strip().lower()
-        except EOFError as error:
-            say("")  # leave the question's line
-            raise ValueError(f"expected an answer, y or n, got the end of the input; {_CHOICES}.") from error
-        if answer in answers:
-            return answers[answer]
 
 
 def _fetch(weights: PublishedWeights) -> None:

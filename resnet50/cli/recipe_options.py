@@ -28,16 +28,11 @@ _DESCRIPTION = (
     "The defaults shown are those of your own images with pretrained weights; 'resnet50 recipes TASK' shows a task's."
 )
 
-_FITTING = (
-    "Stored with the model, so that predictions and exports fit images in the same way. Published weights have a crop "
-    "ratio and a resampling of their own, which are the defaults with them."
-)
-
 
 def add_recipe_options(parser: argparse.ArgumentParser) -> None:
     """Add an option for each number of a recipe: common ones first, rare ones last."""
     common = parser.add_argument_group("common options", textwrap.fill(_DESCRIPTION, 76))
-    fit_options.add_fit_options(parser.add_argument_group("fitting images", textwrap.fill(_FITTING, 76)))
+    fit_options.add_fit_options(parser.add_argument_group("fitting images", fit_options.STORED))
     changes = parser.add_argument_group("random changes to training images")
     expert = parser.add_argument_group("expert options")
     common.add_argument(
@@ -46,12 +41,8 @@ def add_recipe_options(parser: argparse.ArgumentParser) -> None:
         help="Recipe of the task: scratch, fine-tuned or classic, as far as it has them. "
         "Default: fine-tuned, or scratch without its weights.",
     )
-    common.add_argument(
-        "--thorough",
-        action="store_true",
-        default=None,
-        help="Train every phase, also those that the recipe leaves out where validation is good enough.",
-    )
+    text = "Train every phase, also those that validation says are not needed."
+    common.add_argument("--thorough", action="store_true", default=None, help=text)
     for name, field in NUMBERS.items():
         group = changes if name in Augmentation.__dataclass_fields__ else expert
         _add_option(common if field.metadata.get("common") else group, name, field.metadata)
@@ -113,6 +104,5 @@ def read_recipe(task: Task, options: argparse.Namespace) -> Recipe:
         recipe = recipe.change(phases=(*head, recipe.last))
     if "epochs" in numbers:
         recipe = recipe.lasting(numbers.pop("epochs"))
-    recipe = recipe.change(**numbers)
-    recipe = recipe.thorough() if options.thorough else recipe
+    recipe = recipe.change(**numbers).thorough() if options.thorough else recipe.change(**numbers)
     return recipe.change(fit=fit_options.read_fit(options, usual_fit(recipe.weights)) or recipe.fit)

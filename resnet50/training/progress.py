@@ -16,6 +16,7 @@ from rich.text import Text
 from resnet50._io.fetch import Progress as Count
 from resnet50._io.text import duration, printable
 from resnet50.audit.issue import Issue
+from resnet50.training.layer_groups import HEAD
 from resnet50.training.phases import LinearProbe, Phase
 from resnet50.weights.transfer import TransferReport
 
@@ -270,7 +271,7 @@ def describe_phase(phase: LinearProbe | Phase) -> str:
     """Return what a phase trains, such as ``"all layers"``."""
     if isinstance(phase, LinearProbe):
         return "linear probe" + (f" on {phase.views} versions of each image" if phase.views > 1 else "")
-    return "all layers" if phase.trainable == "all" else phase.trainable
+    return {"all": "all layers", HEAD: HEAD}.get(phase.trainable, f"{phase.trainable} and above")
 
 
 @contextmanager
