@@ -2,7 +2,8 @@
 
 Each contender trains ResNet-50 with Adam on images in memory, read in the way that is best for it, in a process of its
 own (`resnet50.profiling.rounds`); PyTorch's network is that of transformers, channels last, bfloat16 autocast, fused
-Adam, as it is and by ``torch.compile``, whose compilation is not counted. A rate is the median over the rounds, a ratio the median of the ratios in the rounds.
+Adam, as it is and by ``torch.compile``, whose compilation is not counted. A rate is the median over the rounds, a ratio
+the median of the ratios in the rounds.
 
 Run: ``pip install torch transformers``, then ``python benchmarks/training.py``; adds a session to
 ``benchmarks/results/training.json``.
