@@ -101,7 +101,8 @@ def read_recipe(task: Task, options: argparse.Namespace) -> Recipe:
     recipe = choose_recipe(task.VARIANTS, variant=options.variant, weights=weights)
     if options.head_epochs is not None:
         head = (Phase(epochs=options.head_epochs, trainable="head"),) if options.head_epochs else ()
-        recipe = recipe.change(phases=(*head, recipe.last))
+        last = recipe.last if head else recipe.thorough().last  # an only phase is not left out
+        recipe = recipe.change(phases=(*head, last))
     if "epochs" in numbers:
         recipe = recipe.lasting(numbers.pop("epochs"))
     recipe = recipe.change(**numbers).thorough() if options.thorough else recipe.change(**numbers)

@@ -79,7 +79,7 @@ class Recipe:
     name: str
     phases: tuple[LinearProbe | Phase, ...]
     weights: str | None = number(
-        "Pretrained weights: a name from 'resnet50 weights list' or a file.", None, common=True
+        "Pretrained weights: a name from 'resnet50 weights list', a file, or none.", None, common=True
     )
     normalization: str | None = number(
         "Input normalization; without it, that of the weights.", None, choices=tuple(NORMALIZATIONS)

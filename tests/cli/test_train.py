@@ -151,6 +151,14 @@ def test_thorough_leaves_no_phase_out(numbers_parser):
     assert scratch == recipes.folder.RECIPE  # a single phase is never left out
 
 
+def test_an_only_phase_is_not_left_out(numbers_parser):
+    words = ["--weights", "imagenet", "--head-epochs"]
+    recipe = read_recipe(recipes.folder, numbers_parser.parse_args([*words, "0"]))
+    assert [(phase.trainable, phase.min_error) for phase in recipe.phases] == [("all", 0)]
+    recipe = read_recipe(recipes.folder, numbers_parser.parse_args([*words, "3", "--head", "mlp"]))
+    assert [(phase.trainable, phase.min_error) for phase in recipe.phases] == [("head", 0), ("all", 0.05)]
+
+
 def test_views_and_the_smallest_error_are_those_of_the_last_phase(numbers_parser):
     words = ["--weights", "imagenet", "--views", "4", "--min-error", "0.5"]
     recipe = read_recipe(recipes.folder, numbers_parser.parse_args(words))
