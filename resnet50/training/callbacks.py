@@ -39,6 +39,11 @@ class KeepBest(keras.callbacks.Callback):
     Args:
         copy: Called with the epoch's logs while the model has the best weights; returns the function that writes
             the copy.
+
+    Attributes:
+        best_accuracy: Validation accuracy of the best epoch, 0..1; minus infinity before the first.
+        best_loss: Its validation loss.
+        frozen: Layer up to which the network was frozen in it, and its features stored; "" for none.
     """
 
     def __init__(self, copy: Callable[[dict[str, float]], Callable[[], None]]) -> None:
@@ -47,11 +52,12 @@ class KeepBest(keras.callbacks.Callback):
         self._write: Callable[[], None] | None = None
         self.best_accuracy = -math.inf
         self.best_loss = math.inf
+        self.frozen = ""
 
     @property
     def error(self) -> float:
         """Share of the validation images that the best epoch misclassified, 0..1; infinite before the first epoch."""
-        return 1 - self.best_accuracy
+        return round(1 - self.best_accuracy, 6)  # 1 - 0.95 is a little more than 0.05
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Compare, and copy if validation improved."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -97,13 +98,13 @@ class FrozenPart:
     def __init__(self, network: keras.Model, name: str, *, environment: Environment, precision: str) -> None:
         self.name, self.precision = name, precision
         self.seconds_per_image: float | None = None
-        part = keras.Model(network.input, network.get_layer(name).output)
+        part = keras.Model(network.input, network.get_layer(name).output, name="frozen")
         self._key = hashlib.sha256(
             json.dumps(
                 [_VERSION, name, precision, environment["backend"], environment["versions"], environment["machine"]]
             ).encode()
         )
-        self._key.update(json.dumps(part.get_config(), sort_keys=True, default=str).encode())
+        self._key.update(_describe(part).encode())
         for weight in part.weights:
             self._key.update(np.ascontiguousarray(keras.ops.convert_to_numpy(weight.value)).data)
         self._part = fold_batch_norm(part, precision=precision)
@@ -165,6 +166,14 @@ class FrozenPart:
         if version is not None:
             digest.update(repr((batches.seed, version, batches.augmentation)).encode())
         return digest.hexdigest()
+
+
+def _describe(part: keras.Model) -> str:
+    """Return the layers of a network as text, which stand for their names: Keras numbers some within a process."""
+    config = part.get_config()
+    positions = {row["name"]: f'"{position}"' for position, row in enumerate(config["layers"])}
+    text = json.dumps(config, sort_keys=True, default=str)
+    return re.sub('"([^"]*)"', lambda found: positions.get(found[1], found[0]), text)
 
 
 def _bytes(output: keras.KerasTensor) -> int:

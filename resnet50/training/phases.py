@@ -41,7 +41,7 @@ class Phase:
             phase, the epoch that validated best then becomes the trained model (`Recipe.keeps_best`).
         views: Versions of each image that the epochs take turns with: first the image itself, then random changes of
             it. What the frozen layers below the phase compute is then stored and not computed again
-            (`resnet50.training.frozen`). 0 draws a new change for every epoch.
+            (`resnet50.training.features`). 0 draws a new change for every epoch.
         min_error: The phase is left out where an earlier one misclassified at most this share of the validation images,
             0..1; 0 never leaves it out.
 
@@ -134,18 +134,20 @@ class LinearProbe:
     trainable: ClassVar[str] = "head"
 
     def __post_init__(self) -> None:
-        strengths: Any = tuple(self.strengths)  # JSON has lists
-        object.__setattr__(self, "strengths", strengths)
+        strengths: Any = self.strengths
+        if isinstance(strengths, list):  # as JSON has it
+            object.__setattr__(self, "strengths", strengths := tuple(strengths))
         check_types(self)
         check_values(
             self,
             {
                 "views": (self.views >= 1, "at least 1"),
                 "strengths": (
-                    bool(strengths)
+                    isinstance(strengths, tuple)
+                    and bool(strengths)
                     and all(isinstance(each, int | float) and 0 < each < float("inf") for each in strengths)
                     and list(strengths) == sorted(set(strengths)),
-                    "rising numbers above 0",
+                    "a tuple of rising numbers above 0",
                 ),
                 "min_error": (0 <= self.min_error <= 1, "0..1"),
             },

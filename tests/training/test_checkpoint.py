@@ -122,7 +122,7 @@ class Cut(Progress):
         self.epoch, self.phase = epoch, phase
         self.phases = []
 
-    def begin_phase(self, phase, epoch):
+    def begin_phase(self, phase, epoch, seconds=None):
         self.phases.append((phase, epoch))
         if phase == self.phase:
             raise KeyboardInterrupt
