@@ -91,6 +91,9 @@ class FrozenPart:
         environment: Backend, versions and machine that compute; another one does not get the same files.
         precision: ``"float32"`` or ``"bfloat16"``.
 
+    Raises:
+        ValueError: If a weight is NaN or infinite.
+
     Attributes:
         seconds_per_image: How long it takes to compute the features of an image; None before any are computed.
     """
@@ -106,7 +109,10 @@ class FrozenPart:
         )
         self._key.update(_describe(part).encode())
         for weight in part.weights:
-            self._key.update(np.ascontiguousarray(keras.ops.convert_to_numpy(weight.value)).data)
+            values = np.ascontiguousarray(keras.ops.convert_to_numpy(weight.value))
+            if not np.isfinite(values).all():  # a ReLU hides what is no number
+                raise ValueError(f"{weight.path}: expected numbers as weights, got NaN or infinity; they are damaged.")
+            self._key.update(values.data)
         self._part = fold_batch_norm(part, precision=precision)
 
     def features(self, batches: Batches, version: int = 0, *, progress: Progress | None = None) -> np.ndarray:
@@ -123,6 +129,7 @@ class FrozenPart:
 
         Raises:
             OSError: If they cannot be stored.
+            ValueError: If one is NaN or infinite.
         """
         batches.epoch = version
         path = cache_folder() / "features" / f"{self._digest(batches)}.npy"
@@ -151,7 +158,8 @@ class FrozenPart:
             computed = np.asarray(self._part.predict_on_batch(padded))[: len(block)].astype(rows.dtype)
             if not np.isfinite(computed).all():
                 raise ValueError(
-                    "expected numbers as features, got NaN or infinity; the network's weights are damaged."
+                    f"expected numbers as features of {self.name}, got NaN or infinity; the network's weights are far "
+                    "too large."
                 )
             rows[block[0] : block[-1] + 1] = computed
             if progress:
