@@ -155,7 +155,9 @@ class FrozenPart:
         for block, images in zip(blocks, in_order(batches.versions, blocks), strict=True):
             missing = min(_BATCH, total) - len(block)  # a backend compiles the network for each shape
             padded = np.pad(images, [(0, missing), (0, 0), (0, 0), (0, 0)]) if missing else images
-            computed = np.asarray(self._part.predict_on_batch(padded))[: len(block)].astype(rows.dtype)
+            computed = np.asarray(self._part.predict_on_batch(padded))[: len(block)]
+            with np.errstate(over="ignore"):  # the next line tells
+                computed = computed.astype(rows.dtype)
             if not np.isfinite(computed).all():
                 raise ValueError(
                     f"expected numbers as features of {self.name}, got NaN or infinity; the network's weights are far "

@@ -290,6 +290,5 @@ def test_what_validation_decides_needs_validation(tiny_recipe):
 )
 def test_json_of_another_phase_is_refused(tiny_recipe, phase):
     values = json.loads(tiny_recipe.change(**PROBED).to_json())
-    with pytest.raises(ValueError, match=".") as caught:
+    with raises(ValueError):
         Recipe.from_json(json.dumps({**values, "phases": [values["phases"][0], phase]}))
-    assert "\n" not in str(caught.value)
