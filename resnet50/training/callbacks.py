@@ -57,7 +57,7 @@ class KeepBest(keras.callbacks.Callback):
     @property
     def error(self) -> float:
         """Share of the validation images that the best epoch misclassified, 0..1; infinite before the first epoch."""
-        return round(1 - self.best_accuracy, 6)  # 1 - 0.95 is a little more than 0.05
+        return 1 - self.best_accuracy
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Compare, and copy if validation improved."""

@@ -37,6 +37,8 @@ from resnet50.training.recipe import Recipe
 _STEP = 2.0
 """About how long an image takes in a training step of all layers, as a multiple of its forward pass in inference."""
 
+_ROUNDING = 1e-6  # 1 - 0.95 is a little more than 0.05
+
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
@@ -104,7 +106,7 @@ class _Fitting:
         """Train one phase, from its beginning or its checkpoint, or leave it out."""
         phase = self.recipe.phases[position.phase]
         self.history.phase = position.phase + 1 if len(self.recipe.phases) > 1 else None
-        if self.best and phase.min_error and self.best.error <= phase.min_error:
+        if self.best and phase.min_error and self.best.error <= phase.min_error + _ROUNDING:
             self.progress.leave_out(position.phase, self.best.error)
             return
         self.progress.begin_phase(position.phase, position.began, self.estimate(phase))

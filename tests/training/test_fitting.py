@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import subprocess
+import sys
 from contextlib import contextmanager
 from importlib.util import find_spec
 
@@ -12,7 +15,7 @@ import numpy as np
 import pytest
 
 import factories
-from factories import fill_random
+from factories import WITHOUT_TENSORFLOW, fill_random
 from resnet50.build import build_resnet50
 from resnet50.conventions import V1_5
 from resnet50.data.augmentation import Augmentation
@@ -171,9 +174,9 @@ class Cut(Progress):
 @pytest.mark.parametrize(
     "cut",
     [
-        *({"phase": phase} for phase in range(4)),
-        *({"epoch": epoch} for epoch in range(1, 7)),
-        *({"step": step} for step in (1, 2, 3)),
+        {"phase": 1},
+        {"phase": 3},
+        *({"epoch": epoch} for epoch in (2, 3, 6)),
     ],
     ids=str,
 )
@@ -183,9 +186,7 @@ def test_an_interrupted_run_ends_as_one_that_nothing_stopped(whole, recipe, imag
     assert_same_run(resume(tmp_path / "run", images, progress=False), whole[0])
 
 
-def test_an_interruption_at_every_place_and_an_empty_cache_change_nothing(
-    whole, recipe, images, tmp_path, monkeypatch
-):
+def test_an_interruption_at_every_place_and_an_empty_cache_change_nothing(whole, recipe, images, tmp_path, monkeypatch):
     monkeypatch.setenv("RESNET50_CACHE", str(tmp_path / "cache"))
     with pytest.raises(KeyboardInterrupt):
         train(recipe, images, out=tmp_path / "run", progress=Cut(step=1))
@@ -214,7 +215,7 @@ def test_a_resumed_run_scores_as_it_would_have(recipe, images, tmp_path, probe_w
     assert run.report.from_features is not None
 
 
-LEFT_OUT = {"phases": (LinearProbe(strengths=(100.0,)), Phase(epochs=2, min_error=1.0))}
+LEFT_OUT = {"phases": (LinearProbe(strengths=(1.0,)), Phase(epochs=2, learning_rate=1e-5, min_error=1.0))}
 
 
 def test_a_phase_that_validation_leaves_out_is_recorded_as_such(recipe, images, tmp_path):
@@ -250,7 +251,7 @@ def test_a_phase_is_left_out_at_its_error_and_below(recipe, images, tmp_path):
     ((_, error),) = watch.left_out
     assert 0 < error < 1
     wrong = round(12 * error)
-    assert at_error(recipe, images, tmp_path / "at", wrong / 12 + 1e-9).left_out
+    assert at_error(recipe, images, tmp_path / "at", wrong / 12).left_out
     assert not at_error(recipe, images, tmp_path / "above", (wrong - 0.5) / 12).left_out
 
 
@@ -261,8 +262,7 @@ def test_a_probe_leaves_the_backbone_alone_and_fits_the_head(recipe, images, tmp
         if layer.weights and layer.name != "predictions":
             for found, expected in zip(layer.get_weights(), loaded.get_layer(layer.name).get_weights(), strict=True):
                 np.testing.assert_array_equal(found, expected)
-    training = run.history[0]["accuracy"]
-    assert training > 0.5  # of six classes
+    assert run.history[0]["loss"] < np.log(6)  # of a head of zeros
 
 
 def test_probes_alone_need_no_validation(recipe, images, tmp_path):
@@ -286,11 +286,12 @@ def test_stored_features_change_nothing_but_the_time(recipe, images, tmp_path, m
     again = Watch()
     computed = train(recipe, images, out=tmp_path / "computed", progress=again)
     assert "GB" in again.lines[0]
+    exact = phase is HEAD  # feature maps are stored in float16, and Adam's steps make much of little
     for one, other in zip(weights_of(stored), weights_of(computed), strict=True):
-        np.testing.assert_allclose(one, other, atol=2e-3)
+        np.testing.assert_allclose(one, other, atol=1e-5 if exact else 0.03)
     for one, other in zip(stored.history, computed.history, strict=True):
-        assert one["val_loss"] == pytest.approx(other["val_loss"], rel=5e-3)
-        assert one["loss"] == pytest.approx(other["loss"], rel=5e-3)
+        assert one["val_loss"] == pytest.approx(other["val_loss"], rel=1e-3)
+        assert one["loss"] == pytest.approx(other["loss"], rel=1e-3)
     assert stored.report.from_features
     assert computed.report.from_features is None
 
@@ -415,3 +416,59 @@ def test_two_classes_and_other_weights_of_classes_change_the_probe(images, tmp_p
     )
     assert plain["loss"] != balanced["loss"]
     assert json.loads((tmp_path / "balanced" / "recipe.json").read_text())["phases"][0]["strengths"] == [0.1]
+
+
+SCRIPT = (
+    WITHOUT_TENSORFLOW
+    + """
+from pathlib import Path
+
+import keras
+from resnet50.data.splits import DatasetSplits
+from resnet50.datasets.rendered_signs import rendered_signs
+from resnet50.training.recipe import Recipe
+from resnet50.training.train import resume, train
+from resnet50.training.progress import Progress
+
+folder = Path(sys.argv[1])
+recipe = Recipe.from_json((folder / "recipe.json").read_text())
+images = DatasetSplits(*rendered_signs(train=32, test=6, image_size=32))
+
+class Stop(Progress):
+    def __init__(self, epoch):
+        super().__init__()
+        self.epoch = epoch
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == self.epoch:
+            raise KeyboardInterrupt
+
+whole = train(recipe, images, out=folder / "whole", progress=False)
+assert [row["phase"] for row in whole.history] == [1, 2, 2, 3, 3]
+for epoch in (2, 4):
+    try:
+        train(recipe, images, out=folder / str(epoch), progress=Stop(epoch))
+    except KeyboardInterrupt:
+        resumed = resume(folder / str(epoch), images, progress=False)
+    weights = whole.classifier.model.get_weights(), resumed.classifier.model.get_weights()
+    assert all((a == b).all() for a, b in zip(*weights))
+    assert resumed.report == whole.report
+assert whole.report.from_features.difference < 1e-3
+"""
+)
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_features_are_trained_on_alike_on_another_backend(backend, recipe, tmp_path):
+    if find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed")
+    recipe = recipe.change(phases=(PROBE, UPPER, HEAD), ema=0.5)
+    (tmp_path / "recipe.json").write_text(recipe.to_json())
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(tmp_path)],
+        env={**os.environ, "KERAS_BACKEND": backend},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
