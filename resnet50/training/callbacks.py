@@ -39,6 +39,11 @@ class KeepBest(keras.callbacks.Callback):
     Args:
         copy: Called with the epoch's logs while the model has the best weights; returns the function that writes
             the copy.
+
+    Attributes:
+        best_accuracy: Validation accuracy of the best epoch, 0..1; minus infinity before the first.
+        best_loss: Its validation loss.
+        frozen: Layer up to which the network was frozen in it, and its features stored; "" for none.
     """
 
     def __init__(self, copy: Callable[[dict[str, float]], Callable[[], None]]) -> None:
@@ -47,6 +52,7 @@ class KeepBest(keras.callbacks.Callback):
         self._write: Callable[[], None] | None = None
         self.best_accuracy = -math.inf
         self.best_loss = math.inf
+        self.frozen = ""
 
     @property
     def error(self) -> float:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from resnet50.training.checkpoint import finished_epochs, is_finished
+from resnet50.training.checkpoint import finished_epochs, is_finished, read_position
 from resnet50.training.history import read_history
+from resnet50.training.phases import LinearProbe
+from resnet50.training.recipe import Recipe
 from resnet50.training.record import RunRecord
 from resnet50.training.run import RunDirectory
 
@@ -18,16 +20,30 @@ def extend(directory: RunDirectory, record: RunRecord, epochs: int) -> RunRecord
     Raises:
         ValueError: If the run is not finished, has no checkpoint, or has as many epochs already.
     """
-    # a run of linear probes has no checkpoint: they are fitted again, which takes seconds
-    probed = directory.report.exists() and not directory.checkpoint.exists()
-    finished = len(read_history(directory.history)) if probed else finished_epochs(directory.checkpoint)
-    if not probed and not is_finished(directory.checkpoint, record.recipe):
+    finished = finished_epochs(directory.checkpoint)
+    if not is_finished(directory.checkpoint, record.recipe) and not _ends_without_checkpoint(directory, record.recipe):
         state = f"one after epoch {finished} of {record.recipe.epochs}" if finished else "one without a checkpoint"
         anew = f", or start a new run from its model (weights, --weights {directory.model})"
         raise ValueError(
             f"{directory.path}: expected a finished run to train on to {epochs} epochs, got {state}; resume it without "
             f"epochs first{anew if directory.model.exists() else ''}."
         )
+    finished = len(read_history(directory.history)) or finished
     if epochs <= finished:
         raise ValueError(f"{directory.path}: expected epochs to be above {finished}, which it has, got {epochs}.")
     return replace(record, recipe=record.recipe.extended(epochs - finished))
+
+
+def _ends_without_checkpoint(directory: RunDirectory, recipe: Recipe) -> bool:
+    """Return whether a run has finished with phases that need no checkpoint.
+
+    These are linear probes, which are fitted again in seconds, and phases that were left out.
+    """
+    if not directory.report.exists():
+        return False
+    begins = read_position(directory.checkpoint).phase + 1 if directory.checkpoint.exists() else 0
+    trained = {row.get("phase", 1) for row in read_history(directory.history)}
+    return all(
+        isinstance(phase, LinearProbe) or (phase.min_error > 0 and number not in trained)
+        for number, phase in enumerate(recipe.phases[begins:], start=begins + 1)
+    )

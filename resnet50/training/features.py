@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -90,6 +91,9 @@ class FrozenPart:
         environment: Backend, versions and machine that compute; another one does not get the same files.
         precision: ``"float32"`` or ``"bfloat16"``.
 
+    Raises:
+        ValueError: If a weight is NaN or infinite.
+
     Attributes:
         seconds_per_image: How long it takes to compute the features of an image; None before any are computed.
     """
@@ -97,15 +101,18 @@ class FrozenPart:
     def __init__(self, network: keras.Model, name: str, *, environment: Environment, precision: str) -> None:
         self.name, self.precision = name, precision
         self.seconds_per_image: float | None = None
-        part = keras.Model(network.input, network.get_layer(name).output)
+        part = keras.Model(network.input, network.get_layer(name).output, name="frozen")
         self._key = hashlib.sha256(
             json.dumps(
                 [_VERSION, name, precision, environment["backend"], environment["versions"], environment["machine"]]
             ).encode()
         )
-        self._key.update(json.dumps(part.get_config(), sort_keys=True, default=str).encode())
+        self._key.update(_describe(part).encode())
         for weight in part.weights:
-            self._key.update(np.ascontiguousarray(keras.ops.convert_to_numpy(weight.value)).data)
+            values = np.ascontiguousarray(keras.ops.convert_to_numpy(weight.value))
+            if not np.isfinite(values).all():  # a ReLU hides what is no number
+                raise ValueError(f"{weight.path}: expected numbers as weights, got NaN or infinity; they are damaged.")
+            self._key.update(values.data)
         self._part = fold_batch_norm(part, precision=precision)
 
     def features(self, batches: Batches, version: int = 0, *, progress: Progress | None = None) -> np.ndarray:
@@ -122,6 +129,7 @@ class FrozenPart:
 
         Raises:
             OSError: If they cannot be stored.
+            ValueError: If one is NaN or infinite.
         """
         batches.epoch = version
         path = cache_folder() / "features" / f"{self._digest(batches)}.npy"
@@ -147,10 +155,13 @@ class FrozenPart:
         for block, images in zip(blocks, in_order(batches.versions, blocks), strict=True):
             missing = min(_BATCH, total) - len(block)  # a backend compiles the network for each shape
             padded = np.pad(images, [(0, missing), (0, 0), (0, 0), (0, 0)]) if missing else images
-            computed = np.asarray(self._part.predict_on_batch(padded))[: len(block)].astype(rows.dtype)
+            computed = np.asarray(self._part.predict_on_batch(padded))[: len(block)]
+            with np.errstate(over="ignore"):  # the next line tells
+                computed = computed.astype(rows.dtype)
             if not np.isfinite(computed).all():
                 raise ValueError(
-                    "expected numbers as features, got NaN or infinity; the network's weights are damaged."
+                    f"expected numbers as features of {self.name}, got NaN or infinity; the network's weights are far "
+                    "too large."
                 )
             rows[block[0] : block[-1] + 1] = computed
             if progress:
@@ -165,6 +176,14 @@ class FrozenPart:
         if version is not None:
             digest.update(repr((batches.seed, version, batches.augmentation)).encode())
         return digest.hexdigest()
+
+
+def _describe(part: keras.Model) -> str:
+    """Return the layers of a network as text, which stand for their names: Keras numbers some within a process."""
+    config = part.get_config()
+    positions = {row["name"]: f'"{position}"' for position, row in enumerate(config["layers"])}
+    text = json.dumps(config, sort_keys=True, default=str)
+    return re.sub('"([^"]*)"', lambda found: positions.get(found[1], found[0]), text)
 
 
 def _bytes(output: keras.KerasTensor) -> int:

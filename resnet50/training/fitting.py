@@ -37,6 +37,8 @@ from resnet50.training.recipe import Recipe
 _STEP = 2.0
 """About how long an image takes in a training step of all layers, as a multiple of its forward pass in inference."""
 
+_ROUNDING = 1e-6  # 1 - 0.95 is a little more than 0.05
+
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
@@ -104,7 +106,7 @@ class _Fitting:
         """Train one phase, from its beginning or its checkpoint, or leave it out."""
         phase = self.recipe.phases[position.phase]
         self.history.phase = position.phase + 1 if len(self.recipe.phases) > 1 else None
-        if self.best and phase.min_error and self.best.error <= phase.min_error:
+        if self.best and phase.min_error and self.best.error <= phase.min_error + _ROUNDING:
             self.progress.leave_out(position.phase, self.best.error)
             return
         self.progress.begin_phase(position.phase, position.began, self.estimate(phase))
@@ -196,18 +198,18 @@ class _Fitting:
     def add_features(self, phase: Phase | LinearProbe, train: Batches, validation: Batches | None) -> None:
         """Replace the images of batches by the features below a phase, in every version."""
         model = self.current_model()
-        self.frozen = FrozenPart(
-            model,
-            boundary(model, phase),
-            environment=self.run.record.environment,
-            precision=self.run.record.precision,
-        )
+        self.frozen = self.frozen_part(model, boundary(model, phase))
         count = versions(self.recipe, phase)
         with self.progress.counted("computing features") as counted:
             train.features = [self.frozen.features(train, version, progress=counted) for version in range(count)]
             if validation is not None:
                 validation.features = [self.frozen.features(validation, progress=counted)]
         self.seconds_per_image = self.frozen.seconds_per_image or self.seconds_per_image
+
+    def frozen_part(self, model: keras.Model, name: str) -> FrozenPart:
+        """Return the part of a network up to a layer, with the weights that it has now."""
+        record = self.run.record
+        return FrozenPart(model, name, environment=record.environment, precision=record.precision)
 
     def own_callbacks(self, phase: Phase, train: Batches) -> list[keras.callbacks.Callback]:
         """Return the callbacks whose state no checkpoint stores."""
@@ -234,6 +236,8 @@ class _Fitting:
     def copy_best(self, logs: dict[str, float]) -> Callable[[], None]:
         """Copy the weights of the best epoch; return the function that writes them."""
         state = self.best_state = _State(self.weights(), logs, self.frozen)
+        if self.best:
+            self.best.frozen = self.frozen.name if self.frozen else ""
         return lambda: self.classifier(state).save(self.run.directory.best)
 
     def weights(self) -> list[np.ndarray]:
@@ -261,8 +265,14 @@ class _Fitting:
         elif self.best_state is not None:
             state = self.best_state
         else:  # this process has trained no better epoch than an earlier one
-            return Fitted(Classifier.load(self.run.directory.best), self.history.rows, None)
+            return self.earlier_result()
         return Fitted(self.classifier(state), self.history.rows, state.frozen)
+
+    def earlier_result(self) -> Fitted:
+        """Return the best epoch of an earlier process."""
+        classifier = Classifier.load(self.run.directory.best)
+        frozen = self.frozen_part(classifier.model, self.best.frozen) if self.best and self.best.frozen else None
+        return Fitted(classifier, self.history.rows, frozen)
 
 
 @dataclass(frozen=True, eq=False)

@@ -30,7 +30,7 @@ def layer_groups(model: keras.Model) -> dict[str, list[layers.Layer]]:
         block = _BLOCK_LAYER.fullmatch(layer.name)
         if block:
             groups.setdefault(block[1], []).append(layer)
-        elif layer.name.startswith("conv1_"):
+        elif layer.name.startswith(("conv1_", "pool1_")):
             groups["conv1"].append(layer)
         else:
             head.append(layer)

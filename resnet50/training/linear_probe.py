@@ -68,10 +68,12 @@ def fit_linear_head(
     rows = (stacked if basis is None else stacked @ basis) / scale
     labels = np.tile(train.labels, count)
     weights = None if train.weights is None else np.tile(train.weights, count)
+    # of two classes, the solver has one row of weights, and its square is twice that of the softmax's two rows
+    share = count / 2 if len(np.unique(train.labels)) == 2 else count
     solver = LogisticRegression(max_iter=_ITERATIONS, warm_start=True)  # from the solution for the strength before
     heads = []
     for strength in probe.strengths:
-        solver.set_params(C=strength / count)
+        solver.set_params(C=strength / share)
         with threadpool_limits(1), warnings.catch_warnings():  # with two threads an iteration takes ten times as long
             warnings.simplefilter("ignore")  # of iterations that are used up: the validation loss decides
             solver.fit(rows, labels, weights)

@@ -134,18 +134,20 @@ class LinearProbe:
     trainable: ClassVar[str] = "head"
 
     def __post_init__(self) -> None:
-        strengths: Any = tuple(self.strengths)  # JSON has lists
-        object.__setattr__(self, "strengths", strengths)
+        strengths: Any = self.strengths
+        if isinstance(strengths, list):  # as JSON has it
+            object.__setattr__(self, "strengths", strengths := tuple(strengths))
         check_types(self)
         check_values(
             self,
             {
                 "views": (self.views >= 1, "at least 1"),
                 "strengths": (
-                    bool(strengths)
+                    isinstance(strengths, tuple)
+                    and bool(strengths)
                     and all(isinstance(each, int | float) and 0 < each < float("inf") for each in strengths)
                     and list(strengths) == sorted(set(strengths)),
-                    "rising numbers above 0",
+                    "a tuple of rising numbers above 0",
                 ),
                 "min_error": (0 <= self.min_error <= 1, "0..1"),
             },

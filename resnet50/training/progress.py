@@ -155,6 +155,7 @@ class EpochTable(Progress):
             self.begin_step(step)
             yield lambda done, total: None
             return
+        self._bars.stop()  # of an earlier phase; a console has one display
         columns = (bars.TextColumn("{task.description}"), bars.BarColumn(), bars.MofNCompleteColumn())
         with bars.Progress(*columns, bars.TimeRemainingColumn(), console=self._console, transient=True) as bar:
             task = bar.add_task(step, total=None)

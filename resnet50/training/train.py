@@ -77,8 +77,9 @@ def train(
         out: Run directory; created here.
         source: Where the images come from, recorded in the run so that they can be loaded again.
         callbacks: Keras' callbacks or your own; a resumed run restores their state. Each phase is a ``fit`` of its own:
-            training begins and ends for them in each, and one that stops it ends the phase. The state of a TensorBoard
-            is not stored.
+            training begins and ends for them in each, and one that stops it ends the phase. Where a phase trains on
+            stored features, ``model`` is the part of the network above them; a linear probe calls no callback. The
+            state of a TensorBoard is not stored.
         progress: True shows a table of epochs in a terminal or a notebook, False shows nothing; a `Progress` of
             your own replaces the table.
 
@@ -144,10 +145,10 @@ def resume(
             shown.begin_step("reading images")
             splits = _load_splits(directory, record)
         check_resumable(directory, record, splits)
-        if epochs is not None:
-            write_text(directory.recipe, record.recipe.to_json())
         shown.begin_step("building the network and comparing images")
         run = prepare_resumed(directory, record, splits)
+        if epochs is not None:
+            write_text(directory.recipe, record.recipe.to_json())
         return _train(run, callbacks, shown)
 
 

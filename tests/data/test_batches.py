@@ -312,3 +312,93 @@ def test_weights_count_in_fit(balance, expected):
     model.compile(keras.optimizers.SGD(1.0), "categorical_crossentropy")
     model.fit(Batches(lopsided(), 16, shuffle=True, balance=balance), epochs=1, shuffle=False, verbose=0)
     np.testing.assert_allclose(model.get_weights()[1], -np.array(expected), atol=1e-5)
+
+
+def versions_of(labeled, **options):
+    """The images of each of seven epochs, in the dataset's order."""
+    batches = Batches(labeled, 8, augmentation=CHANGES, seed=5, **options)
+    epochs = []
+    for epoch in range(7):
+        batches.epoch = epoch
+        epochs.append(np.concatenate([images for images, _ in batches]))
+    return epochs
+
+
+def changed(labeled, version):
+    return CHANGES.apply(labeled.images[:], [np.random.default_rng((5, version, image)) for image in range(21)])
+
+
+def test_epochs_take_turns_with_the_image_itself_and_its_changes():
+    labeled = made()
+    epochs = versions_of(labeled, views=3)
+    for epoch, images in enumerate(epochs):
+        version = epoch % 3
+        expected = labeled.images if version == 0 else changed(labeled, version)
+        np.testing.assert_array_equal(images, expected)
+    assert len({images.tobytes() for images in epochs}) == 3
+
+
+def test_one_view_is_the_image_itself():
+    labeled = made()
+    assert all((images == labeled.images).all() for images in versions_of(labeled, views=1))
+
+
+def test_without_views_every_epoch_has_a_change_of_its_own():
+    labeled = made()
+    epochs = versions_of(labeled)
+    for epoch, images in enumerate(epochs):
+        np.testing.assert_array_equal(images, changed(labeled, epoch))
+    assert len({images.tobytes() for images in epochs}) == 7
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"augmentation": CHANGES, "views": 2}, [None, 1, None, 1]),
+        ({"augmentation": CHANGES}, [0, 1, 2, 3]),
+        ({"augmentation": Augmentation(), "views": 2}, [None] * 4),
+        ({"views": 2}, [None] * 4),
+    ],
+)
+def test_the_version_tells_what_is_changed(options, expected):
+    batches = Batches(made(), 8, **options)
+    found = []
+    for epoch in range(4):
+        batches.epoch = epoch
+        found.append(batches.version)
+    assert found == expected
+
+
+def test_features_stand_in_place_of_the_images_version_by_version():
+    labeled = made()
+    features = [np.arange(21, dtype=np.float32)[:, None] + 100 * version for version in range(3)]
+    plain = Batches(labeled, 4, shuffle=True, seed=1)
+    featured = Batches(labeled, 4, shuffle=True, augmentation=CHANGES, features=features, seed=1)
+    for epoch in range(5):
+        plain.epoch = featured.epoch = epoch
+        for (images, targets), (rows, same_targets) in zip(plain, featured, strict=True):
+            assert (rows[:, 0] - 100 * (epoch % 3)).tolist() == images[:, 0, 0, 0].tolist()
+            np.testing.assert_array_equal(same_targets, targets)
+
+
+def test_a_batch_of_features_is_a_copy_and_may_be_weighted():
+    features = np.zeros((16, 2), np.float32)
+    features.flags.writeable = False
+    batches = Batches(lopsided(), 16, features=[features], balance=True)
+    rows, targets, weights = batches[0]
+    rows[:] = 1
+    assert not features.any()
+    np.testing.assert_allclose(weights, targets @ [16 / 30, 16 / 15, 16 / 3, 0], rtol=1e-6)
+
+
+def test_features_are_not_mixed():
+    with raises(ValueError, "mixing", "features"):
+        Batches(made(), 4, features=[np.zeros((21, 2))], mixing=Mixing(mixup=0.5))
+
+
+def test_the_weights_of_images_are_those_of_their_classes():
+    assert Batches(lopsided(), 4).image_weights is None
+    balanced = Batches(lopsided(), 4, balance=True)
+    weights = np.concatenate([weights for _, _, weights in balanced])
+    np.testing.assert_array_equal(balanced.image_weights, weights)
+    np.testing.assert_allclose(balanced.image_weights.mean(), 1, rtol=1e-6)

@@ -400,3 +400,45 @@ def test_without_images_to_score_nothing_is_written(classifier, tmp_path):
     with raises(ValueError, "test", "train"):
         write_report(tmp_path / "out", classifier, DatasetSplits(train=labeled_images(3)))
     assert not (tmp_path / "out").exists()
+
+
+def scored_like(probabilities, from_features=None):
+    return Scored({"test": np.float32(probabilities), "validation": np.float32(probabilities)}, from_features)
+
+
+def test_probabilities_that_are_passed_in_are_scored_as_they_are(tmp_path, classifier, monkeypatch):
+    test = labeled_images(6)
+    probabilities = np.full((6, 3), 0.1) + 0.7 * np.eye(3)[[0, 1, 2, 0, 1, 2]]
+    monkeypatch.setattr(Classifier, "probabilities", lambda *_: pytest.fail("the network is not run"))
+    scored = scored_like(probabilities, FeatureScoring("bfloat16", 5, 0.0123))
+    report = write_report(tmp_path, classifier, DatasetSplits(test=test), scored=scored)
+    predicted = [0, 1, 2, 0, 1, 2]
+    assert report.accuracy == np.mean(test.labels == predicted)
+    written = json.loads((tmp_path / "report.json").read_text())
+    assert written["from_features"] == {"precision": "bfloat16", "compared": 5, "difference": 0.0123}
+    page = (tmp_path / "report.html").read_text()
+    assert not missing(page, "bfloat16", "5 test images", "0.013")  # rounded up
+
+
+def test_the_validation_probabilities_that_are_passed_in_fit_the_temperature(tmp_path, classifier):
+    images = labeled(40, 40, 40)
+    right = 0.02 + 0.94 * np.eye(3)[images.labels]
+    right[::3] = right[::3][:, [1, 2, 0]]  # a third is wrong and as sure
+    splits = DatasetSplits(None, images, images)
+    report = write_report(tmp_path, confident(images), splits, scored=scored_like(right))
+    assert report.temperature_scaling.temperature > 1.1
+    assert report.accuracy == pytest.approx(2 / 3, abs=0.01)
+
+
+@pytest.mark.parametrize(("difference", "shown"), [(0.0, "0.000"), (3e-7, "0.001"), (0.0123, "0.013"), (0.1, "0.100")])
+def test_a_page_states_no_smaller_difference_than_there_is(tmp_path, difference, shown):
+    test = labeled(2, 2, 2)
+    scored = scored_like(0.1 + 0.7 * np.eye(3)[test.labels], FeatureScoring("float32", 6, difference))
+    write_report(tmp_path, confident(test), DatasetSplits(test=test), scored=scored)
+    sentence = re.search("no probability differs by more than ([0-9.]+?)[.]<", (tmp_path / "report.html").read_text())
+    assert sentence[1] == shown
+
+
+def test_scores_of_the_network_itself_mention_no_features(written):
+    assert json.loads((written[0] / "report.json").read_text())["from_features"] is None
+    assert "from features" not in (written[0] / "report.html").read_text()

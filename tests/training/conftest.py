@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
 import factories
 from resnet50.data.splits import DatasetSplits
 from resnet50.datasets.rendered_signs import rendered_signs
 from resnet50.training.recipe import Recipe
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A cache of the module's own, since phases store features."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RESNET50_CACHE", str(folder))
+        yield folder
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from factories import raises
 from resnet50.data.batches import Batches
 from resnet50.inference.classifier import Classifier
 from resnet50.training.checkpoint import Checkpoint, Position, finished_epochs
-from resnet50.training.phases import Phase
+from resnet50.training.phases import LinearProbe, Phase
 from resnet50.training.progress import Progress
 from resnet50.training.train import resume, train
 
@@ -67,14 +67,31 @@ PHASES = {
     "class_weight": "balanced",
 }
 
+FEATURES = {
+    "phases": (
+        LinearProbe(views=2, strengths=(0.1, 1.0)),
+        Phase(epochs=8, trainable="conv3", views=3, learning_rate=1e-3),
+        Phase(epochs=6, trainable="head", views=2, learning_rate=0.01),
+        Phase(epochs=4, learning_rate=1e-4),
+    ),
+    "head": "linear",
+    "validation_split": 0.25,
+    "ema": 0.8,
+}
+
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "numbers",
-    [{"validation_split": 0.25}, {"swa_epochs": 10, "precision": "bfloat16"}, {**PHASES, "precision": "bfloat16"}],
+    [
+        {"validation_split": 0.25},
+        {"swa_epochs": 10, "precision": "bfloat16"},
+        {**PHASES, "precision": "bfloat16"},
+        {**FEATURES, "precision": "bfloat16"},
+    ],
 )
 def test_a_killed_run_ends_as_one_that_was_never_stopped(numbers, tiny_recipe, tmp_path):
-    recipe = tiny_recipe.change(epochs=16, head="mlp", checkpoint_epochs=2, **numbers)
+    recipe = tiny_recipe.change(**{"epochs": 16, "head": "mlp", "checkpoint_epochs": 2, **numbers})
     if "validation_split" not in numbers:
         recipe = recipe.change(validation_split=0.2)  # so that there is a best epoch
     (tmp_path / "recipe.json").write_text(recipe.to_json())
@@ -122,7 +139,7 @@ class Cut(Progress):
         self.epoch, self.phase = epoch, phase
         self.phases = []
 
-    def begin_phase(self, phase, epoch):
+    def begin_phase(self, phase, epoch, seconds=None):
         self.phases.append((phase, epoch))
         if phase == self.phase:
             raise KeyboardInterrupt

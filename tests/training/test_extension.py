@@ -9,7 +9,7 @@ import pytest
 
 import factories
 from factories import raises
-from resnet50.training.phases import Phase
+from resnet50.training.phases import LinearProbe, Phase
 from resnet50.training.progress import Progress
 from resnet50.training.train import resume, train
 
@@ -91,3 +91,73 @@ def test_what_cannot_be_trained_on_is_refused_and_left_alone(images, tmp_path):
     with raises(ValueError, tmp_path / "run", "checkpoint", "--weights"):
         resume(tmp_path / "run", images, epochs=9)
     assert (tmp_path / "run" / "recipe.json").read_text() == before
+
+
+PROBE = LinearProbe(strengths=(0.1,))
+LEFT_OUT = Phase(epochs=2, learning_rate=1e-4, min_error=1.0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("phases", "trained"),
+    [
+        ((PROBE, LEFT_OUT), [1]),
+        ((PROBE, Phase(epochs=2, trainable="head", views=1), LEFT_OUT), [1, 2, 2]),
+        ((Phase(epochs=1), LinearProbe(views=2, strengths=(0.1,)), LEFT_OUT), [1, 2]),
+    ],
+    ids=["probe", "head", "probe-last"],
+)
+def test_a_run_that_ended_without_its_last_phase_goes_on(images, tmp_path, phases, trained):
+    recipe = factories.tiny_recipe(phases=phases, validation_split=0.25, restore_best=True)
+    run = train(recipe, images, out=tmp_path / "run")
+    assert [row["phase"] for row in run.history] == trained
+    epochs = len(trained) + 2
+    with raises(ValueError, tmp_path / "run", f"above {len(trained)}", f"got {len(trained)}"):
+        resume(tmp_path / "run", images, epochs=len(trained))
+    with pytest.raises(KeyboardInterrupt):
+        resume(tmp_path / "run", images, epochs=epochs, progress=Stop(epochs - 1))
+    extended = resume(tmp_path / "run", images)
+    further = len(phases) + 1
+    assert [row["phase"] for row in extended.history] == [*trained, further, further]
+    assert [row["epoch"] for row in extended.history] == list(range(1, epochs + 1))
+    assert extended.folder.read().recipe == recipe.extended(2)
+    whole = train(recipe.extended(2), images, out=tmp_path / "whole")
+    assert same_weights(whole, extended)
+    assert len(resume(tmp_path / "run", images, epochs=epochs + 1).history) == epochs + 1
+
+
+@pytest.mark.slow
+def test_a_run_that_lost_its_checkpoint_is_not_trained_anew(images, tmp_path):
+    trained = Phase(epochs=1, learning_rate=1e-4)
+    recipe = factories.tiny_recipe(phases=(PROBE, trained), validation_split=0.25)
+    run = train(recipe, images, out=tmp_path / "run")
+    run.folder.checkpoint.unlink()
+    with raises(ValueError, tmp_path / "run", "checkpoint"):
+        resume(tmp_path / "run", images, epochs=9)
+
+
+@pytest.mark.slow
+def test_a_run_stopped_before_a_phase_that_may_be_left_out_is_not_finished(images, tmp_path):
+    class StopThere(Progress):
+        def leave_out(self, phase, error):
+            raise KeyboardInterrupt
+
+    recipe = factories.tiny_recipe(phases=(PROBE, LEFT_OUT), validation_split=0.25)
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, images, out=tmp_path / "run", progress=StopThere())
+    with raises(ValueError, tmp_path / "run", "checkpoint"):
+        resume(tmp_path / "run", images, epochs=9)
+
+
+@pytest.mark.slow
+def test_an_extension_that_cannot_begin_leaves_the_recipe_alone(images, tmp_path):
+    model = tmp_path / "weights.keras"
+    started = train(factories.tiny_recipe(epochs=1, warmup_epochs=0), images, out=tmp_path / "first")
+    started.classifier.model.save(model)
+    recipe = factories.tiny_recipe(phases=(PROBE, LEFT_OUT), validation_split=0.25, weights=str(model))
+    run = train(recipe, images, out=tmp_path / "run")
+    before = run.folder.recipe.read_text()
+    model.rename(tmp_path / "elsewhere.keras")
+    with raises(FileNotFoundError, model):
+        resume(tmp_path / "run", images, epochs=9)
+    assert run.folder.recipe.read_text() == before

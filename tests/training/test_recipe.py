@@ -8,7 +8,7 @@ import pytest
 
 from factories import raises
 from resnet50.data.augmentation import Augmentation
-from resnet50.training.phases import Phase
+from resnet50.training.phases import LinearProbe, Phase
 from resnet50.training.recipe import Recipe
 
 
@@ -215,3 +215,80 @@ def test_an_augmentation_out_of_range_is_refused():
 )
 def test_a_run_that_may_end_early_keeps_its_best_epoch(changes, expected, tiny_recipe):
     assert tiny_recipe.change(validation_split=0.2, **changes).keeps_best is expected
+
+
+PROBED = {
+    "phases": (
+        LinearProbe(strengths=(0.5, 2.0)),
+        LinearProbe(views=4, min_error=0.1),
+        Phase(epochs=4, views=3, min_error=0.2),
+    ),
+    "validation_split": 0.25,
+}
+
+
+def test_json_gives_linear_probes_back(tiny_recipe):
+    recipe = tiny_recipe.change(**PROBED)
+    assert Recipe.from_json(recipe.to_json()) == recipe
+    probe, _, last = json.loads(recipe.to_json())["phases"]
+    assert probe == {"views": 1, "strengths": [0.5, 2.0], "min_error": 0.0}
+    assert (last["views"], last["min_error"]) == (3, 0.2)
+    assert (recipe.epochs, recipe.last) == (6, PROBED["phases"][2])
+
+
+def test_a_recipe_of_an_earlier_version_draws_new_changes_and_leaves_nothing_out(tiny_recipe):
+    values = json.loads(tiny_recipe.to_json())
+    for phase in values["phases"]:
+        del phase["views"], phase["min_error"]
+    recipe = Recipe.from_json(json.dumps(values))
+    assert recipe == tiny_recipe
+    assert (recipe.last.views, recipe.last.min_error) == (0, 0)
+
+
+def test_a_thorough_recipe_leaves_nothing_out(tiny_recipe):
+    thorough = tiny_recipe.change(**PROBED).thorough()
+    assert thorough.phases == (LinearProbe(strengths=(0.5, 2.0)), LinearProbe(views=4), Phase(epochs=4, views=3))
+    assert thorough.thorough() == thorough
+
+
+def test_a_further_phase_is_never_left_out_and_the_earlier_ones_stay(tiny_recipe):
+    recipe = tiny_recipe.change(**PROBED)
+    assert recipe.extended(8).phases == (*PROBED["phases"], Phase(epochs=8, views=3))
+
+
+def test_views_and_error_of_the_last_phase_change_by_name(tiny_recipe):
+    recipe = tiny_recipe.change(**PROBED).change(views=5, min_error=0.3)
+    assert recipe.phases == (*PROBED["phases"][:2], Phase(epochs=4, views=5, min_error=0.3))
+
+
+@pytest.mark.parametrize(
+    ("numbers", "values"),
+    [
+        ({"phases": (LinearProbe(),)}, ("phases", "Phase")),
+        ({"phases": (Phase(epochs=1), LinearProbe())}, ("phases", "Phase")),
+        ({"phases": (LinearProbe(), Phase(epochs=1)), "head": "norm"}, ("head", "'linear'", "LinearProbe", "'norm'")),
+        ({"phases": (LinearProbe(min_error=0.1), Phase(epochs=1))}, ("min_error", "first", 0.1)),
+        ({"phases": (Phase(epochs=1, min_error=0.1),)}, ("min_error", "first", 0.1)),
+    ],
+)
+def test_a_phase_out_of_its_place_is_refused(tiny_recipe, numbers, values):
+    with raises(ValueError, *values):
+        tiny_recipe.change(validation_split=0.25, **numbers)
+
+
+def test_what_validation_decides_needs_validation(tiny_recipe):
+    with raises(ValueError, "strengths", "validation_split", "(0.1, 1.0)"):
+        tiny_recipe.change(phases=(LinearProbe(strengths=(0.1, 1.0)), tiny_recipe.last))
+    one = tiny_recipe.change(phases=(LinearProbe(strengths=(0.1,)), tiny_recipe.last))
+    assert one.phases[0].strengths == (0.1,)
+    with raises(ValueError, "min_error", "validation_split", 0.1):
+        one.change(min_error=0.1)
+
+
+@pytest.mark.parametrize(
+    "phase", [{"views": 0}, {"strengths": 5}, {"strengths": [2, 1]}, {"speed": 2}, {}, "epochs", 5]
+)
+def test_json_of_another_phase_is_refused(tiny_recipe, phase):
+    values = json.loads(tiny_recipe.change(**PROBED).to_json())
+    with raises(ValueError):
+        Recipe.from_json(json.dumps({**values, "phases": [values["phases"][0], phase]}))

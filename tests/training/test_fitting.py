@@ -1,0 +1,474 @@
+"""Runs of several phases: linear probes, phases on stored features, and phases that are left out."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from contextlib import contextmanager
+from importlib.util import find_spec
+
+import keras
+import numpy as np
+import pytest
+
+import factories
+from factories import WITHOUT_TENSORFLOW, fill_random
+from resnet50.build import build_resnet50
+from resnet50.conventions import V1_5
+from resnet50.data.augmentation import Augmentation
+from resnet50.inference.classifier import Classifier
+from resnet50.model import Stage
+from resnet50.training import features
+from resnet50.training.phases import LinearProbe, Phase
+from resnet50.training.progress import EpochTable, Progress
+from resnet50.training.train import resume, train
+
+pytestmark = pytest.mark.slow  # trained runs
+
+PROBE = LinearProbe(strengths=(0.01, 1.0))
+HEAD = Phase(epochs=2, trainable="head", views=2, learning_rate=0.01)
+UPPER = Phase(epochs=2, trainable="conv3", views=2, learning_rate=0.003)
+ALL = Phase(epochs=2, learning_rate=0.001)
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """A file of random weights; those that a network begins with are others."""
+    stages = [Stage(*row) for row in factories.tiny_recipe().stages]
+    model = build_resnet50(5, input_shape=(32, 32, 3), stages=stages, conventions=V1_5, normalization="torch")
+    path = tmp_path_factory.mktemp("pretrained") / "weights.keras"
+    fill_random(model, 8).save(path)
+    return str(path)
+
+
+@pytest.fixture
+def recipe(weights):
+    return factories.tiny_recipe(
+        weights=weights, validation_split=0.25, restore_best=True, phases=(PROBE, HEAD, UPPER, ALL)
+    )
+
+
+class Watch(Progress):
+    """Record what a run shows, and the trainable weights after each phase."""
+
+    def __init__(self):
+        super().__init__()
+        self.lines, self.left_out, self.began, self.probes, self.gains, self.counts = [], [], [], [], [], []
+
+    def say(self, line):
+        self.lines.append(line)
+
+    def leave_out(self, phase, error):
+        self.left_out.append((phase, error))
+
+    def begin_phase(self, phase, epoch, seconds=None):
+        self.began.append((phase, epoch))
+
+    def end_probe(self, epoch, strength, scores):
+        self.probes.append((epoch, strength, scores))
+
+    def end_phase(self, phase, before, after):
+        self.gains.append((phase, before, after))
+
+    @contextmanager
+    def counted(self, step):
+        yield lambda done, total: self.counts.append((done, total))
+
+
+def weights_of(run):
+    return run.classifier.model.get_weights()
+
+
+def assert_same_run(run, expected):
+    """Weights, figures and reports are the same, bit for bit; the time is not."""
+    for found, value in zip(weights_of(run), weights_of(expected), strict=True):
+        np.testing.assert_array_equal(found, value)
+    assert without_seconds(run.history) == without_seconds(expected.history)
+    assert run.classifier.metrics == expected.classifier.metrics
+    assert run.report == expected.report
+    saved = [Classifier.load(each.folder.model) for each in (run, expected)]
+    assert saved[0].metrics == saved[1].metrics
+    for one, other in zip(saved[0].model.get_weights(), weights_of(expected), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def without_seconds(history):
+    return [{name: value for name, value in row.items() if name != "seconds"} for row in history]
+
+
+@pytest.fixture(scope="module")
+def whole(weights, images, tmp_path_factory):
+    """A run of four phases that nothing stops."""
+    recipe = factories.tiny_recipe(
+        weights=weights, validation_split=0.25, restore_best=True, phases=(PROBE, HEAD, UPPER, ALL)
+    )
+    watch = Watch()
+    return train(recipe, images, out=tmp_path_factory.mktemp("runs") / "whole", progress=watch), watch
+
+
+def test_phases_follow_one_another(whole):
+    run, watch = whole
+    assert watch.began == [(0, 0), (1, 1), (2, 3), (3, 5)]
+    assert [(row["epoch"], row["phase"]) for row in run.history] == list(enumerate([1, 2, 2, 3, 3, 4, 4], 1))
+    assert [epoch for epoch, _, _ in watch.probes] == [0]
+    assert not watch.left_out
+    assert [phase for phase, _, _ in watch.gains] == [1, 2, 3]
+    assert not watch.lines  # each phase but the last, which trains all layers, is on stored features
+
+
+def test_a_probe_has_a_row_of_the_history_without_a_learning_rate(whole):
+    run, watch = whole
+    rows = list(csv.DictReader(run.folder.history.read_text().splitlines()))
+    assert rows[0]["learning_rate"] == ""
+    assert all(float(row["learning_rate"]) >= 0 for row in rows[1:])
+    scores = watch.probes[0][2]
+    assert {name: float(rows[0][name]) for name in scores} == scores
+
+
+def test_features_are_computed_once_for_all_phases(whole):
+    """36 training and 12 validation images at the pooling; then a changed version of the 36; then conv2's output."""
+    _, watch = whole
+    blocks = [(32, 36), (36, 36)]
+    assert watch.counts == [*blocks, (12, 12), *blocks, *blocks, *blocks, (12, 12)]
+
+
+def test_the_best_epoch_of_all_phases_is_kept(whole, images):
+    run, _ = whole
+    best = max(run.history, key=lambda row: (row["val_accuracy"], -row["val_loss"]))
+    held_out = run.folder.path / "checkpoints" / "best.keras"
+    assert Classifier.load(held_out).metrics["val_accuracy"] == best["val_accuracy"]
+    for found, expected in zip(Classifier.load(held_out).model.get_weights(), weights_of(run), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+class Cut(Progress):
+    """Interrupt a run: where a phase begins, before an epoch, or before the n-th computation of features."""
+
+    def __init__(self, *, phase=None, epoch=None, step=None):
+        super().__init__()
+        self.phase, self.epoch, self.step, self.steps = phase, epoch, step, 0
+
+    def begin_phase(self, phase, epoch, seconds=None):
+        if phase == self.phase:
+            raise KeyboardInterrupt
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == self.epoch:
+            raise KeyboardInterrupt
+
+    @contextmanager
+    def counted(self, step):
+        self.steps += 1
+        if self.steps == self.step:
+            yield self.interrupt
+            raise KeyboardInterrupt
+        yield lambda done, total: None
+
+    def interrupt(self, done, total):
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    "cut",
+    [
+        {"phase": 1},
+        {"phase": 3},
+        *({"epoch": epoch} for epoch in (2, 3, 6)),
+    ],
+    ids=str,
+)
+def test_an_interrupted_run_ends_as_one_that_nothing_stopped(whole, recipe, images, tmp_path, cut):
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, images, out=tmp_path / "run", progress=Cut(**cut))
+    assert_same_run(resume(tmp_path / "run", images, progress=False), whole[0])
+
+
+def test_an_interruption_at_every_place_and_an_empty_cache_change_nothing(whole, recipe, images, tmp_path, monkeypatch):
+    monkeypatch.setenv("RESNET50_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, images, out=tmp_path / "run", progress=Cut(step=1))
+    for cut in ({"phase": 1}, {"step": 2}, {"epoch": 2}, {"step": 2}, {"epoch": 4}, {"epoch": 6}):
+        with pytest.raises(KeyboardInterrupt):
+            resume(tmp_path / "run", images, progress=Cut(**cut))
+    assert_same_run(resume(tmp_path / "run", images, progress=False), whole[0])
+    assert not list((tmp_path / "cache").rglob(".partial-*"))
+
+
+def test_a_finished_run_resumed_is_the_same(recipe, whole, images, tmp_path):
+    train(recipe, images, out=tmp_path / "run", progress=False)
+    assert_same_run(resume(tmp_path / "run", images, progress=False), whole[0])
+
+
+@pytest.mark.parametrize("probe_wins", [True, False])
+def test_a_resumed_run_scores_as_it_would_have(recipe, images, tmp_path, probe_wins):
+    """The best epoch may be one of an earlier process, on features that it had stored."""
+    slow = Phase(epochs=3, trainable="head", views=1, learning_rate=1e-7 if probe_wins else 0.03)
+    recipe = recipe.change(phases=(PROBE if probe_wins else LinearProbe(strengths=(1e-7,)), slow))
+    expected = train(recipe, images, out=tmp_path / "whole", progress=False)
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, images, out=tmp_path / "run", progress=Cut(epoch=3))
+    run = resume(tmp_path / "run", images, progress=False)
+    assert_same_run(run, expected)
+    assert run.report.from_features is not None
+
+
+LEFT_OUT = {"phases": (LinearProbe(strengths=(1.0,)), Phase(epochs=2, learning_rate=1e-5, min_error=1.0))}
+
+
+def test_a_phase_that_validation_leaves_out_is_recorded_as_such(recipe, images, tmp_path):
+    watch = Watch()
+    run = train(recipe.change(**LEFT_OUT), images, out=tmp_path / "run", progress=watch)
+    assert watch.left_out == [(1, pytest.approx(1 - run.history[0]["val_accuracy"], abs=1e-6))]
+    assert watch.began == [(0, 0)]
+    assert [row["phase"] for row in run.history] == [1]
+    page = run.folder.page.read_text()
+    assert "left out" in page
+    assert "linear probe" in page
+    assert not run.folder.checkpoint.exists()
+    assert_same_run(resume(run.folder.path, images, progress=False), run)
+
+
+def test_a_thorough_run_trains_what_validation_would_leave_out(recipe, images, tmp_path):
+    watch = Watch()
+    run = train(recipe.change(**LEFT_OUT).thorough(), images, out=tmp_path / "run", progress=watch)
+    assert not watch.left_out
+    assert [row["phase"] for row in run.history] == [1, 2, 2]
+    assert "left out" not in run.folder.page.read_text()
+
+
+def at_error(recipe, images, out, min_error):
+    watch = Watch()
+    train(recipe.change(phases=(PROBE, Phase(epochs=1, min_error=min_error))), images, out=out, progress=watch)
+    return watch
+
+
+def test_a_phase_is_left_out_at_its_error_and_below(recipe, images, tmp_path):
+    """The probe misclassifies a whole number of the 12 images."""
+    watch = at_error(recipe, images, tmp_path / "all", 1.0)
+    ((_, error),) = watch.left_out
+    assert 0 < error < 1
+    wrong = round(12 * error)
+    assert at_error(recipe, images, tmp_path / "at", wrong / 12).left_out
+    assert not at_error(recipe, images, tmp_path / "above", (wrong - 0.5) / 12).left_out
+
+
+def test_a_probe_leaves_the_backbone_alone_and_fits_the_head(recipe, images, tmp_path):
+    run = train(recipe.change(**LEFT_OUT), images, out=tmp_path / "run", progress=False)
+    loaded = keras.saving.load_model(recipe.weights, compile=False)
+    for layer in run.classifier.model.layers:
+        if layer.weights and layer.name != "predictions":
+            for found, expected in zip(layer.get_weights(), loaded.get_layer(layer.name).get_weights(), strict=True):
+                np.testing.assert_array_equal(found, expected)
+    assert run.history[0]["loss"] < np.log(6)  # of a head of zeros
+
+
+def test_probes_alone_need_no_validation(recipe, images, tmp_path):
+    recipe = recipe.change(
+        phases=(LinearProbe(strengths=(100.0,)), Phase(epochs=1, trainable="head", views=1)),
+        validation_split=0.0,
+        restore_best=False,
+    )
+    run = train(recipe, images, out=tmp_path / "run", progress=False)
+    assert set(run.history[0]) == {"epoch", "phase", "loss", "accuracy", "seconds"}
+
+
+@pytest.mark.parametrize("phase", [HEAD, UPPER], ids=["head", "conv3"])
+@pytest.mark.parametrize("options", [{}, {"ema": 0.7}, {"swa_epochs": 2, "restore_best": False}], ids=str)
+def test_stored_features_change_nothing_but_the_time(recipe, images, tmp_path, monkeypatch, phase, options):
+    recipe = recipe.change(phases=(phase,), class_weight="balanced", **options)
+    watch = Watch()
+    stored = train(recipe, images, out=tmp_path / "stored", progress=watch)
+    assert not watch.lines
+    monkeypatch.setattr(features, "MOST_BYTES", 0)
+    again = Watch()
+    computed = train(recipe, images, out=tmp_path / "computed", progress=again)
+    assert "GB" in again.lines[0]
+    exact = phase is HEAD  # feature maps are stored in float16, and Adam's steps make much of little
+    for one, other in zip(weights_of(stored), weights_of(computed), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5 if exact else 0.03)
+    for one, other in zip(stored.history, computed.history, strict=True):
+        assert one["val_loss"] == pytest.approx(other["val_loss"], rel=1e-3)
+        assert one["loss"] == pytest.approx(other["loss"], rel=1e-3)
+    assert stored.report.from_features
+    assert computed.report.from_features is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [({"mixup": 0.3}, "mixup"), ({"cutmix": 1.0}, "cutmix"), ({"views": 0}, "views")],
+    ids=["mixup", "cutmix", "new-changes"],
+)
+def test_a_phase_that_computes_the_frozen_layers_again_says_why(recipe, images, tmp_path, changes, word):
+    watch = Watch()
+    run = train(recipe.change(phases=(HEAD,)).change(**changes), images, out=tmp_path / "run", progress=watch)
+    (line,) = watch.lines
+    assert word in line
+    assert not watch.counts
+    assert run.report.from_features is None
+
+
+def test_without_changes_a_head_phase_is_on_features_of_the_images(recipe, images, tmp_path):
+    watch = Watch()
+    head = Phase(epochs=2, trainable="head")
+    train(recipe.change(phases=(head,), augmentation=Augmentation()), images, out=tmp_path / "run", progress=watch)
+    assert not watch.lines
+    assert sum(total == done for done, total in watch.counts) in (0, 2)  # other tests may have stored them
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_phase_on_features_leaves_the_layers_below_alone(recipe, images, tmp_path, precision):
+    recipe = recipe.change(phases=(PROBE, UPPER), precision=precision, restore_best=False)
+    run = train(recipe, images, out=tmp_path / "run", progress=False)
+    loaded = keras.saving.load_model(recipe.weights, compile=False)
+    for layer in run.classifier.model.layers:
+        if layer.weights and layer.name != "predictions":
+            pairs = zip(layer.get_weights(), loaded.get_layer(layer.name).get_weights(), strict=True)
+            same = all(np.array_equal(found, expected) for found, expected in pairs)
+            assert same == layer.name.startswith(("conv1", "conv2")), layer.name
+
+
+@pytest.mark.parametrize("averaging", [{"ema": 0.6}, {"ema": 0.6, "restore_best": False}])
+def test_averages_go_with_probes_between_and_before_phases(recipe, images, tmp_path, averaging):
+    recipe = recipe.change(phases=(HEAD, PROBE, UPPER, PROBE, ALL), **averaging)
+    expected = train(recipe, images, out=tmp_path / "whole", progress=False)
+    for number, cut in enumerate(({"phase": 1}, {"phase": 3}, {"epoch": 4})):
+        with pytest.raises(KeyboardInterrupt):
+            train(recipe, images, out=tmp_path / f"{number}", progress=Cut(**cut))
+        assert_same_run(resume(tmp_path / f"{number}", images, progress=False), expected)
+
+
+def test_the_last_epochs_are_averaged_after_a_probe(recipe, images, tmp_path):
+    recipe = recipe.change(phases=(PROBE, ALL), restore_best=False, swa_epochs=2)
+    expected = train(recipe, images, out=tmp_path / "whole", progress=False)
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, images, out=tmp_path / "run", progress=Cut(epoch=2))
+    assert_same_run(resume(tmp_path / "run", images, progress=False), expected)
+
+
+def test_a_head_with_dropout_and_an_early_end_resume_exactly_on_features(recipe, images, tmp_path):
+    head = Phase(epochs=5, trainable="head", views=2, patience=1, learning_rate=0.05)
+    recipe = recipe.change(head="mlp", phases=(head, UPPER))
+    expected = train(recipe, images, out=tmp_path / "whole", progress=False)
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, images, out=tmp_path / "run", progress=Cut(epoch=1))
+    with pytest.raises(KeyboardInterrupt):
+        resume(tmp_path / "run", images, progress=Cut(phase=1))
+    assert_same_run(resume(tmp_path / "run", images, progress=False), expected)
+
+
+class Epochs(keras.callbacks.Callback):
+    """A callback of the caller's, with a memory."""
+
+    def __init__(self):
+        super().__init__()
+        self.epochs, self.inputs = [], set()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.epochs.append(epoch)
+        self.inputs.add(tuple(self.model.input_shape[1:]))
+
+
+def test_callbacks_see_the_part_that_is_fitted_and_no_probe(recipe, images, tmp_path):
+    callback = Epochs()
+    train(recipe, images, out=tmp_path / "run", callbacks=[callback], progress=False)
+    assert callback.epochs == [1, 2, 3, 4, 5, 6]
+    assert callback.inputs == {(24,), (8, 8, 16), (32, 32, 3)}
+
+
+def test_tensorboard_logs_phases_on_features(recipe, images, tmp_path):
+    if find_spec("tensorboard") is None:
+        pytest.skip("tensorboard is not installed")
+    logs = tmp_path / "run" / "tensorboard"
+    shown = [keras.callbacks.TensorBoard(logs, histogram_freq=1)]
+    expected = train(recipe, images, out=tmp_path / "run", callbacks=shown, progress=False)
+    assert list((logs / "train").glob("events.*"))
+    assert len(expected.history) == 7
+
+
+def test_a_terminal_shows_bars_of_features_between_phases(recipe, images, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("RESNET50_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    table = EpochTable(recipe.phases)
+    assert table._console.is_terminal
+    train(recipe, images, out=tmp_path / "run", progress=table)
+    shown = capsys.readouterr().out
+    assert "computing features" in shown
+    assert "strength" in shown
+    assert shown.count("raise") == 3
+
+
+def test_two_classes_and_other_weights_of_classes_change_the_probe(images, tmp_path):
+    """Each class counts the same where it is asked for."""
+    few = [k for k, label in enumerate(images.train.labels) if label == 0 or (label == 1 and k % 4)]
+    two = factories.dataset(
+        images.train.labels[few], ("a", "b"), images=np.asarray(images.train.images)[few], name="two"
+    )
+    splits = type(images)(two, two)
+    recipe = factories.tiny_recipe(phases=(LinearProbe(strengths=(0.1,)), Phase(epochs=1, trainable="head", views=1)))
+    plain, balanced = (
+        train(recipe.change(class_weight=each), splits, out=tmp_path / f"{each}", progress=False).history[0]
+        for each in (None, "balanced")
+    )
+    assert plain["loss"] != balanced["loss"]
+    assert json.loads((tmp_path / "balanced" / "recipe.json").read_text())["phases"][0]["strengths"] == [0.1]
+
+
+SCRIPT = (
+    WITHOUT_TENSORFLOW
+    + """
+from pathlib import Path
+
+import keras
+from resnet50.data.splits import DatasetSplits
+from resnet50.datasets.rendered_signs import rendered_signs
+from resnet50.training.recipe import Recipe
+from resnet50.training.train import resume, train
+from resnet50.training.progress import Progress
+
+folder = Path(sys.argv[1])
+recipe = Recipe.from_json((folder / "recipe.json").read_text())
+images = DatasetSplits(*rendered_signs(train=32, test=6, image_size=32))
+
+class Stop(Progress):
+    def __init__(self, epoch):
+        super().__init__()
+        self.epoch = epoch
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == self.epoch:
+            raise KeyboardInterrupt
+
+whole = train(recipe, images, out=folder / "whole", progress=False)
+assert [row["phase"] for row in whole.history] == [1, 2, 2, 3, 3]
+for epoch in (2, 4):
+    try:
+        train(recipe, images, out=folder / str(epoch), progress=Stop(epoch))
+    except KeyboardInterrupt:
+        resumed = resume(folder / str(epoch), images, progress=False)
+    weights = whole.classifier.model.get_weights(), resumed.classifier.model.get_weights()
+    assert all((a == b).all() for a, b in zip(*weights))
+    assert resumed.report == whole.report
+assert whole.report.from_features.difference < 1e-3
+"""
+)
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_features_are_trained_on_alike_on_another_backend(backend, recipe, tmp_path):
+    if find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed")
+    recipe = recipe.change(phases=(PROBE, UPPER, HEAD), ema=0.5)
+    (tmp_path / "recipe.json").write_text(recipe.to_json())
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(tmp_path)],
+        env={**os.environ, "KERAS_BACKEND": backend},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
