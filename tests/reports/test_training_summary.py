@@ -74,3 +74,29 @@ def test_a_duration_has_two_units(seconds, text):
 
 def test_a_phase_of_a_recipe_that_was_made_by_hand_has_no_row():
     assert TrainingSummary("pets", {"phases": [{"epochs": 1}]}, {}).phase_rows() == []
+
+
+PROBED = [
+    {"views": 1, "strengths": [0.1, 1.0], "min_error": 0.0},
+    {"views": 8, "strengths": [0.1, 1.0], "min_error": 0.05},
+    {**PHASES[1], "trainable": "all", "min_error": 0.05},
+]
+
+
+def test_a_linear_probe_is_a_row_without_a_learning_rate():
+    rows = TrainingSummary("pets", {"phases": PROBED}, {"loss": [1.0] * 5, "phase": [1, 2, 3, 3, 3]}).phase_rows()
+    assert [row["number"] for row in rows] == [1, 2, 3]
+    assert [row["schedule"] for row in rows] == ["linear probe", "linear probe", "plateau"]
+    assert [row["layers"] for row in rows] == ["head only", "head only", "all"]
+    assert [row["learning_rate"] for row in rows] == ["", "", "0.0001"]
+    assert [row["epochs"] for row in rows] == ["1", "1", "3 of 8"]
+
+
+def test_a_phase_that_was_left_out_says_so():
+    rows = TrainingSummary("pets", {"phases": PROBED}, {"loss": [1.0], "phase": [1]}).phase_rows()
+    assert [row["epochs"] for row in rows] == ["1", "left out", "left out"]
+    planned = TrainingSummary("pets", {"phases": PROBED}).phase_rows()
+    assert [row["epochs"] for row in planned] == ["1", "1", "8"]
+    thorough = [{**phase, "min_error": 0.0} for phase in PROBED]
+    rows = TrainingSummary("pets", {"phases": thorough}, {"loss": [1.0] * 2, "phase": [1, 2]}).phase_rows()
+    assert [row["epochs"] for row in rows] == ["1", "1", "8"]
