@@ -60,7 +60,7 @@ def main() -> None:
 
 def run_once(recipe: str, data: str | None, seed: int) -> tuple[dict[str, float], dict[str, Any]]:
     """Train by the command line; return the scores of the run, and its recipe and environment."""
-    words = ["train", recipe, *(["--data", data] if data else []), "--seed", str(seed)]
+    words = ["train", recipe, "--variant", "scratch", *(["--data", data] if data else []), "--seed", str(seed)]
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
         command = [sys.executable, "-m", "resnet50", *words, "--out", f"{folder}/run"]

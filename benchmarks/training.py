@@ -2,7 +2,8 @@
 
 Each contender trains ResNet-50 with Adam on images in memory, read in the way that is best for it, in a process of its
 own (`resnet50.profiling.rounds`); PyTorch's network is that of transformers, channels last, bfloat16 autocast, fused
-Adam. A rate is the median over the rounds, a ratio the median of the ratios in the rounds.
+Adam, as it is and by ``torch.compile``, whose compilation is not counted. A rate is the median over the rounds, a ratio
+the median of the ratios in the rounds.
 
 Run: ``pip install torch transformers``, then ``python benchmarks/training.py``; adds a session to
 ``benchmarks/results/training.json``.
@@ -32,10 +33,10 @@ WHAT = "images per second in full training steps; image size 224 or 64 pixels, b
 SETTINGS = {"224": (224, 16), "64": (64, 32)}
 """Image size in pixels and batch size, by name."""
 
-PYTORCH = "PyTorch bfloat16"
+PYTORCH, COMPILED = "PyTorch bfloat16", "PyTorch bfloat16, torch.compile"
 
 
-def pytorch(image_size: int, batch: int) -> Work:
+def pytorch(name: str, image_size: int, batch: int) -> Work:
     """Prepare PyTorch's ResNet-50 to train."""
     import torch
     from transformers import ResNetConfig, ResNetForImageClassification
@@ -47,6 +48,7 @@ def pytorch(image_size: int, batch: int) -> Work:
     images = torch.rand(STEPS * batch, 3, image_size, image_size).to(memory_format=torch.channels_last)
     labels = torch.randint(CLASSES, (STEPS * batch,))
     model.train()
+    run = torch.compile(model) if name == COMPILED else model
 
     def work() -> dict[str, float]:
         steps = []
@@ -54,7 +56,7 @@ def pytorch(image_size: int, batch: int) -> Work:
             began = time.perf_counter()
             optimizer.zero_grad(set_to_none=True)
             with torch.autocast("cpu", torch.bfloat16):
-                logits = model(images[start : start + batch]).logits
+                logits = run(images[start : start + batch]).logits
             loss = torch.nn.functional.cross_entropy(logits.float(), labels[start : start + batch])
             loss.backward()
             optimizer.step()
@@ -68,7 +70,8 @@ def pytorch(image_size: int, batch: int) -> Work:
 def measure(image_size: int, batch: int, rounds: int) -> dict[str, Any]:
     """Measure all contenders in one setting."""
     commands = {name: command(name, image_size, batch) for name in CONTENDERS}
-    commands[PYTORCH] = [sys.executable, __file__, "--worker", str(image_size), str(batch)]
+    for name in (PYTORCH, COMPILED):
+        commands[name] = [sys.executable, __file__, "--worker", name, str(image_size), str(batch)]
     measured = run_rounds(commands, rounds=rounds)
     ours = measured["ours"]
     return {
@@ -83,10 +86,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--settings", nargs="+", choices=list(SETTINGS), default=list(SETTINGS))
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--worker", type=int, nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--worker", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker:
-        serve(lambda: pytorch(*options.worker))
+        name, image_size, batch = options.worker
+        serve(lambda: pytorch(name, int(image_size), int(batch)))
         return
     session = Session(RESULTS, what=WHAT, command=" ".join(["python", "benchmarks/training.py", *sys.argv[1:]]))
     results = {setting: measure(*SETTINGS[setting], options.rounds) for setting in options.settings}

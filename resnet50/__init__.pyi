@@ -33,6 +33,7 @@ from .metrics.scores import score as score
 from .model import ResNet50 as ResNet50
 from .profiling.bench import bench as bench
 from .training.lr_finder import find_learning_rate as find_learning_rate
+from .training.phases import LinearProbe as LinearProbe
 from .training.phases import Phase as Phase
 from .training.recipe import Recipe as Recipe
 from .training.train import resume as resume

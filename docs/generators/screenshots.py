@@ -22,7 +22,7 @@ from resnet50 import rendered_signs
 IMAGES = Path(__file__).resolve().parents[2] / "images"
 
 COMMANDS = (
-    "resnet50 train hands --image-size 64 --epochs 24 --out runs/hands",
+    "resnet50 train hands --weights none --image-size 64 --epochs 24 --out runs/hands",
     "resnet50 predict new.png",
     "resnet50 export runs/hands shipped --format onnx --precision int8",
     "resnet50 predict new.png --model shipped",

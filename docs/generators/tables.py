@@ -20,6 +20,26 @@ SETTINGS = {"224": "224 x 224 pixels, batch size 16", "64": "64 x 64 pixels, bat
 KERAS = "keras.applications"
 PEER = f"{KERAS} float32"
 
+FINE_TUNED = {
+    "cats-dogs": "cats and dogs",
+    "leukemia": "leukemia",
+    "caltech101": "a part of Caltech-101",
+    "rocks": "rocks",
+    "signs": "SIGNS",
+    "cifar10": "a part of CIFAR-10",
+}
+"""Names of tasks in the table of fine-tuning, in its order, by the names of their files."""
+
+CONTENDERS = {
+    "ours": "`resnet50 train`",
+    "thorough": "`resnet50 train --thorough`",
+    "probe": "features and logistic regression, PyTorch",
+    "fastai": "fastai, `fine_tune`",
+    "timm": "timm",
+    "classic": "the public project's setting",
+}
+"""What stands beside what in the table of fine-tuning."""
+
 TASKS = {
     "leukemia": "leukemia",
     "cats-dogs": "cats and dogs",
@@ -55,10 +75,11 @@ def training(result: File) -> str:
     for setting, words in SETTINGS.items():
         measured = [each["settings"][setting] for each in result["sessions"] if setting in each["settings"]]
         rows = []
-        for name in measured[0]["ours_over"]:
-            ratios = [each["ours_over"][name] for each in measured]
-            fastest = [fastest_round(each["ours"]) / fastest_round(each[name]) for each in measured]
-            rows.append([name, *rate_and_memory(measured, name), span(ratios), span(fastest)])
+        for name in dict.fromkeys(name for each in measured for name in each["ours_over"]):
+            having = [each for each in measured if name in each["ours_over"]]  # later sessions have more contenders
+            ratios = [each["ours_over"][name] for each in having]
+            fastest = [fastest_round(each["ours"]) / fastest_round(each[name]) for each in having]
+            rows.append([name, *rate_and_memory(having, name), span(ratios), span(fastest)])
         rows.insert(0, ["ours", *rate_and_memory(measured, "ours"), "", ""])
         header = ["", "images/s", "memory, MiB", "ratio", "ratio of the fastest"]
         parts.append(f"**{words}**, {count(len(measured), 'session')}:\n\n{table(header, rows)}")
@@ -307,6 +328,27 @@ def tasks(*results: File) -> str:
             ]
         )
     return table(["", "images: train, test", "ours", "classic", "on training images"], rows)
+
+
+def fine_tuning(*results: File) -> str:
+    """Return the accuracy of fine-tuning beside the others, and what it took: a row for each task and contender."""
+    rows = []
+    for result in results:
+        title = FINE_TUNED[result["task"]]
+        for contender, words in CONTENDERS.items():
+            runs = [run for run in result["runs"] if run["contender"] == contender]
+            if not runs:
+                continue
+            accuracies = percents([run["test_accuracy"] for run in runs])
+            took = span((run["seconds"] for run in runs), "s")
+            rows.append([title, words, count(len(runs), "seed"), accuracies, took, peak(runs)])
+            title = ""  # once for each task
+    return table(["", "", "", "test accuracy", "time", "memory"], rows)
+
+
+def peak(runs: Iterable[File]) -> str:
+    """Return the peak of memory of runs."""
+    return span((run["memory_mb"] / 1000 for run in runs), "GB")
 
 
 def transfer(result: File) -> str:

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import argparse
 import sys
+import textwrap
 from dataclasses import fields, replace
 from typing import Any
 
 from resnet50.cli.console import say
 from resnet50.cli.parser import number
 from resnet50.data.fit import DEFAULT_FIT, Fit
+
+STORED = textwrap.fill(
+    "Stored with the model, so that predictions and exports fit images in the same way. Published weights have a crop "
+    "ratio and a resampling of their own, which are the defaults with them.",
+    76,
+)
+"""Description of the options where they are those of a training."""
 
 _FIELDS = {field.metadata.get("option", field.name): field for field in fields(Fit)}
 

@@ -1,75 +1,102 @@
-"""The offer of ``resnet50 train`` to fetch the pretrained weights that a task is usually fine-tuned from."""
+"""The offer of ``resnet50 train`` to fetch the pretrained weights that a recipe starts from."""
 
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import TYPE_CHECKING
 
-from resnet50.cli.console import say, show, step
-from resnet50.training.variants import FINE_TUNED, NO_WEIGHTS, usual_weights
+from resnet50.cli.console import say, step
+from resnet50.cli.question import can_ask, confirm
+from resnet50.cli.recipe_options import read_recipe
+from resnet50.training.variants import FINE_TUNED, NO_WEIGHTS
 
 if TYPE_CHECKING:
     from resnet50.recipes import Task
     from resnet50.weights.registry import PublishedWeights
 
 _COST = (
-    "Training from scratch costs accuracy where images are few: 74 % instead of 99 % of the test images of 500 photos "
-    "of cats and dogs."
+    "Training from scratch is less accurate where images are few: 74% instead of 99% with 500 photos of cats and dogs."
 )
-_CHOICES = "--yes to fetch them, --offline or --weights none to train from scratch, or --weights FILE for others"
+_CHOICES = (
+    "give --yes to fetch them, --weights FILE to start from others, or --offline or --weights none to train from "
+    "scratch"
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options that answer the question beforehand."""
     answers = parser.add_mutually_exclusive_group()
-    answers.add_argument("--yes", action="store_true", help="Fetch the pretrained weights without asking.")
+    answers.add_argument("--yes", action="store_true", help="Fetch pretrained weights without asking.")
     answers.add_argument(
-        "--offline", action="store_true", help="Fetch nothing; train from scratch where no weights are cached."
+        "--offline", action="store_true", help="Fetch nothing; train from scratch if no pretrained weights are cached."
     )
 
 
 def offer_weights(task: Task, options: argparse.Namespace) -> None:
-    """Fetch the weights that a task is fine-tuned from, after a yes; after a no, set ``options.weights`` to none.
+    """Fetch the pretrained weights that a training starts from, after a yes; after a no, set ``options.weights``.
 
-    Nothing happens where they are cached, or the options name a variant or weights.
+    Nothing happens where they are cached, or nothing published is needed. Weights that ``--weights`` names are fetched
+    without a question. A variant that ``--variant`` names has no replacement: `read_recipe` refuses it without weights.
 
     Raises:
-        ValueError: If they are not cached, there is no terminal to ask in, and no option answers.
+        ValueError: If a number of the recipe is impossible; or the weights are not cached, there is no terminal to ask
+            in, and no option answers.
         OSError: If they cannot be fetched.
     """
-    from resnet50.weights.registry import REGISTRY
     from resnet50.weights.status import is_cached
 
-    usual = usual_weights(task.VARIANTS)
-    asks = options.weights is None and options.variant in (None, FINE_TUNED)
-    if not asks or usual is None or is_cached(REGISTRY[usual]):
+    weights = _needed(task, options)
+    if weights is None or is_cached(weights):
         return
-    about = _describe(REGISTRY[usual])
-    if options.offline:
-        say(f"From scratch: {about} are not in the cache. {_COST}")
-        return
-    if not options.yes and not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise ValueError(f"expected {about} in the cache, got none; give {_CHOICES}. {_COST}")
-    if options.yes or _agrees(about):
-        _fetch(usual)
-    else:
+    if not options.offline:  # before a question for nothing
+        read_recipe(task, argparse.Namespace(**vars(options) | {"weights": weights.name}))
+    if options.weights is not None:
+        _fetch_named(weights, options)
+    elif options.yes or _agrees(weights, options):
+        _fetch(weights)
+    elif options.variant is None:
         options.weights = NO_WEIGHTS
 
 
+def _needed(task: Task, options: argparse.Namespace) -> PublishedWeights | None:
+    """Return the published weights that a training starts from, if any."""
+    from resnet50.weights.registry import REGISTRY
+
+    recipe = task.VARIANTS.get(options.variant or FINE_TUNED)
+    return REGISTRY.get(options.weights or (recipe.weights if recipe else None) or NO_WEIGHTS)
+
+
+def _fetch_named(weights: PublishedWeights, options: argparse.Namespace) -> None:
+    if options.offline:
+        raise ValueError(
+            f"expected the weights {weights.name} in the cache, got none, and --offline fetches nothing; leave one of "
+            "both options out."
+        )
+    _fetch(weights)
+
+
+def _agrees(weights: PublishedWeights, options: argparse.Namespace) -> bool:
+    """Return whether to fetch weights: what an option says, or else the answer on the terminal."""
+    about = _describe(weights)
+    if options.variant is None:
+        if options.offline:
+            say(f"Training from scratch, since {about} are not in the cache. {_COST}")
+        elif not can_ask():
+            raise ValueError(f"expected {about} in the cache, got none; {_CHOICES}. {_COST}")
+    if options.offline or not can_ask():
+        return False
+    say(f"The training starts from {about}. They are not in the cache.", *([] if options.variant else [_COST]))
+    return confirm("Fetch them?", otherwise=_CHOICES)
+
+
 def _describe(weights: PublishedWeights) -> str:
-    size = f"{weights.download.size / 1e6:.0f} MB" if weights.download.size else "100 MB"
-    return f"the pretrained weights {weights.name} ({weights.license}, {size}, {weights.top1:g} % top-1 on ImageNet)"
+    size = f"{weights.download.size / 1e6:.0f} MB" if weights.download.size else "about 100 MB"
+    accuracy = f", {weights.top1:g}% top-1 on ImageNet" if weights.top1 else ""
+    return f"the pretrained weights {weights.name} (license {weights.license}, {size}{accuracy})"
 
 
-def _agrees(about: str) -> bool:
-    say(f"Fine-tuning starts from {about}, which are not in the cache. {_COST}")
-    show("Fetch them? [Y/n] ")
-    return input().strip().lower() in ("", "y", "yes")
-
-
-def _fetch(name: str) -> None:
+def _fetch(weights: PublishedWeights) -> None:
     from resnet50.weights.fetch import fetch_weights
 
-    with step(f"fetching {name}", in_bytes=True) as progress:
-        fetch_weights(name, progress=progress)
+    with step(f"fetching {weights.name}", in_bytes=True) as progress:
+        fetch_weights(weights.name, progress=progress)

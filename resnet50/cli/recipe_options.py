@@ -13,7 +13,7 @@ from resnet50.cli.parser import number
 from resnet50.cli.read_options import option
 from resnet50.data.augmentation import Augmentation
 from resnet50.recipes import Task
-from resnet50.recipes.folder import RECIPE
+from resnet50.recipes.folder import FINE_TUNED
 from resnet50.training.phases import Phase
 from resnet50.training.recipe import Recipe
 from resnet50.training.variants import choose_recipe, resolve_weights, usual_fit
@@ -25,27 +25,24 @@ NUMBERS = {field.name: field for owner in _OWNERS for field in fields(owner) if 
 
 _TYPES = {name: kind for owner in _OWNERS for name, kind in get_type_hints(owner).items()}
 _DESCRIPTION = (
-    "The defaults shown are those of your own images, trained from scratch; 'resnet50 recipes TASK' shows a task's."
-)
-
-_FITTING = (
-    "Stored with the model, so that predictions and exports fit images in the same way. Published weights have a crop "
-    "ratio and a resampling of their own, which are the defaults with them."
+    "The defaults shown are those of your own images with pretrained weights; 'resnet50 recipes TASK' shows a task's."
 )
 
 
 def add_recipe_options(parser: argparse.ArgumentParser) -> None:
     """Add an option for each number of a recipe: common ones first, rare ones last."""
     common = parser.add_argument_group("common options", textwrap.fill(_DESCRIPTION, 76))
-    fit_options.add_fit_options(parser.add_argument_group("fitting images", textwrap.fill(_FITTING, 76)))
+    fit_options.add_fit_options(parser.add_argument_group("fitting images", fit_options.STORED))
     changes = parser.add_argument_group("random changes to training images")
     expert = parser.add_argument_group("expert options")
     common.add_argument(
         "--variant",
         metavar="NAME",
         help="Recipe of the task: scratch, fine-tuned or classic, as far as it has them. "
-        "Default: fine-tuned where its weights are cached, else scratch.",
+        "Default: fine-tuned, or scratch without its weights.",
     )
+    text = "Train every phase, also those that validation says are not needed."
+    common.add_argument("--thorough", action="store_true", default=None, help=text)
     for name, field in NUMBERS.items():
         group = changes if name in Augmentation.__dataclass_fields__ else expert
         _add_option(common if field.metadata.get("common") else group, name, field.metadata)
@@ -69,8 +66,8 @@ def _add_option(group: argparse._ArgumentGroup, name: str, about: Mapping[str, A
 
 
 def _default(name: str) -> str:
-    """Return the number of `resnet50.recipes.folder.RECIPE` as it is typed."""
-    owner: Any = next(each for each in (RECIPE, RECIPE.augmentation, RECIPE.last) if hasattr(each, name))
+    """Return the number of `resnet50.recipes.folder.FINE_TUNED` as it is typed."""
+    owner: Any = next(each for each in (FINE_TUNED.last, FINE_TUNED, FINE_TUNED.augmentation) if hasattr(each, name))
     value = owner.flips if name == "flip" else getattr(owner, name)
     return "no" if value is False else "yes" if value is True else "none" if value is None else f"{value}"
 
@@ -83,7 +80,7 @@ def _value_type(name: str) -> Any:
 
 def given(options: argparse.Namespace) -> dict[str, Any]:
     """Return the recipe options on the command line, by their names as typed."""
-    names = ("variant", "head_epochs", *NUMBERS)
+    names = ("variant", "thorough", "head_epochs", *NUMBERS)
     numbers = {option(name): value for name in names if (value := getattr(options, name)) is not None}
     return numbers | fit_options.given(options)
 
@@ -93,8 +90,10 @@ def read_recipe(task: Task, options: argparse.Namespace) -> Recipe:
 
     Raises:
         FileNotFoundError: If the pretrained weights are not there.
-        ValueError: If there is no such variant, or a number is impossible.
+        ValueError: If there is no such variant, a number is impossible, or two options exclude each other.
     """
+    if options.thorough and options.min_error:
+        raise ValueError("expected --thorough or --min-error, got both; --thorough sets it to 0.")
     numbers = {name: value for name in NUMBERS if (value := getattr(options, name)) is not None}
     weights = numbers.get("weights")
     if weights is not None:
@@ -102,8 +101,9 @@ def read_recipe(task: Task, options: argparse.Namespace) -> Recipe:
     recipe = choose_recipe(task.VARIANTS, variant=options.variant, weights=weights)
     if options.head_epochs is not None:
         head = (Phase(epochs=options.head_epochs, trainable="head"),) if options.head_epochs else ()
-        recipe = recipe.change(phases=(*head, recipe.last))
+        last = recipe.last if head else recipe.thorough().last  # an only phase is not left out
+        recipe = recipe.change(phases=(*head, last))
     if "epochs" in numbers:
         recipe = recipe.lasting(numbers.pop("epochs"))
-    recipe = recipe.change(**numbers)
+    recipe = recipe.change(**numbers).thorough() if options.thorough else recipe.change(**numbers)
     return recipe.change(fit=fit_options.read_fit(options, usual_fit(recipe.weights)) or recipe.fit)

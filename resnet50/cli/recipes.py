@@ -8,25 +8,28 @@ import inspect
 from resnet50.cli.console import say, show, show_json
 from resnet50.cli.parser import examples
 from resnet50.recipes import RECIPES, find_task
-from resnet50.training.variants import find_variant
+from resnet50.training.variants import FINE_TUNED, SCRATCH, find_variant
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.epilog = examples("resnet50 recipes", "resnet50 recipes rocks --variant fine-tuned")
+    parser.epilog = examples("resnet50 recipes", "resnet50 recipes rocks", "resnet50 recipes rocks --variant scratch")
     parser.add_argument(
         "task", nargs="?", metavar="TASK", help="Show all numbers of this task. Default: list all tasks."
     )
-    parser.add_argument("--variant", metavar="NAME", help="Variant to show. Default: scratch.")
+    parser.add_argument(
+        "--variant", metavar="NAME", help="Variant to show. Default: fine-tuned if the task has it, else scratch."
+    )
 
 
 def run(options: argparse.Namespace) -> int:
     """List the tasks, or print the numbers of one."""
     if options.task:
         task = find_task(options.task)
-        recipe = find_variant(task.VARIANTS, options.variant or "scratch")
+        usual = FINE_TUNED if FINE_TUNED in task.VARIANTS else SCRATCH
+        recipe = find_variant(task.VARIANTS, options.variant or usual)
         say(*_paragraphs(inspect.getdoc(task) or "").split("\n"))
-        show("")
+        show("", f"Variant {options.variant or usual}:")
         show_json(recipe.to_json())
     elif options.variant:
         raise ValueError(f"--variant {options.variant}: expected the task that it is a variant of, got none.")

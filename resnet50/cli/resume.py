@@ -64,7 +64,7 @@ def _begins(folder: RunDirectory, epochs: int) -> str:
 
 def _refuse_options(options: argparse.Namespace) -> None:
     values = {"TASK_OR_PATH": options.task, "--out": options.out, **recipe_options.given(options)}
-    values |= {f"--{name}": getattr(options, name) or None for name in ("thorough", "yes", "offline")}
+    values |= {f"--{name}": getattr(options, name) or None for name in ("yes", "offline")}
     values.pop("--epochs", None)  # trains a finished run on
     values |= {read_options.option(name): value for name, value in read_options.given(options).items()}
     if named := [name for name, value in values.items() if value is not None]:

@@ -39,11 +39,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="RUN",
         help="Resume the interrupted run in this folder; --epochs trains a finished one on, to so many in all.",
     )
-    parser.add_argument(
-        "--thorough",
-        action="store_true",
-        help="Train every phase of the recipe, also those that validation says are not needed.",
-    )
     pretrained.add_arguments(parser)
     parser.add_argument("--tensorboard", action="store_true", help="Also write logs for TensorBoard into the run.")
     recipe_options.add_recipe_options(parser)
@@ -68,10 +63,10 @@ def _train(options: argparse.Namespace) -> int:
 
     images = source.find_source(options)
     task = find_task(images.task)
+    if options.out:
+        RunDirectory(Path(options.out)).check_new()  # before a question for nothing
     pretrained.offer_weights(task, options)
     recipe = recipe_options.read_recipe(task, options)
-    if options.thorough:
-        recipe = recipe.thorough()
     name = f"{recipe.name}-{datetime.now():%Y%m%d-%H%M%S}"
     with nullcontext(Path(options.out)) if options.out else reserved_folder(RUNS / name) as out:
         return _train_in(RunDirectory(out), images, recipe, options)

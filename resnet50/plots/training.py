@@ -12,6 +12,8 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from resnet50.plots import theme
 
+_TITLE = 0.15  # of the panel's width, on which the title of the learning rate stands
+
 
 class Curve(Protocol):
     """The loss at rising learning rates, such as `resnet50.training.lr_finder.find_learning_rate` returns."""
@@ -34,20 +36,24 @@ def draw_curves(history: Mapping[str, Sequence[float]], *, title: str | None) ->
 
     Args:
         history: A value per epoch under ``loss`` and ``accuracy`` (0..1), and optionally under ``val_loss``,
-            ``val_accuracy``, ``learning_rate`` and ``phase`` (its number). NaN stands for an epoch without that value.
+            ``val_accuracy``, ``learning_rate`` and ``phase`` (its number). NaN stands for an epoch without that value;
+            one without a learning rate, such as a linear probe, is drawn as a point.
         title: Title, such as ``"SIGNS: 98.3% validation accuracy after 20 epochs"``; None for none.
 
     Returns:
-        Figure with a panel for each. The last value stands at the end of a curve, and a dashed line where a phase ends.
+        Figure with a panel for each. The last value stands at the end of a curve, and a dashed line where a phase of
+        epochs begins after another phase.
 
     Raises:
         ValueError: If loss or accuracy is missing, there is no epoch, or the lengths differ.
     """
     values = _checked_history(history)
     rates = values.pop("learning_rate", None)
-    phases = values.pop("phase", np.zeros(1))
-    boundaries = np.flatnonzero(np.diff(phases)) + 1.5  # between the last epoch of a phase and the first of the next
     epochs = np.arange(1, len(values["loss"]) + 1)
+    phases = values.pop("phase", np.zeros(len(epochs)))
+    alone = np.zeros(len(epochs), bool) if rates is None else np.isnan(rates)
+    begins = np.flatnonzero(np.diff(phases)) + 1
+    boundaries = {float(begin + 0.5): int(phases[begin]) for begin in begins if not alone[begin]}
     head = 0.92 if title else 0.4
     height = head + (3.28 if rates is None else 4.68)
     rows = [2.65] if rates is None else [2.65, 0.5]
@@ -60,7 +66,7 @@ def draw_curves(history: Mapping[str, Sequence[float]], *, title: str | None) ->
         theme.write(figure, 0.065, 1 - 0.3 / height, title, size=theme.LARGE, ha="left", weight="bold")
     for column, key in enumerate(("loss", "accuracy")):
         axes = figure.add_subplot(grid[0, column])
-        _draw_metric(axes, key, epochs, values[key], values.get(f"val_{key}"))
+        _draw_metric(axes, key, epochs, (values[key], values.get(f"val_{key}")), alone)
         _draw_boundaries(axes, boundaries)
         theme.write_below(axes, "Epoch")
     if rates is not None:
@@ -121,15 +127,20 @@ def _checked_history(history: Mapping[str, Sequence[float]]) -> dict[str, np.nda
     return values
 
 
-def _draw_metric(axes: Axes, key: str, epochs: np.ndarray, training: np.ndarray, validation: np.ndarray | None) -> None:
-    """Draw the curves of loss or accuracy, each with its last value."""
+def _draw_metric(
+    axes: Axes, key: str, epochs: np.ndarray, curves: tuple[np.ndarray, np.ndarray | None], alone: np.ndarray
+) -> None:
+    """Draw the curves of loss or accuracy in training and validation, each with its last value."""
     _style(axes, {"loss": "Loss (nats)", "accuracy": "Accuracy"}[key], epochs)
     ends = []
-    for label, values, color in (
-        ("training", training, theme.TRAINING),
-        ("validation", validation, theme.VALIDATION),
+    for label, values, color in zip(
+        ("training", "validation"), curves, (theme.TRAINING, theme.VALIDATION), strict=True
     ):
-        last = None if values is None else _draw_curve(axes, epochs, values, color)
+        if values is None:
+            continue
+        point = _draw_points(axes, epochs[alone], values[alone], color)
+        last = _draw_curve(axes, epochs[~alone], values[~alone], color)
+        last = point if last is None else last
         if last is not None:
             ends.append((last, f"{label} {_format(last, key)}", color))
     _limit(axes, key)
@@ -153,13 +164,15 @@ def _style(axes: Axes, title: str, epochs: np.ndarray) -> None:
     axes.set_xticks([1, *(int(step) for step in steps if 1 + last / 12 < step <= last)])
 
 
-def _draw_boundaries(axes: Axes, boundaries: np.ndarray, *, named: bool = False) -> None:
-    """Draw a line where each phase but the last ends; the panel's limits stay as they are."""
-    for number, boundary in enumerate(boundaries, start=2):
+def _draw_boundaries(axes: Axes, boundaries: Mapping[float, int], *, named: bool = False) -> None:
+    """Draw a line where each of these phases begins; the panel's limits stay as they are."""
+    left, right = axes.get_xlim()
+    for boundary, number in boundaries.items():
         axes.axvline(boundary, color=theme.OTHER, linewidth=1.2, linestyle="--", zorder=1)
         if named:
+            place = max((boundary - left) / (right - left), _TITLE)
             axes.annotate(
-                f"phase {number}", (boundary, 1.06), xycoords=("data", "axes fraction"),
+                f"phase {number}", (place, 1.06), xycoords="axes fraction",
                 fontsize=theme.SMALL, color=theme.MUTED, family=theme.FONT,
             )  # fmt: skip
 
@@ -176,6 +189,15 @@ def _limit(axes: Axes, key: str) -> None:
     else:
         axes.set_ylim(min(0, low), high * 1.05 if high > 0 else 1)
         axes.yaxis.set_major_locator(MaxNLocator(6))
+
+
+def _draw_points(axes: Axes, epochs: np.ndarray, values: np.ndarray, color: str) -> float | None:
+    """Draw the finite values as points; return the last of them."""
+    finite = np.isfinite(values)
+    if not finite.any():
+        return None
+    axes.plot(epochs[finite], values[finite], color=color, linestyle="", marker="o", markersize=4.5, clip_on=False)
+    return float(values[finite][-1])
 
 
 def _draw_curve(axes: Axes, epochs: np.ndarray, values: np.ndarray, color: str) -> float | None:

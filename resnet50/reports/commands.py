@@ -39,20 +39,19 @@ def train_command(training: TrainingSummary, **changes: Any) -> str:
     return _command(*_train_words(training.source), *_options(known))
 
 
-def fine_tune_commands(training: TrainingSummary, weights: str) -> tuple[str, ...]:
-    """Return the commands that fetch published weights and fine-tune them by the task's own recipe for that.
+def fine_tune_command(training: TrainingSummary, weights: str) -> str:
+    """Return the command that fine-tunes published weights, fetched if necessary, by the task's own recipe for that.
 
     Args:
         training: A training from scratch.
         weights: Name of the weights.
 
     Returns:
-        The commands; none where the place of the images is not known.
+        The command; "" where the place of the images is not known.
     """
     if training.source is None:
-        return ()
-    train = _command(*_train_words(training.source), *_options({"weights": weights}))
-    return (_command("weights", "fetch", weights), train)
+        return ""
+    return _command(*_train_words(training.source), *_options({"weights": weights}))
 
 
 def calibrate_command(training: TrainingSummary, source: DataSource | None) -> str:

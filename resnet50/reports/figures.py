@@ -69,7 +69,7 @@ def report_figures(results: Results) -> dict[str, ReportFigure]:
 
     Returns:
         Figures by the names of their files without the suffix: ``"balance"``, ``"confusion"``, ``"reliability"``, and
-        ``"curves"`` where the history of the training is known.
+        ``"curves"`` where the history of the training is known; linear probes alone have none.
     """
     report, training = results.report, results.training
     classes, counts = tuple(report.classes), _class_counts(results)
@@ -79,7 +79,7 @@ def report_figures(results: Results) -> dict[str, ReportFigure]:
         "reliability": (_calibration_message(report), partial(draw_reliability, report.reliability)),
     }
     figures = {name: ReportFigure(report.dataset, message, draw) for name, (message, draw) in scored.items()}
-    if {"loss", "accuracy"}.issubset(training.history) and training.epochs:
+    if {"loss", "accuracy"}.issubset(training.history) and training.has_epochs:
         curves = partial(draw_curves, training.history)
         figures["curves"] = ReportFigure(training.dataset, _curves_message(training), curves)
     return figures
@@ -137,5 +137,8 @@ def _calibration_message(report: Report) -> str:
 def _curves_message(training: TrainingSummary) -> str:
     name = "training" if training.last("val_accuracy") is None else "validation"
     accuracy = training.last("accuracy" if name == "training" else "val_accuracy")
+    best = training.best_accuracy() if training.keeps_best else None
+    if best is not None:
+        return f"{best:.1%} best validation accuracy in {plural(training.epochs, 'epoch')}"
     known = "" if accuracy is None else f"{accuracy:.1%} {name} accuracy "
     return f"{known}after {plural(training.epochs, 'epoch')}"

@@ -32,7 +32,7 @@ from resnet50.reports.commands import (
     calibrate_command,
     check_command,
     explain_command,
-    fine_tune_commands,
+    fine_tune_command,
     train_command,
 )
 from resnet50.reports.figures import confused_pairs
@@ -48,7 +48,7 @@ OFTEN, CONFUSED = 3, 0.1
 SKILL = 0.25
 MISCALIBRATED = 0.05
 
-PRETRAINED = "imagenet"
+PRETRAINED = "timm/tv_in1k"
 """Published weights that the step on pretrained weights names."""
 
 _LONGEST = 4  # most names of classes in a step
@@ -100,7 +100,7 @@ def _pretrained(results: Results) -> Iterator[Step]:
             f"The network started from random weights and learned from {plural(len(train), 'image')}. Pretraining "
             "helps most when labels are scarce.",
             "training",
-            fine_tune_commands(results.training, PRETRAINED),
+            _without_empty(fine_tune_command(results.training, PRETRAINED)),
         )
 
 
@@ -110,7 +110,8 @@ def _fit(results: Results) -> Iterator[Step]:
     learned, held_out, name = training.last("accuracy"), training.last("val_accuracy"), "validation"
     if held_out is None:
         held_out, name = results.report.accuracy, "test"
-    if learned is None or results.splits.train is None:
+    # a linear probe fits all its training images where there are more features than images
+    if learned is None or results.splits.train is None or not training.has_epochs:
         return
     blended = bool(recipe.get("mixup") or recipe.get("cutmix"))
     accuracies = (

@@ -16,6 +16,7 @@ NONE = "none, random initialization"
 """The setting of a training from scratch."""
 
 _LAYERS = {"all": "all", "head": "head only"}
+_PROBE = "strengths"  # a number that only linear probes have
 _PHASE = {"trainable", "epochs", "learning_rate", "schedule"}
 
 
@@ -48,6 +49,17 @@ class TrainingSummary:
         return self.phases[-1] if self.phases else {}
 
     @property
+    def has_epochs(self) -> bool:
+        """Whether it is known that the network was trained in epochs, and not by linear probes alone."""
+        probes = {number for number, phase in enumerate(self.phases, start=1) if _PROBE in phase}
+        return any(number not in probes for number in self._phase_numbers)
+
+    @property
+    def _phase_numbers(self) -> list[float]:
+        """The number of the phase of each epoch."""
+        return list(self.history.get("phase", ())) or [1] * self.epochs
+
+    @property
     def epochs(self) -> int:
         """Number of epochs that the network was trained for; 0 where it is not known."""
         return len(self.history.get("loss", ()))
@@ -61,6 +73,17 @@ class TrainingSummary:
         """Return the last value of a column of the history, such as ``"val_accuracy"``; None if it has none."""
         finite = [value for value in self.history.get(name, ()) if np.isfinite(value)]
         return float(finite[-1]) if finite else None
+
+    @property
+    def keeps_best(self) -> bool:
+        """Whether the epoch that validated best became the model, as in `Recipe.keeps_best`."""
+        return bool(self.recipe.get("restore_best") or self.last_phase.get("patience"))
+
+    def best_accuracy(self, number: int | None = None) -> float | None:
+        """Return the best validation accuracy of all epochs or of a phase, 0..1; None where it is not known."""
+        accuracies = zip(self._phase_numbers, self.history.get("val_accuracy", ()), strict=False)
+        known = (value for phase, value in accuracies if number in (None, phase) and np.isfinite(value))
+        return max(known, default=None)
 
     def settings(self) -> dict[str, str]:
         """Return the settings by their titles, as a page shows them; those that are not known are left out."""
@@ -79,23 +102,26 @@ class TrainingSummary:
         return {name: str(value) for name, value in shown.items() if value is not None}
 
     def phase_rows(self) -> list[dict[str, Any]]:
-        """Return for each phase its layers, epochs, highest learning rate and schedule."""
-        numbers = list(self.history.get("phase", ())) or [1] * self.epochs
-        rows = []
-        for number, phase in enumerate(self.phases, start=1):
-            is_probe = "strengths" in phase
-            if not is_probe and not _PHASE.issubset(phase):  # of a record that was made by hand
-                continue
-            planned, done = 1 if is_probe else phase["epochs"], numbers.count(number)
-            epochs = f"{done} of {planned}" if 0 < done < planned else str(planned)
-            layers = "head" if is_probe else phase["trainable"]
-            rows.append(
-                {
-                    "number": number,
-                    "layers": _LAYERS.get(layers, f"{layers} and above"),
-                    "epochs": "left out" if numbers and not done and phase.get("min_error") else epochs,
-                    "learning_rate": "" if is_probe else f"{phase['learning_rate']:g}",
-                    "schedule": "linear probe" if is_probe else phase["schedule"],
-                }
-            )
-        return rows
+        """Return for each phase what it trained and how, and its best validation accuracy; None where there is none."""
+        return [
+            {"number": number, **self._phase_row(number, phase), "accuracy": self.best_accuracy(number)}
+            for number, phase in enumerate(self.phases, start=1)
+            if _PROBE in phase or _PHASE.issubset(phase)  # a record that was made by hand may have others
+        ]
+
+    def _phase_row(self, number: int, phase: Mapping[str, Any]) -> dict[str, str]:
+        """Return the layers, epochs, highest learning rate and schedule of a phase."""
+        numbers = self._phase_numbers
+        done, left_out = numbers.count(number), bool(numbers) and bool(phase.get("min_error"))
+        if _PROBE in phase:
+            epochs = "left out" if left_out and not done else ""
+            views = f", {phase['views']} versions of each image" if phase["views"] > 1 else ""
+            return {"layers": f"linear probe{views}", "epochs": epochs, "learning_rate": "", "schedule": ""}
+        planned, layers = phase["epochs"], phase["trainable"]
+        epochs = f"{done} of {planned}" if 0 < done < planned else str(planned)
+        return {
+            "layers": _LAYERS.get(layers, f"{layers} and above"),
+            "epochs": "left out" if left_out and not done else epochs,
+            "learning_rate": f"{phase['learning_rate']:g}",
+            "schedule": phase["schedule"],
+        }

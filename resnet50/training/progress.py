@@ -16,6 +16,7 @@ from rich.text import Text
 from resnet50._io.fetch import Progress as Count
 from resnet50._io.text import duration, printable
 from resnet50.audit.issue import Issue
+from resnet50.training.layer_groups import HEAD
 from resnet50.training.phases import LinearProbe, Phase
 from resnet50.weights.transfer import TransferReport
 
@@ -141,8 +142,7 @@ class EpochTable(Progress):
         self._epochs = epoch + sum(later.epochs for later in self._phases[phase:])
         if len(self._phases) == 1:
             return
-        line = f"phase {phase + 1} of {len(self._phases)}: {describe_phase(self._phases[phase])}"
-        line += f", about {duration(seconds)}" if seconds else ""
+        line = self._name(phase) + (f", about {duration(seconds)}" if seconds else "")
         if self._notebook:
             self._notebook.phase = line
         else:
@@ -163,20 +163,18 @@ class EpochTable(Progress):
 
     def end_probe(self, epoch: int, strength: float, scores: Mapping[str, float]) -> None:
         """Print the result as an epoch's line."""
-        self._show_epoch(epoch, scores, f"  strength {strength:g}")
+        self._show_epoch(epoch, scores, f"  C {strength:g}")
 
     def end_phase(self, phase: int, before: float, after: float) -> None:
         """Print the gain."""
-        gained = f"raises validation accuracy from {before:.1%} to {after:.1%}"
-        kept = f"does not raise validation accuracy above {before:.1%}; the earlier model is kept"
-        self.say(f"phase {phase + 1} {gained if after > before else kept}.")
+        gain = f"raises it from {before:.1%} to {after:.1%}" if after > before else f"leaves it at {before:.1%}"
+        self.say(f"best validation accuracy: phase {phase + 1} {gain}")
 
     def leave_out(self, phase: int, error: float) -> None:
         """Print the phase and the reason."""
         self.say(
-            f"phase {phase + 1} of {len(self._phases)}, {describe_phase(self._phases[phase])}, is left out: "
-            f"{error:.1%} of the validation images are misclassified, and it begins above "
-            f"{self._phases[phase].min_error:.1%}."
+            f"{self._name(phase)}; left out, since the validation error of {error:.1%} is not above "
+            f"{self._phases[phase].min_error:.1%}"
         )
 
     def say(self, line: str) -> None:
@@ -206,6 +204,9 @@ class EpochTable(Progress):
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Print the epoch's line above the bar, or add it to the notebook's table."""
         self._show_epoch(epoch, logs or {}, f"  {time.perf_counter() - self._began:.1f} s")
+
+    def _name(self, phase: int) -> str:
+        return f"phase {phase + 1} of {len(self._phases)}: {describe_phase(self._phases[phase])}"
 
     def _show_epoch(self, epoch: int, scores: Mapping[str, float], remark: str) -> None:
         if self._notebook:
@@ -271,7 +272,7 @@ def describe_phase(phase: LinearProbe | Phase) -> str:
     """Return what a phase trains, such as ``"all layers"``."""
     if isinstance(phase, LinearProbe):
         return "linear probe" + (f" on {phase.views} versions of each image" if phase.views > 1 else "")
-    return "all layers" if phase.trainable == "all" else phase.trainable
+    return {"all": "all layers", HEAD: HEAD}.get(phase.trainable, f"{phase.trainable} and above")
 
 
 @contextmanager

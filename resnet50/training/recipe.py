@@ -79,7 +79,7 @@ class Recipe:
     name: str
     phases: tuple[LinearProbe | Phase, ...]
     weights: str | None = number(
-        "Pretrained weights: a name from 'resnet50 weights list' or a file.", None, common=True
+        "Pretrained weights: a name from 'resnet50 weights list', a file, or none.", None, common=True
     )
     normalization: str | None = number(
         "Input normalization; without it, that of the weights.", None, choices=tuple(NORMALIZATIONS)
@@ -194,7 +194,8 @@ class Recipe:
                 self._check_phase(phase)
 
     def _check_probe(self, probe: LinearProbe) -> None:
-        check_values(self, {"head": (self.head == "linear", "'linear' where a phase is a LinearProbe")})
+        expected = "'linear' where a phase is a LinearProbe (epochs take its place with --head-epochs)"
+        check_values(self, {"head": (self.head == "linear", expected)})
         check_values(
             probe,
             {

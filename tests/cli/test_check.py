@@ -66,7 +66,7 @@ def test_more_unreadable_files_than_training_takes_are_an_error_in_its_words(com
     for k in range(3):
         (folder / "cats" / f"broken{k}.jpg").write_bytes(b"no image")
     words = ("train", "folder", folder, "--image-size", 96, "--out", "run", "--offline")
-    message = refused(words, 15, 0.1, "cats", "cats/broken0.jpg").removeprefix("resnet50 train: ")
+    message = refused(words, 15, 0.1, "cats", "cats/broken0.jpg", begun=True).removeprefix("resnet50 train: ")
     status, out, err = command("check", folder)
     assert (status, err) == (1, "")
     first, looked, issue_lines, *_ = out.splitlines()

@@ -38,7 +38,8 @@ def test_a_variant_is_shown(command):
         out = command("recipes", "leukemia", *words)[1]
         return json.loads(out[out.index("\n{") :])
 
-    assert shown("--variant", "scratch") == shown()
+    assert shown("--variant", "fine-tuned") == shown()
+    assert shown("--variant", "scratch")["weights"] is None
     assert shown("--variant", "classic") != shown()
 
 

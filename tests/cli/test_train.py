@@ -100,7 +100,7 @@ def test_common_options_come_before_the_others(command):
     titles = ("common options", "random changes to training images", "expert options")
     common, changes, expert = (out.index(f"\n{title}:\n") for title in titles)
     assert changes < out.index("  --flip, --no-flip") < out.index("Default: yes.", changes) < expert
-    for name in ("epochs INT", "learning-rate FLOAT", "weights NAME", "variant NAME"):
+    for name in ("epochs INT", "learning-rate FLOAT", "weights NAME", "variant NAME", "thorough"):
         assert common < out.index(f"  --{name}") < expert
     for name in ("layer-lr-decay FLOAT", "freeze-batch-norm, --no-freeze-batch-norm", "head-epochs INT"):
         assert expert < out.index(f"  --{name}")
@@ -136,6 +136,35 @@ def test_numbers_change_the_last_phase(numbers_parser):
 def test_other_epochs_bring_warm_up_and_averaging_in_proportion(numbers_parser):
     recipe = read_recipe(recipes.rocks, numbers_parser.parse_args(["--variant", "scratch", "--epochs", "30"]))
     assert (recipe.last.epochs, recipe.last.warmup_epochs, recipe.swa_epochs) == (30, 2.5, 5)
+
+
+def test_thorough_leaves_no_phase_out(numbers_parser):
+    def read(task, *words):
+        return read_recipe(task, numbers_parser.parse_args(["--weights", "imagenet", *words]))
+
+    tuned = recipes.folder.FINE_TUNED.change(weights="imagenet")
+    assert [phase.min_error for phase in tuned.phases] == [0, 0.05, 0.05]
+    recipe = read(recipes.folder, "--thorough")
+    assert [phase.min_error for phase in recipe.phases] == [0, 0, 0]
+    assert recipe.phases[1].views == tuned.phases[1].views
+    scratch = read_recipe(recipes.folder, numbers_parser.parse_args(["--variant", "scratch", "--thorough"]))
+    assert scratch == recipes.folder.RECIPE  # a single phase is never left out
+
+
+def test_an_only_phase_is_not_left_out(numbers_parser):
+    words = ["--weights", "imagenet", "--head-epochs"]
+    recipe = read_recipe(recipes.folder, numbers_parser.parse_args([*words, "0"]))
+    assert [(phase.trainable, phase.min_error) for phase in recipe.phases] == [("all", 0)]
+    recipe = read_recipe(recipes.folder, numbers_parser.parse_args([*words, "3", "--head", "mlp"]))
+    assert [(phase.trainable, phase.min_error) for phase in recipe.phases] == [("head", 0), ("all", 0.05)]
+
+
+def test_views_and_the_smallest_error_are_those_of_the_last_phase(numbers_parser):
+    words = ["--weights", "imagenet", "--views", "4", "--min-error", "0.5"]
+    recipe = read_recipe(recipes.folder, numbers_parser.parse_args(words))
+    assert [phase.views for phase in recipe.phases] == [1, 8, 4]
+    assert [phase.min_error for phase in recipe.phases] == [0, 0.05, 0.5]
+    assert recipe.phases[:2] == recipes.folder.FINE_TUNED.phases[:2]
 
 
 @pytest.mark.slow
@@ -197,6 +226,12 @@ def test_a_run_without_a_state_says_that_it_starts_over(command, trained, tmp_pa
         (["tiny", "--head-epochs", "-1"], ["epochs", 1, -1]),
         (["tiny", "--schedule", "plateau"], ["lr_factor", 0, 1]),
         (["tiny", "--weights", "nosuch"], ["nosuch"]),
+        (["tiny", "--min-error", "0.1"], ["min_error", "first phase", 0.1]),
+        (["tiny", "--min-error", "2"], ["min_error", 2]),
+        (["tiny", "--views", "-1"], ["views", 0, -1]),
+        (["tiny", "--thorough", "--min-error", "0.1"], ["--thorough", "--min-error"]),
+        (["--resume", "x", "--thorough"], ["--thorough"]),
+        (["cats-dogs", "--head", "mlp", "--yes"], ["head", "LinearProbe", "--head-epochs", "'mlp'"]),
         (
             ["tiny", "--resume", "x", "--out", "y", "--batch-size", "3", "--head-epochs", "0"],
             ["TASK_OR_PATH", "--out", "--head-epochs", "--batch-size"],
@@ -253,11 +288,11 @@ def test_a_folder_of_images_is_trained_on_and_resumed_from_anywhere(
     command, refused, numbers, own, plants, monkeypatch, tmp_path
 ):
     status, out, err = command(
-        "train", "own", "plants", "--out", "run", "--test-split", "0.4", "--max-unreadable", "0.2"
+        "train", "own", "plants", "--out", "run", "--offline", "--test-split", "0.4", "--max-unreadable", "0.2"
     )
     assert (status, err) == (0, "")
     first, second, *_ = out.splitlines()
-    assert "resnet50 weights fetch imagenet" in first
+    assert "imagenet" in first
     assert "plants" in second
     assert numbers(second) == ["17", "12", "25%", "0"]
     rows = (tmp_path / "run" / "unreadable.csv").read_text().splitlines()
@@ -288,7 +323,7 @@ def test_a_validation_split_of_the_source_is_scored_after_every_epoch(command, n
                     path.rename(plants / split / name / path.name)
     for name in ("bright", "dark"):
         (plants / name).rmdir()
-    status, out, _ = command("train", "own", "--data", "plants", "--out", "run", "--validation-split", "0")
+    status, out, _ = command("train", "own", "--data", "plants", "--out", "run", "--offline", "--validation-split", "0")
     assert status == 0
     (printed_line,) = (line for line in out.splitlines() if numbers(line) == ["15", "6", "8", "0"])
     assert "plants" in printed_line

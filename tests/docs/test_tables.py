@@ -91,6 +91,29 @@ def test_training_shows_the_range_of_each_setting_over_its_sessions():
     )
 
 
+def test_training_shows_a_contender_that_only_later_sessions_have():
+    earlier = {"ours": contender(22, 2300), KERAS: contender(10, 3700), "ours_over": {KERAS: 2.2}}
+    later = {**earlier, "PyTorch": contender(20, 3000), "ours_over": {KERAS: 2.2, "PyTorch": 1.1}}
+    text = tables.training(two({"settings": {"224": earlier, "64": earlier}}, {"settings": {"224": later}}))
+    assert "| keras.applications float32 | 10 | 3700 | 2.2 | 2.2 |\n| PyTorch | 20 | 3000 | 1.1 | 1.1 |\n" in text
+
+
+def test_fine_tuning_shows_each_task_and_contender_that_was_measured():
+    def run(contender, seed, accuracy, seconds, memory):
+        scores = {"test_accuracy": accuracy, "validation_accuracy": 0.5}
+        return {"contender": contender, "seed": seed, **scores, "seconds": seconds, "memory_mb": memory}
+
+    rocks = {"task": "rocks", "runs": [run("timm", 0, 0.5, 300.0, 2900), run("ours", 0, 0.52, 30.0, 1700)]}
+    cats = {"task": "cats-dogs", "runs": [run("ours", 0, 0.98, 28.0, 1700), run("ours", 1, 1.0, 29.0, 1700)]}
+    assert tables.fine_tuning(cats, rocks) == (
+        "| | | | test accuracy | time | memory |\n"
+        "| --- | --- | --- | --- | --- | --- |\n"
+        "| cats and dogs | `resnet50 train` | 2 seeds | 99.0 % (98.0 to 100.0, sd 1.4) | 28 to 29 s | 1.7 GB |\n"
+        "| rocks | `resnet50 train` | 1 seed | 52.0 % | 30 s | 1.7 GB |\n"
+        "| | timm | 1 seed | 50.0 % | 300 s | 2.9 GB |\n"
+    )
+
+
 def test_a_step_is_shown_by_operation():
     settings = {"ours": {"step": 770.2, "casts": 15.02}, KERAS: {"step": 1804.0, "casts": 0.107}}
     peak = {"TensorFlow": 852.4, "PyTorch": 867.1}

@@ -146,6 +146,33 @@ def test_every_axis_is_named_with_and_without_a_title():
         assert len(figure.texts) == (1 if title else 0)
 
 
+def test_linear_probes_are_points_beside_the_curves():
+    history = {"phase": [1, 2, 3, 3], "loss": [0.5, 0.25, 1.5, 1.0], "accuracy": [0.5, 0.75, 0.25, 1.0],
+               "val_loss": [NAN] * 4, "learning_rate": [NAN, NAN, 0.5, 0.125]}  # fmt: skip
+    figure = draw_curves(history, title="T")
+    points, curve, boundary = figure.axes[0].lines
+    assert (points.get_xdata().tolist(), points.get_ydata().tolist()) == ([1, 2], [0.5, 0.25])
+    assert (points.get_linestyle(), points.get_marker()) == ("None", "o")
+    assert (curve.get_xdata().tolist(), curve.get_ydata().tolist()) == ([3, 4], [1.5, 1.0])
+    assert list(boundary.get_xdata()) == [2.5, 2.5]  # no line stands between two probes
+    assert texts(figure)[-1] == "phase 3"
+    only = draw_curves({name: values[:2] for name, values in history.items()}, title="T")
+    assert [len(axes.lines) for axes in only.axes] == [1, 1, 0]
+    assert "training 0.25" in texts(only)
+
+
+def test_the_name_of_an_early_phase_stands_beside_the_title_of_the_panel():
+    epochs = 40
+    history = {"phase": [1, *[2] * (epochs - 1)], "learning_rate": [0.5] * epochs,
+               "loss": [1.0] * epochs, "accuracy": [0.5] * epochs}  # fmt: skip
+    figure = draw_curves(history, title="T")
+    figure.canvas.draw()
+    panel = figure.axes[2]
+    title = panel.get_window_extent().x0 + panel._left_title.get_window_extent().width
+    (name,) = (text for text in panel.texts if text.get_text() == "phase 2")
+    assert name.get_window_extent().x0 > title
+
+
 def test_one_phase_has_no_lines():
     figure = draw_curves({"phase": [1, 1], "loss": [2, 1], "accuracy": [0.1, 0.2]}, title="T")
     assert len(curves(figure.axes[0])) == 1

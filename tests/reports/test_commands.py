@@ -15,7 +15,7 @@ from resnet50.reports.commands import (
     calibrate_command,
     check_command,
     explain_command,
-    fine_tune_commands,
+    fine_tune_command,
     train_command,
 )
 from resnet50.reports.training_summary import TrainingSummary
@@ -58,9 +58,8 @@ def test_what_is_not_known_of_a_training_is_left_out():
     )
 
 
-def test_weights_are_fetched_and_then_fine_tuned():
-    fetch, train = fine_tune_commands(TRAINING, "imagenet")
-    assert read(fetch).names == ["imagenet"]
+def test_published_weights_are_fine_tuned_by_the_recipe_for_that():
+    train = fine_tune_command(TRAINING, "imagenet")
     assert (read(train).task, read(train).weights, read(train).epochs) == ("/data/my pets", "imagenet", None)
 
 
@@ -68,7 +67,7 @@ def test_without_a_place_of_the_images_or_the_model_there_is_no_command(tmp_path
     unknown = replace(TRAINING, source=None, model=None)
     draw_image(tmp_path / "a.png", 0)
     assert train_command(unknown) == ""
-    assert fine_tune_commands(unknown, "imagenet") == ()
+    assert fine_tune_command(unknown, "imagenet") == ""
     assert calibrate_command(unknown, PETS) == ""
     assert explain_command(unknown, tmp_path / "a.png") == ""
 

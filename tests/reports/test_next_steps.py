@@ -13,6 +13,7 @@ from resnet50.data.splits import DatasetSplits
 from resnet50.datasets.source import DataSource
 from resnet50.metrics.calibration import TemperatureScaling
 from resnet50.metrics.scores import score
+from resnet50.recipes import folder
 from resnet50.reports.next_steps import next_steps
 from resnet50.reports.results import Results
 from resnet50.reports.training_summary import TrainingSummary
@@ -63,6 +64,12 @@ def test_serious_data_issues_come_first(severity, steps):
     assert [(each.section, each.commands) for each in found] == [("data-issues", ("resnet50 check pets",))] * steps
 
 
+def test_a_linear_probe_that_fits_all_its_images_is_not_overfitted():
+    phases = [{"views": 1, "strengths": [1.0], "min_error": 0.0}]
+    history = {"loss": [0.0], "accuracy": [1.0], "val_accuracy": [0.7]}
+    assert next_steps(results(recipe={"phases": phases}, history=history)) == ()
+
+
 def test_an_error_is_to_be_fixed_and_a_warning_to_be_checked():
     titles = {
         step(with_report(results(), issues=(Issue("leak", severity, "", ""),))).title
@@ -73,7 +80,8 @@ def test_an_error_is_to_be_fixed_and_a_warning_to_be_checked():
 
 def test_a_network_from_scratch_may_start_from_pretrained_weights():
     found = step(results(recipe={"weights": None}))
-    assert found.commands == ("resnet50 weights fetch imagenet", "resnet50 train pets --weights imagenet")
+    assert found.commands == ("resnet50 train pets --weights timm/tv_in1k",)
+    assert folder.FINE_TUNED.weights == "timm/tv_in1k"
     assert "400" in found.reason
 
 

@@ -160,6 +160,36 @@ def test_the_page_shows_curves_and_settings_of_the_training(written):
     assert not missing(training, *settings)
 
 
+def test_scores_from_features_are_named_with_their_check(classifier, tmp_path):
+    splits = DatasetSplits(labeled_images(10), labeled_images(12, seed=1), labeled_images(6, seed=2))
+    probabilities = {name: np.full((n, 3), 1 / 3, np.float32) for name, n in (("test", 12), ("validation", 6))}
+    scored = Scored(probabilities, FeatureScoring("bfloat16", 8, 0.00123))
+    report = write_report(tmp_path, classifier, splits, scored=scored)
+    assert report.loss == pytest.approx(np.log(3))
+    assert not missing(sections(tmp_path)[0], "bfloat16", "8 test images", "0.0012")
+    saved = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert saved["from_features"] == {"precision": "bfloat16", "compared": 8, "difference": 0.00123}
+    assert "bfloat16" not in sections(tmp_path)[-1]
+    write_report(tmp_path, classifier, splits)
+    assert "bfloat16" not in sections(tmp_path)[0]
+
+
+def test_phases_are_listed_with_what_validation_said(classifier, tmp_path):
+    recipe = RECIPE | {
+        "phases": [
+            {"views": 6, "strengths": [0.1, 1.0], "min_error": 0.0},
+            {"trainable": "all", "epochs": 9, "learning_rate": 0.5, "schedule": "cosine", "min_error": 0.05},
+        ]
+    }
+    history = {"loss": [2.0], "accuracy": [0.5], "val_accuracy": [0.975], "phase": [1]}
+    splits = DatasetSplits(labeled_images(10), labeled_images(12, seed=1))
+    write_report(tmp_path, classifier, splits, training=TrainingSummary("Farm", recipe, history))
+    assert not missing(
+        section(tmp_path, "training"), "linear probe", "6 versions", "97.5%", "left out", "all", "cosine"
+    )
+    assert not (tmp_path / "curves.png").exists()
+
+
 def test_files_of_an_issue_are_listed(written):
     folder, _, _ = written
     issues = section(folder, "data-issues")

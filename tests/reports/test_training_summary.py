@@ -11,6 +11,11 @@ PHASES = [
     {"trainable": "head", "epochs": 2, "learning_rate": 0.003, "schedule": "cosine"},
     {"trainable": "conv4", "epochs": 8, "learning_rate": 0.0001, "schedule": "plateau"},
 ]
+PROBES = [
+    {"views": 1, "strengths": [0.1, 1.0], "min_error": 0.0},
+    {"views": 6, "strengths": [0.1, 1.0], "min_error": 0.05},
+    {"trainable": "all", "epochs": 3, "learning_rate": 0.0003, "schedule": "cosine", "min_error": 0.02},
+]
 
 
 def test_the_history_is_summarized():
@@ -76,27 +81,35 @@ def test_a_phase_of_a_recipe_that_was_made_by_hand_has_no_row():
     assert TrainingSummary("pets", {"phases": [{"epochs": 1}]}, {}).phase_rows() == []
 
 
-PROBED = [
-    {"views": 1, "strengths": [0.1, 1.0], "min_error": 0.0},
-    {"views": 8, "strengths": [0.1, 1.0], "min_error": 0.05},
-    {**PHASES[1], "trainable": "all", "min_error": 0.05},
-]
+def test_phases_have_their_best_validation_accuracy():
+    history = {"loss": [1.0] * 4, "phase": [1, 2, 3, 3], "val_accuracy": [0.5, 0.75, 1.0, NAN]}
+    summary = TrainingSummary("pets", {"phases": PROBES}, history)
+    assert [row["accuracy"] for row in summary.phase_rows()] == [0.5, 0.75, 1.0]
+    assert (summary.best_accuracy(), summary.best_accuracy(2)) == (1.0, 0.75)
+    summary = TrainingSummary("pets", {"phases": PROBES}, {"loss": [1.0], "phase": [1]})
+    assert [row["accuracy"] for row in summary.phase_rows()] == [None, None, None]
+    assert summary.best_accuracy() is None
 
 
-def test_a_linear_probe_is_a_row_without_a_learning_rate():
-    rows = TrainingSummary("pets", {"phases": PROBED}, {"loss": [1.0] * 5, "phase": [1, 2, 3, 3, 3]}).phase_rows()
-    assert [row["number"] for row in rows] == [1, 2, 3]
-    assert [row["schedule"] for row in rows] == ["linear probe", "linear probe", "plateau"]
-    assert [row["layers"] for row in rows] == ["head only", "head only", "all"]
-    assert [row["learning_rate"] for row in rows] == ["", "", "0.0001"]
-    assert [row["epochs"] for row in rows] == ["1", "1", "3 of 8"]
+def test_a_linear_probe_has_no_schedule_and_a_phase_may_be_left_out():
+    first, second, third = TrainingSummary("pets", {"phases": PROBES}, {"loss": [1.0], "phase": [1]}).phase_rows()
+    assert (first["layers"], first["epochs"], first["schedule"], first["learning_rate"]) == ("linear probe", "", "", "")
+    assert "6" in second["layers"]
+    assert (second["epochs"], third["epochs"]) == ("left out", "left out")
 
 
-def test_a_phase_that_was_left_out_says_so():
-    rows = TrainingSummary("pets", {"phases": PROBED}, {"loss": [1.0], "phase": [1]}).phase_rows()
-    assert [row["epochs"] for row in rows] == ["1", "left out", "left out"]
-    planned = TrainingSummary("pets", {"phases": PROBED}).phase_rows()
-    assert [row["epochs"] for row in planned] == ["1", "1", "8"]
-    thorough = [{**phase, "min_error": 0.0} for phase in PROBED]
-    rows = TrainingSummary("pets", {"phases": thorough}, {"loss": [1.0] * 2, "phase": [1, 2]}).phase_rows()
-    assert [row["epochs"] for row in rows] == ["1", "1", "8"]
+@pytest.mark.parametrize(
+    ("phases", "numbers", "expected"),
+    [(PROBES, [1, 2], False), (PROBES, [1, 3, 3], True), (PROBES, [], False), (PHASES, [1], True), ([], [1], True)],
+)
+def test_linear_probes_are_no_epochs(phases, numbers, expected):
+    history = {"loss": [1.0] * len(numbers), "phase": numbers}
+    assert TrainingSummary("pets", {"phases": phases}, history).has_epochs is expected
+
+
+@pytest.mark.parametrize(
+    ("recipe", "expected"),
+    [({}, False), ({"restore_best": True}, True), ({"phases": [{"patience": 3}]}, True), ({"phases": PROBES}, False)],
+)
+def test_the_epoch_that_validated_best_may_be_the_model(recipe, expected):
+    assert TrainingSummary("pets", recipe).keeps_best is expected

@@ -60,6 +60,67 @@ def test_phases_are_named_and_what_is_left_is_counted_from_where_they_began(monk
     assert re.search(r"\b2\b.*\b2\b.*\ball\b", shown)
 
 
+@pytest.fixture
+def show(monkeypatch):
+    """Show the phases of a fine-tuning by a function; return the lines that stay."""
+
+    def run(steps, *, terminal=False):
+        screen = io.StringIO()
+        monkeypatch.setattr(progress, "Console", lambda: Console(file=screen, force_terminal=terminal, width=100))
+        phases = [LinearProbe(), LinearProbe(views=8, min_error=0.05), Phase(epochs=3, min_error=0.02)]
+        table = progress.EpochTable(phases)
+        steps(table)
+        table.close()
+        erased = r"[^\n]*\n(\x1b\[\?25h)?\r\x1b\[1A\x1b\[2K|[^\n]*\r\x1b\[2K"  # a bar
+        kept = re.sub(rf"{erased}|\x1b\[[\d;?]*[A-Za-z]|\r", "", screen.getvalue())
+        return [line for line in kept.split("\n") if line.strip()]
+
+    return run
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_phase_says_how_long_it_may_take(show, terminal):
+    def steps(table):
+        table.begin_phase(0, 0)
+        table.begin_phase(1, 1, 75.2)
+
+    first, second = show(steps, terminal=terminal)
+    assert re.search(r"\b1\b.*\b3\b.*\blinear probe$", first)
+    assert re.search(r"\b2\b.*\b3\b.*\blinear probe\b.*\b8\b.*\b1 min 15 s\b", second)
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_linear_probe_is_shown_as_an_epoch_with_the_chosen_strength(show, terminal):
+    scores = {"loss": 0.25, "accuracy": 0.875, "val_loss": 0.5, "val_accuracy": 0.75}
+    (line,) = show(lambda table: table.end_probe(0, 0.3, scores), terminal=terminal)
+    assert re.search(r"^ +1 .*0\.250.*87\.5%.*0\.500.*75\.0%.*\bC 0\.3$", line)
+    (line,) = show(lambda table: table.end_probe(0, 0.3, {"loss": 0.25, "accuracy": 0.875}), terminal=terminal)
+    assert "val" not in line
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_phase_that_is_left_out_is_named_with_its_reason(show, terminal):
+    (line,) = show(lambda table: table.leave_out(2, 0.0125), terminal=terminal)
+    assert re.search(r"\b3\b.*\b3\b.*\ball layers\b.*\bleft out\b.*\b1\.2%.*\b2\.0%", line)
+
+
+@pytest.mark.parametrize(("after", "numbers"), [(0.95, ["90.0%", "95.0%"]), (0.9, ["90.0%"])])
+def test_the_gain_of_a_phase_is_shown(show, after, numbers):
+    (line,) = show(lambda table: table.end_phase(1, 0.9, after))
+    assert re.findall(r"[\d.]+%", line) == numbers
+    assert "2" in line.split()
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_images_are_counted_in_a_terminal_and_named_in_a_log(show, terminal):
+    def steps(table):
+        with table.counted("computing features") as count:
+            count(3, 12)
+
+    lines = show(steps, terminal=terminal)
+    assert ["computing features" in line for line in lines] == ([] if terminal else [True])
+
+
 @pytest.mark.parametrize("terminal", [True, False])
 def test_the_report_on_pretrained_weights_is_printed_everywhere(monkeypatch, terminal):
     screen = io.StringIO()
@@ -101,6 +162,31 @@ def test_a_notebook_sees_one_table_that_grows(monkeypatch):
     assert (rows[0][0], rows[1][-1], rows[3][-2:]) == ("epoch", "head", ["all", "layers"])
     for row, epoch in ((rows[2], "1"), (rows[4], "2")):
         assert row[:5] == [epoch, "0.693", "50.0%", "0.693", "50.0%"]
+
+
+def test_a_notebook_sees_a_linear_probe_in_the_table(monkeypatch):
+    printed = io.StringIO()
+    monkeypatch.setattr(progress, "Console", lambda: Console(file=printed, force_jupyter=True))
+    shown = []
+
+    class Handle:
+        def update(self, table):
+            text = io.StringIO()
+            Console(file=text, width=100).print(table)
+            shown.append(text.getvalue())
+
+    monkeypatch.setattr("IPython.display.display", lambda table, **_: Handle().update(table) or Handle())
+    table = progress.EpochTable([LinearProbe(), Phase(epochs=1, min_error=0.05)])
+    table.begin_phase(0, 0, 12)
+    with table.counted("computing features") as count:
+        count(1, 2)
+    assert "computing features" in shown[-1]
+    table.end_probe(0, 3.0, {"loss": 0.25, "accuracy": 0.875, "val_loss": 0.5, "val_accuracy": 1.0})
+    table.leave_out(1, 0.0)
+    table.close()
+    rows = [line.split() for line in shown[-1].splitlines() if line.strip()]
+    assert " ".join(rows[1]).endswith("linear probe, about 12 s")
+    assert rows[2] == ["1", "0.250", "87.5%", "0.500", "100.0%", "C", "3"]
 
 
 def test_what_a_console_cannot_encode_or_would_obey_is_escaped(monkeypatch):

@@ -1,0 +1,212 @@
+"""Fine-tuning beside what people use instead: the same weights, the same images, each in the way that it wants.
+
+For each seed the images are cut once: the task's own test images (or a fifth), and 15 % of the rest for validation. All
+contenders read that folder, start from the same weights, choose everything on the validation images, and score the
+test images once. A run is a process of its own, from the command to its end, with its seconds and its peak of memory.
+
+- ``ours``: ``resnet50 train FOLDER``, which decides by validation which phases it trains.
+- ``thorough``: the same with ``--thorough``.
+- ``classic``: the setting of the task's public project (``--variant classic``), with these weights.
+- ``probe``: features of the frozen network and scikit-learn's logistic regression, in PyTorch.
+- ``fastai``: ``vision_learner`` and ``fine_tune``.
+- ``timm``: the parts of its ``train.py``.
+
+Run: ``python benchmarks/fine_tuning.py rocks --data DIR --weights FILE --peers PYTHON``, where PYTHON has torch,
+torchvision, timm, fastai and scikit-learn; adds the missing runs to ``benchmarks/results/fine-tuning-rocks.json``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from resnet50 import Augmentation, DatasetSplits, train
+from resnet50._io.files import write_text
+from resnet50.datasets.source import DataSource
+from resnet50.recipes import find_task, folder
+
+RESULTS = Path(__file__).parent / "results"
+VALIDATION = 0.15
+IMAGE_SIZE = 224
+OURS, PEERS = ("ours", "thorough", "classic"), ("probe", "fastai", "timm")
+
+PACKAGES = ("torch", "torchvision", "timm", "fastai", "scikit-learn")
+
+NATIVE = {"signs": 64, "cifar10": 32}
+"""Height and width in pixels of tasks whose images are not in files of their own."""
+
+EPOCHS = {
+    "fastai": {"rocks": 20, "cifar10": 3},
+    "timm": {"rocks": 30, "caltech101": 12, "signs": 15, "cifar10": 5},
+}
+"""Epochs of the others by task, so that validation had stopped rising in trials; for the rest 5 and 20."""
+
+USUAL_EPOCHS = {"fastai": 5, "timm": 20, "probe": 0}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("task", choices=["signs", "leukemia", "rocks", "cats-dogs", "cifar10", "caltech101"])
+    parser.add_argument("--data", required=True, help="folder of the dataset")
+    parser.add_argument("--weights", required=True, help="file in torchvision's layout, safetensors")
+    parser.add_argument("--peers", help="Python with the packages of the others; without it they are left out")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    parser.add_argument("--contenders", nargs="+", choices=[*OURS, *PEERS], default=[*OURS, *PEERS])
+    options = parser.parse_args()
+    path = RESULTS / f"fine-tuning-{options.task}.json"
+    results = json.loads(path.read_text()) if path.exists() else describe(options)
+    for seed in options.seeds:
+        wanted = [name for name in options.contenders if name in OURS or options.peers]
+        done = {run["contender"] for run in results["runs"] if run["seed"] == seed}
+        missing = [name for name in wanted if name not in done]
+        if not missing:
+            continue
+        with tempfile.TemporaryDirectory() as temporary:
+            images = Path(temporary, "images")
+            write_images(cut(options, seed), images)
+            for name in missing:
+                results["runs"].append(run(name, options, seed, images, Path(temporary, name)))
+                print(results["runs"][-1], flush=True)
+                write_text(path, json.dumps(results, indent=2))
+
+
+def describe(options: argparse.Namespace) -> dict[str, Any]:
+    from resnet50.training.environment import describe_environment
+
+    versions = {}
+    if options.peers:
+        code = "import sys; from importlib.metadata import version as v; print(*map(v, sys.argv[1:]))"
+        asked = subprocess.run([options.peers, "-c", code, *PACKAGES], capture_output=True, text=True, check=True)
+        versions = dict(zip(PACKAGES, asked.stdout.split(), strict=True))
+    return {
+        "task": options.task,
+        "weights": {
+            "file": Path(options.weights).name,
+            "sha256": hashlib.sha256(Path(options.weights).read_bytes()).hexdigest(),
+            "about": "Uber's PQF-compressed ResNet-50 (github.com/uber-research/permute-quantize-finetune, commit "
+            "53a30bad, Uber Non-Commercial License), 72.2 % top-1",
+        },
+        "image_size": IMAGE_SIZE,
+        "validation_split": VALIDATION,
+        "epochs": {name: EPOCHS.get(name, {}).get(options.task, usual) for name, usual in USUAL_EPOCHS.items()},
+        "peers": versions,
+        **describe_environment(),
+        "runs": [],
+    }
+
+
+def cut(options: argparse.Namespace, seed: int) -> DatasetSplits:
+    """Cut the images of a seed; groups and near-duplicates stay together."""
+    size = NATIVE.get(options.task, IMAGE_SIZE)
+    return DataSource(options.task, options.data).load(size).hold_out(VALIDATION, seed=seed)
+
+
+def write_images(splits: DatasetSplits, folder: Path) -> None:
+    """Write a folder with train, validation and test: links to the images' files, or PNG files of their pixels."""
+    for split, dataset in splits.by_name.items():
+        for k, (source, label) in enumerate(zip(dataset.paths, dataset.labels, strict=True)):
+            place = folder / split / dataset.class_names[label]
+            place.mkdir(parents=True, exist_ok=True)
+            file = (splits.root or Path()) / source
+            if file.is_file() and file.suffix.lower() in (".jpg", ".jpeg", ".png"):
+                (place / f"{k:05}{file.suffix.lower()}").symlink_to(file.absolute())
+            else:
+                Image.fromarray(np.asarray(dataset.images[k])).save(place / f"{k:05}.png")
+
+
+def run(name: str, options: argparse.Namespace, seed: int, images: Path, out: Path) -> dict[str, Any]:
+    """Run a contender as a process, and return its scores, seconds and peak of memory."""
+    command = ours(name, options, seed, images, out) if name in OURS else peer(name, options, seed, images)
+    cache = out.with_name(f"{name}-cache")  # nothing is reused
+    load, began = os.getloadavg()[0], time.perf_counter()
+    environment = os.environ | {"RESNET50_CACHE": str(cache)}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env=environment, cwd=Path(__file__).parent
+    ) as process:
+        output = process.stdout.read() if process.stdout else ""
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    seconds = time.perf_counter() - began
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(command)}: expected exit code 0, got {process.returncode}.")
+    scores = read_run(out) if name in OURS else json.loads(output.strip().splitlines()[-1])
+    shutil.rmtree(cache, ignore_errors=True)
+    shutil.rmtree(out, ignore_errors=True)
+    return {
+        "contender": name,
+        "seed": seed,
+        **scores,
+        "seconds": round(seconds, 1),
+        "memory_mb": round(usage.ru_maxrss / 1000),
+        "load": round(load, 1),
+    }
+
+
+def ours(name: str, options: argparse.Namespace, seed: int, images: Path, out: Path) -> list[str]:
+    """Return our command: the task's recipe, on the folder of the cut."""
+    variants = find_task(options.task).VARIANTS
+    weights = ["--weights", options.weights]
+    if name == "classic":
+        words = [options.task, str(images), options.weights, str(seed), str(out)]
+        return [sys.executable, "-c", "import sys, fine_tuning; fine_tuning.train_classic(*sys.argv[1:])", *words]
+    augmentation = variants.get("fine-tuned", variants["scratch"]).augmentation
+    numbers = {field.name: getattr(augmentation, field.name) for field in fields(Augmentation)}
+    changes = [option for number in numbers.items() for option in _change(*number)]
+    extra = ["--thorough"] if name == "thorough" else []
+    balance = ["--class-weight", "balanced"] if variants.get("fine-tuned", folder.FINE_TUNED).class_weight else []
+    return [
+        *(sys.executable, "-m", "resnet50", "train", str(images), *weights, "--seed", str(seed), "--out", str(out)),
+        *(*changes, *balance, *extra),
+    ]
+
+
+def train_classic(task: str, images: str, weights: str, seed: str, out: str) -> None:
+    """Train by the setting of a task's public project, from these weights."""
+    recipe = find_task(task).VARIANTS["classic"]
+    recipe = recipe.change(weights=weights, conventions=None, normalization=None, seed=int(seed))
+    train(recipe, DataSource("folder", images).load(recipe.image_size), out=out, progress=False)
+
+
+def _change(name: str, value: Any) -> list[str]:
+    """Return the option of a number of the augmentation, where it is not that of your own images."""
+    if value == getattr(folder.FINE_TUNED.augmentation, name):
+        return []
+    return [f"--{'' if value else 'no-'}flip"] if name == "flip" else [f"--{name}", str(value)]
+
+
+def peer(name: str, options: argparse.Namespace, seed: int, images: Path) -> list[str]:
+    epochs = EPOCHS.get(name, {}).get(options.task, USUAL_EPOCHS[name])
+    script = str(Path(__file__).with_name("fine_tuning_peers.py"))
+    words = [options.peers, script, name, str(images), "--weights", options.weights, "--seed", str(seed)]
+    return [*words, "--epochs", str(epochs)]
+
+
+def read_run(out: Path) -> dict[str, Any]:
+    """Return the scores of one of our runs, and the phases that it trained."""
+    from resnet50.training.history import read_history
+
+    rows = read_history(out / "history.csv")
+    report = json.loads((out / "report.json").read_text())
+    return {
+        "validation_accuracy": max(row["val_accuracy"] for row in rows),
+        "test_accuracy": report["accuracy"],
+        "phases": sorted({int(row.get("phase", 1)) for row in rows}),
+        "best_phase": int(max(rows, key=lambda row: (row["val_accuracy"], -row["val_loss"])).get("phase", 1)),
+    }
+
+
+if __name__ == "__main__":
+    main()
