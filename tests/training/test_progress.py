@@ -207,72 +207,28 @@ def test_what_a_console_cannot_encode_or_would_obey_is_escaped(monkeypatch):
     assert "\\u732b\\n: 9 classes" in shown
 
 
-PHASES = [LinearProbe(), LinearProbe(views=8, min_error=0.05), Phase(epochs=3, min_error=0.05)]
+def test_the_bar_of_an_earlier_phase_makes_way_for_that_of_images(show):
+    """A console has one live display before rich 14.1."""
+    live = []
+
+    def steps(table):
+        table.on_train_begin()
+        with table.counted("computing features") as count:
+            count(1, 64)
+            live.append(table._bars.live.is_started)
+        table.on_train_begin()
+        live.append(table._bars.live.is_started)
+
+    show(steps, terminal=True)
+    assert live == [False, True]
 
 
-def table_on(monkeypatch, **options):
-    """A table of three phases, and what it prints."""
-    screen = io.StringIO()
-    monkeypatch.setattr(progress, "Console", lambda: Console(file=screen, width=200, **options))
-    return progress.EpochTable(PHASES), screen
-
-
-def test_phases_are_named_with_the_time_that_they_may_take(monkeypatch):
-    table, screen = table_on(monkeypatch)
-    table.begin_phase(0, 0, None)
-    table.begin_phase(1, 1, 42.0)
-    table.begin_phase(2, 2, 0.0)
-    lines = screen.getvalue().splitlines()
-    assert [("about" in line) for line in lines] == [False, True, False]
-    assert "42 s" in lines[1]
-    assert all(word in lines[1] for word in ("2 of 3", "probe", "8"))
-    assert all(word in lines[2] for word in ("3 of 3", "all layers"))
-
-
-def test_a_probe_is_an_epoch_with_its_strength(monkeypatch):
-    table, screen = table_on(monkeypatch)
-    table.end_probe(1, 0.03, {"loss": 0.5, "accuracy": 0.75, "val_loss": 0.6, "val_accuracy": 0.5})
-    assert re.search(r"^ *2 .*0\.500.*75\.0%.*0\.600.*50\.0%.*0\.03", screen.getvalue())
-    table.end_probe(0, 1.0, {"loss": 0.5, "accuracy": 0.75})
-    assert "val" not in screen.getvalue().splitlines()[-1]
-
-
-def test_a_phase_that_is_left_out_is_named_with_both_errors(monkeypatch):
-    table, screen = table_on(monkeypatch)
-    table.leave_out(2, 0.0125)
-    assert all(word in screen.getvalue() for word in ("3 of 3", "all layers", "left out", "1.2%", "5.0%"))
-
-
-def test_a_phase_ends_with_its_gain_or_with_the_earlier_model(monkeypatch):
-    table, screen = table_on(monkeypatch)
-    table.end_phase(1, 0.5, 0.75)
-    table.end_phase(2, 0.75, 0.75)
-    gained, kept = screen.getvalue().splitlines()
-    assert all(word in gained for word in ("phase 2", "50.0%", "75.0%"))
-    assert all(word in kept for word in ("phase 3", "75.0%", "kept"))
-
-
-def test_images_are_counted_by_a_bar_in_a_terminal_and_by_a_line_in_a_file(monkeypatch):
-    table, screen = table_on(monkeypatch, force_terminal=True)
-    table.on_train_begin()  # the bar of an earlier phase
-    with table.counted("computing features") as counted:
-        for done in (1, 64):
-            counted(done, 64)
-    table.on_train_begin()
-    table.close()
-    assert "64/64" in screen.getvalue()
-    table, screen = table_on(monkeypatch)
-    with table.counted("computing features") as counted:
-        counted(64, 64)
-    assert screen.getvalue() == "computing features ...\n"
-
-
-def test_other_displays_need_not_know_of_phases():
+def test_another_display_shows_nothing_of_phases():
     shown = progress.Progress()
     shown.begin_phase(0, 0, 1.0)
     shown.end_phase(0, 0.5, 0.6)
     shown.end_probe(0, 1.0, {})
     shown.leave_out(1, 0.1)
     shown.say("a line")
-    with shown.counted("computing features") as counted:
-        counted(1, 2)
+    with shown.counted("computing features") as count:
+        count(1, 2)
