@@ -111,7 +111,8 @@ class LinearProbe:
 
     The problem is convex: there is no learning rate and no schedule, and a few hundred images take a second once their
     features are computed. For features ``x``, scaled to a root mean square of 1, the head minimizes
-    ``sum(cross-entropy) / views + |W|^2 / (2 C)``, with the strength ``C`` that validates best.
+    ``sum(cross-entropy) / views + |W|^2 / (2 C)``, with the strength ``C`` that validates best. Label smoothing, mixup,
+    cutmix, weight decay and averages of the recipe are for its other phases.
 
     Attributes:
         views: Versions of each image to fit: the image itself, and ``views - 1`` random changes of it; at least 1.

@@ -75,6 +75,7 @@ FEATURES = {
         Phase(epochs=4, learning_rate=1e-4),
     ),
     "head": "linear",
+    "epochs": 4,
     "validation_split": 0.25,
     "ema": 0.8,
 }

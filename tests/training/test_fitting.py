@@ -239,20 +239,15 @@ def test_a_thorough_run_trains_what_validation_would_leave_out(recipe, images, t
     assert "left out" not in run.folder.page.read_text()
 
 
-def at_error(recipe, images, out, min_error):
+@pytest.mark.parametrize("more", [0, -0.5])
+def test_a_phase_is_left_out_at_its_error_and_not_below(whole, recipe, images, tmp_path, more):
+    """The probe misclassifies a whole number of the 12 validation images."""
+    wrong = round(12 * (1 - whole[0].history[0]["val_accuracy"]))
+    assert 0 < wrong < 12
     watch = Watch()
-    train(recipe.change(phases=(PROBE, Phase(epochs=1, min_error=min_error))), images, out=out, progress=watch)
-    return watch
-
-
-def test_a_phase_is_left_out_at_its_error_and_below(recipe, images, tmp_path):
-    """The probe misclassifies a whole number of the 12 images."""
-    watch = at_error(recipe, images, tmp_path / "all", 1.0)
-    ((_, error),) = watch.left_out
-    assert 0 < error < 1
-    wrong = round(12 * error)
-    assert at_error(recipe, images, tmp_path / "at", wrong / 12).left_out
-    assert not at_error(recipe, images, tmp_path / "above", (wrong - 0.5) / 12).left_out
+    last = Phase(epochs=1, learning_rate=1e-5, min_error=(wrong + more) / 12)
+    train(recipe.change(phases=(PROBE, last)), images, out=tmp_path / "run", progress=watch)
+    assert [phase for phase, _ in watch.left_out] == ([] if more else [1])
 
 
 def test_a_probe_leaves_the_backbone_alone_and_fits_the_head(recipe, images, tmp_path):
@@ -275,8 +270,11 @@ def test_probes_alone_need_no_validation(recipe, images, tmp_path):
     assert set(run.history[0]) == {"epoch", "phase", "loss", "accuracy", "seconds"}
 
 
-@pytest.mark.parametrize("phase", [HEAD, UPPER], ids=["head", "conv3"])
-@pytest.mark.parametrize("options", [{}, {"ema": 0.7}, {"swa_epochs": 2, "restore_best": False}], ids=str)
+@pytest.mark.parametrize(
+    ("phase", "options"),
+    [(HEAD, {}), (UPPER, {"ema": 0.7}), (UPPER, {"swa_epochs": 2, "restore_best": False})],
+    ids=["head", "conv3-ema", "conv3-swa"],
+)
 def test_stored_features_change_nothing_but_the_time(recipe, images, tmp_path, monkeypatch, phase, options):
     recipe = recipe.change(phases=(phase,), class_weight="balanced", **options)
     watch = Watch()
@@ -318,9 +316,8 @@ def test_without_changes_a_head_phase_is_on_features_of_the_images(recipe, image
     assert sum(total == done for done, total in watch.counts) in (0, 2)  # other tests may have stored them
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_a_phase_on_features_leaves_the_layers_below_alone(recipe, images, tmp_path, precision):
-    recipe = recipe.change(phases=(PROBE, UPPER), precision=precision, restore_best=False)
+def test_a_phase_on_features_leaves_the_layers_below_alone(recipe, images, tmp_path):
+    recipe = recipe.change(phases=(PROBE, UPPER), precision="bfloat16", restore_best=False)
     run = train(recipe, images, out=tmp_path / "run", progress=False)
     loaded = keras.saving.load_model(recipe.weights, compile=False)
     for layer in run.classifier.model.layers:
@@ -331,13 +328,14 @@ def test_a_phase_on_features_leaves_the_layers_below_alone(recipe, images, tmp_p
 
 
 @pytest.mark.parametrize("averaging", [{"ema": 0.6}, {"ema": 0.6, "restore_best": False}])
-def test_averages_go_with_probes_between_and_before_phases(recipe, images, tmp_path, averaging):
-    recipe = recipe.change(phases=(HEAD, PROBE, UPPER, PROBE, ALL), **averaging)
+def test_averages_go_with_probes_between_phases(recipe, images, tmp_path, averaging):
+    recipe = recipe.change(phases=(HEAD, PROBE, UPPER), **averaging)
     expected = train(recipe, images, out=tmp_path / "whole", progress=False)
-    for number, cut in enumerate(({"phase": 1}, {"phase": 3}, {"epoch": 4})):
-        with pytest.raises(KeyboardInterrupt):
-            train(recipe, images, out=tmp_path / f"{number}", progress=Cut(**cut))
-        assert_same_run(resume(tmp_path / f"{number}", images, progress=False), expected)
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, images, out=tmp_path / "run", progress=Cut(phase=2))
+    with pytest.raises(KeyboardInterrupt):
+        resume(tmp_path / "run", images, progress=Cut(epoch=4))
+    assert_same_run(resume(tmp_path / "run", images, progress=False), expected)
 
 
 def test_the_last_epochs_are_averaged_after_a_probe(recipe, images, tmp_path):
@@ -349,7 +347,7 @@ def test_the_last_epochs_are_averaged_after_a_probe(recipe, images, tmp_path):
 
 
 def test_a_head_with_dropout_and_an_early_end_resume_exactly_on_features(recipe, images, tmp_path):
-    head = Phase(epochs=5, trainable="head", views=2, patience=1, learning_rate=0.05)
+    head = Phase(epochs=5, trainable="head", views=2, patience=1, learning_rate=0.003)
     recipe = recipe.change(head="mlp", phases=(head, UPPER))
     expected = train(recipe, images, out=tmp_path / "whole", progress=False)
     with pytest.raises(KeyboardInterrupt):
@@ -382,7 +380,7 @@ def test_tensorboard_logs_phases_on_features(recipe, images, tmp_path):
     if find_spec("tensorboard") is None:
         pytest.skip("tensorboard is not installed")
     logs = tmp_path / "run" / "tensorboard"
-    shown = [keras.callbacks.TensorBoard(logs, histogram_freq=1)]
+    shown = [keras.callbacks.TensorBoard(logs, histogram_freq=1, write_graph=False)]
     expected = train(recipe, images, out=tmp_path / "run", callbacks=shown, progress=False)
     assert list((logs / "train").glob("events.*"))
     assert len(expected.history) == 7
@@ -398,8 +396,7 @@ def test_a_terminal_shows_bars_of_features_between_phases(recipe, images, tmp_pa
     train(recipe, images, out=tmp_path / "run", progress=table)
     shown = capsys.readouterr().out
     assert "computing features" in shown
-    assert "strength" in shown
-    assert shown.count("raise") == 3
+    assert shown.count("best validation accuracy") == 3
 
 
 def test_two_classes_and_other_weights_of_classes_change_the_probe(images, tmp_path):

@@ -205,3 +205,30 @@ def test_what_a_console_cannot_encode_or_would_obey_is_escaped(monkeypatch):
     assert "warning: few images of \\u732b." in shown
     assert "a\\x1b]52;c;eA==\\x07.h5" in shown
     assert "\\u732b\\n: 9 classes" in shown
+
+
+def test_the_bar_of_an_earlier_phase_makes_way_for_that_of_images(show):
+    """A console has one live display before rich 14.1."""
+    live = []
+
+    def steps(table):
+        table.on_train_begin()
+        with table.counted("computing features") as count:
+            count(1, 64)
+            live.append(table._bars.live.is_started)
+        table.on_train_begin()
+        live.append(table._bars.live.is_started)
+
+    show(steps, terminal=True)
+    assert live == [False, True]
+
+
+def test_another_display_shows_nothing_of_phases():
+    shown = progress.Progress()
+    shown.begin_phase(0, 0, 1.0)
+    shown.end_phase(0, 0.5, 0.6)
+    shown.end_probe(0, 1.0, {})
+    shown.leave_out(1, 0.1)
+    shown.say("a line")
+    with shown.counted("computing features") as count:
+        count(1, 2)
