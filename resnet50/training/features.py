@@ -26,7 +26,7 @@ from resnet50._io.workers import in_order
 from resnet50.data.batches import Batches
 from resnet50.data.cache import unwritable_reported
 from resnet50.graph.fold import fold_batch_norm
-from resnet50.training.environment import Environment
+from resnet50.training.environment import Environment, describe_environment
 from resnet50.training.layer_groups import HEAD, layer_groups
 from resnet50.training.phases import LinearProbe, Phase
 from resnet50.training.recipe import Recipe
@@ -88,7 +88,7 @@ class FrozenPart:
     Args:
         network: Flat float32 network.
         name: Name of the layer.
-        environment: Backend, versions and machine that compute; another one does not get the same files.
+        environment: Backend, versions and machine of the run: its features are computed by no others.
         precision: ``"float32"`` or ``"bfloat16"``.
 
     Raises:
@@ -99,14 +99,10 @@ class FrozenPart:
     """
 
     def __init__(self, network: keras.Model, name: str, *, environment: Environment, precision: str) -> None:
-        self.name, self.precision = name, precision
+        self.name, self.precision, self._computed_by = name, precision, _what_rounds(environment)
         self.seconds_per_image: float | None = None
         part = keras.Model(network.input, network.get_layer(name).output, name="frozen")
-        self._key = hashlib.sha256(
-            json.dumps(
-                [_VERSION, name, precision, environment["backend"], environment["versions"], environment["machine"]]
-            ).encode()
-        )
+        self._key = hashlib.sha256(json.dumps([_VERSION, name, precision, self._computed_by]).encode())
         self._key.update(_describe(part).encode())
         for weight in part.weights:
             values = np.ascontiguousarray(keras.ops.convert_to_numpy(weight.value))
@@ -114,6 +110,11 @@ class FrozenPart:
                 raise ValueError(f"{weight.path}: expected numbers as weights, got NaN or infinity; they are damaged.")
             self._key.update(values.data)
         self._part = fold_batch_norm(part, precision=precision)
+
+    @property
+    def is_here(self) -> bool:
+        """Whether this process computes with the backend, versions, processor and threads of the run."""
+        return _what_rounds(describe_environment()) == self._computed_by
 
     def features(self, batches: Batches, version: int = 0, *, progress: Progress | None = None) -> np.ndarray:
         """Return the features of all images of a dataset, in its order.
@@ -129,12 +130,19 @@ class FrozenPart:
 
         Raises:
             OSError: If they cannot be stored.
-            ValueError: If one is NaN or infinite.
+            ValueError: If one is NaN or infinite, or they are not stored and another environment than the run's would
+                have to compute them.
         """
         batches.epoch = version
         path = cache_folder() / "features" / f"{self._digest(batches)}.npy"
         stored = _read(path)
         if stored is None:
+            if not self.is_here:
+                raise ValueError(
+                    f"expected the versions, processor and threads that computed the run's other features of "
+                    f"{self.name} ({_words(self._computed_by)}), got {_words(_what_rounds(describe_environment()))}; "
+                    "resume the run where it was started, or start a new one."
+                )
             shape = (len(batches.dataset), *self._part.output_shape[1:])
             dtype = np.float32 if len(shape) == 2 else np.float16
             with unwritable_reported(path.parent):
@@ -176,6 +184,17 @@ class FrozenPart:
         if version is not None:
             digest.update(repr((batches.seed, version, batches.augmentation)).encode())
         return digest.hexdigest()
+
+
+def _what_rounds(environment: Environment) -> dict[str, Any]:
+    """Return what decides how the features of an environment are rounded."""
+    machine = environment["machine"]
+    versions = {name: environment["versions"].get(name) for name in ("keras", environment["backend"])}
+    return {**versions, "processor": machine["processor"], "threads": machine["threads"]}
+
+
+def _words(values: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items())
 
 
 def _describe(part: keras.Model) -> str:

@@ -34,7 +34,7 @@ def score_splits(classifier: Classifier, frozen: FrozenPart | None, splits: Data
         The probabilities by split. From features they are only used if they agree with the float32 network's.
     """
     datasets = {name: dataset for name, dataset in splits.by_name.items() if name != "train"}
-    if frozen is not None:
+    if frozen is not None and frozen.is_here:
         head = upper_part(classifier.model, frozen.name)
         probabilities = {
             name: _classify(head, frozen.features(Batches(dataset, 1))) for name, dataset in datasets.items()

@@ -126,15 +126,41 @@ def other_weights(network):
 
 
 @pytest.mark.parametrize(
+    ("changed", "got"),
+    [
+        ({"backend": "abacus"}, "abacus"),
+        ({"versions": {**ENVIRONMENT["versions"], "keras": "0.9"}}, "keras 0.9"),
+        ({"machine": {**ENVIRONMENT["machine"], "processor": "an abacus"}}, "processor an abacus"),
+        ({"machine": {**ENVIRONMENT["machine"], "threads": 999}}, "threads 999"),
+    ],
+)
+def test_another_environment_reads_the_features_of_a_run_but_computes_none(network, folder, monkeypatch, changed, got):
+    batches = Batches(some_images(6), 4)
+    stored = np.array(frozen(network).features(batches))
+    monkeypatch.setattr(module, "describe_environment", lambda: {**ENVIRONMENT, **changed})
+    part = frozen(network)
+    assert not part.is_here
+    np.testing.assert_array_equal(part.features(batches), stored)
+    with raises(ValueError, f"threads {ENVIRONMENT['machine']['threads']}", got):
+        part.features(Batches(some_images(5), 4))
+    own = frozen(network, **changed)
+    assert own.is_here
+    own.features(batches)
+    assert len(list(folder.iterdir())) == 2
+
+
+def test_another_kernel_of_the_system_rounds_alike(network, folder):
+    machine = {**ENVIRONMENT["machine"], "system": "a later one"}
+    assert frozen(network, machine=machine).is_here
+
+
+@pytest.mark.parametrize(
     ("network_of", "part_options", "images", "options", "version"),
     [
         (other_weights, {}, some_images(6), {}, 1),
         (lambda network: tiny_model(3, normalization="unit"), {}, some_images(6), {}, 1),
         (None, {"name": "conv3_block2_out"}, some_images(6), {}, 1),
         (None, {"precision": "bfloat16"}, some_images(6), {}, 1),
-        (None, {"backend": "abacus"}, some_images(6), {}, 1),
-        (None, {"versions": {**ENVIRONMENT["versions"], "keras": "0"}}, some_images(6), {}, 1),
-        (None, {"machine": {**ENVIRONMENT["machine"], "threads": 999}}, some_images(6), {}, 1),
         (None, {}, some_images(6, seed=1), {}, 1),
         (None, {}, some_images(5), {}, 1),
         (None, {}, some_images(6), {"seed": 8}, 1),
@@ -147,9 +173,6 @@ def other_weights(network):
         "normalization",
         "layer",
         "precision",
-        "backend",
-        "versions",
-        "threads",
         "images",
         "fewer-images",
         "seed",
