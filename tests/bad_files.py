@@ -59,6 +59,8 @@ ELSEWHERE = {
     "test_a_file_that_changes_between_hash_and_decoding_is_read_next_time",
     "a damaged index of the cache, or one that cannot be written": "data/test_file_index.py::"
     "test_a_damaged_index_is_ignored",
+    "damaged features in the cache": "training/test_features.py::"
+    "test_a_file_that_is_not_as_it_was_written_is_computed_again",
     "a checkpoint with any other byte in its values": "training/test_checkpoint.py::"
     "test_a_damaged_checkpoint_is_refused_or_restored_exactly",
     "a run that another process trains": "training/test_train.py::"

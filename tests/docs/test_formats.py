@@ -7,7 +7,7 @@ import io
 import json
 import re
 import zipfile
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import griffe
@@ -24,7 +24,9 @@ from resnet50.evaluation.rock_similarity import RockSimilarity
 from resnet50.exporters.export import export
 from resnet50.inference.embed import embed
 from resnet50.inference.prediction import Prediction
+from resnet50.metrics.scores import FeatureScoring
 from resnet50.metrics.similarity import similarity
+from resnet50.training.phases import LinearProbe
 from resnet50.training.train import Run, train
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "formats.md"
@@ -75,13 +77,13 @@ def page():
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> Run:
-    """A run of two phases from a folder with a file that cannot be read, and with a validation split."""
+    """A run of a linear probe and epochs, from a folder with an unreadable file and a validation split."""
     root = tmp_path_factory.mktemp("formats")
     folder = image_folder(root / "photos", splits=("train", "val", "test"), each=9)
     (folder / "train" / "cat" / "broken.png").write_bytes(b"no image")
     (folder / "train" / "cat" / "scan.dcm").write_bytes(b"no image")
     source = DataSource("folder", str(folder), replace(DataSource("folder").options, max_unreadable=0.5))
-    recipe = tiny_recipe(phases=(*tiny_recipe(epochs=2).phases, *tiny_recipe(epochs=2).phases), validation_split=0.2)
+    recipe = tiny_recipe(phases=(LinearProbe(), *tiny_recipe(epochs=2).phases), validation_split=0.2)
     return train(recipe, source.load(32), out=root / "run", source=source, progress=False)
 
 
@@ -142,7 +144,8 @@ def test_the_tables_of_a_run_have_the_columns_on_the_page(page, run):
 @pytest.mark.slow
 def test_the_json_files_of_a_run_have_the_keys_on_the_page(page, run):
     recipe = read(run.folder.recipe)
-    for number, keys in enumerate((recipe, recipe["phases"][0], recipe["augmentation"])):
+    probe, phase = recipe["phases"]
+    for number, keys in enumerate((recipe, phase, probe, recipe["augmentation"])):
         assert page["recipe-json"].keys(number) == list(keys)
     environment = read(run.folder.environment)
     assert sorted([*page["environment-json"].keys(0), *page["environment-json"].keys(1)]) == sorted(environment)
@@ -156,12 +159,13 @@ def test_the_json_files_of_a_run_have_the_keys_on_the_page(page, run):
 def test_the_report_has_the_keys_on_the_page(page, run):
     report = read(run.folder.report)
     assert page["report"].keys() == list(report)
-    for number, entries in ((2, report["classes"].values()), (3, report["reliability"]), (4, report["mistakes"])):
+    assert page["report"].keys(2) == list(asdict(FeatureScoring("bfloat16", 16, 0.0)))
+    for number, entries in ((3, report["classes"].values()), (4, report["reliability"]), (5, report["mistakes"])):
         for entry in entries:
             assert page["report"].keys(number) == list(entry)
     issue = report["issues"][0]
-    assert page["report"].keys(5) == list(issue)
-    assert [place for example in issue["examples"] for place in example if page["report"].keys(6) != list(place)] == []
+    assert page["report"].keys(6) == list(issue)
+    assert [place for example in issue["examples"] for place in example if page["report"].keys(7) != list(place)] == []
 
 
 @pytest.mark.slow
