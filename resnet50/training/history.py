@@ -57,7 +57,7 @@ class WriteHistory(keras.callbacks.Callback):
 
 def write_history(path: Path, rows: Sequence[Mapping[str, float]]) -> None:
     """Write the history as CSV, a row for each epoch, atomically."""
-    names = list(dict.fromkeys(name for row in rows for name in row))
+    names = sorted(dict.fromkeys(name for row in rows for name in row), key="seconds".__eq__)  # the last column
     with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, names)
         writer.writeheader()

@@ -288,8 +288,8 @@ def test_stored_features_change_nothing_but_the_time(recipe, images, tmp_path, m
     for one, other in zip(weights_of(stored), weights_of(computed), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5 if exact else 0.03)
     for one, other in zip(stored.history, computed.history, strict=True):
-        assert one["val_loss"] == pytest.approx(other["val_loss"], rel=1e-3)
-        assert one["loss"] == pytest.approx(other["loss"], rel=1e-3)
+        assert one["val_loss"] == pytest.approx(other["val_loss"], rel=1e-4 if exact else 1e-2)
+        assert one["loss"] == pytest.approx(other["loss"], rel=1e-4 if exact else 1e-2)
     assert stored.report.from_features
     assert computed.report.from_features is None
 

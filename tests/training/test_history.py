@@ -63,3 +63,17 @@ def test_a_spreadsheet_that_has_the_file_open_on_windows_does_not_end_the_traini
     monkeypatch.setattr(sys, "platform", "linux")
     with pytest.raises(PermissionError):
         end_epoch(2)
+
+
+def test_the_seconds_are_the_last_column_though_a_linear_probe_has_no_rate(tmp_path):
+    rows = [
+        {"epoch": 1, "phase": 1, "loss": 0.5, "seconds": 2.0},
+        {"epoch": 2, "phase": 2, "loss": 0.4, "learning_rate": 0.1, "seconds": 3.0},
+    ]
+    write_history(tmp_path / "history.csv", rows)
+    assert (tmp_path / "history.csv").read_text().splitlines() == [
+        "epoch,phase,loss,learning_rate,seconds",
+        "1,1,0.5,,2.0",
+        "2,2,0.4,0.1,3.0",
+    ]
+    assert read_history(tmp_path / "history.csv") == rows
