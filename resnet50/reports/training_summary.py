@@ -16,7 +16,7 @@ NONE = "none, random initialization"
 """The setting of a training from scratch."""
 
 _LAYERS = {"all": "all", "head": "head only"}
-_PROBE = "strengths"  # a number that only linear probes have
+_PROBE = "c_values"  # a number that only linear probes have
 _PHASE = {"trainable", "epochs", "learning_rate", "schedule"}
 
 

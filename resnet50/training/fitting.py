@@ -142,7 +142,7 @@ class _Fitting:
         for model in (self.run.model, *([self.training_model] if "training_model" in vars(self) else [])):
             last_dense(model).set_weights([head.kernel, head.bias])
         self.history.add({"epoch": position.began + 1, **head.scores, "seconds": time.perf_counter() - began})
-        self.progress.end_probe(position.began, head.strength, head.scores)
+        self.progress.end_probe(position.began, head.c, head.scores)
         if self.best:
             self.best.on_epoch_end(position.began, head.scores)
 

@@ -21,14 +21,14 @@ class LinearHead:
     Attributes:
         kernel: float32 ``(d, classes)``.
         bias: float32 ``(classes,)``.
-        strength: The strength ``C`` that was chosen.
+        c: The value of ``C`` that was chosen.
         scores: ``loss`` (mean cross-entropy, nats) and ``accuracy`` on the images themselves, and ``val_loss`` and
             ``val_accuracy`` where there are validation images.
     """
 
     kernel: np.ndarray
     bias: np.ndarray
-    strength: float
+    c: float
     scores: dict[str, float]
 
 
@@ -50,12 +50,12 @@ class LabeledFeatures:
 def fit_linear_head(
     probe: LinearProbe, train: LabeledFeatures, validation: LabeledFeatures | None, *, classes: int
 ) -> LinearHead:
-    """Fit a linear head to features, once for each strength, and keep the one with the lowest validation loss.
+    """Fit a linear head to features, once for each value of ``C``, and keep the one with the lowest validation loss.
 
     Args:
-        probe: The strengths.
+        probe: The values of ``C``.
         train: Features to fit.
-        validation: Features to choose by; None where there is one strength.
+        validation: Features to choose by; None where there is one value of ``C``.
         classes: Number of classes; one without training images has a probability near 0.
     """
     from sklearn.linear_model import LogisticRegression  # half a second
@@ -70,10 +70,10 @@ def fit_linear_head(
     weights = None if train.weights is None else np.tile(train.weights, count)
     # of two classes, the solver has one row of weights, and its square is twice that of the softmax's two rows
     share = count / 2 if len(np.unique(train.labels)) == 2 else count
-    solver = LogisticRegression(max_iter=_ITERATIONS, warm_start=True)  # from the solution for the strength before
+    solver = LogisticRegression(max_iter=_ITERATIONS, warm_start=True)  # from the solution for the value before
     heads = []
-    for strength in probe.strengths:
-        solver.set_params(C=strength / share)
+    for c in probe.c_values:
+        solver.set_params(C=c / share)
         with threadpool_limits(1), warnings.catch_warnings():  # with two threads an iteration takes ten times as long
             warnings.simplefilter("ignore")  # of iterations that are used up: the validation loss decides
             solver.fit(rows, labels, weights)
@@ -82,7 +82,7 @@ def fit_linear_head(
         scores = _scores(kernel, bias, train)
         if validation is not None:
             scores |= {f"val_{name}": value for name, value in _scores(kernel, bias, validation).items()}
-        heads.append(LinearHead(kernel, bias, strength, scores))
+        heads.append(LinearHead(kernel, bias, c, scores))
     return min(heads, key=lambda head: head.scores.get("val_loss", 0.0))
 
 

@@ -111,12 +111,12 @@ class LinearProbe:
 
     The problem is convex: there is no learning rate and no schedule, and a few hundred images take a second once their
     features are computed. For features ``x``, scaled to a root mean square of 1, the head minimizes
-    ``sum(cross-entropy) / views + |W|^2 / (2 C)``, with the strength ``C`` that validates best. Label smoothing, mixup,
-    cutmix, weight decay and averages of the recipe are for its other phases.
+    ``sum(cross-entropy) / views + |W|^2 / (2 C)``, with the ``C`` that validates best: scikit-learn's inverse of the
+    regularization. Label smoothing, mixup, cutmix, weight decay and averages of the recipe are for its other phases.
 
     Attributes:
         views: Versions of each image to fit: the image itself, and ``views - 1`` random changes of it; at least 1.
-        strengths: Values of ``C`` to choose from by the validation loss, above 0 and rising. A small one keeps the
+        c_values: Values of ``C`` to choose from by the validation loss, above 0 and rising. A small one keeps the
             weights small.
         min_error: As in `Phase`.
 
@@ -128,26 +128,26 @@ class LinearProbe:
     """
 
     views: int = 1
-    strengths: tuple[float, ...] = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
+    c_values: tuple[float, ...] = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
     min_error: float = 0.0
 
     epochs: ClassVar[int] = 1
     trainable: ClassVar[str] = "head"
 
     def __post_init__(self) -> None:
-        strengths: Any = self.strengths
-        if isinstance(strengths, list):  # as JSON has it
-            object.__setattr__(self, "strengths", strengths := tuple(strengths))
+        c_values: Any = self.c_values
+        if isinstance(c_values, list):  # as JSON has it
+            object.__setattr__(self, "c_values", c_values := tuple(c_values))
         check_types(self)
         check_values(
             self,
             {
                 "views": (self.views >= 1, "at least 1"),
-                "strengths": (
-                    isinstance(strengths, tuple)
-                    and bool(strengths)
-                    and all(isinstance(each, int | float) and 0 < each < float("inf") for each in strengths)
-                    and list(strengths) == sorted(set(strengths)),
+                "c_values": (
+                    isinstance(c_values, tuple)
+                    and bool(c_values)
+                    and all(isinstance(each, int | float) and 0 < each < float("inf") for each in c_values)
+                    and list(c_values) == sorted(set(c_values)),
                     "a tuple of rising numbers above 0",
                 ),
                 "min_error": (0 <= self.min_error <= 1, "0..1"),

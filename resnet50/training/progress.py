@@ -72,12 +72,12 @@ class Progress(keras.callbacks.Callback):
         """
         yield lambda done, total: None
 
-    def end_probe(self, epoch: int, strength: float, scores: Mapping[str, float]) -> None:
+    def end_probe(self, epoch: int, c: float, scores: Mapping[str, float]) -> None:
         """Show the result of a linear probe.
 
         Args:
             epoch: Epoch of the run that it counts as, counted from 0.
-            strength: The strength that was chosen.
+            c: The value of ``C`` that was chosen.
             scores: As a row of the history.
         """
 
@@ -161,9 +161,9 @@ class EpochTable(Progress):
             task = bar.add_task(step, total=None)
             yield lambda done, total: bar.update(task, completed=done, total=total)
 
-    def end_probe(self, epoch: int, strength: float, scores: Mapping[str, float]) -> None:
+    def end_probe(self, epoch: int, c: float, scores: Mapping[str, float]) -> None:
         """Print the result as an epoch's line."""
-        self._show_epoch(epoch, scores, f"  C {strength:g}")
+        self._show_epoch(epoch, scores, f"  C {c:g}")
 
     def end_phase(self, phase: int, before: float, after: float) -> None:
         """Print the gain."""

@@ -199,8 +199,8 @@ class Recipe:
         check_values(
             probe,
             {
-                "strengths": (
-                    self.validation_split > 0 or len(probe.strengths) == 1,
+                "c_values": (
+                    self.validation_split > 0 or len(probe.c_values) == 1,
                     "one number where validation_split is 0",
                 ),
             },

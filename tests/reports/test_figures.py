@@ -30,7 +30,7 @@ def test_curves_need_the_loss_and_the_accuracy_of_an_epoch():
 
 
 def test_linear_probes_alone_have_no_curves():
-    recipe = {"phases": [{"views": 1, "strengths": [1.0], "min_error": 0.0}, {"epochs": 3, "trainable": "all"}]}
+    recipe = {"phases": [{"views": 1, "c_values": [1.0], "min_error": 0.0}, {"epochs": 3, "trainable": "all"}]}
     history = {"loss": [1.0, 0.5], "accuracy": [0.5, 0.75], "val_accuracy": [0.5, 0.25]}
     assert "curves" not in figures({name: [values[0]] for name, values in history.items()}, recipe=recipe)
     assert "curves" in figures(history | {"phase": [1, 2]}, recipe=recipe)

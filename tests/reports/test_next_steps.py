@@ -65,7 +65,7 @@ def test_serious_data_issues_come_first(severity, steps):
 
 
 def test_a_linear_probe_that_fits_all_its_images_is_not_overfitted():
-    phases = [{"views": 1, "strengths": [1.0], "min_error": 0.0}]
+    phases = [{"views": 1, "c_values": [1.0], "min_error": 0.0}]
     history = {"loss": [0.0], "accuracy": [1.0], "val_accuracy": [0.7]}
     assert next_steps(results(recipe={"phases": phases}, history=history)) == ()
 

@@ -177,7 +177,7 @@ def test_scores_from_features_are_named_with_their_check(classifier, tmp_path):
 def test_phases_are_listed_with_what_validation_said(classifier, tmp_path):
     recipe = RECIPE | {
         "phases": [
-            {"views": 6, "strengths": [0.1, 1.0], "min_error": 0.0},
+            {"views": 6, "c_values": [0.1, 1.0], "min_error": 0.0},
             {"trainable": "all", "epochs": 9, "learning_rate": 0.5, "schedule": "cosine", "min_error": 0.05},
         ]
     }

@@ -12,8 +12,8 @@ PHASES = [
     {"trainable": "conv4", "epochs": 8, "learning_rate": 0.0001, "schedule": "plateau"},
 ]
 PROBES = [
-    {"views": 1, "strengths": [0.1, 1.0], "min_error": 0.0},
-    {"views": 6, "strengths": [0.1, 1.0], "min_error": 0.05},
+    {"views": 1, "c_values": [0.1, 1.0], "min_error": 0.0},
+    {"views": 6, "c_values": [0.1, 1.0], "min_error": 0.05},
     {"trainable": "all", "epochs": 3, "learning_rate": 0.0003, "schedule": "cosine", "min_error": 0.02},
 ]
 

@@ -69,7 +69,7 @@ PHASES = {
 
 FEATURES = {
     "phases": (
-        LinearProbe(views=2, strengths=(0.1, 1.0)),
+        LinearProbe(views=2, c_values=(0.1, 1.0)),
         Phase(epochs=8, trainable="conv3", views=3, learning_rate=1e-3),
         Phase(epochs=6, trainable="head", views=2, learning_rate=0.01),
         Phase(epochs=4, learning_rate=1e-4),

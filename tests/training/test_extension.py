@@ -93,7 +93,7 @@ def test_what_cannot_be_trained_on_is_refused_and_left_alone(images, tmp_path):
     assert (tmp_path / "run" / "recipe.json").read_text() == before
 
 
-PROBE = LinearProbe(strengths=(0.1,))
+PROBE = LinearProbe(c_values=(0.1,))
 LEFT_OUT = Phase(epochs=2, learning_rate=1e-4, min_error=1.0)
 
 
@@ -103,7 +103,7 @@ LEFT_OUT = Phase(epochs=2, learning_rate=1e-4, min_error=1.0)
     [
         ((PROBE, LEFT_OUT), [1]),
         ((PROBE, Phase(epochs=2, trainable="head", views=1), LEFT_OUT), [1, 2, 2]),
-        ((Phase(epochs=1), LinearProbe(views=2, strengths=(0.1,)), LEFT_OUT), [1, 2]),
+        ((Phase(epochs=1), LinearProbe(views=2, c_values=(0.1,)), LEFT_OUT), [1, 2]),
     ],
     ids=["probe", "head", "probe-last"],
 )

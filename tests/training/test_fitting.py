@@ -28,7 +28,7 @@ from resnet50.training.train import resume, train
 
 pytestmark = pytest.mark.slow  # trained runs
 
-PROBE = LinearProbe(strengths=(0.01, 1.0))
+PROBE = LinearProbe(c_values=(0.01, 1.0))
 HEAD = Phase(epochs=2, trainable="head", views=2, learning_rate=0.01)
 UPPER = Phase(epochs=2, trainable="conv3", views=2, learning_rate=0.003)
 ALL = Phase(epochs=2, learning_rate=0.001)
@@ -67,8 +67,8 @@ class Watch(Progress):
     def begin_phase(self, phase, epoch, seconds=None):
         self.began.append((phase, epoch))
 
-    def end_probe(self, epoch, strength, scores):
-        self.probes.append((epoch, strength, scores))
+    def end_probe(self, epoch, c, scores):
+        self.probes.append((epoch, c, scores))
 
     def end_phase(self, phase, before, after):
         self.gains.append((phase, before, after))
@@ -206,7 +206,7 @@ def test_a_finished_run_resumed_is_the_same(recipe, whole, images, tmp_path):
 def test_a_resumed_run_scores_as_it_would_have(recipe, images, tmp_path, probe_wins):
     """The best epoch may be one of an earlier process, on features that it had stored."""
     slow = Phase(epochs=3, trainable="head", views=1, learning_rate=1e-7 if probe_wins else 0.03)
-    recipe = recipe.change(phases=(PROBE if probe_wins else LinearProbe(strengths=(1e-7,)), slow))
+    recipe = recipe.change(phases=(PROBE if probe_wins else LinearProbe(c_values=(1e-7,)), slow))
     expected = train(recipe, images, out=tmp_path / "whole", progress=False)
     with pytest.raises(KeyboardInterrupt):
         train(recipe, images, out=tmp_path / "run", progress=Cut(epoch=3))
@@ -215,7 +215,7 @@ def test_a_resumed_run_scores_as_it_would_have(recipe, images, tmp_path, probe_w
     assert run.report.from_features is not None
 
 
-LEFT_OUT = {"phases": (LinearProbe(strengths=(1.0,)), Phase(epochs=2, learning_rate=1e-5, min_error=1.0))}
+LEFT_OUT = {"phases": (LinearProbe(c_values=(1.0,)), Phase(epochs=2, learning_rate=1e-5, min_error=1.0))}
 
 
 def test_a_phase_that_validation_leaves_out_is_recorded_as_such(recipe, images, tmp_path):
@@ -262,7 +262,7 @@ def test_a_probe_leaves_the_backbone_alone_and_fits_the_head(recipe, images, tmp
 
 def test_probes_alone_need_no_validation(recipe, images, tmp_path):
     recipe = recipe.change(
-        phases=(LinearProbe(strengths=(100.0,)), Phase(epochs=1, trainable="head", views=1)),
+        phases=(LinearProbe(c_values=(100.0,)), Phase(epochs=1, trainable="head", views=1)),
         validation_split=0.0,
         restore_best=False,
     )
@@ -406,13 +406,13 @@ def test_two_classes_and_other_weights_of_classes_change_the_probe(images, tmp_p
         images.train.labels[few], ("a", "b"), images=np.asarray(images.train.images)[few], name="two"
     )
     splits = type(images)(two, two)
-    recipe = factories.tiny_recipe(phases=(LinearProbe(strengths=(0.1,)), Phase(epochs=1, trainable="head", views=1)))
+    recipe = factories.tiny_recipe(phases=(LinearProbe(c_values=(0.1,)), Phase(epochs=1, trainable="head", views=1)))
     plain, balanced = (
         train(recipe.change(class_weight=each), splits, out=tmp_path / f"{each}", progress=False).history[0]
         for each in (None, "balanced")
     )
     assert plain["loss"] != balanced["loss"]
-    assert json.loads((tmp_path / "balanced" / "recipe.json").read_text())["phases"][0]["strengths"] == [0.1]
+    assert json.loads((tmp_path / "balanced" / "recipe.json").read_text())["phases"][0]["c_values"] == [0.1]
 
 
 SCRIPT = (

@@ -30,15 +30,15 @@ def test_impossible_views_and_errors_of_a_phase_are_refused(numbers, values):
         ({"views": 0}, ("views", 1, 0)),
         ({"views": True}, ("views", "whole number", "True")),
         ({"views": 2.0}, ("views", "whole number", 2.0)),
-        ({"strengths": ()}, ("strengths", "rising", "()")),
-        ({"strengths": 1.0}, ("strengths", "rising", 1.0)),
-        ({"strengths": "0.1"}, ("strengths", "rising", "'0.1'")),
-        ({"strengths": ("0.1",)}, ("strengths", "rising", "'0.1'")),
-        ({"strengths": (0.0, 1.0)}, ("strengths", "above 0", "(0.0, 1.0)")),
-        ({"strengths": (1.0, 0.1)}, ("strengths", "rising", "(1.0, 0.1)")),
-        ({"strengths": (0.1, 0.1)}, ("strengths", "rising", "(0.1, 0.1)")),
-        ({"strengths": (0.1, float("inf"))}, ("strengths", "rising", "inf")),
-        ({"strengths": (float("nan"),)}, ("strengths", "rising", "nan")),
+        ({"c_values": ()}, ("c_values", "rising", "()")),
+        ({"c_values": 1.0}, ("c_values", "rising", 1.0)),
+        ({"c_values": "0.1"}, ("c_values", "rising", "'0.1'")),
+        ({"c_values": ("0.1",)}, ("c_values", "rising", "'0.1'")),
+        ({"c_values": (0.0, 1.0)}, ("c_values", "above 0", "(0.0, 1.0)")),
+        ({"c_values": (1.0, 0.1)}, ("c_values", "rising", "(1.0, 0.1)")),
+        ({"c_values": (0.1, 0.1)}, ("c_values", "rising", "(0.1, 0.1)")),
+        ({"c_values": (0.1, float("inf"))}, ("c_values", "rising", "inf")),
+        ({"c_values": (float("nan"),)}, ("c_values", "rising", "nan")),
         ({"min_error": -0.1}, ("min_error", "0..1", -0.1)),
         ({"min_error": 2}, ("min_error", "0..1", 2)),
         ({"min_error": None}, ("min_error", "number", "None")),
@@ -57,5 +57,5 @@ def test_a_linear_probe_counts_as_one_epoch_of_the_head():
 
 
 def test_strengths_may_be_whole_numbers_and_a_list_as_in_json():
-    assert LinearProbe(strengths=[1, 10]) == LinearProbe(strengths=(1, 10))
-    assert LinearProbe(strengths=[0.5]).strengths == (0.5,)
+    assert LinearProbe(c_values=[1, 10]) == LinearProbe(c_values=(1, 10))
+    assert LinearProbe(c_values=[0.5]).c_values == (0.5,)

@@ -90,7 +90,7 @@ def test_a_phase_says_how_long_it_may_take(show, terminal):
 
 
 @pytest.mark.parametrize("terminal", [True, False])
-def test_a_linear_probe_is_shown_as_an_epoch_with_the_chosen_strength(show, terminal):
+def test_a_linear_probe_is_shown_as_an_epoch_with_the_chosen_c(show, terminal):
     scores = {"loss": 0.25, "accuracy": 0.875, "val_loss": 0.5, "val_accuracy": 0.75}
     (line,) = show(lambda table: table.end_probe(0, 0.3, scores), terminal=terminal)
     assert re.search(r"^ +1 .*0\.250.*87\.5%.*0\.500.*75\.0%.*\bC 0\.3$", line)

@@ -219,7 +219,7 @@ def test_a_run_that_may_end_early_keeps_its_best_epoch(changes, expected, tiny_r
 
 PROBED = {
     "phases": (
-        LinearProbe(strengths=(0.5, 2.0)),
+        LinearProbe(c_values=(0.5, 2.0)),
         LinearProbe(views=4, min_error=0.1),
         Phase(epochs=4, views=3, min_error=0.2),
     ),
@@ -231,7 +231,7 @@ def test_json_gives_linear_probes_back(tiny_recipe):
     recipe = tiny_recipe.change(**PROBED)
     assert Recipe.from_json(recipe.to_json()) == recipe
     probe, _, last = json.loads(recipe.to_json())["phases"]
-    assert probe == {"views": 1, "strengths": [0.5, 2.0], "min_error": 0.0}
+    assert probe == {"views": 1, "c_values": [0.5, 2.0], "min_error": 0.0}
     assert (last["views"], last["min_error"]) == (3, 0.2)
     assert (recipe.epochs, recipe.last) == (6, PROBED["phases"][2])
 
@@ -247,7 +247,7 @@ def test_a_recipe_of_an_earlier_version_draws_new_changes_and_leaves_nothing_out
 
 def test_a_thorough_recipe_leaves_nothing_out(tiny_recipe):
     thorough = tiny_recipe.change(**PROBED).thorough()
-    assert thorough.phases == (LinearProbe(strengths=(0.5, 2.0)), LinearProbe(views=4), Phase(epochs=4, views=3))
+    assert thorough.phases == (LinearProbe(c_values=(0.5, 2.0)), LinearProbe(views=4), Phase(epochs=4, views=3))
     assert thorough.thorough() == thorough
 
 
@@ -277,17 +277,15 @@ def test_a_phase_out_of_its_place_is_refused(tiny_recipe, numbers, values):
 
 
 def test_what_validation_decides_needs_validation(tiny_recipe):
-    with raises(ValueError, "strengths", "validation_split", "(0.1, 1.0)"):
-        tiny_recipe.change(phases=(LinearProbe(strengths=(0.1, 1.0)), tiny_recipe.last))
-    one = tiny_recipe.change(phases=(LinearProbe(strengths=(0.1,)), tiny_recipe.last))
-    assert one.phases[0].strengths == (0.1,)
+    with raises(ValueError, "c_values", "validation_split", "(0.1, 1.0)"):
+        tiny_recipe.change(phases=(LinearProbe(c_values=(0.1, 1.0)), tiny_recipe.last))
+    one = tiny_recipe.change(phases=(LinearProbe(c_values=(0.1,)), tiny_recipe.last))
+    assert one.phases[0].c_values == (0.1,)
     with raises(ValueError, "min_error", "validation_split", 0.1):
         one.change(min_error=0.1)
 
 
-@pytest.mark.parametrize(
-    "phase", [{"views": 0}, {"strengths": 5}, {"strengths": [2, 1]}, {"speed": 2}, {}, "epochs", 5]
-)
+@pytest.mark.parametrize("phase", [{"views": 0}, {"c_values": 5}, {"c_values": [2, 1]}, {"speed": 2}, {}, "epochs", 5])
 def test_json_of_another_phase_is_refused(tiny_recipe, phase):
     values = json.loads(tiny_recipe.change(**PROBED).to_json())
     with raises(ValueError):
