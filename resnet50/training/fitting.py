@@ -82,9 +82,7 @@ class _Fitting:
         self.run, self.recipe, self.progress = run, run.record.recipe, progress
         self.logging = [callback for callback in callbacks if isinstance(callback, keras.callbacks.TensorBoard)]
         self.stored = [callback for callback in callbacks if callback not in self.logging]
-        self.fitted: keras.Model | None = (
-            None  # the training model or, where a phase trains on features, its upper part
-        )
+        self.fitted: keras.Model | None = None  # the training model, or its upper part for a phase on features
         self.frozen: FrozenPart | None = None
         self.seconds_per_image: float | None = None  # of a forward pass
         self.history = WriteHistory(run.directory.history)
@@ -111,12 +109,24 @@ class _Fitting:
             return
         self.progress.begin_phase(position.phase, position.began, self.estimate(phase))
         before = self.best.best_accuracy if self.best else -math.inf
+        if before >= 0 and self.recipe.keeps_best and read_position(self.run.directory.checkpoint) != position:
+            self.start_from_best()
         if isinstance(phase, LinearProbe):
             self.fit_probe(phase, position)
         else:
             self.fit_phase(phase, position)
         if self.best and self.recipe.keeps_best and before >= 0:
             self.progress.end_phase(position.phase, before, self.best.best_accuracy)
+
+    def start_from_best(self) -> None:
+        """Give the network the weights of the epoch that validated best, which may not be those of the last one."""
+        if self.best_state is not None:
+            weights = self.best_state.weights
+        else:  # an earlier process trained it
+            weights = Classifier.load(self.run.directory.best).model.get_weights()
+        self.run.model.set_weights(weights)
+        if "training_model" in vars(self):
+            self.training_model.set_weights(weights)
 
     def estimate(self, phase: Phase | LinearProbe) -> float | None:
         """Return about how many seconds a phase may take, from the time that features have taken, if any have."""

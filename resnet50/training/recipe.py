@@ -56,7 +56,8 @@ class Recipe:
             None counts every image the same.
         validation_split: Share of the training images held out and scored after every epoch; 0 trains on all of them.
             A validation split of the dataset's own takes its place.
-        restore_best: Whether the epoch that validated best becomes the trained model, instead of the last one.
+        restore_best: Whether the epoch that validated best becomes the trained model, instead of the last one. Each
+            phase then begins with the best epoch of those before it.
         image_size: Height and width of the images in pixels, at least 32.
         fit: How images are fitted to that size; None for the fit of the images that are passed in. A run records the
             fit that was used.

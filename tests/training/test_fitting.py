@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.util import find_spec
 
 import keras
@@ -200,6 +201,16 @@ def test_an_interruption_at_every_place_and_an_empty_cache_change_nothing(whole,
 def test_a_finished_run_resumed_is_the_same(recipe, whole, images, tmp_path):
     train(recipe, images, out=tmp_path / "run", progress=False)
     assert_same_run(resume(tmp_path / "run", images, progress=False), whole[0])
+
+
+def test_a_phase_begins_with_the_best_epoch_of_those_before_it(recipe, images, tmp_path):
+    learns, stays = (replace(HEAD, epochs=1, views=1, learning_rate=rate) for rate in (0.3, 1e-9))
+    recipe = recipe.change(phases=(LinearProbe(c_values=(1e-7,)), learns, LinearProbe(c_values=(1e-7,)), stays))
+    first, better, worse, last = train(recipe, images, out=tmp_path / "best", progress=False).history
+    assert first["val_accuracy"] == worse["val_accuracy"] < better["val_accuracy"]
+    assert last["val_accuracy"] == pytest.approx(better["val_accuracy"])
+    *_, last = train(recipe.change(restore_best=False), images, out=tmp_path / "last", progress=False).history
+    assert last["val_accuracy"] == pytest.approx(worse["val_accuracy"])
 
 
 @pytest.mark.parametrize("probe_wins", [True, False])
