@@ -50,7 +50,7 @@ def draw_curves(history: Mapping[str, Sequence[float]], *, title: str | None) ->
     values = _checked_history(history)
     rates = values.pop("learning_rate", None)
     epochs = np.arange(1, len(values["loss"]) + 1)
-    phases = values.pop("phase", np.zeros(len(epochs)))
+    phases = np.nan_to_num(values.pop("phase", np.zeros(len(epochs))), nan=1)  # a run of one phase that was extended
     alone = np.zeros(len(epochs), bool) if rates is None else np.isnan(rates)
     begins = np.flatnonzero(np.diff(phases)) + 1
     boundaries = {float(begin + 0.5): int(phases[begin]) for begin in begins if not alone[begin]}
