@@ -57,7 +57,9 @@ class TrainingSummary:
     @property
     def _phase_numbers(self) -> list[float]:
         """The number of the phase of each epoch."""
-        return list(self.history.get("phase", ())) or [1] * self.epochs
+        numbers = self.history.get("phase", ())
+        # the epochs of a run of one phase have no number, also once it is extended by another
+        return [number if np.isfinite(number) else 1 for number in numbers] or [1] * self.epochs
 
     @property
     def epochs(self) -> int:

@@ -113,3 +113,17 @@ def test_linear_probes_are_no_epochs(phases, numbers, expected):
 )
 def test_the_epoch_that_validated_best_may_be_the_model(recipe, expected):
     assert TrainingSummary("pets", recipe).keeps_best is expected
+
+
+def test_the_epochs_before_an_extension_are_of_the_first_phase():
+    phase = {"trainable": "all", "epochs": 2, "learning_rate": 0.1, "schedule": "cosine"}
+    none = float("nan")
+    history = {
+        "loss": [3, 2, 1],
+        "accuracy": [0.1, 0.2, 0.3],
+        "val_accuracy": [0.5, 0.7, 0.6],
+        "phase": [none, none, 2],
+    }
+    summary = TrainingSummary("signs", {"phases": [phase, {**phase, "epochs": 1}]}, history)
+    assert [row["epochs"] for row in summary.phase_rows()] == ["2", "1"]
+    assert [row["accuracy"] for row in summary.phase_rows()] == [0.7, 0.6]
