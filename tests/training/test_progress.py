@@ -130,7 +130,9 @@ def test_the_report_on_pretrained_weights_is_printed_everywhere(monkeypatch, ter
     assert str(report) in screen.getvalue()
 
 
-def test_a_notebook_sees_one_table_that_grows(monkeypatch):
+@pytest.fixture
+def shown(monkeypatch):
+    """What a notebook shows of one output, each time that it is replaced."""
     monkeypatch.setattr(progress, "Console", lambda: Console(file=io.StringIO(), force_jupyter=True))
     shown = []
 
@@ -146,6 +148,10 @@ def test_a_notebook_sees_one_table_that_grows(monkeypatch):
         return Handle()
 
     monkeypatch.setattr("IPython.display.display", display)
+    return shown
+
+
+def test_a_notebook_sees_one_table_that_grows(shown):
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2, "softmax")])
     model.compile("sgd", "categorical_crossentropy", metrics=["accuracy"])
     x, y = np.zeros((4, 2), "float32"), np.eye(2, dtype="float32")[[0, 1, 0, 1]]
@@ -164,18 +170,7 @@ def test_a_notebook_sees_one_table_that_grows(monkeypatch):
         assert row[:5] == [epoch, "0.693", "50.0%", "0.693", "50.0%"]
 
 
-def test_a_notebook_sees_a_linear_probe_in_the_table(monkeypatch):
-    printed = io.StringIO()
-    monkeypatch.setattr(progress, "Console", lambda: Console(file=printed, force_jupyter=True))
-    shown = []
-
-    class Handle:
-        def update(self, table):
-            text = io.StringIO()
-            Console(file=text, width=100).print(table)
-            shown.append(text.getvalue())
-
-    monkeypatch.setattr("IPython.display.display", lambda table, **_: Handle().update(table) or Handle())
+def test_a_notebook_sees_a_linear_probe_in_the_table(shown):
     table = progress.EpochTable([LinearProbe(), Phase(epochs=1, min_error=0.05)])
     table.begin_phase(0, 0, 12)
     with table.counted("computing features") as count:
