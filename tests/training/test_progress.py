@@ -142,9 +142,9 @@ def shown(monkeypatch):
             Console(file=text, width=100).print(table)
             shown.append(text.getvalue())
 
-    def display(table, *, display_id):
-        assert display_id
-        Handle().update(table)
+    def display(table, *, display_id=False):
+        if display_id:  # a line that rich prints has none
+            Handle().update(table)
         return Handle()
 
     monkeypatch.setattr("IPython.display.display", display)
