@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 
 import keras
@@ -279,8 +279,8 @@ class _Fitting:
         return Fitted(self.classifier(state), self.history.rows, state.frozen)
 
     def earlier_result(self) -> Fitted:
-        """Return the best epoch of an earlier process."""
-        classifier = Classifier.load(self.run.directory.best)
+        """Return the best epoch of an earlier process, whose recipe may have had fewer phases."""
+        classifier = replace(Classifier.load(self.run.directory.best), recipe=asdict(self.recipe))
         frozen = self.frozen_part(classifier.model, self.best.frozen) if self.best and self.best.frozen else None
         return Fitted(classifier, self.history.rows, frozen)
 
