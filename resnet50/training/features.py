@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import time
 from contextlib import suppress
@@ -34,8 +35,12 @@ from resnet50.training.recipe import Recipe
 MOST_BYTES = 2 << 30
 """Most bytes of features that are stored for a phase; above it, the frozen layers are computed in every epoch."""
 
+KEPT_BYTES = 8 << 30
+"""Most bytes of features that the cache keeps; for new ones, those that were used longest ago are removed."""
+
 _VERSION = 1  # of the files; increase it when the same key would mean other numbers
 _BATCH = 32  # images in a forward pass
+_LEFT_BEHIND = 24 * 3600  # seconds without a change after which a half-written file is one of a killed process
 
 
 def versions(recipe: Recipe, phase: Phase | LinearProbe) -> int:
@@ -145,8 +150,10 @@ class FrozenPart:
                 )
             shape = (len(batches.dataset), *self._part.output_shape[1:])
             dtype = np.float32 if len(shape) == 2 else np.float16
+            size = int(np.prod(shape)) * np.dtype(dtype).itemsize
             with unwritable_reported(path.parent):
-                check_room(path.parent, int(np.prod(shape)) * np.dtype(dtype).itemsize, "features")
+                _remove_old(path.parent, KEPT_BYTES - size)
+                check_room(path.parent, size, "features")
                 with atomic_path(path) as temporary:
                     file: Any = np.lib.format.open_memmap(temporary, "w+", dtype, shape)
                     self._fill(file, batches, progress)
@@ -214,5 +221,22 @@ def _read(path: Path) -> np.ndarray | None:
     """Open stored features; None if they are not there or damaged."""
     with suppress(OSError, ValueError):
         if check_seal(path):
-            return np.asanyarray(np.load(path, mmap_mode="r", allow_pickle=False))
+            rows = np.asanyarray(np.load(path, mmap_mode="r", allow_pickle=False))
+            with suppress(OSError):  # a cache that is only read
+                os.utime(path)  # tells when it was used, by which the cache is kept small
+            return rows
     return None
+
+
+def _remove_old(folder: Path, bytes_kept: int) -> None:
+    """Remove the features of a folder that were used longest ago, and what killed processes left half written."""
+    files = []
+    for file in folder.glob("*.npy"):
+        with suppress(OSError):  # another process was faster
+            files.append((file.stat(), file))
+    for status, file in sorted(files, key=lambda each: -each[0].st_mtime):
+        bytes_kept -= status.st_size
+        half_written = file.name.startswith(".partial-")
+        if time.time() - status.st_mtime > _LEFT_BEHIND if half_written else bytes_kept < 0:
+            with suppress(OSError):  # Windows, where another process has it open
+                file.unlink()

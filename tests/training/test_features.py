@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import time
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -283,6 +284,31 @@ def test_features_that_are_no_numbers_are_an_error_and_leave_no_file(folder):
     with raises(ValueError, "conv2_block2_out", "infinity", "weights"):
         frozen(large, "conv2_block2_out").features(Batches(some_images(5), 4))
     assert not list(folder.iterdir())
+
+
+def test_the_features_used_longest_ago_make_room_for_new_ones(network, folder, monkeypatch):
+    part, batches = frozen(network), [Batches(some_images(6, seed), 4) for seed in range(4)]
+    paths = []
+    for each in batches[:3]:
+        part.features(each)
+        paths += sorted(set(folder.iterdir()) - set(paths))
+    for age, path in zip([300, 200, 100], paths, strict=True):
+        os.utime(path, (time.time() - age,) * 2)
+    part.features(batches[0])  # used again
+    monkeypatch.setattr(module, "KEPT_BYTES", 3 * paths[0].stat().st_size)
+    part.features(batches[3])
+    assert [path.exists() for path in paths] == [True, False, True]
+    assert len(list(folder.iterdir())) == 3
+
+
+def test_what_a_killed_process_left_is_removed_and_what_another_one_writes_is_not(network, folder):
+    folder.mkdir(parents=True)
+    left, written = folder / ".partial-a.npy", folder / ".partial-b.npy"
+    left.write_bytes(b"half")
+    written.write_bytes(b"half")
+    os.utime(left, (time.time() - 2 * 24 * 3600,) * 2)
+    frozen(network).features(Batches(some_images(6), 4))
+    assert (left.exists(), written.exists()) == (False, True)
 
 
 @posix
