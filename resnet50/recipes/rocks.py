@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from resnet50.data.augmentation import Augmentation
 from resnet50.recipes import folder
-from resnet50.training.phases import LinearProbe, Phase
+from resnet50.training.phases import Phase
 from resnet50.training.recipe import Recipe
 
 RECIPE = folder.RECIPE.change(
@@ -27,11 +27,6 @@ VARIANTS = {
     "scratch": RECIPE,
     "fine-tuned": folder.FINE_TUNED.change(
         name="rocks",
-        phases=(
-            LinearProbe(),
-            LinearProbe(views=8, min_error=0.05),
-            Phase(epochs=40, learning_rate=3e-4, warmup_epochs=5, layer_lr_decay=0.7, min_error=0.05),
-        ),
         beta_2=RECIPE.beta_2,  # an epoch is ten steps
         augmentation=RECIPE.augmentation,
     ),
