@@ -2,7 +2,8 @@
 
 For each seed the images are cut once: the task's own test images (or a fifth), and 15 % of the rest for validation. All
 contenders read that folder, start from the same weights, choose everything on the validation images, and score the
-test images once. A run is a process of its own, from the command to its end, with its seconds and its peak of memory.
+test images once. A run is a process of its own, from the command to its end, with its seconds and its peak of memory;
+``others`` is the share of all processors that other processes used meanwhile.
 
 - ``ours``: ``resnet50 train FOLDER``, which decides by validation which phases it trains.
 - ``thorough``: the same with ``--thorough``, where it is another run: where ``ours`` has left a phase out.
@@ -144,7 +145,7 @@ def run(name: str, options: argparse.Namespace, seed: int, images: Path, out: Pa
     """Run a contender as a process, and return its scores, seconds and peak of memory."""
     command = ours(name, options, seed, images, out) if name in OURS else peer(name, options, seed, images)
     cache = out.with_name(f"{name}-cache")  # nothing is reused
-    load, began = os.getloadavg()[0], time.perf_counter()
+    busy, began = busy_seconds(), time.perf_counter()
     environment = os.environ | {"RESNET50_CACHE": str(cache)}
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, env=environment, cwd=Path(__file__).parent
@@ -153,6 +154,7 @@ def run(name: str, options: argparse.Namespace, seed: int, images: Path, out: Pa
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     seconds = time.perf_counter() - began
+    others = busy_seconds() - busy - usage.ru_utime - usage.ru_stime
     if process.returncode:
         raise RuntimeError(f"{' '.join(command)}: expected exit code 0, got {process.returncode}.")
     scores = read_run(out) if name in OURS else json.loads(output.strip().splitlines()[-1])
@@ -164,8 +166,14 @@ def run(name: str, options: argparse.Namespace, seed: int, images: Path, out: Pa
         **scores,
         "seconds": round(seconds, 1),
         "memory_mb": round(usage.ru_maxrss / 1000),
-        "load": round(load, 1),
+        "others": round(max(others, 0) / seconds / (os.cpu_count() or 1), 3),
     }
+
+
+def busy_seconds() -> float:
+    """Return the seconds that all processors have worked since the system began, for this and other processes."""
+    user, nice, system = map(int, Path("/proc/stat").read_text().split()[1:4])
+    return (user + nice + system) / os.sysconf("SC_CLK_TCK")
 
 
 def ours(name: str, options: argparse.Namespace, seed: int, images: Path, out: Path) -> list[str]:

@@ -170,7 +170,7 @@ def timm(data: Path, weights: str, epochs: int) -> dict[str, float]:
                 right, total = right + int((outputs.argmax(1) == labels).sum()), total + len(labels)
         return right / total
 
-    best, state = -1.0, {}
+    best, best_epoch, state = -1.0, 0, {}
     for epoch in range(epochs):
         schedule.step(epoch)
         model.train()
@@ -183,9 +183,10 @@ def timm(data: Path, weights: str, epochs: int) -> dict[str, float]:
             average.update(model)
         for network in (model, average.module):
             if (validation := score(network, held_out)) > best:
-                best, state = validation, {name: value.clone() for name, value in network.state_dict().items()}
+                best, best_epoch = validation, epoch + 1
+                state = {name: value.clone() for name, value in network.state_dict().items()}
     model.load_state_dict(state)
-    return {"validation_accuracy": best, "test_accuracy": score(model, test)}
+    return {"validation_accuracy": best, "test_accuracy": score(model, test), "best_epoch": best_epoch}
 
 
 CONTENDERS: dict[str, Callable[[Path, str, int], dict[str, float]]] = {"probe": probe, "fastai": fastai, "timm": timm}

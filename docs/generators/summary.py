@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from statistics import mean
+
 from generators.markdown import count, percent, percents, span, table
-from generators.tables import PEER, TASKS, File
+from generators.tables import FINE_TUNED, PEER, File
 
 
 def readme_results(results: Mapping[str, File], folder: str = "") -> str:
@@ -19,6 +21,7 @@ def readme_results(results: Mapping[str, File], folder: str = "") -> str:
         The table, of at most six rows.
     """
     rows = [
+        fine_tuning_row(results),
         *accuracy_rows(results),
         training_row(results["training"]),
         *prediction_rows(results["predicting-224"]),
@@ -34,9 +37,6 @@ def accuracy_rows(results: Mapping[str, File]) -> list[tuple[str, str, str, list
     """Return the rows of accuracy: what, ours, the other, and the files."""
     few, signs = results["transfer-signs"], results["accuracy-signs"]
     best, scratch = (percents(few["ways"][way]["accuracies"]) for way in ("all layers at once", "from scratch"))
-    names = ("leukemia", "cats-dogs", "caltech101")
-    files = [f"tasks-{name}" for name in names]
-    ours, classic = (", ".join(percent(results[file][way]["mean"]) for file in files) for way in ("ours", "classic"))
     return [
         ("Hand signs from 60 photos, pretrained on drawn hands", best, f"from scratch: {scratch}", ["transfer-signs"]),
         (
@@ -45,13 +45,24 @@ def accuracy_rows(results: Mapping[str, File]) -> list[tuple[str, str, str, list
             f"ridge regression on the pixels: {percent(signs['linear_classifier'])}",
             ["accuracy-signs"],
         ),
-        (
-            f"From scratch: {', '.join(TASKS[name] for name in names)}",
-            ours,
-            f"`keras.applications.ResNet50` with plain `fit`: {classic}",
-            files,
-        ),
     ]
+
+
+def fine_tuning_row(results: Mapping[str, File]) -> tuple[str, str, str, list[str]]:
+    """Return the row of fine-tuning: the mean accuracies of all tasks, and the time of the shortest and longest run."""
+    files = [f"fine-tuning-{task}" for task in FINE_TUNED]
+
+    def reached(contender: str) -> str:
+        runs = [[run for run in results[file]["runs"] if run["contender"] == contender] for file in files]
+        accuracies = ", ".join(percent(mean(run["test_accuracy"] for run in each)) for each in runs)
+        return f"{accuracies}, in {span((run['seconds'] for each in runs for run in each), 's')}"
+
+    return (
+        f"Fine-tuned: {', '.join(FINE_TUNED.values())}",
+        reached("ours"),
+        f"fastai: {reached('fastai')}; timm: {reached('timm')}",
+        files,
+    )
 
 
 def training_row(result: File) -> tuple[str, str, str, list[str]]:

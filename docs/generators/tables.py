@@ -6,7 +6,8 @@ A file of speed holds sessions: a table shows the range over them. A file of acc
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from statistics import mean
+from math import sqrt
+from statistics import mean, stdev
 from typing import Any
 
 from generators.markdown import count, percent, percents, span, table
@@ -344,6 +345,25 @@ def fine_tuning(*results: File) -> str:
             rows.append([title, words, count(len(runs), "seed"), accuracies, took, peak(runs)])
             title = ""  # once for each task
     return table(["", "", "", "test accuracy", "time", "memory"], rows)
+
+
+def probe_trials(*results: File) -> str:
+    """Return what each trial of a linear probe gains or loses on held-out images: a column for each task.
+
+    The standard error is that of cuts that share images (Nadeau and Bengio 2003, Machine Learning 52, equation 9).
+    """
+    first, *others = results[0]["accuracies"]
+    rows = [[first, *(percent(mean(result["accuracies"][first])) for result in results)]]
+    for trial in others:
+        cells = []
+        for result in results:
+            pairs = zip(result["accuracies"][trial], result["accuracies"][first], strict=True)
+            gains = [100 * (changed - plain) for changed, plain in pairs]
+            share = result["held_out"]
+            error = stdev(gains) * sqrt(1 / len(gains) + share / (1 - share))
+            cells.append(f"{mean(gains):+.1f} ± {error:.1f}".replace("-", "\N{MINUS SIGN}"))
+        rows.append([trial, *cells])
+    return table(["", *(FINE_TUNED[result["task"]] for result in results)], rows)
 
 
 def peak(runs: Iterable[File]) -> str:

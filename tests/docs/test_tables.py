@@ -98,19 +98,32 @@ def test_training_shows_a_contender_that_only_later_sessions_have():
     assert "| keras.applications float32 | 10 | 3700 | 2.2 | 2.2 |\n| PyTorch | 20 | 3000 | 1.1 | 1.1 |\n" in text
 
 
-def test_fine_tuning_shows_each_task_and_contender_that_was_measured():
-    def run(contender, seed, accuracy, seconds, memory):
-        scores = {"test_accuracy": accuracy, "validation_accuracy": 0.5}
-        return {"contender": contender, "seed": seed, **scores, "seconds": seconds, "memory_mb": memory}
+def tuned(task, *runs):
+    names = ("contender", "seed", "test_accuracy", "seconds", "memory_mb")
+    return {"task": task, "runs": [dict(zip(names, run, strict=True)) for run in runs]}
 
-    rocks = {"task": "rocks", "runs": [run("timm", 0, 0.5, 300.0, 2900), run("ours", 0, 0.52, 30.0, 1700)]}
-    cats = {"task": "cats-dogs", "runs": [run("ours", 0, 0.98, 28.0, 1700), run("ours", 1, 1.0, 29.0, 1700)]}
+
+def test_fine_tuning_shows_each_task_and_contender_that_was_measured():
+    rocks = tuned("rocks", ("timm", 0, 0.5, 300.0, 2900), ("ours", 0, 0.52, 30.0, 1700))
+    cats = tuned("cats-dogs", ("ours", 0, 0.98, 28.0, 1700), ("ours", 1, 1.0, 29.0, 1700))
     assert tables.fine_tuning(cats, rocks) == (
         "| | | | test accuracy | time | memory |\n"
         "| --- | --- | --- | --- | --- | --- |\n"
         "| cats and dogs | `resnet50 train` | 2 seeds | 99.0 % (98.0 to 100.0, sd 1.4) | 28 to 29 s | 1.7 GB |\n"
         "| rocks | `resnet50 train` | 1 seed | 52.0 % | 30 s | 1.7 GB |\n"
         "| | timm | 1 seed | 50.0 % | 300 s | 2.9 GB |\n"
+    )
+
+
+def test_trials_of_a_probe_are_differences_with_their_standard_error():
+    accuracies = {"the image": [0.4, 0.5], "at 288 pixels": [0.42, 0.48], "its middle": [0.41, 0.51]}
+    rocks = {"task": "rocks", "held_out": 0.2, "accuracies": accuracies}
+    assert tables.probe_trials(rocks, {**rocks, "task": "leukemia"}) == (
+        "| | rocks | leukemia |\n"
+        "| --- | --- | --- |\n"
+        "| the image | 45.0 % | 45.0 % |\n"
+        "| at 288 pixels | +0.0 ± 2.4 | +0.0 ± 2.4 |\n"  # sd 2.83, sqrt(1 / 2 + 1 / 4) of it
+        "| its middle | +1.0 ± 0.0 | +1.0 ± 0.0 |\n"
     )
 
 
@@ -429,12 +442,16 @@ def test_issues_of_signs_have_a_row_each():
 
 def test_the_table_of_the_readme_has_six_rows_and_links():
     over = {KERAS: 2.51, "PyTorch bfloat16": 1.31}
+    every_task = {
+        name: tuned(
+            name, ("ours", 0, 0.98, 28, 1), ("ours", 1, 0.99, 41, 1), ("fastai", 0, 0.9, 200, 1), ("timm", 0, 0.8, 9e2, 1)
+        )
+        for name in tables.FINE_TUNED
+    }
     results = {
         "transfer-signs": TRANSFER,
         "accuracy-signs": SIGNS,
-        "tasks-leukemia": task(0.972, 0.294),
-        "tasks-cats-dogs": task(0.738, 0.545),
-        "tasks-caltech101": task(0.722, 0.372),
+        **{f"fine-tuning-{name}": each for name, each in every_task.items()},
         "training": two({"settings": {"224": {"ours_over": over}}}, {"settings": {"64": {}}}),
         "predicting-224": two({"formats": formats()}, {"formats": formats(keras=30.0, openvino=5.3)}),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -172,15 +173,7 @@ class Cut(Progress):
         raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize(
-    "cut",
-    [
-        {"phase": 1},
-        {"phase": 3},
-        *({"epoch": epoch} for epoch in (2, 3, 6)),
-    ],
-    ids=str,
-)
+@pytest.mark.parametrize("cut", [{"phase": 3}, {"epoch": 3}], ids=str)
 def test_an_interrupted_run_ends_as_one_that_nothing_stopped(whole, recipe, images, tmp_path, cut):
     with pytest.raises(KeyboardInterrupt):
         train(recipe, images, out=tmp_path / "run", progress=Cut(**cut))
@@ -198,8 +191,8 @@ def test_an_interruption_at_every_place_and_an_empty_cache_change_nothing(whole,
     assert not list((tmp_path / "cache").rglob(".partial-*"))
 
 
-def test_a_finished_run_resumed_is_the_same(recipe, whole, images, tmp_path):
-    train(recipe, images, out=tmp_path / "run", progress=False)
+def test_a_finished_run_resumed_is_the_same(whole, images, tmp_path):
+    shutil.copytree(whole[0].folder.path, tmp_path / "run")
     assert_same_run(resume(tmp_path / "run", images, progress=False), whole[0])
 
 
@@ -305,16 +298,11 @@ def test_stored_features_change_nothing_but_the_time(recipe, images, tmp_path, m
     assert computed.report.from_features is None
 
 
-@pytest.mark.parametrize(
-    ("changes", "word"),
-    [({"mixup": 0.3}, "mixup"), ({"cutmix": 1.0}, "cutmix"), ({"views": 0}, "views")],
-    ids=["mixup", "cutmix", "new-changes"],
-)
-def test_a_phase_that_computes_the_frozen_layers_again_says_why(recipe, images, tmp_path, changes, word):
+def test_a_phase_that_computes_the_frozen_layers_again_says_why(recipe, images, tmp_path):
     watch = Watch()
-    run = train(recipe.change(phases=(HEAD,)).change(**changes), images, out=tmp_path / "run", progress=watch)
+    run = train(recipe.change(phases=(HEAD,), mixup=0.3), images, out=tmp_path / "run", progress=watch)
     (line,) = watch.lines
-    assert word in line
+    assert "mixup" in line
     assert not watch.counts
     assert run.report.from_features is None
 
