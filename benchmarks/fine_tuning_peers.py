@@ -142,7 +142,8 @@ def timm(data: Path, weights: str, epochs: int) -> dict[str, float]:
             input_size=(3, 224, 224),
             batch_size=32,
             is_training=training,
-            auto_augment="rand-m9-mstd0.5-inc1" if training else None,
+            # its usual RandAugment, capped where its posterize would keep 0 bits, which Pillow 12 refuses
+            auto_augment="rand-m9-mstd0.5-mmax9-inc1" if training else None,
             color_jitter=0.4,
             interpolation="bilinear",
             crop_pct=0.875,
