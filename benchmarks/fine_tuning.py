@@ -53,11 +53,11 @@ NATIVE = {"signs": 64, "cifar10": 32}
 
 EPOCHS = {
     "fastai": {"rocks": 20, "cifar10": 3},
-    "timm": {"rocks": 20, "caltech101": 8, "signs": 8, "cifar10": 4},
+    "timm": {"rocks": 30, "caltech101": 12, "signs": 12, "cifar10": 4},
 }
 """Epochs of the others by task; `USUAL_EPOCHS` for the rest."""
 
-USUAL_EPOCHS = {"fastai": 5, "timm": 10, "probe": 0}
+USUAL_EPOCHS = {"fastai": 5, "timm": 20, "probe": 0}
 
 
 def main() -> None:

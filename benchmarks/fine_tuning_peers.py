@@ -126,7 +126,8 @@ def fastai(data: Path, weights: str, epochs: int) -> dict[str, float]:
 def timm(data: Path, weights: str, epochs: int) -> dict[str, float]:
     """Train with the parts of timm's ``train.py``.
 
-    These are its transforms, AdamW with layer decay, cosine with warm-up, label smoothing, EMA and bfloat16.
+    These are its transforms with their defaults, AdamW with layer decay, cosine with warm-up, label smoothing, EMA and
+    bfloat16.
     """
     import_torchvision()
     from timm import create_model
@@ -142,8 +143,6 @@ def timm(data: Path, weights: str, epochs: int) -> dict[str, float]:
             input_size=(3, 224, 224),
             batch_size=32,
             is_training=training,
-            # its usual RandAugment, capped where its posterize would keep 0 bits, which Pillow 12 refuses
-            auto_augment="rand-m9-mstd0.5-mmax9-inc1" if training else None,
             color_jitter=0.4,
             interpolation="bilinear",
             crop_pct=0.875,
@@ -157,7 +156,7 @@ def timm(data: Path, weights: str, epochs: int) -> dict[str, float]:
     model.load_state_dict(state_dict(weights), strict=False)
     model.to(memory_format=torch.channels_last)
     train, held_out, test = (loader(s, training=s == "train") for s in ("train", "validation", "test"))
-    optimizer = create_optimizer_v2(model, opt="adamw", lr=3e-4, weight_decay=0.05, layer_decay=0.75)
+    optimizer = create_optimizer_v2(model, opt="adamw", lr=1e-3, weight_decay=0.05, layer_decay=0.75)
     schedule = CosineLRScheduler(optimizer, t_initial=epochs, warmup_t=2, warmup_lr_init=1e-6, warmup_prefix=False)
     average = ModelEmaV3(model, decay=0.99, use_warmup=True)
     criterion = LabelSmoothingCrossEntropy(0.1)
