@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-
 from statistics import mean
 
 from generators.markdown import count, percent, percents, span, table
-from generators.tables import FINE_TUNED, PEER, File
+from generators.tables import FINE_TUNED, PEER, File, by_contender
 
 
 def readme_results(results: Mapping[str, File], folder: str = "") -> str:
@@ -49,19 +48,20 @@ def accuracy_rows(results: Mapping[str, File]) -> list[tuple[str, str, str, list
 
 
 def fine_tuning_row(results: Mapping[str, File]) -> tuple[str, str, str, list[str]]:
-    """Return the row of fine-tuning: the mean accuracies of all tasks, and the time of the shortest and longest run."""
-    files = [f"fine-tuning-{task}" for task in FINE_TUNED]
+    """Return the row of fine-tuning: mean accuracies of the tasks, and the time of the shortest and the longest run."""
+    runs = {task: by_contender(results[f"fine-tuning-{task}"]) for task in FINE_TUNED}
+    tasks = [task for task in FINE_TUNED if "fastai" in runs[task]]
 
     def reached(contender: str) -> str:
-        runs = [[run for run in results[file]["runs"] if run["contender"] == contender] for file in files]
-        accuracies = ", ".join(percent(mean(run["test_accuracy"] for run in each)) for each in runs)
-        return f"{accuracies}, in {span((run['seconds'] for each in runs for run in each), 's')}"
+        accuracies = ", ".join(percent(mean(run["test_accuracy"] for run in runs[task][contender])) for task in tasks)
+        return f"{accuracies}, in {span((run['seconds'] for task in tasks for run in runs[task][contender]), 's')}"
 
+    seeds = min(len(runs[task]["fastai"]) for task in tasks)
     return (
-        f"Fine-tuned: {', '.join(FINE_TUNED.values())}",
+        f"Fine-tuned, {count(seeds, 'seed')}: {', '.join(FINE_TUNED[task] for task in tasks)}",
         reached("ours"),
-        f"fastai: {reached('fastai')}; timm: {reached('timm')}",
-        files,
+        f"fastai: {reached('fastai')}",
+        [f"fine-tuning-{task}" for task in tasks],
     )
 
 

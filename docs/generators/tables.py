@@ -26,8 +26,6 @@ FINE_TUNED = {
     "leukemia": "leukemia",
     "caltech101": "a part of Caltech-101",
     "rocks": "rocks",
-    "signs": "SIGNS",
-    "cifar10": "a part of CIFAR-10",
 }
 """Names of tasks in the table of fine-tuning, in its order, by the names of their files."""
 
@@ -335,16 +333,23 @@ def fine_tuning(*results: File) -> str:
     """Return the accuracy of fine-tuning beside the others, and what it took: a row for each task and contender."""
     rows = []
     for result in results:
-        title = FINE_TUNED[result["task"]]
+        title, runs_of = FINE_TUNED[result["task"]], by_contender(result)
         for contender, words in CONTENDERS.items():
-            runs = [run for run in result["runs"] if run["contender"] == contender]
-            if not runs:
+            if not (runs := runs_of.get(contender)):
                 continue
             accuracies = percents([run["test_accuracy"] for run in runs])
             took = span((run["seconds"] for run in runs), "s")
             rows.append([title, words, count(len(runs), "seed"), accuracies, took, peak(runs)])
             title = ""  # once for each task
     return table(["", "", "", "test accuracy", "time", "memory"], rows)
+
+
+def by_contender(result: File) -> dict[str, list[File]]:
+    """Return the runs of each contender in a file of fine-tuning."""
+    runs: dict[str, list[File]] = {}
+    for run in result["runs"]:
+        runs.setdefault(run["contender"], []).append(run)
+    return runs
 
 
 def probe_trials(*results: File) -> str:

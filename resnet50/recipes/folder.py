@@ -38,7 +38,7 @@ FINE_TUNED = Recipe(
             freeze_batch_norm=True,
             layer_lr_decay=0.7,
             patience=2,
-            min_error=0.02,
+            min_error=0.03,
         ),
     ),
     batch_size=32,
