@@ -17,6 +17,7 @@ TABLES: dict[str, tuple[Callable[..., str], list[str]]] = {
     "batches": (tables.batches, ["batches"]),
     "check-signs": (tables.check_signs, ["check-signs"]),
     "cold-start": (tables.cold_start, ["predicting-224"]),
+    "first-classifier": (tables.first_classifier, ["first-classifier"]),
     "fine-tuning": (tables.fine_tuning, [f"fine-tuning-{task}" for task in tables.FINE_TUNED]),
     "growth": (tables.growth, ["growth"]),
     "int8-agreement": (tables.int8_agreement, ["predicting-64", "predicting-224"]),

@@ -352,6 +352,15 @@ def by_contender(result: File) -> dict[str, list[File]]:
     return runs
 
 
+def first_classifier(result: File) -> str:
+    """Return how long it takes from a folder of photos to the report."""
+    rows = []
+    for images in latest(result)["rounds"]:
+        runs = [run for each in result["sessions"] for run in each["rounds"][images]]
+        rows.append([images, count(len(runs), "run"), span((run["seconds"] for run in runs), "s"), peak(runs)])
+    return table(["photos", "", "time", "memory"], rows) + sessions(result)
+
+
 def probe_trials(*results: File) -> str:
     """Return what each trial of a linear probe gains or loses on held-out images: a column for each task.
 

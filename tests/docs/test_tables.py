@@ -115,6 +115,15 @@ def test_fine_tuning_shows_each_task_and_contender_that_was_measured():
     )
 
 
+def test_the_first_classifier_is_shown_by_the_number_of_photos():
+    def rounds(*seconds):
+        return {"244": [{"seconds": each, "memory_mb": 1600} for each in seconds]}
+
+    assert tables.first_classifier(two({"rounds": rounds(22.0, 25.5)}, {"rounds": rounds(19.6)})).startswith(
+        "| photos | | time | memory |\n| --- | --- | --- | --- |\n| 244 | 3 runs | 20 to 26 s | 1.6 GB |\n\n2 sessions:"
+    )
+
+
 def test_trials_of_a_probe_are_differences_with_their_standard_error():
     accuracies = {"the image": [0.4, 0.5], "at 288 pixels": [0.41, 0.47], "its middle": [0.41, 0.51]}
     rocks = {"task": "rocks", "held_out": 0.2, "accuracies": accuracies}
