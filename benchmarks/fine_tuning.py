@@ -45,6 +45,7 @@ IMAGE_SIZE = 224
 OURS, PEERS = ("ours", "thorough", "classic"), ("probe", "fastai", "timm")
 
 PHASES = len(folder.FINE_TUNED.phases)
+"""Phases of a run that leaves none out."""
 
 PACKAGES = ("torch", "torchvision", "timm", "fastai", "scikit-learn")
 
@@ -108,6 +109,7 @@ def describe(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def describe_weights(path: str) -> dict[str, str]:
+    """Return which weights a file holds, their source and their license."""
     return {
         "file": Path(path).name,
         "sha256": hashlib.sha256(Path(path).read_bytes()).hexdigest(),

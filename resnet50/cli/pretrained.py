@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from resnet50.recipes import Task
     from resnet50.weights.registry import PublishedWeights
 
-# benchmarks/results/tasks-cats-dogs.json and fine-tuning-cats-dogs.json
-_COST = "Training from scratch is less accurate where images are few: 74% against 99% with 500 photos of cats and dogs."
+# benchmarks/results/tasks-cats-dogs.json
+_COST = "Training from scratch is less accurate where images are few: 74% with 500 photos of cats and dogs."
 _CHOICES = (
     "give --yes to fetch them, --weights FILE to start from others, or --offline or --weights none to train from "
     "scratch"
