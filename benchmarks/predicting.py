@@ -74,7 +74,7 @@ def agreement(model: Path, export: Path) -> float:
         "from resnet50.inference.classifier import Classifier\n"
         "from resnet50.training.run import RunDirectory\n"
         "model, export = sys.argv[1:]\n"
-        "original, exported = Classifier.load(model), Classifier.load(export)\n"
+        "original, exported = Classifier.load(model, runtime='keras'), Classifier.load(export)\n"
         "source = RunDirectory(Path(model).parent).read().source\n"
         "images = source.load(original.image_size[0])['test'].images\n"
         "same = original.probabilities(images).argmax(1) == exported.probabilities(images).argmax(1)\n"
@@ -110,8 +110,9 @@ def main() -> None:
         command=f"python benchmarks/predicting.py RUN IMAGE --rounds {options.rounds}",
     )
     with tempfile.TemporaryDirectory() as folder:
-        paths = {"Keras float32": model, **export_all(options.run, Path(folder))}
+        paths = {"the .keras file": model, **export_all(options.run, Path(folder))}
         commands = {PEER: applications_command(image_size, BATCH)}
+        commands["Keras float32"] = command(str(model), BATCH, runtime="keras")
         commands |= {name: command(str(path), BATCH) for name, path in paths.items()}
         measured = run_rounds(commands, rounds=options.rounds)
         formats: dict[str, Any] = {name: each.summary() for name, each in measured.items()}

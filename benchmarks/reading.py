@@ -76,7 +76,7 @@ def network(model: str) -> Work:
 
     classifier = Classifier.load(model)
     images = np.random.default_rng(0).integers(0, 256, (BATCH, *classifier.image_size, 3), np.uint8)
-    return timed(lambda: [classifier.model.predict_on_batch(images) for _ in range(PHOTOS // BATCH)])
+    return timed(lambda: [classifier.network.predict_on_batch(images) for _ in range(PHOTOS // BATCH)])
 
 
 def both(folder: str, model: str) -> Work:

@@ -21,7 +21,7 @@ from .evaluation.evaluate import evaluate as evaluate
 from .evaluation.explain import explain as explain
 from .evaluation.rock_similarity import rock_similarity as rock_similarity
 from .exporters.export import export as export
-from .graph.fold import fold_batch_norm as fold_batch_norm
+from .graph.fold_model import fold_batch_norm as fold_batch_norm
 from .inference.classifier import Classifier as Classifier
 from .inference.embed import embed as embed
 from .inference.features import feature_model as feature_model

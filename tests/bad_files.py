@@ -165,10 +165,10 @@ def no_model(here: Path) -> Sequence[Words]:
     return [predicting(model=name) for name in ("cut.keras", "page.keras")]
 
 
-@row("a URL, `-` or a link to nothing in place of an image", shows=("00.png", "download", "link"))
+@row("a URL or a link to nothing in place of an image", shows=("00.png", "download", "link"))
 def no_file(here: Path) -> Words:
     (here / "link.png").symlink_to(here / "gone.png")
-    others = ("https://example.org/a.png", "-", "link.png")
+    others = ("https://example.org/a.png", "link.png")
     return "predict", "pets/cats/00.png", *others, "--model", "run"
 
 

@@ -34,7 +34,7 @@ ROOMS = [
 ]
 RANK = {name: rank for rank, name in enumerate(ROOMS)}
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or not path.name.startswith("__"))
-TENSORFLOW = {"fused.py", "gradients.py", "saved_model.py", "litert.py", "runtimes.py"}
+TENSORFLOW = {"fused.py", "gradients.py", "saved_model.py", "litert.py", "litert_metadata.py", "runtimes.py"}
 
 
 def imports(path: Path) -> set[str]:

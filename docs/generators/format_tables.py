@@ -36,7 +36,7 @@ KEYS = {
 }
 """For each table, the class whose attributes are the keys of a JSON object."""
 
-_NOT_JSON = {"resnet50.inference.classifier.Classifier": "model"}  # the file beside the object holds it
+_NOT_JSON = {"resnet50.inference.classifier.Classifier": "network"}  # the file beside the object holds it
 _TYPES = {
     "str": "string",
     "int": "integer",

@@ -27,7 +27,7 @@ def describe_path(path: str | os.PathLike[str]) -> str:
     if os.path.islink(text):  # noqa: PTH114
         return f"a link to nothing ({os.readlink(text)})"  # noqa: PTH115
     if text == "-":
-        return "a hyphen, and nothing is read from standard input; write it to a file and give its name"
+        return "a hyphen; only 'resnet50 predict' reads standard input; write it to a file and give its name"
     if is_url(text):
         return "a URL; download it and give the file or folder"
     return ABSENT

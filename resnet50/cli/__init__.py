@@ -31,6 +31,9 @@ COMMANDS = {
 }
 """Every command with its help."""
 
+_LEFT_OUT = ("jinja2", "keras", "matplotlib", "pooch", "requests", "safetensors", "scipy", "sklearn", "tensorflow")
+"""Packages that the small installation leaves out."""
+
 _EXAMPLES = examples(
     "resnet50 check photos             find out what is wrong with your images",
     "resnet50 train photos             train on a folder with one folder per class",
@@ -74,6 +77,11 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def _line(error: Exception) -> str:
     """Return the message of an error as one line; a library's own on memory is cut short and explained."""
     message = " ".join(str(error).split())
+    if isinstance(error, ModuleNotFoundError) and error.name in _LEFT_OUT:
+        return (
+            f"expected the package {error.name}, got none installed: the small installation can predict, embed and "
+            "explain; install the project with all that it needs, 'pip install .'."
+        )
     if is_out_of_memory(error) and not isinstance(error, OutOfMemoryError):
         message = f"ran out of memory ({message[:150]}); close other programs, or give fewer or smaller images at once."
     return message

@@ -7,7 +7,7 @@ import sys
 
 from resnet50.cli import read_options
 from resnet50.cli.console import say, show, show_json, step
-from resnet50.cli.model import MODEL_HELP, load_keras
+from resnet50.cli.model import MODEL_HELP
 from resnet50.cli.parser import examples
 
 
@@ -53,7 +53,6 @@ def run(options: argparse.Namespace) -> int:
     from resnet50.evaluation.evaluate import check_request, evaluate
 
     check_request(options.model, options.data, options=chosen, calibrate=options.calibrate)
-    load_keras()
     with step("evaluating") as progress:
         result = evaluate(
             options.model,

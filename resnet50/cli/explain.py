@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from resnet50.cli.console import show, step
+from resnet50.cli.console import say, show, step
 from resnet50.cli.model import add_model_option, find_model, load_classifier, show_model
 from resnet50.cli.out import check_new
 from resnet50.cli.parser import examples, number
@@ -35,15 +35,14 @@ def run(options: argparse.Namespace) -> int:
 
     classifier = load_classifier(path)
     from resnet50.evaluation.explain import explain
-    from resnet50.plots.explain import draw_explanation
-    from resnet50.plots.save import save_figure
 
     with step("explaining the image"):
         result = explain(classifier, options.image, top=options.top)
-        figure = draw_explanation(result.image, result.heats, result.class_names, result.probabilities)
-        save_figure(figure, out)
+        captions = result.save(out)
     show_model(path, classifier)
     for name, share in zip(result.class_names, result.probabilities, strict=True):
         show(f"{name}  {share:.1%}")
     show(out)
+    if not captions:
+        say("The figure has no captions, since matplotlib is not installed; its maps are in the order above.")
     return 0

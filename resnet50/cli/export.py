@@ -33,9 +33,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="Precision of the computation; not every format has every one. Default: fp32.",
     )
     parser.add_argument(
+        "--input",
+        choices=("fitted", "any-size"),
+        default="fitted",
+        help="What the network takes: images of its size, or, for onnx, one image of any size, which it fits itself. "
+        "Default: fitted.",
+    )
+    parser.add_argument(
         "--data",
         metavar="PATH",
-        help="Folder, CSV file or h5 file of images to calibrate int8 on and to compare on. "
+        help="Folder, CSV file or h5 file of images to calibrate int8 and uint8 on and to compare on. "
         "Default: those of the training.",
     )
     read_options.add_read_options(parser, "pattern")
@@ -60,12 +67,13 @@ def run(options: argparse.Namespace) -> int:
             options.out,
             format=options.format,
             precision=options.precision,
+            any_size=options.input == "any-size",
             source=options.data,
             options=chosen,
             progress=progress,
         )
     size = sum(file.stat().st_size for file in Path(options.out).rglob("*") if file.is_file())
-    on = f", calibrated on {result.calibration_images} images" if options.precision == "int8" else ""
+    on = f", calibrated on {result.calibration_images} images" if result.calibration_images else ""
     say(f"{options.out}: {options.format}, {options.precision}, {size / 1e6:.1f} MB{on}")
     say(
         f"compared with {path} on {result.images} images: probabilities differ by {result.mean:.2g} on average, "

@@ -14,29 +14,38 @@ from resnet50.inference.locate import RUNS, latest_run, locate
 if TYPE_CHECKING:
     from resnet50.inference.classifier import Classifier
 
+_KERAS_FILE = "a .keras file or the folder of a run"
+
 MODEL_HELP = "A .keras file, or the folder of a run."
 
 
-def add_model_option(parser: argparse.ArgumentParser, *, what: str = "a .keras file or the folder of a run") -> None:
+def add_model_option(parser: argparse.ArgumentParser, *, what: str = _KERAS_FILE) -> None:
     """Add the name of the model, which `find_model` takes."""
     parser.add_argument("--model", metavar="MODEL_OR_RUN", help=f"Model: {what}. Default: the latest run in {RUNS}/.")
 
 
-def find_model(named: str | None) -> Path:
-    """Return the file, or the export's folder, of the named model, or the file of the latest run.
+def find_model(named: str | None, *, exports: bool = False) -> Path:
+    """Return the path of the named model or that of the latest run; of an export, its folder.
 
     Raises:
         FileNotFoundError: If there is none.
+        ValueError: If it is an export and exports are not allowed.
     """
-    return locate(named if named is not None else latest_run()).model
+    located = locate(named if named is not None else latest_run())
+    if located.kind == "export" and not exports:
+        raise ValueError(
+            f"{located.model}: expected {_KERAS_FILE}, got an export, which gives probabilities and nothing else; "
+            "name the model that it was made from."
+        )
+    return located.model
 
 
-def load_classifier(path: Path) -> Classifier:
-    """Open a classifier in its own runtime, quietly; Keras is imported only for a ``.keras`` file."""
+def load_classifier(path: Path, *, runtime: str | None = None) -> Classifier:
+    """Open a classifier, quietly; Keras is imported where it is asked for or ONNX does not express a layer."""
     from resnet50.inference.classifier import Classifier
 
     with step("opening the model"), quiet():
-        return Classifier.load(path)
+        return Classifier.load(path, runtime=runtime)
 
 
 def load_keras() -> None:

@@ -7,14 +7,18 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from resnet50.cli.console import step
 from resnet50.cli.left_out import show_left_out
 from resnet50.cli.model import add_model_option, find_model, load_classifier, show_model, show_rate
 from resnet50.cli.out import check_new, check_suffix
 from resnet50.cli.parser import examples, number
-from resnet50.cli.predictions import WRITERS, Writer
+from resnet50.cli.predictions import STDIN, WRITERS, Writer
+from resnet50.cli.streams import read_stdin
+
+if TYPE_CHECKING:
+    from resnet50.data.images import ImageLike
 
 FORMATS = {".csv": "csv", ".json": "list", ".jsonl": "json"}
 """Key of `WRITERS` for a file of each suffix: a table, one JSON list, or one JSON object a line."""
@@ -26,8 +30,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "resnet50 predict new.jpg",
         "resnet50 predict new_photos --model runs/one --out answers.csv",
         "resnet50 predict new_photos --model model-openvino --json",
+        "curl -s https://example.org/new.jpg | resnet50 predict -",
     )
-    parser.add_argument("images", nargs="+", metavar="IMAGE", help="Image files, or folders of them.")
+    parser.add_argument(
+        "images", nargs="+", metavar="IMAGE", help="Image files, folders of them, or - for standard input."
+    )
     add_model_option(parser, what="a .keras file, the folder of a run, or an export")
     parser.add_argument(
         "--top", type=number(int, 1), default=3, metavar="INT", help="Classes to name for each image. Default: 3."
@@ -49,13 +56,14 @@ def run(options: argparse.Namespace) -> int:
     if options.out:
         name = FORMATS[check_suffix(options.out, *FORMATS)]
         check_new(options.out)
-    path = find_model(options.model)
+    path = find_model(options.model, exports=True)
 
     from resnet50.inference.predict import predict, search_images
     from resnet50.inference.prediction import Prediction
 
-    images, left_out = search_images(options.images)
+    paths, left_out = search_images(name for name in options.images if name != STDIN)
     show_left_out(left_out)
+    images: list[ImageLike] = [*paths, *([read_stdin()] if STDIN in options.images else [])]
     classifier = load_classifier(path)
     if name == "text" or options.out:
         show_model(path, classifier)
@@ -71,7 +79,7 @@ def run(options: argparse.Namespace) -> int:
 
         writer = Writer(
             file,
-            width=max(len(str(image)) for image in images),
+            width=max((len(str(path)) for path in paths), default=len(STDIN)),
             top=min(options.top, len(classifier.class_names)),
             about={"model": str(path), "dataset": classifier.dataset},
         )

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from resnet50.inference.prediction import Prediction
 
 
+STDIN = "-"
+"""What names standard input among the images, and its image among the predictions."""
+
+
 @dataclass(frozen=True)
 class Writer:
     """A file to write predictions to, and their layout.
@@ -41,7 +45,7 @@ def write_text(writer: Writer, predictions: Iterable[Prediction]) -> None:
             show(prediction.error, file=sys.stderr)
         else:
             shares = (f"{printable(name)} {share:6.1%}" for name, share in prediction.top)
-            show("  ".join((f"{printable(prediction.path):{writer.width}}", *shares)), file=writer.file)
+            show("  ".join((f"{printable(_name(prediction)):{writer.width}}", *shares)), file=writer.file)
 
 
 def write_csv(writer: Writer, predictions: Iterable[Prediction]) -> None:
@@ -51,8 +55,8 @@ def write_csv(writer: Writer, predictions: Iterable[Prediction]) -> None:
     table.writerow(["path", *(f"{column}{place}" for place in places for column in ("class", "probability")), "error"])
     for prediction in predictions:
         answers = [value for name, share in prediction.top for value in (name, f"{share:.6f}")]
-        cells = (prediction.path, *(answers or [""] * 2 * writer.top), prediction.error or "")
-        table.writerow([harmless(printable(cell)) for cell in cells])
+        cells = (_name(prediction), *(answers or [""] * 2 * writer.top), prediction.error or "")
+        table.writerow([cell if cell == STDIN else harmless(printable(cell)) for cell in cells])
 
 
 def write_json_lines(writer: Writer, predictions: Iterable[Prediction]) -> None:
@@ -79,5 +83,9 @@ WRITERS: dict[str, Callable[[Writer, Iterable[Prediction]], None]] = {
 """Function that writes predictions, by format."""
 
 
+def _name(prediction: Prediction) -> str:
+    return STDIN if prediction.path is None else str(prediction.path)
+
+
 def _as_json(writer: Writer, prediction: Prediction) -> str:
-    return json.dumps({"path": str(prediction.path), "top": prediction.top, "error": prediction.error, **writer.about})
+    return json.dumps({"path": _name(prediction), "top": prediction.top, "error": prediction.error, **writer.about})

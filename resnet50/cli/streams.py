@@ -1,4 +1,4 @@
-"""Standard output and error: what they cannot encode is escaped, and a warning is one line."""
+"""Standard input, output and error: an image is read, what cannot be encoded is escaped, a warning is one line."""
 
 from __future__ import annotations
 
@@ -6,9 +6,31 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import TextIOWrapper
+from io import BytesIO, TextIOWrapper
 
 from resnet50._io.text import printable
+
+_MOST_BYTES = 1 << 29  # of an image: 60 million pixels of 16 bits a channel, not compressed, are 360 million
+
+
+class _StandardInput(BytesIO):
+    """What standard input held, with the name that messages give it."""
+
+    name = "standard input"
+
+
+def read_stdin() -> BytesIO:
+    """Read an image from standard input.
+
+    Raises:
+        ValueError: If it is a terminal, or holds more than any image.
+    """
+    if sys.stdin is None or sys.stdin.isatty():
+        raise ValueError("-: expected an image on standard input, got a terminal; pipe a file in, or name one.")
+    content = sys.stdin.buffer.read(_MOST_BYTES + 1)
+    if len(content) > _MOST_BYTES:
+        raise ValueError(f"-: expected an image on standard input, got more than {_MOST_BYTES >> 20} MiB; pipe in one.")
+    return _StandardInput(content)
 
 
 def escape_what_streams_cannot_encode() -> None:

@@ -46,14 +46,12 @@ def run(options: argparse.Namespace) -> int:
     from resnet50.metrics.complexity import summary
 
     if path is not None:
-        classifier = load_classifier(path)
-        show(*str(summary(classifier)).split("\n"))
-        model = classifier.model
+        model = load_classifier(path, runtime="keras").model
     else:
         with step("building the network"):
             size = options.image_size or 64
             model = build_resnet50(options.classes or 6, input_shape=(size, size, 3))
-        show(*str(summary(model)).split("\n"))
+    show(*str(summary(model)).split("\n"))
     if options.draw:
         _draw(model, Path(options.draw))
     return 0

@@ -26,7 +26,9 @@ from resnet50.inference.classifier import Classifier
 from resnet50.inference.locate import MODEL, Located, locate
 from resnet50.metrics.scores import Report
 from resnet50.reports.training_summary import TrainingSummary
+from resnet50.training.history import read_history
 from resnet50.training.run import RunDirectory
+from resnet50.training.summary import summarize_training
 
 _log = logging.getLogger(__name__)
 
@@ -101,7 +103,7 @@ def check_request(
     options: ReadOptions | None = None,
     calibrate: str | os.PathLike[str] | None = None,
 ) -> Located:
-    """Refuse arguments of `evaluate` that cannot work, before Keras is loaded and images are read.
+    """Refuse arguments of `evaluate` that cannot work, before anything is opened.
 
     Args:
         model: As in `evaluate`.
@@ -142,7 +144,7 @@ def _report_folder(located: Located) -> Path:
 
 
 def _score(folder: Path, trained: Trained, images: ScoredImages, issues: tuple[Issue, ...], model: str) -> Report:
-    from resnet50.reports.report import write_report  # it loads Keras, which the checks before it must not
+    from resnet50.reports.report import write_report  # it loads matplotlib, which the checks before it do without
 
     _log.info("scoring %s and writing the report", plural(len(images.test), "image"))
     return write_report(
@@ -157,9 +159,6 @@ def _score(folder: Path, trained: Trained, images: ScoredImages, issues: tuple[I
 
 def _summarize(trained: Trained, model: str) -> TrainingSummary:
     """Return the training as its run recorded it, or as the classifier did."""
-    from resnet50.training.history import read_history  # they load Keras
-    from resnet50.training.summary import summarize_training
-
     if trained.run is None or trained.record is None:
         return TrainingSummary(trained.classifier.dataset, trained.classifier.recipe, model=model)
     return summarize_training(trained.record, read_history(trained.run.history), model=model)

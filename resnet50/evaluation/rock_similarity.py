@@ -15,6 +15,7 @@ from resnet50._io.files import write_text
 from resnet50.data.dataset import Dataset
 from resnet50.datasets import rocks
 from resnet50.datasets.source import DataSource
+from resnet50.inference.batching import forward_array
 from resnet50.inference.classifier import Classifier
 from resnet50.inference.locate import Located, locate
 from resnet50.metrics.scores import Report, score
@@ -117,14 +118,14 @@ def _find_source(located: Located, source: str | os.PathLike[str] | None) -> Dat
 
 
 def _compare(classifier: Classifier, train: Dataset, test: Dataset, folder: str, permutations: int) -> Similarity:
-    from resnet50.inference.features import feature_model  # it loads Keras
-
     _log.info("comparing with human judgment")
-    features = feature_model(classifier.model)
+    train_features, test_features = (
+        forward_array(classifier.features, split.images, batch_size=32) for split in (train, test)
+    )
     return similarity(
-        features.predict(train.images, verbose=0),
+        train_features,
         rocks.human_space(folder, train),
-        features.predict(test.images, verbose=0),
+        test_features,
         rocks.human_space(folder, test),
         permutations=permutations,
     )

@@ -16,20 +16,22 @@ from pathlib import Path
 
 import keras
 import numpy as np
+from PIL import Image
 
 from resnet50._io.fetch import Progress
 from resnet50._io.files import atomic_folder, write_text
+from resnet50.data.images import fit_image
 from resnet50.data.lazy_images import LazyImages
 from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
 from resnet50.datasets.source import DataSource
+from resnet50.exporters.contract import Contract
 from resnet50.exporters.images import find_images
-from resnet50.graph.fold import fold_batch_norm
+from resnet50.graph.fold_model import fold_batch_norm
 from resnet50.inference.classifier import Classifier
 from resnet50.inference.locate import MANIFEST, locate
-from resnet50.inference.runtimes import INSTALL, check_format, sha256
-from resnet50.weights.normalization import model_normalization
+from resnet50.inference.runtimes import FORMATS, INSTALL, check_format, sha256
 
-TOLERANCES: Mapping[str, float] = {"fp32": 1e-4, "fp16": 0.01, "bf16": 0.05, "int8": 0.05}
+TOLERANCES: Mapping[str, float] = {"fp32": 1e-4, "fp16": 0.01, "bf16": 0.05, "int8": 0.05, "uint8": 0.05}
 """For each precision, the largest error of an image's probabilities, as a mean over the images, 0..1.
 
 The error may also not exceed three quarters of the mean deviation of an image's probabilities from their mean over all
@@ -39,6 +41,12 @@ images, so that an export that predicts the same for every image fails.
 _MAX_SHARE = 0.75  # of the mean deviation of the images
 
 _STEP = 1 / 256  # of an 8-bit probability; deviations below it do not tell images apart
+
+QUANTIZED = ("int8", "uint8")
+"""Precisions that are calibrated on images; uint8 is int8 with pixels and probabilities of 8 bits."""
+
+# images that a graph which fits images itself is tried on, and how far it may be off, as in `TOLERANCES`
+_FITTED, _FIT_TOLERANCE = 8, 0.05
 
 _BY_TENSORFLOW = ("saved_model", "litert")
 
@@ -59,7 +67,7 @@ class Comparison:
         largest: Largest difference of a probability, 0..1.
         mean: Mean over the images of each image's largest difference, 0..1.
         agreement: Share of images with the same most probable class, 0..1.
-        calibration_images: Number of images that int8 was calibrated on; 0 for other precisions.
+        calibration_images: Number of images that int8 or uint8 was calibrated on; 0 for other precisions.
     """
 
     images: int
@@ -75,6 +83,7 @@ def export(
     *,
     format: str,  # noqa: A002 - the word for it
     precision: str = "fp32",
+    any_size: bool = False,
     source: str | os.PathLike[str] | DataSource | None = None,
     options: ReadOptions = DEFAULT_OPTIONS,
     check: np.ndarray | LazyImages | None = None,
@@ -83,22 +92,25 @@ def export(
 ) -> Comparison:
     """Write a classifier for another runtime, with its batch norm folded, and compare it there with the original.
 
-    The folder holds the runtime's files and ``resnet50.json``: the classifier's metadata, format, precision, image
-    size, normalization and the hash of each file. `Classifier.load` opens it. Its graph takes RGB float32 ``(n, height,
-    width, 3)``, 0..255, for any ``n``, and gives probabilities, float32 ``(n, classes)``.
+    The folder holds the runtime's files, ``labels.txt`` and ``resnet50.json``: the classifier's metadata, format,
+    precision, how an image becomes the input, names of the tensors, and the hash of each file. `Classifier.load` opens
+    it. Its graph takes RGB float32 ``(n, height, width, 3)``, 0..255, for any ``n``, and gives probabilities, float32
+    ``(n, classes)``; with the precision ``"uint8"`` both are uint8.
 
     Args:
         model_or_run: A float32 classifier of Keras layers, its ``.keras`` file, or the folder of its run.
         out: The new folder to write.
         format: One of `resnet50.inference.runtimes.FORMATS`.
         precision: One of the format's precisions.
+        any_size: Whether the graph fits images itself, for ONNX: it then takes one image, RGB uint8 ``(height, width,
+            3)`` of any size, and differs on photos by what a pixel that is off by 2 changes (`onnx_fit`).
         source: Images to compare and calibrate on, where ``check`` or ``calibration`` is None; None for the images that
             the classifier was trained on.
         options: How to read a source that is a path.
         check: Images to compare on, RGB ``(n, height, width, 3)``, 0..255; None for some of the test split of the
             source.
-        calibration: For int8, images like those to come, from which the quantizer takes the ranges of the activations;
-            some hundred are enough. None for some of the training images of the source.
+        calibration: For int8 and uint8, images like those to come, from which the quantizer takes the ranges of the
+            activations; some hundred are enough. None for some of the training images of the source.
         progress: Called while images of a source are decoded, with the number that is done and their number.
 
     Returns:
@@ -112,35 +124,43 @@ def export(
         ImportError: If a package that the format needs is not installed.
     """
     check_format(format, precision)
+    if any_size and format != "onnx":
+        raise ValueError(f"expected the format onnx for images of any size, got {format}.")
     _check_packages(format, precision)
     if Path(out).exists():  # before images are read; `atomic_folder` has the last word
         raise ValueError(f"{out}: expected a new folder, got a name that is taken; remove it, or choose another name.")
     classifier, name, run = _open(model_or_run)
     _check_float32(classifier)
-    if check is None or (precision == "int8" and calibration is None):
+    if check is None or (precision in QUANTIZED and calibration is None):
         training, test = find_images(classifier, name=name, run=run, source=source, options=options, progress=progress)
         check = test.images if check is None else check
         calibration = training.images if calibration is None else calibration
     calibration = check[:0] if calibration is None else calibration
     if not len(check):
         raise ValueError("expected images to compare the export with the original on, got none.")
-    if precision == "int8" and not len(calibration):
-        raise ValueError("expected images to calibrate int8 on, got none.")
+    if precision in QUANTIZED and not len(calibration):
+        raise ValueError(f"expected images to calibrate {precision} on, got none.")
 
     expected = classifier.probabilities(check)
     with atomic_folder(out) as folder:
-        _write(classifier, folder, out, format, precision, calibration)
-        comparison = _compare(expected, Classifier.load(folder).probabilities(check))
+        contract = Contract.of(classifier, precision=precision, any_size=any_size)
+        _write(classifier, contract, folder, out, format, precision, calibration)
+        exported = Classifier.load(folder)
+        comparison = _compare(expected, exported.probabilities(check))
+        if any_size:
+            by_pillow, inside = _fitted(exported, folder, np.asarray(check[:_FITTED]))
+            _check_close(out, _compare(by_pillow, inside), by_pillow, _FIT_TOLERANCE)
         _check_close(out, comparison, expected, TOLERANCES[precision])
-    return replace(comparison, calibration_images=len(calibration)) if precision == "int8" else comparison
+    return replace(comparison, calibration_images=len(calibration)) if precision in QUANTIZED else comparison
 
 
 def _open(model_or_run: Classifier | str | os.PathLike[str]) -> tuple[Classifier, str, Path | None]:
     """Return a classifier, its name for errors, and the folder of its run if it has one."""
     if isinstance(model_or_run, Classifier):
-        return model_or_run, f"the classifier of {model_or_run.dataset}", None
+        by_keras = replace(model_or_run, network=model_or_run.model)  # what an export is compared with
+        return by_keras, f"the classifier of {model_or_run.dataset}", None
     located = locate(model_or_run)
-    return Classifier.load(located.model), str(located.model), located.run
+    return Classifier.load(located.model, runtime="keras"), str(located.model), located.run
 
 
 def _check_packages(name: str, precision: str) -> None:
@@ -167,28 +187,31 @@ def _check_float32(classifier: Classifier) -> None:
 
 def _write(
     classifier: Classifier,
+    contract: Contract,
     folder: Path,
     out: str | os.PathLike[str],
     name: str,
     precision: str,
     calibration: np.ndarray | LazyImages,
 ) -> None:
-    """Write the files of the runtime and their description."""
+    """Write the files of the runtime, the class names and the description of it all."""
     try:
         with _silenced():
             exporter = importlib.import_module(f"resnet50.exporters.{name}")  # it needs the format's packages
-            exporter.write(fold_batch_norm(classifier.model), folder, precision, calibration)
+            exporter.write(fold_batch_norm(classifier.model), folder, precision, calibration, contract)
     except OSError:
         raise
     except Exception as error:  # each converter raises classes of its own
         reason = " ".join(str(error).split())[:200]
         raise ValueError(f"{out}: cannot be written as {name}, {precision} ({reason}).") from error
+    write_text(folder / "labels.txt", contract.labels)
     paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     description = {
         "format": name,
         "precision": precision,
         "image_size": classifier.image_size,
-        "normalization": model_normalization(classifier.model),
+        "image": contract.image,
+        "tensors": dict(zip(("input", "output"), FORMATS[name].tensors, strict=True)),
         "files": {path.relative_to(folder).as_posix(): sha256(path) for path in paths},
     }
     write_text(folder / MANIFEST, json.dumps({**classifier.metadata(), "export": description}, indent=2))
@@ -198,6 +221,19 @@ def _compare(expected: np.ndarray, exported: np.ndarray) -> Comparison:
     differences = np.abs(expected - exported).max(axis=1)
     agreement = expected.argmax(axis=1) == exported.argmax(axis=1)
     return Comparison(len(expected), float(differences.max()), float(differences.mean()), float(agreement.mean()))
+
+
+def _fitted(exported: Classifier, folder: Path, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return an export's probabilities for images that Pillow has fitted, and for those that the graph itself fits."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])
+    height, width = exported.image_size
+    larger = (round(2.3 * width), round(1.7 * height))  # of another shape
+    others = [np.asarray(Image.fromarray(image).resize(larger, Image.Resampling.BICUBIC)) for image in images]
+    inside = np.concatenate([session.run(None, {"image": image})[0] for image in others])
+    fitted = [fit_image(image, height=height, width=width, fit=exported.fit) for image in others]
+    return exported.probabilities(np.stack(fitted)), inside
 
 
 def _check_close(out: str | os.PathLike[str], comparison: Comparison, expected: np.ndarray, tolerance: float) -> None:

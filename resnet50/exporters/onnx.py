@@ -11,11 +11,16 @@ from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
 from resnet50.data.lazy_images import LazyImages
+from resnet50.exporters.contract import Contract
 from resnet50.exporters.images import batches_of_one
+from resnet50.graph.fit_graph import fitted_inside
+from resnet50.graph.network_graph import graph_of
 from resnet50.graph.onnx_graph import INPUT, onnx_model
 
 
-def write(model: keras.Model, folder: Path, precision: str, calibration: np.ndarray | LazyImages) -> None:
+def write(
+    model: keras.Model, folder: Path, precision: str, calibration: np.ndarray | LazyImages, contract: Contract
+) -> None:
     """Write a network, its batch norm folded.
 
     Args:
@@ -23,13 +28,12 @@ def write(model: keras.Model, folder: Path, precision: str, calibration: np.ndar
         folder: An empty folder.
         precision: ``"fp32"``, ``"fp16"`` or ``"int8"``.
         calibration: For int8, images from which the quantizer takes the ranges of the activations.
+        contract: What the file says about its input and output.
     """
-    path, network = folder / "model.onnx", onnx_model(model)
-    if precision == "fp32":
-        onnx.save(network, path)
-    elif precision == "fp16":
-        onnx.save(convert_float_to_float16(network, keep_io_types=True), path)
-    else:
+    path, network = folder / "model.onnx", onnx_model(graph_of(model))
+    if precision == "fp16":
+        network = convert_float_to_float16(network, keep_io_types=True)
+    elif precision == "int8":
         quantize_static(
             network,
             path,
@@ -39,6 +43,11 @@ def write(model: keras.Model, folder: Path, precision: str, calibration: np.ndar
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
         )
+        network = onnx.load(path)
+    if contract.any_size:
+        network = fitted_inside(network, contract.fit)
+    onnx.helper.set_model_props(network, contract.texts())
+    onnx.save(network, path)
 
 
 class _Images(CalibrationDataReader):

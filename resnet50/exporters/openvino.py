@@ -12,11 +12,15 @@ import onnx
 import openvino
 
 from resnet50.data.lazy_images import LazyImages
+from resnet50.exporters.contract import Contract
 from resnet50.exporters.images import batch_of_one
+from resnet50.graph.network_graph import graph_of
 from resnet50.graph.onnx_graph import onnx_model
 
 
-def write(model: keras.Model, folder: Path, precision: str, calibration: np.ndarray | LazyImages) -> None:
+def write(
+    model: keras.Model, folder: Path, precision: str, calibration: np.ndarray | LazyImages, contract: Contract
+) -> None:
     """Write a network, its batch norm folded.
 
     Args:
@@ -25,10 +29,11 @@ def write(model: keras.Model, folder: Path, precision: str, calibration: np.ndar
         precision: ``"fp32"``, ``"bf16"``, ``"fp16"`` or ``"int8"``. The file for bf16 is that for fp32, since OpenVINO
             converts when it opens it.
         calibration: For int8, images from which the quantizer takes the ranges of the activations.
+        contract: What the file says about its input and output.
     """
     # Windows removes no file that OpenVINO still has open
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary:
-        onnx.save(onnx_model(model), Path(temporary, "model.onnx"))
+        onnx.save(onnx_model(graph_of(model)), Path(temporary, "model.onnx"))
         network = openvino.convert_model(Path(temporary, "model.onnx"))
     if precision == "int8":
         import nncf
@@ -39,4 +44,6 @@ def write(model: keras.Model, folder: Path, precision: str, calibration: np.ndar
             preset=nncf.QuantizationPreset.MIXED,  # activations need not lie symmetrically about zero
             subset_size=len(calibration),
         )
+    for name, text in contract.texts().items():
+        network.set_rt_info(text, ["resnet50", name])
     openvino.save_model(network, folder / "model.xml", compress_to_fp16=precision == "fp16")

@@ -9,10 +9,13 @@ import numpy as np
 import tensorflow as tf
 
 from resnet50.data.lazy_images import LazyImages
+from resnet50.exporters.contract import Contract
 from resnet50.graph.bfloat16 import in_bfloat16
 
 
-def write(model: keras.Model, folder: Path, precision: str, calibration: np.ndarray | LazyImages) -> None:
+def write(
+    model: keras.Model, folder: Path, precision: str, calibration: np.ndarray | LazyImages, contract: Contract
+) -> None:
     """Write a network, its batch norm folded.
 
     Args:
@@ -20,6 +23,7 @@ def write(model: keras.Model, folder: Path, precision: str, calibration: np.ndar
         folder: An empty folder.
         precision: ``"fp32"`` or ``"bf16"``.
         calibration: Not used.
+        contract: Not used: the format has no place for it.
     """
     module = as_module(in_bfloat16(model) if precision == "bf16" else model)
     tf.saved_model.save(module, folder, signatures={"serving_default": module.serve})

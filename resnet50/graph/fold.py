@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from typing import Any
 
-import keras
 import numpy as np
 
-from resnet50._io.keras_settings import keras_defaults
-from resnet50.graph.bfloat16 import computes_in_bfloat16
+from resnet50.graph.network_graph import Graph, references, tensors
 
 
-@keras_defaults()
-def fold_batch_norm(model: keras.Model, *, precision: str = "float32") -> keras.Model:
+def fold(graph: Graph) -> Graph:
     """Fold each batch norm into the convolution before it, where nothing else uses the output of that convolution.
 
     With fixed statistics ``gamma (W x + b - mean) / sqrt(variance + epsilon) + beta`` is a convolution again, of kernel
@@ -23,23 +21,16 @@ def fold_batch_norm(model: keras.Model, *, precision: str = "float32") -> keras.
     activation or whose output is also used elsewhere.
 
     Args:
-        model: Functional model, on any backend; not changed.
-        precision: ``"float32"``, or ``"bfloat16"`` for a model that computes in it (`resnet50.graph.bfloat16`).
+        graph: A network; not changed.
 
     Returns:
-        A new model of plain Keras layers, which keep their names; it shares no weights with the original and predicts
-        the same up to rounding. Do not train it further.
-
-    Raises:
-        ValueError: If the model is not functional.
+        A network whose layers keep their names, and which predicts the same up to rounding.
 
     Source: Ioffe and Szegedy 2015, arXiv:1502.03167, algorithm 2, step 11.
     """
-    config = model.get_config()
-    if "output_layers" not in config:
-        raise ValueError(f"the model {model.name!r}: expected a functional model, got a {type(model).__name__}.")
+    config = deepcopy(dict(graph.config))
     rows = {row["name"]: row for row in config["layers"]}
-    uses = [*references([row["inbound_nodes"] for row in rows.values()]), *_tensors(config["output_layers"])]
+    uses = [*references([row["inbound_nodes"] for row in rows.values()]), *tensors(config["output_layers"])]
     users = Counter(reference[0] for reference in uses)
     into = {name: before for name in rows if (before := _convolution(rows, name)) and users[before] == 1}
     for reference in uses:
@@ -47,18 +38,10 @@ def fold_batch_norm(model: keras.Model, *, precision: str = "float32") -> keras.
     for name in into.values():
         rows[name]["config"]["use_bias"] = True
     config["layers"] = [row for name, row in rows.items() if name not in into]
-    if precision == "bfloat16":
-        for row in config["layers"]:
-            # an operation, such as the flip to BGR, has no dtype
-            if "dtype" in row["config"] and computes_in_bfloat16(row["class_name"], row["name"], model):
-                row["config"]["dtype"] = "bfloat16"
-    folded = type(model).from_config(config)
-    norms = {before: name for name, before in into.items()}
-    for layer in folded.layers:
-        source = model.get_layer(layer.name)
-        norm = model.get_layer(norms[layer.name]) if layer.name in norms else None
-        layer.set_weights(source.get_weights() if norm is None else _merged(source, norm))
-    return folded
+    weights = {name: arrays for name, arrays in graph.weights.items() if name not in into}
+    for norm, convolution in into.items():
+        weights[convolution] = _merged(graph.weights[convolution], graph.weights[norm], rows[norm]["config"])
+    return Graph(config, weights)
 
 
 def _convolution(rows: dict[str, Any], name: str) -> str | None:
@@ -71,41 +54,20 @@ def _convolution(rows: dict[str, Any], name: str) -> str | None:
         return None
     config, axis = before["config"], row["config"]["axis"]
     channels = (-1, 3) if config["data_format"] == "channels_last" else (-3, 1)
-    return before["name"] if config["activation"] == "linear" and axis in channels else None
+    return str(before["name"]) if config["activation"] == "linear" and axis in channels else None
 
 
-def _merged(convolution: keras.layers.Layer, norm: keras.layers.Layer) -> list[np.ndarray]:
+def _merged(
+    convolution: Sequence[np.ndarray], norm: Sequence[np.ndarray], config: Mapping[str, Any]
+) -> list[np.ndarray]:
     """Return the folded kernel and bias, computed in float64, so that they are rounded once."""
-    kernel, *bias = convolution.get_weights()  # (height, width, channels in, channels out)
-    weights = [np.float64(values) for values in norm.get_weights()]
+    kernel, *bias = convolution  # (height, width, channels in, channels out)
+    weights = [np.float64(values) for values in norm]
     mean, variance = weights[-2:]
-    gamma = weights.pop(0) if norm.scale else 1.0
-    beta = weights.pop(0) if norm.center else 0.0
-    scale = gamma / np.sqrt(variance + norm.epsilon)
+    gamma = weights.pop(0) if config["scale"] else 1.0
+    beta = weights.pop(0) if config["center"] else 0.0
+    scale = gamma / np.sqrt(variance + config["epsilon"])
     return [
         (kernel * scale).astype(kernel.dtype),
         (beta + scale * sum(bias, -mean)).astype(kernel.dtype),
     ]
-
-
-def references(value: Any) -> Iterator[list[Any]]:
-    """Yield the references to tensors of other layers in the arguments of calls, as lists that a caller may change."""
-    if isinstance(value, dict):
-        if value.get("class_name") == "__keras_tensor__":
-            yield value["config"]["keras_history"]
-            return
-        value = list(value.values())
-    if isinstance(value, list | tuple):
-        for item in value:
-            yield from references(item)
-
-
-def _tensors(outputs: Any) -> Iterator[list[Any]]:
-    """Yield the references in the outputs of a model, which are one tensor or any structure of tensors."""
-    if isinstance(outputs, dict):
-        outputs = list(outputs.values())
-    if len(outputs) == 3 and isinstance(outputs[0], str):
-        yield outputs
-    else:
-        for output in outputs:
-            yield from _tensors(output)

@@ -1,4 +1,4 @@
-"""Convert a Keras classifier to an ONNX graph, layer by layer, with the names of the layers.
+"""Convert a classifier to an ONNX graph, layer by layer, with the names of the layers. Needs no Keras.
 
 The usual way, through TensorFlow and tf2onnx, takes eight gigabytes for this network and works on one Keras backend
 only. OpenVINO reads the same graph.
@@ -10,61 +10,126 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import keras
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from resnet50.graph.fold import references
+from resnet50.graph.expression import IR, OPSET
+from resnet50.graph.head import Head
+from resnet50.graph.network_graph import Graph, references
 
-INPUT, OUTPUT = "image", "probabilities"
-"""Names of the input and the output."""
+INPUT, OUTPUT, FEATURES, MAPS = "image", "probabilities", "features", "class_activation_maps"
+"""Names of the input and of the outputs."""
 
-_OPSET, _IR = 17, 8  # of 2022: new enough for all operations here, and read by every later runtime
+
+_RESERVED = (INPUT, OUTPUT, FEATURES, MAPS, "fit", "fitted")
+"""Names that layers may have and tensors here have otherwise."""
+
+_MOST_PADDING = 512  # pixels: more would let a small file take all memory
 
 _ACTIVATIONS = {"relu": "Relu", "softmax": "Softmax"}
 
 
-def onnx_model(model: keras.Model) -> onnx.ModelProto:
+class UnknownLayerError(ValueError):
+    """A layer that has no counterpart in ONNX here."""
+
+
+def onnx_model(graph: Graph, *, head: Head | None = None) -> onnx.ModelProto:
     """Convert a classifier to an ONNX graph, float32, for batches of any size.
 
     Args:
-        model: Functional float32 classifier on any backend, of the layers that `resnet50.build_resnet50` uses; channels
-            last.
+        graph: Float32 classifier of the layers that `resnet50.build_resnet50` uses, channels last.
+        head: Its last layers, for further outputs; None for none.
 
     Returns:
-        From ``image``, RGB float32 ``(n, height, width, 3)``, to ``probabilities``, float32 ``(n, classes)``.
+        From ``image``, RGB float32 ``(n, height, width, 3)``, to ``probabilities``, float32 ``(n, classes)``; with a
+        head also to ``features``, float32 ``(n, d)``, and, where it is linear, to ``class_activation_maps``, float32
+        ``(n, classes, h, w)``: ``relu(sum_k W[k, c] A_k)`` for a class ``c`` and the channels ``A_k`` of the last map.
 
     Raises:
-        ValueError: If a layer is of another class, or has an activation other than linear, ReLU and softmax.
+        UnknownLayerError: If a layer is of another class, or is set up in a way that is not converted here.
     """
-    graph = _Graph()
-    _, *image_size, channels = model.input_shape
-    weights = {layer.name: layer.get_weights() for layer in model.layers}
+    check_layers(graph)
+    made = _Nodes()
     names: dict[str, str] = {}  # from a layer to its output
-    for row in model.get_config()["layers"]:
-        name, class_name = row["name"], row["class_name"]
-        if class_name == "InputLayer":
-            names[name] = graph.add("Transpose", [INPUT], f"{name}/channels_first", perm=(0, 3, 1, 2))
-        elif class_name in _CONVERTERS and len(row["inbound_nodes"]) == 1:
-            inputs = [names[reference[0]] for reference in references(row["inbound_nodes"])]
-            rank = len(row.get("build_config", {}).get("input_shape", ()))
-            layer = _Layer(name, row["config"], inputs, weights.get(name, []), rank)
-            names[name] = _CONVERTERS[class_name](graph, layer)
-        else:
-            raise ValueError(
-                f"the model {model.name!r}: expected layers that can be written as ONNX, got {name!r} ({class_name})."
-            )
-    graph.nodes.append(helper.make_node("Identity", [names[model.output_names[0]]], [OUTPUT]))
+    ranks: dict[str, int] = {}
+    image_shape: Sequence[int | None] = ()
+    for row in graph.layers:
+        name, config = row["name"], row["config"]
+        if row["class_name"] == "InputLayer":
+            _, *image_shape = config["batch_shape"]
+            names[name] = made.add("Transpose", [INPUT], f"{name}/channels_first", perm=(0, 3, 1, 2))
+            ranks[name] = len(config["batch_shape"])
+            continue
+        before = [reference[0] for reference in references(row["inbound_nodes"])]
+        converter, (rank,) = _CONVERTERS[row["class_name"]], {ranks[each] for each in before}
+        tensor = f"{name}/layer" if name in _RESERVED else name
+        layer = _Layer(tensor, config, [names[each] for each in before], graph.weights.get(name, []), rank)
+        if rank not in converter.ranks or not _is_converted(row["class_name"], layer, image_shape):
+            raise _unknown(graph, row)
+        names[name], ranks[name] = converter.convert(made, layer), converter.result or rank
+    (last,) = graph.outputs
+    classes = graph.weights[last][0].shape[-1] if last in graph.weights else None
+    outputs: dict[str, tuple[str, list[Any] | None]] = {OUTPUT: (names[last], ["n", classes])}
+    if head:
+        outputs[FEATURES] = (names[head.features], ["n", head.width])
+    if head and head.feature_map is not None and head.kernel is not None:
+        weights = made.constant(np.transpose(head.kernel)[..., None, None], f"{MAPS}/kernel")
+        total = made.add("Conv", [names[head.feature_map], weights], f"{MAPS}/sum")
+        outputs[MAPS] = (made.add("Relu", [total], f"{MAPS}/relu"), None)
+    for output, (tensor, _) in outputs.items():
+        made.nodes.append(helper.make_node("Identity", [tensor], [output]))
     onnx_graph = helper.make_graph(
-        graph.nodes,
-        model.name,
-        [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["n", *image_size, channels])],
-        [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["n", model.output_shape[-1]])],
-        graph.constants,
+        made.nodes,
+        graph.name,
+        [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["n", *image_shape])],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, (_, shape) in outputs.items()],
+        made.constants,
     )
     return helper.make_model(
-        onnx_graph, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=_IR, producer_name="resnet50"
+        onnx_graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR, producer_name="resnet50"
+    )
+
+
+def check_layers(graph: Graph) -> None:
+    """Refuse a network with layers that are not Keras' own, or not among those that are converted here.
+
+    Raises:
+        UnknownLayerError: If there is one.
+    """
+    inputs = 0
+    for row in graph.layers:
+        inputs += row["class_name"] == "InputLayer"
+        own = row["module"] == "keras.layers" and row["registered_name"] is None
+        operation = row["class_name"] == "Flip" and row["module"].startswith("keras.")
+        once = len(row["inbound_nodes"]) == 1 or row["class_name"] == "InputLayer"
+        if not (once and (own or operation) and row["class_name"] in ("InputLayer", *_CONVERTERS)) or inputs > 1:
+            raise _unknown(graph, row)
+
+
+def _is_converted(class_name: str, layer: _Layer, image_shape: Sequence[int | None]) -> bool:
+    """Return whether a layer is set up in a way that its converter below converts."""
+    config = layer.config
+    dtype = config.get("dtype", "float32")
+    policy = dtype["config"]["name"] if isinstance(dtype, dict) else dtype
+    settings = policy, config.get("data_format", "channels_last"), config.get("keepdims", False)
+    if settings != ("float32", "channels_last", False):
+        return False
+    if class_name == "Conv2D":  # ONNX Runtime has no "same" padding of a dilated kernel
+        return config["padding"] == "valid" or all(rate == 1 for rate in config["dilation_rate"])
+    if class_name == "BatchNormalization":
+        return config["axis"] in (-1, layer.rank - 1)
+    if class_name == "Flip":  # RGB to BGR
+        return config["axis"] in (-1, 3) and image_shape[-1] == 3 and layer.inputs[0].endswith("/channels_first")
+    if class_name == "ZeroPadding2D":
+        return sum(map(sum, config["padding"])) <= _MOST_PADDING
+    return True
+
+
+def _unknown(graph: Graph, row: Mapping[str, Any]) -> UnknownLayerError:
+    return UnknownLayerError(
+        f"the model {graph.name!r}: expected layers that can be written as ONNX, got {row['name']!r} "
+        f"({row['class_name']})."
     )
 
 
@@ -77,17 +142,17 @@ class _Layer:
         config: Its configuration in Keras.
         inputs: Names of the tensors that enter it.
         weights: Its arrays, in Keras' order.
-        rank: Number of dimensions of its input with the batch; 0 where Keras does not record it.
+        rank: Number of dimensions of its input, with the batch.
     """
 
     name: str
     config: Mapping[str, Any]
     inputs: list[str]
-    weights: list[np.ndarray]
+    weights: Sequence[np.ndarray]
     rank: int
 
 
-class _Graph:
+class _Nodes:
     """Nodes and constants so far. Feature maps have channels first."""
 
     def __init__(self) -> None:
@@ -119,19 +184,20 @@ class _Graph:
         activation = layer.config["activation"]
         if activation == "linear":
             return tensor
-        if activation not in _ACTIVATIONS:
-            raise ValueError(
+        known = isinstance(activation, str) and activation in _ACTIVATIONS
+        if not known or (activation == "softmax" and layer.rank != 2):  # over channels, which come first here
+            raise UnknownLayerError(
                 f"the layer {layer.name!r}: expected an activation that can be written as ONNX, one of linear, "
                 f"{', '.join(_ACTIVATIONS)}, got {activation!r}."
             )
         return self.add(_ACTIVATIONS[activation], [tensor], f"{layer.name}/{activation}")
 
 
-def _average_pool(graph: _Graph, layer: _Layer) -> str:
+def _average_pool(graph: _Nodes, layer: _Layer) -> str:
     return graph.add("Flatten", [graph.add("GlobalAveragePool", layer.inputs, f"{layer.name}/map")], layer.name)
 
 
-def _convolution(graph: _Graph, layer: _Layer) -> str:
+def _convolution(graph: _Nodes, layer: _Layer) -> str:
     kernel, *bias = layer.weights
     return graph.weighted(
         "Conv",
@@ -144,20 +210,20 @@ def _convolution(graph: _Graph, layer: _Layer) -> str:
     )
 
 
-def _dense(graph: _Graph, layer: _Layer) -> str:
+def _dense(graph: _Nodes, layer: _Layer) -> str:
     return graph.weighted("Gemm", layer, layer.weights)
 
 
-def _flatten(graph: _Graph, layer: _Layer) -> str:
+def _flatten(graph: _Nodes, layer: _Layer) -> str:
     last = graph.add("Transpose", layer.inputs, f"{layer.name}/channels_last", perm=(0, 2, 3, 1))
     return graph.add("Flatten", [last], layer.name)
 
 
-def _flip(graph: _Graph, layer: _Layer) -> str:
+def _flip(graph: _Nodes, layer: _Layer) -> str:
     return graph.add("Gather", [*layer.inputs, graph.constant([2, 1, 0], f"{layer.name}/order")], layer.name, axis=1)
 
 
-def _max_pool(graph: _Graph, layer: _Layer) -> str:
+def _max_pool(graph: _Nodes, layer: _Layer) -> str:
     return graph.add(
         "MaxPool",
         layer.inputs,
@@ -168,7 +234,7 @@ def _max_pool(graph: _Graph, layer: _Layer) -> str:
     )
 
 
-def _batch_norm(graph: _Graph, layer: _Layer) -> str:
+def _batch_norm(graph: _Nodes, layer: _Layer) -> str:
     *learned, mean, variance = layer.weights
     gamma = learned.pop(0) if layer.config["scale"] else np.ones_like(mean)
     beta = learned.pop(0) if layer.config["center"] else np.zeros_like(mean)
@@ -177,30 +243,50 @@ def _batch_norm(graph: _Graph, layer: _Layer) -> str:
     return graph.scaled(layer, scale.reshape(shape), (beta - mean * scale).reshape(shape))
 
 
-def _padding(graph: _Graph, layer: _Layer) -> str:
+def _padding(graph: _Nodes, layer: _Layer) -> str:
     (top, bottom), (left, right) = layer.config["padding"]
     widths = graph.constant([0, 0, top, left, 0, 0, bottom, right], f"{layer.name}/widths")
     return graph.add("Pad", [*layer.inputs, widths], layer.name)
 
 
-def _rescaling(graph: _Graph, layer: _Layer) -> str:
+def _rescaling(graph: _Nodes, layer: _Layer) -> str:
     scale, offset = (np.reshape(layer.config[key], (-1, 1, 1)) for key in ("scale", "offset"))
     return graph.scaled(layer, scale, offset)
 
 
 _PADDINGS = {"valid": "VALID", "same": "SAME_UPPER"}  # as in Keras, an odd pixel of padding comes last
 
-_CONVERTERS: Mapping[str, Callable[[_Graph, _Layer], str]] = {
-    "Activation": lambda graph, layer: graph.activated(layer.inputs[0], layer),
-    "Add": lambda graph, layer: graph.add("Add", layer.inputs, layer.name),
-    "BatchNormalization": _batch_norm,
-    "Conv2D": _convolution,
-    "Dense": _dense,
-    "Dropout": lambda graph, layer: layer.inputs[0],
-    "Flatten": _flatten,
-    "Flip": _flip,
-    "GlobalAveragePooling2D": _average_pool,
-    "MaxPooling2D": _max_pool,
-    "Rescaling": _rescaling,
-    "ZeroPadding2D": _padding,
+
+@dataclass(frozen=True)
+class _Converter:
+    """How a class of layers is converted.
+
+    Attributes:
+        convert: Adds its nodes; returns the name of its output.
+        ranks: Numbers of dimensions that its input may have.
+        result: That of its output; None for that of its input.
+    """
+
+    convert: Callable[[_Nodes, _Layer], str]
+    ranks: tuple[int, ...] = (2, 4)
+    result: int | None = None
+
+
+def _add(graph: _Nodes, layer: _Layer) -> str:
+    return graph.add("Add" if len(layer.inputs) == 2 else "Sum", layer.inputs, layer.name)
+
+
+_CONVERTERS: Mapping[str, _Converter] = {
+    "Activation": _Converter(lambda graph, layer: graph.activated(layer.inputs[0], layer)),
+    "Add": _Converter(_add),
+    "BatchNormalization": _Converter(_batch_norm),
+    "Conv2D": _Converter(_convolution, (4,)),
+    "Dense": _Converter(_dense, (2,)),
+    "Dropout": _Converter(lambda graph, layer: layer.inputs[0]),
+    "Flatten": _Converter(_flatten, (4,), 2),
+    "Flip": _Converter(_flip, (4,)),
+    "GlobalAveragePooling2D": _Converter(_average_pool, (4,), 2),
+    "MaxPooling2D": _Converter(_max_pool, (4,)),
+    "Rescaling": _Converter(_rescaling, (4,)),
+    "ZeroPadding2D": _Converter(_padding, (4,)),
 }

@@ -93,8 +93,10 @@ def forward_images(
     def read(numbered: tuple[int, ImageLike]) -> tuple[Path | None, np.ndarray | str]:
         number, image = numbered
         path = Path(image) if isinstance(image, str | os.PathLike) else None
+        name = getattr(image, "name", None)  # of an open file; a number where it was opened by its descriptor
+        name = name if isinstance(name, str) else f"image {number}"
         try:
-            return path, fit_image(image, height=height, width=width, fit=fit, name=f"image {number}")
+            return path, fit_image(image, height=height, width=width, fit=fit, name=name)
         except (ValueError, OSError) as error:
             return path, str(error)
 

@@ -1,17 +1,19 @@
 """The classifier: a model with its class names, in one ``.keras`` file or in an export for another runtime.
 
 Plain ``keras.saving.load_model`` opens a ``.keras`` file without this package; this module also reads the metadata
-in it. Keras is imported where such a file is read or written, and not for an export.
+in it. Keras is imported to write a file, where ``runtime="keras"`` asks for it, and for layers that ONNX does not
+express.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import warnings
 import zipfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,9 +29,8 @@ from resnet50.data.lazy_images import LazyImages
 from resnet50.inference.batching import forward_array
 from resnet50.inference.locate import locate
 from resnet50.inference.prediction import Prediction, rank_classes
-from resnet50.inference.runtimes import Network, open_network, read_manifest
-from resnet50.weights.keras_files import CLASSIFIER_MEMBER, CONFIG_MEMBER, check_archive, read_small
-from resnet50.weights.layouts import UnfitFileError
+from resnet50.inference.runtimes import Network, NoGraphError, open_network, read_manifest, sha256
+from resnet50.weights.keras_files import CLASSIFIER_MEMBER, CONFIG_MEMBER, check_archive, read_small, reading
 
 if TYPE_CHECKING:
     import keras
@@ -40,8 +41,8 @@ class Classifier:
     """A trained model with its class names and its origin.
 
     Attributes:
-        model: From RGB ``(batch, height, width, 3)``, 0..255, to probabilities ``(batch, classes)``; float32. A Keras
-            model, or the network of an export, which predicts and has no layers.
+        network: From RGB ``(batch, height, width, 3)``, 0..255, to probabilities ``(batch, classes)``; float32. A Keras
+            model, or one in another runtime, which predicts and has no layers.
         class_names: Name of each output.
         dataset: Name of the dataset that the model was trained on.
         fingerprint: SHA-256 of the training images (`Dataset.fingerprint`).
@@ -53,7 +54,7 @@ class Classifier:
         ValueError: If the model does not take images of one size, or the number of outputs is not that of the names.
     """
 
-    model: keras.Model | Network = field(repr=False)
+    network: keras.Model | Network = field(repr=False)
     class_names: tuple[str, ...]
     dataset: str
     fingerprint: str
@@ -62,22 +63,52 @@ class Classifier:
     fit: Fit = DEFAULT_FIT
 
     def __post_init__(self) -> None:
-        shape = self.model.input_shape
+        shape = self.network.input_shape
         if len(shape) != 4 or None in shape[1:]:
             raise ValueError(f"expected a model for images of one size, (None, height, width, 3), got {shape}.")
         if max(shape[1:]) > IMAGE_SIDE:
             raise ValueError(f"expected a model for images of at most {IMAGE_SIDE:,} pixels a side, got {shape}.")
-        if self.model.output_shape[-1] != len(self.class_names):
+        if self.network.output_shape[-1] != len(self.class_names):
             raise ValueError(
-                f"expected a class name for each of the model's {self.model.output_shape[-1]} outputs, got "
+                f"expected a class name for each of the model's {self.network.output_shape[-1]} outputs, got "
                 f"{len(self.class_names)} ({listed(self.class_names)})."
             )
 
     @property
     def image_size(self) -> tuple[int, int]:
         """Height and width in pixels of the model's input."""
-        _, height, width, _ = self.model.input_shape
+        _, height, width, _ = self.network.input_shape
         return height, width
+
+    @cached_property
+    def model(self) -> keras.Model:
+        """The Keras model; it is read from the file at its first use where the classifier answers without Keras.
+
+        Raises:
+            ValueError: If the classifier is an export, or the file has changed meanwhile.
+        """
+        if not isinstance(self.network, Network):
+            return self.network
+        if self.network.source is None:
+            raise NoGraphError(_NO_LAYERS)
+        if not self.network.source.is_file() or sha256(self.network.source) != self.network.sha256:
+            raise ValueError(
+                f"{self.network.source}: expected the file that was opened, got another or none; open it again."
+            )
+        return _load_keras(self.network.source)
+
+    @property
+    def features(self) -> keras.Model | Network:
+        """The part below the last dense layer, from images to its input, float32 ``(n, d)``.
+
+        Raises:
+            ValueError: If there is no dense layer, or the classifier is an export.
+        """
+        if isinstance(self.network, Network) and "features" in self.network.outputs:
+            return self.network.outputs["features"]
+        from resnet50.inference.features import feature_model
+
+        return feature_model(self.model)
 
     def predict(self, image: ImageLike, *, top: int = 3) -> Prediction:
         """Classify one image of any size; `resnet50.predict` classifies many.
@@ -117,7 +148,7 @@ class Classifier:
             ValueError: If the images do not have the model's size or are not numbers from 0 to 255, the batch size is
                 not positive, or the model's output is not a number.
         """
-        return forward_array(self.model, images, batch_size=batch_size)
+        return forward_array(self.network, images, batch_size=batch_size)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the classifier, atomically and uncompiled, so that every backend can open it.
@@ -132,7 +163,7 @@ class Classifier:
             raise ValueError(f"{path}: expected a file name that ends in .keras, got another; rename it.")
         import keras
 
-        if isinstance(self.model, Network):
+        if isinstance(self.network, Network) and self.network.source is None:
             raise ValueError(f"{path}: expected a Keras model to save, got an export; copy the export's folder.")
         uncompiled = keras.Model(self.model.input, self.model.output, name=self.model.name)  # of the same layers
         with atomic_path(path) as temporary:
@@ -145,44 +176,81 @@ class Classifier:
         return {name: getattr(self, name) for name in _METADATA} | {"fit": self.fit.to_dict()}
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Classifier:
-        """Open a trained classifier: on any Keras backend, or an export in its own runtime.
+    def load(cls, path: str | os.PathLike[str], *, runtime: str | None = None) -> Classifier:
+        """Open a trained classifier: a ``.keras`` file in ONNX Runtime, without Keras, or an export in its own runtime.
+
+        The graph for ONNX Runtime is made once and kept in the cache (`resnet50.inference.compiled`). A file with a
+        layer that ONNX does not express is opened by Keras, with a warning.
 
         Args:
             path: A ``.keras`` file, the folder of a run, or the folder of an export.
+            runtime: ``"keras"`` to open a ``.keras`` file by Keras, on any backend; None for the fast way.
+
+        Warns:
+            UserWarning: If the file is opened by Keras, since ONNX does not express one of its layers.
 
         Raises:
             FileNotFoundError: If there is no such file.
             ImportError: If an export's runtime is not installed.
-            ValueError: If it is something else, is damaged, or has no class names.
+            ValueError: If it is something else, is damaged, has no class names, or is an export to open by Keras.
         """
+        if runtime not in (None, "keras"):
+            raise ValueError(f"expected runtime to be 'keras' or None, got {runtime!r}.")
         located = locate(path)
         path = located.model
+        if located.kind == "export" and runtime == "keras":
+            raise NoGraphError(f"{path}: {_NO_LAYERS}")
         if located.kind == "export":
             metadata = read_manifest(path)
             export = metadata.pop("export")
             _check_metadata(metadata, path)
-            return cls._from_metadata(path, metadata, open_network(path, export["format"], export["precision"]))
+            return cls._from_metadata(path, metadata, open_network(path, export))
         metadata = _read_metadata(path)
-        import keras
-
-        with keras_defaults():
-            try:
-                model = keras.saving.load_model(path, compile=False)
-            except Exception as error:  # Keras raises exceptions of many classes for a damaged archive
-                raise ValueError(f"{path}: Keras cannot open it ({' '.join(str(error).split())[:200]}).") from error
-        return cls._from_metadata(path, metadata, model)
+        return cls._from_metadata(path, metadata, _load_keras(path) if runtime == "keras" else _open(path))
 
     @classmethod
-    def _from_metadata(cls, path: Path, metadata: Mapping[str, Any], model: keras.Model | Network) -> Classifier:
+    def _from_metadata(cls, path: Path, metadata: Mapping[str, Any], network: keras.Model | Network) -> Classifier:
         try:
             fit = Fit.from_dict(metadata.get("fit", {}))
-            return cls(model=model, **{**metadata, "class_names": tuple(metadata["class_names"]), "fit": fit})
+            return cls(network=network, **{**metadata, "class_names": tuple(metadata["class_names"]), "fit": fit})
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
 
 
-_METADATA = tuple(field.name for field in fields(Classifier) if field.name != "model")
+_METADATA = tuple(field.name for field in fields(Classifier) if field.name != "network")
+
+_NO_LAYERS = "expected a Keras model, got an export, which has no layers; use the .keras file that it was made from."
+
+
+def _open(path: Path) -> keras.Model | Network:
+    """Open a ``.keras`` file without Keras; by Keras where it has a layer that is not converted to ONNX.
+
+    What cannot be read here is left to Keras too: it knows all that it may have written.
+    """
+    from resnet50.graph.onnx_graph import UnknownLayerError
+    from resnet50.inference.compiled import open_compiled
+
+    try:
+        return open_compiled(path)
+    except ValueError as error:
+        try:
+            model = _load_keras(path)
+        except (ValueError, ImportError):
+            if isinstance(error, UnknownLayerError):
+                raise
+            raise error from None
+        warnings.warn(f"{path}: opened by Keras, which takes longer: {error}", stacklevel=3)
+        return model
+
+
+def _load_keras(path: Path) -> keras.Model:
+    import keras
+
+    with keras_defaults():
+        try:
+            return keras.saving.load_model(path, compile=False)
+        except Exception as error:  # Keras raises exceptions of many classes for a damaged archive
+            raise ValueError(f"{path}: Keras cannot open it ({' '.join(str(error).split())[:200]}).") from error
 
 
 def _read_metadata(path: Path) -> dict[str, Any]:
@@ -192,7 +260,7 @@ def _read_metadata(path: Path) -> dict[str, Any]:
         ValueError: If the file is not an archive, has no metadata or other metadata, is damaged, or declares more than
             any classifier has.
     """
-    with _reading(path), zipfile.ZipFile(path) as archive:
+    with reading(path), zipfile.ZipFile(path) as archive:
         members = archive.namelist()
         text = read_small(archive, CLASSIFIER_MEMBER) if CLASSIFIER_MEMBER in members else None
     if text is None:
@@ -206,21 +274,9 @@ def _read_metadata(path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: expected JSON in {CLASSIFIER_MEMBER}, got other text ({error}).") from error
     _check_metadata(metadata, path)
-    with _reading(path):
+    with reading(path):
         check_archive(path)
     return metadata
-
-
-@contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    """Turn the exceptions of many classes that zipfile, json and h5py raise for a damaged archive into one."""
-    try:
-        yield
-    except UnfitFileError as error:
-        raise ValueError(f"{path}: expected a classifier (.keras), got {error}") from error
-    except Exception as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ValueError(f"{path}: expected a classifier (.keras), got a damaged or other file ({reason}).") from error
 
 
 def _check_metadata(metadata: Any, path: Path) -> None:

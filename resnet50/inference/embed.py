@@ -14,7 +14,6 @@ from resnet50._io.files import atomic_path
 from resnet50.data.dataset import Unreadable
 from resnet50.inference.batching import forward_images
 from resnet50.inference.classifier import Classifier
-from resnet50.inference.features import feature_model
 from resnet50.inference.runtimes import sha256
 
 
@@ -83,7 +82,7 @@ def embed(
     Raises:
         ValueError: If the batch size is not positive.
     """
-    model = feature_model(classifier.model)
+    model = classifier.features
     features = np.zeros((len(paths), model.output_shape[-1]), np.float32)
     readable: list[Path] = []
     unreadable: list[Unreadable] = []

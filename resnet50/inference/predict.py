@@ -81,7 +81,7 @@ def predict(
     """
     check_top(top)
     for index, (path, row) in enumerate(
-        forward_images(classifier.model, images, fit=classifier.fit, batch_size=batch_size)
+        forward_images(classifier.network, images, fit=classifier.fit, batch_size=batch_size)
     ):
         if isinstance(row, str):
             yield Prediction(index, path, (), row)

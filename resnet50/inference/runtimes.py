@@ -11,20 +11,20 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
 from resnet50._io.limits import read_text
 from resnet50._io.quiet import quiet
-from resnet50._io.text import listed, printable
+from resnet50._io.text import listed, printable, short
 from resnet50._io.workers import usable_cores
 from resnet50.inference.locate import MANIFEST
 
 _HARMLESS = (MANIFEST, ".DS_Store", "Thumbs.db", "desktop.ini")  # the description, and what file managers add
 
 Compute = Callable[[np.ndarray], np.ndarray]
-"""From RGB float32 ``(n, height, width, 3)``, 0..255, for any ``n``, to probabilities, float32 ``(n, classes)``."""
+"""From RGB float32 ``(n, height, width, 3)``, 0..255, for any ``n``, to an output, float32 ``(n, ...)``."""
 
 
 class Network:
@@ -33,36 +33,46 @@ class Network:
     Args:
         compute: The forward pass.
         input_shape: Shape of the input with its batch dimension, ``(n, height, width, 3)``.
-        output_shape: Shape of the output with its batch dimension, ``(n, classes)``.
+        output_shape: Shape of the output with its batch dimension, ``(n, classes)`` or that of another output.
+        outputs: Networks for what else it computes: ``features``, the input of the last dense layer, and
+            ``class_activation_maps``. A network has those that its runtime gives.
+        source: The ``.keras`` file that it was made from; None for an export.
+        sha256: That of the file.
 
     Attributes:
         input_shape: ``(None, height, width, 3)``.
-        output_shape: ``(None, classes)``.
+        output_shape: ``(None, ...)``.
     """
 
-    def __init__(self, compute: Compute, input_shape: Sequence[Any], output_shape: Sequence[Any]) -> None:
+    def __init__(
+        self,
+        compute: Compute,
+        input_shape: Sequence[Any],
+        output_shape: Sequence[Any],
+        *,
+        outputs: Mapping[str, Network] | None = None,
+        source: Path | None = None,
+        sha256: str = "",
+    ) -> None:
         self._compute = compute
         self.input_shape = (None, *input_shape[1:])
         self.output_shape = (None, *output_shape[1:])
+        self.outputs = dict(outputs or {})
+        self.source, self.sha256 = source, sha256
 
     def predict_on_batch(self, images: np.ndarray) -> np.ndarray:
-        """Return the probabilities of images.
+        """Return the output for images.
 
         Args:
             images: RGB ``(n, height, width, 3)``, 0..255, uint8 or float.
 
         Returns:
-            float32 ``(n, classes)``.
+            float32 ``(n, ...)``.
         """
         return self._compute(np.ascontiguousarray(images, np.float32))
 
-    def __getattr__(self, name: str) -> NoReturn:
-        raise NoGraphError(
-            f"expected a Keras model, got an export, which predicts and has no {name!r}; use its original .keras file."
-        )
 
-
-class NoGraphError(ValueError, AttributeError):
+class NoGraphError(ValueError):
     """An operation that works on the layers of a Keras model received an export."""
 
 
@@ -73,7 +83,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         folder: The folder.
 
     Returns:
-        The metadata of a classifier and, as ``"export"``, format, precision, image size, normalization and files.
+        The metadata of a classifier and, as ``"export"``, format, precision, image size, how an image becomes the
+        input, names of the tensors, and files.
 
     Raises:
         ValueError: If there is no such description, a file is missing or differs, or there are others.
@@ -83,6 +94,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         manifest = json.loads(read_text(path))
         check_format(manifest["export"]["format"], manifest["export"]["precision"])
         hashes = dict(manifest["export"]["files"])
+        sides = manifest["export"]["image_size"]
+        if not (isinstance(sides, list) and len(sides) == 2 and all(type(side) is int and side > 0 for side in sides)):
+            raise ValueError(f"an image_size of {short(sides)}")
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise ValueError(f"{path}: expected the description of an export, got other text ({reason}).") from error
@@ -103,25 +117,24 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def open_network(folder: Path, name: str, precision: str) -> Network:
+def open_network(folder: Path, about: Mapping[str, Any]) -> Network:
     """Open the files of an export in their own runtime.
 
     Args:
         folder: The folder.
-        name: Its format, one of `FORMATS`.
-        precision: Its precision.
+        about: What `read_manifest` returned as its ``"export"``.
 
     Raises:
         ImportError: If the runtime is not installed.
         ValueError: If it cannot open the files.
     """
-    runtime = FORMATS[name]
+    runtime = FORMATS[about["format"]]
     try:
         importlib.import_module(runtime.package)
     except ImportError as error:
         raise ImportError(f"{folder}: expected {runtime.package} to open it, got none installed; {INSTALL}.") from error
     try:
-        return runtime.open(folder, precision)
+        return runtime.open(folder, about)
     except Exception as error:  # each runtime raises classes of its own
         reason = " ".join(str(error).split())[:200]
         raise ValueError(f"{folder}: {runtime.package} cannot open it ({reason}).") from error
@@ -133,23 +146,33 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _onnx(folder: Path, precision: str) -> Network:
+def _onnx(folder: Path, about: Mapping[str, Any]) -> Network:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = usable_cores()
     options.log_severity_level = 3  # errors; it warns of a machine without a GPU
-    session = onnxruntime.InferenceSession(folder / "model.onnx", options, providers=["CPUExecutionProvider"])
+    path = folder / "model.onnx"
+    if about.get("image", {}).get("size") == "any":  # earlier exports have no such key
+        import onnx
+
+        from resnet50.graph.fit_graph import without_fit
+
+        # images are fitted here already, and fitting them twice would crop twice
+        model = without_fit(onnx.load(path), about["image_size"]).SerializeToString()
+    else:
+        model = path
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     (image,), (output,) = session.get_inputs(), session.get_outputs()
     return Network(lambda images: session.run(None, {image.name: images})[0], image.shape, output.shape)
 
 
-def _openvino(folder: Path, precision: str) -> Network:
+def _openvino(folder: Path, about: Mapping[str, Any]) -> Network:
     import openvino
 
     options = {
         # by default it computes in bfloat16 wherever the processor can
-        "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
+        "INFERENCE_PRECISION_HINT": "bf16" if about["precision"] == "bf16" else "f32",
         "INFERENCE_NUM_THREADS": usable_cores(),
         "PERFORMANCE_HINT": "LATENCY",  # all threads on one batch
     }
@@ -161,26 +184,29 @@ def _openvino(folder: Path, precision: str) -> Network:
     return Network(lambda images: compiled(images, share_inputs=True)[0], *shapes)
 
 
-def _litert(folder: Path, precision: str) -> Network:
+def _litert(folder: Path, about: Mapping[str, Any]) -> Network:
     from ai_edge_litert.interpreter import Interpreter
 
     with quiet():  # it prints which kernels it uses
         interpreter = Interpreter(str(folder / "model.tflite"), num_threads=usable_cores())
         interpreter.allocate_tensors()
     (image,), (output,) = interpreter.get_input_details(), interpreter.get_output_details()
+    scale, zero = output["quantization"] if output["dtype"] == np.uint8 else (1.0, 0)
 
     def compute(images: np.ndarray) -> np.ndarray:
+        if image["dtype"] == np.uint8:
+            images = np.rint(images).astype(np.uint8)
         if tuple(interpreter.get_input_details()[0]["shape"]) != images.shape:
             interpreter.resize_tensor_input(image["index"], images.shape)
             interpreter.allocate_tensors()
         interpreter.set_tensor(image["index"], images)
         interpreter.invoke()
-        return interpreter.get_tensor(output["index"])
+        return np.float32(scale) * (interpreter.get_tensor(output["index"]).astype(np.float32) - zero)
 
     return Network(compute, image["shape"].tolist(), output["shape"].tolist())
 
 
-def _saved_model(folder: Path, precision: str) -> Network:
+def _saved_model(folder: Path, about: Mapping[str, Any]) -> Network:
     import tensorflow as tf
 
     serve = tf.saved_model.load(folder).signatures["serving_default"]
@@ -201,20 +227,26 @@ class Runtime:
         package: Name of the Python module that must be installed.
         file: Name of the file that it opens.
         precisions: Precisions that an export can have.
-        open: Opens the folder of an export with a precision.
+        tensors: Names of input and output.
+        open: Opens the folder of an export by its description.
     """
 
     package: str
     file: str
     precisions: tuple[str, ...]
-    open: Callable[[Path, str], Network]
+    tensors: tuple[str, str]
+    open: Callable[[Path, Mapping[str, Any]], Network]
 
 
 FORMATS: Mapping[str, Runtime] = {
-    "saved_model": Runtime("tensorflow", "saved_model.pb", ("fp32", "bf16"), _saved_model),
-    "onnx": Runtime("onnxruntime", "model.onnx", ("fp32", "fp16", "int8"), _onnx),
-    "openvino": Runtime("openvino", "model.xml", ("fp32", "bf16", "fp16", "int8"), _openvino),
-    "litert": Runtime("ai_edge_litert", "model.tflite", ("fp32", "fp16", "int8"), _litert),
+    "saved_model": Runtime("tensorflow", "saved_model.pb", ("fp32", "bf16"), ("image", "output_0"), _saved_model),
+    "onnx": Runtime("onnxruntime", "model.onnx", ("fp32", "fp16", "int8"), ("image", "probabilities"), _onnx),
+    "openvino": Runtime(
+        "openvino", "model.xml", ("fp32", "bf16", "fp16", "int8"), ("image", "probabilities"), _openvino
+    ),
+    "litert": Runtime(
+        "ai_edge_litert", "model.tflite", ("fp32", "fp16", "int8", "uint8"), ("image", "output_0"), _litert
+    ),
 }
 """The formats of exports."""
 

@@ -270,7 +270,7 @@ def calibrate(classifier: Classifier, temperature: float) -> Classifier:
     model.layers[-1].set_weights([weight / temperature for weight in last.get_weights()])
     metrics = {name: value for name, value in classifier.metrics.items() if name != "loss"}
     metrics["temperature"] = temperature * metrics.get("temperature", 1.0)
-    return replace(classifier, model=model, metrics=metrics)
+    return replace(classifier, network=model, metrics=metrics)
 
 
 def _bins(confidence: np.ndarray) -> np.ndarray:

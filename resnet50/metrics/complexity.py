@@ -94,7 +94,7 @@ def summary(
         ValueError: If the file is not a classifier, or a new network cannot have this size or these classes.
     """
     if isinstance(model, str | os.PathLike):
-        model = Classifier.load(model)
+        model = Classifier.load(model, runtime="keras")
     network: Any = model.model if isinstance(model, Classifier) else model
     if network is None:
         network = build_resnet50(classes, input_shape=(image_size, image_size, 3))

@@ -9,10 +9,10 @@ from typing import Any
 import keras
 import numpy as np
 from keras import layers, ops
-from PIL import Image
 
 from resnet50.inference.features import last_dense
 from resnet50.metrics.gradients import gradient
+from resnet50.metrics.heat_map import check_classes, enlarge
 
 
 def grad_cam(model: keras.Model, images: np.ndarray, classes: np.ndarray, *, batch_size: int = 32) -> np.ndarray:
@@ -53,7 +53,7 @@ def grad_cam(model: keras.Model, images: np.ndarray, classes: np.ndarray, *, bat
         slopes = gradient(partial(_score, tail=tail, columns=columns), maps)
         heat = np.einsum("nhwk,nk->nhw", maps, slopes.mean(axis=(1, 2)))
         for row, values in zip(heats[batch], np.maximum(heat, 0), strict=True):
-            row[:] = _resize(values, row.shape)
+            row[:] = enlarge(values, row.shape)
     return heats
 
 
@@ -75,20 +75,8 @@ def _cut(model: keras.Model, last: layers.Dense) -> tuple[keras.Model, keras.Mod
     )
 
 
-def _resize(heat: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    height, width = shape
-    large = np.asarray(Image.fromarray(heat).resize((width, height), Image.Resampling.BILINEAR))
-    return large / (large.max() or 1)
-
-
 def _check(model: keras.Model, last: layers.Dense, images: np.ndarray, classes: np.ndarray) -> None:
     shape = model.input_shape
     if images.ndim != len(shape) or any(b not in (None, a) for a, b in zip(images.shape, shape, strict=True)):
         raise ValueError(f"the model {model.name!r}: expected images {shape}, got {images.shape}.")
-    if classes.shape != (len(images),) or classes.dtype.kind not in "iu":
-        raise ValueError(
-            f"expected a class for each of {len(images)} images, integers of shape ({len(images)},), got "
-            f"{classes.dtype} {classes.shape}."
-        )
-    if len(classes) and not 0 <= classes.min() <= classes.max() < last.units:
-        raise ValueError(f"expected classes in 0..{last.units - 1}, got {classes.min()}..{classes.max()}.")
+    check_classes(classes, len(images), last.units)

@@ -2,7 +2,7 @@
 
 As a program, ``python -m resnet50.profiling.predicting MODEL BATCH`` is a contender that predicts with this model, and
 ``python -m resnet50.profiling.predicting applications IMAGE_SIZE BATCH`` is keras.applications.ResNet50 with random
-weights.
+weights; ``keras`` before a model opens a ``.keras`` file by Keras.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ SECONDS, CALLS = 1.0, 100
 """Seconds of full batches in a round, and number of single images after them."""
 
 
-def model(path: str, batch: int) -> Work:
-    """Prepare a classifier to predict: a ``.keras`` file or an export."""
+def model(path: str, batch: int, *, runtime: str | None = None) -> Work:
+    """Prepare a classifier to predict: a ``.keras`` file or an export, in the runtime of `Classifier.load`."""
     from resnet50.inference.classifier import Classifier
 
-    classifier = Classifier.load(path)
-    return _predict(classifier.model.predict_on_batch, classifier.image_size, batch)
+    classifier = Classifier.load(path, runtime=runtime)
+    return _predict(classifier.network.predict_on_batch, classifier.image_size, batch)
 
 
 def applications(image_size: int, batch: int) -> Work:
@@ -36,9 +36,10 @@ def applications(image_size: int, batch: int) -> Work:
     return _predict(network.predict_on_batch, (image_size, image_size), batch)
 
 
-def command(path: str, batch: int) -> list[str]:
+def command(path: str, batch: int, *, runtime: str | None = None) -> list[str]:
     """Return the command of the contender for a classifier."""
-    return [sys.executable, "-m", "resnet50.profiling.predicting", path, str(batch)]
+    words = [runtime] if runtime else []
+    return [sys.executable, "-m", "resnet50.profiling.predicting", *words, path, str(batch)]
 
 
 def applications_command(image_size: int, batch: int) -> list[str]:
@@ -76,4 +77,5 @@ if __name__ == "__main__":
     if contender[0] == "applications" and len(contender) > 1:
         serve(lambda: applications(int(contender[1]), int(batch)))
     else:
-        serve(lambda: model(contender[0], int(batch)))
+        runtime = contender[0] if len(contender) > 1 else None
+        serve(lambda: model(contender[-1], int(batch), runtime=runtime))

@@ -21,9 +21,9 @@ from resnet50.data.splits import DatasetSplits
 from resnet50.datasets.source import DataSource
 from resnet50.inference.classifier import Classifier
 from resnet50.metrics.calibration import BINS, TemperatureScaling, temperature_scaling
-from resnet50.metrics.grad_cam import grad_cam
+from resnet50.metrics.heat_map import heat_maps
 from resnet50.metrics.scores import Report, score
-from resnet50.plots.explain import color_bar, overlay
+from resnet50.plots.heat import color_bar, overlay
 from resnet50.plots.images import draw_predictions
 from resnet50.plots.save import save_figure
 from resnet50.reports.commands import check_command
@@ -166,7 +166,7 @@ def _worst_mistakes(report: Report, classifier: Classifier, test: Dataset, proba
         return WorstMistakes(dataset, chosen, None)
     images = np.asarray(dataset.images)
     try:
-        heats = grad_cam(classifier.model, images, chosen.argmax(axis=1))
+        heats = heat_maps(classifier, images, chosen.argmax(axis=1))
     except ValueError as error:
         return WorstMistakes(dataset, chosen, None, str(error))
     overlays = np.stack([overlay(image, heat) for image, heat in zip(images, heats, strict=True)])

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+import sys
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
+from pathlib import Path
 
 import keras
 
 from resnet50.data.batches import Batches
+from resnet50.training.history import write_history
 from resnet50.training.interruption import signals_held_back
 from resnet50.training.phases import Phase
 from resnet50.training.recipe import Recipe
@@ -28,6 +33,47 @@ class SetEpoch(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Set the epoch."""
         self._batches.epoch = epoch
+
+
+class WriteHistory(keras.callbacks.Callback):
+    """Collect a row for each epoch, and write all rows after each.
+
+    Args:
+        path: The CSV file.
+
+    Attributes:
+        phase: Number of the phase, counted from 1, for the rows of a run of several; None for no such column.
+        rows: ``epoch`` counted from 1, ``phase``, ``loss``, ``accuracy``, ``val_loss`` and ``val_accuracy`` where there
+            is a validation split, ``learning_rate`` at the epoch's end, where there is one, and ``seconds``.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+        self.phase: int | None = None
+        self.rows: list[dict[str, float]] = []
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Start the clock."""
+        self._began = time.perf_counter()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Add the row and write the file."""
+        scores = {name: float(value) for name, value in (logs or {}).items()}
+        rate, seconds = float(self.model.optimizer.learning_rate), time.perf_counter() - self._began
+        self.add({"epoch": epoch + 1, **scores, "learning_rate": rate, "seconds": seconds})
+
+    def add(self, row: Mapping[str, float]) -> None:
+        """Add a row, and write the file."""
+        epoch = {"epoch": row["epoch"], **({"phase": self.phase} if self.phase else {})}
+        self.rows.append({**epoch, **row, "seconds": round(row["seconds"], 2)})
+        try:
+            write_history(self._path, self.rows)
+        except PermissionError as error:
+            if sys.platform != "win32":
+                raise
+            # a spreadsheet has it open; the rows are in the checkpoint too, and the next epoch writes all of them
+            warnings.warn(f"{error} The training goes on.", stacklevel=2)
 
 
 class KeepBest(keras.callbacks.Callback):

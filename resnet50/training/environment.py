@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TypedDict
 
+from resnet50._io.processor import processor
 from resnet50._io.workers import usable_cores
 
 
@@ -40,7 +41,7 @@ def describe_environment() -> Environment:
             "resnet50": resnet50_version(),
             **{name: import_module(name).__version__ for name in ("keras", "numpy", backend)},
         },
-        "machine": {"system": platform.platform(), "processor": _processor(), "threads": usable_cores()},
+        "machine": {"system": platform.platform(), "processor": processor(), "threads": usable_cores()},
         "commit": _commit(),
     }
 
@@ -51,14 +52,6 @@ def resnet50_version() -> str | None:
         return version("resnet50")
     except PackageNotFoundError:
         return None
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:  # not Linux
-        return platform.processor()
-    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
 def _commit() -> str | None:

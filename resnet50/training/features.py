@@ -20,13 +20,14 @@ import keras
 import numpy as np
 from keras import layers
 
+from resnet50._io.cache_limit import limit_cache
 from resnet50._io.fetch import Progress, cache_folder
 from resnet50._io.files import atomic_path, check_room
 from resnet50._io.seal import check_seal, seal
 from resnet50._io.workers import in_order
 from resnet50.data.batches import Batches
 from resnet50.data.cache import unwritable_reported
-from resnet50.graph.fold import fold_batch_norm
+from resnet50.graph.fold_model import fold_batch_norm
 from resnet50.training.environment import Environment, describe_environment
 from resnet50.training.layer_groups import HEAD, layer_groups
 from resnet50.training.phases import LinearProbe, Phase
@@ -35,12 +36,11 @@ from resnet50.training.recipe import Recipe
 MOST_BYTES = 2 << 30
 """Most bytes of features that are stored for a phase; above it, the frozen layers are computed in every epoch."""
 
-KEPT_BYTES = 8 << 30
+CACHE_BYTES = 8 << 30
 """Most bytes of features that the cache keeps; for new ones, those that were used longest ago are removed."""
 
 _VERSION = 1  # of the files; increase it when the same key would mean other numbers
 _BATCH = 32  # images in a forward pass
-_LEFT_BEHIND = 24 * 3600  # seconds without a change after which a half-written file is one of a killed process
 
 
 def versions(recipe: Recipe, phase: Phase | LinearProbe) -> int:
@@ -152,7 +152,7 @@ class FrozenPart:
             dtype = np.float32 if len(shape) == 2 else np.float16
             size = int(np.prod(shape)) * np.dtype(dtype).itemsize
             with unwritable_reported(path.parent):
-                _remove_old(path.parent, KEPT_BYTES - size)
+                limit_cache(path.parent, "*.npy", max_bytes=CACHE_BYTES - size)
                 check_room(path.parent, size, "features")
                 with atomic_path(path) as temporary:
                     file: Any = np.lib.format.open_memmap(temporary, "w+", dtype, shape)
@@ -226,17 +226,3 @@ def _read(path: Path) -> np.ndarray | None:
                 os.utime(path)  # tells when it was used, by which the cache is kept small
             return rows
     return None
-
-
-def _remove_old(folder: Path, bytes_kept: int) -> None:
-    """Remove the features of a folder that were used longest ago, and what killed processes left half written."""
-    files = []
-    for file in folder.glob("*.npy"):
-        with suppress(OSError):  # another process was faster
-            files.append((file.stat(), file))
-    for status, file in sorted(files, key=lambda each: -each[0].st_mtime):
-        bytes_kept -= status.st_size
-        half_written = file.name.startswith(".partial-")
-        if time.time() - status.st_mtime > _LEFT_BEHIND if half_written else bytes_kept < 0:
-            with suppress(OSError):  # Windows, where another process has it open
-                file.unlink()

@@ -19,13 +19,12 @@ from resnet50.data.mixing import Mixing
 from resnet50.inference.classifier import Classifier
 from resnet50.inference.features import last_dense
 from resnet50.training.averaging import ValidateAverage, WeightAverage, averaged
-from resnet50.training.callbacks import KeepBest, SetEpoch, phase_callbacks
+from resnet50.training.callbacks import KeepBest, SetEpoch, WriteHistory, phase_callbacks
 from resnet50.training.checkpoint import Checkpoint, Position, read_position, recorded_callbacks
 from resnet50.training.divergence import StopDivergence
 from resnet50.training.fast_cpu.memory import keep_freed_memory
 from resnet50.training.fast_cpu.precision import build_training_model
 from resnet50.training.features import FrozenPart, boundary, upper_part, versions, why_not_stored
-from resnet50.training.history import WriteHistory
 from resnet50.training.layer_groups import freeze
 from resnet50.training.linear_probe import LabeledFeatures, fit_linear_head
 from resnet50.training.optimizer import build_optimizer
@@ -123,7 +122,7 @@ class _Fitting:
         if self.best_state is not None:
             weights = self.best_state.weights
         else:  # an earlier process trained it
-            weights = Classifier.load(self.run.directory.best).model.get_weights()
+            weights = Classifier.load(self.run.directory.best, runtime="keras").model.get_weights()
         self.run.model.set_weights(weights)
         if "training_model" in vars(self):
             self.training_model.set_weights(weights)
@@ -259,7 +258,7 @@ class _Fitting:
         """Return the plain model with some weights."""
         self.run.model.set_weights(state.weights)
         return Classifier(
-            model=self.run.model,
+            network=self.run.model,
             class_names=self.run.splits["train"].class_names,
             dataset=self.run.record.dataset,
             fingerprint=self.run.record.fingerprints["train"],
@@ -280,7 +279,7 @@ class _Fitting:
 
     def earlier_result(self) -> Fitted:
         """Return the best epoch of an earlier process, whose recipe may have had fewer phases."""
-        classifier = replace(Classifier.load(self.run.directory.best), recipe=asdict(self.recipe))
+        classifier = replace(Classifier.load(self.run.directory.best, runtime="keras"), recipe=asdict(self.recipe))
         frozen = self.frozen_part(classifier.model, self.best.frozen) if self.best and self.best.frozen else None
         return Fitted(classifier, self.history.rows, frozen)
 

@@ -11,6 +11,7 @@ import re
 import struct
 import zipfile
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,18 @@ def _place(raw: io.FileIO, member: zipfile.ZipInfo) -> tuple[int, int]:
     raw.seek(member.header_offset)
     name, extra = struct.unpack("<26x2H", raw.read(30))
     return member.header_offset + 30 + name + extra, member.file_size
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn the exceptions that zipfile, json and h5py raise for a damaged classifier into a ValueError."""
+    try:
+        yield
+    except UnfitFileError as error:
+        raise ValueError(f"{path}: expected a classifier (.keras), got {error}") from error
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(f"{path}: expected a classifier (.keras), got a damaged or other file ({reason}).") from error
 
 
 def read_small(archive: zipfile.ZipFile, name: str) -> bytes:

@@ -16,7 +16,7 @@ from resnet50._io.keras_settings import keras_defaults
 from resnet50.build import build_resnet50
 from resnet50.data.splits import DatasetSplits
 from resnet50.datasets.rendered_signs import rendered_signs
-from resnet50.graph.fold import fold_batch_norm
+from resnet50.graph.fold_model import fold_batch_norm
 from resnet50.inference.classifier import Classifier
 from resnet50.model import Stage
 from resnet50.training.train import train
@@ -92,6 +92,6 @@ def test_channels_first_is_refused_when_a_model_is_opened(tmp_path):
     keras.config.set_image_data_format("channels_first")
     try:
         with raises(ValueError, "'channels_first'", "image_data_format"):
-            Classifier.load(tmp_path / "model.keras")
+            Classifier.load(tmp_path / "model.keras", runtime="keras")
     finally:
         keras.config.set_image_data_format("channels_last")

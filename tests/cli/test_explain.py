@@ -80,3 +80,14 @@ def test_the_image_itself_is_not_written_over(refused, trained, image):
     before = image.read_bytes()
     refused(("explain", image, "--model", trained, "--out", image), image)
     assert image.read_bytes() == before
+
+
+def test_without_matplotlib_the_figure_has_no_captions(command, image, tmp_path, monkeypatch):
+    classifier(tiny_model(size=(40, 40))).save(tmp_path / "a.keras")
+    monkeypatch.setattr("resnet50.evaluation.explain.find_spec", lambda name: None)
+    status, out, _ = command("explain", image, "--model", "a.keras", "--top", 2, "--out", "b.png")
+    assert status == 0
+    assert "matplotlib" in out.splitlines()[-1]
+    with Image.open("b.png") as figure:
+        width, height = figure.size
+    assert width > 3 * height  # the image and two maps

@@ -81,6 +81,7 @@ def test_the_options_are_handed_on(command, numbers, trained, asked, tmp_path):
         "out": "out",
         "format": "onnx",
         "precision": "int8",
+        "any_size": False,
         "source": "mine",
         "options": ReadOptions(pattern="(?P<class>a|b)"),
     }
@@ -113,27 +114,6 @@ def test_an_export_is_evaluated(command, exported, trained, files, tmp_path):
     told, expected = json.loads(out), json.loads(by_run)
     assert (told["accuracy"], told["confusion"]) == (expected["accuracy"], expected["confusion"])
     assert told["loss"] == pytest.approx(expected["loss"], abs=1e-4)
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        ("explain", "IMAGE", "--model", "EXPORT"),
-        ("embed", "IMAGE", "out.npz", "--model", "EXPORT"),
-        ("summary", "EXPORT"),
-        ("export", "EXPORT", "out", "--format", "onnx", "--data", "FILES"),
-    ],
-    ids=lambda words: words[0],
-)
-def test_what_looks_into_the_network_refuses_an_export(command, exported, files, image, words, tmp_path):
-    there = {"EXPORT": exported, "FILES": files, "IMAGE": image}
-    status, out, err = command(*(there.get(word, word) for word in words))
-    assert (status, out) == (2, "")
-    last = err.splitlines()[-1]
-    assert last.startswith(f"resnet50 {words[0]}: ")
-    assert re.search(r"'\w+'", last)  # what of the network it has not
-    assert ".keras" in last
-    assert not (tmp_path / "out").exists()
 
 
 def test_the_images_of_an_unknown_recipe_have_to_be_named(refused, trained, tmp_path):

@@ -178,3 +178,20 @@ except SystemExit as stop:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, ""), done.stderr
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("explain", "a.png", "--model", "exported"),
+        ("embed", "photos", "a.npz", "--model", "exported"),
+        ("summary", "exported"),
+        ("rocks", "similarity", "exported"),
+        ("export", "exported", "out", "--format", "onnx"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_command_that_needs_layers_refuses_an_export_before_it_opens_one(refused, tmp_path, words):
+    (tmp_path / "exported").mkdir()
+    (tmp_path / "exported" / "resnet50.json").write_text("{}")  # it would be refused for another reason
+    refused(words, "exported", "an export", ".keras")

@@ -5,7 +5,9 @@ import io
 import json
 import os
 import re
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -44,7 +46,7 @@ def test_what_is_left_out_of_a_folder_is_counted(command, trained, images):
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("-", "standard input"), ("https://a.b/c.jpg", "download"), ("dead.png", "link"), ("a.heic", "HEIC")],
+    [("https://a.b/c.jpg", "download"), ("dead.png", "link"), ("a.heic", "HEIC")],
 )
 def test_what_cannot_be_an_input_is_said(command, trained, images, tmp_path, name, words):
     (tmp_path / "dead.png").symlink_to("gone.png")
@@ -53,6 +55,39 @@ def test_what_cannot_be_an_input_is_said(command, trained, images, tmp_path, nam
     assert status == 2
     assert "a.png" in out
     assert words in out + err
+
+
+def test_a_hyphen_is_an_image_on_standard_input(command, trained, images, monkeypatch):
+    content = (images / "b.jpg").read_bytes()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+    status, out, _ = command("predict", "-", images / "b.jpg", "--model", trained, "--json")
+    assert status == 0
+    named, piped = map(json.loads, out.splitlines())
+    assert piped.pop("path") == "-"
+    assert named.pop("path") == str(images / "b.jpg")
+    assert piped == named
+
+
+@pytest.mark.parametrize("format_", ["text", "csv", "json"])
+@pytest.mark.parametrize("content", [b"GIF89a", b""])
+def test_damage_on_standard_input_is_said_and_the_others_are_classified(
+    command, trained, images, monkeypatch, format_, content
+):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+    status, out, err = command("predict", "-", images / "a.png", "--model", trained, "--format", format_)
+    assert status == 2
+    assert "standard input: " in out + err
+    assert f"{images}/a.png" in out
+
+
+@pytest.mark.parametrize(("content", "got"), [(b"12345", "MiB"), (None, "terminal")])
+def test_standard_input_without_an_image_is_refused(command, trained, monkeypatch, content, got):
+    monkeypatch.setattr("resnet50.cli.streams._MOST_BYTES", 4)
+    stream = SimpleNamespace(buffer=io.BytesIO(content or b""), isatty=lambda: content is None)
+    monkeypatch.setattr(sys, "stdin", stream)
+    status, out, err = command("predict", "-", "--model", trained)
+    assert (status, out) == (2, "")
+    assert got in err
 
 
 def test_json_is_one_object_a_line(command, trained, images):

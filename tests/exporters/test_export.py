@@ -6,18 +6,23 @@ import hashlib
 import json
 import re
 import sys
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import flatbuffers
 import keras
 import numpy as np
 import pytest
+from PIL import Image
+from tensorflow.lite.python import schema_py_generated as schema
 
 import factories
 from factories import dataset, fill_random, raises, tiny_model
 from resnet50.build import build_resnet50
 from resnet50.conventions import V1_5
+from resnet50.data.fit import Fit
 from resnet50.data.splits import DatasetSplits
 from resnet50.exporters import export as module
 from resnet50.exporters import images as export_images
@@ -52,6 +57,7 @@ PAIRS = {
     ("litert", "fp32"): 1e-5,
     ("litert", "fp16"): 2e-3,
     ("litert", "int8"): 8e-2,
+    ("litert", "uint8"): 8e-2,
 }
 
 STAGES = (Stage("conv2", 1, (4, 6, 16), 1), Stage("conv3", 2, (5, 7, 24), 2))
@@ -128,7 +134,13 @@ def test_a_folder_describes_itself(exports, pair):
     assert set(manifest) == {"class_names", "dataset", "fingerprint", "recipe", "metrics", "fit", "export"}
     about = manifest["export"]
     assert (about["format"], about["precision"], about["image_size"]) == (*pair, [32, 40])
-    assert about["normalization"] == "torch"
+    image = about["image"]
+    assert (image["size"], image["range"], image["colors"], image["layout"]) == ([32, 40], [0, 255], "RGB", "NHWC")
+    assert image["dtype"] == ("uint8" if pair[1] == "uint8" else "float32")
+    assert image["normalization"] == {"name": "torch", "by": "the network"}
+    steps = {name: value for name, value in manifest["fit"].items() if name != "value_range"}
+    assert image["fit"] == {**steps, "by": "the caller"}
+    assert (folder / "labels.txt").read_text(encoding="utf-8").splitlines() == manifest["class_names"]
     assert set(about["files"]) >= FILES[pair[0]]
     files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     assert files == {*about["files"], "resnet50.json"}
@@ -136,6 +148,87 @@ def test_a_folder_describes_itself(exports, pair):
         assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]
     assert folder.stat().st_mode & 0o055 == 0o055
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
+def test_the_network_fits_images_of_any_size_itself(tmp_path, precision):
+    made = replace(classifier_of(network(1)), fit=Fit(crop_ratio=0.8))
+    options = {"format": "onnx", "precision": precision, "check": IMAGES[:4], "calibration": IMAGES[4:]}
+    export(made, tmp_path / "plain", **options)
+    export(made, tmp_path / "any", any_size=True, **options)
+    about = json.loads((tmp_path / "any" / "resnet50.json").read_text(encoding="utf-8"))["export"]["image"]
+    assert (about["size"], about["layout"], about["dtype"]) == ("any", "HWC", "uint8")
+    assert about["fit"]["by"] == "the network"
+    plain, any_size = (Classifier.load(tmp_path / name) for name in ("plain", "any"))
+    assert any_size.image_size == (32, 40)
+    np.testing.assert_allclose(any_size.probabilities(IMAGES), plain.probabilities(IMAGES), atol=1e-6)
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(tmp_path / "any" / "model.onnx", providers=["CPUExecutionProvider"])
+    coarse = Image.fromarray(IMAGES[0][:8, :8])
+    for size in ((300, 200), (70, 90), (40, 32)):
+        image = np.asarray(coarse.resize(size, Image.Resampling.BICUBIC))
+        expected = dict(plain.predict(image, top=3).top)
+        (found,) = session.run(None, {"image": image})[0]
+        np.testing.assert_allclose(found, [expected[name] for name in plain.class_names], atol=0.01)
+
+
+def test_only_onnx_fits_images_itself(classifier, tmp_path):
+    refusal(classifier, tmp_path, "onnx", "litert", format="litert", any_size=True)
+
+
+def file_metadata(folder, name):
+    """What the file of an export tells by itself: class names, description of the image, names of input and output."""
+    if name == "onnx":
+        import onnx
+
+        model = onnx.load(folder / "model.onnx")
+        texts = {each.key: each.value for each in model.metadata_props}
+        return texts["class_names"], texts["image"], model.graph.input[0].name, model.graph.output[0].name
+    if name == "openvino":
+        import openvino
+
+        model = openvino.Core().read_model(folder / "model.xml")
+        names, image = (model.get_rt_info(["resnet50", key]).astype(str) for key in ("class_names", "image"))
+        return names, image, model.input().any_name, model.output().any_name
+    from ai_edge_litert.interpreter import Interpreter
+
+    signature = Interpreter(str(folder / "model.tflite")).get_signature_list()["serving_default"]
+    root, labels = metadata_of((folder / "model.tflite").read_bytes())
+    with zipfile.ZipFile(folder / "model.tflite") as archive:
+        names = json.dumps(archive.read(labels).decode().splitlines(), ensure_ascii=False)
+    return names, root, *signature["inputs"], *signature["outputs"]
+
+
+def metadata_of(content):
+    """Read the description and the name of the file of labels in a LiteRT file, by the positions in its schema."""
+    model = schema.ModelT.InitFromPackedBuf(content)
+    (entry,) = [each for each in model.metadata if each.name == b"TFLITE_METADATA"]
+    data = bytes(model.buffers[entry.buffer].data)
+    assert data[4:8] == b"M001"
+
+    def field(table, slot):
+        return table.Pos + flatbuffers.number_types.UOffsetTFlags.py_type(table.Offset(4 + 2 * slot))
+
+    def below(table, slot, index=None):
+        at = field(table, slot)
+        at = table.Vector(at - table.Pos) + 4 * index if index is not None else at
+        return flatbuffers.table.Table(data, table.Indirect(at))
+
+    root = flatbuffers.table.Table(data, flatbuffers.encode.Get(flatbuffers.packer.uoffset, data, 0))
+    output = below(below(root, 3, 0), 3, 0)
+    file = below(output, 6, 0)
+    return root.String(field(root, 1)).decode(), file.String(field(file, 0)).decode()
+
+
+@pytest.mark.parametrize("pair", [pair for pair in PAIRS if pair[0] != "saved_model"], ids="-".join)
+def test_the_file_of_the_runtime_says_what_it_takes_and_gives(exports, pair):
+    folder, _ = exports(pair)
+    names, image, *tensors = file_metadata(folder, pair[0])
+    manifest = json.loads((folder / "resnet50.json").read_text(encoding="utf-8"))
+    assert json.loads(names) == ["fist", "fünf", "two"]
+    assert json.loads(image) == manifest["export"]["image"]
+    assert tensors == [manifest["export"]["tensors"][end] for end in ("input", "output")]
 
 
 @pytest.mark.parametrize(
@@ -200,12 +293,12 @@ def test_refuses_a_model_that_is_not_float32(classifier, tmp_path):
             config["dtype"] = "mixed_bfloat16"
         return type(layer).from_config(config)
 
-    mixed = replace(classifier, model=keras.models.clone_model(classifier.model, clone_function=convert))
+    mixed = replace(classifier, network=keras.models.clone_model(classifier.model, clone_function=convert))
     refusal(mixed, tmp_path, "float32", "'conv1_conv'", "mixed_bfloat16")
 
 
 def test_refuses_an_export(exports, tmp_path):
-    refusal(Classifier.load(exports(("onnx", "fp32"))[0]), tmp_path, "'layers'", ".keras")
+    refusal(Classifier.load(exports(("onnx", "fp32"))[0]), tmp_path, "export", ".keras")
 
 
 def test_refuses_another_backend_where_tensorflow_writes(classifier, tmp_path, monkeypatch):
@@ -253,7 +346,7 @@ MIXED = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "pair", [pair for pair in PAIRS if pair[1] != "int8"], ids="-".join
+    "pair", [pair for pair in PAIRS if pair[1] not in ("int8", "uint8")], ids="-".join
 )  # random networks lose too much
 @pytest.mark.parametrize("name", MIXED)
 def test_every_head_and_stem_is_exported(tmp_path, name, pair):

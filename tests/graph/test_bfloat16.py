@@ -9,7 +9,7 @@ import pytest
 from factories import noise, tiny_model
 from resnet50.conventions import V1_5
 from resnet50.graph.bfloat16 import in_bfloat16
-from resnet50.graph.fold import fold_batch_norm
+from resnet50.graph.fold_model import fold_batch_norm
 
 IMAGES = noise(5, 32, 40, 3).astype(np.float32)
 

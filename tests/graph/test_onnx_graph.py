@@ -11,7 +11,8 @@ from keras import layers
 
 from factories import noise, raises, tiny_model
 from resnet50.conventions import V1, V1_5
-from resnet50.graph.fold import fold_batch_norm
+from resnet50.graph.fold_model import fold_batch_norm
+from resnet50.graph.network_graph import graph_of
 from resnet50.graph.onnx_graph import onnx_model
 
 IMAGES = noise(3, 32, 40, 3).astype(np.float32)
@@ -45,7 +46,7 @@ def tempered(model):
 def test_computes_the_same(options, folded):
     model = tiny_model(seed=1, **options)
     model = tempered(fold_batch_norm(model) if folded else model)
-    made = onnx_model(model)
+    made = onnx_model(graph_of(model))
     onnx.checker.check_model(made, full_check=True)
     expected = model.predict_on_batch(IMAGES)
     assert expected.min() > 0.05
@@ -54,7 +55,7 @@ def test_computes_the_same(options, folded):
 
 
 def test_nodes_have_the_names_of_the_layers():
-    made = onnx_model(tiny_model(seed=None))
+    made = onnx_model(graph_of(tiny_model(seed=None)))
     names = {node.name for node in made.graph.node}
     assert {"conv1_conv", "conv2_block1_add", "conv3_block2_3_conv", "avg_pool", "predictions"} <= names
     assert [
@@ -74,7 +75,7 @@ def test_pads_as_keras_does_where_a_window_strides(random_weights, size):
     x = layers.MaxPooling2D((2, 3), strides=2, padding="same")(x)
     model = random_weights(keras.Model(inputs, layers.Flatten()(x)))
     images = np.random.default_rng(0).normal(0, 1, (2, *size, 4)).astype(np.float32)
-    np.testing.assert_allclose(run(onnx_model(model), images), model.predict_on_batch(images), atol=1e-5)
+    np.testing.assert_allclose(run(onnx_model(graph_of(model)), images), model.predict_on_batch(images), atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -87,4 +88,4 @@ def test_pads_as_keras_does_where_a_window_strides(random_weights, size):
 def test_refuses_what_it_does_not_know(build, values):
     inputs = keras.Input((8, 8, 3))
     with raises(ValueError, "ONNX", *values):
-        onnx_model(keras.Model(inputs, layers.Flatten()(build(inputs)), name="m"))
+        onnx_model(graph_of(keras.Model(inputs, layers.Flatten()(build(inputs)), name="m")))

@@ -25,7 +25,7 @@ class ByColor:
     fit = Fit()
 
     def __init__(self):
-        self.model = self
+        self.network = self
         self.batches = []
 
     def predict_on_batch(self, images):

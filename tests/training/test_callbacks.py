@@ -1,11 +1,18 @@
 from __future__ import annotations
 
+import errno
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
 import keras
 import pytest
 
 from factories import raises
 from resnet50.training import callbacks as module
-from resnet50.training.callbacks import KeepBest, check_callbacks, phase_callbacks
+from resnet50.training.callbacks import KeepBest, WriteHistory, check_callbacks, phase_callbacks
+from resnet50.training.history import read_history
 from resnet50.training.phases import Phase
 from resnet50.training.recipe import Recipe
 
@@ -93,3 +100,29 @@ def test_tensorboard_needs_two_packages(monkeypatch, missing):
         check_callbacks(
             Recipe(name="x", phases=(Phase(epochs=4),)), [keras.callbacks.TensorBoard("logs", write_graph=False)]
         )
+
+
+def test_a_spreadsheet_that_has_the_file_open_on_windows_does_not_end_the_training(tmp_path, monkeypatch):
+    callback = WriteHistory(tmp_path / "history.csv")
+    callback.set_model(SimpleNamespace(optimizer=SimpleNamespace(learning_rate=0.1)))
+    replace = Path.replace
+
+    def refuse(path, target):
+        raise PermissionError(errno.EACCES, "Access is denied")
+
+    def end_epoch(epoch):
+        callback.on_epoch_begin(epoch)
+        callback.on_epoch_end(epoch, {"loss": 1.0})
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(sys, "platform", "win32")
+    with pytest.warns(UserWarning, match="history.csv"):
+        end_epoch(0)
+    monkeypatch.setattr(Path, "replace", replace)
+    end_epoch(1)
+    assert [row["epoch"] for row in read_history(tmp_path / "history.csv")] == [1, 2]
+    monkeypatch.setattr(Path, "replace", refuse)
+    monkeypatch.setattr(sys, "platform", "linux")
+    with pytest.raises(PermissionError):
+        end_epoch(2)

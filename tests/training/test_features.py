@@ -295,7 +295,7 @@ def test_the_features_used_longest_ago_make_room_for_new_ones(network, folder, m
     for age, path in zip([300, 200, 100], paths, strict=True):
         os.utime(path, (time.time() - age,) * 2)
     part.features(batches[0])  # used again
-    monkeypatch.setattr(module, "KEPT_BYTES", 3 * paths[0].stat().st_size)
+    monkeypatch.setattr(module, "CACHE_BYTES", 3 * paths[0].stat().st_size)
     part.features(batches[3])
     assert [path.exists() for path in paths] == [True, False, True]
     assert len(list(folder.iterdir())) == 3

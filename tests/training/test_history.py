@@ -1,16 +1,11 @@
 from __future__ import annotations
 
-import errno
 import math
-import sys
-import time
-from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 from factories import raises
-from resnet50.training.history import WriteHistory, columns, read_history, write_history
+from resnet50.training.history import columns, read_history, write_history
 
 
 def test_the_history_has_a_column_for_every_name(tmp_path):
@@ -37,32 +32,6 @@ def test_a_damaged_history_is_refused(tmp_path, text):
     (tmp_path / "h.csv").write_text(text, errors="surrogateescape")
     with raises(ValueError, tmp_path / "h.csv"):
         read_history(tmp_path / "h.csv")
-
-
-def test_a_spreadsheet_that_has_the_file_open_on_windows_does_not_end_the_training(tmp_path, monkeypatch):
-    callback = WriteHistory(tmp_path / "history.csv")
-    callback.set_model(SimpleNamespace(optimizer=SimpleNamespace(learning_rate=0.1)))
-    replace = Path.replace
-
-    def refuse(path, target):
-        raise PermissionError(errno.EACCES, "Access is denied")
-
-    def end_epoch(epoch):
-        callback.on_epoch_begin(epoch)
-        callback.on_epoch_end(epoch, {"loss": 1.0})
-
-    monkeypatch.setattr(Path, "replace", refuse)
-    monkeypatch.setattr(time, "sleep", lambda seconds: None)
-    monkeypatch.setattr(sys, "platform", "win32")
-    with pytest.warns(UserWarning, match="history.csv"):
-        end_epoch(0)
-    monkeypatch.setattr(Path, "replace", replace)
-    end_epoch(1)
-    assert [row["epoch"] for row in read_history(tmp_path / "history.csv")] == [1, 2]
-    monkeypatch.setattr(Path, "replace", refuse)
-    monkeypatch.setattr(sys, "platform", "linux")
-    with pytest.raises(PermissionError):
-        end_epoch(2)
 
 
 def test_the_seconds_are_the_last_column_though_a_linear_probe_has_no_rate(tmp_path):

@@ -9,7 +9,7 @@ from keras import layers
 
 from factories import noise, raises, tiny_model
 from resnet50.conventions import V1, V1_5
-from resnet50.graph.fold import fold_batch_norm
+from resnet50.graph.fold_model import fold_batch_norm
 from resnet50.inference.features import feature_model
 from resnet50.model import ResNet50
 
