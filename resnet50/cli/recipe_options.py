@@ -103,6 +103,8 @@ def read_recipe(task: Task, options: argparse.Namespace) -> Recipe:
         head = (Phase(epochs=options.head_epochs, trainable="head"),) if options.head_epochs else ()
         last = recipe.last if head else recipe.thorough().last  # an only phase is not left out
         recipe = recipe.change(phases=(*head, last))
+    if numbers.get("validation_split") == 0:
+        recipe = recipe.without_validation()
     if "epochs" in numbers:
         recipe = recipe.lasting(numbers.pop("epochs"))
     recipe = recipe.change(**numbers).thorough() if options.thorough else recipe.change(**numbers)

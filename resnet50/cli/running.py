@@ -20,6 +20,8 @@ def announce(action: str, recipe: Recipe, splits: DatasetSplits) -> None:
     counts = ", ".join(f"{len(dataset):,} {split}" for split, dataset in splits.by_name.items())
     share = recipe.validation_split
     held_out = f" ({share:.0%} of train held out for validation)" if share and splits.validation is None else ""
+    if not share and splits.validation is None and len(recipe.phases) > 1:
+        held_out = " (none held out for validation, so every phase is trained)"
     say(f"{action}. {splits['train'].name}, images: {counts}{held_out}. Seed {recipe.seed}.")
     groups = {group for dataset in splits.by_name.values() for group in dataset.groups if group.endswith("/")}
     if groups:

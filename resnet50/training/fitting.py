@@ -21,7 +21,7 @@ from resnet50.inference.features import last_dense
 from resnet50.training.averaging import ValidateAverage, WeightAverage, averaged
 from resnet50.training.callbacks import KeepBest, SetEpoch, WriteHistory, phase_callbacks
 from resnet50.training.checkpoint import Checkpoint, Position, read_position, recorded_callbacks
-from resnet50.training.divergence import StopDivergence
+from resnet50.training.divergence import DivergenceError, StopDivergence
 from resnet50.training.fast_cpu.memory import keep_freed_memory
 from resnet50.training.fast_cpu.precision import build_training_model
 from resnet50.training.features import FrozenPart, boundary, upper_part, versions, why_not_stored
@@ -63,7 +63,7 @@ def fit(run: PreparedRun, callbacks: Sequence[keras.callbacks.Callback], progres
         progress: Shows the epochs.
 
     Raises:
-        resnet50.training.divergence.DivergenceError: If the training diverges.
+        resnet50.training.divergence.DivergenceError: If the training diverges and no earlier phase has a best epoch.
     """
     keep_freed_memory()
     fitting = _Fitting(run, callbacks, progress)
@@ -113,7 +113,12 @@ class _Fitting:
         if isinstance(phase, LinearProbe):
             self.fit_probe(phase, position)
         else:
-            self.fit_phase(phase, position)
+            try:
+                self.fit_phase(phase, position)
+            except DivergenceError as error:
+                if not (position.phase and self.recipe.keeps_best and self.best and self.best.best_accuracy >= 0):
+                    raise
+                self.progress.say(f"This phase ended early: {error} The best epoch so far becomes the model.")
         if self.best and self.recipe.keeps_best and before >= 0:
             self.progress.end_phase(position.phase, before, self.best.best_accuracy)
 

@@ -269,6 +269,20 @@ class Recipe:
         """Return the recipe without a reason to leave out a phase: each ``min_error`` is 0."""
         return self.change(phases=tuple(replace(phase, min_error=0.0) for phase in self.phases))
 
+    def without_validation(self) -> Recipe:
+        """Return the recipe for training on all images: what validation decides is decided beforehand.
+
+        No phase is left out or ends early, the last epoch becomes the model, and ``C`` of a linear probe is the middle
+        one of its values.
+        """
+        phases = tuple(
+            replace(phase, min_error=0.0, c_values=phase.c_values[len(phase.c_values) // 2 :][:1])
+            if isinstance(phase, LinearProbe)
+            else replace(phase, min_error=0.0, patience=0)
+            for phase in self.phases
+        )
+        return self.change(phases=phases, validation_split=0.0, restore_best=False)
+
     def to_json(self) -> str:
         """Return the recipe as JSON text, every number in it."""
         return json.dumps(asdict(self), indent=2)

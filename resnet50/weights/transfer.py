@@ -44,7 +44,8 @@ class TransferReport:
 
     def __str__(self) -> str:
         counts = f"{len(self.loaded)} layers loaded, {len(self.kept)} unchanged"
-        lines = [f"{self.origin} ({self.layout} layout): {counts}, {len(self.unused)} entries of the file not used"]
+        unused = f"{len(self.unused)} {'entry' if len(self.unused) == 1 else 'entries'} of the file not used"
+        lines = [f"{self.origin} ({self.layout} layout): {counts}, {unused}"]
         lines += [f"  unchanged: {line}" for line in _by_reason(self.kept)]
         lines += [f"  not used:  {line}" for line in _by_reason(self.unused)]
         lines += [f"  note:      {line}" for line in self.notes]

@@ -294,6 +294,17 @@ def test_a_run_that_ended_with_a_linear_probe_is_trained_on(command, refused, pr
 
 
 @pytest.mark.slow
+def test_all_images_are_trained_on_where_none_are_to_be_held_out(command, own, plants, fetched, tmp_path):
+    status, out, err = start(command, "--yes", "--validation-split", "0")
+    assert (status, err) == (0, "")
+    assert "none held out" in out
+    assert "left out" not in out
+    rows = (tmp_path / "run" / "history.csv").read_text().splitlines()
+    assert len(rows) == 4  # the probe, and both epochs of the last phase
+    assert "val_loss" not in rows[0]
+
+
+@pytest.mark.slow
 def test_thorough_trains_what_validation_leaves_out(command, own, plants, fetched, tmp_path):
     status, out, err = start(command, "--yes", "--thorough")
     assert (status, err) == (0, "")

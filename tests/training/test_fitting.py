@@ -24,6 +24,7 @@ from resnet50.data.augmentation import Augmentation
 from resnet50.inference.classifier import Classifier
 from resnet50.model import Stage
 from resnet50.training import features
+from resnet50.training.divergence import DivergenceError
 from resnet50.training.phases import LinearProbe, Phase
 from resnet50.training.progress import EpochTable, Progress
 from resnet50.training.train import resume, train
@@ -468,3 +469,22 @@ def test_features_are_trained_on_alike_on_another_backend(backend, recipe, tmp_p
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
+
+
+@pytest.mark.filterwarnings("ignore:.*encountered in:RuntimeWarning")
+def test_a_later_phase_that_diverges_leaves_the_best_model_of_those_before(recipe, images, tmp_path):
+    watch = Watch()
+    diverging = recipe.change(phases=(PROBE, Phase(epochs=2, learning_rate=1e30)))
+    run = train(diverging, images, out=tmp_path / "run", progress=watch)
+    (line,) = [line for line in watch.lines if "best" in line]
+    assert "epoch" in line
+    alone = train(recipe.change(phases=(PROBE, ALL)), images, out=tmp_path / "probed", progress=False)
+    assert [row["val_loss"] for row in run.history if row["phase"] == 1] == [alone.history[0]["val_loss"]]
+    assert run.report.accuracy == Classifier.load(run.folder.model).metrics["accuracy"]
+    assert all(np.isfinite(weight).all() for weight in weights_of(run))
+
+
+def test_without_a_best_epoch_divergence_ends_the_run(recipe, images, tmp_path):
+    last = recipe.change(phases=(PROBE, Phase(epochs=2, learning_rate=1e30)), restore_best=False)
+    with pytest.raises(DivergenceError):
+        train(last, images, out=tmp_path / "run", progress=False)

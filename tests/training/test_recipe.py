@@ -251,6 +251,20 @@ def test_a_thorough_recipe_leaves_nothing_out(tiny_recipe):
     assert thorough.thorough() == thorough
 
 
+def test_without_validation_nothing_is_decided_by_it(tiny_recipe):
+    probed = tiny_recipe.change(
+        validation_split=0.2,
+        restore_best=True,
+        phases=(LinearProbe(), LinearProbe(views=4, min_error=0.1), Phase(epochs=4, patience=2, min_error=0.1)),
+    )
+    recipe = probed.without_validation()
+    (c,) = {phase.c_values for phase in recipe.phases[:2]}
+    assert recipe.phases == (LinearProbe(c_values=c), LinearProbe(c_values=c, views=4), Phase(epochs=4))
+    assert set(c) < set(LinearProbe().c_values)
+    assert (recipe.validation_split, recipe.keeps_best) == (0, False)
+    assert recipe.without_validation() == recipe
+
+
 def test_a_further_phase_is_never_left_out_and_the_earlier_ones_stay(tiny_recipe):
     recipe = tiny_recipe.change(**PROBED)
     assert recipe.extended(8).phases == (*PROBED["phases"], Phase(epochs=8, views=3))
