@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from resnet50.build import build_resnet50
+from resnet50.conventions import V1, V1_5
 from resnet50.data.augmentation import Augmentation
 from resnet50.data.dataset import Dataset
 from resnet50.inference.classifier import Classifier
@@ -156,6 +157,15 @@ def fill_random(model: keras.Model, seed: int = 0) -> keras.Model:
     for layer in model.layers:
         layer.set_weights([_random(rng, weight.name, tuple(weight.shape)) for weight in layer.weights])
     return model
+
+
+NETWORKS: dict[str, dict[str, Any]] = {
+    "v1-mlp": {"conventions": V1, "head": "mlp"},
+    "v1.5-norm": {"conventions": V1_5, "head": "norm"},
+    "v1.5-caffe-flatten": {"conventions": V1_5, "normalization": "caffe", "head": "flatten"},
+    "cifar-torch": {"stem": "cifar", "normalization": "torch"},
+}
+"""Options of networks that together have every head, stem and block variant."""
 
 
 def tiny_model(

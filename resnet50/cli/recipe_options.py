@@ -25,7 +25,7 @@ NUMBERS = {field.name: field for owner in _OWNERS for field in fields(owner) if 
 
 _TYPES = {name: kind for owner in _OWNERS for name, kind in get_type_hints(owner).items()}
 _DESCRIPTION = (
-    "The defaults shown are those of your own images with pretrained weights; 'resnet50 recipes TASK' shows a task's."
+    "The defaults are those of your own images with pretrained weights; 'resnet50 recipes TASK' shows a task's."
 )
 
 
@@ -95,10 +95,9 @@ def read_recipe(task: Task, options: argparse.Namespace) -> Recipe:
     if options.thorough and options.min_error:
         raise ValueError("expected --thorough or --min-error, got both; --thorough sets it to 0.")
     numbers = {name: value for name in NUMBERS if (value := getattr(options, name)) is not None}
-    weights = numbers.get("weights")
-    if weights is not None:
-        numbers["weights"] = resolve_weights(weights)
-    recipe = choose_recipe(task.VARIANTS, variant=options.variant, weights=weights)
+    recipe = choose_recipe(task.VARIANTS, variant=options.variant, weights=options.weights)
+    if options.weights is not None:
+        numbers["weights"] = resolve_weights(options.weights)
     if options.head_epochs is not None:
         head = (Phase(epochs=options.head_epochs, trainable="head"),) if options.head_epochs else ()
         last = recipe.last if head else recipe.thorough().last  # an only phase is not left out

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from factories import noise, raises, tiny_model
-from resnet50.conventions import V1, V1_5
+from factories import NETWORKS, noise, raises, tiny_model
 from resnet50.graph.fold_model import fold_batch_norm
 from resnet50.inference.features import feature_model
 from resnet50.model import ResNet50
@@ -34,16 +33,7 @@ def norms(model):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"conventions": V1, "head": "mlp"},
-        {"conventions": V1_5, "head": "norm"},
-        {"conventions": V1_5, "normalization": "caffe", "head": "flatten"},
-        {"stem": "cifar", "normalization": "torch"},
-    ],
-    ids=lambda options: "-".join(getattr(value, "name", value) for value in options.values()),
-)
+@pytest.mark.parametrize("options", NETWORKS.values(), ids=NETWORKS)
 def test_predicts_the_same(options):
     whole = tiny_model(seed=1, **options)
     folded = fold_batch_norm(whole)

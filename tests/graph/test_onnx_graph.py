@@ -9,8 +9,7 @@ import onnxruntime
 import pytest
 from keras import layers
 
-from factories import noise, raises, tiny_model
-from resnet50.conventions import V1, V1_5
+from factories import NETWORKS, noise, raises, tiny_model
 from resnet50.graph.fold_model import fold_batch_norm
 from resnet50.graph.network_graph import graph_of
 from resnet50.graph.onnx_graph import onnx_model
@@ -33,16 +32,7 @@ def tempered(model):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("folded", [False, True], ids=["whole", "folded"])
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"conventions": V1, "head": "mlp"},
-        {"conventions": V1_5, "head": "norm"},
-        {"conventions": V1_5, "normalization": "caffe", "head": "flatten"},
-        {"stem": "cifar", "normalization": "torch"},
-    ],
-    ids=lambda options: "-".join(getattr(value, "name", value) for value in options.values()),
-)
+@pytest.mark.parametrize("options", NETWORKS.values(), ids=NETWORKS)
 def test_computes_the_same(options, folded):
     model = tiny_model(seed=1, **options)
     model = tempered(fold_batch_norm(model) if folded else model)

@@ -13,8 +13,7 @@ import pytest
 from keras import layers
 
 import factories
-from factories import noise, posix, raises, tiny_model
-from resnet50.conventions import V1, V1_5
+from factories import NETWORKS, noise, posix, raises, tiny_model
 from resnet50.inference import compiled as module
 from resnet50.inference.classifier import Classifier
 from resnet50.inference.features import feature_model
@@ -44,16 +43,7 @@ def save(tmp_path, model, name="a.keras"):
     return tmp_path / name
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"conventions": V1, "head": "mlp"},
-        {"conventions": V1_5, "head": "norm"},
-        {"conventions": V1_5, "normalization": "caffe", "head": "flatten"},
-        {"stem": "cifar", "normalization": "torch"},
-    ],
-    ids=lambda options: "-".join(getattr(value, "name", value) for value in options.values()),
-)
+@pytest.mark.parametrize("options", NETWORKS.values(), ids=NETWORKS)
 def test_answers_as_keras_does(tmp_path, options):
     model = tiny_model(seed=1, **options)
     loaded = Classifier.load(save(tmp_path, model))
