@@ -9,6 +9,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TypedDict
 
+import PIL
+
 from resnet50._io.processor import processor
 from resnet50._io.workers import usable_cores
 
@@ -40,6 +42,7 @@ def describe_environment() -> Environment:
             "python": platform.python_version(),
             "resnet50": resnet50_version(),
             **{name: import_module(name).__version__ for name in ("keras", "numpy", backend)},
+            "pillow": PIL.__version__,
         },
         "machine": {"system": platform.platform(), "processor": processor(), "threads": usable_cores()},
         "commit": _commit(),

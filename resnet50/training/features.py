@@ -196,7 +196,7 @@ class FrozenPart:
 def _what_rounds(environment: Environment) -> dict[str, Any]:
     """Return what decides how the features of an environment are rounded."""
     machine = environment["machine"]
-    versions = {name: environment["versions"].get(name) for name in ("keras", environment["backend"])}
+    versions = {name: environment["versions"].get(name) for name in ("keras", environment["backend"], "pillow")}
     return {**versions, "processor": machine["processor"], "threads": machine["threads"]}
 
 

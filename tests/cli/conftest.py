@@ -12,6 +12,7 @@ import pytest
 from resnet50 import datasets, recipes
 from resnet50.cli import main
 from resnet50.data.splits import DatasetSplits
+from resnet50.datasets import folder
 from resnet50.datasets.rendered_signs import rendered_signs, write_rendered_signs
 from resnet50.datasets.source import DataSource
 from resnet50.training.phases import Phase
@@ -36,6 +37,24 @@ def tiny_task():
         checkpoint_epochs=1,
     )
     return types.SimpleNamespace(__doc__="Tiny: a network of seconds.", RECIPE=recipe, VARIANTS={"scratch": recipe})
+
+
+@pytest.fixture
+def own_task(tiny_task, monkeypatch):
+    """Register ``own``, a task of seconds on images of one's own: its variants are changes of ``scratch``."""
+
+    def register(**changes):
+        recipe = tiny_task.RECIPE.change(name="own", validation_split=0.25)
+        variants = {
+            "scratch": recipe,
+            **{name.replace("_", "-"): recipe.change(**row) for name, row in changes.items()},
+        }
+        task = types.SimpleNamespace(__doc__="Own: images.", RECIPE=recipe, VARIANTS=variants)
+        monkeypatch.setitem(recipes.RECIPES, "own", task)
+        monkeypatch.setitem(datasets.DATASETS, "own", folder.load)
+        return task
+
+    return register
 
 
 @pytest.fixture(scope="session")

@@ -5,17 +5,15 @@ from __future__ import annotations
 import io
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from factories import fill_random, write_image
-from resnet50 import V1_5, datasets, recipes, save_weights
+from resnet50 import V1_5, save_weights
 from resnet50._io.fetch import DownloadError
 from resnet50.build import build_resnet50
 from resnet50.cli import train as train_module
-from resnet50.datasets import folder
 from resnet50.model import Stage
 from resnet50.training.phases import LinearProbe, Phase
 from resnet50.training.run import RunDirectory
@@ -26,20 +24,12 @@ FILE = "cache/weights/timm/resnet50.a1_in1k.safetensors"
 
 
 @pytest.fixture
-def own(tiny_task, monkeypatch):
-    """A task of seconds on images of one's own, in three variants."""
-    recipe = tiny_task.RECIPE.change(name="own", validation_split=0.25)
+def own(own_task):
     # the statistics of random weights are not those of the images
     phases = (LinearProbe(), Phase(epochs=2, learning_rate=1e-4, freeze_batch_norm=True, min_error=0.9))
-    variants = {
-        "scratch": recipe,
-        "fine-tuned": recipe.change(weights=WEIGHTS, phases=phases, restore_best=True),
-        "classic": recipe.change(weights="timm/a2_in1k"),
-    }
-    task = SimpleNamespace(__doc__="Own: images.", RECIPE=recipe, VARIANTS=variants)
-    monkeypatch.setitem(recipes.RECIPES, "own", task)
-    monkeypatch.setitem(datasets.DATASETS, "own", folder.load)
-    return task
+    return own_task(
+        fine_tuned={"weights": WEIGHTS, "phases": phases, "restore_best": True}, classic={"weights": "timm/a2_in1k"}
+    )
 
 
 @pytest.fixture

@@ -11,11 +11,10 @@ import numpy as np
 import pytest
 
 from factories import write_image
-from resnet50 import datasets, recipes
+from resnet50 import recipes
 from resnet50.cli.recipe_options import add_recipe_options, read_recipe
 from resnet50.data.augmentation import Augmentation
 from resnet50.data.options import ReadOptions
-from resnet50.datasets import folder
 from resnet50.datasets.source import DataSource
 from resnet50.training.phases import Phase
 from resnet50.training.recipe import Recipe
@@ -257,18 +256,11 @@ def test_a_folder_with_a_run_is_left_alone(refused, trained):
 
 
 @pytest.fixture
-def own(tiny_task, monkeypatch):
-    """A task of seconds on images of one's own, in three variants."""
-    recipe = tiny_task.RECIPE.change(name="own", validation_split=0.25)
-    variants = {
-        "scratch": recipe,
-        "fine-tuned": recipe.change(weights="imagenet", learning_rate=1e-4),
-        "classic": recipe.change(weights="torchvision/imagenet1k_v1", label_smoothing=0.0),
-    }
-    task = SimpleNamespace(__doc__="Own: images.", RECIPE=recipe, VARIANTS=variants)
-    monkeypatch.setitem(recipes.RECIPES, "own", task)
-    monkeypatch.setitem(datasets.DATASETS, "own", folder.load)
-    return task
+def own(own_task):
+    return own_task(
+        fine_tuned={"weights": "imagenet", "learning_rate": 1e-4},
+        classic={"weights": "torchvision/imagenet1k_v1", "label_smoothing": 0.0},
+    )
 
 
 @pytest.fixture
