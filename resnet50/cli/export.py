@@ -29,8 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--precision",
         choices=tuple(precisions),
-        default="fp32",
-        help="Precision of the computation; not every format has every one. Default: fp32.",
+        help="Precision of the computation; not every format has every one. Default: int8 for web, else fp32.",
     )
     parser.add_argument(
         "--input",
@@ -38,6 +37,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="fitted",
         help="What the network takes: images of its size, or, for onnx, one image of any size, which it fits itself. "
         "Default: fitted.",
+    )
+    parser.add_argument(
+        "--runtime",
+        metavar="DIR",
+        help="For web: folder with the files of ONNX Runtime Web. Default: they are fetched once, 14 MB.",
     )
     parser.add_argument(
         "--data",
@@ -52,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
     """Write the export, and print how far it is from the original."""
     from resnet50.inference.runtimes import check_format
 
-    check_format(options.format, options.precision)
+    precision = check_format(options.format, options.precision)
     if options.pattern is not None and options.data is None:
         raise ValueError("--pattern: expected --data, which it applies to, got none; give it.")
     check_new(options.out)
@@ -66,15 +70,16 @@ def run(options: argparse.Namespace) -> int:
             options.model,
             options.out,
             format=options.format,
-            precision=options.precision,
+            precision=precision,
             any_size=options.input == "any-size",
+            web_runtime=options.runtime,
             source=options.data,
             options=chosen,
             progress=progress,
         )
     size = sum(file.stat().st_size for file in Path(options.out).rglob("*") if file.is_file())
     on = f", calibrated on {result.calibration_images} images" if result.calibration_images else ""
-    say(f"{options.out}: {options.format}, {options.precision}, {size / 1e6:.1f} MB{on}")
+    say(f"{options.out}: {options.format}, {precision}, {size / 1e6:.1f} MB{on}")
     say(
         f"compared with {path} on {result.images} images: probabilities differ by {result.mean:.2g} on average, "
         f"{result.largest:.2g} at most; the most probable class is the same for {result.agreement:.1%}"
