@@ -1,4 +1,4 @@
-"""The page in Gradio: one image with its reasons, or many with a table. Nothing is fetched from, or sent to, elsewhere."""
+"""The page in Gradio: one image with its reasons, or many with a table. It loads nothing from elsewhere."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def build_page(
                 with gr.Row():
                     fitted = gr.Image(label="What the network sees", interactive=False, buttons=[])
                     evidence = gr.Image(label="Evidence for the first class", interactive=False, buttons=[])
-                nearest = gr.Gallery(label="Most similar training images", columns=4, interactive=False, buttons=[])
+                nearest = gr.Gallery(label="Most similar training images", columns=2, height="auto", interactive=False, buttons=[])
             image.change(one, image, [shares, fitted, evidence, nearest], concurrency_id="model", api_name="classify")
         with gr.Tab("Many images"):
             files = gr.File(label="Images", file_count="multiple", file_types=["image"], type="filepath")
