@@ -94,23 +94,29 @@ def page(browser):
         opened = context.new_page()
         errors = []
         opened.on("pageerror", lambda error: errors.append(str(error)))
-        opened.on(
-            "request",
-            lambda request: (
-                "127.0.0.1" in request.url or request.url.startswith(("blob:", "data:")) or errors.append(request.url)
-            ),
-        )
+        opened.on("request", lambda request: errors.append(request.url) if is_elsewhere(request.url) else None)
         yield opened
         assert errors == []
 
 
+def is_elsewhere(url):
+    return not url.startswith(("http://127.0.0.1:", "blob:", "data:", "file:"))
+
+
 def ready(page, address):
     page.goto(address)
-    page.wait_for_function("document.getElementById('status').textContent === 'Ready'", timeout=60_000)
+    shows(page, "Ready")
+
+
+def shows(page, words):
+    """Wait for a status; without evaluating a script, which the page's policy forbids."""
+    from playwright.sync_api import expect
+
+    expect(page.locator("#status")).to_contain_text(words, timeout=60_000)
 
 
 def answers(page):
-    page.wait_for_function("document.getElementById('status').textContent.startsWith('Classified')", timeout=60_000)
+    shows(page, "Classified")
     rows = page.locator("#answers tr").all()
     return {row.locator("td").first.text_content(): float(row.locator("td").last.text_content()[:-2]) for row in rows}
 
@@ -130,18 +136,21 @@ def test_the_page_answers_as_python_does(page, server, pages, tmp_path, precisio
 
 def test_it_fits_a_phone_and_is_used_by_keyboard(page, server, tmp_path):
     ready(page, f"{server}/fp32/")
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.id") == "file"
-    page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.id") == "camera"
+    from playwright.sync_api import expect
+
+    for part in ("main", "#drop", "#file"):
+        box = page.locator(part).bounding_box()
+        assert box["x"] + box["width"] <= 390
+    for name in ("#file", "#camera"):
+        page.keyboard.press("Tab")
+        expect(page.locator(name)).to_be_focused()
 
 
 def test_the_camera_is_classified(page, server):
     page.context.grant_permissions(["camera"], origin=server)
     ready(page, f"{server}/fp32/")
     page.click("#camera")
-    page.wait_for_function("document.getElementById('video').readyState >= 2", timeout=30_000)
+    page.wait_for_timeout(1000)
     page.click("#shot")
     assert len(answers(page)) == 3
     page.click("#stop")
@@ -152,7 +161,7 @@ def test_a_file_that_is_no_image_is_said(page, server, tmp_path):
     (tmp_path / "image.png").write_text("no image")
     ready(page, f"{server}/fp32/")
     page.set_input_files("#file", tmp_path / "image.png")
-    page.wait_for_function("document.getElementById('status').textContent.startsWith('This cannot')")
+    shows(page, "This cannot be classified")
 
 
 def test_from_a_file_it_says_what_to_do(page, pages):

@@ -99,7 +99,7 @@ document.addEventListener("drop", (event) => {
   if (file) classify(file);
 });
 
-at("camera").hidden = !navigator.mediaDevices?.getUserMedia; // only over https and on localhost
+at("camera").hidden = !navigator.mediaDevices?.getUserMedia; // only on secure addresses and on localhost
 at("camera").addEventListener("click", async () => {
   try {
     at("video").srcObject = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
