@@ -20,7 +20,7 @@ COMMANDS = {
     "evaluate": "Score a trained classifier on a test split.",
     "predict": "Classify images.",
     "app": "Open a page to try a classifier.",
-    "export": "Export a classifier to OpenVINO, ONNX, LiteRT or TensorFlow.",
+    "export": "Export a classifier to OpenVINO, ONNX, LiteRT, TensorFlow or a web page.",
     "explain": "Show the regions of an image that speak for a class (Grad-CAM).",
     "embed": "Compute the features of images.",
     "bench": "Measure the speed of training or of a model on this machine.",

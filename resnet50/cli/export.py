@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
+import shlex
+import sys
 from pathlib import Path
 
 from resnet50._io.quiet import quiet
 from resnet50.cli import read_options
-from resnet50.cli.console import say, step
+from resnet50.cli.console import say, show, step
 from resnet50.cli.model import MODEL_HELP, find_model, load_keras
 from resnet50.cli.out import check_new
 from resnet50.cli.parser import examples
@@ -21,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = examples(
         "resnet50 export runs/one model-openvino --format openvino",
         "resnet50 export runs/one model-int8 --format onnx --precision int8",
+        "resnet50 export runs/one page --format web",
         "resnet50 predict new.jpg --model model-openvino",
     )
     parser.add_argument("model", metavar="MODEL_OR_RUN", help=MODEL_HELP)
@@ -41,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--runtime",
         metavar="DIR",
-        help="For web: folder with the files of ONNX Runtime Web. Default: they are fetched once, 14 MB.",
+        help="For web: folder with the files of ONNX Runtime Web. Default: those in the cache, fetched once, 14 MB.",
     )
     parser.add_argument(
         "--data",
@@ -61,6 +65,7 @@ def run(options: argparse.Namespace) -> int:
         raise ValueError("--pattern: expected --data, which it applies to, got none; give it.")
     check_new(options.out)
     path, chosen = find_model(options.model), read_options.read_options(options)
+    web_runtime = _find_web_runtime(options)
 
     load_keras()
     from resnet50.exporters.export import export
@@ -72,7 +77,7 @@ def run(options: argparse.Namespace) -> int:
             format=options.format,
             precision=precision,
             any_size=options.input == "any-size",
-            web_runtime=options.runtime,
+            web_runtime=web_runtime,
             source=options.data,
             options=chosen,
             progress=progress,
@@ -84,4 +89,18 @@ def run(options: argparse.Namespace) -> int:
         f"compared with {path} on {result.images} images: probabilities differ by {result.mean:.2g} on average, "
         f"{result.largest:.2g} at most; the most probable class is the same for {result.agreement:.1%}"
     )
+    if options.format == "web":
+        show(f"try it: python -m http.server 8000 --directory {shlex.quote(options.out)}, then http://localhost:8000")
     return 0
+
+
+def _find_web_runtime(options: argparse.Namespace) -> str | os.PathLike[str] | None:
+    """Return the folder of ONNX Runtime Web; fetch it, with a notice of its size, if it is neither given nor cached."""
+    if options.format != "web" or options.runtime is not None:
+        return options.runtime
+    from resnet50.exporters.web_runtime import VERSION, fetch_runtime, missing_bytes
+
+    if size := missing_bytes():
+        say(f"Fetching onnxruntime-web {VERSION} into the cache, {size / 1e6:.0f} MB, once.", file=sys.stderr)
+    with step("fetching ONNX Runtime Web", in_bytes=True) as progress:
+        return fetch_runtime(progress=progress)

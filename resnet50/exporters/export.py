@@ -20,14 +20,14 @@ import numpy as np
 from PIL import Image
 
 from resnet50._io.fetch import Progress
-from resnet50._io.files import atomic_folder, write_text
+from resnet50._io.files import DISK_FULL, atomic_folder, write_text
 from resnet50.data.images import fit_image
 from resnet50.data.lazy_images import LazyImages
 from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
 from resnet50.datasets.source import DataSource
 from resnet50.exporters.contract import Contract
 from resnet50.exporters.images import find_images
-from resnet50.exporters.web_runtime import find_runtime
+from resnet50.exporters.web_runtime import fetch_runtime, find_runtime
 from resnet50.graph.fold_model import fold_batch_norm
 from resnet50.inference.classifier import Classifier
 from resnet50.inference.locate import MANIFEST, locate
@@ -111,8 +111,8 @@ def export(
         any_size: Whether the graph fits images itself, for ONNX: it then takes one image, RGB uint8 ``(height, width,
             3)`` of any size, and differs on photos by what a pixel that is off by 2 changes (`onnx_fit`). The page of
             the format ``"web"`` always does.
-        web_runtime: For the format ``"web"``, the folder with the files of ONNX Runtime Web; None to fetch them, 14 MB,
-            into the cache.
+        web_runtime: For the format ``"web"``, the folder with the files of ONNX Runtime Web, such as ``dist`` of the
+            npm package onnxruntime-web; None for those in the cache, which are fetched once, 14 MB.
         source: Images to compare and calibrate on, where ``check`` or ``calibration`` is None; None for the images that
             the classifier was trained on.
         options: How to read a source that is a path.
@@ -129,8 +129,8 @@ def export(
         ValueError: If an argument is not as described, images are needed and cannot be found, a SavedModel or LiteRT
             file is to be written on a Keras backend other than TensorFlow, the format's converter fails, or the export
             differs from the original by more than its precision explains (`TOLERANCES`). Nothing is left behind then.
-        DownloadError: If the files of ONNX Runtime Web cannot be fetched.
-        FileNotFoundError: If there is no such model, or its images are not there.
+        FileNotFoundError: If there is no such model, its images are not there, or ``web_runtime`` lacks a file.
+        OSError: If the disk is full, or the files of ONNX Runtime Web cannot be fetched (`DownloadError`).
         ImportError: If a package that the format needs is not installed.
     """
     precision = check_format(format, precision)
@@ -141,10 +141,12 @@ def export(
     _check_packages(format, precision)
     if Path(out).exists():  # before images are read; `atomic_folder` has the last word
         raise ValueError(f"{out}: expected a new folder, got a name that is taken; remove it, or choose another name.")
-    beside = find_runtime(web_runtime) if format == "web" else []
-    any_size = any_size or format == "web"
     classifier, name, run = _open(model_or_run)
     _check_float32(classifier)
+    beside: list[Path] = []
+    if format == "web":
+        _check_8_bits(classifier)
+        beside = find_runtime(fetch_runtime() if web_runtime is None else web_runtime)
     if check is None or (precision in QUANTIZED and calibration is None):
         training, test = find_images(classifier, name=name, run=run, source=source, options=options, progress=progress)
         check = test.images if check is None else check
@@ -156,9 +158,12 @@ def export(
         raise ValueError(f"expected images to calibrate {precision} on, got none.")
 
     expected = classifier.probabilities(check)
-    with atomic_folder(out) as folder:
+    any_size = any_size or format == "web"
+    with _full_disk_reported(out), atomic_folder(out) as folder:
+        for path in beside:
+            shutil.copyfile(path, folder / path.name)
         contract = Contract.of(classifier, precision=precision, any_size=any_size)
-        _write(classifier, contract, folder, out, format, precision, calibration, beside)
+        _write(classifier, contract, folder, out, format, precision, calibration)
         exported = Classifier.load(folder)
         comparison = _compare(expected, exported.probabilities(check))
         if any_size:
@@ -199,6 +204,27 @@ def _check_float32(classifier: Classifier) -> None:
             )
 
 
+def _check_8_bits(classifier: Classifier) -> None:
+    if classifier.fit.value_range is not None:
+        raise ValueError(
+            "expected a classifier of images of 8 bits for the format web, since browsers read no more, got one of "
+            "deep images, with the value range {:g} to {:g}; choose another format.".format(*classifier.fit.value_range)
+        )
+
+
+@contextmanager
+def _full_disk_reported(out: str | os.PathLike[str]) -> Iterator[None]:
+    """Name the export, not the temporary file or the one that was copied."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in DISK_FULL:
+            raise
+        raise OSError(
+            f"{out}: expected room for the export, got a full disk; free some, or choose another place."
+        ) from error
+
+
 def _write(
     classifier: Classifier,
     contract: Contract,
@@ -207,7 +233,6 @@ def _write(
     name: str,
     precision: str,
     calibration: np.ndarray | LazyImages,
-    beside: list[Path],
 ) -> None:
     """Write the files of the runtime, the class names and the description of it all."""
     try:
@@ -220,8 +245,6 @@ def _write(
         reason = " ".join(str(error).split())[:200]
         raise ValueError(f"{out}: cannot be written as {name}, {precision} ({reason}).") from error
     write_text(folder / "labels.txt", contract.labels)
-    for path in beside:
-        shutil.copyfile(path, folder / path.name)
     paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     description = {
         "format": name,

@@ -1,6 +1,6 @@
 """Write a page that classifies in the browser: an ONNX file that fits images itself, and the page around it.
 
-ONNX Runtime Web is put beside them by `resnet50.exporters.export.export`.
+`resnet50.exporters.export.export` puts ONNX Runtime Web beside them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def write(
 
     Args:
         model: Functional float32 model from RGB ``(n, height, width, 3)``, 0..255, to probabilities.
-        folder: An empty folder.
+        folder: A folder for the files, without any of their names.
         precision: ``"fp32"``, ``"fp16"`` or ``"int8"``.
         calibration: For int8, images from which the quantizer takes the ranges of the activations.
         contract: What the file says about its input and output.
