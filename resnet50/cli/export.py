@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import shlex
 import sys
 from pathlib import Path
@@ -40,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("fitted", "any-size"),
         default="fitted",
         help="What the network takes: images of its size, or, for onnx, one image of any size, which it fits itself. "
-        "Default: fitted.",
+        "Default: fitted; for web it is always any-size.",
     )
     parser.add_argument(
         "--runtime",
@@ -65,7 +64,8 @@ def run(options: argparse.Namespace) -> int:
         raise ValueError("--pattern: expected --data, which it applies to, got none; give it.")
     check_new(options.out)
     path, chosen = find_model(options.model), read_options.read_options(options)
-    web_runtime = _find_web_runtime(options)
+    if options.format == "web" and options.runtime is None:
+        _fetch_web_runtime()
 
     load_keras()
     from resnet50.exporters.export import export
@@ -77,7 +77,7 @@ def run(options: argparse.Namespace) -> int:
             format=options.format,
             precision=precision,
             any_size=options.input == "any-size",
-            web_runtime=web_runtime,
+            web_runtime=options.runtime,
             source=options.data,
             options=chosen,
             progress=progress,
@@ -94,13 +94,11 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _find_web_runtime(options: argparse.Namespace) -> str | os.PathLike[str] | None:
-    """Return the folder of ONNX Runtime Web; fetch it, with a notice of its size, if it is neither given nor cached."""
-    if options.format != "web" or options.runtime is not None:
-        return options.runtime
+def _fetch_web_runtime() -> None:
+    """Fetch ONNX Runtime Web into the cache, with a notice of its size, unless it is there."""
     from resnet50.exporters.web_runtime import VERSION, fetch_runtime, missing_bytes
 
     if size := missing_bytes():
         say(f"Fetching onnxruntime-web {VERSION} into the cache, {size / 1e6:.0f} MB, once.", file=sys.stderr)
-    with step("fetching ONNX Runtime Web", in_bytes=True) as progress:
-        return fetch_runtime(progress=progress)
+        with step("fetching ONNX Runtime Web", in_bytes=True) as progress:
+            fetch_runtime(progress=progress)

@@ -221,7 +221,7 @@ def _full_disk_reported(out: str | os.PathLike[str]) -> Iterator[None]:
         if error.errno not in DISK_FULL:
             raise
         raise OSError(
-            f"{out}: expected room for the export, got a full disk; free some, or choose another place."
+            f"{out}: expected room for the export, got a full disk; make room, or choose another place."
         ) from error
 
 

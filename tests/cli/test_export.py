@@ -103,8 +103,8 @@ def test_a_page_is_int8_and_the_output_says_how_to_open_it(command, trained, ask
 
 def test_the_runtime_of_a_page_is_fetched_with_a_notice_of_its_size(command, trained, asked, monkeypatch, tmp_path):
     monkeypatch.setattr("resnet50._io.fetch._RETRIES", 0)
-    for download in web_runtime.DOWNLOADS:
-        monkeypatch.setitem(download.__dict__, "urls", ("http://127.0.0.1:9/",))
+    downloads = tuple(replace(download, urls=("http://127.0.0.1:9/",)) for download in web_runtime.DOWNLOADS)
+    monkeypatch.setattr(web_runtime, "DOWNLOADS", downloads)
     status, out, err = command("export", trained, "out", "--format", "web")
     assert (status, out, asked) == (2, "", {})
     notice, error = err.splitlines()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -63,6 +64,11 @@ def test_the_files_of_a_folder_are_checked(dist):
         find_runtime(dist)
     with raises(FileNotFoundError, dist / "none" / "a.mjs"):
         find_runtime(dist / "none")
+
+
+def test_the_guide_names_the_version():
+    guide = Path(__file__).resolve().parents[2] / "docs" / "guides" / "web.md"
+    assert f"onnxruntime-web@{VERSION}" in guide.read_text(encoding="utf-8")
 
 
 def test_the_addresses_name_the_version():
