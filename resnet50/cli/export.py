@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import shlex
+import sys
 from pathlib import Path
 
 from resnet50._io.quiet import quiet
 from resnet50.cli import read_options
-from resnet50.cli.console import say, step
+from resnet50.cli.console import say, show, step
 from resnet50.cli.model import MODEL_HELP, find_model, load_keras
 from resnet50.cli.out import check_new
 from resnet50.cli.parser import examples
@@ -21,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = examples(
         "resnet50 export runs/one model-openvino --format openvino",
         "resnet50 export runs/one model-int8 --format onnx --precision int8",
+        "resnet50 export runs/one page --format web",
         "resnet50 predict new.jpg --model model-openvino",
     )
     parser.add_argument("model", metavar="MODEL_OR_RUN", help=MODEL_HELP)
@@ -29,15 +32,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--precision",
         choices=tuple(precisions),
-        default="fp32",
-        help="Precision of the computation; not every format has every one. Default: fp32.",
+        help="Precision of the computation; not every format has every one. Default: int8 for web, else fp32.",
     )
     parser.add_argument(
         "--input",
         choices=("fitted", "any-size"),
         default="fitted",
         help="What the network takes: images of its size, or, for onnx, one image of any size, which it fits itself. "
-        "Default: fitted.",
+        "Default: fitted; for web it is always any-size.",
+    )
+    parser.add_argument(
+        "--runtime",
+        metavar="DIR",
+        help="For web: folder with the files of ONNX Runtime Web. Default: those in the cache, fetched once, 14 MB.",
     )
     parser.add_argument(
         "--data",
@@ -52,11 +59,13 @@ def run(options: argparse.Namespace) -> int:
     """Write the export, and print how far it is from the original."""
     from resnet50.inference.runtimes import check_format
 
-    check_format(options.format, options.precision)
+    precision = check_format(options.format, options.precision)
     if options.pattern is not None and options.data is None:
         raise ValueError("--pattern: expected --data, which it applies to, got none; give it.")
     check_new(options.out)
     path, chosen = find_model(options.model), read_options.read_options(options)
+    if options.format == "web" and options.runtime is None:
+        _fetch_web_runtime()
 
     load_keras()
     from resnet50.exporters.export import export
@@ -66,17 +75,30 @@ def run(options: argparse.Namespace) -> int:
             options.model,
             options.out,
             format=options.format,
-            precision=options.precision,
+            precision=precision,
             any_size=options.input == "any-size",
+            web_runtime=options.runtime,
             source=options.data,
             options=chosen,
             progress=progress,
         )
     size = sum(file.stat().st_size for file in Path(options.out).rglob("*") if file.is_file())
     on = f", calibrated on {result.calibration_images} images" if result.calibration_images else ""
-    say(f"{options.out}: {options.format}, {options.precision}, {size / 1e6:.1f} MB{on}")
+    say(f"{options.out}: {options.format}, {precision}, {size / 1e6:.1f} MB{on}")
     say(
         f"compared with {path} on {result.images} images: probabilities differ by {result.mean:.2g} on average, "
         f"{result.largest:.2g} at most; the most probable class is the same for {result.agreement:.1%}"
     )
+    if options.format == "web":
+        show(f"try it: python -m http.server 8000 --directory {shlex.quote(options.out)}, then http://localhost:8000")
     return 0
+
+
+def _fetch_web_runtime() -> None:
+    """Fetch ONNX Runtime Web into the cache, with a notice of its size, unless it is there."""
+    from resnet50.exporters.web_runtime import VERSION, fetch_runtime, missing_bytes
+
+    if size := missing_bytes():
+        say(f"Fetching onnxruntime-web {VERSION} into the cache, {size / 1e6:.0f} MB, once.", file=sys.stderr)
+        with step("fetching ONNX Runtime Web", in_bytes=True) as progress:
+            fetch_runtime(progress=progress)

@@ -8,6 +8,7 @@ import io
 import json
 import logging
 import os
+import shutil
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
@@ -19,13 +20,14 @@ import numpy as np
 from PIL import Image
 
 from resnet50._io.fetch import Progress
-from resnet50._io.files import atomic_folder, write_text
+from resnet50._io.files import DISK_FULL, atomic_folder, write_text
 from resnet50.data.images import fit_image
 from resnet50.data.lazy_images import LazyImages
 from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
 from resnet50.datasets.source import DataSource
 from resnet50.exporters.contract import Contract
 from resnet50.exporters.images import find_images
+from resnet50.exporters.web_runtime import fetch_runtime, find_runtime
 from resnet50.graph.fold_model import fold_batch_norm
 from resnet50.inference.classifier import Classifier
 from resnet50.inference.locate import MANIFEST, locate
@@ -48,11 +50,14 @@ QUANTIZED = ("int8", "uint8")
 # images that a graph which fits images itself is tried on, and how far it may be off, as in `TOLERANCES`
 _FITTED, _FIT_TOLERANCE = 8, 0.05
 
+_ANY_SIZE = ("onnx", "web")
+
 _BY_TENSORFLOW = ("saved_model", "litert")
 
 _PACKAGES = {
     "saved_model": (),
     "onnx": ("onnx", "onnxruntime"),
+    "web": ("onnx", "onnxruntime"),
     "openvino": ("onnx", "openvino"),
     "litert": ("ai_edge_litert",),
 }
@@ -82,8 +87,9 @@ def export(
     out: str | os.PathLike[str],
     *,
     format: str,  # noqa: A002 - the word for it
-    precision: str = "fp32",
+    precision: str | None = None,
     any_size: bool = False,
+    web_runtime: str | os.PathLike[str] | None = None,
     source: str | os.PathLike[str] | DataSource | None = None,
     options: ReadOptions = DEFAULT_OPTIONS,
     check: np.ndarray | LazyImages | None = None,
@@ -101,9 +107,12 @@ def export(
         model_or_run: A float32 classifier of Keras layers, its ``.keras`` file, or the folder of its run.
         out: The new folder to write.
         format: One of `resnet50.inference.runtimes.FORMATS`.
-        precision: One of the format's precisions.
+        precision: One of the format's precisions; None for its first, which is int8 for ``"web"`` and fp32 for others.
         any_size: Whether the graph fits images itself, for ONNX: it then takes one image, RGB uint8 ``(height, width,
-            3)`` of any size, and differs on photos by what a pixel that is off by 2 changes (`onnx_fit`).
+            3)`` of any size, and differs on photos by what a pixel that is off by 2 changes (`onnx_fit`). The page of
+            the format ``"web"`` always does.
+        web_runtime: For the format ``"web"``, the folder with the files of ONNX Runtime Web, such as ``dist`` of the
+            npm package onnxruntime-web; None for those in the cache, which are fetched once, 14 MB.
         source: Images to compare and calibrate on, where ``check`` or ``calibration`` is None; None for the images that
             the classifier was trained on.
         options: How to read a source that is a path.
@@ -120,17 +129,24 @@ def export(
         ValueError: If an argument is not as described, images are needed and cannot be found, a SavedModel or LiteRT
             file is to be written on a Keras backend other than TensorFlow, the format's converter fails, or the export
             differs from the original by more than its precision explains (`TOLERANCES`). Nothing is left behind then.
-        FileNotFoundError: If there is no such model, or its images are not there.
+        FileNotFoundError: If there is no such model, its images are not there, or ``web_runtime`` lacks a file.
+        OSError: If the disk is full, or the files of ONNX Runtime Web cannot be fetched (`DownloadError`).
         ImportError: If a package that the format needs is not installed.
     """
-    check_format(format, precision)
-    if any_size and format != "onnx":
-        raise ValueError(f"expected the format onnx for images of any size, got {format}.")
+    precision = check_format(format, precision)
+    if any_size and format not in _ANY_SIZE:
+        raise ValueError(f"expected one of the formats {', '.join(_ANY_SIZE)} for images of any size, got {format}.")
+    if web_runtime is not None and format != "web":
+        raise ValueError(f"expected the format web for the files of ONNX Runtime Web, got {format}.")
     _check_packages(format, precision)
     if Path(out).exists():  # before images are read; `atomic_folder` has the last word
         raise ValueError(f"{out}: expected a new folder, got a name that is taken; remove it, or choose another name.")
     classifier, name, run = _open(model_or_run)
     _check_float32(classifier)
+    beside: list[Path] = []
+    if format == "web":
+        _check_8_bits(classifier)
+        beside = find_runtime(fetch_runtime() if web_runtime is None else web_runtime)
     if check is None or (precision in QUANTIZED and calibration is None):
         training, test = find_images(classifier, name=name, run=run, source=source, options=options, progress=progress)
         check = test.images if check is None else check
@@ -142,7 +158,10 @@ def export(
         raise ValueError(f"expected images to calibrate {precision} on, got none.")
 
     expected = classifier.probabilities(check)
-    with atomic_folder(out) as folder:
+    any_size = any_size or format == "web"
+    with _full_disk_reported(out), atomic_folder(out) as folder:
+        for path in beside:
+            shutil.copyfile(path, folder / path.name)
         contract = Contract.of(classifier, precision=precision, any_size=any_size)
         _write(classifier, contract, folder, out, format, precision, calibration)
         exported = Classifier.load(folder)
@@ -183,6 +202,27 @@ def _check_float32(classifier: Classifier) -> None:
                 f"expected a float32 model to export, got one that computes {layer.name!r} as "
                 f"{layer.dtype_policy.name}; save it in float32."
             )
+
+
+def _check_8_bits(classifier: Classifier) -> None:
+    if classifier.fit.value_range is not None:
+        raise ValueError(
+            "expected a classifier of images of 8 bits for the format web, since browsers read no more, got one of "
+            "deep images, with the value range {:g} to {:g}; choose another format.".format(*classifier.fit.value_range)
+        )
+
+
+@contextmanager
+def _full_disk_reported(out: str | os.PathLike[str]) -> Iterator[None]:
+    """Name the export, not the temporary file or the one that was copied."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in DISK_FULL:
+            raise
+        raise OSError(
+            f"{out}: expected room for the export, got a full disk; make room, or choose another place."
+        ) from error
 
 
 def _write(

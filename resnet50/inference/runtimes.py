@@ -241,6 +241,7 @@ class Runtime:
 FORMATS: Mapping[str, Runtime] = {
     "saved_model": Runtime("tensorflow", "saved_model.pb", ("fp32", "bf16"), ("image", "output_0"), _saved_model),
     "onnx": Runtime("onnxruntime", "model.onnx", ("fp32", "fp16", "int8"), ("image", "probabilities"), _onnx),
+    "web": Runtime("onnxruntime", "model.onnx", ("int8", "fp32", "fp16"), ("image", "probabilities"), _onnx),
     "openvino": Runtime(
         "openvino", "model.xml", ("fp32", "bf16", "fp16", "int8"), ("image", "probabilities"), _openvino
     ),
@@ -254,16 +255,19 @@ INSTALL = "pip install 'resnet50[export]'"
 """Command that installs the packages that exports need."""
 
 
-def check_format(name: str, precision: str) -> None:
-    """Refuse a format that does not exist, and a precision that it does not have.
+def check_format(name: str, precision: str | None) -> str:
+    """Refuse a format that does not exist, and a precision that it does not have; return the precision.
+
+    None stands for the first one of the format.
 
     Raises:
         ValueError: If there is no such format, or it does not have that precision.
     """
     if name not in FORMATS:
         raise ValueError(f"expected format to be one of {', '.join(FORMATS)}, got {name!r}.")
-    if precision not in FORMATS[name].precisions:
+    precisions = FORMATS[name].precisions
+    if precision is not None and precision not in precisions:
         raise ValueError(
-            f"expected precision to be one of {', '.join(FORMATS[name].precisions)} for the format {name}, got "
-            f"{precision!r}."
+            f"expected precision to be one of {', '.join(precisions)} for the format {name}, got {precision!r}."
         )
+    return precision or precisions[0]

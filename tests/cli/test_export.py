@@ -11,6 +11,7 @@ import pytest
 from factories import classifier, noise, tiny_model, write_image
 from resnet50.data.options import ReadOptions
 from resnet50.exporters import export as exporting
+from resnet50.exporters import web_runtime
 from resnet50.exporters.export import Comparison
 
 pytestmark = pytest.mark.slow  # trained runs
@@ -82,12 +83,34 @@ def test_the_options_are_handed_on(command, numbers, trained, asked, tmp_path):
         "format": "onnx",
         "precision": "int8",
         "any_size": False,
+        "web_runtime": None,
         "source": "mine",
         "options": ReadOptions(pattern="(?P<class>a|b)"),
     }
     first, second = out.splitlines()
     assert numbers(first)[-1] == "24"
     assert numbers(second)[0] == "6"
+
+
+def test_a_page_is_int8_and_the_output_says_how_to_open_it(command, trained, asked):
+    status, out, err = command("export", trained, "my page", "--format", "web", "--runtime", "dist")
+    assert (status, err) == (0, "")
+    assert (asked["format"], asked["precision"], asked["web_runtime"]) == ("web", "int8", "dist")
+    first, _, last = out.splitlines()
+    assert "int8" in first
+    assert "python -m http.server 8000 --directory 'my page'" in last
+
+
+def test_the_runtime_of_a_page_is_fetched_with_a_notice_of_its_size(command, trained, asked, monkeypatch, tmp_path):
+    monkeypatch.setattr("resnet50._io.fetch._RETRIES", 0)
+    downloads = tuple(replace(download, urls=("http://127.0.0.1:9/",)) for download in web_runtime.DOWNLOADS)
+    monkeypatch.setattr(web_runtime, "DOWNLOADS", downloads)
+    status, out, err = command("export", trained, "out", "--format", "web")
+    assert (status, out, asked) == (2, "", {})
+    notice, error = err.splitlines()
+    assert "14 MB" in notice
+    assert "127.0.0.1" in error
+    assert str(tmp_path / "cache" / "onnxruntime-web" / web_runtime.VERSION / "ort.wasm.min.mjs") in error
 
 
 def test_predicting_by_an_export_imports_neither_keras_nor_tensorflow(exported, image):
@@ -148,6 +171,9 @@ def test_images_are_found_for_a_square_model_only(refused, tmp_path):
         (["TRAINED", "out", "--format", "onnx", "--pattern", "x"], ["--pattern", "--data"]),
         (["no.keras", "out", "--format", "coreml"], ["--format", "'coreml'"]),
         (["no.keras", "out"], ["--format"]),
+        (["no.keras", "out", "--format", "web"], ["no.keras"]),
+        (["TRAINED", "out", "--format", "web", "--runtime", "nowhere"], ["nowhere/ort.wasm.min.mjs"]),
+        (["TRAINED", "out", "--format", "onnx", "--runtime", "nowhere"], ["web", "onnx"]),
     ],
 )
 def test_what_cannot_be_done_gets_one_line_and_status_2(refused, trained, words, values):
