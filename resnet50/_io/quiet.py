@@ -7,11 +7,14 @@ is made here.
 
 from __future__ import annotations
 
+import io
+import logging
 import os
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
@@ -43,6 +46,19 @@ def quiet() -> Iterator[None]:
             _flush()
             os.dup2(terminal, 2)
             os.close(terminal)
+
+
+@contextmanager
+def silenced() -> Iterator[None]:
+    """Drop progress bars on standard output, and Python's warnings and log messages, such as those of converters."""
+    level = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(level)
 
 
 def import_keras_quietly() -> None:

@@ -104,7 +104,9 @@ def build_page(
                 with gr.Row():
                     fitted = gr.Image(label="What the network sees", interactive=False, buttons=[])
                     evidence = gr.Image(label="Evidence for the first class", interactive=False, buttons=[])
-                nearest = gr.Gallery(label="Most similar training images", columns=2, height="auto", interactive=False, buttons=[])
+                nearest = gr.Gallery(
+                    label="Most similar training images", columns=2, height="auto", interactive=False, buttons=[]
+                )
             image.change(one, image, [shares, fitted, evidence, nearest], concurrency_id="model", api_name="classify")
         with gr.Tab("Many images"):
             files = gr.File(label="Images", file_count="multiple", file_types=["image"], type="filepath")

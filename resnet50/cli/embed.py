@@ -8,7 +8,15 @@ import time
 
 from resnet50.cli.console import show, step
 from resnet50.cli.left_out import show_left_out
-from resnet50.cli.model import add_model_option, find_model, load_classifier, show_model, show_rate
+from resnet50.cli.model import (
+    add_calibration_option,
+    add_model_option,
+    add_precision_option,
+    find_model,
+    load_classifier,
+    show_model,
+    show_rate,
+)
 from resnet50.cli.out import check_new, check_suffix
 from resnet50.cli.parser import examples
 
@@ -19,8 +27,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "resnet50 embed photos features.npz", "resnet50 embed photos features.npz --model runs/one"
     )
     parser.add_argument("folder", metavar="FOLDER", help="Folder of image files, or one file.")
-    parser.add_argument("out", metavar="OUT.npz", help="New file to write: features, paths, model, model_sha256.")
+    parser.add_argument("out", metavar="OUT.npz", help="New file to write: features, paths, and what computed them.")
     add_model_option(parser)
+    add_precision_option(parser)
+    add_calibration_option(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -33,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
 
     images, left_out = search_images([options.folder])
     show_left_out(left_out)
-    classifier = load_classifier(path)
+    classifier = load_classifier(path, precision=options.precision, calibration=options.data)
     from resnet50.inference.embed import embed
 
     show_model(path, classifier)

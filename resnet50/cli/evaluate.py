@@ -7,7 +7,7 @@ import sys
 
 from resnet50.cli import read_options
 from resnet50.cli.console import say, show, show_json, step
-from resnet50.cli.model import MODEL_HELP
+from resnet50.cli.model import MODEL_HELP, add_precision_option
 from resnet50.cli.parser import examples
 
 
@@ -25,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="Folder, CSV file or h5 file of images: its test split is scored, or all of it if it has no splits. "
         "Default: the dataset of the training, whose test split is scored.",
     )
+    add_precision_option(parser)
     read_options.add_read_options(parser, *read_options.OPTIONS)
     parser.add_argument(
         "--out",
@@ -52,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
 
     from resnet50.evaluation.evaluate import check_request, evaluate
 
-    check_request(options.model, options.data, options=chosen, calibrate=options.calibrate)
+    check_request(options.model, options.data, options=chosen, calibrate=options.calibrate, precision=options.precision)
     with step("evaluating") as progress:
         result = evaluate(
             options.model,
@@ -60,6 +61,7 @@ def run(options: argparse.Namespace) -> int:
             options=chosen,
             out=options.out,
             calibrate=options.calibrate,
+            precision=options.precision,
             progress=progress,
         )
     for issue in result.warnings:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,29 @@ def add_model_option(parser: argparse.ArgumentParser, *, what: str = _KERAS_FILE
     parser.add_argument("--model", metavar="MODEL_OR_RUN", help=f"Model: {what}. Default: the latest run in {RUNS}/.")
 
 
+def add_precision_option(parser: argparse.ArgumentParser) -> None:
+    """Add the precision of the computation, which `load_classifier` takes."""
+    from resnet50.inference.classifier import PRECISIONS
+
+    parser.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default="fp32",
+        help="Precision of the computation, for a .keras file or run: bf16, by OpenVINO, where the processor has it; "
+        "int8, calibrated once on images. Default: fp32.",
+    )
+
+
+def add_calibration_option(parser: argparse.ArgumentParser) -> None:
+    """Add the place of the images that int8 is calibrated on, which `load_classifier` takes."""
+    parser.add_argument(
+        "--data",
+        metavar="PATH",
+        help="Folder, CSV file or h5 file of images to calibrate int8 on. Default: as the last time or, if there was "
+        "none, those of the training.",
+    )
+
+
 def find_model(named: str | None, *, exports: bool = False) -> Path:
     """Return the path of the named model or that of the latest run; of an export, its folder.
 
@@ -40,12 +64,15 @@ def find_model(named: str | None, *, exports: bool = False) -> Path:
     return located.model
 
 
-def load_classifier(path: Path, *, runtime: str | None = None) -> Classifier:
+def load_classifier(
+    path: Path, *, runtime: str | None = None, precision: str = "fp32", calibration: str | None = None
+) -> Classifier:
     """Open a classifier, quietly; Keras is imported where it is asked for or ONNX does not express a layer."""
     from resnet50.inference.classifier import Classifier
 
-    with step("opening the model"), quiet():
-        return Classifier.load(path, runtime=runtime)
+    # Keras may print; without it, what is held back would be the progress of reading images
+    with step("opening the model") as progress, quiet() if precision == "fp32" else nullcontext():
+        return Classifier.load(path, runtime=runtime, precision=precision, calibration=calibration, progress=progress)
 
 
 def load_keras() -> None:
@@ -55,8 +82,9 @@ def load_keras() -> None:
 
 
 def show_model(path: Path, classifier: Classifier) -> None:
-    """Print on standard error which model is used."""
-    say(f"model: {path}, trained on {classifier.dataset}", file=sys.stderr)
+    """Print on standard error which model is used, and in which precision it answers if that is not fp32."""
+    precision = "" if classifier.precision == "fp32" else f", computed in {classifier.precision}"
+    say(f"model: {path}, trained on {classifier.dataset}{precision}", file=sys.stderr)
 
 
 def show_rate(images: int, failed: int, seconds: float) -> None:

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, TextIO
 
+from resnet50.cli import model as models
 from resnet50.cli.console import step
 from resnet50.cli.left_out import show_left_out
-from resnet50.cli.model import add_model_option, find_model, load_classifier, show_model, show_rate
 from resnet50.cli.out import check_new, check_suffix
 from resnet50.cli.parser import examples, number
 from resnet50.cli.predictions import STDIN, WRITERS, Writer
@@ -30,15 +30,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "resnet50 predict new.jpg",
         "resnet50 predict new_photos --model runs/one --out answers.csv",
         "resnet50 predict new_photos --model model-openvino --json",
+        "resnet50 predict new_photos --precision int8",
         "curl -s https://example.org/new.jpg | resnet50 predict -",
     )
     parser.add_argument(
         "images", nargs="+", metavar="IMAGE", help="Image files, folders of them, or - for standard input."
     )
-    add_model_option(parser, what="a .keras file, the folder of a run, or an export")
+    models.add_model_option(parser, what="a .keras file, the folder of a run, or an export")
     parser.add_argument(
         "--top", type=number(int, 1), default=3, metavar="INT", help="Classes to name for each image. Default: 3."
     )
+    models.add_precision_option(parser)
+    models.add_calibration_option(parser)
     where = parser.add_mutually_exclusive_group()
     where.add_argument(
         "--format",
@@ -56,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
     if options.out:
         name = FORMATS[check_suffix(options.out, *FORMATS)]
         check_new(options.out)
-    path = find_model(options.model, exports=True)
+    path = models.find_model(options.model, exports=True)
 
     from resnet50.inference.predict import predict, search_images
     from resnet50.inference.prediction import Prediction
@@ -64,9 +67,9 @@ def run(options: argparse.Namespace) -> int:
     paths, left_out = search_images(name for name in options.images if name != STDIN)
     show_left_out(left_out)
     images: list[ImageLike] = [*paths, *([read_stdin()] if STDIN in options.images else [])]
-    classifier = load_classifier(path)
+    classifier = models.load_classifier(path, precision=options.precision, calibration=options.data)
     if name == "text" or options.out:
-        show_model(path, classifier)
+        models.show_model(path, classifier)
     failed, start = 0, time.perf_counter()
     with _destination(options.out) as file, _progress(file) as progress:
 
@@ -81,10 +84,10 @@ def run(options: argparse.Namespace) -> int:
             file,
             width=max((len(str(path)) for path in paths), default=len(STDIN)),
             top=min(options.top, len(classifier.class_names)),
-            about={"model": str(path), "dataset": classifier.dataset},
+            about={"model": str(path), "dataset": classifier.dataset, "precision": classifier.precision},
         )
         WRITERS[name](writer, counted())
-    show_rate(len(images), failed, time.perf_counter() - start)
+    models.show_rate(len(images), failed, time.perf_counter() - start)
     return 2 if failed else 0
 
 

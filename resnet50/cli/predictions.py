@@ -29,7 +29,7 @@ class Writer:
         file: The open file.
         width: Characters of the longest path.
         top: Number of classes of each prediction.
-        about: Name and dataset of the model, added to each JSON object.
+        about: Name, dataset and precision of the model, added to each JSON object.
     """
 
     file: TextIO

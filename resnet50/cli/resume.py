@@ -23,12 +23,12 @@ def resume_run(options: argparse.Namespace) -> int:
         ValueError: If other options come with ``--resume``, or the run's source is not known.
     """
     _refuse_options(options)
-    from resnet50.training.recorded_images import load_recorded, recorded_source
+    from resnet50.inference.recorded_images import load_recorded, training_source
     from resnet50.training.run import RunDirectory
 
     folder = RunDirectory(Path(options.resume))
     record = folder.read()
-    images = recorded_source(record.recipe.name, record)
+    images = training_source(record.recipe.name, record.source)
     if images is None:
         raise ValueError(f"{folder.path}: expected a run that recorded its source, got one without; resume in Python.")
     if options.epochs is not None:  # refuse what cannot be done before reading images

@@ -57,6 +57,7 @@ def evaluate(
     options: ReadOptions | None = None,
     out: str | os.PathLike[str] | None = None,
     calibrate: str | os.PathLike[str] | None = None,
+    precision: str = "fp32",
     progress: Progress | None = None,
 ) -> Evaluation:
     """Score a run or a trained classifier on images that are new to it, and write a report.
@@ -69,6 +70,8 @@ def evaluate(
             ``evaluation`` in the run's folder by default, or ``NAME-report`` beside a file ``NAME.keras``.
         calibrate: New ``.keras`` file for the classifier with its probabilities scaled by the temperature that the
             report recommends by the images that the run held out for validation.
+        precision: Precision in which a ``.keras`` file answers, as in `Classifier.load`; int8 is calibrated as the last
+            time or, if there was none, on images of the training.
         progress: Called as images are read and compared, with the number done and the total.
 
     Returns:
@@ -76,11 +79,12 @@ def evaluate(
 
     Raises:
         FileNotFoundError: If the model or the images are not there.
+        ImportError: If the runtime of an export or of the precision is not installed.
         ValueError: If the images do not fit the classifier or are not known, the run's history is damaged, or no
             temperature is recommended to ``calibrate`` with.
     """
-    located = check_request(model, source, options=options, calibrate=calibrate)
-    trained = _open(located)
+    located = check_request(model, source, options=options, calibrate=calibrate, precision=precision)
+    trained = _open(located, precision, progress)
     images = find_scored_images(trained, source, options, progress)
     if calibrate is not None:
         check_validation_images(images, model)
@@ -102,6 +106,7 @@ def check_request(
     *,
     options: ReadOptions | None = None,
     calibrate: str | os.PathLike[str] | None = None,
+    precision: str = "fp32",
 ) -> Located:
     """Refuse arguments of `evaluate` that cannot work, before anything is opened.
 
@@ -110,6 +115,7 @@ def check_request(
         source: As in `evaluate`.
         options: As in `evaluate`.
         calibrate: As in `evaluate`.
+        precision: As in `evaluate`.
 
     Returns:
         Where the model is.
@@ -126,15 +132,18 @@ def check_request(
     if calibrate is not None:
         if located.run is None:
             raise ValueError(f"{model}: expected the folder of a run for --calibrate, got a model outside of one.")
+        if precision != "fp32":
+            raise ValueError(f"expected the precision fp32 with --calibrate, got {precision}; leave one of them out.")
         check_calibrated_name(calibrate)
     return located
 
 
-def _open(located: Located) -> Trained:
+def _open(located: Located, precision: str, progress: Progress | None) -> Trained:
     run = RunDirectory(located.run) if located.run is not None else None
     record = run.read() if run is not None else None
     _log.info("opening the model")
-    return Trained(located.model, Classifier.load(located.model), run, record)
+    classifier = Classifier.load(located.model, precision=precision, progress=progress)
+    return Trained(located.model, classifier, run, record)
 
 
 def _report_folder(located: Located) -> Path:

@@ -18,9 +18,9 @@ from resnet50.datasets.source import DataSource
 from resnet50.inference.batching import forward_array
 from resnet50.inference.classifier import Classifier
 from resnet50.inference.locate import Located, locate
+from resnet50.inference.recorded_images import load_recorded
 from resnet50.metrics.scores import Report, score
 from resnet50.metrics.similarity import Similarity, similarity
-from resnet50.training.recorded_images import load_recorded
 from resnet50.training.run import RunDirectory
 
 _TASK = "rocks"

@@ -22,7 +22,7 @@ from resnet50.data.splits import DatasetSplits
 from resnet50.datasets.source import DataSource
 from resnet50.evaluation.score_issues import changed_test_issue, unknown_class_issue, unknown_training_issue
 from resnet50.inference.classifier import Classifier
-from resnet50.training.recorded_images import load_training_images, recorded_source
+from resnet50.inference.recorded_images import load_training_images, training_source
 from resnet50.training.run import RunDirectory
 
 if TYPE_CHECKING:
@@ -77,6 +77,11 @@ class Trained:
     record: RunRecord | None
 
     @property
+    def recorded(self) -> DataSource | None:
+        """Where its run recorded that its images are; None where it did not."""
+        return None if self.record is None else self.record.source
+
+    @property
     def image_size(self) -> int:
         """Height and width in pixels at which a source is read for the classifier."""
         return self.classifier.image_size[0]
@@ -103,8 +108,8 @@ def find_scored_images(
     """
     _log.info("reading images")
     if source is None:
-        splits = load_training_images(trained.path, trained.classifier, trained.record, progress=progress)
-        return _from_training_dataset(trained, splits, _recorded_source(trained))
+        splits = load_training_images(trained.path, trained.classifier, trained.recorded, progress=progress)
+        return _from_training_dataset(trained, splits, _training_source(trained))
     moved = _moved_source(trained, source, options)
     training_dataset = _read_as_training_did(trained, moved, progress)
     if training_dataset is not None:
@@ -141,13 +146,13 @@ def _from_other_images(trained: Trained, source: DataSource, progress: Progress 
     return ScoredImages(test, None, None, audited, source, tuple(issues))
 
 
-def _recorded_source(trained: Trained) -> DataSource | None:
-    return recorded_source(trained.classifier.recipe.get("name"), trained.record)
+def _training_source(trained: Trained) -> DataSource | None:
+    return training_source(trained.classifier.recipe.get("name"), trained.recorded)
 
 
 def _moved_source(trained: Trained, source: Source, options: ReadOptions | None) -> DataSource | None:
     """Return a source as one to read as the training read its own; None where that is not known."""
-    recorded = _recorded_source(trained)
+    recorded = _training_source(trained)
     if isinstance(source, DataSource) or recorded is None:
         return source if isinstance(source, DataSource) else None
     with suppress(ValueError):  # options that its dataset does not take

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import io
 import json
-import logging
 import os
 import shutil
-import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,6 +18,7 @@ from PIL import Image
 
 from resnet50._io.fetch import Progress
 from resnet50._io.files import DISK_FULL, atomic_folder, write_text
+from resnet50._io.quiet import silenced
 from resnet50.data.images import fit_image
 from resnet50.data.lazy_images import LazyImages
 from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
@@ -236,7 +234,7 @@ def _write(
 ) -> None:
     """Write the files of the runtime, the class names and the description of it all."""
     try:
-        with _silenced():
+        with silenced():
             exporter = importlib.import_module(f"resnet50.exporters.{name}")  # it needs the format's packages
             exporter.write(fold_batch_norm(classifier.model), folder, precision, calibration, contract)
     except OSError:
@@ -286,16 +284,3 @@ def _check_close(out: str | os.PathLike[str], comparison: Comparison, expected: 
             f"{comparison.images} images, got {comparison.mean:.2g} (largest {comparison.largest:.2g}; the same most "
             f"probable class for {comparison.agreement:.1%}); choose another precision."
         )
-
-
-@contextmanager
-def _silenced() -> Iterator[None]:
-    """Drop the converters' progress bars and the warnings that are for their authors."""
-    level = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(level)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,15 +10,9 @@ import numpy as np
 from resnet50._io.fetch import Progress
 from resnet50.data.dataset import Dataset
 from resnet50.data.lazy_images import LazyImages
-from resnet50.data.loading import read_splits
 from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
-from resnet50.datasets.source import DataSource
+from resnet50.inference.calibration import CALIBRATION_IMAGES, Place, read_images, sample
 from resnet50.inference.classifier import Classifier
-from resnet50.training.recorded_images import load_training_images
-from resnet50.training.run import RunDirectory
-
-CALIBRATION_IMAGES = 300
-"""Most images to calibrate on; the quantizers' own defaults are a few hundred."""
 
 CHECK_IMAGES = 120
 """Most images to compare on."""
@@ -30,7 +23,7 @@ def find_images(
     *,
     name: str,
     run: Path | None = None,
-    source: str | os.PathLike[str] | DataSource | None = None,
+    source: Place | None = None,
     options: ReadOptions = DEFAULT_OPTIONS,
     progress: Progress | None = None,
 ) -> tuple[Dataset, Dataset]:
@@ -49,25 +42,10 @@ def find_images(
         proportion. The images of a source without splits are divided between the two.
 
     Raises:
-        ValueError: If the model's images are not square; or if no source is given, and that of the training is unknown
-            or holds other images now.
+        ValueError: As `resnet50.inference.calibration.read_images`.
         FileNotFoundError: If the images are not there.
     """
-    height, width = classifier.image_size
-    if height != width:
-        raise ValueError(
-            f"{name}: expected a model for square images, to find images for it, got one for {width} x {height} "
-            "pixels; call resnet50.export in Python, with check and calibration of this size."
-        )
-    if isinstance(source, str | os.PathLike):
-        splits = read_splits(
-            source, image_size=height, fit=classifier.fit, options=options, for_training=False, progress=progress
-        )
-    elif source is not None:
-        splits = source.load(height, fit=classifier.fit, progress=progress)
-    else:
-        record = RunDirectory(run).read() if run else None
-        splits = load_training_images(name, classifier, record, progress=progress)
+    splits = read_images(classifier, source, name=name, run=run, options=options, progress=progress)
     datasets = list(splits.by_name.values())  # train is the first, test the last
     if len(datasets) > 1:
         return sample(datasets[0], CALIBRATION_IMAGES), sample(datasets[-1], CHECK_IMAGES)
@@ -75,13 +53,6 @@ def find_images(
     indices = np.arange(len(images))
     is_check = indices % ((CALIBRATION_IMAGES + CHECK_IMAGES) // CHECK_IMAGES) == 0
     return images.select(indices[~is_check]), images.select(indices[is_check])
-
-
-def sample(dataset: Dataset, count: int) -> Dataset:
-    """Return ``count`` images, or all if there are fewer: from each class in proportion, always the same ones."""
-    order = np.random.default_rng(0).permutation(len(dataset))
-    order = order[np.argsort(dataset.labels[order], kind="stable")]
-    return dataset.select(order[np.linspace(0, len(dataset) - 1, min(count, len(dataset))).astype(int)])
 
 
 def batch_of_one(images: np.ndarray | LazyImages, index: int) -> np.ndarray:

@@ -7,15 +7,14 @@ from pathlib import Path
 import keras
 import numpy as np
 import onnx
-from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
 from resnet50.data.lazy_images import LazyImages
 from resnet50.exporters.contract import Contract
-from resnet50.exporters.images import batches_of_one
 from resnet50.graph.fit_graph import fitted_inside
 from resnet50.graph.network_graph import graph_of
-from resnet50.graph.onnx_graph import INPUT, onnx_model
+from resnet50.graph.onnx_graph import onnx_model
+from resnet50.graph.quantize import quantize
 
 
 def write(
@@ -30,30 +29,12 @@ def write(
         calibration: For int8, images from which the quantizer takes the ranges of the activations.
         contract: What the file says about its input and output.
     """
-    path, network = folder / "model.onnx", onnx_model(graph_of(model))
+    network = onnx_model(graph_of(model))
     if precision == "fp16":
         network = convert_float_to_float16(network, keep_io_types=True)
     elif precision == "int8":
-        quantize_static(
-            network,
-            path,
-            _Images(calibration),
-            op_types_to_quantize=["Conv", "Add", "MaxPool"],
-            per_channel=True,
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
-        )
-        network = onnx.load(path)
+        network = quantize(network, calibration)
     if contract.any_size:
         network = fitted_inside(network, contract.fit)
     onnx.helper.set_model_props(network, contract.texts())
-    onnx.save(network, path)
-
-
-class _Images(CalibrationDataReader):
-    def __init__(self, images: np.ndarray | LazyImages) -> None:
-        self._images = batches_of_one(images)
-
-    def get_next(self) -> dict[str, np.ndarray] | None:
-        image = next(self._images, None)
-        return None if image is None else {INPUT: image}
+    onnx.save(network, folder / "model.onnx")

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from resnet50._io.fetch import Progress
 from resnet50._io.files import atomic_path
 from resnet50._io.keras_settings import keras_defaults
 from resnet50._io.limits import IMAGE_SIDE, check_class_names
@@ -27,13 +28,15 @@ from resnet50.data.fit import DEFAULT_FIT, Fit
 from resnet50.data.images import ImageLike, fit_image
 from resnet50.data.lazy_images import LazyImages
 from resnet50.inference.batching import forward_array
-from resnet50.inference.locate import locate
+from resnet50.inference.locate import Located, locate
 from resnet50.inference.prediction import Prediction, rank_classes
 from resnet50.inference.runtimes import Network, NoGraphError, open_network, read_manifest, sha256
 from resnet50.weights.keras_files import CLASSIFIER_MEMBER, CONFIG_MEMBER, check_archive, read_small, reading
 
 if TYPE_CHECKING:
     import keras
+
+    from resnet50.datasets.source import DataSource
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,11 @@ class Classifier:
         """Height and width in pixels of the model's input."""
         _, height, width, _ = self.network.input_shape
         return height, width
+
+    @property
+    def precision(self) -> str:
+        """Precision of the computation: ``"fp32"``, ``"bf16"`` or ``"int8"``, or another one of an export."""
+        return self.network.precision if isinstance(self.network, Network) else "fp32"
 
     @cached_property
     def model(self) -> keras.Model:
@@ -176,27 +184,44 @@ class Classifier:
         return {name: getattr(self, name) for name in _METADATA} | {"fit": self.fit.to_dict()}
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], *, runtime: str | None = None) -> Classifier:
+    def load(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        runtime: str | None = None,
+        precision: str = "fp32",
+        calibration: str | os.PathLike[str] | DataSource | np.ndarray | LazyImages | None = None,
+        progress: Progress | None = None,
+    ) -> Classifier:
         """Open a trained classifier: a ``.keras`` file in ONNX Runtime, without Keras, or an export in its own runtime.
 
-        The graph for ONNX Runtime is made once and kept in the cache (`resnet50.inference.compiled`). A file with a
-        layer that ONNX does not express is opened by Keras, with a warning.
+        The graph is made once and kept in the cache (`resnet50.inference.compiled`). A file with a layer that ONNX does
+        not express is opened by Keras, with a warning.
 
         Args:
             path: A ``.keras`` file, the folder of a run, or the folder of an export.
             runtime: ``"keras"`` to open a ``.keras`` file by Keras, on any backend; None for the fast way.
+            precision: Precision in which a ``.keras`` file answers: ``"fp32"``, ``"bf16"`` by OpenVINO, or ``"int8"``
+                by ONNX Runtime.
+            calibration: For int8, images to calibrate on: their folder, CSV file or h5 file, a `DataSource`, or an
+                array of the model's size, RGB ``(n, height, width, 3)``, 0..255. None for those of the last call with
+                this file or, if there was none, some of the training images.
+            progress: Called while images to calibrate on are decoded, with the number that is done and their number.
 
         Warns:
             UserWarning: If the file is opened by Keras, since ONNX does not express one of its layers.
 
         Raises:
-            FileNotFoundError: If there is no such file.
-            ImportError: If an export's runtime is not installed.
-            ValueError: If it is something else, is damaged, has no class names, or is an export to open by Keras.
+            FileNotFoundError: If there is no such file, or there are no images to calibrate on.
+            ImportError: If an export's runtime is not installed, or OpenVINO for bf16.
+            ValueError: If it is something else, is damaged, has no class names, is an export to open by Keras or in
+                another precision, or cannot be computed in the precision; or images to calibrate on are not known, are
+                given for another precision, or do not fit.
         """
         if runtime not in (None, "keras"):
             raise ValueError(f"expected runtime to be 'keras' or None, got {runtime!r}.")
         located = locate(path)
+        _check_precision(located, precision, calibration, runtime)
         path = located.model
         if located.kind == "export" and runtime == "keras":
             raise NoGraphError(f"{path}: {_NO_LAYERS}")
@@ -206,7 +231,13 @@ class Classifier:
             _check_metadata(metadata, path)
             return cls._from_metadata(path, metadata, open_network(path, export))
         metadata = _read_metadata(path)
-        return cls._from_metadata(path, metadata, _load_keras(path) if runtime == "keras" else _open(path))
+        if precision != "fp32":
+            from resnet50.inference.precision import open_in_precision
+
+            network = open_in_precision(located, precision, calibration=calibration, progress=progress)
+        else:
+            network = _load_keras(path) if runtime == "keras" else _open(path)
+        return cls._from_metadata(path, metadata, network)
 
     @classmethod
     def _from_metadata(cls, path: Path, metadata: Mapping[str, Any], network: keras.Model | Network) -> Classifier:
@@ -219,7 +250,29 @@ class Classifier:
 
 _METADATA = tuple(field.name for field in fields(Classifier) if field.name != "network")
 
+PRECISIONS = ("fp32", "bf16", "int8")
+"""Precisions in which a ``.keras`` file can answer."""
+
 _NO_LAYERS = "expected a Keras model, got an export, which has no layers; use the .keras file that it was made from."
+
+
+def _check_precision(located: Located, precision: str, calibration: object, runtime: str | None) -> None:
+    """Refuse a precision that there is not, or that does not go with the other arguments of `Classifier.load`."""
+    if precision not in PRECISIONS:
+        raise ValueError(f"expected precision to be one of {', '.join(PRECISIONS)}, got {precision!r}.")
+    if calibration is not None and precision != "int8":
+        raise ValueError(
+            f"expected images to calibrate on (--data) for the precision int8 only, got {precision}; leave them out."
+        )
+    if precision == "fp32":
+        return
+    if runtime is not None:
+        raise ValueError(f"expected the precision fp32 with the runtime {runtime}, got {precision}; leave one out.")
+    if located.kind == "export":
+        raise ValueError(
+            f"{located.model}: expected a .keras file or a run to answer in {precision}, got an export, which has a "
+            "precision of its own; leave the precision out, or name the model that it was made from."
+        )
 
 
 def _open(path: Path) -> keras.Model | Network:

@@ -1,4 +1,4 @@
-"""A ``.keras`` file in ONNX Runtime, without Keras: its graph is made once, and kept in the cache."""
+"""A ``.keras`` file in ONNX Runtime or OpenVINO, without Keras: its graph is made once, and kept in the cache."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import os
 import zlib
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from resnet50._io.fetch import cache_folder
 from resnet50._io.files import atomic_path, write_text
 from resnet50._io.processor import processor
 from resnet50._io.workers import usable_cores
-from resnet50.inference.runtimes import Network, sha256
+from resnet50.data.lazy_images import LazyImages
+from resnet50.inference.runtimes import Network, openvino_networks, sha256
 from resnet50.weights.keras_files import reading
 
 CACHE_BYTES = 1 << 30
@@ -28,35 +30,98 @@ _TRIED_PIXELS = 1 << 20  # a forward pass of a larger image takes gigabytes
 _VERSION = 1  # of the graphs; increase it when the same file would give another one
 
 
-def open_compiled(path: Path) -> Network:
+def open_compiled(
+    path: Path, *, precision: str = "fp32", calibration: np.ndarray | LazyImages | None = None
+) -> Network:
     """Open a ``.keras`` file that `resnet50.weights.keras_files.check_archive` has checked.
 
     Where the cache cannot be written, the graph is made anew each time.
 
+    Args:
+        path: The file.
+        precision: ``"fp32"`` or ``"int8"``, by ONNX Runtime; ``"bf16"``, by OpenVINO, which must be installed.
+        calibration: For int8, images to calibrate on, RGB ``(n, height, width, 3)``, 0..255.
+
     Raises:
         resnet50.graph.onnx_graph.UnknownLayerError: If it has a layer that is not converted to ONNX.
-        ValueError: If it is damaged.
+        ValueError: If it is damaged, or the images do not fit the network.
         OSError: If it changes while it is opened.
     """
-    import onnxruntime
+    keras_file = _KerasFile.at(path, precision)
+    stored = keras_file.graph(calibration)
+    if (network := _open_stored(stored, keras_file)) is not None:
+        return network
+    model = _convert(keras_file.path)
+    if calibration is not None:
+        from resnet50.graph.quantize import quantize
 
-    path = path.resolve()  # from where it is read again for Keras, wherever the process is then
-    digest = sha256(path)
-    key = [_VERSION, onnxruntime.__version__, processor(), digest]
-    stored = cache_folder() / "graphs" / f"{hashlib.sha256(json.dumps(key).encode()).hexdigest()}.onnx"
-    if _is_whole(stored):
-        with suppress(OSError):  # a cache that is only read
-            os.utime(stored)
-        with suppress(Exception):  # another process has just removed it, or it is no graph: it is made anew
-            return _network(_session(stored, optimized=True), path, digest)
-    model = _convert(path)
-    if sha256(path) != digest:
-        raise OSError(f"{path}: expected a file that stays as it is while it is opened, got a change; open it again.")
+        model = quantize(model, calibration)
+    if sha256(keras_file.path) != keras_file.sha256:
+        raise OSError(
+            f"{keras_file.path}: expected a file that stays as it is while it is opened, got a change; open it again."
+        )
     try:
-        return _store(model, stored, path, digest)
+        return _store(model, stored, keras_file)
     except Exception:  # the cache cannot be written, in one of many ways; or the graph contradicts itself
-        with reading(path):
-            return _tried(_network(_session(model.SerializeToString()), path, digest))
+        with reading(keras_file.path):
+            return _tried(_network(model.SerializeToString(), keras_file))
+
+
+def open_calibrated(path: Path) -> Network | None:
+    """Open a ``.keras`` file in int8 as it was opened last; None where no such graph is in the cache."""
+    keras_file = _KerasFile.at(path, "int8")
+    networks = (_open_stored(graph, keras_file) for graph in keras_file.calibrated())
+    return next((network for network in networks if network is not None), None)
+
+
+@dataclass(frozen=True)
+class _KerasFile:
+    """A file, by its content, and the precision of its computation.
+
+    Attributes:
+        path: The file, from where it is read again for Keras, wherever the process is then.
+        sha256: Its hash.
+        precision: ``"fp32"``, ``"bf16"`` or ``"int8"``.
+    """
+
+    path: Path
+    sha256: str
+    precision: str
+
+    @classmethod
+    def at(cls, path: Path, precision: str) -> _KerasFile:
+        return cls(path.resolve(), sha256(path), precision)
+
+    def graph(self, calibration: np.ndarray | LazyImages | None) -> Path:
+        """Return the place of the graph in the cache; an int8 graph has one for each choice of images."""
+        images = "" if calibration is None else f"-{hashlib.sha256(np.asarray(calibration).tobytes()).hexdigest()}"
+        return cache_folder() / "graphs" / f"{self._key}{images}.onnx"
+
+    def calibrated(self) -> list[Path]:
+        """Return the int8 graphs in the cache, the one that was used last first."""
+        try:
+            graphs = (cache_folder() / "graphs").glob(f"{self._key}-*.onnx")
+            return sorted(graphs, key=os.path.getmtime, reverse=True)
+        except OSError:  # another process has just removed one
+            return []
+
+    @property
+    def _key(self) -> str:
+        import onnxruntime
+
+        parts = [_VERSION, onnxruntime.__version__, processor(), self.sha256, self.precision]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _open_stored(stored: Path, keras_file: _KerasFile) -> Network | None:
+    """Open a graph of the cache; None where there is none, or a damaged one."""
+    if not _is_whole(stored):
+        return None
+    with suppress(OSError):  # a cache that is only read
+        os.utime(stored)
+    with suppress(Exception):  # another process has just removed it, or it is no graph: it is made anew
+        return _network(stored, keras_file, optimized=True)
+    return None
 
 
 def _convert(path: Path) -> Any:
@@ -76,15 +141,15 @@ def _convert(path: Path) -> Any:
     raise unknown
 
 
-def _store(model: Any, stored: Path, source: Path, digest: str) -> Network:
-    """Store a graph as ONNX Runtime optimizes it for this processor, with the checksum of its bytes."""
+def _store(model: Any, stored: Path, keras_file: _KerasFile) -> Network:
+    """Store a graph with the checksum of its bytes; for ONNX Runtime, as that optimizes it for this processor."""
     limit_cache(stored.parent, "*.onnx", max_bytes=CACHE_BYTES - model.ByteSize())
     for checksum in stored.parent.glob("*.crc32"):
         if not checksum.with_suffix(".onnx").exists():
             checksum.unlink(missing_ok=True)
     with atomic_path(stored) as temporary:
         temporary.write_bytes(model.SerializeToString())
-        network = _tried(_network(_session(temporary, write=temporary), source, digest))
+        network = _tried(_network(temporary, keras_file, write=temporary))
         written = _checksum(temporary)
     write_text(stored.with_suffix(".crc32"), written)
     return network
@@ -127,15 +192,23 @@ def _checksum(path: Path) -> str:
     return f"{checksum:08x}"
 
 
-def _network(session: Any, source: Path, digest: str) -> Network:
-    """Return the network of a session, with its further outputs."""
+def _network(graph: Path | bytes, keras_file: _KerasFile, **options: Any) -> Network:
+    """Return the network of a graph, with its further outputs; the options are those of `_session`."""
+    if keras_file.precision == "bf16":
+        networks = openvino_networks(graph.read_bytes() if isinstance(graph, Path) else graph, "bf16")
+    else:
+        networks = _onnxruntime_networks(_session(graph, **options))
+    network = networks.pop("probabilities")
+    network.outputs, network.precision = networks, keras_file.precision
+    network.source, network.sha256 = keras_file.path, keras_file.sha256
+    return network
+
+
+def _onnxruntime_networks(session: Any) -> dict[str, Network]:
+    """Return a network for each output of a session, by its name."""
     (image,) = session.get_inputs()
 
-    def network(output: Any, **options: Any) -> Network:
-        return Network(
-            lambda images: session.run([output.name], {image.name: images})[0], image.shape, output.shape, **options
-        )
+    def network(output: Any) -> Network:
+        return Network(lambda images: session.run([output.name], {image.name: images})[0], image.shape, output.shape)
 
-    probabilities, *others = session.get_outputs()
-    outputs = {output.name: network(output) for output in others}
-    return network(probabilities, outputs=outputs, source=source, sha256=digest)
+    return {output.name: network(output) for output in session.get_outputs()}

@@ -25,17 +25,19 @@ class Embedding:
         features: Row k for image k, float32 ``(n, d)``: the input of the classifier's last dense layer.
         paths: The ``n`` files.
         unreadable: Files that could not be read, which have no row.
+        precision: Precision in which they were computed, such as ``"fp32"``.
     """
 
     features: np.ndarray
     paths: tuple[Path, ...]
     unreadable: tuple[Unreadable, ...]
+    precision: str = "fp32"
 
     def save(self, path: str | os.PathLike[str], *, model: str | os.PathLike[str]) -> None:
         """Write the features, atomically, into a file that ``numpy.load`` opens without pickle.
 
-        Its arrays are ``features``, ``paths`` (text), ``model`` (text: the classifier's file) and ``model_sha256``
-        (text).
+        Its arrays are ``features``, ``paths`` (text), ``model`` (text: the classifier's file), ``model_sha256`` (text)
+        and ``precision`` (text).
 
         Args:
             path: Name of the file, ending in ``.npz``.
@@ -48,7 +50,14 @@ class Embedding:
         digest = sha256(Path(model))
         paths = np.array([str(each) for each in self.paths], dtype=np.str_)
         with atomic_path(path) as temporary:
-            np.savez(temporary, features=self.features, paths=paths, model=str(model), model_sha256=digest)
+            np.savez(
+                temporary,
+                features=self.features,
+                paths=paths,
+                model=str(model),
+                model_sha256=digest,
+                precision=self.precision,
+            )
 
 
 def check_name(path: str | os.PathLike[str]) -> None:
@@ -95,4 +104,4 @@ def embed(
             readable.append(Path(path))
         if progress is not None:
             progress(done, len(paths))
-    return Embedding(features[: len(readable)], tuple(readable), tuple(unreadable))
+    return Embedding(features[: len(readable)], tuple(readable), tuple(unreadable), classifier.precision)

@@ -34,31 +34,25 @@ class Network:
         compute: The forward pass.
         input_shape: Shape of the input with its batch dimension, ``(n, height, width, 3)``.
         output_shape: Shape of the output with its batch dimension, ``(n, classes)`` or that of another output.
-        outputs: Networks for what else it computes: ``features``, the input of the last dense layer, and
-            ``class_activation_maps``. A network has those that its runtime gives.
-        source: The ``.keras`` file that it was made from; None for an export.
-        sha256: That of the file.
 
     Attributes:
         input_shape: ``(None, height, width, 3)``.
         output_shape: ``(None, ...)``.
+        precision: Precision of the computation, such as ``"fp32"``, ``"bf16"`` or ``"int8"``.
+        outputs: Networks for what else it computes: ``features``, the input of the last dense layer, and
+            ``class_activation_maps``. A network has those that its runtime gives.
+        source: The ``.keras`` file that it was made from; None for an export.
+        sha256: That of the file.
     """
 
-    def __init__(
-        self,
-        compute: Compute,
-        input_shape: Sequence[Any],
-        output_shape: Sequence[Any],
-        *,
-        outputs: Mapping[str, Network] | None = None,
-        source: Path | None = None,
-        sha256: str = "",
-    ) -> None:
+    def __init__(self, compute: Compute, input_shape: Sequence[Any], output_shape: Sequence[Any]) -> None:
         self._compute = compute
         self.input_shape = (None, *input_shape[1:])
         self.output_shape = (None, *output_shape[1:])
-        self.outputs = dict(outputs or {})
-        self.source, self.sha256 = source, sha256
+        self.precision = "fp32"
+        self.outputs: dict[str, Network] = {}
+        self.source: Path | None = None
+        self.sha256 = ""
 
     def predict_on_batch(self, images: np.ndarray) -> np.ndarray:
         """Return the output for images.
@@ -134,10 +128,43 @@ def open_network(folder: Path, about: Mapping[str, Any]) -> Network:
     except ImportError as error:
         raise ImportError(f"{folder}: expected {runtime.package} to open it, got none installed; {INSTALL}.") from error
     try:
-        return runtime.open(folder, about)
+        network = runtime.open(folder, about)
     except Exception as error:  # each runtime raises classes of its own
         reason = " ".join(str(error).split())[:200]
         raise ValueError(f"{folder}: {runtime.package} cannot open it ({reason}).") from error
+    network.precision = about["precision"]
+    return network
+
+
+def openvino_networks(model: Path | bytes, precision: str) -> dict[str, Network]:
+    """Compile a model by OpenVINO for this processor.
+
+    Args:
+        model: A file that OpenVINO reads, or the bytes of an ONNX file; for images of one size.
+        precision: ``"bf16"`` to compute in bfloat16; others compute in what the model says.
+
+    Returns:
+        A network for each output, by each name that the output has.
+    """
+    import openvino
+
+    core = openvino.Core()
+    options = {
+        # by default it computes in bfloat16 wherever the processor can
+        "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
+        "INFERENCE_NUM_THREADS": usable_cores(),
+        "PERFORMANCE_HINT": "LATENCY",  # all threads on one batch
+    }
+    compiled = core.compile_model(core.read_model(model), "CPU", options)
+
+    def shape(port: Any) -> list[int | None]:
+        return [None, *(size.get_length() for size in list(port.partial_shape)[1:])]
+
+    def network(index: int, port: Any) -> Network:
+        return Network(lambda images: compiled(images, share_inputs=True)[index], shape(compiled.input()), shape(port))
+
+    networks = [(port, network(index, port)) for index, port in enumerate(compiled.outputs)]
+    return {name: each for port, each in networks for name in port.get_names()}
 
 
 def sha256(path: Path) -> str:
@@ -168,20 +195,7 @@ def _onnx(folder: Path, about: Mapping[str, Any]) -> Network:
 
 
 def _openvino(folder: Path, about: Mapping[str, Any]) -> Network:
-    import openvino
-
-    options = {
-        # by default it computes in bfloat16 wherever the processor can
-        "INFERENCE_PRECISION_HINT": "bf16" if about["precision"] == "bf16" else "f32",
-        "INFERENCE_NUM_THREADS": usable_cores(),
-        "PERFORMANCE_HINT": "LATENCY",  # all threads on one batch
-    }
-    compiled = openvino.Core().compile_model(folder / "model.xml", "CPU", options)
-    shapes = (
-        [None, *(size.get_length() for size in list(port.partial_shape)[1:])]
-        for port in (*compiled.inputs, *compiled.outputs)
-    )
-    return Network(lambda images: compiled(images, share_inputs=True)[0], *shapes)
+    return next(iter(openvino_networks(folder / "model.xml", about["precision"]).values()))
 
 
 def _litert(folder: Path, about: Mapping[str, Any]) -> Network:

@@ -103,7 +103,8 @@ class Report:
         mistakes: Every image whose most probable class is not its own, the highest probability first.
         temperature_reason: Why no temperature is recommended, one line; empty where one is, or none was looked for.
         issues: Issues that the audit found, where it was run.
-        from_features: How the probabilities were computed from features; None where the float32 model computed them.
+        from_features: How the probabilities were computed from features; None where the model computed them.
+        precision: Precision in which the model computed, ``"fp32"``, ``"bf16"`` or ``"int8"``, or another of an export.
     """
 
     dataset: str
@@ -124,6 +125,7 @@ class Report:
     temperature_reason: str = ""
     issues: tuple[Issue, ...] = ()
     from_features: FeatureScoring | None = None
+    precision: str = "fp32"
 
     @property
     def scored_classes(self) -> int:

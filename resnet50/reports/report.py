@@ -101,6 +101,7 @@ def write_report(
         temperature_reason=reason,
         issues=tuple(issues),
         from_features=scored.from_features,
+        precision=classifier.precision,
     )
     training = training or TrainingSummary(classifier.dataset, classifier.recipe)
     results = Results(report, splits, training, source)

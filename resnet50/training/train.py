@@ -16,6 +16,7 @@ from resnet50.audit.training_images import write_training_images
 from resnet50.data.splits import DatasetSplits
 from resnet50.datasets.source import DataSource
 from resnet50.inference.classifier import Classifier
+from resnet50.inference.recorded_images import load_recorded, training_source
 from resnet50.metrics.scores import Report, score
 from resnet50.reports.report import write_report
 from resnet50.training.callbacks import check_callbacks
@@ -28,7 +29,6 @@ from resnet50.training.preparation import PreparedRun, prepare_new, prepare_resu
 from resnet50.training.progress import Progress, opened
 from resnet50.training.recipe import Recipe
 from resnet50.training.record import RunRecord
-from resnet50.training.recorded_images import load_recorded, recorded_source
 from resnet50.training.run import RunDirectory
 from resnet50.training.scoring import score_splits
 from resnet50.training.summary import summarize_training
@@ -153,7 +153,7 @@ def resume(
 
 
 def _load_splits(directory: RunDirectory, record: RunRecord) -> DatasetSplits:
-    source = recorded_source(record.recipe.name, record)
+    source = training_source(record.recipe.name, record.source)
     if source is None:
         raise FileNotFoundError(
             f"{directory.path}: expected a record of where the run's images are, got none; pass splits to resume."

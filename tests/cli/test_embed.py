@@ -31,6 +31,14 @@ def test_a_folder_becomes_a_file_of_features(command, numbers, trained, images, 
         assert str(file["model"]) == f"{trained}/model.keras"
 
 
+def test_features_in_int8_say_so(command, trained, images, tmp_path):
+    status, _, err = command("embed", images, "out.npz", "--model", trained, "--precision", "int8")
+    assert status == 0
+    assert err.splitlines()[0].endswith("int8")
+    with np.load(tmp_path / "out.npz") as file:
+        assert (file["features"].shape, str(file["precision"])) == ((2, 24), "int8")
+
+
 def test_a_bad_file_is_named_and_left_out(command, numbers, trained, images, tmp_path):
     (images / "aa.png").write_text("no image")
     status, out, err = command("embed", images, "out.npz", "--model", trained)

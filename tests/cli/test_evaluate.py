@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -79,6 +80,18 @@ def test_images_without_splits_are_all_scored_with_the_classes_of_the_model(comm
     assert list(printed_report["classes"]) == list("012345")
     assert [scores["support"] for scores in printed_report["classes"].values()] == [1, 0, 1, 1, 1, 1]
     assert {path.name for path in (tmp_path / "predicted").iterdir()} == FILES | {CURVES}
+
+
+def test_the_scores_of_a_precision_say_so(command, trained):
+    status, out, _ = command("evaluate", trained, "--precision", "int8", "--out", "small", "--json")
+    assert (status, json.loads(out)["precision"]) == (0, "int8")
+    assert "int8" in Path("small/report.html").read_text(encoding="utf-8")
+    assert json.loads((trained / "report.json").read_text())["precision"] == "fp32"
+
+
+def test_a_temperature_is_fitted_in_fp32(refused, trained):
+    words = ("evaluate", trained, "--precision", "int8", "--calibrate", "new.keras")
+    refused(words, "fp32", "--calibrate", "int8")
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from factories import noise, write_image
+from resnet50 import datasets
 
 
 @pytest.fixture
@@ -225,6 +226,33 @@ def test_what_cannot_be_done_gets_one_line_and_status_2(command, trained, tmp_pa
     assert err.startswith("resnet50 predict: ")
     assert err.count("\n") == 1
     assert [value for value in values if str(value) not in err] == []
+
+
+def test_int8_is_calibrated_once_on_the_images_of_the_run(command, trained, images, monkeypatch):
+    words = ("predict", images, "--model", trained, "--precision", "int8", "--json")
+    status, first, _ = command(*words)
+    assert (status, json.loads(first.splitlines()[0])["precision"]) == (0, "int8")
+    monkeypatch.delitem(datasets.DATASETS, "tiny")
+    status, out, err = command(*words[:-1])
+    assert (status, len(out.splitlines())) == (0, 2)
+    assert err.splitlines()[0].endswith("int8")
+    assert command(*words)[1] == first
+
+
+def test_int8_is_calibrated_on_images_that_are_given(command, refused, trained, images, files, tmp_path):
+    (tmp_path / "alone.keras").write_bytes((trained / "model.keras").read_bytes())
+    words = ("predict", images / "a.png", "--model", "alone.keras", "--precision", "int8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delitem(datasets.DATASETS, "tiny")  # as for a model of your own images
+        refused(words, "alone.keras", "int8", "--data")
+    assert command(*words, "--data", files)[0] == 0
+    assert command(*words)[0] == 0
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_images_to_calibrate_on_are_for_int8(refused, trained, images, precision):
+    words = ("predict", images / "a.png", "--model", trained, "--precision", precision, "--data", images)
+    refused(words, "--data", "int8", precision)
 
 
 def test_the_photo_of_a_hand_is_classified(command, trained, shared_data):

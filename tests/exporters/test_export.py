@@ -30,6 +30,7 @@ from resnet50.exporters import litert, onnx
 from resnet50.exporters.export import Comparison, export
 from resnet50.exporters.images import find_images
 from resnet50.graph.onnx_graph import onnx_model
+from resnet50.inference import calibration as calibration_module
 from resnet50.inference.classifier import Classifier
 from resnet50.model import Stage
 
@@ -446,14 +447,11 @@ def test_the_images_of_a_run_are_those_that_it_recorded(monkeypatch, tmp_path):
     trained = replace(factories.classifier(square_model()), fingerprint=splits.train.fingerprint)
     source = Source(splits)
 
-    class Folder:
-        def __init__(self, path):
-            assert path == tmp_path
+    def read_source(run):
+        assert run == tmp_path
+        return source
 
-        def read(self):
-            return SimpleNamespace(source=source)
-
-    monkeypatch.setattr(export_images, "RunDirectory", Folder)
+    monkeypatch.setattr(calibration_module, "read_source", read_source)
     calibration, check = find(classifier=trained, run=tmp_path)
     assert (len(calibration), len(check), source.reads) == (6, 4, 1)
     with raises(ValueError, "m.keras", "--data"):
@@ -466,7 +464,7 @@ def test_the_images_of_an_unknown_recipe_have_to_be_given():
 
 
 def test_images_are_found_for_a_square_model_only():
-    with raises(ValueError, "m.keras", 40, 32, "resnet50.export"):
+    with raises(ValueError, "m.keras", 40, 32, "arrays"):
         find(Source(splits_of(train=4)), factories.classifier(tiny_model(3, seed=None)))
 
 

@@ -57,12 +57,13 @@ def test_a_file_of_features_opens_without_pickle(classifier, images, tmp_path):
     (tmp_path / "m.keras").write_bytes(b"a model")
     found.save(tmp_path / "out.npz", model=tmp_path / "m.keras")
     with np.load(tmp_path / "out.npz", allow_pickle=False) as file:
-        assert sorted(file) == ["features", "model", "model_sha256", "paths"]
+        assert sorted(file) == ["features", "model", "model_sha256", "paths", "precision"]
         np.testing.assert_array_equal(file["features"], found.features)
         assert file["features"].dtype == np.float32
         assert file["paths"].dtype.kind == "U"
         assert file["paths"].tolist() == [str(path) for path in found.paths]
         assert str(file["model"]) == str(tmp_path / "m.keras")
+        assert str(file["precision"]) == "fp32"
         assert str(file["model_sha256"]) == hashlib.sha256(b"a model").hexdigest()
     assert sorted(path.name for path in tmp_path.iterdir() if path.suffix not in (".png", ".keras")) == ["out.npz"]
 

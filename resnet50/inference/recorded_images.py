@@ -2,28 +2,51 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 from resnet50._io.fetch import Progress
+from resnet50._io.limits import read_text
 from resnet50.data.fit import Fit
 from resnet50.data.splits import DatasetSplits
 from resnet50.datasets import DATASETS
 from resnet50.datasets.source import DataSource
 from resnet50.inference.classifier import Classifier
-from resnet50.training.record import RunRecord
+from resnet50.inference.locate import ENVIRONMENT
 
 
-def recorded_source(task: object, record: RunRecord | None) -> DataSource | None:
+def read_source(run: Path) -> DataSource | None:
+    """Return the source that a run recorded; None where it recorded none.
+
+    Args:
+        run: Folder of the run.
+
+    Raises:
+        FileNotFoundError: If its record is not there.
+        ValueError: If its record is damaged, or another version wrote it.
+    """
+    path = run / ENVIRONMENT
+    try:
+        source = json.loads(read_text(path))["data"]["source"]
+        return None if source is None else DataSource.from_dict(source)
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(
+            f"{path}: expected the place of the run's images, got other text ({reason}); give the images (--data)."
+        ) from error
+
+
+def training_source(task: object, recorded: DataSource | None) -> DataSource | None:
     """Return where a model's training images are.
 
     Args:
         task: Name of the recipe that the model was trained by.
-        record: Record of its run, if there is one.
+        recorded: The source that its run recorded, if there is one.
 
     Returns:
-        The source that the run recorded, or the usual place of the task's dataset; None where neither is known.
+        The recorded source, or the usual place of the task's dataset; None where neither is known.
     """
-    if record is not None and record.source is not None:
-        return record.source
-    return DataSource(str(task)) if task in DATASETS else None
+    return recorded or (DataSource(str(task)) if task in DATASETS else None)
 
 
 def load_recorded(
@@ -55,14 +78,14 @@ def load_recorded(
 
 
 def load_training_images(
-    name: object, classifier: Classifier, record: RunRecord | None, *, progress: Progress | None = None
+    name: object, classifier: Classifier, recorded: DataSource | None, *, progress: Progress | None = None
 ) -> DatasetSplits:
     """Read the images that a classifier was trained on, with the other splits of their dataset.
 
     Args:
         name: The classifier's file or name, for messages.
         classifier: The classifier.
-        record: Record of its run, if there is one.
+        recorded: The source that its run recorded, if there is one.
         progress: Called while images are decoded.
 
     Returns:
@@ -73,7 +96,7 @@ def load_training_images(
         ValueError: If their place is not known, or they have changed since.
     """
     task = classifier.recipe.get("name")
-    source = recorded_source(task, record)
+    source = training_source(task, recorded)
     if source is None:
         raise ValueError(
             f"{name}: expected a model of a task, one of {', '.join(DATASETS)}, got {str(task)!r}; give the images "
