@@ -58,9 +58,9 @@ def installed(tmp_path_factory):
     return run
 
 
-def test_the_wheel_holds_every_module_stub_and_template(installed):
+def test_the_wheel_holds_every_module_stub_template_and_page(installed):
     there = installed.folder / "site" / "resnet50"
-    for pattern in ("*.py", "*.pyi", "*.j2", "py.typed", "imagenet_classes.txt"):
+    for pattern in ("*.py", "*.pyi", "*.j2", "py.typed", "imagenet_classes.txt", "exporters/page/*"):
         here = {path.relative_to(ROOT / "resnet50") for path in (ROOT / "resnet50").rglob(pattern)}
         assert here
         assert {path.relative_to(there) for path in there.rglob(pattern)} == here

@@ -126,8 +126,9 @@ def loaded(context, server):
     def get(precision):
         if precision not in made:
             page = made[precision] = context.new_page()
+            page.on("filechooser", lambda _: None)  # from now on: Playwright begins to listen later than it says
             page.on("pageerror", lambda error: problems.append(str(error)))
-            page.on("console", lambda message: problems.append(message.text))
+            page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
             page.on("dialog", lambda dialog: problems.append(dialog.message))
             page.on("request", lambda request: None if is_here(request.url) else problems.append(request.url))
             page.goto(f"{server}/{precision}/")
