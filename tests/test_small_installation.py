@@ -65,6 +65,13 @@ def test_it_predicts_embeds_and_explains(small):
     assert (status, (small.folder / "explained.png").read_bytes()[:4]) == (0, b"\x89PNG"), err
 
 
+def test_it_predicts_in_int8(small):
+    words = ("predict", "photo.png", "--model", "model.keras", "--precision", "int8")
+    for calibrated in (("--data", "photos"), ()):
+        status, out, err = small(*words, *calibrated)
+        assert (status, out.count("%"), "int8" in err) == (0, 3, True), err
+
+
 @pytest.mark.parametrize(
     ("words", "package"), [(("evaluate", "model.keras", "--data", "photos"), "matplotlib"), (("summary",), "keras")]
 )

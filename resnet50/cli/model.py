@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from resnet50._io.quiet import quiet
 from resnet50.cli.console import say, show, step
-from resnet50.inference.locate import RUNS, latest_run, locate
+from resnet50.inference.locate import PRECISIONS, RUNS, latest_run, locate
 
 if TYPE_CHECKING:
     from resnet50.inference.classifier import Classifier
@@ -27,8 +27,6 @@ def add_model_option(parser: argparse.ArgumentParser, *, what: str = _KERAS_FILE
 
 def add_precision_option(parser: argparse.ArgumentParser) -> None:
     """Add the precision of the computation, which `load_classifier` takes."""
-    from resnet50.inference.classifier import PRECISIONS
-
     parser.add_argument(
         "--precision",
         choices=PRECISIONS,

@@ -28,7 +28,7 @@ from resnet50.data.fit import DEFAULT_FIT, Fit
 from resnet50.data.images import ImageLike, fit_image
 from resnet50.data.lazy_images import LazyImages
 from resnet50.inference.batching import forward_array
-from resnet50.inference.locate import Located, locate
+from resnet50.inference.locate import PRECISIONS, Located, locate
 from resnet50.inference.prediction import Prediction, rank_classes
 from resnet50.inference.runtimes import Network, NoGraphError, open_network, read_manifest, sha256
 from resnet50.weights.keras_files import CLASSIFIER_MEMBER, CONFIG_MEMBER, check_archive, read_small, reading
@@ -249,9 +249,6 @@ class Classifier:
 
 
 _METADATA = tuple(field.name for field in fields(Classifier) if field.name != "network")
-
-PRECISIONS = ("fp32", "bf16", "int8")
-"""Precisions in which a ``.keras`` file can answer."""
 
 _NO_LAYERS = "expected a Keras model, got an export, which has no layers; use the .keras file that it was made from."
 

@@ -26,6 +26,9 @@ MANIFEST = "resnet50.json"
 RUNS = Path("runs")
 """Folder below which runs are stored, in the current folder."""
 
+PRECISIONS = ("fp32", "bf16", "int8")
+"""Precisions in which a ``.keras`` file can answer; here, since help pages name them and load nothing heavy."""
+
 _EXPECTED = "the folder of a run, a .keras file or the folder of an export"
 
 

@@ -46,6 +46,7 @@ def open_in_precision(
         return open_compiled(located.model, precision="bf16")
     if calibration is None and (network := open_calibrated(located.model)) is not None:
         return network
+    open_compiled(located.model)  # in float32, where damage is named; the quantizer raises errors of many classes
     if not isinstance(calibration, np.ndarray | LazyImages):
         _log.info("reading images to calibrate on")
         calibration = calibration_images(located, calibration, progress=progress)

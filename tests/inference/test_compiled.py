@@ -261,8 +261,9 @@ def row(config, name):
 )
 def test_a_configuration_that_is_none_is_one_error(tmp_path, change):
     path = changed(save(tmp_path, tiny_model(seed=1)), change)
-    with raises(ValueError, path):
-        Classifier.load(path)
+    for options in ({}, {"precision": "int8", "calibration": IMAGES}):
+        with raises(ValueError, path):
+            Classifier.load(path, **options)
 
 
 def test_no_framework_is_imported(tmp_path):

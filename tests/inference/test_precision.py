@@ -100,7 +100,7 @@ def test_int8_is_calibrated_once(path, conversions, graphs):
     again = Classifier.load(path, precision="int8")
     np.testing.assert_array_equal(again.probabilities(IMAGES), first.probabilities(IMAGES))
     Classifier.load(path, precision="int8", calibration=IMAGES)
-    assert len(conversions) == 2  # of fp32, and this one
+    assert len(conversions) == 2  # in fp32, and this one
     assert len(list(graphs.glob("*.onnx"))) == 2
 
 
