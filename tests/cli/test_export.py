@@ -155,7 +155,7 @@ def test_images_that_are_others_by_now_are_not_taken_for_those_of_the_training(r
 
 def test_images_are_found_for_a_square_model_only(refused, tmp_path):
     classifier(tiny_model(2, size=(32, 40)), ("a", "b")).save(tmp_path / "wide.keras")
-    refused(("export", "wide.keras", "out", "--format", "onnx"), "wide.keras", 40, 32, "resnet50.export")
+    refused(("export", "wide.keras", "out", "--format", "onnx"), "wide.keras", 40, 32, "Python")
 
 
 @pytest.mark.parametrize(
