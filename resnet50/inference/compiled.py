@@ -17,6 +17,7 @@ from resnet50._io.fetch import cache_folder
 from resnet50._io.files import atomic_path, write_text
 from resnet50._io.processor import processor
 from resnet50._io.workers import usable_cores
+from resnet50.graph.geometry import FEATURE_MAP, FeatureMap
 from resnet50.inference.runtimes import Network, sha256
 from resnet50.weights.keras_files import reading
 
@@ -25,7 +26,7 @@ CACHE_BYTES = 1 << 30
 
 _TRIED_PIXELS = 1 << 20  # a forward pass of a larger image takes gigabytes
 
-_VERSION = 1  # of the graphs; increase it when the same file would give another one
+_VERSION = 2  # of the graphs; increase it when the same file would give another one
 
 
 def open_compiled(path: Path) -> Network:
@@ -137,5 +138,7 @@ def _network(session: Any, source: Path, digest: str) -> Network:
         )
 
     probabilities, *others = session.get_outputs()
+    about = session.get_modelmeta().custom_metadata_map.get(FEATURE_MAP)
+    feature_map = FeatureMap.from_dict(json.loads(about)) if about else None
     outputs = {output.name: network(output) for output in others}
-    return network(probabilities, outputs=outputs, source=source, sha256=digest)
+    return network(probabilities, outputs=outputs, feature_map=feature_map, source=source, sha256=digest)

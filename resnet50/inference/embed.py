@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,7 +15,10 @@ from resnet50._io.files import atomic_path
 from resnet50.data.dataset import Unreadable
 from resnet50.inference.batching import forward_images
 from resnet50.inference.classifier import Classifier
-from resnet50.inference.runtimes import sha256
+from resnet50.inference.runtimes import Network, sha256
+
+if TYPE_CHECKING:
+    import keras
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,20 +26,23 @@ class Embedding:
     """Features of images.
 
     Attributes:
-        features: Row k for image k, float32 ``(n, d)``: the input of the classifier's last dense layer.
+        features: Row k for image k, float32 ``(n, d)``: the input of the classifier's last dense layer, or the output
+            of the layer ``at``, its mean over positions where it is a feature map.
         paths: The ``n`` files.
         unreadable: Files that could not be read, which have no row.
+        at: Name of the layer; None for the input of the last dense layer.
     """
 
     features: np.ndarray
     paths: tuple[Path, ...]
     unreadable: tuple[Unreadable, ...]
+    at: str | None = None
 
     def save(self, path: str | os.PathLike[str], *, model: str | os.PathLike[str]) -> None:
         """Write the features, atomically, into a file that ``numpy.load`` opens without pickle.
 
-        Its arrays are ``features``, ``paths`` (text), ``model`` (text: the classifier's file) and ``model_sha256``
-        (text).
+        Its arrays are ``features``, ``paths`` (text), ``model`` (text: the classifier's file), ``model_sha256`` (text)
+        and ``at`` (text: the layer, empty for the input of the last dense layer).
 
         Args:
             path: Name of the file, ending in ``.npz``.
@@ -48,7 +55,14 @@ class Embedding:
         digest = sha256(Path(model))
         paths = np.array([str(each) for each in self.paths], dtype=np.str_)
         with atomic_path(path) as temporary:
-            np.savez(temporary, features=self.features, paths=paths, model=str(model), model_sha256=digest)
+            np.savez(
+                temporary,
+                features=self.features,
+                paths=paths,
+                model=str(model),
+                model_sha256=digest,
+                at=self.at or "",
+            )
 
 
 def check_name(path: str | os.PathLike[str]) -> None:
@@ -65,6 +79,7 @@ def embed(
     classifier: Classifier,
     paths: Sequence[str | os.PathLike[str]],
     *,
+    at: str | None = None,
     batch_size: int = 32,
     progress: Progress | None = None,
 ) -> Embedding:
@@ -73,6 +88,8 @@ def embed(
     Args:
         classifier: A trained classifier, with any head.
         paths: Image files; `resnet50.find_images` finds those of folders.
+        at: Name of the layer whose output is taken, its mean over positions where it is a feature map; this needs
+            Keras. None for the input of the last dense layer.
         batch_size: Images in one forward pass; at most two batches are read ahead.
         progress: Called after each file with the number of files done and their total.
 
@@ -80,9 +97,9 @@ def embed(
         The features of the files that can be read, in order, and why the others cannot.
 
     Raises:
-        ValueError: If the batch size is not positive.
+        ValueError: If the batch size is not positive, the classifier is an export, or it has no such layer.
     """
-    model = classifier.features
+    model = _features(classifier, at)
     features = np.zeros((len(paths), model.output_shape[-1]), np.float32)
     readable: list[Path] = []
     unreadable: list[Unreadable] = []
@@ -95,4 +112,12 @@ def embed(
             readable.append(Path(path))
         if progress is not None:
             progress(done, len(paths))
-    return Embedding(features[: len(readable)], tuple(readable), tuple(unreadable))
+    return Embedding(features[: len(readable)], tuple(readable), tuple(unreadable), at)
+
+
+def _features(classifier: Classifier, at: str | None) -> keras.Model | Network:
+    if at is None:
+        return classifier.features
+    from resnet50.inference.features import pooled_feature_model
+
+    return pooled_feature_model(classifier.model, at=at)

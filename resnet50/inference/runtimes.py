@@ -19,6 +19,7 @@ from resnet50._io.limits import read_text
 from resnet50._io.quiet import quiet
 from resnet50._io.text import listed, printable, short
 from resnet50._io.workers import usable_cores
+from resnet50.graph.geometry import FeatureMap
 from resnet50.inference.locate import MANIFEST
 
 _HARMLESS = (MANIFEST, ".DS_Store", "Thumbs.db", "desktop.ini")  # the description, and what file managers add
@@ -36,6 +37,7 @@ class Network:
         output_shape: Shape of the output with its batch dimension, ``(n, classes)`` or that of another output.
         outputs: Networks for what else it computes: ``features``, the input of the last dense layer, and
             ``class_activation_maps``. A network has those that its runtime gives.
+        feature_map: The last feature map, whose ``class_activation_maps`` it gives; None if it does not.
         source: The ``.keras`` file that it was made from; None for an export.
         sha256: That of the file.
 
@@ -51,6 +53,7 @@ class Network:
         output_shape: Sequence[Any],
         *,
         outputs: Mapping[str, Network] | None = None,
+        feature_map: FeatureMap | None = None,
         source: Path | None = None,
         sha256: str = "",
     ) -> None:
@@ -58,6 +61,7 @@ class Network:
         self.input_shape = (None, *input_shape[1:])
         self.output_shape = (None, *output_shape[1:])
         self.outputs = dict(outputs or {})
+        self.feature_map = feature_map
         self.source, self.sha256 = source, sha256
 
     def predict_on_batch(self, images: np.ndarray) -> np.ndarray:
