@@ -50,7 +50,8 @@ def draw_explanation(
     width = max(sum(steps) - GAP, theme.text_width(note, theme.SMALL))
     bottom = MARGIN + (NOTE if note else 0)
     figure, axes = theme.new_canvas(2 * MARGIN + width, bottom + high + CAPTION + MARGIN)
-    theme.write(axes, MARGIN, MARGIN, note, size=theme.SMALL, ha="left", color=theme.MUTED)
+    if note:
+        theme.write(axes, MARGIN, MARGIN, note, size=theme.SMALL, ha="left", color=theme.MUTED)
     x, top = MARGIN, bottom + high
     for step, (pixels, name, share) in zip(steps, panels, strict=True):
         theme.draw_image(axes, pixels, (x, bottom), (wide, high))

@@ -105,7 +105,8 @@ def draw_predictions(
     width = max(2 * MARGIN + columns * step - GAP, _title_width(title), 2 * MARGIN + theme.text_width(note, TEXT))
     figure, axes = theme.new_canvas(width, rows * (high + CAPTION) + HEAD)
     _write_title(axes, title)
-    theme.write(axes, MARGIN, axes.get_ylim()[1] - 0.61, note, size=TEXT, ha="left", color=theme.MUTED)
+    if note:
+        theme.write(axes, MARGIN, axes.get_ylim()[1] - 0.61, note, size=TEXT, ha="left", color=theme.MUTED)
     for index in range(shown):
         row, column = divmod(index, columns)
         x, y = corner = (MARGIN + column * step, (rows - row) * (high + CAPTION) - high)

@@ -39,8 +39,13 @@ def test_another_layer_is_named_in_the_answer_and_in_the_file(command, trained, 
         assert str(file["at"]) == "conv2_block1_out"
 
 
-def test_an_unknown_layer_is_refused(refused, trained, images, tmp_path):
-    refused(("embed", images, "out.npz", "--model", trained, "--at", "conv2_block1"), "'conv2_block1'", "conv2_block1_")
+def test_an_unknown_layer_is_refused(command, trained, images, tmp_path):
+    status, out, err = command("embed", images, "out.npz", "--model", trained, "--at", "conv2_block1")
+    assert (status, out) == (2, "")
+    last = err.splitlines()[-1]
+    assert last.startswith("resnet50 embed: ")
+    assert "'conv2_block1'" in last
+    assert "conv2_block1_" in last
     assert not (tmp_path / "out.npz").exists()
 
 

@@ -20,7 +20,7 @@ def test_the_classes_and_the_figure_are_named(command, trained, image, tmp_path)
     status, out, err = command("explain", image, "--model", trained, "--top", 2)
     assert (status, err.count("\n")) == (0, 2)
     assert f"{trained}/model.keras" in err
-    assert "conv3_block2_out, 4 x 4 cells, 8 pixels apart" in err
+    assert "conv3_block1_out, 4 x 4 cells, 8 pixels apart" in err
     assert "rendered signs" in err
     first, second, figure = out.splitlines()
     assert re.fullmatch(r"[0-5]  \d+\.\d%", first)
