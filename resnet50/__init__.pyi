@@ -29,6 +29,8 @@ from .inference.predict import find_images as find_images
 from .inference.predict import predict as predict
 from .metrics.complexity import summary as summary
 from .metrics.grad_cam import grad_cam as grad_cam
+from .metrics.receptive_field import effective_receptive_field as effective_receptive_field
+from .metrics.receptive_field import receptive_field as receptive_field
 from .metrics.scores import score as score
 from .model import ResNet50 as ResNet50
 from .profiling.bench import bench as bench

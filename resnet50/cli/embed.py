@@ -24,11 +24,18 @@ from resnet50.cli.parser import examples
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.epilog = examples(
-        "resnet50 embed photos features.npz", "resnet50 embed photos features.npz --model runs/one"
+        "resnet50 embed photos features.npz",
+        "resnet50 embed photos features.npz --model runs/one",
+        "resnet50 embed photos conv4.npz --at conv4_block6_out",
     )
     parser.add_argument("folder", metavar="FOLDER", help="Folder of image files, or one file.")
     parser.add_argument("out", metavar="OUT.npz", help="New file to write: features, paths, and what computed them.")
     add_model_option(parser)
+    parser.add_argument(
+        "--at",
+        metavar="LAYER",
+        help="Layer whose output is taken, its mean over positions. Default: the input of the last dense layer.",
+    )
     add_precision_option(parser)
     add_calibration_option(parser)
 
@@ -49,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
     show_model(path, classifier)
     start = time.perf_counter()
     with step("computing features") as progress:
-        embedding = embed(classifier, images, progress=progress)
+        embedding = embed(classifier, images, at=options.at, progress=progress)
     seconds = time.perf_counter() - start
     for file in embedding.unreadable:
         show(file.reason, file=sys.stderr)
@@ -57,5 +64,6 @@ def run(options: argparse.Namespace) -> int:
         raise ValueError(f"{options.folder}: expected images, got {len(images)} files that cannot be read.")
     embedding.save(options.out, model=path)
     show_rate(len(images), len(embedding.unreadable), seconds)
-    show(f"{options.out}: {embedding.features.shape[0]} images, {embedding.features.shape[1]} features each")
+    count, width = embedding.features.shape
+    show(f"{options.out}: {count} images, {width} features each" + (f" at {options.at}" if options.at else ""))
     return 2 if embedding.unreadable else 0

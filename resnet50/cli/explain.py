@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from resnet50.cli.console import say, show, step
@@ -13,11 +14,20 @@ from resnet50.cli.parser import examples, number
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.epilog = examples("resnet50 explain photo.jpg", "resnet50 explain photo.jpg --model runs/one --top 1")
+    parser.epilog = examples(
+        "resnet50 explain photo.jpg",
+        "resnet50 explain photo.jpg --model runs/one --top 1",
+        "resnet50 explain photo.jpg --at conv4_block6_out",
+    )
     parser.add_argument("image", metavar="IMAGE", help="Image file.")
     add_model_option(parser)
     parser.add_argument(
         "--top", type=number(int, 1), default=3, metavar="INT", help="Number of classes to explain. Default: 3."
+    )
+    parser.add_argument(
+        "--at",
+        metavar="LAYER",
+        help="Layer whose feature map is shown. Default: the last one of which four cells fit beside each other.",
     )
     parser.add_argument(
         "--out",
@@ -37,9 +47,10 @@ def run(options: argparse.Namespace) -> int:
     from resnet50.evaluation.explain import explain
 
     with step("explaining the image"):
-        result = explain(classifier, options.image, top=options.top)
+        result = explain(classifier, options.image, top=options.top, at=options.at)
         captions = result.save(out)
     show_model(path, classifier)
+    say(f"Grad-CAM at {result.feature_map}", file=sys.stderr)
     for name, share in zip(result.class_names, result.probabilities, strict=True):
         show(f"{name}  {share:.1%}")
     show(out)

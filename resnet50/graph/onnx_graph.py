@@ -6,8 +6,9 @@ only. OpenVINO reads the same graph.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -15,12 +16,12 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from resnet50.graph.expression import IR, OPSET
+from resnet50.graph.geometry import FEATURE_MAP, feature_maps
 from resnet50.graph.head import Head
 from resnet50.graph.network_graph import Graph, references
 
 INPUT, OUTPUT, FEATURES, MAPS = "image", "probabilities", "features", "class_activation_maps"
 """Names of the input and of the outputs."""
-
 
 _RESERVED = (INPUT, OUTPUT, FEATURES, MAPS, "fit", "fitted")
 """Names that layers may have and tensors here have otherwise."""
@@ -45,6 +46,7 @@ def onnx_model(graph: Graph, *, head: Head | None = None) -> onnx.ModelProto:
         From ``image``, RGB float32 ``(n, height, width, 3)``, to ``probabilities``, float32 ``(n, classes)``; with a
         head also to ``features``, float32 ``(n, d)``, and, where it is linear, to ``class_activation_maps``, float32
         ``(n, classes, h, w)``: ``relu(sum_k W[k, c] A_k)`` for a class ``c`` and the channels ``A_k`` of the last map.
+        The metadata ``feature_map`` is then that map (`resnet50.graph.geometry.FeatureMap`) as JSON.
 
     Raises:
         UnknownLayerError: If a layer is of another class, or is set up in a way that is not converted here.
@@ -86,9 +88,12 @@ def onnx_model(graph: Graph, *, head: Head | None = None) -> onnx.ModelProto:
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, (_, shape) in outputs.items()],
         made.constants,
     )
-    return helper.make_model(
+    model = helper.make_model(
         onnx_graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR, producer_name="resnet50"
     )
+    if MAPS in outputs and head and (feature_map := feature_maps(graph).get(str(head.feature_map))):
+        helper.set_model_props(model, {FEATURE_MAP: json.dumps(asdict(feature_map))})
+    return model
 
 
 def check_layers(graph: Graph) -> None:

@@ -23,6 +23,7 @@ from resnet50._io.fetch import Progress
 from resnet50._io.files import atomic_path
 from resnet50._io.keras_settings import keras_defaults
 from resnet50._io.limits import IMAGE_SIDE, check_class_names
+from resnet50._io.quiet import quiet
 from resnet50._io.text import check_printable, listed, short
 from resnet50.data.fit import DEFAULT_FIT, Fit
 from resnet50.data.images import ImageLike, fit_image
@@ -103,7 +104,8 @@ class Classifier:
             raise ValueError(
                 f"{self.network.source}: expected the file that was opened, got another or none; open it again."
             )
-        return _load_keras(self.network.source)
+        with quiet():  # the first operation in TensorFlow prints some lines
+            return _load_keras(self.network.source)
 
     @property
     def features(self) -> keras.Model | Network:

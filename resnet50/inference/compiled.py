@@ -19,6 +19,7 @@ from resnet50._io.files import atomic_path, write_text
 from resnet50._io.processor import processor
 from resnet50._io.workers import usable_cores
 from resnet50.data.lazy_images import LazyImages
+from resnet50.graph.geometry import FEATURE_MAP, FeatureMap
 from resnet50.inference.runtimes import Network, openvino_networks, sha256
 from resnet50.weights.keras_files import reading
 
@@ -27,7 +28,7 @@ CACHE_BYTES = 1 << 30
 
 _TRIED_PIXELS = 1 << 20  # a forward pass of a larger image takes gigabytes
 
-_VERSION = 1  # of the graphs; increase it when the same file would give another one
+_VERSION = 2  # of the graphs; increase it when the same file would give another one
 
 
 def open_compiled(
@@ -194,12 +195,16 @@ def _checksum(path: Path) -> str:
 
 def _network(graph: Path | bytes, keras_file: _KerasFile, **options: Any) -> Network:
     """Return the network of a graph, with its further outputs; the options are those of `_session`."""
+    described = ""
     if keras_file.precision == "bf16":
         networks = openvino_networks(graph.read_bytes() if isinstance(graph, Path) else graph, "bf16")
     else:
-        networks = _onnxruntime_networks(_session(graph, **options))
+        session = _session(graph, **options)
+        networks = _onnxruntime_networks(session)
+        described = session.get_modelmeta().custom_metadata_map.get(FEATURE_MAP, "")
     network = networks.pop("probabilities")
     network.outputs, network.precision = networks, keras_file.precision
+    network.feature_map = FeatureMap.from_dict(json.loads(described)) if described else None
     network.source, network.sha256 = keras_file.path, keras_file.sha256
     return network
 

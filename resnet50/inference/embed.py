@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,7 +15,10 @@ from resnet50._io.files import atomic_path
 from resnet50.data.dataset import Unreadable
 from resnet50.inference.batching import forward_images
 from resnet50.inference.classifier import Classifier
-from resnet50.inference.runtimes import sha256
+from resnet50.inference.runtimes import Network, sha256
+
+if TYPE_CHECKING:
+    import keras
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,22 +26,25 @@ class Embedding:
     """Features of images.
 
     Attributes:
-        features: Row k for image k, float32 ``(n, d)``: the input of the classifier's last dense layer.
+        features: Row k for image k, float32 ``(n, d)``: the input of the classifier's last dense layer, or the output
+            of the layer ``at``, its mean over positions where it is a feature map.
         paths: The ``n`` files.
         unreadable: Files that could not be read, which have no row.
+        at: Name of the layer; None for the input of the last dense layer.
         precision: Precision in which they were computed, such as ``"fp32"``.
     """
 
     features: np.ndarray
     paths: tuple[Path, ...]
     unreadable: tuple[Unreadable, ...]
+    at: str | None = None
     precision: str = "fp32"
 
     def save(self, path: str | os.PathLike[str], *, model: str | os.PathLike[str]) -> None:
         """Write the features, atomically, into a file that ``numpy.load`` opens without pickle.
 
-        Its arrays are ``features``, ``paths`` (text), ``model`` (text: the classifier's file), ``model_sha256`` (text)
-        and ``precision`` (text).
+        Its arrays are ``features``, ``paths`` (text), ``model`` (text: the classifier's file), ``model_sha256`` (text),
+        ``at`` (text: the layer, empty for the input of the last dense layer) and ``precision`` (text).
 
         Args:
             path: Name of the file, ending in ``.npz``.
@@ -56,6 +63,7 @@ class Embedding:
                 paths=paths,
                 model=str(model),
                 model_sha256=digest,
+                at=self.at or "",
                 precision=self.precision,
             )
 
@@ -74,6 +82,7 @@ def embed(
     classifier: Classifier,
     paths: Sequence[str | os.PathLike[str]],
     *,
+    at: str | None = None,
     batch_size: int = 32,
     progress: Progress | None = None,
 ) -> Embedding:
@@ -82,6 +91,8 @@ def embed(
     Args:
         classifier: A trained classifier, with any head.
         paths: Image files; `resnet50.find_images` finds those of folders.
+        at: Name of the layer whose output is taken, its mean over positions where it is a feature map; this needs
+            Keras. None for the input of the last dense layer.
         batch_size: Images in one forward pass; at most two batches are read ahead.
         progress: Called after each file with the number of files done and their total.
 
@@ -89,9 +100,9 @@ def embed(
         The features of the files that can be read, in order, and why the others cannot.
 
     Raises:
-        ValueError: If the batch size is not positive.
+        ValueError: If the batch size is not positive, the classifier is an export, or it has no such layer.
     """
-    model = classifier.features
+    model = _features(classifier, at)
     features = np.zeros((len(paths), model.output_shape[-1]), np.float32)
     readable: list[Path] = []
     unreadable: list[Unreadable] = []
@@ -104,4 +115,17 @@ def embed(
             readable.append(Path(path))
         if progress is not None:
             progress(done, len(paths))
-    return Embedding(features[: len(readable)], tuple(readable), tuple(unreadable), classifier.precision)
+    return Embedding(features[: len(readable)], tuple(readable), tuple(unreadable), at, classifier.precision)
+
+
+def _features(classifier: Classifier, at: str | None) -> keras.Model | Network:
+    if at is None:
+        return classifier.features
+    if classifier.precision != "fp32":
+        raise ValueError(
+            f"expected a classifier in fp32 for the output of a layer, {at}, got one in {classifier.precision}; leave "
+            "out the layer or the precision."
+        )
+    from resnet50.inference.features import pooled_feature_model
+
+    return pooled_feature_model(classifier.model, at=at)

@@ -19,6 +19,7 @@ from resnet50._io.limits import read_text
 from resnet50._io.quiet import quiet
 from resnet50._io.text import listed, printable, short
 from resnet50._io.workers import usable_cores
+from resnet50.graph.geometry import FeatureMap
 from resnet50.inference.locate import MANIFEST
 
 _HARMLESS = (MANIFEST, ".DS_Store", "Thumbs.db", "desktop.ini")  # the description, and what file managers add
@@ -41,6 +42,7 @@ class Network:
         precision: Precision of the computation, such as ``"fp32"``, ``"bf16"`` or ``"int8"``.
         outputs: Networks for what else it computes: ``features``, the input of the last dense layer, and
             ``class_activation_maps``. A network has those that its runtime gives.
+        feature_map: The last feature map, whose ``class_activation_maps`` it gives; None if it does not.
         source: The ``.keras`` file that it was made from; None for an export.
         sha256: That of the file.
     """
@@ -51,6 +53,7 @@ class Network:
         self.output_shape = (None, *output_shape[1:])
         self.precision = "fp32"
         self.outputs: dict[str, Network] = {}
+        self.feature_map: FeatureMap | None = None
         self.source: Path | None = None
         self.sha256 = ""
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from resnet50.plots import fonts, theme
 from resnet50.plots.heat import overlay
 
-SIDE, GAP, MARGIN, CAPTION = 3.2, 0.18, 0.2, 0.5
+SIDE, GAP, MARGIN, CAPTION, NOTE = 3.2, 0.18, 0.2, 0.5, 0.25
 """Inches: the longer side of an image, and the space around it."""
 
 LONGEST = 32
@@ -18,7 +18,7 @@ LONGEST = 32
 
 
 def draw_explanation(
-    image: np.ndarray, heats: np.ndarray, names: Sequence[str], probabilities: Sequence[float]
+    image: np.ndarray, heats: np.ndarray, names: Sequence[str], probabilities: Sequence[float], *, note: str = ""
 ) -> Figure:
     """Draw an image, and beside it a heat map of the evidence for each of some classes.
 
@@ -27,6 +27,7 @@ def draw_explanation(
         heats: Map of each class, 0..1, ``(k, h, w)``, such as `resnet50.metrics.grad_cam.grad_cam` returns.
         names: The ``k`` classes.
         probabilities: Predicted probability of each, 0..1.
+        note: What the maps are and how coarse, to write below them.
 
     Returns:
         Figure with ``k + 1`` images in a row.
@@ -46,10 +47,14 @@ def draw_explanation(
     rows, columns = image.shape[:2]
     wide, high = SIDE * columns / max(rows, columns), SIDE * rows / max(rows, columns)
     steps = [max(wide, *(theme.text_width(text, theme.NORMAL) for text in texts)) + GAP for _, *texts in panels]
-    figure, axes = theme.new_canvas(2 * MARGIN + sum(steps) - GAP, 2 * MARGIN + high + CAPTION)
-    x, top = MARGIN, MARGIN + high
+    width = max(sum(steps) - GAP, theme.text_width(note, theme.SMALL))
+    bottom = MARGIN + (NOTE if note else 0)
+    figure, axes = theme.new_canvas(2 * MARGIN + width, bottom + high + CAPTION + MARGIN)
+    if note:
+        theme.write(axes, MARGIN, MARGIN, note, size=theme.SMALL, ha="left", color=theme.MUTED)
+    x, top = MARGIN, bottom + high
     for step, (pixels, name, share) in zip(steps, panels, strict=True):
-        theme.draw_image(axes, pixels, (x, MARGIN), (wide, high))
+        theme.draw_image(axes, pixels, (x, bottom), (wide, high))
         theme.write(axes, x, top + 0.4, name, ha="left")
         theme.write(axes, x, top + 0.15, share, ha="left", color=theme.MUTED)
         x += step

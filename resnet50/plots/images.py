@@ -64,7 +64,13 @@ def draw_contact_sheet(dataset: Dataset, *, rows: int = 4, title: str | None = N
 
 
 def draw_predictions(
-    dataset: Dataset, probabilities: np.ndarray, *, title: str, limit: int = 24, beside: np.ndarray | None = None
+    dataset: Dataset,
+    probabilities: np.ndarray,
+    *,
+    title: str,
+    limit: int = 24,
+    beside: np.ndarray | None = None,
+    note: str = "",
 ) -> Figure:
     """Draw images with their predicted class; a wrong prediction has a frame, a cross and the true class.
 
@@ -75,6 +81,7 @@ def draw_predictions(
         limit: Most images to draw; the first ones are drawn.
         beside: A second image to the right of each, such as its Grad-CAM overlay, uint8 ``(n, height, width, 3)``;
             the file's name is then written below it, in two lines or shortened in its middle if it is long.
+        note: What the second images are, to write below the title.
 
     Returns:
         Figure with up to eight images in a row; without images it says so.
@@ -95,9 +102,11 @@ def draw_predictions(
     step = wide + GAP if beside is None else 2 * (wide + GAP)
     columns = min(shown, int(SHEET / step))
     rows = -(-shown // columns)
-    width = max(2 * MARGIN + columns * step - GAP, _title_width(title))
+    width = max(2 * MARGIN + columns * step - GAP, _title_width(title), 2 * MARGIN + theme.text_width(note, TEXT))
     figure, axes = theme.new_canvas(width, rows * (high + CAPTION) + HEAD)
     _write_title(axes, title)
+    if note:
+        theme.write(axes, MARGIN, axes.get_ylim()[1] - 0.61, note, size=TEXT, ha="left", color=theme.MUTED)
     for index in range(shown):
         row, column = divmod(index, columns)
         x, y = corner = (MARGIN + column * step, (rows - row) * (high + CAPTION) - high)

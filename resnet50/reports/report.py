@@ -19,6 +19,7 @@ from resnet50.audit.issue import Issue
 from resnet50.data.dataset import Dataset
 from resnet50.data.splits import DatasetSplits
 from resnet50.datasets.source import DataSource
+from resnet50.graph.geometry import FeatureMap
 from resnet50.inference.classifier import Classifier
 from resnet50.metrics.calibration import BINS, TemperatureScaling, temperature_scaling
 from resnet50.metrics.heat_map import heat_maps
@@ -52,12 +53,14 @@ class WorstMistakes:
         dataset: The ``n`` images.
         probabilities: Predicted probabilities, ``(n, classes)``, 0..1.
         overlays: Grad-CAM over each image, uint8 ``(n, height, width, 3)``; None if there is none.
+        feature_map: The feature map that Grad-CAM shows, which says how coarse it is.
         no_grad_cam: Why there is no Grad-CAM for this network; else empty.
     """
 
     dataset: Dataset
     probabilities: np.ndarray
     overlays: np.ndarray | None
+    feature_map: FeatureMap | None = None
     no_grad_cam: str = ""
 
 
@@ -139,6 +142,7 @@ def report_page(results: Results, worst: WorstMistakes, figures: Mapping[str, Re
         bins=BINS,
         figures={name: page_figure(figure.without_title(), figure.message) for name, figure in figures.items()},
         mistakes=_shown_mistakes(report, worst),
+        feature_map=worst.feature_map,
         no_grad_cam=worst.no_grad_cam,
         color_bar=page_image(color_bar()),
     )
@@ -169,14 +173,15 @@ def _worst_mistakes(report: Report, classifier: Classifier, test: Dataset, proba
     try:
         heats = heat_maps(classifier, images, chosen.argmax(axis=1))
     except ValueError as error:
-        return WorstMistakes(dataset, chosen, None, str(error))
-    overlays = np.stack([overlay(image, heat) for image, heat in zip(images, heats, strict=True)])
-    return WorstMistakes(dataset, chosen, overlays)
+        return WorstMistakes(dataset, chosen, None, no_grad_cam=str(error))
+    overlays = np.stack([overlay(image, heat) for image, heat in zip(images, heats.values, strict=True)])
+    return WorstMistakes(dataset, chosen, overlays, heats.feature_map)
 
 
 def _draw_mistakes(report: Report, worst: WorstMistakes) -> Figure:
     title = f"{report.dataset}: {len(report.mistakes):,} of {report.images:,} test images are misclassified"
-    return draw_predictions(worst.dataset, worst.probabilities, title=title, beside=worst.overlays)
+    note = f"beside each image: Grad-CAM at {worst.feature_map}" if worst.feature_map else ""
+    return draw_predictions(worst.dataset, worst.probabilities, title=title, beside=worst.overlays, note=note)
 
 
 def _shown_issue(issue: Issue) -> dict[str, Any]:

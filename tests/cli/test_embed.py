@@ -39,6 +39,24 @@ def test_features_in_int8_say_so(command, trained, images, tmp_path):
         assert (file["features"].shape, str(file["precision"])) == ((2, 24), "int8")
 
 
+def test_another_layer_is_named_in_the_answer_and_in_the_file(command, trained, images, tmp_path):
+    status, out, _ = command("embed", images, "out.npz", "--model", trained, "--at", "conv2_block1_out")
+    assert (status, out) == (0, "out.npz: 2 images, 16 features each at conv2_block1_out\n")
+    with np.load(tmp_path / "out.npz", allow_pickle=False) as file:
+        assert file["features"].shape == (2, 16)
+        assert str(file["at"]) == "conv2_block1_out"
+
+
+def test_an_unknown_layer_is_refused(command, trained, images, tmp_path):
+    status, out, err = command("embed", images, "out.npz", "--model", trained, "--at", "conv2_block1")
+    assert (status, out) == (2, "")
+    last = err.splitlines()[-1]
+    assert last.startswith("resnet50 embed: ")
+    assert "'conv2_block1'" in last
+    assert "conv2_block1_" in last
+    assert not (tmp_path / "out.npz").exists()
+
+
 def test_a_bad_file_is_named_and_left_out(command, numbers, trained, images, tmp_path):
     (images / "aa.png").write_text("no image")
     status, out, err = command("embed", images, "out.npz", "--model", trained)

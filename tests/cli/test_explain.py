@@ -18,8 +18,9 @@ def image(tmp_path):
 @pytest.mark.slow
 def test_the_classes_and_the_figure_are_named(command, trained, image, tmp_path):
     status, out, err = command("explain", image, "--model", trained, "--top", 2)
-    assert (status, err.count("\n")) == (0, 1)
+    assert (status, err.count("\n")) == (0, 2)
     assert f"{trained}/model.keras" in err
+    assert "conv3_block1_out, 4 x 4 cells, 8 pixels apart" in err
     assert "rendered signs" in err
     first, second, figure = out.splitlines()
     assert re.fullmatch(r"[0-5]  \d+\.\d%", first)
@@ -42,7 +43,7 @@ def test_every_network_of_the_library_is_explained(head, conventions, stem, comm
     model = tiny_model(size=(40, 32), seed=1, head=head, conventions=conventions, stem=stem)
     classifier(model, name="letters").save("m.keras")
     status, out, err = command("explain", image, "--model", "m.keras", "--out", "new/out.png")
-    assert (status, err.count("\n")) == (0, 1)
+    assert (status, err.count("\n")) == (0, 2)
     assert "m.keras" in err
     assert "letters" in err
     assert out.count("\n") == 4
@@ -68,6 +69,13 @@ def test_a_model_without_feature_maps_is_refused(refused, image, tmp_path):
 )
 def test_what_cannot_be_done_gets_one_line_and_status_2(refused, trained, image, words, values):
     refused(["explain", *({"TRAINED": trained, "IMAGE": image}.get(word, word) for word in words)], *values)
+
+
+def test_the_layer_can_be_named(command, refused, image):
+    classifier(tiny_model(size=(40, 32))).save("m.keras")
+    status, _, err = command("explain", image, "--model", "m.keras", "--at", "conv2_block2_out")
+    assert (status, "conv2_block2_out, 10 x 8 cells, 4 pixels apart" in err) == (0, True)
+    refused(("explain", image, "--model", "m.keras", "--at", "conv9"), "'conv9'", "conv2_block2_out")
 
 
 def test_the_photo_of_a_hand_is_explained(command, trained, shared_data):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from factories import classifier, noise, raises, tiny_model, write_image
+from factories import classifier, noise, raises, texts, tiny_model, write_image
 from resnet50.evaluation.explain import explain
 
 
@@ -22,6 +22,7 @@ def test_the_most_probable_classes_come_first_with_a_map_each(image):
     assert result.class_names == (first, second)
     assert list(result.probabilities) == sorted(result.probabilities, reverse=True)
     assert len(result.heats) == 2
+    assert (result.feature_map.layer, result.feature_map.cells) == ("conv3_block2_out", (4, 4))
     assert result.heats.min() >= 0
     assert result.heats.max() <= 1
 
@@ -44,6 +45,20 @@ def test_an_image_that_is_no_path_is_explained_alike(image, form):
     found, expected = explain(model, forms[form]), explain(model, image)
     np.testing.assert_array_equal(found.image, expected.image)
     np.testing.assert_allclose(found.heats, expected.heats, atol=1e-6)
+
+
+def test_the_layer_can_be_named(image):
+    model = classifier(tiny_model(3, size=(32, 32)))
+    found = explain(model, image, at="conv2_block2_out")
+    assert (found.feature_map.layer, found.feature_map.cells) == ("conv2_block2_out", (8, 8))
+    assert not np.allclose(found.heats, explain(model, image).heats)
+    with raises(ValueError, "'conv9'", "conv2_block2_out"):
+        explain(model, image, at="conv9")
+
+
+def test_the_figure_says_how_coarse_the_map_is(image):
+    written = texts(explain(classifier(tiny_model(3, size=(32, 32))), image, top=1).draw())
+    assert any("conv3_block2_out, 4 x 4 cells, 8 pixels apart" in text for text in written)
 
 
 def test_no_class_is_refused(image):

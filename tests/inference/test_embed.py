@@ -10,7 +10,9 @@ import pytest
 from factories import classifier as classifier_of
 from factories import noise, raises, tiny_model, write_image
 from resnet50.data.images import read_image
+from resnet50.inference.classifier import Classifier
 from resnet50.inference.embed import embed
+from resnet50.inference.features import feature_model
 
 
 @pytest.fixture
@@ -47,6 +49,26 @@ def test_features_make_the_probabilities(classifier, images):
     assert np.ptp(expected, axis=0).max() > 1e-3
 
 
+@pytest.mark.parametrize("opened", ["keras", "compiled"])
+def test_features_of_another_layer_are_means_over_positions(classifier, images, tmp_path, opened):
+    if opened == "compiled":
+        classifier.save(tmp_path / "m.keras")
+        classifier = Classifier.load(tmp_path / "m.keras")
+    found = embed(classifier, images, at="conv2_block2_out", batch_size=2)
+    assert (found.features.shape, found.features.dtype, found.at) == ((3, 16), np.float32, "conv2_block2_out")
+    pixels = np.stack([read_image(path, height=40, width=48) for path in found.paths])
+    maps = np.asarray(feature_model(classifier.model, at="conv2_block2_out")(pixels))
+    np.testing.assert_allclose(found.features, maps.mean(axis=(1, 2)), rtol=1e-4, atol=1e-5)
+    found.save(tmp_path / "out.npz", model=images[0])
+    with np.load(tmp_path / "out.npz", allow_pickle=False) as file:
+        assert str(file["at"]) == "conv2_block2_out"
+
+
+def test_an_unknown_layer_is_refused(classifier, images):
+    with raises(ValueError, "'conv2_block9_out'", "conv2_block2_out?"):
+        embed(classifier, images, at="conv2_block9_out")
+
+
 def test_paths_may_be_text(classifier, images):
     found = embed(classifier, [str(path) for path in images])
     assert found.paths == (images[0], images[1], images[3])
@@ -57,7 +79,8 @@ def test_a_file_of_features_opens_without_pickle(classifier, images, tmp_path):
     (tmp_path / "m.keras").write_bytes(b"a model")
     found.save(tmp_path / "out.npz", model=tmp_path / "m.keras")
     with np.load(tmp_path / "out.npz", allow_pickle=False) as file:
-        assert sorted(file) == ["features", "model", "model_sha256", "paths", "precision"]
+        assert sorted(file) == ["at", "features", "model", "model_sha256", "paths", "precision"]
+        assert str(file["at"]) == ""
         np.testing.assert_array_equal(file["features"], found.features)
         assert file["features"].dtype == np.float32
         assert file["paths"].dtype.kind == "U"

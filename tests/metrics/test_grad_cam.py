@@ -12,15 +12,17 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from scipy.ndimage import map_coordinates
 
-from factories import noise, raises, tiny_model
+from factories import WITHOUT_TENSORFLOW, fill_random, noise, raises, tiny_model
 from resnet50.build import build_resnet50
 from resnet50.conventions import V1, V1_5
-from resnet50.metrics.grad_cam import grad_cam
+from resnet50.metrics.grad_cam import explained_map, grad_cam
 from resnet50.model import Stage
 
 HEADS = ("linear", "norm", "mlp", "flatten")
 LAST = "conv3_block2_out"  # of the tiny stages
+JUMP = {"imagenet": 8, "cifar": 2}  # pixels from cell to cell there
 
 
 def random_images(n: int, shape: tuple[int, int] = (40, 48)) -> np.ndarray:
@@ -45,9 +47,18 @@ def scores(model: keras.Model, head: str, maps: np.ndarray) -> np.ndarray:
     return dense(pooled, "predictions")
 
 
-def by_hand(model: keras.Model, head: str, images: np.ndarray, classes: np.ndarray) -> np.ndarray:
+def placed(heat: np.ndarray, jump: int, shape: tuple[int, int]) -> np.ndarray:
+    """Return a map whose cell i is centered on pixel jump * i, constant beyond the outermost centers."""
+    places = np.mgrid[: shape[0], : shape[1]] / jump
+    large = map_coordinates(heat, places, order=1, mode="nearest")
+    return large / max(large.max(), 1e-30)
+
+
+def by_hand(
+    model: keras.Model, head: str, images: np.ndarray, classes: np.ndarray, at: str = LAST, jump: int = 8
+) -> np.ndarray:
     """Return the heat from central differences: the effect on a score of raising a channel at all positions."""
-    maps = np.asarray(keras.Model(model.input, model.get_layer(LAST).output)(images)).astype("float64")
+    maps = np.asarray(keras.Model(model.input, model.get_layer(at).output)(images)).astype("float64")
     n, h, w, channels = maps.shape
     heat = np.zeros((n, h, w))
     each = np.arange(n)
@@ -56,10 +67,7 @@ def by_hand(model: keras.Model, head: str, images: np.ndarray, classes: np.ndarr
         step[k] = 1e-6
         rise = scores(model, head, maps + step)[each, classes] - scores(model, head, maps - step)[each, classes]
         heat += (rise / 2e-6 / (h * w))[:, None, None] * maps[..., k]
-    heat = np.maximum(heat, 0)
-    large = keras.ops.image.resize(heat[..., None].astype("float32"), images.shape[1:3], interpolation="bilinear")
-    large = np.asarray(large)[..., 0]
-    return large / np.maximum(large.max(axis=(1, 2), keepdims=True), 1e-30)
+    return np.stack([placed(each, jump, images.shape[1:3]) for each in np.maximum(heat, 0)])
 
 
 @pytest.mark.slow
@@ -79,7 +87,7 @@ def test_agrees_with_finite_differences(head, conventions, normalization, stem, 
     lit = heats.max(axis=(1, 2))
     assert set(lit) <= {0, 1}
     assert lit.any()
-    np.testing.assert_allclose(heats, by_hand(model, head, images, classes), rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(heats, by_hand(model, head, images, classes, jump=JUMP[stem]), rtol=1e-3, atol=1e-3)
 
 
 def test_for_the_linear_head_the_weights_are_the_column_of_the_kernel():
@@ -89,9 +97,71 @@ def test_for_the_linear_head_the_weights_are_the_column_of_the_kernel():
     kernel, _ = model.get_layer("predictions").get_weights()
     heats = grad_cam(model, images, classes)
     for image, label, heat in zip(maps, classes, heats, strict=True):
-        expected = np.maximum(image @ kernel[:, label], 0)[..., None]
-        expected = np.asarray(keras.ops.image.resize(expected, (64, 40), interpolation="bilinear"))[..., 0]
-        np.testing.assert_allclose(heat, expected / expected.max(), atol=1e-4)
+        expected = placed(np.maximum(image @ kernel[:, label], 0), 8, (64, 40))
+        np.testing.assert_allclose(heat, expected, atol=1e-4)
+
+
+def bright(model: keras.Model) -> keras.Model:
+    """Let the first class be as probable as the image is bright where cells are centered."""
+    for layer in model.layers:
+        weights = []
+        for weight in layer.weights:
+            value = np.full(weight.shape, 1.0 if weight.name in ("gamma", "moving_variance") else 0.0, "float32")
+            if weight.name == "kernel" and len(weight.shape) == 4:
+                value[weight.shape[0] // 2, weight.shape[1] // 2] = 1 / weight.shape[2]
+            elif weight.name == "kernel":
+                value[:, 0] = 1
+            weights.append(value)
+        layer.set_weights(weights)
+    return model
+
+
+PAPERS_STRIDES = [Stage(f"conv{k}", 1, (4, 6, 16 + k), min(k - 1, 2)) for k in (2, 3, 4, 5)]
+
+
+@pytest.mark.parametrize("size", [(97, 128), (127, 96)], ids=str)
+@pytest.mark.parametrize(
+    ("conventions", "stem", "jump"),
+    [(V1, "imagenet", 32), (V1_5, "imagenet", 32), (V1, "cifar", 8), (V1_5, "cifar", 8)],
+)
+def test_the_heat_lies_on_a_planted_patch(conventions, stem, jump, size):
+    model = build_resnet50(3, input_shape=(*size, 3), stages=PAPERS_STRIDES, conventions=conventions, stem=stem)
+    model = bright(model)
+    centers = [(i, j) for i in range(0, size[0], 32) for j in range(0, size[1], 32)]
+    images = np.full((len(centers), *size, 3), 60, "uint8")
+    for image, (i, j) in zip(images, centers, strict=True):
+        image[max(i - 4, 0) : i + 5, max(j - 4, 0) : j + 5] = 250
+    for layer, pixels in (("conv5_block1_out", jump), ("conv4_block1_out", jump // 2)):
+        heats = grad_cam(model, images, np.zeros(len(images), int), at=layer)
+        for heat, (i, j) in zip(heats, centers, strict=True):
+            places = np.argwhere(heat > 0.999)
+            assert (abs(places - (i, j)) < np.maximum(5, 2 * pixels)).all()  # constant beyond the outermost centers
+            assert heat[i, j] == 1
+            around = [(i + down, j + right) for down, right in ((pixels, 0), (0, pixels), (-pixels, 0), (0, -pixels))]
+            inside = [place for place in around if all(0 <= k < length for k, length in zip(place, size, strict=True))]
+            assert inside
+            assert all(heat[place] < 0.01 for place in inside) or pixels < 9  # the neighbors see the patch too
+
+
+def test_a_patch_between_two_cells_lights_both():
+    model = bright(build_resnet50(3, input_shape=(97, 128, 3), stages=PAPERS_STRIDES))
+    image = np.full((1, 97, 128, 3), 60, "uint8")
+    image[0, 30:67, 60:69] = 250  # from cell (1, 2) to cell (2, 2)
+    (heat,) = grad_cam(model, image, np.array([0]), at="conv5_block1_out")
+    assert np.argwhere(heat > 0.999).mean(axis=0).tolist() == [48, 64]
+
+
+def test_the_earlier_map_by_hand():
+    model = tiny_model(4, size=(40, 48), seed=1)
+    images, classes = np.repeat(random_images(1), 4, axis=0), np.arange(4)
+    maps = np.asarray(keras.Model(model.input, model.get_layer("conv2_block2_out").output)(images[:1]))
+    tail = keras.Model(model.get_layer("conv2_block2_out").output, model.get_layer("avg_pool").output)
+    kernel, _ = model.get_layer("predictions").get_weights()
+    found = grad_cam(model, images, classes, at="conv2_block2_out")
+    steps = np.eye(16, dtype="float32")[:, None, None] * 0.02
+    rises = (np.asarray(tail(maps + steps)) - np.asarray(tail(maps - steps))) @ kernel / 0.04  # (16, 4)
+    for k in range(4):
+        np.testing.assert_allclose(found[k], placed(np.maximum(maps[0] @ rises[:, k], 0), 4, (40, 48)), atol=0.1)
 
 
 def test_finds_the_quarter_that_decides():
@@ -141,10 +211,22 @@ def test_the_model_stays_as_it_was(tmp_path):
 
 
 def test_the_papers_stages_and_images_of_any_size():
-    stages = [Stage(f"conv{k}", 1, (4, 6, 16 + k), min(k - 1, 2)) for k in (2, 3, 4, 5)]
-    model = build_resnet50(3, input_shape=(None, None, 3), stages=stages)
-    assert grad_cam(model, random_images(2, (64, 70)), np.array([0, 2])).shape == (2, 64, 70)
-    assert grad_cam(model, random_images(1, (32, 33)), np.array([1])).shape == (1, 32, 33)
+    model = fill_random(build_resnet50(3, input_shape=(None, None, 3), stages=PAPERS_STRIDES))
+    for size, layer in (
+        ((128, 140), "conv5_block1_out"),
+        ((127, 64), "conv4_block1_out"),
+        ((32, 33), "conv3_block1_out"),
+    ):
+        images = random_images(2, size)
+        found = grad_cam(model, images, np.array([0, 2]))
+        assert found.shape == (2, *size)
+        np.testing.assert_array_equal(found, grad_cam(model, images, np.array([0, 2]), at=layer))
+        assert explained_map(model, size).layer == layer
+
+
+def test_a_layer_that_paths_bypass_is_refused():
+    with raises(ValueError, "'resnet50'", "'conv2_block2_2_relu'", LAST):
+        grad_cam(tiny_model(), random_images(1, (32, 40)), np.array([0]), at="conv2_block2_2_relu")
 
 
 @pytest.fixture(scope="module")
@@ -201,8 +283,8 @@ def test_a_map_of_one_position_is_skipped(random_weights):
     np.testing.assert_allclose(found, heats / largest, rtol=1e-4, atol=1e-5)
 
 
-SCRIPT = """
-import sys
+# without TensorFlow, which Keras imports wherever it is installed and a model's configuration is asked for
+SCRIPT = f"""{WITHOUT_TENSORFLOW}
 import keras
 import numpy as np
 from resnet50.inference.features import feature_model
@@ -213,14 +295,13 @@ folder, backend = sys.argv[1:]
 assert keras.backend.backend() == backend
 slope = gradient(lambda x: keras.ops.sum(x**3), np.array([[1.0, -2.0]]))
 assert slope.dtype == np.float32 and slope.tolist() == [[3.0, 12.0]], slope
-images = np.load(f"{folder}/images.npy")
+images = np.load(folder + "/images.npy")
 for head in ("norm", "flatten"):
-    model = keras.saving.load_model(f"{folder}/{head}.keras")
+    model = keras.saving.load_model(folder + "/" + head + ".keras")
     heats = grad_cam(model, images, np.arange(4))
     assert heats.dtype == np.float32
-    np.save(f"{folder}/{head}.npy", heats)
-    np.save(f"{folder}/{head}-features.npy", feature_model(model).predict(images, verbose=0))
-assert "tensorflow" not in sys.modules
+    np.save(folder + "/" + head + ".npy", heats)
+    np.save(folder + "/" + head + "-features.npy", feature_model(model).predict(images, verbose=0))
 """
 
 

@@ -38,6 +38,17 @@ def test_an_explanation_is_the_image_and_an_overlay_for_each_class():
     assert buffer.getvalue().startswith(b"\x89PNG")
 
 
+def test_a_note_stands_below_the_images():
+    image = noise(30, 20, 3, seed=1)
+    note = "Grad-CAM at a layer of a long name, 4 x 4 cells, 16 pixels apart, and more than fits below two images"
+    figure = draw_explanation(image, np.zeros((1, 30, 20)), ["a"], [0.5], note=note)
+    (text,) = (text for text in figure.axes[0].texts if text.get_text() == note)
+    lowest = min(shown.get_extent()[2] for shown in figure.axes[0].images)
+    assert text.get_position()[1] < lowest
+    right = text.get_window_extent().x1 / figure.dpi
+    assert right <= figure.get_size_inches()[0]
+
+
 def test_there_must_be_a_name_for_each_map():
     with raises(ValueError, 2, 1):
         draw_explanation(np.zeros((4, 4, 3), "uint8"), np.zeros((2, 4, 4)), ["a"], [0.5, 0.5])

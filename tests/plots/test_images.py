@@ -82,6 +82,17 @@ def test_a_second_image_stands_beside_each_over_the_name_of_its_file():
     assert png(figure).startswith(b"\x89PNG")
 
 
+def test_a_note_stands_below_the_title():
+    note = "Beside each image: Grad-CAM at conv4_block6_out, 4 x 4 cells, 16 pixels apart"
+    images = labeled([0, 1])
+    figure = draw_predictions(images, np.eye(3)[[1, 1]], title="Some", beside=images.images, note=note)
+    title, below, *_ = figure.axes[0].texts
+    assert (title.get_text(), below.get_text()) == ("Some", note)
+    highest = max(image.get_extent()[3] for image in figure.axes[0].images)
+    assert title.get_position()[1] > below.get_position()[1] > highest
+    assert below.get_window_extent().x1 / figure.dpi <= figure.get_size_inches()[0]
+
+
 @pytest.mark.parametrize(
     ("name", "lines"),
     [

@@ -148,7 +148,7 @@ def test_the_page_shows_everything(written):
     image, heat, *_ = re.findall(r"<figcaption>(.*?)</figcaption>", re.sub("<wbr>|</?i>", "", text), re.DOTALL)
     assert not missing(image, first.true, *first.path.split("/"))
     assert not missing(heat, first.predicted, f"{first.probability:.0%}")
-    assert not missing(section(folder, "mistakes"), len(report.mistakes), 60, 24)
+    assert not missing(section(folder, "mistakes"), len(report.mistakes), 60, 24, "4 x 5 cells, 8 pixels apart")
     assert len(text) < 500_000
 
 

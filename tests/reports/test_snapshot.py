@@ -20,6 +20,7 @@ from factories import dataset
 from resnet50.audit.issue import Issue, Place
 from resnet50.data.splits import DatasetSplits
 from resnet50.datasets.source import DataSource
+from resnet50.graph.geometry import FeatureMap, ReceptiveField
 from resnet50.metrics.calibration import TemperatureScaling
 from resnet50.metrics.scores import score
 from resnet50.reports.figures import report_figures
@@ -82,7 +83,13 @@ def page() -> str:
     )
     report = replace(score(probabilities, test), temperature_scaling=scaled, issues=issues)
     mistakes = [mistake.index for mistake in report.mistakes]
-    worst = WorstMistakes(test.select(mistakes), probabilities[mistakes], overlays=255 - test.images[mistakes])
+    field = ReceptiveField(size=(267, 267), jump=(16, 16), center=(0.0, 0.0))
+    worst = WorstMistakes(
+        test.select(mistakes),
+        probabilities[mistakes],
+        overlays=255 - test.images[mistakes],
+        feature_map=FeatureMap("conv4_block6_out", (6, 6), field),
+    )
     results = Results(report, DatasetSplits(train, test), TRAINING, TRAINING.source)
     return report_page(results, worst, report_figures(results))
 
