@@ -103,3 +103,11 @@ def test_another_name_is_refused(classifier, tmp_path):
     with raises(ValueError, tmp_path / "out.npy", ".npz"):
         embed(classifier, []).save(tmp_path / "out.npy", model=tmp_path / "m.keras")
     assert embed(classifier, []).features.shape == (0, 24)
+
+
+def test_the_output_of_a_layer_is_not_had_in_another_precision(classifier, images, tmp_path):
+    classifier.save(tmp_path / "model.keras")
+    calibration = np.stack([noise(40, 48, 3, seed=k) for k in range(2)])
+    int8 = Classifier.load(tmp_path / "model.keras", precision="int8", calibration=calibration)
+    with raises(ValueError, "fp32", "conv2_block1_out", "int8"):
+        embed(int8, images[:1], at="conv2_block1_out")
