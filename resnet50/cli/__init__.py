@@ -19,6 +19,7 @@ COMMANDS = {
     "lr-find": "Find a learning rate.",
     "evaluate": "Score a trained classifier on a test split.",
     "predict": "Classify images.",
+    "serve": "Answer requests for classification over HTTP.",
     "export": "Export a classifier to OpenVINO, ONNX, LiteRT or TensorFlow.",
     "explain": "Show the regions of an image that speak for a class (Grad-CAM).",
     "embed": "Compute the features of images.",
