@@ -111,12 +111,14 @@ class Replicas:
 
     async def ready(self) -> bool:
         """Return whether at least one replica runs."""
-        return await asyncio.to_thread(self._running) > 0
+        return await asyncio.to_thread(self._is_running)
 
-    def _running(self) -> int:
-        application = serve.status().applications.get(self._name)
-        deployments = application.deployments.values() if application else ()
-        return sum(deployment.replica_states.get("RUNNING", 0) for deployment in deployments)
+    def _is_running(self) -> bool:
+        try:
+            deployments = serve.status().applications[self._name].deployments.values()
+        except (RayError, KeyError):  # the cluster is gone, or another has deleted the application
+            return False
+        return any(deployment.replica_states.get("RUNNING") for deployment in deployments)
 
 
 def start(path: str, *, name: str, replicas: int, threads: float, seconds: float) -> Replicas:

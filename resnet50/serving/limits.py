@@ -55,43 +55,39 @@ class LimitRequests:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers, chunks = Headers(scope=scope), list[bytes]()
+        body = bytearray()
         try:
-            if await self._read(headers, receive, chunks):
-                await self._answer(scope, b"".join(chunks), receive, send)
+            if await self._read(Headers(scope=scope), receive, body):
+                await self._answer(scope, bytes(body), receive, send)
         except RequestError as error:
-            if error.status == 413 and "expect" not in headers:
-                await _drop(receive)
             await refusal(error, close=True)(scope, receive, send)
         finally:
-            self._held -= sum(map(len, chunks))
+            self._held -= len(body)
 
-    async def _read(self, headers: Headers, receive: Receive, chunks: list[bytes]) -> bool:
+    async def _read(self, headers: Headers, receive: Receive, body: bytearray) -> bool:
         """Read the body; False if the client has gone."""
-        size, seconds = 0, self._limits.seconds
-        self._check_size(int(headers.get("content-length", 0)))
+        most, seconds = self._limits.body_bytes, self._limits.seconds
+        fits = int(headers.get("content-length", 0)) <= most
+        more = "expect" not in headers  # else the client waits before it sends
         try:
             async with asyncio.timeout(seconds):
-                while True:
+                while fits:
                     message = await receive()
                     if message["type"] == "http.disconnect":
                         return False
-                    chunk = message.get("body", b"")
-                    chunks.append(chunk)
+                    chunk, more = message.get("body", b""), message.get("more_body", False)
+                    body += chunk
                     self._held += len(chunk)
-                    size += len(chunk)
-                    self._check_size(size)
-                    if not message.get("more_body", False):
+                    if self._held > _BODIES * most:
+                        raise RequestError(503, "expected fewer large requests at a time; ask again later.")
+                    fits = len(body) <= most
+                    if fits and not more:
                         return True
         except TimeoutError:
             raise RequestError(408, f"expected the whole body within {seconds:g} s, got a part of it.") from None
-
-    def _check_size(self, size: int) -> None:
-        most = self._limits.body_bytes
-        if size > most:
-            raise RequestError(413, f"expected a body of at most {most:,} bytes, got more.")
-        if self._held > _BODIES * most:
-            raise RequestError(503, "expected fewer large requests at a time; ask again later.")
+        if more:
+            await _drop(receive)
+        raise RequestError(413, f"expected a body of at most {most:,} bytes, got more.")
 
     async def _answer(self, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
         """Let the application answer, until the client hangs up."""
