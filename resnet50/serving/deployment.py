@@ -121,7 +121,7 @@ class Replicas:
         return any(deployment.replica_states.get("RUNNING") for deployment in deployments)
 
 
-def start(path: str, *, name: str, replicas: int, threads: float, seconds: float) -> Replicas:
+def start(path: str, *, name: str, replicas: int, threads: float) -> Replicas:
     """Start the replicas of a classifier in the Ray that this process is connected to.
 
     Args:
@@ -129,7 +129,6 @@ def start(path: str, *, name: str, replicas: int, threads: float, seconds: float
         name: Name of the application in Ray Serve.
         replicas: Number of replicas.
         threads: Processors of each.
-        seconds: Time that its requests may take when it is stopped.
 
     Raises:
         RuntimeError: If a replica does not start.
@@ -141,7 +140,6 @@ def start(path: str, *, name: str, replicas: int, threads: float, seconds: float
         max_ongoing_requests=_ONGOING,
         max_queued_requests=_QUEUED,
         health_check_period_s=1,
-        graceful_shutdown_timeout_s=seconds,
         logging_config=quiet,
     )
     # its own HTTP proxy would read bodies without a limit

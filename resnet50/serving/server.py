@@ -63,6 +63,8 @@ def serve(
     for name, value in numbers.items():
         if not value >= 1:
             raise ValueError(f"expected {name} to be at least 1, got {value}.")
+    if not 0 <= port <= 65535:
+        raise ValueError(f"expected port to be from 0 to 65535, got {port}.")
     located = locate(model)
     _check_packages()
     from resnet50.serving.api import application
@@ -72,7 +74,7 @@ def serve(
     path = str(located.model.resolve())
     with _bind(host, port) as listener:
         served = describe(Classifier.load(path), model_name(located))  # what cannot be opened fails here, in one line
-        with _ray(address) as processors, _running(path, processors, replicas, time_limit) as running:
+        with _ray(address) as processors, _running(path, processors, replicas, address) as running:
             limits = Limits(seconds=time_limit, body_bytes=max_body << 20)
             app = application(served, running.classify, ready=running.ready, limits=limits)
 
@@ -103,7 +105,7 @@ def _bind(host: str, port: int) -> socket.socket:
         except BaseException:
             listener.close()
             raise
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         reason = getattr(error, "strerror", None) or error
         raise OSError(f"{host}:{port}: expected an address to listen on, got an error ({reason}).") from error
     return listener
@@ -127,7 +129,8 @@ def _ray(address: str | None) -> Iterator[list[int]]:
     import ray
 
     cores = usable_cores()
-    folder = tempfile.mkdtemp(prefix="resnet50-")  # private; Ray lets every user write in the one below it
+    # private, since Ray lets every user write in the folder below it; and short, since sockets are in it
+    folder = tempfile.mkdtemp(prefix="resnet50-", dir="/tmp" if os.name == "posix" else None)  # noqa: S108
     try:
         if address is None:
             ray.init(
@@ -149,7 +152,7 @@ def _ray(address: str | None) -> Iterator[list[int]]:
 
 
 @contextmanager
-def _running(path: str, processors: Sequence[int], replicas: int, seconds: float) -> Iterator[Replicas]:
+def _running(path: str, processors: Sequence[int], replicas: int, address: str | None) -> Iterator[Replicas]:
     """Run the replicas of a classifier in the block."""
     from ray import serve as ray_serve
 
@@ -158,11 +161,10 @@ def _running(path: str, processors: Sequence[int], replicas: int, seconds: float
     logging.getLogger("ray.serve").setLevel(logging.ERROR)  # after the import, which sets another level
     name = f"resnet50-{uuid4().hex[:8]}"  # a cluster may serve others
     try:
-        yield deployment.start(
-            path, name=name, replicas=replicas, threads=threads_each(processors, replicas), seconds=seconds
-        )
+        yield deployment.start(path, name=name, replicas=replicas, threads=threads_each(processors, replicas))
     finally:
-        ray_serve.delete(name)
+        if address is not None:  # what is on this machine alone ends with Ray
+            ray_serve.delete(name)
 
 
 def threads_each(processors: Sequence[int], replicas: int) -> float:

@@ -78,7 +78,9 @@ def test_a_wrong_number_of_classes_is_not_repeated(start, png, top):
     assert top not in error.replace("equal to 1", "")
 
 
-@pytest.mark.parametrize("content_type", ["text/plain", "application/json", "application/x-www-form-urlencoded", "\xff"])
+@pytest.mark.parametrize(
+    "content_type", ["text/plain", "application/json", "application/x-www-form-urlencoded", "\xff"]
+)
 def test_other_types_are_refused(start, png, content_type):
     headers = {"Content-Type": content_type.encode("latin-1")}
     assert "image/*" in error_of(requests.post(f"{start()}/predict", png, headers=headers, timeout=20), 415)

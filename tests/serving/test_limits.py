@@ -56,13 +56,15 @@ def test_a_body_without_end_is_not_read_for_ever(start):
     with connect(url) as connection:
         connection.sendall(POST + b"Transfer-Encoding: chunked\r\n\r\n")
         chunk = b"10000\r\n" + b"x" * 65536 + b"\r\n"
-        with pytest.raises(OSError):  # noqa: PT011 - a broken pipe, a reset or an abort
+        with pytest.raises(OSError):  # a broken pipe, a reset or an abort
             for _ in range(100_000):
                 connection.sendall(chunk)
     assert alive(url)
 
 
-@pytest.mark.parametrize("length", [b"Content-Length: 100\r\n\r\nabc", b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"])
+@pytest.mark.parametrize(
+    "length", [b"Content-Length: 100\r\n\r\nabc", b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"]
+)
 def test_a_body_that_does_not_arrive_is_given_up(start, exchange, length):
     url = start(seconds=0.3)
     answer = exchange(url, POST + length)

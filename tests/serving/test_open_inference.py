@@ -62,9 +62,7 @@ def test_the_answer_has_the_rows(model, read):
     assert json.loads(json.dumps(answer)) == {
         "model_name": "letters",
         "id": "x",
-        "outputs": [
-            {"name": "probabilities", "datatype": "FP32", "shape": [2, 3], "data": [0.5, 0.25, 0.25, 0, 1, 0]}
-        ],
+        "outputs": [{"name": "probabilities", "datatype": "FP32", "shape": [2, 3], "data": [0.5, 0.25, 0.25, 0, 1, 0]}],
     }
 
 
