@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import ray
 from ray import serve
 from ray.exceptions import RayError, RayTaskError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
@@ -16,7 +17,7 @@ from resnet50._io.workers import THREADS
 from resnet50.data.images import fit_image
 from resnet50.inference.classifier import Classifier
 from resnet50.serving.refusals import RequestError
-from resnet50.serving.served_model import Image, Row
+from resnet50.serving.served_model import Image, Row, ServedModel, describe
 
 BATCH = 16
 """Most images in one forward pass."""
@@ -119,6 +120,28 @@ class Replicas:
         except (RayError, KeyError):  # the cluster is gone, or another has deleted the application
             return False
         return any(deployment.replica_states.get("RUNNING") for deployment in deployments)
+
+
+def open_model(path: str, name: str) -> ServedModel:
+    """Open a model once, in a process of Ray's, so that what is wrong with it is one error, and describe it.
+
+    Args:
+        path: What `Classifier.load` opens.
+        name: Name of the model in URLs and answers.
+
+    Raises:
+        ImportError: As `Classifier.load`.
+        OSError: As `Classifier.load`.
+        ValueError: As `Classifier.load`.
+    """
+    try:
+        return ray.get(ray.remote(num_cpus=0)(_open_model).remote(path, name))
+    except RayTaskError as error:
+        raise error.cause from None
+
+
+def _open_model(path: str, name: str) -> ServedModel:
+    return describe(Classifier.load(path), name)
 
 
 def start(path: str, *, name: str, replicas: int, threads: float) -> Replicas:

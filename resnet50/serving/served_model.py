@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from resnet50.inference.classifier import Classifier
-from resnet50.inference.locate import Located
+if TYPE_CHECKING:
+    from resnet50.inference.classifier import Classifier
+    from resnet50.inference.locate import Located
 
 Row = np.ndarray | str
 """What an image gives: its probabilities, float32 ``(classes,)``, or the reason why it cannot be read, one line."""

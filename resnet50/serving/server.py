@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from resnet50._io.workers import usable_cores
-from resnet50.inference.classifier import Classifier
-from resnet50.inference.locate import locate
-from resnet50.serving.served_model import describe, model_name
+from resnet50.inference.locate import Located, locate
+from resnet50.serving.served_model import ServedModel, model_name
 
 if TYPE_CHECKING:
     from resnet50.serving.deployment import Replicas
@@ -71,20 +70,21 @@ def serve(
     from resnet50.serving.http_server import http_server, signals_taken
     from resnet50.serving.limits import Limits
 
-    path = str(located.model.resolve())
-    with _bind(host, port) as listener:
-        served = describe(Classifier.load(path), model_name(located))  # what cannot be opened fails here, in one line
-        with _ray(address) as processors, _running(path, processors, replicas, address) as running:
-            limits = Limits(seconds=time_limit, body_bytes=max_body << 20)
-            app = application(served, running.classify, ready=running.ready, limits=limits)
+    limits = Limits(seconds=time_limit, body_bytes=max_body << 20)
+    with (
+        _bind(host, port) as listener,
+        _ray(address) as processors,
+        _running(located, replicas, processors, ends_with_ray=address is None) as (served, answering),
+    ):
 
-            def report() -> None:
-                if started is not None:
-                    started(_url(listener))
+        def report() -> None:
+            if started is not None:
+                started(_url(listener))
 
-            server = http_server(app, seconds=2 * time_limit, started=report)
-            with signals_taken():
-                server.run(sockets=[listener])
+        app = application(served, answering.classify, ready=answering.ready, limits=limits)
+        server = http_server(app, seconds=2 * time_limit, started=report)
+        with signals_taken():
+            server.run(sockets=[listener])
 
 
 def _check_packages() -> None:
@@ -152,18 +152,21 @@ def _ray(address: str | None) -> Iterator[list[int]]:
 
 
 @contextmanager
-def _running(path: str, processors: Sequence[int], replicas: int, address: str | None) -> Iterator[Replicas]:
+def _running(
+    model: Located, replicas: int, processors: Sequence[int], *, ends_with_ray: bool
+) -> Iterator[tuple[ServedModel, Replicas]]:
     """Run the replicas of a classifier in the block."""
     from ray import serve as ray_serve
 
     from resnet50.serving import deployment
 
     logging.getLogger("ray.serve").setLevel(logging.ERROR)  # after the import, which sets another level
-    name = f"resnet50-{uuid4().hex[:8]}"  # a cluster may serve others
+    path, name = str(model.model.resolve()), f"resnet50-{uuid4().hex[:8]}"  # a cluster may have others
+    served = deployment.open_model(path, model_name(model))
     try:
-        yield deployment.start(path, name=name, replicas=replicas, threads=threads_each(processors, replicas))
+        yield served, deployment.start(path, name=name, replicas=replicas, threads=threads_each(processors, replicas))
     finally:
-        if address is not None:  # what is on this machine alone ends with Ray
+        if not ends_with_ray:
             ray_serve.delete(name)
 
 

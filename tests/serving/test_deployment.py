@@ -207,7 +207,7 @@ def test_it_recovers_when_all_replicas_are_killed(running, images, answers):
     assert requests.get(f"{running.url}/health", timeout=60).status_code == 200
 
 
-def test_the_processors_are_shared(running):
+def test_ray_wants_a_token_and_reports_nothing(running):
     (replica, *_) = below(running.process.pid, "ray::ServeReplica")
     environment = Path(f"/proc/{replica}/environ").read_bytes()
     assert b"RAY_AUTH_MODE=token" in environment
@@ -233,6 +233,16 @@ def test_it_stops_when_requests_are_answered_and_leaves_nothing(model, images, a
     assert all(same(top, answers[number]) for number, _, top in load.found)
     assert [process for process in started_processes if process in processes("ray::")] == []
     assert not Path(folder).exists()
+
+
+def test_a_model_that_cannot_be_opened_is_one_line(tmp_path):
+    damaged = tmp_path / "pets.keras"
+    damaged.write_bytes(b"PK\x03\x04" * 100)
+    command = [sys.executable, "-m", "resnet50", "serve", str(damaged), "--port", "0"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"resnet50 serve: {damaged}: ")
+    assert done.stderr.count("\n") == 1
 
 
 def kill(ancestor: int) -> None:
