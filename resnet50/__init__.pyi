@@ -34,6 +34,7 @@ from .metrics.receptive_field import receptive_field as receptive_field
 from .metrics.scores import score as score
 from .model import ResNet50 as ResNet50
 from .profiling.bench import bench as bench
+from .serving.server import serve as serve
 from .training.lr_finder import find_learning_rate as find_learning_rate
 from .training.phases import LinearProbe as LinearProbe
 from .training.phases import Phase as Phase

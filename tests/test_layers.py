@@ -22,6 +22,7 @@ ROOMS = [
     "audit",
     "graph",
     "inference",
+    "serving",
     "metrics",
     "plots",
     "reports",

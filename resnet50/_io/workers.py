@@ -10,8 +10,14 @@ from typing import TypeVar
 
 
 def usable_cores() -> int:
-    """Return the number of cores that this process may use, which can be fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Return the number of cores that this process may use, which can be fewer than the machine has.
+
+    ``OMP_NUM_THREADS`` lowers it, as for other numerical libraries: in a container that has a share of the machine, and
+    in a replica of Ray.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return max(1, min(cores, int(asked))) if asked.isdecimal() else cores
 
 
 THREADS = min(usable_cores(), 8)

@@ -20,6 +20,7 @@ COMMANDS = {
     "evaluate": "Score a trained classifier on a test split.",
     "predict": "Classify images.",
     "app": "Open a page to try a classifier.",
+    "serve": "Answer requests for classification over HTTP.",
     "export": "Export a classifier to OpenVINO, ONNX, LiteRT, TensorFlow or a web page.",
     "explain": "Show the regions of an image that speak for a class (Grad-CAM).",
     "embed": "Compute the features of images.",

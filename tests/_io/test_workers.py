@@ -63,3 +63,11 @@ def test_all_cores_where_there_is_no_affinity(monkeypatch):
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: 5)
     assert usable_cores() == 5
+
+
+@pytest.mark.parametrize(("asked", "cores"), [("2", 2), ("99", 5), ("0", 1), ("many", 5), ("", 5)])
+def test_omp_num_threads_lowers_the_number(monkeypatch, asked, cores):
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 5)
+    monkeypatch.setenv("OMP_NUM_THREADS", asked)
+    assert usable_cores() == cores

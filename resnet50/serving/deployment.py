@@ -1,0 +1,170 @@
+"""The classifier in Ray Serve: replicas that batch what comes in together, and the handle that asks them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import ray
+from ray import serve
+from ray.exceptions import RayError, RayTaskError
+from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
+from ray.serve.handle import DeploymentHandle
+
+from resnet50._io.workers import THREADS
+from resnet50.data.images import fit_image
+from resnet50.inference.classifier import Classifier
+from resnet50.serving.refusals import RequestError
+from resnet50.serving.served_model import Image, Row, ServedModel, describe
+
+BATCH = 16
+"""Most images in one forward pass."""
+
+_ONGOING = 2 * BATCH  # images in a replica: one batch is computed while the next is decoded
+_QUEUED = 128  # images that wait for a replica
+
+
+class Replica:
+    """A process with the network: it decodes images, and classifies those that have come in the meantime together.
+
+    Args:
+        path: What `Classifier.load` opens.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._classifier = Classifier.load(path)
+        self._decoding = ThreadPoolExecutor(THREADS)  # each image may take a gigabyte
+        self._computing = ThreadPoolExecutor(1)
+
+    async def classify(self, image: Image) -> Row:
+        """Return the probabilities of an image, or the reason why it cannot be read."""
+        loop = asyncio.get_running_loop()
+        pixels = await loop.run_in_executor(self._decoding, self._fit, image)
+        return pixels if isinstance(pixels, str) else await self._forward(pixels)
+
+    def _fit(self, image: Image) -> Row:
+        if isinstance(image, np.ndarray):  # it has the model's size
+            return image
+        height, width = self._classifier.image_size
+        try:
+            return fit_image(image, height=height, width=width, fit=self._classifier.fit)
+        except ValueError as error:
+            return str(error)
+
+    # no wait for more images: a batch is what has come while the one before it was computed
+    @serve.batch(max_batch_size=BATCH, batch_wait_timeout_s=0)
+    async def _forward(self, images: list[np.ndarray]) -> list[np.ndarray]:
+        loop = asyncio.get_running_loop()
+        batch = np.stack(images)
+        rows = await loop.run_in_executor(self._computing, self._classifier.probabilities, batch)
+        return list(rows)
+
+
+class _LostReplicaError(RequestError):
+    """A replica that died before it answered."""
+
+
+class Replicas:
+    """The replicas of a classifier, wherever they run.
+
+    Args:
+        name: Name of the application in Ray Serve.
+        handle: What asks them.
+    """
+
+    def __init__(self, name: str, handle: DeploymentHandle) -> None:
+        self._name, self._handle = name, handle
+
+    async def classify(self, images: Sequence[Image]) -> list[Row]:
+        """Classify images, each by any replica.
+
+        Raises:
+            RequestError: If too many images wait already, or no replica answers.
+        """
+        tasks = [asyncio.ensure_future(self._classify(image)) for image in images]
+        try:
+            return list(await asyncio.gather(*tasks))
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    async def _classify(self, image: Image) -> Row:
+        try:
+            return await self._ask(image)
+        except _LostReplicaError:  # another one gives the same answer
+            return await self._ask(image)
+
+    async def _ask(self, image: Image) -> Row:
+        response = self._handle.classify.remote(image)
+        try:
+            return await response
+        except asyncio.CancelledError:
+            response.cancel()
+            raise
+        except BackPressureError:
+            raise RequestError(503, "expected fewer images at a time; ask again later.") from None
+        except RayTaskError:  # an error in the replica, which lives
+            raise
+        except (RayError, DeploymentUnavailableError):
+            raise _LostReplicaError(503, "expected a replica to answer, got none; ask again later.") from None
+
+    async def ready(self) -> bool:
+        """Return whether at least one replica runs."""
+        return await asyncio.to_thread(self._is_running)
+
+    def _is_running(self) -> bool:
+        try:
+            deployments = serve.status().applications[self._name].deployments.values()
+        except (RayError, KeyError):  # the cluster is gone, or another has deleted the application
+            return False
+        return any(deployment.replica_states.get("RUNNING") for deployment in deployments)
+
+
+def open_model(path: str, name: str) -> ServedModel:
+    """Open a model once, in a process of Ray's, so that what is wrong with it is one error, and describe it.
+
+    Args:
+        path: What `Classifier.load` opens.
+        name: Name of the model in URLs and answers.
+
+    Raises:
+        ImportError: As `Classifier.load`.
+        OSError: As `Classifier.load`.
+        ValueError: As `Classifier.load`.
+    """
+    try:
+        return ray.get(ray.remote(num_cpus=0)(_open_model).remote(path, name))
+    except RayTaskError as error:
+        raise error.cause from None
+
+
+def _open_model(path: str, name: str) -> ServedModel:
+    return describe(Classifier.load(path), name)
+
+
+def start(path: str, *, name: str, replicas: int, threads: float) -> Replicas:
+    """Start the replicas of a classifier in the Ray that this process is connected to.
+
+    Args:
+        path: What `Classifier.load` opens, on every node.
+        name: Name of the application in Ray Serve.
+        replicas: Number of replicas.
+        threads: Processors of each.
+
+    Raises:
+        RuntimeError: If a replica does not start.
+    """
+    quiet = {"log_level": "ERROR", "enable_access_log": False}
+    deployment = serve.deployment(Replica).options(
+        num_replicas=replicas,
+        ray_actor_options={"num_cpus": threads},
+        max_ongoing_requests=_ONGOING,
+        max_queued_requests=_QUEUED,
+        health_check_period_s=1,
+        logging_config=quiet,
+    )
+    # its own HTTP proxy would read bodies without a limit
+    serve.start(proxy_location="Disabled", logging_config=quiet)
+    return Replicas(name, serve.run(deployment.bind(path), name=name, route_prefix=None))

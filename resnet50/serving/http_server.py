@@ -1,0 +1,95 @@
+"""uvicorn, with what it lacks: a time limit for the headers of a request, and an end that leaves the process alive."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import h11
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+_HEADER_SECONDS = 10.0  # a client that sends no request within this time would hold a connection for ever
+_CONNECTIONS = 512  # well below the 1,024 files that a process may have open
+
+
+class _Connection(H11Protocol):
+    """A connection that is closed if the headers of its next request take too long."""
+
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        super().connection_made(transport)
+        self._expect_headers()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._expect_headers()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._forget()
+
+    def _expect_headers(self) -> None:
+        """Start the clock where a request has begun to arrive, or none has, and stop it once its headers are here."""
+        if self.conn.their_state is not h11.IDLE:
+            self._forget()
+        elif self._deadline is None:
+            self._deadline = self.loop.call_later(_HEADER_SECONDS, self.transport.close)
+
+    def _forget(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._started = started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._started()
+
+
+def http_server(app: Any, *, seconds: float, started: Callable[[], None]) -> uvicorn.Server:
+    """Return a server of an ASGI application; ``run(sockets=[...])`` runs it until SIGTERM, Ctrl-C or `should_exit`.
+
+    Args:
+        app: The application.
+        seconds: Time that requests under way have to be answered when it stops.
+        started: Called once it listens.
+    """
+    config = uvicorn.Config(
+        app,
+        http=_Connection,
+        ws="none",
+        lifespan="off",
+        log_config=None,  # warnings and errors go to standard error
+        access_log=False,
+        proxy_headers=False,  # nothing depends on where a request comes from
+        server_header=False,
+        limit_concurrency=_CONNECTIONS,
+        timeout_graceful_shutdown=max(1, round(seconds)),
+    )
+    return _Server(config, started)
+
+
+@contextmanager
+def signals_taken() -> Iterator[None]:
+    """Let a server in the block take SIGTERM and Ctrl-C: uvicorn raises the one that stopped it again at its end."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handlers = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)

@@ -1,0 +1,184 @@
+"""Serve a classifier over HTTP until the process is asked to stop: start, drain, stop."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import shutil
+import socket
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from resnet50._io.workers import usable_cores
+from resnet50.inference.locate import Located, locate
+from resnet50.serving.served_model import ServedModel, model_name
+
+if TYPE_CHECKING:
+    from resnet50.serving.deployment import Replicas
+
+INSTALL = "pip install 'resnet50[serve]'"
+"""Command that installs the packages that serving needs."""
+
+_PACKAGES = ("fastapi", "python_multipart", "ray", "uvicorn")
+_OBJECT_STORE = 512 << 20  # bytes of shared memory, for images on their way to a replica
+
+
+def serve(
+    model: str | os.PathLike[str],
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    replicas: int = 1,
+    address: str | None = None,
+    time_limit: float = 30.0,
+    max_body: int = 16,
+    started: Callable[[str], None] | None = None,
+) -> None:
+    """Serve a classifier over HTTP, by Ray Serve, until SIGTERM or Ctrl-C; requests under way are answered first.
+
+    Args:
+        model: A ``.keras`` file, the folder of a run or the folder of an export.
+        host: Address to listen on. The default is this machine alone.
+        port: Port to listen on; 0 for any that is free.
+        replicas: Processes that classify. They share the processors.
+        address: Address of the head of a running Ray cluster, such as ``"192.168.1.10:6379"``, whose nodes all find the
+            model at the same path; None to start Ray for this process alone.
+        time_limit: Seconds that a request's body may take to arrive, and again that its answer may take.
+        max_body: Largest body in MiB.
+        started: Called with the URL once requests are answered.
+
+    Raises:
+        FileNotFoundError: If there is no such model.
+        ImportError: If a package that serving needs is not installed.
+        OSError: If the address is taken or not one of this machine.
+        ValueError: If the model cannot be opened, a number is out of range, or the cluster has too few processors.
+    """
+    numbers = {"replicas": replicas, "time_limit": time_limit, "max_body": max_body}
+    for name, value in numbers.items():
+        if not value >= 1:
+            raise ValueError(f"expected {name} to be at least 1, got {value}.")
+    if not 0 <= port <= 65535:
+        raise ValueError(f"expected port to be from 0 to 65535, got {port}.")
+    located = locate(model)
+    _check_packages()
+    from resnet50.serving.api import application
+    from resnet50.serving.http_server import http_server, signals_taken
+    from resnet50.serving.limits import Limits
+
+    limits = Limits(seconds=time_limit, body_bytes=max_body << 20)
+    with (
+        _bind(host, port) as listener,
+        _ray(address) as processors,
+        _running(located, replicas, processors, ends_with_ray=address is None) as (served, answering),
+    ):
+
+        def report() -> None:
+            if started is not None:
+                started(_url(listener))
+
+        app = application(served, answering.classify, ready=answering.ready, limits=limits)
+        server = http_server(app, seconds=2 * time_limit, started=report)
+        with signals_taken():
+            server.run(sockets=[listener])
+
+
+def _check_packages() -> None:
+    for name in _PACKAGES:
+        if find_spec(name) is None:
+            raise ImportError(f"expected the package {name} to serve a model, got none installed; {INSTALL}.")
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    """Return a socket that is bound and does not listen yet: who connects before the server is ready is refused."""
+    try:
+        family, *_, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        listener = socket.socket(family)
+        try:
+            if os.name == "posix":  # elsewhere it would share a port that is in use
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(where)
+        except BaseException:
+            listener.close()
+            raise
+    except OSError as error:
+        reason = getattr(error, "strerror", None) or error
+        raise OSError(f"{host}:{port}: expected an address to listen on, got an error ({reason}).") from error
+    return listener
+
+
+def _url(listener: socket.socket) -> str:
+    host, port, *_ = listener.getsockname()
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+@contextmanager
+def _ray(address: str | None) -> Iterator[list[int]]:
+    """Connect to a cluster, or start Ray for this process alone; yield the number of processors of each node."""
+    # before the import: Ray reads them then
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_worker_niceness", "0")  # a server is no background work
+    if address is None:
+        # its ports listen on all addresses of the machine, and who may speak to them may run code
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    import ray
+
+    cores = usable_cores()
+    # private, since Ray lets every user write in the folder below it; and short, since sockets are in it
+    folder = tempfile.mkdtemp(prefix="resnet50-", dir="/tmp" if os.name == "posix" else None)  # noqa: S108
+    try:
+        if address is None:
+            ray.init(
+                "local",
+                num_cpus=cores,
+                include_dashboard=False,
+                object_store_memory=_OBJECT_STORE,
+                log_to_driver=False,
+                logging_level="ERROR",
+                _node_ip_address="127.0.0.1",
+                _temp_dir=os.path.join(folder, "ray"),  # noqa: PTH118
+            )
+        else:
+            ray.init(address, log_to_driver=False, logging_level="ERROR")
+        yield [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
+    finally:
+        ray.shutdown()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _running(
+    model: Located, replicas: int, processors: Sequence[int], *, ends_with_ray: bool
+) -> Iterator[tuple[ServedModel, Replicas]]:
+    """Run the replicas of a classifier in the block."""
+    from ray import serve as ray_serve
+
+    from resnet50.serving import deployment
+
+    logging.getLogger("ray.serve").setLevel(logging.ERROR)  # after the import, which sets another level
+    path, name = str(model.model.resolve()), f"resnet50-{uuid4().hex[:8]}"  # a cluster may have others
+    served = deployment.open_model(path, model_name(model))
+    try:
+        yield served, deployment.start(path, name=name, replicas=replicas, threads=threads_each(processors, replicas))
+    finally:
+        if not ends_with_ray:
+            ray_serve.delete(name)
+
+
+def threads_each(processors: Sequence[int], replicas: int) -> float:
+    """Return the most processors that each replica can have.
+
+    Args:
+        processors: Number of processors of each node.
+        replicas: Number of replicas, each on one node.
+
+    Returns:
+        A whole number; less than 1 where there are more replicas than processors.
+    """
+    fitting = [each for each in range(1, max(processors) + 1) if sum(count // each for count in processors) >= replicas]
+    return float(max(fitting)) if fitting else sum(processors) / replicas
