@@ -57,6 +57,17 @@ def grad_cam(model: keras.Model, images: np.ndarray, classes: np.ndarray, *, bat
     return heats
 
 
+def map_shape(model: keras.Model) -> tuple[int, int]:
+    """Return the height and width of the feature map that `grad_cam` weights.
+
+    Raises:
+        ValueError: If the model has none.
+    """
+    backbone, _ = _cut(model, last_dense(model))
+    _, height, width, _ = backbone.output_shape
+    return height, width
+
+
 def _score(maps: Any, tail: keras.Model, columns: np.ndarray) -> Any:
     return ops.sum(ops.multiply(tail(maps, training=False), columns))
 

@@ -33,9 +33,8 @@ def heat_maps(classifier: Classifier, images: np.ndarray, classes: np.ndarray, *
     Source: Zhou et al. 2016, arXiv:1512.04150, equation 2; Selvaraju et al. 2017, arXiv:1610.02391, section 3.1, where
     Grad-CAM is shown to generalize it.
     """
-    network = classifier.network
-    maps_of_all = network.outputs.get("class_activation_maps") if isinstance(network, Network) else None
-    if maps_of_all is None or maps_of_all.output_shape[2:] == (1, 1):
+    maps_of_all = _compiled_maps(classifier)
+    if maps_of_all is None:
         from resnet50.metrics.grad_cam import grad_cam
 
         return grad_cam(classifier.model, images, classes, batch_size=batch_size)
@@ -47,6 +46,31 @@ def heat_maps(classifier: Classifier, images: np.ndarray, classes: np.ndarray, *
         for k, (of_classes, chosen) in enumerate(zip(maps, classes[start : start + batch_size], strict=True), start):
             heats[k] = enlarge(of_classes[chosen], (height, width))
     return heats
+
+
+def map_size(classifier: Classifier) -> tuple[int, int]:
+    """Return the height and width in cells of the maps of `heat_maps`, before they are enlarged to the image.
+
+    Args:
+        classifier: A classifier; not an export.
+
+    Raises:
+        ValueError: If the classifier is an export, or its network has no feature maps.
+    """
+    maps_of_all = _compiled_maps(classifier)
+    if maps_of_all is None:
+        from resnet50.metrics.grad_cam import map_shape
+
+        return map_shape(classifier.model)
+    height, width = maps_of_all.output_shape[2:]
+    return height, width
+
+
+def _compiled_maps(classifier: Classifier) -> Network | None:
+    """Return the output of the network that has the maps of all classes; None where they need gradients."""
+    network = classifier.network
+    maps = network.outputs.get("class_activation_maps") if isinstance(network, Network) else None
+    return None if maps is None or maps.output_shape[2:] == (1, 1) else maps
 
 
 def check_classes(classes: np.ndarray, images: int, count: int) -> None:
