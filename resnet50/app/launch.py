@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import socket
+import sys
 import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +22,8 @@ from resnet50.inference.classifier import Classifier
 from resnet50.inference.locate import locate
 
 _LOCAL = ("127.0.0.1", "localhost")
+
+_PORTS = range(7860, 7960)  # as Gradio's
 
 _POLICY = (
     "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; font-src 'self' data:; "
@@ -56,7 +62,9 @@ class RunningApp:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
 
@@ -88,26 +96,26 @@ def launch_app(
     Raises:
         FileNotFoundError: If there is no such model.
         ImportError: If Gradio is not installed.
-        OSError: If the port is in use.
+        OSError: If the port is in use or not allowed.
         ValueError: If it is no classifier, or an export, which has no layers to look into.
     """
-    if port is not None and not 1 <= port <= 65535:
-        raise ValueError(f"expected a port from 1 to 65535, got {port}.")
+    host = "0.0.0.0" if public else _LOCAL[0]  # noqa: S104 - asked for
+    port = _free_port(host, _PORTS if port is None else (port,))
     located = locate(model)
     if located.kind == "export":
         raise ValueError(
             f"{located.model}: expected a .keras file or the folder of a run, got an export, which gives probabilities "
             "and nothing else; name the model that it was made from."
         )
-    import_gradio()  # before anything that takes long
-    with quiet():
-        classifier = Classifier.load(located.model)
-    images = run_images(located.model, classifier, progress=progress)
     folder = tempfile.TemporaryDirectory(prefix="resnet50-app-", ignore_cleanup_errors=True)
-    os.environ[_FOLDER] = folder.name  # Gradio's place for uploads, which it would share with others and leave there
+    os.environ[_FOLDER] = folder.name  # for uploads; in its own, Gradio would leave them
     try:
+        import_gradio()  # before anything that takes long
+        with quiet():
+            classifier = Classifier.load(located.model)
+        images = run_images(located.model, classifier, progress=progress)
         page = build_page(classifier, images, folder=Path(folder.name))
-        url = _serve(page, port=port, public=public, open_browser=open_browser)
+        url = _serve(page, host=host, port=port, open_browser=open_browser)
     except BaseException:
         _remove(folder)
         raise
@@ -120,39 +128,50 @@ def _remove(folder: tempfile.TemporaryDirectory[str]) -> None:
         del os.environ[_FOLDER]
 
 
-def _serve(page: Any, *, port: int | None, public: bool, open_browser: bool) -> str:
+def _free_port(host: str, ports: Sequence[int]) -> int:
+    """Return the first port that is free; Gradio would leave each that it tries open."""
+    for port in ports:
+        if not 1 <= port <= 65535:
+            raise ValueError(f"expected a port from 1 to 65535, got {port}.")
+        with socket.socket() as tried:
+            if sys.platform != "win32":  # there it would find ports that are in use
+                tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with suppress(OSError):
+                tried.bind((host, port))
+                return port
+    got = str(ports[0]) if len(ports) == 1 else f"{ports[0]} to {ports[-1]}"
+    raise OSError(f"expected a free port, got {got}, in use or not allowed; choose another.")
+
+
+def _serve(page: Any, *, host: str, port: int, open_browser: bool) -> str:
     """Start a server in a thread, and return its address."""
     gr = import_gradio()
     from starlette.middleware import Middleware
     from starlette.middleware.trustedhost import TrustedHostMiddleware
 
     middleware = [Middleware(_Policy)]
-    if not public:  # the page trusts the name by which it is called, and a foreign name could be anybody's
+    if host in _LOCAL:  # the page trusts the name by which it is called, and a foreign name could be anybody's
         middleware.insert(0, Middleware(TrustedHostMiddleware, allowed_hosts=list(_LOCAL)))
-    try:
-        _, url, _ = page.launch(
-            server_name="0.0.0.0" if public else _LOCAL[0],  # noqa: S104 - asked for
-            server_port=port,
-            inbrowser=open_browser,
-            prevent_thread_lock=True,
-            quiet=True,
-            inline=False,
-            share=False,
-            ssr_mode=False,
-            pwa=False,
-            mcp_server=False,
-            enable_monitoring=False,
-            run_history=False,
-            show_error=not public,
-            footer_links=[],
-            max_file_size="64mb",
-            css=STYLE,
-            theme=gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["monospace"]),
-            app_kwargs={"middleware": middleware},
-        )
-    except OSError as error:
-        ports = "7860 to 7959" if port is None else str(port)
-        raise OSError(f"expected a free port, got {ports} in use; choose another.") from error
+    _, url, _ = page.launch(
+        server_name=host,
+        server_port=port,
+        inbrowser=open_browser,
+        prevent_thread_lock=True,
+        quiet=True,
+        inline=False,
+        share=False,
+        ssr_mode=False,
+        pwa=False,
+        mcp_server=False,
+        enable_monitoring=False,
+        run_history=False,
+        show_error=host in _LOCAL,
+        footer_links=[],
+        max_file_size="64mb",
+        css=STYLE,
+        theme=gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["monospace"]),
+        app_kwargs={"middleware": middleware},
+    )
     return url
 
 

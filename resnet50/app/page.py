@@ -122,7 +122,9 @@ def _add_many(gr: Any, classifier: Classifier, folder: Path) -> None:
         with table.open("w", newline="", encoding="utf-8") as file:
             write_table(file, predictions, top=min(_TABLE, len(classifier.class_names)))
         lost = len(predictions) - len(pixels)
-        text = f"{plural(len(pixels), 'image')} classified" + (f", {lost:,} unreadable; the table says why." if lost else ".")
+        text = f"{plural(len(pixels), 'image')} classified" + (
+            f", {lost:,} unreadable; the table says why." if lost else "."
+        )
         return text, list(zip(pixels, captions, strict=True)), gr.DownloadButton(value=str(table), interactive=True)
 
     _on_change(files, change, [summary, gallery, download])

@@ -12,9 +12,7 @@ from resnet50.cli.parser import examples, number
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.epilog = "Ctrl-C ends it.\n\n" + examples(
-        "resnet50 app", "resnet50 app runs/one --port 8000 --no-browser"
-    )
+    parser.epilog = "Ctrl-C ends it.\n\n" + examples("resnet50 app", "resnet50 app runs/one --port 8000 --no-browser")
     parser.add_argument("model", nargs="?", metavar="MODEL_OR_RUN", help=f"{MODEL_HELP} Default: the latest run.")
     parser.add_argument("--port", type=number(int, 1), metavar="INT", help="Port. Default: a free one from 7860 on.")
     parser.add_argument("--no-browser", action="store_true", help="Open no browser.")

@@ -90,19 +90,25 @@ def training_features(
     """
     stored = Path(stored)
     digests = {"model_sha256": model_sha256, "images_sha256": images_sha256}
-    arrays = _read(stored, digests, most=len(images), width=classifier.features.output_shape[-1])
-    if arrays is None:
-        _log.info("computing the features of %s, once", plural(min(MOST_IMAGES, len(images)), "training image"))
+    found = read_features(stored, digests, most=len(images), width=classifier.features.output_shape[-1])
+    if found is None:
         chosen = np.linspace(0, len(images) - 1, min(MOST_IMAGES, len(images))).astype(np.int64)
-        arrays = _compute(classifier, [images[k][0] for k in chosen], progress)
-        arrays = {"features": arrays["features"], "images": chosen[arrays["images"]]}
+        _log.info("computing the features of %s, once", plural(len(chosen), "training image"))
+        features, places = _compute(classifier, [images[k][0] for k in chosen], progress)
+        found = features, chosen[places]
         with suppress(OSError, ValueError), atomic_path(stored) as temporary:  # a folder that is only read
-            np.savez(temporary, **arrays, **digests)
-    rows = arrays["images"].tolist()
-    return TrainingFeatures(arrays["features"], tuple(images[k][0] for k in rows), tuple(images[k][1] for k in rows))
+            np.savez(
+                temporary,
+                features=found[0],
+                images=found[1],
+                model_sha256=model_sha256,
+                images_sha256=images_sha256,
+            )
+    features, rows = found
+    return TrainingFeatures(features, tuple(images[k][0] for k in rows), tuple(images[k][1] for k in rows))
 
 
-def _compute(classifier: Classifier, paths: Sequence[Path], progress: Progress | None) -> dict[str, np.ndarray]:
+def _compute(classifier: Classifier, paths: Sequence[Path], progress: Progress | None) -> tuple[np.ndarray, np.ndarray]:
     """Return features of length 1, and the places of their images among the paths."""
     embedding = embed(classifier, paths, progress=progress)
     unreadable = {each.path for each in embedding.unreadable}
@@ -112,11 +118,24 @@ def _compute(classifier: Classifier, paths: Sequence[Path], progress: Progress |
     if not norms.all():  # without a direction, nothing is near
         features, places, norms = features[norms > 0], places[norms > 0], norms[norms > 0]
     features /= norms[:, None]
-    return {"features": features, "images": places}
+    return features, places
 
 
-def _read(path: Path, digests: Mapping[str, str], *, most: int, width: int) -> dict[str, np.ndarray] | None:
-    """Return the stored arrays; None if there is no file, or another one than was written for these digests."""
+def read_features(
+    path: Path, digests: Mapping[str, str], *, most: int, width: int
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Read the file that `training_features` writes.
+
+    Args:
+        path: The file.
+        digests: Its ``model_sha256`` and ``images_sha256``.
+        most: Number of images in the list.
+        width: Number of features.
+
+    Returns:
+        The features, float32 ``(n, width)``, and which images of the list they are of, int64 ``(n,)``; None where
+        there is no such file, or it is damaged, or of another model or other images.
+    """
     try:
         if path.stat().st_size > 4 * most * width + 8 * most + _OVERHEAD:
             return None
@@ -126,14 +145,23 @@ def _read(path: Path, digests: Mapping[str, str], *, most: int, width: int) -> d
         with np.load(path, allow_pickle=False) as file:
             if set(file.files) != {"features", "images", *digests}:
                 return None
-            if any(file[name].shape != () or str(file[name]) != digest for name, digest in digests.items()):
+            if any(str(file[name]) != digest for name, digest in digests.items()):
                 return None
-            arrays = {name: file[name] for name in ("features", "images")}
+            features, rows = file["features"], file["images"]
     except Exception:  # a damaged file raises those of zipfile, NumPy and the system; it is made anew
         return None
-    features, rows = arrays["features"], arrays["images"]
-    if (features.dtype, rows.dtype) != (np.float32, np.int64) or features.shape != (len(rows), width) or rows.ndim != 1:
-        return None
-    if not len(rows) or rows[0] < 0 or rows[-1] >= most or (np.diff(rows) <= 0).any():
-        return None
-    return arrays if np.allclose(np.einsum("nd,nd->n", features, features), 1, atol=1e-3) else None
+    return (features, rows) if _are_features(features, width) and _are_rows(rows, len(features), most) else None
+
+
+def _are_features(array: np.ndarray, width: int) -> bool:
+    """Return whether an array has rows of length 1."""
+    if array.dtype != np.float32 or array.ndim != 2 or array.shape[1] != width:
+        return False
+    return np.allclose(np.einsum("nd,nd->n", array, array), 1, atol=1e-3)
+
+
+def _are_rows(array: np.ndarray, count: int, most: int) -> bool:
+    """Return whether an array has as many different rows of a list, in its order."""
+    if array.dtype != np.int64 or array.shape != (count,) or not count:
+        return False
+    return bool(array[0] >= 0 and array[-1] < most and (np.diff(array) > 0).all())

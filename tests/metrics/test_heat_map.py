@@ -8,7 +8,7 @@ import pytest
 from factories import classifier, noise, raises, tiny_model
 from resnet50.inference.classifier import Classifier
 from resnet50.metrics.grad_cam import grad_cam
-from resnet50.metrics.heat_map import enlarge, heat_maps
+from resnet50.metrics.heat_map import enlarge, heat_maps, map_size
 
 IMAGES = noise(3, 64, 96, 3)
 
@@ -45,3 +45,11 @@ def test_a_map_is_enlarged_and_scaled_to_1():
     assert (large.shape, large.max()) == ((4, 6), 1)
     assert large[0, -1] == 1
     assert not enlarge(np.zeros((2, 2), np.float32), (4, 6)).any()
+
+
+@pytest.mark.parametrize(("options", "expected"), [({}, (4, 5)), ({"head": "mlp"}, (4, 5))])
+def test_the_cells_of_a_map_are_counted(options, expected, tmp_path):
+    """Compiled, and by Keras, which computes the maps of other heads."""
+    classifier(tiny_model(size=(32, 40), **options)).save(tmp_path / "m.keras")
+    for runtime in (None, "keras"):
+        assert map_size(Classifier.load(tmp_path / "m.keras", runtime=runtime)) == expected
