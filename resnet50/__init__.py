@@ -4,10 +4,13 @@ Each public name is imported when it is first used (``__init__.pyi`` lists them)
 line need not wait for Keras.
 """
 
+import os
+
 import lazy_loader
 
 from resnet50._io.quiet import import_keras_quietly
 
 import_keras_quietly()
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # else ONNX Runtime reports its use to its makers
 
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

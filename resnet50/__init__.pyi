@@ -1,3 +1,4 @@
+from .app.launch import launch_app as launch_app
 from .audit.check import check as check
 from .blocks import convolutional_block as convolutional_block
 from .blocks import identity_block as identity_block

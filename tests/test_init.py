@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import pkgutil
 import subprocess
 import sys
@@ -40,3 +41,13 @@ def test_an_unknown_name_is_an_attribute_error():
 def test_importing_loads_no_backend(module):
     script = f"import sys, {module}; sys.exit(any(m in sys.modules for m in ('keras', 'tensorflow', 'numpy')))"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(("given", "expected"), [({}, "1"), ({"ORT_DISABLE_TELEMETRY": "0"}, "0")])
+def test_onnx_runtime_reports_to_nobody_unless_it_is_asked_to(given, expected):
+    environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    script = "import os, resnet50; print(os.environ['ORT_DISABLE_TELEMETRY'])"
+    done = subprocess.run(
+        [sys.executable, "-c", script], env={**environment, **given}, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == expected

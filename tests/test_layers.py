@@ -31,6 +31,7 @@ ROOMS = [
     "evaluation",
     "exporters",
     "profiling",
+    "app",
     "cli",
 ]
 RANK = {name: rank for rank, name in enumerate(ROOMS)}

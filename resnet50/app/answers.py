@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
+from resnet50._io.text import printable
+from resnet50._io.workers import in_order
 from resnet50.data.images import ImageLike, fit_image
 from resnet50.evaluation.explain import explain
 from resnet50.inference.classifier import Classifier
 from resnet50.inference.neighbors import Neighbor, TrainingFeatures
+from resnet50.inference.prediction import Prediction, rank_classes
 from resnet50.plots.heat import overlay
 
 NEAREST = 4
@@ -21,16 +26,19 @@ class Answer:
     """The answer for an image.
 
     Attributes:
-        shares: Probability of each class, 0..1, the most probable first.
-        fitted: The image as the network sees it, enlarged; RGB uint8 ``(height, width, 3)``.
-        evidence: The same with the Grad-CAM of the most probable class.
-        nearest: Training images most like it; none where they are not known.
+        top: All classes and their probabilities, 0..1, the most probable first.
+        summary: The first class, how the image was fitted and how coarse the Grad-CAM is, in sentences.
+        fitted: The image as the network sees it; RGB uint8 ``(height, width, 3)``.
+        evidence: The same with the Grad-CAM of the first class; None for a network without feature maps.
+        nearest: The training images most like it, each as RGB uint8 ``(height, width, 3)``; none where they are not
+            known.
     """
 
-    shares: dict[str, float]
+    top: tuple[tuple[str, float], ...]
+    summary: str
     fitted: np.ndarray
-    evidence: np.ndarray
-    nearest: tuple[Neighbor, ...]
+    evidence: np.ndarray | None
+    nearest: tuple[tuple[np.ndarray, Neighbor], ...]
 
 
 def answer(classifier: Classifier, image: ImageLike, training: TrainingFeatures | None = None) -> Answer:
@@ -38,20 +46,79 @@ def answer(classifier: Classifier, image: ImageLike, training: TrainingFeatures 
 
     Args:
         classifier: A classifier; not an export.
-        image: As for `Classifier.predict`.
+        image: As for `Classifier.predict`, but no open file.
         training: The features of its training images, where they are known.
 
     Raises:
+        FileNotFoundError: If there is no such file.
         ValueError: If the image cannot be read.
     """
-    prediction = classifier.predict(image, top=len(classifier.class_names))
-    explanation = explain(classifier, image, top=1)
+    pixels = _fitted(classifier, image)
+    (row,) = classifier.probabilities(pixels[None])
+    top = rank_classes(row, classifier.class_names, len(row))
     height, width = classifier.image_size
-    pixels = fit_image(image, height=height, width=width, fit=classifier.fit)
-    features = classifier.features.predict_on_batch(pixels[None])[0] if training is not None else None
-    return Answer(
-        shares=dict(prediction.top),
-        fitted=explanation.image,
-        evidence=overlay(explanation.image, explanation.heats[0]),
-        nearest=training.nearest(features, NEAREST) if training is not None and features is not None else (),
+    first = printable(top[0][0])
+    summary = f"{first}, {top[0][1]:.1%}. Fitted to {width} by {height} pixels: {classifier.fit}."
+    try:
+        explanation = explain(classifier, image, top=1)
+    except ImportError:
+        summary += " There is no Grad-CAM, since the gradients of this network need Keras, which is not installed."
+        fitted, evidence = pixels, None
+    except ValueError as error:
+        summary += f" There is no Grad-CAM: {error}"
+        fitted, evidence = pixels, None
+    else:
+        summary += f" Grad-CAM for {first} at {explanation.feature_map}."
+        fitted, evidence = explanation.image, overlay(explanation.image, explanation.heats[0])
+    nearest = () if training is None else tuple(_nearest(classifier, pixels, training))
+    return Answer(top, summary, fitted, evidence, nearest)
+
+
+def answer_many(
+    classifier: Classifier, files: Sequence[tuple[Path, str]], *, top: int = 3
+) -> tuple[tuple[Prediction, ...], tuple[np.ndarray, ...]]:
+    """Classify image files, some of which may be unreadable.
+
+    Args:
+        classifier: A classifier.
+        files: Each file, and the name that the answers and errors give it.
+        top: Number of classes to name for each image.
+
+    Returns:
+        A prediction for each file, with its name as the path; and the readable images as the network sees them, RGB
+        uint8 ``(height, width, 3)``.
+    """
+
+    def read(file: tuple[Path, str]) -> np.ndarray | str:
+        path, name = file
+        try:
+            return _fitted(classifier, path)
+        except (ValueError, OSError) as error:
+            return str(error).replace(str(path), name)
+
+    found = list(in_order(read, files))
+    images = tuple(each for each in found if not isinstance(each, str))
+    rows = iter(classifier.probabilities(np.stack(images)) if images else ())
+    predictions = (
+        Prediction(index, Path(name), (), each)
+        if isinstance(each, str)
+        else Prediction(index, Path(name), rank_classes(next(rows), classifier.class_names, top))
+        for index, ((_, name), each) in enumerate(zip(files, found, strict=True))
     )
+    return tuple(predictions), images
+
+
+def _fitted(classifier: Classifier, image: ImageLike) -> np.ndarray:
+    height, width = classifier.image_size
+    return fit_image(image, height=height, width=width, fit=classifier.fit)
+
+
+def _nearest(
+    classifier: Classifier, pixels: np.ndarray, training: TrainingFeatures
+) -> Iterator[tuple[np.ndarray, Neighbor]]:
+    (features,) = classifier.features.predict_on_batch(pixels[None])
+    for neighbor in training.nearest(features, NEAREST):
+        try:
+            yield _fitted(classifier, neighbor.path), neighbor
+        except (ValueError, OSError):  # the file was removed or damaged since its features were stored
+            continue

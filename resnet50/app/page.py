@@ -1,168 +1,154 @@
-"""The page in Gradio: one image with its reasons, or many with a table. It loads nothing from elsewhere."""
+"""The page in Gradio: one image with its reasons, or many with a table."""
 
 from __future__ import annotations
 
-import csv
-import os
-from collections.abc import Callable, Sequence
+import re
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from resnet50._io.cells import harmless
-from resnet50._io.text import printable
-from resnet50.app.answers import Answer
+from resnet50._io.text import plural, printable
+from resnet50.app.answers import answer, answer_many
+from resnet50.app.offline import import_gradio
+from resnet50.app.training import RunImages
+from resnet50.inference.classifier import Classifier
+from resnet50.inference.prediction_table import write_table
 
 MOST_FILES = 200
 """Most images at a time."""
 
-_HOSTS = ("127.0.0.1", "localhost")
+STYLE = """
+.grid-wrap { min-height: 0 !important; max-height: none !important; padding-top: 2.5rem !important }
+.grid-wrap .caption-label { max-width: 100% }
+#fitted .image-container, #evidence .image-container { padding-top: 2rem }
+"""
+"""Further CSS of the page: labels beside what they label, and no empty room below a gallery."""
 
-_POLICY = (
-    "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; font-src 'self' data:; "
-    "style-src 'self' 'unsafe-inline'; script-src 'self' 'unsafe-inline' 'wasm-unsafe-eval'; worker-src 'self' blob:; "
-    "connect-src 'self'; object-src 'none'; base-uri 'self'"
-)
-
-
-def import_gradio() -> Any:
-    """Import Gradio so that it asks nobody for its newest version and reports to nobody."""
-    os.environ.update(GRADIO_ANALYTICS_ENABLED="False", HF_HUB_DISABLE_TELEMETRY="1", HF_HUB_OFFLINE="1")
-    for name in ("ALLOWED_PATHS", "BLOCKED_PATHS", "SHARE", "ROOT_PATH", "VIBE_MODE", "WATCH_DIRS", "MCP_SERVER"):
-        os.environ.pop(f"GRADIO_{name}", None)  # an empty argument would fall back to these
-    import gradio
-
-    return gradio
+_SHOWN = 5  # classes of an image
+_TABLE = 3  # classes of a row
 
 
-def build_page(
-    answer: Callable[[str], Answer],
-    thumbnail: Callable[[Path], np.ndarray],
-    *,
-    title: str,
-    folder: Path,
-    examples: Sequence[Path] = (),
-) -> Any:
-    """Return the page as Gradio's blocks.
+def build_page(classifier: Classifier, images: RunImages, *, folder: Path) -> Any:
+    """Return the page as Gradio's ``Blocks``.
 
     Args:
-        answer: Answers for an image file, or raises ValueError with the reason why it cannot.
-        thumbnail: Returns a training image, RGB uint8; training images are not served as files.
-        title: Its heading.
+        classifier: The classifier that answers.
+        images: The images of its run.
         folder: Where tables are written.
-        examples: Images to try.
     """
     gr = import_gradio()
-
-    def one(path: str | None) -> tuple[Any, ...]:
-        if not path:
-            return None, None, None, []
-        try:
-            found = answer(path)
-        except ValueError as error:
-            raise gr.Error(printable(error)) from None
-        nearest = [(thumbnail(each.path), f"{each.class_name}, {each.similarity:.2f}") for each in found.nearest]
-        return found.shares, found.fitted, found.evidence, nearest
-
-    def many(paths: list[str] | None) -> tuple[list[tuple[str, str]], str]:
-        if not paths or len(paths) > MOST_FILES:
-            raise gr.Error(f"Choose 1 to {MOST_FILES} images.")
-        rows, shown = [], []
-        for path in paths:
-            name = Path(path).name
-            try:
-                best, share = next(iter(answer(path).shares.items()))
-                rows.append((name, best, f"{share:.6f}", ""))
-                shown.append((path, f"{best} {share:.0%}"))
-            except ValueError as error:
-                rows.append((name, "", "", str(error)))
-        table = folder / "predictions.csv"
-        with table.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(("file", "class", "probability", "error"))
-            writer.writerows([harmless(printable(cell)) for cell in row] for row in rows)
-        return shown, str(table)
-
-    with gr.Blocks(title=title, analytics_enabled=False, delete_cache=(600, 3600)) as page:
-        gr.Markdown(f"# {title}")
+    with gr.Blocks(title=_title(classifier), analytics_enabled=False, delete_cache=(600, 3600)) as page:
+        gr.Markdown(f"# {_plain(_title(classifier))}\n\n{_plain(_about(classifier, images))}", latex_delimiters=[])
         with gr.Tab("One image"), gr.Row():
-            with gr.Column(min_width=320):
-                camera = gr.WebcamOptions(mirror=False, constraints={"video": {"facingMode": "environment"}})
-                image = gr.Image(
-                    label="Image",
-                    sources=["upload", "clipboard", "webcam"],
-                    type="filepath",
-                    image_mode=None,  # the file as it is, for our own reader
-                    webcam_options=camera,
-                    buttons=[],
-                )
-                if examples:
-                    gr.Examples([[str(path)] for path in examples], image, cache_examples=False)
-            with gr.Column(min_width=320):
-                shares = gr.Label(label="Classes", num_top_classes=5)
-                with gr.Row():
-                    fitted = gr.Image(label="What the network sees", interactive=False, buttons=[])
-                    evidence = gr.Image(label="Evidence for the first class", interactive=False, buttons=[])
-                nearest = gr.Gallery(
-                    label="Most similar training images", columns=2, height="auto", interactive=False, buttons=[]
-                )
-            image.change(one, image, [shares, fitted, evidence, nearest], concurrency_id="model", api_name="classify")
+            _add_one(gr, classifier, images)
         with gr.Tab("Many images"):
-            files = gr.File(label="Images", file_count="multiple", file_types=["image"], type="filepath")
-            gallery = gr.Gallery(label="Answers", interactive=False, buttons=["fullscreen"])
-            download = gr.DownloadButton("Table (CSV)")
-            files.upload(many, files, [gallery, download], concurrency_id="model", api_visibility="private")
+            _add_many(gr, classifier, folder)
     return page.queue(max_size=16, default_concurrency_limit=1)
 
 
-def launch(page: Any, *, port: int | None, **options: Any) -> Any:
-    """Serve the page on this machine alone.
+def _title(classifier: Classifier) -> str:
+    return f"{printable(classifier.dataset)}: {plural(len(classifier.class_names), 'class')}"
 
-    Args:
-        page: What `build_page` returned.
-        port: Its port; None for a free one from 7860 on.
-        options: Further options of Gradio's ``launch``.
-    """
-    gr = import_gradio()
-    from starlette.middleware import Middleware
-    from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-    return page.launch(
-        server_name=_HOSTS[0],
-        server_port=port,
-        share=False,
-        ssr_mode=False,
-        pwa=False,
-        mcp_server=False,
-        enable_monitoring=False,
-        run_history=False,
-        show_error=True,
-        footer_links=[],
-        max_file_size="64mb",
-        theme=gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["monospace"]),
-        app_kwargs={
-            "middleware": [
-                # the page trusts the name by which it is called, and a foreign name could be anybody's
-                Middleware(TrustedHostMiddleware, allowed_hosts=list(_HOSTS)),
-                Middleware(_Policy),
-            ]
-        },
-        **options,
+def _about(classifier: Classifier, images: RunImages) -> str:
+    accuracy = classifier.metrics.get("accuracy")
+    scored = f"Accuracy on the test images of its training: {accuracy:.1%}. " if accuracy is not None else ""
+    return f"{scored}{printable(images.remark)}"
+
+
+def _add_one(gr: Any, classifier: Classifier, images: RunImages) -> None:
+    """Add the tab for one image."""
+    with gr.Column(min_width=320):
+        camera = gr.WebcamOptions(mirror=False, constraints={"video": {"facingMode": "environment"}})
+        sources = ["upload", "clipboard", "webcam"]
+        image = gr.Image(
+            label="Image", sources=sources, type="filepath", webcam_options=camera, height=320, elem_id="image"
+        )
+        if images.examples:
+            gr.Examples([[str(path)] for path in images.examples], image, cache_examples=False, label="Test images")
+    with gr.Column(min_width=320):
+        classes = gr.Label(label="Classes", num_top_classes=_SHOWN, elem_id="classes")
+        summary = gr.Markdown(elem_id="summary", latex_delimiters=[])
+        shown = {"interactive": False, "buttons": ["fullscreen"], "format": "png"}
+        with gr.Row():
+            fitted = gr.Image(label="Network input", min_width=140, elem_id="fitted", **shown)
+            evidence = gr.Image(label="Grad-CAM", min_width=140, elem_id="evidence", **shown)
+        nearest = gr.Gallery(
+            label="Most similar training images",
+            columns=2,
+            height="auto",
+            visible=images.training is not None,
+            elem_id="nearest",
+            **shown,
+        )
+
+    def change(data: dict[str, Any] | None) -> tuple[Any, ...]:
+        if data is None:
+            return None, "", None, None, []
+        path, name = _file(data)
+        try:
+            found = answer(classifier, path, images.training)
+        except (ValueError, OSError) as error:
+            return None, _plain(str(error).replace(str(path), name)), None, None, []
+        similar = [(pixels, f"{each.class_name}, {each.similarity:.2f}") for pixels, each in found.nearest]
+        return dict(found.top[:_SHOWN]), _plain(found.summary), found.fitted, found.evidence, similar
+
+    _on_change(image, change, [classes, summary, fitted, evidence, nearest])
+
+
+def _add_many(gr: Any, classifier: Classifier, folder: Path) -> None:
+    """Add the tab for many images."""
+    files = gr.File(label=f"Up to {MOST_FILES} images", file_count="multiple", elem_id="files")
+    summary = gr.Markdown(elem_id="many-summary", latex_delimiters=[])
+    gallery = gr.Gallery(
+        label="Answers",
+        columns=4,
+        fit_columns=False,
+        height="auto",
+        interactive=False,
+        buttons=["fullscreen"],
+        elem_id="answers",
+    )
+    download = gr.DownloadButton("Download the table (CSV)", interactive=False, elem_id="table")
+
+    def change(data: list[dict[str, Any]] | None) -> tuple[Any, ...]:
+        if not data or len(data) > MOST_FILES:
+            got = f"Expected up to {MOST_FILES} images, got {len(data):,}; choose fewer." if data else ""
+            return got, [], gr.DownloadButton(value=None, interactive=False)
+        predictions, pixels = answer_many(classifier, [_file(each) for each in data], top=_TABLE)
+        captions = (f"{each.top[0][0]}, {each.top[0][1]:.1%}" for each in predictions if each.top)
+        table = Path(tempfile.mkdtemp(dir=folder)) / "predictions.csv"
+        with table.open("w", newline="", encoding="utf-8") as file:
+            write_table(file, predictions, top=min(_TABLE, len(classifier.class_names)))
+        lost = len(predictions) - len(pixels)
+        text = f"{plural(len(pixels), 'image')} classified" + (
+            f", {lost:,} unreadable; the table says why." if lost else "."
+        )
+        return text, list(zip(pixels, captions, strict=True)), gr.DownloadButton(value=str(table), interactive=True)
+
+    _on_change(files, change, [summary, gallery, download])
+
+
+def _on_change(component: Any, function: Any, outputs: Sequence[Any]) -> None:
+    """Call a function with what a component holds; one at a time on the whole page, since each takes all cores."""
+    component.change(
+        function,
+        component,
+        outputs,
+        preprocess=False,  # Gradio's own opens the file first, and raises for one that is no image
+        concurrency_id="model",
+        api_visibility="private",
+        show_progress="minimal",
     )
 
 
-class _Policy:
-    """Middleware that tells the browser to load nothing from elsewhere."""
+def _file(data: dict[str, Any]) -> tuple[Path, str]:
+    """Return an uploaded file and the name that the visitor gave it."""
+    path = Path(data["path"])
+    return path, data.get("orig_name") or path.name
 
-    def __init__(self, app: Any) -> None:
-        self._app = app
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        async def with_policy(message: Any) -> None:
-            if message["type"] == "http.response.start":
-                headers = ((b"content-security-policy", _POLICY.encode()), (b"referrer-policy", b"no-referrer"))
-                message["headers"] = [*message["headers"], *headers]
-            await send(message)
-
-        await self._app(scope, receive, with_policy if scope["type"] == "http" else send)
+def _plain(text: str) -> str:
+    """Return Markdown that shows a text as it is; names may hold anything."""
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", printable(text))

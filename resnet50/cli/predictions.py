@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
-from resnet50._io.cells import harmless
 from resnet50._io.text import printable
 from resnet50.cli.console import show
+from resnet50.inference.prediction_table import NO_PATH, write_table
 
 if TYPE_CHECKING:
     from resnet50.inference.prediction import Prediction
 
 
-STDIN = "-"
+STDIN = NO_PATH
 """What names standard input among the images, and its image among the predictions."""
 
 
@@ -50,13 +49,7 @@ def write_text(writer: Writer, predictions: Iterable[Prediction]) -> None:
 
 def write_csv(writer: Writer, predictions: Iterable[Prediction]) -> None:
     """Write a table with a row for each image."""
-    table = csv.writer(writer.file, lineterminator="\n")
-    places = ["", *(f"_{place}" for place in range(2, writer.top + 1))]
-    table.writerow(["path", *(f"{column}{place}" for place in places for column in ("class", "probability")), "error"])
-    for prediction in predictions:
-        answers = [value for name, share in prediction.top for value in (name, f"{share:.6f}")]
-        cells = (_name(prediction), *(answers or [""] * 2 * writer.top), prediction.error or "")
-        table.writerow([cell if cell == STDIN else harmless(printable(cell)) for cell in cells])
+    write_table(writer.file, predictions, top=writer.top)
 
 
 def write_json_lines(writer: Writer, predictions: Iterable[Prediction]) -> None:

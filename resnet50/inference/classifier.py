@@ -107,7 +107,7 @@ class Classifier:
         with quiet():  # the first operation in TensorFlow prints some lines
             return _load_keras(self.network.source)
 
-    @property
+    @cached_property
     def features(self) -> keras.Model | Network:
         """The part below the last dense layer, from images to its input, float32 ``(n, d)``.
 

@@ -68,6 +68,7 @@ class RunDirectory:
     curves = RunFile("curves.png", "Figure of the history.")
     report = RunFile("report.json", "Scores on the test split.")
     page = RunFile("report.html", "The report as a page, with figures, mistakes and the audit's issues.")
+    features = RunFile("features.npz", "Features of the training images, where `resnet50 app` was used.")
     tensorboard = RunFile("tensorboard", "Logs for TensorBoard, where they were asked for.")
 
     def check_new(self) -> None:

@@ -225,6 +225,27 @@ def _read_run(path: Path) -> str:
     return f"{position} {record.recipe} {record.dataset} {sorted(record.fingerprints.items())}"
 
 
+def _write_features(folder: Path) -> Path:
+    np.savez(
+        folder / "features.npz",
+        features=np.eye(6, 24, dtype=np.float32),
+        images=np.arange(6),
+        model_sha256="a" * 64,
+        images_sha256="b" * 64,
+    )
+    return folder / "features.npz"
+
+
+def _read_features(path: Path) -> str:
+    """Stored features; those that are damaged are computed again."""
+    from resnet50.inference.neighbors import read_features
+
+    found = read_features(path, {"model_sha256": "a" * 64, "images_sha256": "b" * 64}, most=6, width=24)
+    if found is None:
+        raise ValueError(f"{path}: expected features, got others.")
+    return _digest(*found)
+
+
 SUBJECTS: dict[str, Subject] = {
     "jpeg": Subject(_write_image(".jpg", quality=90), _read_image),
     "progressive-jpeg": Subject(_write_image(".jpg", progressive=True), _read_image),
@@ -248,5 +269,6 @@ SUBJECTS: dict[str, Subject] = {
     "classifier": Subject(_write_classifier, _read_classifier),
     "export": Subject(_write_export, _read_classifier, needs=("onnx", "onnxruntime")),
     "run": Subject(_write_run, _read_run),
+    "features": Subject(_write_features, _read_features, checked=True),
 }
 """Every reader of files, by name."""
