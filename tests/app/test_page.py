@@ -136,7 +136,7 @@ def test_a_dropped_image_is_answered_as_by_the_classifier(page, served, run, cla
     top = classifier.predict(image, top=3).top
     shows(page.locator("#summary"), f"{top[0][0]}, {top[0][1]:.1%}.")
     shows(page.locator("#summary"), "center crop of 0.875")
-    shows(page.locator("#summary"), f"Grad-CAM for {top[0][0]}: 5 by 4 cells")
+    shows(page.locator("#summary"), f"Grad-CAM for {top[0][0]} at conv3_block2_out, 4 x 5 cells")
     text = page.locator("#classes").inner_text()
     for name, share in top:
         assert re.search(rf"{re.escape(name)}\s+(\S+)%", text), text
