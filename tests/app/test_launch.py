@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import socket
 import sys
 import tempfile
 import urllib.request
+from pathlib import Path
 
 import pytest
 
 from factories import raises
-from resnet50.app.launch import launch_app
+from resnet50.app.launch import RunningApp, launch_app
 from resnet50.inference.classifier import Classifier
+
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "guides"
+GUIDE = (DOCS / "app.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture
@@ -77,10 +83,18 @@ def test_nothing_is_left_if_it_does_not_start(run, temporary, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("gradio")
-def test_a_public_page_answers_to_any_name(run, temporary):
-    with launch_app(run.folder, public=True) as app:
+def test_the_space_of_the_guide_answers_to_any_name(run, temporary, tmp_path, monkeypatch):
+    (program,) = re.findall(r"(?m)^`app.py`:\n\n```python\n(.*?)```", GUIDE, re.DOTALL)
+    shutil.copy(run.model, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    apps = []
+    with monkeypatch.context() as patch:
+        patch.setattr(RunningApp, "wait", lambda app: apps.append(app))
+        exec(compile(program, "app.py", "exec"), {})  # noqa: S102 - the program of this repository
+    (app,) = apps
+    with app:
         assert len(list(temporary.iterdir())) == 1
-        assert "12" in app.remark
+        assert "model.keras belongs to no run" in app.remark
         request = urllib.request.Request(app.url, headers={"Host": "example.org"})
         with urllib.request.urlopen(request) as answer:
             assert answer.status == 200
@@ -89,3 +103,10 @@ def test_a_public_page_answers_to_any_name(run, temporary):
     assert list(temporary.iterdir()) == []
     with pytest.raises(OSError, match="refused"):
         urllib.request.urlopen(app.url)
+
+
+def test_the_space_of_the_guide_needs_the_packages_of_the_small_installation():
+    small = (DOCS / "small_installation.md").read_text(encoding="utf-8")
+    (packages,) = re.findall(r"pip install (numpy .*)", small)
+    (requirements,) = re.findall(r"(?m)^`requirements.txt`:\n\n```text\n(.*?)```", GUIDE, re.DOTALL)
+    assert requirements.split() == packages.split()

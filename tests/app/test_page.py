@@ -110,7 +110,7 @@ def give(page, path):
     shows(page.locator("#summary"), "Fitted to 40 by 32 pixels")
 
 
-def picture(page, place):
+def pixels_of(page, place):
     """The pixels of an image on the page."""
     source = page.locator(f"{place} img").first.get_attribute("src", timeout=WAIT)
     return np.asarray(Image.open(io.BytesIO(page.request.get(source).body())).convert("RGB"))
@@ -146,8 +146,8 @@ def test_a_dropped_image_is_answered_as_by_the_classifier(page, served, run, cla
 def test_the_map_and_the_nearest_training_images_are_shown(page, run, classifier, image):
     give(page, image)
     explanation = explain(classifier, image, top=1)
-    np.testing.assert_array_equal(picture(page, "#fitted"), explanation.image)
-    np.testing.assert_array_equal(picture(page, "#evidence"), overlay(explanation.image, explanation.heats[0]))
+    np.testing.assert_array_equal(pixels_of(page, "#fitted"), explanation.image)
+    np.testing.assert_array_equal(pixels_of(page, "#evidence"), overlay(explanation.image, explanation.heats[0]))
 
     paths = [image, *(run.source / name for name in run.train)]
     pixels = np.stack([read_image(path, height=32, width=40, fit=classifier.fit) for path in paths])
@@ -157,10 +157,10 @@ def test_the_map_and_the_nearest_training_images_are_shown(page, run, classifier
     nearest = sorted(cosines, key=cosines.get, reverse=True)[:4]
     captions = page.locator("#nearest .caption-label").all_inner_texts()
     assert captions == [f"{('cat', '<b>dög</b>', '=1+1')[k % 3]}, {cosines[k]:.2f}" for k in nearest]
-    np.testing.assert_array_equal(picture(page, "#nearest"), pixels[1 + nearest[0]])
+    np.testing.assert_array_equal(pixels_of(page, "#nearest"), pixels[1 + nearest[0]])
 
 
-def test_what_is_no_image_is_said_and_the_former_answer_removed(page, image, tmp_path):
+def test_what_is_no_image_replaces_the_former_answer_by_the_reason(page, image, tmp_path):
     give(page, image)
     (tmp_path / "**no** <u>image.png").write_text("no image")
     page.locator("#image").get_by_role("button", name="Remove Image").click()
@@ -256,7 +256,7 @@ def test_it_fits_a_phone_and_follows_dark_mode(open_page, image):
     for scheme in ("light", "dark"):
         page = open_page(viewport={"width": 390, "height": 844}, color_scheme=scheme)
         give(page, image)
-        picture(page, "#nearest")
+        pixels_of(page, "#nearest")
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
         shot = np.asarray(Image.open(io.BytesIO(page.screenshot())).convert("L"))
         brightness[scheme] = float(np.median(shot))
