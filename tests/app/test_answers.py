@@ -30,7 +30,13 @@ def test_the_classes_are_those_of_the_classifier(run, image):
     assert found.top == classifier.predict(image, top=3).top
     assert found.nearest == ()
     name, share = found.top[0]
-    for words in (name, f"{share:.1%}", "40 by 32 pixels", "0.875", f"Grad-CAM for {name} at conv3_block2_out, 4 x 5 cells"):
+    for words in (
+        name,
+        f"{share:.1%}",
+        "40 by 32 pixels",
+        "0.875",
+        f"Grad-CAM for {name} at conv3_block2_out, 4 x 5 cells",
+    ):
         assert words in found.summary
 
 
