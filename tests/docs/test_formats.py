@@ -17,6 +17,7 @@ import pytest
 
 from factories import image_folder, tiny_recipe
 from generators.format_tables import format_tables, json_type, key_table
+from resnet50.app.training import run_images
 from resnet50.cli.predictions import Writer, write_csv, write_json_lines
 from resnet50.data.pack import pack
 from resnet50.datasets.source import DataSource
@@ -198,6 +199,13 @@ def test_a_packed_file_has_the_keys_on_the_page(page, tmp_path):
         written = {re.sub("^(train|val|test)_", "{split}_", key) for key in file}
         assert list(file.attrs) == ["dataset", "fit", "sha256"]
     assert written | {"{split}_set_group", "{split}_set_sha256"} == set(page["h5"].keys())
+
+
+@pytest.mark.slow
+def test_stored_features_have_the_arrays_on_the_page(page, run):
+    run_images(run.folder.model, run.classifier)
+    with np.load(run.folder.features) as file:
+        assert page["features-npz"].keys() == list(file)
 
 
 @pytest.mark.slow
