@@ -14,7 +14,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout, suppress
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
@@ -68,23 +68,26 @@ def import_keras_quietly() -> None:
 
 
 class _KerasFinder(MetaPathFinder):
-    """Finds Keras once, as Python would, and steps aside."""
+    """Finds Keras as Python would, until it is loaded."""
 
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
         if name != "keras":
             return None
         sys.meta_path.remove(self)
-        spec = find_spec(name)
+        try:
+            spec = find_spec(name)
+        finally:
+            sys.meta_path.insert(0, self)  # who asks whether Keras is installed does not load it
         if spec is not None and spec.loader is not None and "tensorflow" not in sys.modules:
-            spec.loader = _QuietLoader(spec.loader)
+            spec.loader = _QuietLoader(spec.loader, self)
         return spec
 
 
 class _QuietLoader(Loader):
     """Loads a module by its own loader, quietly."""
 
-    def __init__(self, loader: Loader) -> None:
-        self._loader = loader
+    def __init__(self, loader: Loader, finder: _KerasFinder) -> None:
+        self._loader, self._finder = loader, finder
 
     def create_module(self, spec: ModuleSpec) -> Any:
         return self._loader.create_module(spec)
@@ -93,6 +96,8 @@ class _QuietLoader(Loader):
         module.__loader__ = self._loader
         if module.__spec__ is not None:
             module.__spec__.loader = self._loader
+        with suppress(ValueError):  # another import has removed it
+            sys.meta_path.remove(self._finder)
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # for what comes later, such as that there is no GPU
         try:
             with quiet():

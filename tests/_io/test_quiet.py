@@ -25,6 +25,7 @@ def run(script: str, **environment: str) -> subprocess.CompletedProcess[str]:
     [
         "import resnet50; resnet50.build_resnet50",
         "from resnet50.blocks import identity_block",
+        "import resnet50, importlib.util as u; u.find_spec('keras'); from resnet50.blocks import identity_block",
         "import resnet50, keras; keras.ops.zeros(2); import importlib.resources as r; r.files('keras')",
     ],
 )
