@@ -5,6 +5,7 @@ A file of speed holds sessions: a table shows the range over them. A file of acc
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from math import sqrt
 from statistics import mean, stdev
@@ -206,6 +207,71 @@ def reading(result: File) -> str:
             rows.append([f"{model}: {words}", span(each[way] for each in measured), ratio])
     rows.append([f"{KERAS}: photos from files", span(each[KERAS] for each in result["sessions"]), "1"])
     return table(["", "images/s", "ratio"], rows) + sessions(result)
+
+
+def serving(result: File) -> str:
+    """Return how fast servers answer, and what they take: the latest session."""
+    last = latest(result)
+    numbers = list(dict.fromkeys(number for server in last["servers"].values() for number in server["clients"]))
+    rows = [
+        [
+            name,
+            *(
+                _rate_and_latency(server["clients"][number]) if number in server["clients"] else ""
+                for number in numbers
+            ),
+            span([server["start_seconds"]]),
+            memory([server["memory_mib"]]),
+            percent(server["others"]),
+        ]
+        for name, server in last["servers"].items()
+    ]
+    header = ["", *(count(int(number), "client") for number in numbers), "start, s", "memory, MiB", "others"]
+    return table(header, rows) + sessions({"sessions": [last]})
+
+
+def _rate_and_latency(measured: File | None) -> str:
+    if measured is None:
+        return ""
+    failed = f"; {measured['failed']:,} failed" if measured["failed"] else ""
+    return (
+        f"{span([measured['requests_per_second']['median']], digits=3)}; "
+        f"{span([measured['p50_ms']])}, {span([measured['p99_ms']])} ms{failed}"
+    )
+
+
+def serving_faults(result: File) -> str:
+    """Return what became of requests under faults: the latest session."""
+    last = latest(result)
+    damaged, killed, overload, slow = (last[name] for name in ("mutated", "killed", "overload", "slow"))
+    statuses: Counter[str] = Counter()
+    for answers in damaged["answers"].values():
+        statuses.update(answers)
+    refused = sum(number for status, number in statuses.items() if "400" <= status < "500")
+    wrong = sum(number for status, number in statuses.items() if status >= "500")
+    other = overload.get("failed", {})
+    rows = [
+        [
+            f"{damaged['requests']:,} damaged requests",
+            f"{refused:,} refused (4xx), {statuses['200']:,} still readable, {statuses['0']:,} closed as no HTTP, "
+            f"{wrong:,} errors of the server; the longest took {damaged['longest_seconds']:.1f} s",
+        ],
+        [
+            f"{killed['kills']} replicas killed, one after the other, under 16 clients",
+            f"{killed['requests']:,} requests answered, {killed['lost']:,} lost",
+        ],
+        [
+            f"{overload['clients']:,} clients at a time",
+            f"{overload['requests']:,} answered, {other.get('503', 0):,} refused (503), {other.get('504', 0):,} too "
+            f"late (504); p99 {overload['p99_ms'] / 1000:.1f} s",
+        ],
+        [
+            f"{slow['connections']:,} connections that send a byte each half second, beside 8 clients",
+            f"{slow['given_up']:,} given up; {slow['requests']:,} requests of the 8 answered, "
+            f"p99 {slow['p99_ms']:.0f} ms",
+        ],
+    ]
+    return table(["fault", "what became of it"], rows) + sessions({"sessions": [last]})
 
 
 def pack(result: File) -> str:

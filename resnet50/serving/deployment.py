@@ -10,7 +10,7 @@ import numpy as np
 import ray
 from ray import serve
 from ray.exceptions import RayError, RayTaskError
-from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
+from ray.serve.exceptions import DeploymentUnavailableError
 from ray.serve.handle import DeploymentHandle
 
 from resnet50._io.workers import THREADS
@@ -22,8 +22,7 @@ from resnet50.serving.served_model import Image, Row, ServedModel, describe
 BATCH = 16
 """Most images in one forward pass."""
 
-_ONGOING = 2 * BATCH  # images in a replica: one batch is computed while the next is decoded
-_QUEUED = 128  # images that wait for a replica
+_WAITING = 128  # images for each replica; more are refused
 
 
 class Replica:
@@ -69,13 +68,18 @@ class _LostReplicaError(RequestError):
 class Replicas:
     """The replicas of a classifier, wherever they run.
 
+    Images wait in the replicas. Those that Ray Serve holds back, it offers again after pauses of up to half a second,
+    in which replicas would have nothing to do.
+
     Args:
         name: Name of the application in Ray Serve.
         handle: What asks them.
+        most: Most images that may wait.
     """
 
-    def __init__(self, name: str, handle: DeploymentHandle) -> None:
-        self._name, self._handle = name, handle
+    def __init__(self, name: str, handle: DeploymentHandle, most: int) -> None:
+        self._name, self._handle, self._most = name, handle, most
+        self._waiting = 0
 
     async def classify(self, images: Sequence[Image]) -> list[Row]:
         """Classify images, each by any replica.
@@ -83,10 +87,14 @@ class Replicas:
         Raises:
             RequestError: If too many images wait already, or no replica answers.
         """
+        if self._waiting + len(images) > self._most:
+            raise RequestError(503, "expected fewer images at a time; ask again later.")
+        self._waiting += len(images)
         tasks = [asyncio.ensure_future(self._classify(image)) for image in images]
         try:
             return list(await asyncio.gather(*tasks))
         finally:
+            self._waiting -= len(images)
             for task in tasks:
                 task.cancel()
 
@@ -103,8 +111,6 @@ class Replicas:
         except asyncio.CancelledError:
             response.cancel()
             raise
-        except BackPressureError:
-            raise RequestError(503, "expected fewer images at a time; ask again later.") from None
         except RayTaskError:  # an error in the replica, which lives
             raise
         except (RayError, DeploymentUnavailableError):
@@ -160,11 +166,11 @@ def start(path: str, *, name: str, replicas: int, threads: float) -> Replicas:
     deployment = serve.deployment(Replica).options(
         num_replicas=replicas,
         ray_actor_options={"num_cpus": threads},
-        max_ongoing_requests=_ONGOING,
-        max_queued_requests=_QUEUED,
+        max_ongoing_requests=_WAITING * replicas,  # one may have to do the work of all
         health_check_period_s=1,
         logging_config=quiet,
     )
     # its own HTTP proxy would read bodies without a limit
     serve.start(proxy_location="Disabled", logging_config=quiet)
-    return Replicas(name, serve.run(deployment.bind(path), name=name, route_prefix=None))
+    handle = serve.run(deployment.bind(path), name=name, route_prefix=None)
+    return Replicas(name, handle, _WAITING * replicas)

@@ -15,7 +15,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 _HEADER_SECONDS = 10.0  # a client that sends no request within this time would hold a connection for ever
-_CONNECTIONS = 512  # well below the 1,024 files that a process may have open
+_CONNECTIONS = 900  # below the 1,024 files that a process may usually have open
 
 
 class _Connection(H11Protocol):
@@ -68,6 +68,7 @@ def http_server(app: Any, *, seconds: float, started: Callable[[], None]) -> uvi
     """
     config = uvicorn.Config(
         app,
+        loop="asyncio",  # uvloop accepts one connection in a turn, so that under load new ones wait for seconds
         http=_Connection,
         ws="none",
         lifespan="off",

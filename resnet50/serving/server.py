@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
-import secrets
-import shutil
 import socket
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from resnet50._io.workers import usable_cores
 from resnet50.inference.locate import Located, locate
+from resnet50.serving.cluster import connected, threads_each
 from resnet50.serving.served_model import ServedModel, model_name
 
 if TYPE_CHECKING:
@@ -25,7 +22,6 @@ INSTALL = "pip install 'resnet50[serve]'"
 """Command that installs the packages that serving needs."""
 
 _PACKAGES = ("fastapi", "python_multipart", "ray", "uvicorn")
-_OBJECT_STORE = 512 << 20  # bytes of shared memory, for images on their way to a replica
 
 
 def serve(
@@ -73,7 +69,7 @@ def serve(
     limits = Limits(seconds=time_limit, body_bytes=max_body << 20)
     with (
         _bind(host, port) as listener,
-        _ray(address) as processors,
+        connected(address) as processors,
         _running(located, replicas, processors, ends_with_ray=address is None) as (served, answering),
     ):
 
@@ -117,41 +113,6 @@ def _url(listener: socket.socket) -> str:
 
 
 @contextmanager
-def _ray(address: str | None) -> Iterator[list[int]]:
-    """Connect to a cluster, or start Ray for this process alone; yield the number of processors of each node."""
-    # before the import: Ray reads them then
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_worker_niceness", "0")  # a server is no background work
-    if address is None:
-        # its ports listen on all addresses of the machine, and who may speak to them may run code
-        os.environ.setdefault("RAY_AUTH_MODE", "token")
-        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
-    import ray
-
-    cores = usable_cores()
-    # private, since Ray lets every user write in the folder below it; and short, since sockets are in it
-    folder = tempfile.mkdtemp(prefix="resnet50-", dir="/tmp" if os.name == "posix" else None)  # noqa: S108
-    try:
-        if address is None:
-            ray.init(
-                "local",
-                num_cpus=cores,
-                include_dashboard=False,
-                object_store_memory=_OBJECT_STORE,
-                log_to_driver=False,
-                logging_level="ERROR",
-                _node_ip_address="127.0.0.1",
-                _temp_dir=os.path.join(folder, "ray"),  # noqa: PTH118
-            )
-        else:
-            ray.init(address, log_to_driver=False, logging_level="ERROR")
-        yield [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
-    finally:
-        ray.shutdown()
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
 def _running(
     model: Located, replicas: int, processors: Sequence[int], *, ends_with_ray: bool
 ) -> Iterator[tuple[ServedModel, Replicas]]:
@@ -168,17 +129,3 @@ def _running(
     finally:
         if not ends_with_ray:
             ray_serve.delete(name)
-
-
-def threads_each(processors: Sequence[int], replicas: int) -> float:
-    """Return the most processors that each replica can have.
-
-    Args:
-        processors: Number of processors of each node.
-        replicas: Number of replicas, each on one node.
-
-    Returns:
-        A whole number; less than 1 where there are more replicas than processors.
-    """
-    fitting = [each for each in range(1, max(processors) + 1) if sum(count // each for count in processors) >= replicas]
-    return float(max(fitting)) if fitting else sum(processors) / replicas

@@ -256,6 +256,41 @@ def test_reading_is_shown_beside_prediction_and_both():
     )
 
 
+def test_servers_are_shown_with_each_number_of_clients():
+    answered = {
+        "requests_per_second": {"median": 24.56, "min": 20, "max": 30},
+        "p50_ms": 40.4,
+        "p99_ms": 52,
+        "failed": 0,
+    }
+    many = {**answered, "p50_ms": 1234, "p99_ms": 5678, "failed": 1200}
+    ours = {"start_seconds": 8.26, "memory_mib": 931.4, "others": 0.25, "clients": {"1": answered, "64": many}}
+    loop = {"start_seconds": 1, "memory_mib": 206, "others": 0, "clients": {"1": answered}}
+    result = two({"servers": {"old": ours}}, {"servers": {"ours": ours, "loop": loop}})
+    assert tables.serving(result).partition("\n\n")[0] == (
+        "| | 1 client | 64 clients | start, s | memory, MiB | others |\n"
+        "| --- | --- | --- | --- | --- | --- |\n"
+        "| ours | 24.6; 40, 52 ms | 24.6; 1200, 5700 ms; 1,200 failed | 8.3 | 931 | 25.0 % |\n"
+        "| loop | 24.6; 40, 52 ms | | 1.0 | 206 | 0.0 % |"
+    )
+
+
+def test_what_became_of_faults():
+    answers = {"JPEG": {"200": 10, "422": 90}, "whole request": {"0": 20, "200": 5, "400": 75}}
+    text = tables.serving_faults(
+        one(
+            mutated={"requests": 200, "answers": answers, "longest_seconds": 0.94},
+            killed={"kills": 6, "requests": 8064, "lost": 0},
+            overload={"clients": 400, "requests": 1320, "failed": {"503": 364}, "p99_ms": 1234},
+            slow={"connections": 300, "given_up": 300, "requests": 2998, "p99_ms": 87.2},
+        )
+    )
+    assert "165 refused (4xx), 15 still readable, 20 closed as no HTTP, 0 errors" in text
+    assert "8,064 requests answered, 0 lost" in text
+    assert "1,320 answered, 364 refused (503), 0 too late (504); p99 1.2 s" in text
+    assert "300 given up; 2,998 requests of the 8 answered, p99 87 ms" in text
+
+
 def test_packing_is_compared_with_a_pass_and_its_epochs_with_epochs():
     names = ("pack", "keras_one_pass", "second_start", "epoch_packed", "epoch_keras_uncached", "epoch_keras_cached")
     measured = {

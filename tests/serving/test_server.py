@@ -9,7 +9,7 @@ import pytest
 
 from factories import classifier, posix, raises, tiny_model
 from resnet50.serving import server
-from resnet50.serving.server import INSTALL, serve, threads_each
+from resnet50.serving.server import INSTALL, serve
 
 
 @pytest.fixture(scope="module")
@@ -17,24 +17,6 @@ def saved(tmp_path_factory):
     path = tmp_path_factory.mktemp("served") / "pets.keras"
     classifier(tiny_model(size=(40, 32))).save(path)
     return path
-
-
-@pytest.mark.parametrize(
-    ("processors", "replicas", "each"),
-    [
-        ([2], 1, 2),
-        ([2], 2, 1),
-        ([2], 4, 0.5),
-        ([8], 3, 2),
-        ([2, 2], 2, 2),
-        ([2, 2], 3, 1),
-        ([4, 2], 2, 2),
-        ([16, 4], 5, 4),
-        ([1, 0], 1, 1),
-    ],
-)
-def test_replicas_share_the_processors(processors, replicas, each):
-    assert threads_each(processors, replicas) == each
 
 
 @pytest.mark.parametrize(
@@ -110,7 +92,7 @@ def started(url):
         os.kill(os.getpid(), getattr(signal, sys.argv[2]))
     threading.Thread(target=use).start()
 
-server._ray, server._running, server._check_packages = ray, running, lambda: None
+server.connected, server._running, server._check_packages = ray, running, lambda: None
 server.serve(sys.argv[1], port=0, started=started)
 print("returned")
 """

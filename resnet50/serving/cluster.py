@@ -1,0 +1,99 @@
+"""Ray for one process, or a cluster of it: start it or connect to it, safely, and leave nothing behind."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from resnet50._io.text import printable
+from resnet50._io.workers import usable_cores
+
+_OBJECT_STORE = 512 << 20  # bytes of shared memory, for images on their way to a replica
+_CONNECT_SECONDS = 10.0  # Ray itself would try for minutes
+
+
+@contextmanager
+def connected(address: str | None) -> Iterator[list[int]]:
+    """Be connected to Ray in the block.
+
+    Args:
+        address: Head of a running cluster, ``HOST:PORT``; None to start Ray for the block, on this machine alone.
+
+    Yields:
+        The number of processors of each node.
+
+    Raises:
+        OSError: If Ray does not start, or there is no such cluster.
+        ValueError: If the address is none, or this process is connected already.
+    """
+    _set_variables(address)
+    if address is not None:
+        _check_address(address)
+    import ray
+
+    if ray.is_initialized():
+        raise ValueError("expected a process without Ray, got one that has started it; call ray.shutdown() first.")
+    # private, since Ray lets every user write in the folder below it; and short, since sockets are in it
+    folder = tempfile.mkdtemp(prefix="resnet50-", dir="/tmp" if os.name == "posix" else None)  # noqa: S108
+    options: dict[str, Any] = {"address": address, "log_to_driver": False, "logging_level": "ERROR"}
+    if address is None:
+        options |= {
+            "address": "local",
+            "num_cpus": usable_cores(),
+            "include_dashboard": False,
+            "object_store_memory": _OBJECT_STORE,
+            "_node_ip_address": "127.0.0.1",
+            "_temp_dir": str(Path(folder, "ray")),
+        }
+    try:
+        try:
+            ray.init(**options)
+        except Exception as error:  # of many classes
+            reason = printable(" ".join(str(error).split())[:200])
+            raise OSError(f"{address or 'Ray'}: expected it to answer, got an error ({reason}).") from error
+        yield [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
+    finally:
+        ray.shutdown()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def threads_each(processors: Sequence[int], replicas: int) -> float:
+    """Return the most processors that each replica can have.
+
+    Args:
+        processors: Number of processors of each node.
+        replicas: Number of replicas, each on one node.
+
+    Returns:
+        A whole number; less than 1 where there are more replicas than processors.
+    """
+    fitting = [each for each in range(1, max(processors) + 1) if sum(count // each for count in processors) >= replicas]
+    return float(max(fitting)) if fitting else sum(processors) / replicas
+
+
+def _set_variables(address: str | None) -> None:
+    """Set what Ray reads from the environment, unless the user has."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_worker_niceness", "0")  # a server is no background work
+    if address is None and "ray" not in sys.modules:  # it reads these when it is imported, and has its own defaults
+        # its ports listen on all addresses of the machine, and who may speak to them may run code
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+
+
+def _check_address(address: str) -> None:
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal():
+        raise ValueError(f"{address}: expected the address of a Ray cluster, HOST:PORT, got something else.")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise OSError(f"{address}: expected the head of a Ray cluster, got no connection ({error}).") from error
