@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from resnet50._io.text import printable
 from resnet50._io.workers import in_order
@@ -19,6 +21,9 @@ from resnet50.plots.heat import overlay
 
 NEAREST = 4
 """Training images that are shown."""
+
+_BATCH = 32  # images in one forward pass
+_SMALL = 320  # most pixels of an image in a gallery
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,8 +90,8 @@ def answer_many(
         top: Number of classes to name for each image.
 
     Returns:
-        A prediction for each file, with its name as the path; and the readable images as the network sees them, RGB
-        uint8 ``(height, width, 3)``.
+        A prediction for each file, with its name as the path; and the readable images as the network sees them, but
+        small, RGB uint8 ``(height, width, 3)``.
     """
 
     def read(file: tuple[Path, str]) -> np.ndarray | str:
@@ -96,16 +101,24 @@ def answer_many(
         except (ValueError, OSError) as error:
             return str(error).replace(str(path), name)
 
-    found = list(in_order(read, files))
-    images = tuple(each for each in found if not isinstance(each, str))
-    rows = iter(classifier.probabilities(np.stack(images)) if images else ())
-    predictions = (
-        Prediction(index, Path(name), (), each)
-        if isinstance(each, str)
-        else Prediction(index, Path(name), rank_classes(next(rows), classifier.class_names, top))
-        for index, ((_, name), each) in enumerate(zip(files, found, strict=True))
-    )
-    return tuple(predictions), images
+    predictions: list[Prediction] = []
+    images: list[np.ndarray] = []
+    results = in_order(read, files)
+    while batch := list(islice(results, _BATCH)):
+        readable = [each for each in batch if not isinstance(each, str)]
+        rows = iter(classifier.probabilities(np.stack(readable)) if readable else ())
+        images += map(_small, readable)
+        for each in batch:
+            path, failed = Path(files[len(predictions)][1]), isinstance(each, str)
+            ranked = () if failed else rank_classes(next(rows), classifier.class_names, top)
+            predictions.append(Prediction(len(predictions), path, ranked, str(each) if failed else None))
+    return tuple(predictions), tuple(images)
+
+
+def _small(pixels: np.ndarray) -> np.ndarray:
+    image = Image.fromarray(pixels)
+    image.thumbnail((_SMALL, _SMALL))
+    return np.asarray(image)
 
 
 def _fitted(classifier: Classifier, image: ImageLike) -> np.ndarray:

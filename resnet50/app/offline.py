@@ -23,11 +23,18 @@ def import_gradio() -> Any:
     for name in _OVERRULING:
         os.environ.pop(f"GRADIO_{name}", None)
     for name in ("no_proxy", "NO_PROXY"):  # it asks its own page, which no proxy reaches
-        os.environ[name] = ",".join(filter(None, (os.environ.get(name), "127.0.0.1,localhost")))
+        if "127.0.0.1" not in os.environ.get(name, ""):
+            os.environ[name] = ",".join(filter(None, (os.environ.get(name), "127.0.0.1,localhost")))
     try:
         import gradio
+        import safehttpx  # fetches what a visitor's script names in place of an uploaded file
     except ModuleNotFoundError as error:
         if error.name != "gradio":
             raise
         raise ImportError(f"expected the package gradio, got none installed; {INSTALL}.") from error
+    safehttpx.async_validate_url = _refuse
     return gradio
+
+
+async def _refuse(hostname: str) -> str:
+    raise ValueError(f"expected a file that was uploaded, got one on {hostname}; upload it.")

@@ -11,6 +11,7 @@ import pytest
 
 from factories import classifier as classifier_of
 from factories import noise, raises, tiny_model, write_image
+from resnet50.app import answers
 from resnet50.app.answers import answer, answer_many
 from resnet50.data.images import read_image
 from resnet50.inference.classifier import Classifier
@@ -100,5 +101,20 @@ def test_many_images_have_the_names_that_they_are_given(run, image, tmp_path):
     expected = dict(classifier.predict(image, top=2).top)
     for each in (predictions[0], predictions[2]):
         assert dict(each.top) == pytest.approx(expected, abs=1e-6)
-    assert len(images) == 2
+    assert [image.shape for image in images] == [(32, 40, 3)] * 2
     assert answer_many(classifier, files[1:2])[1] == ()
+
+
+def test_many_images_are_read_in_batches_and_shown_small(run, image, tmp_path, monkeypatch):
+    monkeypatch.setattr(answers, "_BATCH", 2)
+    monkeypatch.setattr(answers, "_SMALL", 20)
+    classifier = Classifier.load(run.folder)
+    (tmp_path / "bad.png").write_text("no image")
+    paths = [image, tmp_path / "bad.png", *(run.source / name for name in run.test)]
+    predictions, images = answer_many(classifier, [(path, path.name) for path in paths])
+    assert [each.index for each in predictions] == list(range(6))
+    assert [each.path.name for each in predictions] == [path.name for path in paths]
+    assert [each.error is None for each in predictions] == [True, False, True, True, True, True]
+    for path, each in zip(paths[2:], predictions[2:], strict=True):
+        assert dict(each.top) == pytest.approx(dict(classifier.predict(path).top), abs=1e-6)
+    assert [shown.shape for shown in images] == [(16, 20, 3)] * 5

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import sys
+import types
 
 import pytest
 
@@ -34,10 +35,11 @@ def test_what_gradio_lacks_is_named_as_it_is(monkeypatch):
 
 
 def test_it_reports_to_nobody_and_no_variable_overrules_the_page(monkeypatch):
-    monkeypatch.setitem(sys.modules, "gradio", sys)  # anything that can be imported
+    for name in ("gradio", "safehttpx"):
+        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
     os.environ.update(GRADIO_SHARE="True", GRADIO_VIBE_MODE="True", GRADIO_ALLOWED_PATHS="/", NO_PROXY="example.org")
     os.environ.pop("no_proxy", None)
-    assert import_gradio() is sys
+    assert import_gradio() is import_gradio() is sys.modules["gradio"]
     assert not {"GRADIO_SHARE", "GRADIO_VIBE_MODE", "GRADIO_ALLOWED_PATHS"} & set(os.environ)
     assert os.environ["GRADIO_ANALYTICS_ENABLED"] == "False"
     assert os.environ["NO_PROXY"] == "example.org,127.0.0.1,localhost"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import csv
 import io
+import json
 import re
 import socket
 import urllib.error
@@ -283,7 +285,38 @@ def test_it_answers_to_this_machine_alone_and_serves_no_files(served, run):
     assert status(url, Host="localhost:1") == 200
     assert status(url, Host="example.org") == 400
     assert status(f"{url}gradio_api/file={run.model}") == 403
+    assert status(f"{url}gradio_api/file=http://example.org/a.png") == 403
     assert status(f"{url}gradio_api/file={run.source / run.train[0]}".replace(" ", "%20").replace("é", "%C3%A9")) == 403
+
+
+def call(url, number, data):
+    """Call a function of the page by its number, as a script would, and return the events that follow."""
+    body = json.dumps({"data": [data], "fn_index": number, "session_hash": "script"}).encode()
+    request = urllib.request.Request(f"{url}gradio_api/queue/join", body, {"Content-Type": "application/json"})
+    with contextlib.suppress(urllib.error.HTTPError):
+        urllib.request.urlopen(request).close()
+        with urllib.request.urlopen(f"{url}gradio_api/queue/data?session_hash=script") as events:
+            return events.read().decode()
+    return ""
+
+
+def test_nothing_is_read_but_an_upload(served, run):
+    url, path = served.app.url, run.source / run.train[0]
+    part = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\n\r\n'
+    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+    body = part + path.read_bytes() + b"\r\n--x--\r\n"
+    with urllib.request.urlopen(urllib.request.Request(f"{url}gradio_api/upload", body, headers)) as answer:
+        (uploaded,) = json.load(answer)
+    with urllib.request.urlopen(f"{url}config") as answer:
+        numbers = [each["id"] for each in json.load(answer)["dependencies"]]
+    answered = {}
+    for name, given in (("upload", uploaded), ("file", str(path)), ("elsewhere", "http://example.org/a.png")):
+        data = {"path": given, "meta": {"_type": "gradio.FileData"}}
+        answered[name] = "".join(call(url, number, each) for number in numbers for each in (data, [data]))
+    for words in ("Fitted to", "1 image classified"):
+        assert words in answered["upload"]
+        assert words not in answered["file"] + answered["elsewhere"]
+    assert served.asked == []
 
 
 def test_the_browser_is_told_to_load_nothing_from_elsewhere(served):

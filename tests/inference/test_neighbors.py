@@ -48,10 +48,11 @@ def computed(monkeypatch):
     return counts
 
 
-def features_of(classifier, path):
-    """The features of an image file, of length 1, by Keras."""
-    row = feature_model(classifier.model).predict_on_batch(read_image(path, height=32, width=40)[None])[0]
-    return row.astype(np.float64) / np.sqrt((row.astype(np.float64) ** 2).sum())
+def features_of(classifier, paths):
+    """The features of image files, of length 1, by Keras."""
+    pixels = np.stack([read_image(path, height=32, width=40) for path in paths])
+    rows = feature_model(classifier.model).predict_on_batch(pixels).astype(np.float64)
+    return rows / np.sqrt((rows**2).sum(axis=1, keepdims=True))
 
 
 def test_the_nearest_are_those_with_the_greatest_cosine(classifier, images, tmp_path):
@@ -60,14 +61,15 @@ def test_the_nearest_are_those_with_the_greatest_cosine(classifier, images, tmp_
     assert found.paths == tuple(path for path, _ in readable)
     assert found.class_names == tuple(name for _, name in readable)
     assert (found.features.dtype, found.features.shape) == (np.float32, (4, 24))
-    query = features_of(classifier, write_image(tmp_path / "new.png", noise(40, 40, 3, seed=9)))
-    cosines = {path: float(features_of(classifier, path) @ query) for path, _ in readable}
+    new = write_image(tmp_path / "new.png", noise(40, 40, 3, seed=9))
+    query, *rows = features_of(classifier, [new, *found.paths])
+    cosines = {path: float(row @ query) for path, row in zip(found.paths, rows, strict=True)}
     expected = sorted(cosines, key=cosines.get, reverse=True)
     nearest = found.nearest(3 * query.astype(np.float32), 3)
     assert [each.path for each in nearest] == expected[:3]
     assert [each.class_name for each in nearest] == [dict(images)[path] for path in expected[:3]]
     assert [each.similarity for each in nearest] == pytest.approx([cosines[path] for path in expected[:3]], abs=1e-5)
-    (same,) = found.nearest(features_of(classifier, images[3][0]).astype(np.float32), 1)
+    (same,) = found.nearest(rows[2].astype(np.float32), 1)
     assert (same.path, same.similarity) == (images[3][0], pytest.approx(1, abs=1e-5))
 
 
