@@ -41,17 +41,17 @@ def find_explained_map(
     if not several:
         raise ValueError(
             f"the model {graph.name!r}: expected for Grad-CAM a feature map (batch, h, w, k) of several positions and "
-            "known geometry that every path through the network crosses, got none."
+            "known geometry, behind a convolution, that every path through the network crosses, got none."
         )
     finest = min(several, key=lambda each: each.field.jump)
     return next((each for each in several if each.resolves(image_size)), finest)
 
 
 def _crossed(graph: Graph, below: str) -> Iterator[str]:
-    """Yield the layers, but for inputs, that every path from an input to a layer crosses.
+    """Yield the layers, from the first convolution on, that every path from an input to a layer crosses.
 
-    A layer comes before those that use its output, so that a path past it is a connection from a layer before it to one
-    behind it.
+    What comes before a convolution is the image itself, normalized or padded. A layer comes before those that use its
+    output, so that a path past it is a connection from a layer before it to one behind it.
     """
     before = {row["name"]: [each[0] for each in references(row["inbound_nodes"])] for row in graph.layers}
     on_path = {below}
@@ -64,8 +64,10 @@ def _crossed(graph: Graph, below: str) -> Iterator[str]:
     for name in names:
         for each in before[name]:
             last_use[each] = max(last_use[each], places[name])
-    furthest = -1
+    furthest, convolved = -1, False
+    classes = {row["name"]: row["class_name"] for row in graph.layers}
     for name in names:
-        if before[name] and furthest <= places[name]:
+        convolved = convolved or "Conv" in classes[name]
+        if convolved and furthest <= places[name]:
             yield name
         furthest = max(furthest, last_use[name])

@@ -80,7 +80,7 @@ def _compiled_map(classifier: Classifier, at: str | None) -> FeatureMap | None:
     if find_spec("keras") or last.cells == (1, 1):
         return None
     warnings.warn(
-        f"expected Keras for a finer heat map than that of {last}; got none installed, so that it is as coarse.",
+        f"expected Keras to compute a finer heat map than that of {last}, got none installed; install Keras for it.",
         stacklevel=3,
     )
     return last

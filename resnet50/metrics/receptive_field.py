@@ -18,7 +18,7 @@ from resnet50.metrics.gradients import gradient
 def receptive_field(model: keras.Model, *, at: str | None = None) -> ReceptiveField:
     """Compute the receptive field of a feature map from kernels, strides and paddings.
 
-    Where layers with kernel ``k``, stride ``s`` and ``p`` pixels of padding in front follow each other, a layer adds
+    Where layers with kernel ``k``, stride ``s`` and ``p`` positions of padding in front follow each other, a layer adds
     ``(k - 1) * jump`` to the size and moves the first center by ``((k - 1) / 2 - p) * jump``, and multiplies the jump
     by ``s`` afterwards. Where paths meet, the size is that of all of them together. In ResNet-50 every kernel is padded
     by ``(k - 1) / 2`` on each side, so that cell ``i`` is centered on pixel ``jump * i`` in both conventions, for every

@@ -180,7 +180,7 @@ def _worst_mistakes(report: Report, classifier: Classifier, test: Dataset, proba
 
 def _draw_mistakes(report: Report, worst: WorstMistakes) -> Figure:
     title = f"{report.dataset}: {len(report.mistakes):,} of {report.images:,} test images are misclassified"
-    note = f"beside each image: Grad-CAM at {worst.feature_map}" if worst.feature_map else ""
+    note = f"Beside each image: Grad-CAM at {worst.feature_map}" if worst.feature_map else ""
     return draw_predictions(worst.dataset, worst.probabilities, title=title, beside=worst.overlays, note=note)
 
 

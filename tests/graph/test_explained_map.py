@@ -70,6 +70,15 @@ def test_the_finest_map_where_all_are_coarse():
     assert find_explained_map(graph, below="scores", image_size=(3, 3)).layer == "first"
 
 
+def test_the_image_itself_is_no_feature_map():
+    inputs = keras.Input((32, 32, 3))
+    x = layers.Conv2D(4, 16, strides=16, name="patches")(layers.ZeroPadding2D(1)(layers.Rescaling(1 / 255)(inputs)))
+    graph = graph_of(keras.Model(inputs, layers.Dense(2, name="scores")(layers.Flatten()(x))))
+    assert find_explained_map(graph, below="scores", image_size=(32, 32)).layer == "patches"
+    with raises(ValueError, "'rescaling", "such as patches,"):
+        find_explained_map(graph, below="scores", image_size=(32, 32), layer=graph.layers[1]["name"])
+
+
 def test_a_network_without_positions_is_refused():
     inputs = keras.Input((8, 8, 3))
     graph = graph_of(keras.Model(inputs, layers.Dense(2, name="scores")(layers.Flatten()(inputs)), name="flat"))
