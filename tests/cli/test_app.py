@@ -79,7 +79,7 @@ def test_the_page_is_served_until_ctrl_c(model, tmp_path):
             assert answer.status == 200
         assert [path.name[:13] for path in folders["TMPDIR"].iterdir()] == ["resnet50-app-"]
         process.send_signal(signal.SIGINT)
-        out, rest = process.communicate(timeout=60)
+        out, rest = process.communicate(timeout=300)
     finally:
         process.kill()
     assert (process.returncode, out, rest) == (130, "", "")

@@ -82,7 +82,7 @@ def exchange() -> Callable[..., bytes]:
 
     def run(url: str, *parts: bytes) -> bytes:
         host, port = url.removeprefix("http://").split(":")
-        with socket.create_connection((host, int(port)), timeout=20) as connection:
+        with socket.create_connection((host, int(port)), timeout=120) as connection:
             for part in parts:
                 connection.sendall(part)
             return b"".join(iter(lambda: connection.recv(1 << 16), b""))

@@ -39,7 +39,7 @@ def error_of(answer: requests.Response, status: int) -> str:
 @pytest.mark.parametrize("content_type", ["image/png", "IMAGE/X-ODD; a=b", "application/octet-stream", None])
 def test_an_image_is_the_body(start, png, content_type):
     headers = {"Content-Type": content_type} if content_type else {}
-    answer = requests.post(f"{start()}/predict", png, headers=headers, timeout=20)
+    answer = requests.post(f"{start()}/predict", png, headers=headers, timeout=120)
     assert (answer.status_code, answer.json()) == (200, ANSWER)
 
 
@@ -52,7 +52,7 @@ def test_the_fields_are_those_of_the_command():
 
 def test_the_files_of_a_form_are_classified_and_named(start, png):
     files = [("image", ("one.png", png)), ("image", ("two.txt", b"no image")), ("odd", ("a\x1b[2Jb/../c.png", png))]
-    answer = requests.post(f"{start()}/predict?top=1", files=files, timeout=20)
+    answer = requests.post(f"{start()}/predict?top=1", files=files, timeout=120)
     assert answer.status_code == 200
     first, second, third = answer.json()
     assert first == ANSWER | {"path": "one.png", "top": [["c", 0.625]]}
@@ -64,8 +64,8 @@ def test_the_files_of_a_form_are_classified_and_named(start, png):
 
 def test_what_is_no_image_is_refused_with_the_reason(start):
     url = start()
-    raw = requests.post(f"{url}/predict", b"<html>", timeout=20)
-    form = requests.post(f"{url}/predict", files={"x": ("x.png", b"<html>")}, timeout=20)
+    raw = requests.post(f"{url}/predict", b"<html>", timeout=120)
+    form = requests.post(f"{url}/predict", files={"x": ("x.png", b"<html>")}, timeout=120)
     assert (raw.status_code, raw.json()["top"]) == (422, [])
     assert "html" not in raw.json()["error"].lower() or "image" in raw.json()["error"]
     assert (form.status_code, [each["top"] for each in form.json()]) == (422, [[]])
@@ -73,7 +73,7 @@ def test_what_is_no_image_is_refused_with_the_reason(start):
 
 @pytest.mark.parametrize("top", ["0", "-1", "much\x1b", "1.5", "9" * 5000])
 def test_a_wrong_number_of_classes_is_not_repeated(start, png, top):
-    error = error_of(requests.post(f"{start()}/predict", png, params={"top": top}, timeout=20), 400)
+    error = error_of(requests.post(f"{start()}/predict", png, params={"top": top}, timeout=120), 400)
     assert "top" in error
     assert top not in error.replace("equal to 1", "")
 
@@ -83,21 +83,21 @@ def test_a_wrong_number_of_classes_is_not_repeated(start, png, top):
 )
 def test_other_types_are_refused(start, png, content_type):
     headers = {"Content-Type": content_type.encode("latin-1")}
-    assert "image/*" in error_of(requests.post(f"{start()}/predict", png, headers=headers, timeout=20), 415)
+    assert "image/*" in error_of(requests.post(f"{start()}/predict", png, headers=headers, timeout=120), 415)
 
 
 def test_odd_forms_are_refused(start, png):
     url = f"{start(images=2)}/predict"
 
     def post(body: bytes, content_type: str) -> str:
-        return error_of(requests.post(url, body, headers={"Content-Type": content_type}, timeout=20), 400)
+        return error_of(requests.post(url, body, headers={"Content-Type": content_type}, timeout=120), 400)
 
     part = b'--x\r\nContent-Disposition: form-data; name="a"; filename="a"\r\n\r\n'
     form = "multipart/form-data; boundary=x"
-    assert "2" in error_of(requests.post(url, files=[("a", ("a", png))] * 3, timeout=20), 400)
-    assert "file" in error_of(requests.post(url, files={"a": (None, "text")}, timeout=20), 400)
-    assert "empty" in error_of(requests.post(url, files={"a": ("a", b"")}, timeout=20), 400)
-    assert "empty" in error_of(requests.post(url, b"", headers={"Content-Type": "image/png"}, timeout=20), 400)
+    assert "2" in error_of(requests.post(url, files=[("a", ("a", png))] * 3, timeout=120), 400)
+    assert "file" in error_of(requests.post(url, files={"a": (None, "text")}, timeout=120), 400)
+    assert "empty" in error_of(requests.post(url, files={"a": ("a", b"")}, timeout=120), 400)
+    assert "empty" in error_of(requests.post(url, b"", headers={"Content-Type": "image/png"}, timeout=120), 400)
     for body, kind in [
         (b"", form),
         (b"--x--\r\n", form),
@@ -116,7 +116,7 @@ def test_odd_forms_are_refused(start, png):
 def test_a_form_may_not_choose_how_its_names_are_decoded(start, png):
     body = b'--x\r\nContent-Disposition: form-data; name="a"; filename="\xc3\xa4.png"\r\n\r\n' + png + b"\r\n--x--\r\n"
     headers = {"Content-Type": "multipart/form-data; boundary=x; charset=punycode"}
-    answer = requests.post(f"{start()}/predict", body, headers=headers, timeout=20)
+    answer = requests.post(f"{start()}/predict", body, headers=headers, timeout=120)
     assert (answer.status_code, answer.json()[0]["path"]) == (200, "\xe4.png")
 
 
@@ -125,14 +125,14 @@ def test_readiness(start, path):
     async def no() -> bool:
         return False
 
-    assert requests.get(f"{start()}/{path}", timeout=20).status_code == 200
+    assert requests.get(f"{start()}/{path}", timeout=120).status_code == 200
     stopped = start(ready=no)
-    assert requests.get(f"{stopped}/{path}", timeout=20).status_code == 503
-    assert requests.get(f"{stopped}/v2/health/live", timeout=20).json() == {"live": True}
+    assert requests.get(f"{stopped}/{path}", timeout=120).status_code == 503
+    assert requests.get(f"{stopped}/v2/health/live", timeout=120).json() == {"live": True}
 
 
 def test_the_model_and_the_limits_are_described(start):
-    described = requests.get(f"{start(seconds=7, body_bytes=1000, images=3)}/metadata", timeout=20).json()
+    described = requests.get(f"{start(seconds=7, body_bytes=1000, images=3)}/metadata", timeout=120).json()
     assert described.pop("version")
     assert described == {
         "name": "letters",
@@ -148,7 +148,7 @@ def test_the_model_and_the_limits_are_described(start):
 
 def test_the_interface_is_described(start):
     url = start()
-    described = requests.get(f"{url}/openapi.json", timeout=20).json()
+    described = requests.get(f"{url}/openapi.json", timeout=120).json()
     paths = {"/predict", "/health", "/metadata", "/v2", "/v2/health/live", "/v2/health/ready"}
     of_the_model = {f"/v2/models/{{name}}{rest}" for rest in ("", "/ready", "/infer")}
     assert set(described["paths"]) == paths | of_the_model
@@ -160,8 +160,8 @@ def test_the_interface_is_described(start):
 def test_no_page_loads_scripts_from_elsewhere(start):
     url = start()
     for path in ("docs", "redoc", "", "nothing", "predict/../../etc/passwd", "%00"):
-        assert error_of(requests.get(f"{url}/{path}", timeout=20), 404)
-    wrong = requests.get(f"{url}/predict", timeout=20)
+        assert error_of(requests.get(f"{url}/{path}", timeout=120), 404)
+    wrong = requests.get(f"{url}/predict", timeout=120)
     assert error_of(wrong, 405)
     assert wrong.headers["Allow"] == "POST"
 
@@ -176,7 +176,7 @@ def test_an_answer_that_takes_too_long_is_given_up(start, png):
             ended.append(True)
 
     url = start(slow, seconds=0.2)
-    assert "0.2" in error_of(requests.post(f"{url}/predict", png, timeout=20), 504)
+    assert "0.2" in error_of(requests.post(f"{url}/predict", png, timeout=120), 504)
     assert ended == [True]
 
 
@@ -184,7 +184,7 @@ def test_overload_says_when_to_ask_again(start, png):
     async def full(images):
         raise RequestError(503, "full.")
 
-    answer = requests.post(f"{start(full)}/predict", png, timeout=20)
+    answer = requests.post(f"{start(full)}/predict", png, timeout=120)
     assert error_of(answer, 503) == "full."
     assert answer.headers["Retry-After"] == "1"
 
@@ -194,15 +194,15 @@ def test_an_error_of_the_server_is_not_explained_to_the_client(start, png, caplo
         raise KeyError("/secret/path")
 
     url = start(broken)
-    assert "secret" not in error_of(requests.post(f"{url}/predict", png, timeout=20), 500)
-    assert requests.get(f"{url}/health", timeout=20).status_code == 200
+    assert "secret" not in error_of(requests.post(f"{url}/predict", png, timeout=120), 500)
+    assert requests.get(f"{url}/health", timeout=120).status_code == 200
     start.stop()
     assert "/secret/path" in caplog.text
 
 
 def infer(url: str, body: object, **options) -> requests.Response:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return requests.post(f"{url}/v2/models/letters/infer", data, timeout=20, **options)
+    return requests.post(f"{url}/v2/models/letters/infer", data, timeout=120, **options)
 
 
 def test_tensors_are_classified(start):
@@ -230,5 +230,5 @@ def test_what_is_wrong_with_a_tensor_is_said(start):
     assert "binary" in error_of(infer(url, {}, headers={"Inference-Header-Content-Length": "2"}), 400)
     wrong = {"inputs": [{"name": "image", "datatype": "BYTES", "shape": [2], "data": ["AAAA", "BBBB"]}]}
     assert "image 0 of 2" in error_of(infer(url, wrong), 422)
-    assert "letters" in error_of(requests.get(f"{url}/v2/models/numbers", timeout=20), 404)
-    assert "letters" in error_of(requests.post(f"{url}/v2/models/%1b/infer", b"{}", timeout=20), 404)
+    assert "letters" in error_of(requests.get(f"{url}/v2/models/numbers", timeout=120), 404)
+    assert "letters" in error_of(requests.post(f"{url}/v2/models/%1b/infer", b"{}", timeout=120), 404)

@@ -40,7 +40,7 @@ class Service:
         self.process, self.url = process, url
 
     def predict(self, image: bytes) -> tuple[int, object]:
-        answer = requests.post(f"{self.url}/predict", image, timeout=60)
+        answer = requests.post(f"{self.url}/predict", image, timeout=300)
         return answer.status_code, answer.json().get("top")
 
 
@@ -172,7 +172,7 @@ def test_answers_are_those_of_the_classifier(running, images, answers):
 def test_tensors_and_images_give_the_same(running, images, answers):
     data = [base64.b64encode(image).decode() for image in images]
     tensor = {"name": "image", "datatype": "BYTES", "shape": [len(data)], "data": data}
-    answer = requests.post(f"{running.url}/v2/models/pets/infer", json.dumps({"inputs": [tensor]}), timeout=60)
+    answer = requests.post(f"{running.url}/v2/models/pets/infer", json.dumps({"inputs": [tensor]}), timeout=300)
     (output,) = answer.json()["outputs"]
     rows = np.reshape(output["data"], output["shape"])
     assert [f"{'abc'[row.argmax()]} {row.max():.4f}" for row in rows] == [
@@ -204,7 +204,7 @@ def test_it_recovers_when_all_replicas_are_killed(running, images, answers):
         status, top = running.predict(images[0])
         assert status in (200, 503, 504)
     assert same(top, answers[0])
-    assert requests.get(f"{running.url}/health", timeout=60).status_code == 200
+    assert requests.get(f"{running.url}/health", timeout=300).status_code == 200
 
 
 def test_ray_wants_a_token_and_reports_nothing(running):

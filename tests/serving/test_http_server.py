@@ -25,7 +25,7 @@ def test_headers_that_do_not_come_are_given_up(start, exchange, monkeypatch, sen
 def test_slow_headers_after_a_request_are_given_up_too(start, monkeypatch):
     monkeypatch.setattr(http_server, "_HEADER_SECONDS", 0.2)
     host, port = start().removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), timeout=20) as connection:
+    with socket.create_connection((host, int(port)), timeout=120) as connection:
         connection.sendall(b"GET /v2/health/live HTTP/1.1\r\nHost: x\r\n\r\n")
         answer = b""
         while not answer.endswith(b'{"live":true}'):
@@ -43,7 +43,7 @@ def test_a_long_answer_is_not_cut_off_by_the_limit_for_headers(start, monkeypatc
         await asyncio.sleep(0.5)
         return ["late"] * len(images)
 
-    assert requests.post(f"{start(slow)}/predict", b"x", timeout=20).json()["error"] == "late"
+    assert requests.post(f"{start(slow)}/predict", b"x", timeout=120).json()["error"] == "late"
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_what_is_no_request_is_refused_and_not_repeated(start, exchange, request
     answer = exchange(url, request_line)
     assert answer.split()[1] in (b"400", b"404")
     assert b"\x1b" not in answer
-    assert requests.get(f"{url}/health", timeout=20).status_code == 200
+    assert requests.get(f"{url}/health", timeout=120).status_code == 200
     start.stop()
     printed = caplog.text + "".join(capfd.readouterr())
     assert "\x1b" not in printed
@@ -66,7 +66,7 @@ def test_headers_without_end_are_refused(start, exchange):
     url = start()
     with suppress(ConnectionError):  # it may be closed while this still sends
         assert exchange(url, b"GET / HTTP/1.1\r\n" + b"X-A: b\r\n" * 20_000).split()[1] == b"400"
-    assert requests.get(f"{url}/health", timeout=20).status_code == 200
+    assert requests.get(f"{url}/health", timeout=120).status_code == 200
 
 
 def test_requests_under_way_are_answered_when_it_stops(start):
@@ -78,7 +78,7 @@ def test_requests_under_way_are_answered_when_it_stops(start):
         return ["answered"] * len(images)
 
     url, answers = start(slow), []
-    client = threading.Thread(target=lambda: answers.append(requests.post(f"{url}/predict", b"x", timeout=20)))
+    client = threading.Thread(target=lambda: answers.append(requests.post(f"{url}/predict", b"x", timeout=120)))
     client.start()
     assert began.wait(10)
     start.stop()
