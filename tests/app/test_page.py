@@ -30,7 +30,7 @@ pytest.importorskip("gradio", exc_type=ImportError)
 
 pytestmark = pytest.mark.slow
 
-WAIT = 60_000  # milliseconds
+WAIT = 180_000  # milliseconds
 
 
 @dataclass(frozen=True)
