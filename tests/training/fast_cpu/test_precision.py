@@ -96,9 +96,9 @@ def test_a_bias_in_front_of_batch_norm_learns_only_where_that_is_frozen(model):
 
 
 def test_auto_follows_the_processor(monkeypatch):
-    monkeypatch.setattr(precision, "_has_bfloat16", lambda: True)
+    monkeypatch.setattr(precision, "_has_fast_bfloat16", lambda: True)
     assert resolve_precision("auto") == ("bfloat16" if keras.backend.backend() == "tensorflow" else "float32")
-    monkeypatch.setattr(precision, "_has_bfloat16", lambda: False)
+    monkeypatch.setattr(precision, "_has_fast_bfloat16", lambda: False)
     assert resolve_precision("auto") == "float32"
     assert resolve_precision("bfloat16") == "bfloat16"
 
@@ -120,17 +120,26 @@ def test_a_head_may_normalize_pooled_channels():
     assert np.isfinite(one_step(training_model))
 
 
+AMD, INTEL = "vendor_id : AuthenticAMD flags : avx512f ", "vendor_id : GenuineIntel flags : avx512f "
+WINDOWS_INTEL = "Intel64 Family 6 Model 207 Stepping 2, GenuineIntel"
+WINDOWS_AMD = "AMD64 Family 25 Model 17 Stepping 1, AuthenticAMD"
+
+
 @pytest.mark.parametrize(
-    ("features", "flags", "expected"),
+    ("features", "flags", "name", "expected"),
     [
-        ({"AVX512BF16": True}, None, True),  # NumPy asks the processor on Windows too
-        ({"AVX512BF16": False, "AVX512F": True}, None, False),
-        ({}, None, False),  # an earlier NumPy, or an ARM processor, on macOS or Windows
-        ({}, "flags : avx512f avx512_bf16 amx_tile", True),  # an earlier NumPy on Linux
-        ({}, "flags : avx512f", False),
+        ({"AVX512BF16": True}, None, WINDOWS_AMD, True),
+        ({"AVX512BF16": True}, None, WINDOWS_INTEL, False),  # as fast as float32, before the conversions
+        ({"AVX512BF16": False, "AVX512F": True}, None, WINDOWS_AMD, False),
+        ({}, None, "arm", False),  # an earlier NumPy, or an ARM processor, on macOS or Windows
+        ({"AVX512BF16": True}, AMD + "avx512_bf16", "", True),
+        ({}, AMD + "avx512_bf16", "", True),  # an earlier NumPy on Linux
+        ({}, AMD, "", False),
+        ({"AVX512BF16": True}, INTEL + "avx512_bf16", "", False),
+        ({"AVX512BF16": True}, INTEL + "avx512_bf16 amx_bf16 amx_tile", "", True),
     ],
 )
-def test_bfloat16_is_found_where_the_system_has_no_file_of_the_processor(monkeypatch, features, flags, expected):
+def test_bfloat16_is_taken_where_the_processor_is_faster_in_it(monkeypatch, features, flags, name, expected):
     def read_text(path, **_):
         assert path == Path("/proc/cpuinfo")
         if flags is None:
@@ -138,8 +147,9 @@ def test_bfloat16_is_found_where_the_system_has_no_file_of_the_processor(monkeyp
         return flags
 
     monkeypatch.setattr(Path, "read_text", read_text)
+    monkeypatch.setattr(precision.platform, "processor", lambda: name)
     monkeypatch.setattr(precision, "_numpy_features", lambda: features)
-    assert precision._has_bfloat16() is expected
+    assert precision._has_fast_bfloat16() is expected
 
 
 def test_another_numpy_tells_nothing_of_the_processor(monkeypatch):
