@@ -6,15 +6,20 @@ import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow reads it when it is imported
 
+import csv
+import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import pytest
 
 from factories import TINY_STAGES, fill_random
 from resnet50.model import Stage
+from resnet50.training.phases import Phase
+from resnet50.training.recipe import Recipe
 
 
 @pytest.fixture
@@ -52,3 +57,52 @@ def browser():
         )
         yield opened
         opened.close()
+
+
+@pytest.fixture
+def write_run(tmp_path) -> Callable[..., Path]:
+    """Write the directory of a run of two epochs that misclassified these of its ten test images."""
+
+    def write(
+        name: str,
+        wrong: Sequence[int] | None = (),
+        *,
+        recipe: Recipe | None = None,
+        test: str = "aa",
+        paths: Sequence[str] | None = None,
+        **changes: Any,
+    ) -> Path:
+        folder = tmp_path / "runs" / name
+        folder.mkdir(parents=True)
+        recipe = (recipe or Recipe(name="photos", phases=(Phase(epochs=2),), validation_split=0.2)).change(**changes)
+        (folder / "recipe.json").write_text(recipe.to_json())
+        environment = {
+            "backend": "tensorflow",
+            "versions": {},
+            "machine": {},
+            "commit": None,
+            "precision": "float32",
+            "data": {"name": "photos", "fingerprints": {"train": "bb", "test": test}, "source": None},
+            "weights": None,
+            "started": f"2026-01-0{1 + recipe.seed}T00:00:00+00:00",
+        }
+        (folder / "environment.json").write_text(json.dumps(environment))
+        (folder / "history.csv").write_text(
+            "epoch,accuracy,loss,val_accuracy,val_loss,seconds\n1,.5,1,.4,1.1,2\n2,.6,.9,.5,1,3\n"
+        )
+        (folder / "model.keras").write_bytes(bytes(3_000_000))
+        with (folder / "images.csv").open("w", newline="") as file:
+            rows = [("test", path, "cat", f"{k}") for k, path in enumerate(paths or [f"{k}.jpg" for k in range(10)])]
+            csv.writer(file).writerows([("split", "path", "class", "sha256"), ("train", "t.jpg", "dog", "0"), *rows])
+        if wrong is not None:
+            report = {
+                "accuracy": 1 - len(wrong) / 10,
+                "interval": [0.25, 0.75],
+                "loss": 0.5,
+                "images": 10,
+                "mistakes": [{"index": index} for index in wrong],
+            }
+            (folder / "report.json").write_text(json.dumps(report))
+        return folder
+
+    return write

@@ -29,6 +29,7 @@ ROOMS = [
     "training",
     "recipes",
     "evaluation",
+    "comparison",
     "exporters",
     "profiling",
     "app",

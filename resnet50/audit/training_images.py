@@ -13,7 +13,7 @@ import numpy as np
 
 from resnet50._io.cells import harmless, restored
 from resnet50._io.files import atomic_path
-from resnet50._io.text import share_of
+from resnet50._io.text import share_of, short
 from resnet50.audit.issue import EXAMPLES, Issue, Place
 from resnet50.data.dataset import Dataset
 from resnet50.data.lazy_images import LazyImages
@@ -68,7 +68,7 @@ def read_training_images(path: str | os.PathLike[str]) -> tuple[TrainingImage, .
         try:
             header, *rows = csv.reader(file)
             if tuple(header) != _COLUMNS:
-                raise ValueError(f"the columns {', '.join(header)}")
+                raise ValueError(f"the columns {short(', '.join(header))}")
             return tuple(TrainingImage(*map(restored, row)) for row in rows)
         except (ValueError, TypeError, csv.Error) as error:  # TypeError: a row of another length
             raise ValueError(f"{path}: expected rows of {', '.join(_COLUMNS)}, got others ({error}).") from error

@@ -18,6 +18,8 @@ COMMANDS = {
     "train": "Train a classifier, or resume an interrupted run.",
     "lr-find": "Find a learning rate.",
     "evaluate": "Score a trained classifier on a test split.",
+    "runs": "List runs with their data, accuracy and time.",
+    "compare": "Compare runs on the same test images, with paired tests.",
     "predict": "Classify images.",
     "app": "Open a page to try a classifier.",
     "serve": "Answer requests for classification over HTTP.",

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from resnet50._io.files import atomic_path
+from resnet50._io.text import short
 
 
 def write_history(path: Path, rows: Sequence[Mapping[str, float]]) -> None:
@@ -34,7 +35,8 @@ def read_history(path: Path) -> list[dict[str, float]]:
             ]
     except (ValueError, TypeError, csv.Error) as error:
         raise ValueError(
-            f"{path}: expected a number in each column of the history, got other text ({error}); restore or remove it."
+            f"{path}: expected a number in each column of the history, got other text ({short(str(error))}); restore "
+            "or remove it."
         ) from error
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -190,17 +191,36 @@ def _read_classifier(path: Path) -> str:
 
 def _write_run(folder: Path) -> Path:
     """The files of an interrupted run: recipe, environment and checkpoint."""
+    return _train(folder, {"recipe.json", "environment.json", "last.h5"})
+
+
+def _write_scored_run(folder: Path) -> Path:
+    """The files of a finished run that are compared with those of others."""
+    return _train(folder, {"recipe.json", "environment.json", "history.csv", "report.json", "images.csv"})
+
+
+def _train(folder: Path, names: set[str]) -> Path:
+    """Train for a moment, and remove all but the files of these names."""
     from resnet50.data.splits import DatasetSplits
     from resnet50.datasets.rendered_signs import rendered_signs
     from resnet50.training.train import train
 
     splits = DatasetSplits(*rendered_signs(train=12, test=6, image_size=32))
     train(factories.tiny_recipe(epochs=1, warmup_epochs=0), splits, out=folder / "run", progress=False)
-    kept = {"recipe.json", "environment.json", "last.h5"}
     for path in sorted(folder.rglob("*"), reverse=True):
-        if path.is_file() and path.name not in kept:
+        if path.is_file() and path.name not in names:
             path.unlink()
     return folder / "run"
+
+
+def _read_scored_run(path: Path) -> str:
+    from resnet50.audit.training_images import read_training_images
+    from resnet50.comparison.runs import read_run
+
+    run = read_run(path)
+    return json.dumps(
+        [run.to_dict() | {"folder": ""}, [vars(each) for each in read_training_images(path / "images.csv")]]
+    )
 
 
 def _read_run(path: Path) -> str:
@@ -269,6 +289,7 @@ SUBJECTS: dict[str, Subject] = {
     "classifier": Subject(_write_classifier, _read_classifier),
     "export": Subject(_write_export, _read_classifier, needs=("onnx", "onnxruntime")),
     "run": Subject(_write_run, _read_run),
+    "scored-run": Subject(_write_scored_run, _read_scored_run),
     "features": Subject(_write_features, _read_features, checked=True),
 }
 """Every reader of files, by name."""

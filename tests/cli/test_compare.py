@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+import json
+
+
+def test_runs_are_compared_with_a_page(command, write_run, tmp_path):
+    first, second = write_run("first", [0, 1, 2]), write_run("second", [3], epochs=3)
+    status, out, _ = command("compare", first, second, "--out", tmp_path / "page.html")
+    assert status == 0
+    assert "first: accuracy 70.0%" in out
+    assert "+20.0 points" in out
+    assert "3 images better, 1 worse" in out
+    assert "p 0.625" in out
+    assert "second" in (tmp_path / "page.html").read_text()
+    assert out.splitlines()[-1] == str(tmp_path / "page.html")
+
+
+def test_a_comparison_is_printed_as_json(command, write_run, tmp_path):
+    first, second = write_run("first", [0, 1, 2]), write_run("second", [3], epochs=3)
+    out = command("compare", first, second, "--out", tmp_path / "page.html", "--json")[1]
+    assert json.loads(out)["groups"][1]["difference"]["second_better"] == 3
+
+
+def test_one_run_and_a_page_of_another_kind_are_refused(refused, write_run, tmp_path):
+    refused(("compare", write_run("first"), "--out", tmp_path / "page.html"), "two")
+    refused(("compare", "a", "b", "--out", "page.pdf"), "page.pdf", ".html")

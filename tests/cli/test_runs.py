@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import json
+
+
+def test_runs_are_listed_with_what_differs(command, write_run):
+    folder = write_run("first", [0]).parent
+    write_run("second", [1, 2], seed=1)
+    write_run("third [bold]", [], epochs=7)
+    status, out, _ = command("runs", folder, "--sort", "accuracy")
+    assert status == 0
+    best, pair = (line for line in out.splitlines() if "photos" in line)
+    assert "third [bold]" in best
+    assert "100.0%" in best
+    assert "epochs 7" in best
+    assert "first and 1 more" in pair
+    assert "85.0%, sd 7.1" in pair
+    assert "5 s" in pair
+    assert " 3.0 " in pair
+
+
+def test_runs_are_printed_as_json(command, write_run):
+    folder = write_run("first", [0], seed=4).parent
+    status, out, _ = command("runs", folder, "--json")
+    (run,) = json.loads(out)["runs"]
+    assert status == 0
+    assert (run["folder"], run["recipe"]["seed"], run["seconds"]) == (str(folder / "first"), 4, 5)
+
+
+def test_a_damaged_run_is_named_on_standard_error(command, write_run):
+    folder = write_run("first").parent
+    (write_run("second") / "environment.json").write_text("{}")
+    status, out, error = command("runs", folder)
+    assert status == 0
+    assert "first" in out
+    assert "second" in error
+    assert "second" not in out
+
+
+def test_a_folder_without_runs_is_refused(refused, tmp_path):
+    refused(("runs", tmp_path), tmp_path)
