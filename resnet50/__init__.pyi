@@ -1,3 +1,7 @@
+from .anatomy.blocks import contributions as contributions
+from .anatomy.blocks import lesions as lesions
+from .anatomy.dissect import dissect as dissect
+from .anatomy.probes import linear_probes as linear_probes
 from .app.launch import launch_app as launch_app
 from .audit.check import check as check
 from .blocks import convolutional_block as convolutional_block

@@ -29,6 +29,7 @@ ROOMS = [
     "training",
     "recipes",
     "evaluation",
+    "anatomy",
     "comparison",
     "exporters",
     "profiling",

@@ -25,6 +25,7 @@ COMMANDS = {
     "serve": "Answer requests for classification over HTTP.",
     "export": "Export a classifier to OpenVINO, ONNX, LiteRT, TensorFlow or a web page.",
     "explain": "Show the regions of an image that speak for a class (Grad-CAM).",
+    "anatomy": "Take a trained network apart, block by block, as a page.",
     "embed": "Compute the features of images.",
     "bench": "Measure the speed of training or of a model on this machine.",
     "rocks": "Compare a classifier of rocks with human judgment.",

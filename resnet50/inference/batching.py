@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from resnet50._io.fetch import Progress
 from resnet50._io.workers import in_order
 from resnet50.data.fit import DEFAULT_FIT, Fit
 from resnet50.data.images import ImageLike, fit_image
@@ -25,13 +26,20 @@ if TYPE_CHECKING:
 _DIVIDED = 1.5  # pixels that were divided by 255 never exceed it, even where resizing overshoots
 
 
-def forward_array(model: keras.Model | Network, images: np.ndarray | LazyImages, *, batch_size: int) -> np.ndarray:
+def forward_array(
+    model: keras.Model | Network,
+    images: np.ndarray | LazyImages,
+    *,
+    batch_size: int,
+    progress: Progress | None = None,
+) -> np.ndarray:
     """Compute a network's output for images of its size; images in a file are read batch by batch.
 
     Args:
         model: From raw RGB ``(batch, height, width, 3)``, 0..255, to ``(batch, d)``.
         images: RGB ``(n, height, width, 3)``, 0..255, uint8 or float.
         batch_size: Images in one forward pass.
+        progress: Called with the number of images done and the total.
 
     Returns:
         float32 ``(n, d)``.
@@ -54,6 +62,8 @@ def forward_array(model: keras.Model | Network, images: np.ndarray | LazyImages,
         batch = np.asarray(images[start : start + batch_size])
         brightest = max(brightest, _brightest(batch))
         rows[start : start + batch_size] = _forward_padded(model, batch, size)
+        if progress:
+            progress(start + len(batch), len(images))
     if images.dtype.kind == "f" and 0 < brightest <= _DIVIDED:
         warnings.warn(
             f"expected pixels from 0 to 255, got floats of at most {brightest:g}; if they were divided by 255, pass "

@@ -112,11 +112,12 @@ def _cost(name: str, members: list[keras.layers.Layer]) -> StageCost:
         layers=len(members),
         output=tuple(members[-1].output.shape[1:]),
         parameters=sum(layer.count_params() for layer in members),
-        macs=sum(_macs(layer) for layer in members),
+        macs=sum(layer_macs(layer) for layer in members),
     )
 
 
-def _macs(layer: keras.layers.Layer) -> int:
+def layer_macs(layer: keras.layers.Layer) -> int:
+    """Return the multiply-accumulates of a layer for one image; 0 if a height or width is None."""
     if not isinstance(layer, layers.Conv2D | layers.Dense):
         return 0
     *positions, _ = layer.output.shape[1:]

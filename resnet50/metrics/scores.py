@@ -152,14 +152,11 @@ def score(probabilities: np.ndarray, dataset: Dataset) -> Report:
             a logit or NaN), or two classes have the same name.
     """
     _check(probabilities, dataset)
-    from scipy.stats import binomtest
-
     labels, classes = dataset.labels, len(dataset.class_names)
     predicted = probabilities.argmax(axis=1)
     is_right = predicted == labels
     # not by scikit-learn, which warns where there is a single class
     confusion = np.bincount(labels * classes + predicted, minlength=classes**2).reshape(classes, classes)
-    interval = binomtest(int(is_right.sum()), len(dataset)).proportion_ci(method="wilson")
     bins = reliability(probabilities, labels)
     ranks = _ranks(probabilities, labels)
     by_class = _class_scores(labels, predicted, classes)
@@ -168,7 +165,7 @@ def score(probabilities: np.ndarray, dataset: Dataset) -> Report:
         dataset=dataset.name,
         images=len(dataset),
         accuracy=float(is_right.mean()),
-        interval=(float(interval.low), float(interval.high)),
+        interval=accuracy_interval(is_right),
         top_k={k: float((ranks < k).mean()) for k in TOP if k < classes},
         macro_f1=float(np.mean([scores.f1 for scores in with_images])),
         balanced_accuracy=float(np.mean([scores.recall for scores in with_images])),
@@ -181,6 +178,20 @@ def score(probabilities: np.ndarray, dataset: Dataset) -> Report:
         confusion=confusion.tolist(),
         mistakes=_mistakes(probabilities, dataset),
     )
+
+
+def accuracy_interval(right: np.ndarray) -> tuple[float, float]:
+    """Return the 95 % confidence interval of an accuracy, 0..1.
+
+    Args:
+        right: Whether each image is classified correctly, bool ``(n,)``, at least one.
+
+    Source: Wilson 1927, Journal of the American Statistical Association 22.
+    """
+    from scipy.stats import binomtest
+
+    interval = binomtest(int(right.sum()), len(right)).proportion_ci(method="wilson")
+    return float(interval.low), float(interval.high)
 
 
 def _check(probabilities: np.ndarray, dataset: Dataset) -> None:

@@ -1,0 +1,129 @@
+"""A tiny trained run, taken apart as a whole: its numbers, its page and its command."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import astuple
+
+import numpy as np
+import pytest
+
+from factories import TINY_STAGES, noise, raises, tiny_model, tiny_recipe, write_image
+from resnet50 import Classifier, DataSource, dissect, rendered_signs, train
+from resnet50.anatomy.page import anatomy_page
+
+pytestmark = pytest.mark.slow
+
+BLOCKS = ["conv2_block1", "conv2_block2", "conv3_block1", "conv3_block2"]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("anatomy")
+    for split, dataset in zip(("train", "test"), rendered_signs(train=24, test=12, image_size=48), strict=True):
+        for number, (image, label) in enumerate(zip(dataset.images, dataset.labels, strict=True)):
+            write_image(folder / "hands" / split / f"<{dataset.class_names[label]}>" / f"{number}.png", image)
+    source = DataSource("folder", str(folder / "hands"))
+    recipe = tiny_recipe(epochs=1, warmup_epochs=0, image_size=48, stages=tuple(map(astuple, TINY_STAGES)))
+    return train(recipe, source.load(48), out=folder / "run", source=source, progress=False).folder.path
+
+
+@pytest.fixture(scope="module")
+def anatomy(run):
+    return dissect(run)
+
+
+def test_every_part_is_measured(anatomy):
+    assert [part.name for part in anatomy.parts] == ["stem", *BLOCKS, "head"]
+    stem, first, second, *_, head = anatomy.parts
+    assert (first.equation, second.equation) == ("y = relu(W x + F(x))", "y = relu(x + F(x))")
+    assert "def convolutional_block" in first.source
+    assert "def identity_block" in second.source
+    assert '"""' not in first.source
+    assert second.shape == (12, 12, 16)
+    # conv2_block2: 1x1 16 to 4, 3x3 4 to 6, 1x1 6 to 16, with biases, and three batch norms
+    assert second.parameters == (16 * 4 + 4) + (9 * 4 * 6 + 6) + (6 * 16 + 16) + 4 * (4 + 6 + 16)
+    assert second.macs == 12 * 12 * (16 * 4 + 9 * 4 * 6 + 6 * 16)
+    assert stem.feature_map.field.size == (11, 11)
+    assert head.layer == "predictions"
+    for part in anatomy.parts[1:-1]:
+        assert part.contribution.share > 0
+        assert part.lesion.images == part.probe.images == 12
+        assert part.effective_field.shape == (48, 48)
+        assert part.effective_width <= part.feature_map.field.size[0]
+        assert [len(view.channels) for view in part.views] == [4] * len(anatomy.images)
+        assert set(part.patches) == {each.channel for each in part.views[0].channels}
+    assert stem.lesion is None
+    assert stem.probe is not None
+    assert head.probe is None
+    assert anatomy.left_out == ()
+    assert anatomy.filters.shape == (64, 7, 7, 3)
+
+
+def test_the_shown_images_are_held_out_ones(anatomy):
+    assert 1 <= len(anatomy.images) <= 2
+    assert {image.name for image in anatomy.images} <= set(anatomy.scored.paths)
+
+
+def test_the_page_stands_alone_and_escapes_names(anatomy):
+    page = anatomy_page(anatomy)
+    assert "<script" not in page
+    assert set(re.findall(r'(?:src|href)="([a-z]*)', page)) == {"data"}
+    assert "&lt;" in page
+    assert page.count('type="radio"') == 6
+    assert "srcdoc" in anatomy._repr_html_()
+
+
+def test_without_its_images_the_rest_is_measured(tmp_path):
+    path = tmp_path / "model.keras"
+    Classifier(tiny_model(size=(48, 48)), ("a", "b", "c"), "letters", "0" * 64, {}, {}).save(path)
+    photo = write_image(tmp_path / "photo.png", noise(50, 60, 3))
+    anatomy = dissect(path, [photo, noise(48, 48, 3)])
+    assert [image.name for image in anatomy.images] == [str(photo), "image 1"]
+    assert len(anatomy.left_out) == 1
+    block = anatomy.parts[1]
+    assert block.contribution is not None
+    assert block.lesion is block.probe is block.patches is None
+    assert "photo.png" in anatomy_page(anatomy)
+    alone = dissect(path)
+    assert alone.parts[1].views == ()
+    assert alone.parts[1].contribution is None
+    assert "conv3_block2" in anatomy_page(alone)
+
+
+def test_images_of_another_place_have_no_training_images(run, tmp_path):
+    for number in range(4):
+        write_image(tmp_path / "new" / f"<{number % 2}>" / f"{number}.png", noise(48, 48, 3, seed=number))
+    anatomy = dissect(run, source=tmp_path / "new")
+    assert anatomy.parts[1].lesion.images == 4
+    assert anatomy.parts[1].probe is None
+    assert len(anatomy.left_out) == 1
+
+
+def test_too_many_images_an_export_and_a_missing_place_are_refused(run, tmp_path):
+    with raises(ValueError, "4", "5"):
+        dissect(run, [np.zeros((8, 8, 3), np.uint8)] * 5)
+    with raises(FileNotFoundError, tmp_path / "nothing"):
+        dissect(run, source=tmp_path / "nothing")
+    (tmp_path / "export").mkdir()
+    (tmp_path / "export" / "resnet50.json").write_text("{}")
+    with raises(ValueError, tmp_path / "export"):
+        dissect(tmp_path / "export")
+
+
+def test_a_block_is_chosen_by_mouse_and_keyboard(anatomy, browser, tmp_path):
+    path = tmp_path / "anatomy.html"
+    path.write_text(anatomy_page(anatomy), encoding="utf-8")
+    page = browser.new_page(viewport={"width": 390, "height": 800})
+    page.goto(path.as_uri())
+
+    def visible():
+        return [panel.get_attribute("aria-label") for panel in page.query_selector_all(".panel") if panel.is_visible()]
+
+    assert visible() == ["stem"]
+    page.click("label[for=block3]")
+    assert visible() == ["conv2_block2"]
+    page.keyboard.press("ArrowRight")
+    assert visible() == ["conv3_block1"]
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.close()
