@@ -33,7 +33,9 @@ def test_the_notebook_runs_on_a_folder_with_a_test_split(tmp_path, run_notebook)
             for number in range(count):
                 enlarged = np.array(Image.fromarray(next(pixels)).resize((40, 50)))
                 write_image(tmp_path / "plants" / split / name / f"{number}.jpg", enlarged)
-    outputs = run_notebook("own_images.ipynb", DATA=str(tmp_path / "plants"), IMAGE_SIZE=32, EPOCHS=1)
+    outputs = run_notebook(
+        "own_images.ipynb", tiny="resnet50.recipes.folder", DATA=str(tmp_path / "plants"), IMAGE_SIZE=32, EPOCHS=1
+    )
     assert "broken.png" not in outputs.printed  # of the drawn hands
     assert re.search(r"^train\b.*\b20\b.*\b2\b.*\ntest\b.*\b8\b.*\b2\b", outputs.printed, re.MULTILINE)
     assert re.search(r"\d\.\d%.* 8 ", outputs.printed)  # the accuracy on the test images

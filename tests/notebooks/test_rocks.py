@@ -28,7 +28,7 @@ def write_rocks(folder: Path) -> None:
 @pytest.mark.slow
 def test_the_notebook_runs(tmp_path, run_notebook):
     write_rocks(tmp_path / "rocks")
-    outputs = run_notebook("rocks.ipynb", DATA="rocks", IMAGE_SIZE=32, EPOCHS=1)
+    outputs = run_notebook("rocks.ipynb", tiny="resnet50.recipes.rocks", DATA="rocks", IMAGE_SIZE=32, EPOCHS=1)
     # a sheet for each category, the dimensions, the curves, both networks, the predictions
     assert outputs.images == 3 + 1 + 1 + 2 + 1
     assert re.search(r"^train\b.*\b20\b.*\b4\b", outputs.printed, re.MULTILINE)
