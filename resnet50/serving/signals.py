@@ -1,4 +1,4 @@
-"""Signals that stop the service, from its start on: each is noted and takes effect where everything can be cleaned up."""
+"""Signals that stop the service: each is noted, and takes effect where everything can be cleaned up."""
 
 from __future__ import annotations
 
