@@ -27,6 +27,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -90,7 +91,8 @@ def write_settings(folder: Path, model: str) -> dict[str, str]:
     batches = {"max_batch_size": 16, "max_batch_time": 0.005}
     folder.joinpath("model-settings.json").write_text(json.dumps(described | batches))
     ports = {"HTTP_PORT": "PORT", "GRPC_PORT": str(free_port()), "METRICS_PORT": str(free_port())}
-    settings = {"HOST": "127.0.0.1", "PARALLEL_WORKERS": "1", "DEBUG": "false", **ports}
+    own = {"METRICS_DIR": str(folder), "ENVIRONMENTS_DIR": str(folder)}  # else it writes into the current folder
+    settings = {"HOST": "127.0.0.1", "PARALLEL_WORKERS": "1", "DEBUG": "false", **ports, **own}
     return {f"MLSERVER_{name}": value for name, value in settings.items()}
 
 
@@ -234,17 +236,18 @@ def main() -> None:
         what="ResNet-50 at 224 pixels over HTTP: requests a second and latency with 1, 8 and 64 clients",
         command=f"python benchmarks/serving.py MODEL --rounds {options.rounds} --seconds {options.seconds:g}",
     )
-    servers = contenders(options)
     rounds: dict[str, list[dict[str, Any]]] = {}
-    for number in range(options.rounds):
-        for name in (*servers, LOOP):
-            measured = (
-                measure_loop(options.model, options.seconds)
-                if name == LOOP
-                else measure(servers[name], options.seconds)
-            )
-            rounds.setdefault(name, []).append(measured)
-            print(number + 1, name, json.dumps(measured), flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        servers = contenders(options, Path(folder))
+        for number in range(options.rounds):
+            for name in (*servers, LOOP):
+                measured = (
+                    measure_loop(options.model, options.seconds)
+                    if name == LOOP
+                    else measure(servers[name], options.seconds)
+                )
+                rounds.setdefault(name, []).append(measured)
+                print(number + 1, name, json.dumps(measured), flush=True)
     runtimes = {name: version(name) for name in ("ray", "fastapi", "uvicorn", "onnxruntime")}
     for python, name in ((options.litserve, "litserve"), (options.mlserver, "mlserver")):
         runtimes |= versions_of(python, name) if python else {}

@@ -151,7 +151,7 @@ def _serve(page: Any, *, host: str, port: int, open_browser: bool) -> str:
 
     middleware = [Middleware(_Policy)]
     if host in _LOCAL:  # the page trusts the name by which it is called, and a foreign name could be anybody's
-        middleware.insert(0, Middleware(TrustedHostMiddleware, allowed_hosts=list(_LOCAL)))
+        middleware[:0] = [Middleware(TrustedHostMiddleware, allowed_hosts=list(_LOCAL)), Middleware(_SameOrigin)]
     _, url, _ = page.launch(
         server_name=host,
         server_port=port,
@@ -173,6 +173,23 @@ def _serve(page: Any, *, host: str, port: int, open_browser: bool) -> str:
         app_kwargs={"middleware": middleware},
     )
     return url
+
+
+class _SameOrigin:
+    """Middleware that refuses what the pages of others send: an upload needs no permission to be sent, and stays."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        headers = dict(scope.get("headers", ()))
+        origin = headers.get(b"origin")
+        if origin is not None and origin.partition(b"://")[2] != headers.get(b"host"):
+            from starlette.responses import PlainTextResponse
+
+            await PlainTextResponse("expected a request of this page, got one of another.", 403)(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
 
 
 class _Policy:

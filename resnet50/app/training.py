@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,7 +53,7 @@ def run_images(model: Path, classifier: Classifier, *, progress: Progress | None
     try:
         directory, root, images = _find(model)
     except (OSError, ValueError) as error:
-        return RunImages(None, (), f"No training images are compared: {error}")
+        return RunImages(None, (), _reason(error, model))
     examples = tuple(_examples(root, images))
     paths = [(root / image.path, image.class_name) for image in images if image.split == "train"]
     try:
@@ -65,10 +66,18 @@ def run_images(model: Path, classifier: Classifier, *, progress: Progress | None
             progress=progress,
         )
     except (ImportError, ValueError) as error:
-        return RunImages(None, examples, f"No training images are compared: {error}")
+        return RunImages(None, examples, _reason(error, model))
     compared = plural(len(training.paths), "training image")
     left_out = "" if len(training.paths) == len(paths) else f" of {len(paths):,}"
     return RunImages(training, examples, f"Compared with {compared}{left_out}.")
+
+
+def _reason(error: Exception, model: Path) -> str:
+    """Say why no images are compared, without the folders of this machine: the page may be public."""
+    text = str(error)
+    for folder in {model.parent, model.parent.resolve()}:
+        text = text.replace(f"{folder}{os.sep}", "")
+    return f"No training images are compared: {text}"
 
 
 def _find(model: Path) -> tuple[RunDirectory, Path, Sequence[TrainingImage]]:
@@ -80,11 +89,11 @@ def _find(model: Path) -> tuple[RunDirectory, Path, Sequence[TrainingImage]]:
     """
     run = locate(model).run
     if run is None:
-        raise ValueError(f"{model} belongs to no run.")
+        raise ValueError(f"{model.name} belongs to no run.")
     directory = RunDirectory(run)
     source = directory.read().source
     if source is None or source.path is None or not (Path(source.path).is_dir() or source.path.endswith(".csv")):
-        raise ValueError(f"the images of {run} came from no folder or CSV file that is still there.")
+        raise ValueError(f"the images of {run.name} came from no folder or CSV file that is still there.")
     images = read_training_images(directory.images)
     place = Path(source.path) if Path(source.path).is_dir() else Path(source.path).parent
     first = next((image.path for image in images if image.split == "train"), "")
@@ -92,7 +101,7 @@ def _find(model: Path) -> tuple[RunDirectory, Path, Sequence[TrainingImage]]:
     for root in (place, *sorted(filter(Path.is_dir, place.iterdir()))):
         if (root / first).is_file():
             return directory, root, images
-    raise ValueError(f"the first training image of {run}, {first}, is no longer in {place}.")
+    raise ValueError(f"the first training image of {run.name}, {first}, is no longer in {place.name}.")
 
 
 def _examples(root: Path, images: Iterable[TrainingImage]) -> list[Path]:

@@ -14,7 +14,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,6 +33,7 @@ from resnet50.inference.locate import PRECISIONS, Located, locate
 from resnet50.inference.prediction import Prediction, rank_classes
 from resnet50.inference.runtimes import Network, NoGraphError, open_network, read_manifest, sha256
 from resnet50.weights.keras_files import CLASSIFIER_MEMBER, CONFIG_MEMBER, check_archive, read_small, reading
+from resnet50.weights.registry import REGISTRY
 
 if TYPE_CHECKING:
     import keras
@@ -50,7 +51,7 @@ class Classifier:
         class_names: Name of each output.
         dataset: Name of the dataset that the model was trained on.
         fingerprint: SHA-256 of the training images (`Dataset.fingerprint`).
-        recipe: Every number of the training.
+        recipe: Every number of the training. With pretrained weights, ``weights_sha256`` is the hash of their arrays.
         metrics: Scores on the test split, such as ``{"accuracy": 0.983}``.
         fit: How images are fitted to the model's size, as for its training.
 
@@ -182,8 +183,12 @@ class Classifier:
                 archive.writestr(CLASSIFIER_MEMBER, json.dumps(self.metadata(), indent=2))
 
     def metadata(self) -> dict[str, Any]:
-        """Return every field but the model, ready for JSON: what a file stores beside the model."""
-        return {name: getattr(self, name) for name in _METADATA} | {"fit": self.fit.to_dict()}
+        """Return every field but the model, ready for JSON: what a file stores beside the model.
+
+        Of a file with pretrained weights the recipe has the name without the folder, since model files are passed on.
+        """
+        metadata = {name: getattr(self, name) for name in _METADATA}
+        return metadata | {"fit": self.fit.to_dict(), "recipe": _without_folders(self.recipe)}
 
     @classmethod
     def load(
@@ -248,6 +253,13 @@ class Classifier:
             return cls(network=network, **{**metadata, "class_names": tuple(metadata["class_names"]), "fit": fit})
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
+
+
+def _without_folders(recipe: Mapping[str, Any]) -> Mapping[str, Any]:
+    weights = recipe.get("weights")
+    if not isinstance(weights, str) or weights in REGISTRY:
+        return recipe
+    return {**recipe, "weights": PureWindowsPath(weights).name}  # it knows both separators
 
 
 _METADATA = tuple(field.name for field in fields(Classifier) if field.name != "network")

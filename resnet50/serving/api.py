@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
 from fastapi import FastAPI, Query, Request
@@ -17,16 +17,22 @@ from starlette.exceptions import HTTPException
 from resnet50.inference.prediction import rank_classes
 from resnet50.serving.bodies import is_form, read_images
 from resnet50.serving.limits import LimitRequests, Limits, refusal
-from resnet50.serving.open_inference import model_metadata, read_request, respond
+from resnet50.serving.open_inference import InferenceRequest, model_metadata, read_request, respond
 from resnet50.serving.refusals import RequestError
 from resnet50.serving.served_model import Image, Row, ServedModel
 
 Classify = Callable[[Sequence[Image]], Awaitable[Sequence[Row]]]
 """Classifies images; raises `RequestError` with status 503 where it has no room for them, or nothing answers."""
 
+Read = Callable[[bytes], Awaitable[InferenceRequest]]
+"""Reads the JSON of a request, as `read_request` does, while the event loop goes on."""
+
 Ready = Callable[[], Awaitable[bool]]
 """Returns whether images can be classified now."""
 
+Answer = TypeVar("Answer")
+
+_SHORT = 1 << 17  # bytes of JSON that are read in a few milliseconds, in which others may wait
 _JSON = {"requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}}
 _FILE = {"type": "string", "format": "binary"}
 _IMAGES = {
@@ -56,17 +62,20 @@ class ErrorBody(BaseModel):
     error: str = Field(description="One line: what was expected, and what was received.")
 
 
-def application(model: ServedModel, classify: Classify, *, ready: Ready, limits: Limits | None = None) -> FastAPI:
+def application(
+    model: ServedModel, classify: Classify, *, read: Read, ready: Ready, limits: Limits | None = None
+) -> FastAPI:
     """Return the application that serves a model, for any server of ASGI.
 
     Args:
         model: What clients may know of the model.
         classify: Classifies the images of a request.
+        read: Reads long JSON. Short JSON is read at once.
         ready: Whether it can answer now.
         limits: What a request may take; by default as `Limits` has it.
     """
     limits = limits or Limits()
-    routes = _Routes(model, classify, ready, limits)
+    routes = _Routes(model, classify, read, ready, limits)
     app = FastAPI(
         title=f"resnet50: {model.name}",
         version=_version(),
@@ -93,8 +102,8 @@ def application(model: ServedModel, classify: Classify, *, ready: Ready, limits:
 class _Routes:
     """What each path answers; the docstrings are those of the OpenAPI document."""
 
-    def __init__(self, model: ServedModel, classify: Classify, ready: Ready, limits: Limits) -> None:
-        self._model, self._classify, self._ready, self._limits = model, classify, ready, limits
+    def __init__(self, model: ServedModel, classify: Classify, read: Read, ready: Ready, limits: Limits) -> None:
+        self._model, self._classify, self._read, self._ready, self._limits = model, classify, read, ready, limits
 
     async def predict(
         self, request: Request, top: Annotated[int, Query(ge=1, description="Classes to name for each image.")] = 3
@@ -155,8 +164,10 @@ class _Routes:
         if "inference-header-content-length" in request.headers:
             raise RequestError(400, "expected tensors in JSON, got the binary extension; turn binary data off.")
         body = await request.body()
-        # in a thread: to read 16 MB of JSON takes a second, in which the others would wait
-        asked = await asyncio.to_thread(read_request, body, self._model, most_images=self._limits.images)
+        if len(body) <= _SHORT:
+            asked = read_request(body, self._model, most_images=self._limits.images)
+        else:
+            asked = await self._in_time(self._read(body))
         rows = await self._rows(asked.images)
         for number, row in enumerate(rows):
             if isinstance(row, str):
@@ -164,10 +175,13 @@ class _Routes:
         return JSONResponse(respond(self._model, asked, [row for row in rows if isinstance(row, np.ndarray)]))
 
     async def _rows(self, images: Sequence[Image]) -> Sequence[Row]:
+        return await self._in_time(self._classify(images))
+
+    async def _in_time(self, answer: Awaitable[Answer]) -> Answer:
         seconds = self._limits.seconds
         try:
             async with asyncio.timeout(seconds):
-                return await self._classify(images)
+                return await answer
         except TimeoutError:
             raise RequestError(504, f"expected an answer within {seconds:g} s, got none; ask again later.") from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ WHOLE_BODY = "-"
 """Name of an image that is the whole body, as of standard input for the command."""
 
 _NAME_LENGTH = 255  # of a file; the rest is cut off
+_CHUNK = 1 << 16  # bytes of a form that are read at a time
 
 # otherwise Python prints what it finds wrong with a form, which the client is told
 logging.getLogger("python_multipart").addHandler(logging.NullHandler())
@@ -43,7 +45,8 @@ async def read_images(request: Request, limits: Limits) -> list[NamedImage]:
     """
     body = await request.body()
     if is_form(request):
-        images = read_form(body, request.headers["Content-Type"], most=limits.images)
+        # in a thread: to read a large form takes a second, in which the others would wait
+        images = await asyncio.to_thread(read_form, body, request.headers["Content-Type"], most=limits.images)
     else:
         _check_media_type(_media_type(request))
         images = [NamedImage(WHOLE_BODY, body)]
@@ -68,7 +71,9 @@ def read_form(body: bytes, content_type: str, *, most: int) -> list[NamedImage]:
     if not options.get(b"boundary"):
         raise RequestError(400, "expected a boundary in the Content-Type of a form, got none.")
     try:
-        MultipartParser(options[b"boundary"], form.callbacks()).write(body)
+        parser = MultipartParser(options[b"boundary"], form.callbacks())
+        for start in range(0, len(body), _CHUNK):  # between two chunks other threads have their turn
+            parser.write(body[start : start + _CHUNK])
     except FormParserError:
         raise RequestError(400, "expected a form, multipart/form-data, got something else.") from None
     if not form.is_complete:

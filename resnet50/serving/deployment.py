@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -16,6 +16,7 @@ from ray.serve.handle import DeploymentHandle
 from resnet50._io.workers import THREADS
 from resnet50.data.images import fit_image
 from resnet50.inference.classifier import Classifier
+from resnet50.serving.open_inference import InferenceRequest, read_request
 from resnet50.serving.refusals import RequestError
 from resnet50.serving.served_model import Image, Row, ServedModel, describe
 
@@ -115,6 +116,31 @@ class Replicas:
             raise
         except (RayError, DeploymentUnavailableError):
             raise _LostReplicaError(503, "expected a replica to answer, got none; ask again later.") from None
+
+    def reader(self, model: ServedModel, *, most_images: int) -> Callable[[bytes], Awaitable[InferenceRequest]]:
+        """Return what reads JSON in processes of their own: `json` lets no other thread of its process run.
+
+        Args:
+            model: The model that requests are for.
+            most_images: Most images in one request.
+        """
+        task = ray.remote(num_cpus=0, max_retries=1)(read_request)
+        room = asyncio.Semaphore(THREADS)  # what 16 MB of JSON hold may take half a gigabyte
+
+        async def read(body: bytes) -> InferenceRequest:
+            async with room:
+                result = task.remote(body, model, most_images=most_images)
+                try:
+                    return await result
+                except asyncio.CancelledError:
+                    ray.cancel(result, force=True)
+                    raise
+                except RayTaskError as error:
+                    raise error.cause from None
+                except RayError:
+                    raise RequestError(503, "expected a process to read it, got none; ask again later.") from None
+
+        return read
 
     async def ready(self) -> bool:
         """Return whether at least one replica runs."""

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import socket
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import h11
@@ -80,17 +77,3 @@ def http_server(app: Any, *, seconds: float, started: Callable[[], None]) -> uvi
         timeout_graceful_shutdown=max(1, round(seconds)),
     )
     return _Server(config, started)
-
-
-@contextmanager
-def signals_taken() -> Iterator[None]:
-    """Let a server in the block take SIGTERM and Ctrl-C: uvicorn raises the one that stopped it again at its end."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    handlers = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)

@@ -15,6 +15,10 @@ class RequestError(ValueError):
         super().__init__(message)
         self.status = status
 
+    def __reduce__(self) -> tuple[type[RequestError], tuple[int, str]]:
+        """Let it pass from one process to another."""
+        return type(self), (self.status, str(self))
+
     @property
     def headers(self) -> dict[str, str]:
         """Headers of the answer: when to ask again, where that may help."""

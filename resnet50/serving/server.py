@@ -14,6 +14,7 @@ from uuid import uuid4
 from resnet50.inference.locate import Located, locate
 from resnet50.serving.cluster import connected, threads_each
 from resnet50.serving.served_model import ServedModel, model_name
+from resnet50.serving.signals import StopSignals, stop_signals
 
 if TYPE_CHECKING:
     from resnet50.serving.deployment import Replicas
@@ -48,9 +49,12 @@ def serve(
         max_body: Largest body in MiB.
         started: Called with the URL once requests are answered.
 
+    A signal that comes during the start ends it at its next step, with nothing left behind; a second one at once.
+
     Raises:
         FileNotFoundError: If there is no such model.
         ImportError: If a package that serving needs is not installed.
+        KeyboardInterrupt: If Ctrl-C ends the start. SIGTERM raises SystemExit.
         OSError: If the address is taken or not one of this machine.
         ValueError: If the model cannot be opened, a number is out of range, or the cluster has too few processors.
     """
@@ -63,24 +67,28 @@ def serve(
     located = locate(model)
     _check_packages()
     from resnet50.serving.api import application
-    from resnet50.serving.http_server import http_server, signals_taken
+    from resnet50.serving.http_server import http_server
     from resnet50.serving.limits import Limits
 
     limits = Limits(seconds=time_limit, body_bytes=max_body << 20)
     with (
+        stop_signals() as signals,
         _bind(host, port) as listener,
         connected(address) as processors,
-        _running(located, replicas, processors, ends_with_ray=address is None) as (served, answering),
+        _running(located, replicas, processors, signals, ends_with_ray=address is None) as (served, answering),
     ):
+        signals.raise_received()
 
         def report() -> None:
-            if started is not None:
+            if signals.received is not None:
+                server.should_exit = True
+            elif started is not None:
                 started(_url(listener))
 
-        app = application(served, answering.classify, ready=answering.ready, limits=limits)
+        read = answering.reader(served, most_images=limits.images)
+        app = application(served, answering.classify, read=read, ready=answering.ready, limits=limits)
         server = http_server(app, seconds=2 * time_limit, started=report)
-        with signals_taken():
-            server.run(sockets=[listener])
+        server.run(sockets=[listener])
 
 
 def _check_packages() -> None:
@@ -114,7 +122,7 @@ def _url(listener: socket.socket) -> str:
 
 @contextmanager
 def _running(
-    model: Located, replicas: int, processors: Sequence[int], *, ends_with_ray: bool
+    model: Located, replicas: int, processors: Sequence[int], signals: StopSignals, *, ends_with_ray: bool
 ) -> Iterator[tuple[ServedModel, Replicas]]:
     """Run the replicas of a classifier in the block."""
     from ray import serve as ray_serve
@@ -122,8 +130,11 @@ def _running(
     from resnet50.serving import deployment
 
     logging.getLogger("ray.serve").setLevel(logging.ERROR)  # after the import, which sets another level
+    signals.take()  # Ray has taken SIGTERM
+    signals.raise_received()
     path, name = str(model.model.resolve()), f"resnet50-{uuid4().hex[:8]}"  # a cluster may have others
     served = deployment.open_model(path, model_name(model))
+    signals.raise_received()
     try:
         yield served, deployment.start(path, name=name, replicas=replicas, threads=threads_each(processors, replicas))
     finally:

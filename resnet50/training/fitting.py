@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import keras
 import numpy as np
@@ -268,9 +269,14 @@ class _Fitting:
             dataset=self.run.record.dataset,
             fingerprint=self.run.record.fingerprints["train"],
             fit=self.recipe.fit or DEFAULT_FIT,
-            recipe=asdict(self.recipe),
+            recipe=self.published_recipe(),
             metrics={name: float(value) for name, value in state.scores.items()},
         )
+
+    def published_recipe(self) -> dict[str, Any]:
+        """Return the recipe with the hash of the pretrained weights, whose file may have any name."""
+        weights = self.run.record.weights
+        return asdict(self.recipe) | ({"weights_sha256": weights.sha256} if weights else {})
 
     def result(self) -> Fitted:
         """Return the state after the last phase, or that of the best epoch."""
@@ -284,7 +290,7 @@ class _Fitting:
 
     def earlier_result(self) -> Fitted:
         """Return the best epoch of an earlier process, whose recipe may have had fewer phases."""
-        classifier = replace(Classifier.load(self.run.directory.best, runtime="keras"), recipe=asdict(self.recipe))
+        classifier = replace(Classifier.load(self.run.directory.best, runtime="keras"), recipe=self.published_recipe())
         frozen = self.frozen_part(classifier.model, self.best.frozen) if self.best and self.best.frozen else None
         return Fitted(classifier, self.history.rows, frozen)
 

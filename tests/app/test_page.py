@@ -7,6 +7,7 @@ import contextlib
 import csv
 import io
 import json
+import os
 import re
 import socket
 import urllib.error
@@ -287,6 +288,33 @@ def test_it_answers_to_this_machine_alone_and_serves_no_files(served, run):
     assert status(f"{url}gradio_api/file={run.model}") == 403
     assert status(f"{url}gradio_api/file=http://example.org/a.png") == 403
     assert status(f"{url}gradio_api/file={run.source / run.train[0]}".replace(" ", "%20").replace("é", "%C3%A9")) == 403
+
+
+@pytest.mark.parametrize("origin", ["https://example.org", "http://127.0.0.1:1", "null"])
+def test_the_page_of_another_cannot_upload(served, origin):
+    """A form is sent from any page to any address without asking; only the answer is withheld from it."""
+    folder = Path(os.environ["GRADIO_TEMP_DIR"])
+    body = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\n\r\nmany bytes\r\n--x--\r\n'
+    headers = {"Content-Type": "multipart/form-data; boundary=x", "Origin": origin}
+    before = sorted(folder.rglob("*"))
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(urllib.request.Request(f"{served.app.url}gradio_api/upload", body, headers))
+    refused.value.close()
+    assert refused.value.code == 403
+    assert sorted(folder.rglob("*")) == before
+    own = served.app.url.rstrip("/")
+    with urllib.request.urlopen(
+        urllib.request.Request(f"{own}/gradio_api/upload", body, headers | {"Origin": own})
+    ) as answer:
+        assert answer.status == 200
+
+
+def test_the_page_names_no_folder_of_this_machine(served, run):
+    for path in ("", "config"):
+        with urllib.request.urlopen(f"{served.app.url}{path}") as answer:
+            text = answer.read().decode()
+        assert str(run.folder.parent) not in text
+        assert str(run.source.parent) not in text
 
 
 def call(url, number, data):

@@ -127,6 +127,8 @@ def test_why_none_are_compared_is_one_line(name, fresh):
     images = found(fresh)
     assert (images.training, images.examples) == (None, ())
     assert REASONS[name] in images.remark
+    assert str(fresh.source.parent) not in images.remark
+    assert str(fresh.folder.parent) not in images.remark
     assert "\n" not in images.remark
     assert not (fresh.folder / "features.npz").exists()
 

@@ -101,21 +101,12 @@ def server(pages):
 
 
 @pytest.fixture(scope="module")
-def context(server):
+def context(browser, server):
     """A browser of the width of a phone, with a camera that shows a pattern."""
-    sync_api = pytest.importorskip("playwright.sync_api")
-    names = ("chromium", "chromium-browser", "google-chrome")
-    chromium = next(filter(None, map(shutil.which, names)), None)
-    if chromium is None:
-        pytest.skip("Chromium is not installed")
-    camera = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
-    with (
-        sync_api.sync_playwright() as playwright,
-        playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", *camera]) as browser,
-    ):
-        made = browser.new_context(viewport={"width": 390, "height": 844})
-        made.grant_permissions(["camera"], origin=server)
-        yield made
+    made = browser.new_context(viewport={"width": 390, "height": 844})
+    made.grant_permissions(["camera"], origin=server)
+    yield made
+    made.close()
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ import struct
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -77,6 +78,23 @@ def test_a_saved_classifier_is_loaded(classifier, saved):
     for before, after in zip(classifier.model.get_weights(), back.model.get_weights(), strict=True):
         np.testing.assert_array_equal(before, after)
     np.testing.assert_allclose(back.probabilities(IMAGES), classifier.probabilities(IMAGES), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("weights", "stored"),
+    [
+        ("/home/me/secret/w.safetensors", "w.safetensors"),
+        (r"C:\secret\w.h5", "w.h5"),
+        ("timm/a1_in1k", "timm/a1_in1k"),
+        (None, None),
+    ],
+)
+def test_no_folder_of_this_machine_is_stored(classifier, tmp_path, weights, stored):
+    made = replace(classifier, recipe={"name": "signs", "weights": weights})
+    made.save(tmp_path / "model.keras")
+    with zipfile.ZipFile(tmp_path / "model.keras") as file:
+        assert not any(b"secret" in file.read(name) for name in file.namelist())
+    assert Classifier.load(tmp_path / "model.keras").recipe == {"name": "signs", "weights": stored}
 
 
 def test_writes_one_file_of_keras_form(saved):

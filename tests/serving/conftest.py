@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from resnet50.data.images import fit_image
+from resnet50.serving.open_inference import InferenceRequest, read_request
 from resnet50.serving.served_model import ServedModel
 
 MODEL = ServedModel(
@@ -51,13 +53,22 @@ def start() -> Iterator[Callable[..., str]]:
     running: list[tuple[Any, threading.Thread]] = []
 
     def run(
-        answer: Callable[..., Awaitable[Any]] = classify, *, ready: Callable[[], Awaitable[bool]] = ready, **limits: Any
+        answer: Callable[..., Awaitable[Any]] = classify,
+        *,
+        ready: Callable[[], Awaitable[bool]] = ready,
+        read: Callable[[bytes], Awaitable[InferenceRequest]] | None = None,
+        **limits: Any,
     ) -> str:
         from resnet50.serving.limits import Limits
 
         listener = socket.create_server(("127.0.0.1", 0))
         listening = threading.Event()
-        app = application(MODEL, answer, ready=ready, limits=Limits(**limits))
+        bounds = Limits(**limits)
+
+        async def read_in_a_thread(body: bytes) -> InferenceRequest:
+            return await asyncio.to_thread(read_request, body, MODEL, most_images=bounds.images)
+
+        app = application(MODEL, answer, read=read or read_in_a_thread, ready=ready, limits=bounds)
         server = http_server(app, seconds=5, started=listening.set)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import threading
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from resnet50.inference.prediction import Prediction
 from resnet50.serving.refusals import RequestError
 
 pytest.importorskip("fastapi", reason="the interface is made with FastAPI")
+bodies = pytest.importorskip("resnet50.serving.bodies", reason="forms are read with python-multipart")
 
 ANSWER = {"path": "-", "top": [["c", 0.625], ["a", 0.25], ["b", 0.125]], "error": None}
 ANSWER |= {"model": "letters", "dataset": "alphabet"}
@@ -232,3 +234,42 @@ def test_what_is_wrong_with_a_tensor_is_said(start):
     assert "image 0 of 2" in error_of(infer(url, wrong), 422)
     assert "letters" in error_of(requests.get(f"{url}/v2/models/numbers", timeout=120), 404)
     assert "letters" in error_of(requests.post(f"{url}/v2/models/%1b/infer", b"{}", timeout=120), 404)
+
+
+def test_others_are_answered_while_a_form_is_read(start, png, monkeypatch):
+    """The form is read once another request has been answered."""
+    read, answered = bodies.read_form, threading.Event()
+
+    def late(*args, **options):
+        assert answered.wait(60)
+        return read(*args, **options)
+
+    monkeypatch.setattr(bodies, "read_form", late)
+    url, answers = start(), []
+    client = threading.Thread(
+        target=lambda: answers.append(requests.post(f"{url}/predict", files={"x": ("x.png", png)}, timeout=120))
+    )
+    client.start()
+    assert requests.get(f"{url}/health", timeout=50).status_code == 200
+    answered.set()
+    client.join(60)
+    assert answers[0].status_code == 200
+
+
+def test_long_tensors_are_read_elsewhere_within_the_time_limit(start):
+    seen, ended = [], []
+
+    async def never(body):
+        seen.append(body)
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.append(True)
+
+    url = start(read=never, seconds=0.2)
+    tensor = {"name": "image", "datatype": "UINT8", "shape": [1, 4, 5, 3], "data": [7] * 60}
+    body = json.dumps({"inputs": [tensor]}).encode()
+    assert infer(url, body).status_code == 200
+    long = body + b" " * 200_000
+    assert "0.2" in error_of(infer(url, long), 504)
+    assert (seen, ended) == ([long], [True])

@@ -29,6 +29,14 @@ def test_the_files_of_a_form_come_whole():
     assert len(long.name) == 255
 
 
+def test_a_form_is_the_same_in_pieces(monkeypatch):
+    bodies = pytest.importorskip("resnet50.serving.bodies", reason="forms are read with python-multipart")
+    whole = bodies.read_form(FORM, "multipart/form-data; boundary=x", most=2)
+    for size in (1, 2, 7):
+        monkeypatch.setattr(bodies, "_CHUNK", size)
+        assert bodies.read_form(FORM, "multipart/form-data; boundary=x", most=2) == whole
+
+
 def test_damaged_forms_are_read_or_refused():
     bodies = pytest.importorskip("resnet50.serving.bodies", reason="forms are read with python-multipart")
     outcomes = set()

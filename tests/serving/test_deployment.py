@@ -180,6 +180,20 @@ def test_tensors_and_images_give_the_same(running, images, answers):
     ]
 
 
+def test_long_tensors_are_read_and_refused_as_short_ones_are(running):
+    pixels = noise(40, 32, 3, seed=3)
+    tensor = {"name": "image", "datatype": "UINT8", "shape": [1, 40, 32, 3], "data": pixels.ravel().tolist()}
+    short = json.dumps({"inputs": [tensor]})
+    wrong = json.dumps({"inputs": [tensor | {"name": "input"}]})
+    found = []
+    for body in (short, short + " " * 300_000, wrong, wrong + " " * 300_000):
+        answer = requests.post(f"{running.url}/v2/models/pets/infer", body, timeout=300)
+        found.append((answer.status_code, answer.json()))
+    assert [status for status, _ in found] == [200, 200, 400, 400]
+    assert np.allclose(*(answer["outputs"][0]["data"] for _, answer in found[:2]), atol=1e-5)
+    assert found[2] == found[3]
+
+
 def test_nothing_is_lost_when_a_replica_is_killed(running, images, answers):
     with Load(running, images) as load:
         for _ in range(2):
@@ -233,6 +247,27 @@ def test_it_stops_when_requests_are_answered_and_leaves_nothing(model, images, a
     assert all(same(top, answers[number]) for number, _, top in load.found)
     assert [process for process in started_processes if process in processes("ray::")] == []
     assert not Path(folder).exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_while_it_starts_leaves_nothing(model, tmp_path, number):
+    """It comes when the first process of Ray runs."""
+    command = [sys.executable, "-m", "resnet50", "serve", str(model), "--port", "0"]
+    folders = set(Path("/tmp").glob("resnet50-*"))  # noqa: S108
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env=os.environ | {"TMPDIR": str(tmp_path)}
+    ) as process:
+        began = time.monotonic()
+        while not (started := below(process.pid, "ray::ServeController")):
+            assert process.poll() is None
+            assert time.monotonic() - began < 120
+            time.sleep(0.05)
+        started = below(process.pid, "")
+        process.send_signal(number)
+        process.wait(200)
+    assert process.returncode in (130, 143)
+    assert [each for each in started if each in processes("ray::")] == []
+    assert set(Path("/tmp").glob("resnet50-*")) <= folders  # noqa: S108
 
 
 def test_a_model_that_cannot_be_opened_is_one_line(tmp_path):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import signal
 import socket
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pytest
 from factories import classifier, posix, raises, tiny_model
 from resnet50.serving import server
 from resnet50.serving.server import INSTALL, serve
+from resnet50.serving.signals import stop_signals
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +78,7 @@ from resnet50.serving.served_model import ServedModel, model_name
 class Running:
     async def classify(self, images): return ["asked"] * len(images)
     async def ready(self): return True
+    def reader(self, *_, **__): return None
 
 @contextmanager
 def ray(address): yield [2]
@@ -83,8 +86,12 @@ def ray(address): yield [2]
 @contextmanager
 def running(model, *_, **__):
     fields = {"class_names": ("a",), "image_size": (4, 4), "dataset": "", "fingerprint": "", "metrics": {}, "fit": {}}
-    yield ServedModel(name=model_name(model), **fields), Running()
-    print("stopped")
+    for name in sys.argv[3:]:  # signals during the start
+        os.kill(os.getpid(), getattr(signal, name))
+    try:
+        yield ServedModel(name=model_name(model), **fields), Running()
+    finally:
+        print("stopped")
 
 def started(url):
     def use():
@@ -108,3 +115,24 @@ def test_it_returns_when_it_is_asked_to_stop(saved, number):
     )
     assert done.stdout.splitlines() == ["asked pets", "stopped", "returned"], done.stderr
     assert done.returncode == 0
+
+
+@posix
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "status"), [("SIGTERM", 128 + signal.SIGTERM), ("SIGINT", -signal.SIGINT)])
+def test_a_signal_during_the_start_lets_it_clean_up(saved, name, status):
+    pytest.importorskip("fastapi", reason="the interface is made with FastAPI")
+    command = [sys.executable, "-c", STOPPED, saved, "SIGTERM", name]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    assert (done.stdout.splitlines(), done.returncode) == (["stopped"], status), done.stderr
+
+
+def test_the_second_signal_takes_effect_at_once():
+    with stop_signals() as signals:
+        signal.raise_signal(signal.SIGTERM)
+        assert signals.received == signal.SIGTERM
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        with pytest.raises(SystemExit):
+            signals.raise_received()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -434,6 +434,8 @@ def test_pretrained_weights_bring_their_network_and_are_reported(tiny_recipe, pr
         "v1.5",
     )
     assert re.fullmatch("[0-9a-f]{64}", recorded["sha256"])
+    published = Classifier.load(run.folder.model).recipe
+    assert (published["weights"], published["weights_sha256"]) == (path.name, recorded["sha256"])
 
 
 @pytest.mark.slow
