@@ -38,9 +38,6 @@ BETWEEN = 0.27  # columns of blocks
 LINE = 0.24  # from one line of text to the next
 LEGEND_ICON = 0.62
 
-LEGEND = {True: "convolutional block: relu(W x + F(x))", False: "identity block: relu(x + F(x))"}
-"""Both types of blocks: whether the shortcut is projected, and the equation."""
-
 
 def draw_block(model: keras.Model, block: str) -> Figure:
     """Draw a residual block: its convolutions, its shortcut and the size of every feature map.
@@ -122,6 +119,15 @@ def _equation(block: Block) -> str:
     return f"relu({total})" if block.tail else total
 
 
+def _legend(network: Network) -> dict[bool, str]:
+    """Return the equation of both types of blocks: whether the shortcut is projected, and its text."""
+    total = "relu({})" if any(block.tail for block in network.blocks) else "{}"
+    return {
+        True: f"convolutional block: {total.format('W x + F(x)')}",
+        False: f"identity block: {total.format('x + F(x)')}",
+    }
+
+
 def _describe_strides(block: Block) -> list[str]:
     """Return a line for each convolution of the residual path that has a stride."""
     strided = [layer for layer in block.residual if is_a(layer, "Conv2D") and max(layer.strides) > 1]
@@ -169,7 +175,7 @@ class _Row:
     """The columns of `draw_network` from left to right, on a new line where the width ends."""
 
     def __init__(self, network: Network, width: float) -> None:
-        self.network, self.width = network, width
+        self.network, self.width, self.legend = network, width, _legend(network)
         self.scale = Scale.fit(network.shapes.values(), height=1.75, depth=0.25, thickness=0.23, power=0.4)
         self.tallest = max(self._rise(operation) for operation, shape in network.shapes.items() if shape.sides)
         self.tallest_block = max(self._rise(block.output) for block in network.blocks) + 0.15
@@ -289,8 +295,10 @@ class _Row:
 
     def _legend_lines(self) -> list[list[bool]]:
         """Return both types of blocks, projected or not, in one line if the width has room for them."""
-        needed = 2 * MARGIN + sum(LEGEND_ICON + theme.text_width(text, theme.SMALL) + 0.4 for text in LEGEND.values())
-        return [list(LEGEND)] if needed - 0.4 <= self.width else [[projected] for projected in LEGEND]
+        needed = 2 * MARGIN + sum(
+            LEGEND_ICON + theme.text_width(text, theme.SMALL) + 0.4 for text in self.legend.values()
+        )
+        return [list(self.legend)] if needed - 0.4 <= self.width else [[projected] for projected in self.legend]
 
     def _draw_legend(self, types: Sequence[bool], y: float) -> float:
         """Draw types of blocks with their equations; return the right end."""
@@ -305,7 +313,7 @@ class _Row:
             glyphs.draw_slab(self.axes, x + GAP, y - 0.05, size, theme.FEATURES, strength=strength)
             for joint in span:
                 glyphs.draw_joint(self.axes, joint, y - 0.05)
-            beside, text = x + LEGEND_ICON, LEGEND[projected]
+            beside, text = x + LEGEND_ICON, self.legend[projected]
             theme.write(self.axes, beside, y, text, size=theme.SMALL, ha="left", color=theme.MUTED)
             end = beside + theme.text_width(text, theme.SMALL)
             x = end + 0.4
