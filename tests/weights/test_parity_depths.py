@@ -36,6 +36,8 @@ BUILD = {
 BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 TRAINABLE = {18: 11_689_512, 34: 21_797_672, 101: 44_549_160, 152: 60_192_808}  # torchvision's
 KERAS = {101: (44_707_176, 105_344), 152: (60_419_944, 151_424)}  # all of them, and moving statistics
+# the golden numbers are of float64; PyTorch's own float32 is off by 0.0034 in the last stage of 152 under these weights
+TOLERANCE = {18: 1e-4, 34: 1e-4, 101: 2e-4, 152: 5e-3}
 PLAIN_START = replace(V1_5, kernel_initializer="zeros")  # quick: the weights are replaced
 
 pytestmark = pytest.mark.slow
@@ -108,9 +110,9 @@ def test_numbers_after_each_stage_and_logits_are_those_of_torchvision_timm_and_t
     for name, actual, expected, values in zip(
         stage_ends(depth), maps, golden[f"{depth} means"], golden[f"{depth} samples"], strict=True
     ):
-        assert actual.mean(dtype="float64") == pytest.approx(expected, rel=2e-4), name
-        assert difference(make_golden.samples(actual), values) < 2e-4, name
-    assert difference(logits, golden[f"{depth} logits"]) < 2e-4
+        assert actual.mean(dtype="float64") == pytest.approx(expected, rel=TOLERANCE[depth]), name
+        assert difference(make_golden.samples(actual), values) < TOLERANCE[depth], name
+    assert difference(logits, golden[f"{depth} logits"]) < TOLERANCE[depth]
 
 
 def test_every_array_goes_back(depth, ours, arrays):

@@ -52,6 +52,17 @@ def test_basic_blocks_and_preactivation_are_drawn_as_they_are():
     assert words["ResNet-17"] == words["identity block: x + F(x)"] == words["convolutional block: W x + F(x)"] == 1
 
 
+def test_a_plain_network_is_drawn_without_shortcuts():
+    plain = network(V1, form="plain")
+    words = texts(draw_block(plain, "conv3_block1"))
+    assert words["Plain block"] == words["relu(F(x))"] == words["no shortcut"] == 1
+    assert words["conv"] == words["batch norm"] == words["ReLU"] == 3
+    assert words["x"] == words["W x"] == words["+"] == 0
+    words = texts(draw_network(plain))
+    assert words["Plain-17"] == words["block: relu(F(x)), without a shortcut"] == 1
+    assert not [text for text in words if "x +" in text]
+
+
 def test_a_convolutional_block_of_v1_strides_on_its_first_convolution():
     words = texts(draw_block(network(V1), "conv3_block1"))
     assert words["Convolutional block"] == words["relu(W x + F(x))"] == 1
