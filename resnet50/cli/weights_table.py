@@ -26,12 +26,11 @@ def show_registry() -> None:
         table.add_column(column)
     for source in REGISTRY.values():
         license_ = source.license if source.commercial else f"{source.license} *"
-        table.add_row(
-            source.name, _short_top1(source), license_, source.conventions, "yes" if is_cached(source) else ""
-        )
+        top1 = "" if source.top1 is None else f"{source.top1:g} @{source.top1_image_size}"
+        table.add_row(source.name, top1, license_, source.conventions, "yes" if is_cached(source) else "")
     Console().print(table, highlight=False, no_wrap=True)
-    notes = "top-1: the publishers' figures in percent, on ImageNet's validation images of that size."
-    say("", notes, "Names without a depth are of ResNet-50.", "* not for commercial use")
+    say("", "top-1: the publishers' figures, in percent, on ImageNet's validation images.")
+    say("Names without a depth: ResNet-50.", "* not for commercial use")
 
 
 def show_facts(source: PublishedWeights) -> None:
@@ -46,7 +45,7 @@ def show_facts(source: PublishedWeights) -> None:
         "checked by": ", ".join(hashes) or "the SHA-256 that the server states",
         "size": "not published" if download.size is None else f"{download.size:,} bytes",
         "license": source.license + ("" if source.commercial else ", not for commercial use"),
-        "network": _network(source),
+        "network": f"ResNet-{source.depth} {source.conventions}",
         "normalization": source.normalization,
         "tested at": _test_size(source),
         "top-1": f"{_top1(source)} (the publisher's figure)" if source.top1 is not None else "not published",
@@ -92,14 +91,6 @@ def show_fit(weights: str | Path, path: Path, classes: int | None) -> None:
         )
     show("", f"loaded into a network of {classes} classes:")
     say(*str(load_weights(model, file)).split("\n"), indent=12)
-
-
-def _network(source: PublishedWeights) -> str:
-    return f"ResNet-{source.depth} {source.conventions}"
-
-
-def _short_top1(source: PublishedWeights) -> str:
-    return "" if source.top1 is None else f"{source.top1:g} @{source.top1_image_size}"
 
 
 def _top1(source: PublishedWeights) -> str:

@@ -107,8 +107,9 @@ def read_fitting(weights: str | os.PathLike[str] | WeightsFile, layers: int) -> 
         ValueError: If they are those of another depth, or `read_weights` cannot read the file.
         FileNotFoundError: If the file does not exist.
     """
-    if isinstance(weights, str) and weights in REGISTRY:
-        _check_depth(weights, REGISTRY[weights].depth, layers)
+    published = REGISTRY.get(weights) if isinstance(weights, str) else None
+    if published and any(row.depth == layers for row in REGISTRY.values()):  # another table of stages says more later
+        _check_depth(published.name, published.depth, layers)
     file = read_weights(weights)
     _check_depth(file.origin, count_layers(file.arrays), layers)
     return file
