@@ -39,7 +39,11 @@ from .metrics.grad_cam import grad_cam as grad_cam
 from .metrics.receptive_field import effective_receptive_field as effective_receptive_field
 from .metrics.receptive_field import receptive_field as receptive_field
 from .metrics.scores import score as score
+from .model import ResNet18 as ResNet18
+from .model import ResNet34 as ResNet34
 from .model import ResNet50 as ResNet50
+from .model import ResNet101 as ResNet101
+from .model import ResNet152 as ResNet152
 from .profiling.bench import bench as bench
 from .serving.server import serve as serve
 from .training.lr_finder import find_learning_rate as find_learning_rate

@@ -9,10 +9,11 @@ import keras
 
 from resnet50._io.keras_settings import keras_defaults
 from resnet50.conventions import V1, Conventions
+from resnet50.forms import Form, find_form
 from resnet50.heads import Head, find_head
-from resnet50.model import STAGES, Stage, check_classes, check_input_shape, features, find_stem
+from resnet50.model import STAGES, Stage, check_classes, check_input_shape, count_layers, features, find_stem
 from resnet50.weights.normalization import NORMALIZATIONS, UNKNOWN, normalize
-from resnet50.weights.read import WeightsFile, read_weights
+from resnet50.weights.read import WeightsFile, read_fitting
 from resnet50.weights.transfer import load_weights
 
 
@@ -27,6 +28,7 @@ def build_resnet50(
     stem: str = "imagenet",
     conventions: Conventions | None = None,
     stages: Sequence[Stage] = STAGES,
+    form: str | Form = "residual",
     adapt_stem: bool = False,
 ) -> keras.Model:
     """Build a complete classifier: raw images in, class probabilities out, as one flat functional model.
@@ -46,7 +48,9 @@ def build_resnet50(
         stem: Row of `resnet50.model.STEMS`.
         conventions: None for those of the weights, or `V1` from scratch, both with the settings for training of
             `Conventions.from_scratch`.
-        stages: The table of stages. A smaller one makes a smaller network, for tests and teaching.
+        stages: The table of stages: a column of `resnet50.model.TABLE_1`, or your own. A smaller one makes a smaller
+            network, for tests and teaching. The model is named after its number of layers.
+        form: Row of `resnet50.forms.FORMS`, or a form.
         adapt_stem: Whether images may have one channel, or more than three. The first kernel of weights for RGB is then
             summed or repeated (`resnet50.weights.transfer.adapt_kernel`), and the normalization averaged.
 
@@ -67,8 +71,9 @@ def build_resnet50(
         )
     inputs = keras.Input(check_input_shape(input_shape), name="image")
     find_stem(stem)
-    head = find_head(head)  # both before the weights are fetched
-    file = None if weights is None else read_weights(weights)
+    form, head = find_form(form), find_head(head)  # all before the weights are fetched
+    depth = count_layers(stages)
+    file = None if weights is None else read_fitting(weights, depth)
     if normalization is None:
         normalization = "symmetric" if file is None else file.normalization
         if file is not None and normalization == UNKNOWN:
@@ -79,8 +84,8 @@ def build_resnet50(
     if conventions is None:
         conventions = V1.from_scratch() if file is None else file.conventions
     x = normalize(inputs, normalization)
-    x = features(x, stem=stem, conventions=conventions, stages=stages)
-    model = keras.Model(inputs, head(x, classes), name="resnet50")
+    x = features(x, stem=stem, conventions=conventions, stages=stages, form=form)
+    model = keras.Model(inputs, head(x, classes), name=f"resnet{depth}")
     if file is not None:
         load_weights(model, file, adapt_stem=adapt_stem)
     return model

@@ -18,6 +18,8 @@ class Conventions:
         last_gamma: Initializer of the scale in each block's last batch norm. ``"zeros"`` makes every residual zero at
             the start, so that a new block passes its shortcut on (Goyal et al. 2017, arXiv:1706.02677, section 5.1).
         kernel_initializer: Initializer of every convolution's kernel.
+        stochastic_depth: Share of the images of a training step for which a block adds nothing to its shortcut, 0..1.
+            `resnet50.model.features` reaches it in the last block, and divides it evenly over those before.
     """
 
     name: str
@@ -27,6 +29,7 @@ class Conventions:
     momentum: float
     last_gamma: str = "ones"
     kernel_initializer: str = "glorot_uniform"
+    stochastic_depth: float = 0.0
 
     def from_scratch(self) -> Conventions:
         """Return the same network, initialized to train from random weights on a few thousand images.

@@ -1,18 +1,21 @@
-"""ResNet-50 as a table of stages: He et al. 2015, arXiv:1512.03385, table 1, column "50-layer"."""
+"""ResNet as a table of stages: He et al. 2015, arXiv:1512.03385, table 1; ResNet-50 is its column "50-layer"."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from types import MappingProxyType
 
 import keras
 from keras import KerasTensor, layers
 
 from resnet50 import heads
 from resnet50._io.keras_settings import keras_defaults
-from resnet50.blocks import conv_norm_relu, convolutional_block, identity_block
+from resnet50.blocks import conv_norm_relu
 from resnet50.conventions import V1, Conventions
+from resnet50.forms import Form, find_form
 
 
 @dataclass(frozen=True)
@@ -39,18 +42,18 @@ STEMS = {
 
 @dataclass(frozen=True)
 class Stage:
-    """Blocks that work at one size: the first is a convolutional block, the others are identity blocks.
+    """Blocks that work at one size: the first may change the shape of its input, the others do not.
 
     Attributes:
         name: Prefix of the names of its layers.
         blocks: Number of blocks.
-        filters: Channels after each of a block's three convolutions.
+        filters: Channels after each of a block's convolutions: three in a bottleneck, two in a basic block.
         stride: Stride of the first block; that of the others is 1.
     """
 
     name: str
     blocks: int
-    filters: tuple[int, int, int]
+    filters: tuple[int, ...]
     stride: int
 
 
@@ -63,12 +66,42 @@ STAGES = (
 )
 """The stages of table 1, column "50-layer"."""
 
+
+def _column(*blocks: int, convolutions: int) -> tuple[Stage, ...]:
+    """Return a column that differs from `STAGES` in its blocks, and may have the first two convolutions of each."""
+    return tuple(
+        replace(stage, blocks=count, filters=stage.filters[:convolutions])
+        for stage, count in zip(STAGES, blocks, strict=True)
+    )
+
+
+TABLE_1: Mapping[int, tuple[Stage, ...]] = MappingProxyType(
+    {
+        18: _column(2, 2, 2, 2, convolutions=2),
+        34: _column(3, 4, 6, 3, convolutions=2),
+        50: STAGES,
+        101: _column(3, 4, 23, 3, convolutions=3),
+        152: _column(3, 8, 36, 3, convolutions=3),
+    }
+)
+"""All columns of table 1, by their number of layers. The output sizes of each stage are those of `STAGES`."""
+
 MIN_IMAGE_SIZE = 32
 """Smallest height or width in pixels; the output of the last stage is then 1 x 1."""
 
 
+def count_layers(stages: Sequence[Stage]) -> int:
+    """Return the number after the name: the convolutions of stem and residuals, and the classifier; 50 in ResNet-50."""
+    return 1 + sum(stage.blocks * len(stage.filters) for stage in stages) + 1
+
+
 def features(
-    x: KerasTensor, *, stem: str = "imagenet", conventions: Conventions = V1, stages: Sequence[Stage] = STAGES
+    x: KerasTensor,
+    *,
+    stem: str = "imagenet",
+    conventions: Conventions = V1,
+    stages: Sequence[Stage] = STAGES,
+    form: str | Form = "residual",
 ) -> KerasTensor:
     """Add the stem and every stage, without a head.
 
@@ -77,26 +110,27 @@ def features(
         stem: Row of `STEMS`.
         conventions: `V1`, `V1_5` or a variant of them.
         stages: The table of stages.
+        form: Row of `resnet50.forms.FORMS`, or a form.
 
     Returns:
         Last feature map: with the paper's stem and stages ``(N, ceil(H / 32), ceil(W / 32), 2048)``.
 
     Raises:
-        ValueError: If no stem has that name.
+        ValueError: If no stem or form has that name.
 
     Source: He et al. 2015, arXiv:1512.03385, table 1.
     """
-    row = find_stem(stem)
+    row, form = find_stem(stem), find_form(form)
     x = conv_norm_relu(x, 64, row.kernel_size, row.stride, conventions, "conv1")
     if row.pool:
         x = layers.ZeroPadding2D(1, name="pool1_pad")(x)
         x = layers.MaxPooling2D(3, strides=2, name="pool1_pool")(x)
-    for stage in stages:
-        name = f"{stage.name}_block"
-        x = convolutional_block(x, stage.filters, stride=stage.stride, conventions=conventions, name=f"{name}1")
-        for block in range(2, stage.blocks + 1):
-            x = identity_block(x, stage.filters, conventions=conventions, name=f"{name}{block}")
-    return x
+    blocks = [(stage, number) for stage in stages for number in range(1, stage.blocks + 1)]
+    for depth, (stage, number) in enumerate(blocks, start=1):
+        stride = stage.stride if number == 1 else 1
+        here = replace(conventions, stochastic_depth=conventions.stochastic_depth * depth / len(blocks))
+        x = form.block(x, stage.filters, stride=stride, conventions=here, name=f"{stage.name}_block{number}")
+    return form.after(x, conventions, "post")
 
 
 @keras_defaults()
@@ -112,6 +146,8 @@ def ResNet50(  # noqa: N802 - its name in Keras, torchvision and the course
     name: str = "resnet50",
     stem: str = "imagenet",
     conventions: Conventions = V1,
+    stages: Sequence[Stage] = STAGES,
+    form: str | Form = "residual",
 ) -> keras.Model:
     """Build the bare network of the paper, compatible with ``keras.applications.ResNet50``.
 
@@ -131,6 +167,8 @@ def ResNet50(  # noqa: N802 - its name in Keras, torchvision and the course
         name: Name of the model.
         stem: Row of `STEMS`.
         conventions: `V1`, `V1_5` or a variant of them.
+        stages: The table of stages.
+        form: Row of `resnet50.forms.FORMS`, or a form.
 
     Returns:
         Model from float ``(N, H, W, C)`` to float ``(N, classes)`` or, without top, to
@@ -144,10 +182,16 @@ def ResNet50(  # noqa: N802 - its name in Keras, torchvision and the course
     """
     if pooling not in (None, "avg", "max"):
         raise ValueError(f"expected pooling to be None, 'avg' or 'max', got {pooling!r}.")
+    file = None
     if weights is not None:
+        from resnet50.weights.read import read_fitting
+        from resnet50.weights.registry import at_depth
         from resnet50.weights.transfer import check_top, load_complete
 
+        if weights == "imagenet":  # as in keras.applications, whatever the depth and the top
+            weights = at_depth(weights if include_top else "imagenet-notop", count_layers(stages))
         check_top(weights, classes if include_top else None)  # before the network is built
+        file = read_fitting(weights, count_layers(stages))
     if input_tensor is None:
         inputs = keras.Input(check_input_shape(input_shape or ((224, 224, 3) if include_top else (None, None, 3))))
     elif keras.utils.is_keras_tensor(input_tensor):
@@ -157,7 +201,7 @@ def ResNet50(  # noqa: N802 - its name in Keras, torchvision and the course
             f"expected input_tensor to be a Keras tensor, as keras.Input returns, got {type(input_tensor)}."
         )
 
-    x = features(inputs, stem=stem, conventions=conventions)
+    x = features(inputs, stem=stem, conventions=conventions, stages=stages, form=form)
     if include_top:
         x = heads.linear(x, check_classes(classes), classifier_activation)
     elif pooling is not None:
@@ -166,9 +210,22 @@ def ResNet50(  # noqa: N802 - its name in Keras, torchvision and the course
     sources = [inputs] if input_tensor is None else keras.utils.get_source_inputs(input_tensor)
     # With a list of one input, Keras would warn whenever the model is called on an image instead of a list.
     model = keras.Model(sources[0] if len(sources) == 1 else sources, x, name=name)
-    if weights is not None:
-        load_complete(model, weights, include_top=include_top)
+    if file is not None:
+        load_complete(model, file)
     return model
+
+
+ResNet18 = partial(ResNet50, name="resnet18", stages=TABLE_1[18])
+"""Build ResNet-18: `ResNet50` with the column "18-layer" of table 1. Its features have 512 channels."""
+
+ResNet34 = partial(ResNet50, name="resnet34", stages=TABLE_1[34])
+"""Build ResNet-34: `ResNet50` with the column "34-layer" of table 1. Its features have 512 channels."""
+
+ResNet101 = partial(ResNet50, name="resnet101", stages=TABLE_1[101])
+"""Build ResNet-101, compatible with ``keras.applications.ResNet101``: `ResNet50` with the column "101-layer"."""
+
+ResNet152 = partial(ResNet50, name="resnet152", stages=TABLE_1[152])
+"""Build ResNet-152, compatible with ``keras.applications.ResNet152``: `ResNet50` with the column "152-layer"."""
 
 
 def find_stem(stem: str) -> Stem:

@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,9 @@ TINY_STAGES = (Stage("conv2", 2, (4, 6, 16), 1), Stage("conv3", 2, (5, 7, 24), 2
 Sixteen channels or more enter a stride: with fewer, and an even side, oneDNN in TensorFlow 2.21 writes past its
 memory in the gradient of a strided 1x1 convolution, and the process dies, perhaps much later.
 """
+
+BASIC_STAGES = (Stage("conv2", 2, (6, 64), 1), Stage("conv3", 2, (7, 24), 2))
+"""The same of basic blocks; 64 channels leave the stem, so that the first block has no projection, as in ResNet-18."""
 
 
 WITHOUT_TENSORFLOW = """
@@ -164,15 +168,18 @@ NETWORKS: dict[str, dict[str, Any]] = {
     "v1.5-norm": {"conventions": V1_5, "head": "norm"},
     "v1.5-caffe-flatten": {"conventions": V1_5, "normalization": "caffe", "head": "flatten"},
     "cifar-torch": {"stem": "cifar", "normalization": "torch"},
+    "basic": {"stages": BASIC_STAGES, "conventions": replace(V1_5, stochastic_depth=0.2)},
+    "plain": {"stages": BASIC_STAGES, "form": "plain"},
+    "preactivation": {"form": "preactivation", "conventions": V1_5},
 }
-"""Options of networks that together have every head, stem and block variant."""
+"""Options of networks that together have every head, stem, block variant and form."""
 
 
 def tiny_model(
     classes: int = 3, *, size: tuple[int, int] = (32, 40), seed: int | None = 0, **options: Any
 ) -> keras.Model:
     """Return a network of `TINY_STAGES` for images of (height, width), its weights random unless ``seed`` is None."""
-    model = build_resnet50(classes, input_shape=(*size, 3), stages=TINY_STAGES, **options)
+    model = build_resnet50(classes, **{"input_shape": (*size, 3), "stages": TINY_STAGES} | options)
     return model if seed is None else fill_random(model, seed)
 
 

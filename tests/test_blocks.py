@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from factories import fill_random, raises
-from resnet50.blocks import conv_norm, convolutional_block, identity_block
+from resnet50.blocks import conv_norm, convolutional_block, identity_block, residual_block
 from resnet50.conventions import V1, V1_5
 
 # What the oracle knows of the two conventions; literals of this file.
@@ -40,17 +40,20 @@ def normalize(x: np.ndarray, statistics: list[np.ndarray], epsilon: float) -> np
 
 
 def block_oracle(x: np.ndarray, weights: dict[str, list[np.ndarray]], *, kind: str, stride: int) -> np.ndarray:
-    """Both blocks: with weights of a ``0`` convolution it is the convolutional one."""
+    """Both blocks: with weights of a ``0`` convolution it is the convolutional one, without a ``3`` it is basic."""
 
     def step(x: np.ndarray, number: int, stride: int) -> np.ndarray:
         kernel, *bias = weights[f"b_{number}_conv"]
         x = correlate(x, kernel, bias[0] if bias else None, stride, kernel.shape[0] // 2)
         return normalize(x, weights[f"b_{number}_bn"], EPSILON[kind])
 
-    strides = {"v1": (stride, 1), "v1.5": (1, stride)}[kind]
-    y = np.maximum(step(x, 1, strides[0]), 0)
-    y = np.maximum(step(y, 2, strides[1]), 0)
-    y = step(y, 3, 1)
+    if "b_3_conv" in weights:
+        strides = {"v1": (stride, 1), "v1.5": (1, stride)}[kind]
+        y = np.maximum(step(x, 1, strides[0]), 0)
+        y = np.maximum(step(y, 2, strides[1]), 0)
+        y = step(y, 3, 1)
+    else:
+        y = step(np.maximum(step(x, 1, stride), 0), 2, 1)
     shortcut = step(x, 0, stride) if "b_0_conv" in weights else x
     return np.maximum(shortcut + y, 0)
 
@@ -122,6 +125,52 @@ def test_convolutional_block_is_the_equation(kind, kernel_size, stride, size):
     assert model.output_shape == (None, *expected.shape[1:])
     assert_close(np.asarray(model(x)), expected)
     assert 0.05 < (expected == 0).mean() < 0.95
+
+
+@pytest.mark.parametrize("kind", ["v1", "v1.5"])
+@pytest.mark.parametrize("kernel_size", [3, 5])
+@pytest.mark.parametrize("size", [(9, 7), (8, 10)])
+def test_basic_blocks_are_their_equations(kind, kernel_size, size):
+    options = {"filters": (4, 11), "kernel_size": kernel_size, "conventions": CONVENTIONS[kind], "fill": True}
+    for model, stride in (
+        (identity((*size, 11), **options), 1),
+        (convolutional((*size, 5), stride=1, **options), 1),
+        (convolutional((*size, 5), stride=2, **options), 2),
+    ):
+        x = image(2, *model.input_shape[1:])
+        expected = block_oracle(x, weights_of(model), kind=kind, stride=stride)
+        assert expected.shape == (2, math.ceil(size[0] / stride), math.ceil(size[1] / stride), 11)
+        assert_close(np.asarray(model(x)), expected)
+        assert 0.05 < (expected == 0).mean() < 0.95
+
+
+@pytest.mark.parametrize("kind", ["v1", "v1.5"])
+def test_a_basic_block_strides_on_its_first_kernel_in_both_conventions(kind):
+    model = convolutional(filters=(4, 11), conventions=CONVENTIONS[kind])
+    names = {"b_1_pad", "b_1_conv", "b_1_bn", "b_1_relu", "b_2_conv", "b_2_bn", "b_0_conv", "b_0_bn", "b_add", "b_out"}
+    assert {layer.name for layer in model.layers[1:]} == names
+    assert [model.get_layer(f"b_{n}_conv").strides for n in (0, 1, 2)] == [(2, 2), (2, 2), (1, 1)]
+    assert [model.get_layer(f"b_{n}_conv").kernel.shape for n in (0, 1, 2)] == [
+        (1, 1, 5, 11),
+        (3, 3, 5, 4),
+        (3, 3, 4, 11),
+    ]
+
+
+def test_from_scratch_the_last_gamma_of_a_basic_block_is_its_second():
+    x = image(2, 9, 7, 11)
+    model = identity(filters=(4, 11), conventions=V1.from_scratch())
+    assert np.array_equal(np.asarray(model(x)), np.maximum(x, 0))
+    assert [weights_of(model)[f"b_{n}_bn"][0].max() for n in (1, 2)] == [1, 0]
+
+
+@pytest.mark.parametrize(("channels", "stride", "projected"), [(11, 1, False), (5, 1, True), (11, 2, True)])
+@pytest.mark.parametrize("filters", [(4, 6, 11), (4, 11)])
+def test_a_residual_block_projects_where_its_shape_changes(filters, channels, stride, projected):
+    x = keras.Input((9, 7, channels))
+    model = keras.Model(x, residual_block(x, filters, stride=stride, name="b"))
+    assert ("b_0_conv" in weights_of(model)) == projected
+    assert model.output_shape == (None, 9 // stride + (stride == 2), math.ceil(7 / stride), 11)
 
 
 @pytest.mark.parametrize("kind", ["v1", "v1.5"])
@@ -257,6 +306,29 @@ def test_kernels_start_with_the_spread_of_their_initializer():
         np.testing.assert_allclose(kernel.std(), np.sqrt(variance), rtol=0.03)
 
 
+# ---------------------------------------------------------------------------------------------------- stochastic depth
+
+
+@pytest.mark.parametrize("block", [identity, convolutional])
+def test_stochastic_depth_leaves_the_residual_out_for_whole_images(block):
+    model, whole = (block(conventions=replace(V1, stochastic_depth=rate), fill=True) for rate in (0.6, 0))
+    for name, weights in weights_of(whole).items():
+        model.get_layer(name).set_weights(weights)
+    x = np.repeat(image(1, *model.input_shape[1:]), 200, axis=0)
+    added = keras.Model(whole.input, whole.get_layer("b_add").output)
+    paths = [np.asarray(path) for path in keras.Model(whole.input, whole.get_layer("b_add").input)(x[:1])]
+    assert_close(np.asarray(added(x[:1])), paths[0] + paths[1])
+    np.testing.assert_array_equal(np.asarray(model(x)), np.asarray(whole(x)))  # prediction has no draw
+
+    trained = keras.Model(model.input, model.get_layer("b_drop").output)
+    for layer in trained.layers:
+        layer.trainable = False  # batch norm keeps its statistics, dropout draws all the same
+    drawn = np.asarray(trained(x, training=True))
+    kept = drawn.any(axis=(1, 2, 3))
+    assert 50 <= kept.sum() <= 110  # 0.4 of 200, within four standard deviations
+    np.testing.assert_allclose(drawn[kept], np.broadcast_to(paths[1] / 0.4, drawn[kept].shape), rtol=1e-4, atol=1e-5)
+
+
 # --------------------------------------------------------------------------------------------------- moving statistics
 
 
@@ -338,8 +410,8 @@ def test_an_identity_block_refuses_one_channel_which_add_would_broadcast():
 
 
 @pytest.mark.parametrize("block", [identity, convolutional])
-@pytest.mark.parametrize("filters", [(4, 11), (4, 6, 11, 11), (0, 6, 11), (4, -1, 11), (4, 6.0, 11), ()])
-def test_a_block_refuses_filters_that_are_not_three_positive_integers(block, filters):
+@pytest.mark.parametrize("filters", [(11,), (4, 6, 11, 11), (0, 6, 11), (4, -1, 11), (4, 6.0, 11), ()])
+def test_a_block_refuses_filters_that_are_not_three_or_two_positive_integers(block, filters):
     with raises(ValueError, "b: ", "filters", filters):
         block(filters=filters)
 
@@ -395,8 +467,8 @@ def test_blocks_show_their_own_signature():
     assert "x + F(x)" in identity_block.__doc__
 
 
-@pytest.mark.parametrize("filters", [[], 64, [4, 6], [4, 6, 0], [4, 6, 11.0], "abc"])
+@pytest.mark.parametrize("filters", [[], 64, [11], [4, 6, 0], [4, 6, 11.0], [4, 6, 7, 11], "abc"])
 @pytest.mark.parametrize("block", [identity_block, convolutional_block])
-def test_filters_are_three_positive_integers(block, filters):
+def test_filters_are_three_or_two_positive_integers(block, filters):
     with raises(ValueError, "b: ", "filters", repr(filters)):
         block(keras.Input((9, 7, 11)), filters, name="b")

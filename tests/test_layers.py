@@ -13,6 +13,7 @@ ROOMS = [
     "_io",
     "conventions",
     "blocks",
+    "forms",
     "heads",
     "weights",
     "model",

@@ -14,7 +14,7 @@ from factories import TINY_STAGES, fill_random, noise, raises, tiny_model
 from oracles import DEPTHS, count, dim, expected_names, image, names_after_input, network_oracle, of_file, same_by_name
 from resnet50.build import build_resnet50
 from resnet50.conventions import V1, V1_5
-from resnet50.model import STAGES, ResNet50, Stage, features
+from resnet50.model import STAGES, TABLE_1, ResNet50, ResNet101, Stage, count_layers, features
 from resnet50.weights.normalization import model_normalization
 
 
@@ -111,6 +111,28 @@ def test_the_table_of_stages_is_table_1_of_the_paper():
         ("conv4", 6, (256, 256, 1024), 2),
         ("conv5", 3, (512, 512, 2048), 2),
     ]
+
+
+def test_the_columns_of_table_1():
+    filters = {
+        2: ((64, 64), (128, 128), (256, 256), (512, 512)),
+        3: ((64, 64, 256), (128, 128, 512), (256, 256, 1024), (512, 512, 2048)),
+    }
+    columns = {
+        18: ((2, 2, 2, 2), 2),
+        34: ((3, 4, 6, 3), 2),
+        50: ((3, 4, 6, 3), 3),
+        101: ((3, 4, 23, 3), 3),
+        152: ((3, 8, 36, 3), 3),
+    }
+    assert list(TABLE_1) == list(columns)
+    for layers, (blocks, convolutions) in columns.items():
+        stages = TABLE_1[layers]
+        assert [stage.name for stage in stages] == ["conv2", "conv3", "conv4", "conv5"]
+        assert tuple(stage.blocks for stage in stages) == blocks
+        assert tuple(stage.filters for stage in stages) == filters[convolutions]
+        assert [stage.stride for stage in stages] == [1, 2, 2, 2]
+        assert count_layers(stages) == layers
 
 
 # --------------------------------------------------------------------------------------------------------------- names
@@ -400,6 +422,34 @@ def test_a_top_that_does_not_fit_is_refused_before_a_download(monkeypatch):
         ResNet50((32, 40, 3), weights="timm/a1_in1k")
     with raises(ValueError, "'imagenet-notop'", 6):
         ResNet50((32, 40, 3), weights="imagenet-notop")
+
+
+@pytest.mark.parametrize(("weights", "layers"), [("timm/a1_in1k", 101), ("keras/resnet101.imagenet", 50)])
+def test_published_weights_of_another_depth_are_refused_before_a_download(weights, layers, monkeypatch):
+    monkeypatch.setattr(resnet50.weights.read, "fetch_weights", None)
+    depths = ("ResNet-101", "ResNet-50")
+    for build in (build_resnet50, ResNet50):
+        with raises(ValueError, f"{weights}: ", *depths):
+            build(1000, stages=TABLE_1[layers], weights=weights) if build is build_resnet50 else build(
+                None, 1000, stages=TABLE_1[layers], weights=weights
+            )
+
+
+def test_a_file_of_another_depth_is_refused_before_a_network_is_built(tmp_path, monkeypatch):
+    path = tmp_path / "w.h5"
+    tiny_model(3, size=(32, 40)).save(path.with_suffix(".keras"))
+    monkeypatch.setattr(keras.layers, "Conv2D", None)
+    with raises(ValueError, "w.keras: ", "ResNet-14", "ResNet-8"):
+        build_resnet50(3, stages=[Stage("conv2", 3, (4, 16), 1)], weights=path.with_suffix(".keras"))
+
+
+@pytest.mark.parametrize(("options", "name"), [({}, "imagenet"), ({"include_top": False}, "imagenet-notop")])
+def test_imagenet_of_another_depth_is_its_own_file(options, name, monkeypatch):
+    asked = []
+    monkeypatch.setattr(resnet50.weights.read, "fetch_weights", lambda name: asked.append(name) or 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        ResNet101((32, 40, 3), 1000, weights="imagenet", **options)
+    assert asked == [f"keras/resnet101.{name}"]
 
 
 @pytest.mark.slow

@@ -18,14 +18,11 @@ from generators.markdown import table
 from resnet50.blocks import identity_block
 from resnet50.conventions import V1, V1_5, Conventions
 from resnet50.metrics.complexity import StageCost, Summary, summary
-from resnet50.model import STAGES, STEMS, ResNet50, Stage
+from resnet50.model import STAGES, STEMS, TABLE_1, ResNet18, ResNet34, ResNet50, Stage
 from resnet50.plots.diagrams.network import TIMES
 from resnet50.weights.registry import REGISTRY
 
-DEPTHS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
-"""Blocks of each stage in the columns of table 1 that are made of bottlenecks."""
-
-PAPER_FLOPS = {50: 3.8e9, 101: 7.6e9, 152: 11.3e9}
+PAPER_FLOPS = {18: 1.8e9, 34: 3.6e9, 50: 3.8e9, 101: 7.6e9, 152: 11.3e9}
 """Table 1, last row."""
 
 
@@ -39,7 +36,9 @@ def network_fragments(root: Path) -> dict[str, str]:
     return {
         "stages.html": stages_table(summary(at_224), summary(at_64)),
         "parameters.md": parameters_table([at_224, ResNet50((224, 224, 3), classes=6)]),
-        "depths.md": depths_table(summary(at_224)),
+        "depths.md": depths_table(
+            summary(at_224), [summary(build((224, 224, 3), classes=1000)) for build in (ResNet18, ResNet34)]
+        ),
         "block_layers.md": block_layers_table(at_224, "conv3_block1"),
         "conventions.md": conventions_table(),
         "conventions_cost.md": conventions_cost_table(at_224),
@@ -152,11 +151,12 @@ def _count_by_kind(model: keras.Model) -> dict[str, int]:
     return counts
 
 
-def depths_table(fifty: Summary) -> str:
-    """Return the deeper columns of table 1, which only repeat two identity blocks more often.
+def depths_table(fifty: Summary, basic: Sequence[Summary]) -> str:
+    """Return the columns of table 1; the deeper ones only repeat two identity blocks of ResNet-50 more often.
 
     Args:
         fifty: Cost of ResNet-50 for images of 224 pixels, with 1000 classes.
+        basic: The same for ResNet-18 and 34.
 
     Returns:
         Markdown table with the paper's count beside ours.
@@ -164,14 +164,20 @@ def depths_table(fifty: Summary) -> str:
     outputs = {cost.name: cost.output for cost in fifty.stages}
     more = {stage.name: _identity_block_cost(stage, outputs[stage.name]) for stage in STAGES}
     rows = []
-    for depth, blocks in DEPTHS.items():
-        parameters, macs = fifty.parameters, fifty.macs
-        for stage, count in zip(STAGES, blocks, strict=True):
-            parameters += (count - stage.blocks) * more[stage.name].parameters
-            macs += (count - stage.blocks) * more[stage.name].macs
-        cells = [", ".join(map(str, blocks)), f"{parameters:,}", f"{macs:,}", f"{PAPER_FLOPS[depth] / 1e9:g} billion"]
+    known = dict(zip(TABLE_1, basic, strict=False))
+    for depth, column in TABLE_1.items():
+        base = known.get(depth, fifty)
+        parameters, macs = base.parameters, base.macs
+        for stage, row in zip(STAGES, column, strict=True):
+            if depth not in known:
+                parameters += (row.blocks - stage.blocks) * more[stage.name].parameters
+                macs += (row.blocks - stage.blocks) * more[stage.name].macs
+        kernels = {2: "3, 3", 3: "1, 3, 1"}[len(column[0].filters)]
+        blocks = ", ".join(str(row.blocks) for row in column)
+        cells = [kernels, blocks, f"{parameters:,}", f"{macs:,}", f"{PAPER_FLOPS[depth] / 1e9:g} billion"]
         rows.append([f"ResNet-{depth}", *cells])
-    return table(["", "blocks of conv2 to conv5", "parameters", "multiply-adds, counted", "paper's FLOPs"], rows)
+    titles = ["", "kernels of a block", "blocks of conv2 to conv5", "parameters", "multiply-adds, counted"]
+    return table([*titles, "paper's FLOPs"], rows)
 
 
 def _identity_block_cost(stage: Stage, shape: tuple[int | None, ...]) -> Summary:
@@ -237,11 +243,11 @@ def published_table() -> str:
             f"`{weights.name}`",
             "not published" if weights.top1 is None else f"{weights.top1:g} % at {weights.top1_image_size}",
             weights.license + ("" if weights.commercial else ": not for commercial use"),
-            weights.conventions,
+            f"ResNet-{weights.depth} {weights.conventions}",
         )
         for weights in REGISTRY.values()
     ]
-    return table(("`weights=`", "top-1", "license", "conventions"), rows)
+    return table(("`weights=`", "top-1", "license", "network"), rows)
 
 
 def _value(value: Any) -> str:

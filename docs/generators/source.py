@@ -26,6 +26,7 @@ class Excerpt:
 
 EXCERPTS: Mapping[str, Excerpt] = {
     "add_relu.py": Excerpt("resnet50/blocks.py", "add_relu"),
+    "basic_block.py": Excerpt("resnet50/blocks.py", "basic_block"),
     "bottleneck.py": Excerpt("resnet50/blocks.py", "bottleneck"),
     "bottleneck_strides.py": Excerpt("resnet50/blocks.py", "bottleneck", inside="first"),
     "conv_norm.py": Excerpt("resnet50/blocks.py", "conv_norm"),
@@ -35,10 +36,13 @@ EXCERPTS: Mapping[str, Excerpt] = {
     "from_scratch.py": Excerpt("resnet50/conventions.py", "Conventions", inside="from_scratch"),
     "identity_block.py": Excerpt("resnet50/blocks.py", "identity_block"),
     "linear.py": Excerpt("resnet50/heads.py", "linear"),
+    "plain_block.py": Excerpt("resnet50/forms.py", "plain_block"),
+    "preactivation_block.py": Excerpt("resnet50/forms.py", "preactivation_block"),
     "stage.py": Excerpt("resnet50/model.py", "Stage"),
     "stages.py": Excerpt("resnet50/model.py", "STAGES"),
     "stem.py": Excerpt("resnet50/model.py", "Stem"),
     "stems.py": Excerpt("resnet50/model.py", "STEMS"),
+    "table_1.py": Excerpt("resnet50/model.py", "TABLE_1"),
     "v1.py": Excerpt("resnet50/conventions.py", "V1"),
     "v1_5.py": Excerpt("resnet50/conventions.py", "V1_5"),
 }

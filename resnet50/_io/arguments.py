@@ -57,7 +57,7 @@ def number(
     default: Any,
     *,
     common: bool = False,
-    choices: tuple[str, ...] = (),
+    choices: tuple[Any, ...] = (),
 ) -> Any:
     """Return a field of a dataclass with its help on the command line, where common options come first."""
     return dataclasses.field(default=default, metadata={"help": help, "common": common, "choices": choices})

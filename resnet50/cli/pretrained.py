@@ -59,10 +59,11 @@ def offer_weights(task: Task, options: argparse.Namespace) -> None:
 
 def _needed(task: Task, options: argparse.Namespace) -> PublishedWeights | None:
     """Return the published weights that a training starts from, if any."""
-    from resnet50.weights.registry import REGISTRY
+    from resnet50.weights.registry import REGISTRY, at_depth
 
     recipe = task.VARIANTS.get(options.variant or FINE_TUNED)
-    return REGISTRY.get(options.weights or (recipe.weights if recipe else None) or NO_WEIGHTS)
+    usual = at_depth(recipe.weights, options.depth or 50) if recipe and recipe.weights else NO_WEIGHTS
+    return REGISTRY.get(options.weights or usual)
 
 
 def _fetch_named(weights: PublishedWeights, options: argparse.Namespace) -> None:

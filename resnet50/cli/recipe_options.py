@@ -95,7 +95,7 @@ def read_recipe(task: Task, options: argparse.Namespace) -> Recipe:
     if options.thorough and options.min_error:
         raise ValueError("expected --thorough or --min-error, got both; --thorough sets it to 0.")
     numbers = {name: value for name in NUMBERS if (value := getattr(options, name)) is not None}
-    recipe = choose_recipe(task.VARIANTS, variant=options.variant, weights=options.weights)
+    recipe = choose_recipe(task.VARIANTS, variant=options.variant, weights=options.weights, depth=options.depth)
     if options.weights is not None:
         numbers["weights"] = resolve_weights(options.weights)
     if options.head_epochs is not None:

@@ -73,9 +73,10 @@ def _train(options: argparse.Namespace) -> int:
 
 
 def _train_in(folder: RunDirectory, images: DataSource, recipe: Recipe, options: argparse.Namespace) -> int:
-    from resnet50.training.variants import choose_fit
+    from resnet50.training.variants import check_weights_file, choose_fit
 
     folder.check_new()
+    check_weights_file(recipe)
     splits = source.load(images, image_size=recipe.image_size, fit=choose_fit(recipe, images))
     announce(f"Training in {folder.path}", recipe, splits)
 

@@ -21,14 +21,16 @@ def show_registry() -> None:
     from resnet50.weights.registry import REGISTRY
 
     table = Table("name", box=None, pad_edge=False)
-    table.add_column("top-1", justify="right")
-    for column in ("license", "network", "cached"):
+    table.add_column("top-1 @size", justify="right")
+    for column in ("license", "net", "cached"):
         table.add_column(column)
     for source in REGISTRY.values():
         license_ = source.license if source.commercial else f"{source.license} *"
-        table.add_row(source.name, _top1(source), license_, source.conventions, "yes" if is_cached(source) else "")
+        top1 = "" if source.top1 is None else f"{source.top1:g} @{source.top1_image_size}"
+        table.add_row(source.name, top1, license_, source.conventions, "yes" if is_cached(source) else "")
     Console().print(table, highlight=False, no_wrap=True)
-    say("", "top-1: the publishers' figures, on ImageNet's validation images of that size.", "* not for commercial use")
+    say("", "top-1: the publishers' figures, in percent, on ImageNet's validation images.")
+    say("Names without a depth: ResNet-50.", "* not for commercial use")
 
 
 def show_facts(source: PublishedWeights) -> None:
@@ -43,7 +45,7 @@ def show_facts(source: PublishedWeights) -> None:
         "checked by": ", ".join(hashes) or "the SHA-256 that the server states",
         "size": "not published" if download.size is None else f"{download.size:,} bytes",
         "license": source.license + ("" if source.commercial else ", not for commercial use"),
-        "network": source.conventions,
+        "network": f"ResNet-{source.depth} {source.conventions}",
         "normalization": source.normalization,
         "tested at": _test_size(source),
         "top-1": f"{_top1(source)} (the publisher's figure)" if source.top1 is not None else "not published",
@@ -64,6 +66,8 @@ def show_fit(weights: str | Path, path: Path, classes: int | None) -> None:
     """
     load_keras()
     from resnet50.build import build_resnet50
+    from resnet50.model import STAGES, TABLE_1
+    from resnet50.weights.layouts import count_layers
     from resnet50.weights.normalization import UNKNOWN
     from resnet50.weights.read import read_weights
     from resnet50.weights.status import channels_of, classes_of
@@ -73,7 +77,8 @@ def show_fit(weights: str | Path, path: Path, classes: int | None) -> None:
         file = read_weights(weights)
     values = sum(array.size for arrays in file.arrays.values() for array in arrays)
     show(f"{path}: layout {file.layout}, {len(file.arrays)} layers, {values:,} numbers")
-    show(f"network {file.conventions.name}, normalization {file.normalization}")
+    depth = count_layers(file.arrays) or 50
+    show(f"network ResNet-{depth} {file.conventions.name}, normalization {file.normalization}")
     classes = classes_of(file) if classes is None else classes
     with step("building the network"):
         model = build_resnet50(
@@ -81,6 +86,7 @@ def show_fit(weights: str | Path, path: Path, classes: int | None) -> None:
             input_shape=(224, 224, channels_of(file)),
             normalization=None if file.normalization == UNKNOWN else file.normalization,
             conventions=file.conventions,
+            stages=TABLE_1.get(depth, STAGES),
             adapt_stem=True,  # required for another number of channels than 3
         )
     show("", f"loaded into a network of {classes} classes:")

@@ -13,6 +13,7 @@ from keras import layers
 from resnet50._io.text import printable
 from resnet50.build import build_resnet50
 from resnet50.inference.classifier import Classifier
+from resnet50.model import TABLE_1
 
 _COLUMNS = ("stage", "layers", "output", "parameters", "MACs")
 
@@ -76,7 +77,12 @@ class Summary:
 
 
 def summary(
-    model: keras.Model | Classifier | str | os.PathLike[str] | None = None, *, image_size: int = 64, classes: int = 6
+    model: keras.Model | Classifier | str | os.PathLike[str] | None = None,
+    *,
+    image_size: int = 64,
+    classes: int = 6,
+    depth: int = 50,
+    form: str = "residual",
 ) -> Summary:
     """Add up the cost of a network stage by stage.
 
@@ -85,6 +91,8 @@ def summary(
             or a ``.keras`` file; or None for a new network of `resnet50.build_resnet50`.
         image_size: Height and width in pixels of the images of a new network.
         classes: Number of classes of a new network.
+        depth: Column of `resnet50.model.TABLE_1` of a new network.
+        form: Row of `resnet50.forms.FORMS` of a new network.
 
     Returns:
         The stages and the totals.
@@ -97,13 +105,24 @@ def summary(
         model = Classifier.load(model, runtime="keras")
     network: Any = model.model if isinstance(model, Classifier) else model
     if network is None:
-        network = build_resnet50(classes, input_shape=(image_size, image_size, 3))
+        network = new_network(image_size=image_size, classes=classes, depth=depth, form=form)
     stages: dict[str, list[keras.layers.Layer]] = {}
     for layer in network.layers:
         if not isinstance(layer, layers.InputLayer):
-            name = layer.name.split("_")[0] if layer.name.startswith(("conv", "pool", "head")) else layer.name
+            name = layer.name.split("_")[0] if layer.name.startswith(("conv", "pool", "head", "post")) else layer.name
             stages.setdefault(name, []).append(layer)
     return Summary(tuple(_cost(name, members) for name, members in stages.items()))
+
+
+def new_network(*, image_size: int = 64, classes: int = 6, depth: int = 50, form: str = "residual") -> keras.Model:
+    """Build a column of table 1 with random weights, for square images.
+
+    Raises:
+        ValueError: If there is no such column, or an argument is not as `build_resnet50` expects it.
+    """
+    if depth not in TABLE_1:
+        raise ValueError(f"expected depth to be one of {', '.join(map(str, TABLE_1))}, got {depth!r}.")
+    return build_resnet50(classes, input_shape=(image_size, image_size, 3), stages=TABLE_1[depth], form=form)
 
 
 def _cost(name: str, members: list[keras.layers.Layer]) -> StageCost:

@@ -25,7 +25,7 @@ def train_command(training: TrainingSummary, **changes: Any) -> str:
     """Return the command of a training with other numbers; "" where the place of its images is not known.
 
     Args:
-        training: The training, whose weights, image size and epochs are repeated.
+        training: The training, whose network, weights, image size and epochs are repeated.
         changes: The other numbers by their names in a recipe.
     """
     if training.source is None:
@@ -34,6 +34,7 @@ def train_command(training: TrainingSummary, **changes: Any) -> str:
         "weights": training.recipe.get("weights") or "none",
         "image_size": training.recipe.get("image_size"),
         "epochs": training.last_phase.get("epochs"),
+        **_network(training),
     }
     known = {name: value for name, value in (numbers | changes).items() if value is not None}
     return _command(*_train_words(training.source), *_options(known))
@@ -51,7 +52,7 @@ def fine_tune_command(training: TrainingSummary, weights: str) -> str:
     """
     if training.source is None:
         return ""
-    return _command(*_train_words(training.source), *_options({"weights": weights}))
+    return _command(*_train_words(training.source), *_options({"weights": weights, **_network(training)}))
 
 
 def calibrate_command(training: TrainingSummary, source: DataSource | None) -> str:
@@ -76,6 +77,12 @@ def explain_command(training: TrainingSummary, image: Path) -> str:
     if training.model is None or not image.is_file():
         return ""
     return _command("explain", _from_here(image), "--model", _from_here(training.model))
+
+
+def _network(training: TrainingSummary) -> dict[str, Any]:
+    """Return the numbers of a network other than the usual one."""
+    usual = {"depth": 50, "form": "residual"}
+    return {name: value for name in usual if (value := training.recipe.get(name, usual[name])) != usual[name]}
 
 
 def _command(*words: str) -> str:

@@ -37,6 +37,7 @@ from resnet50.reports.commands import (
 )
 from resnet50.reports.figures import confused_pairs
 from resnet50.reports.results import Results
+from resnet50.weights.registry import at_depth
 
 MOST = 5
 SCARCE = 10_000
@@ -93,14 +94,15 @@ def _data(results: Results) -> Iterator[Step]:
 def _pretrained(results: Results) -> Iterator[Step]:
     recipe, train = results.training.recipe, results.splits.train
     from_scratch = "weights" in recipe and not recipe["weights"]
-    fits = recipe.get("stem") == "imagenet" and not recipe.get("stages") and recipe.get("image_size", 0) >= LARGE
+    of_paper = not recipe.get("stages") and recipe.get("form", "residual") == "residual"
+    fits = recipe.get("stem") == "imagenet" and of_paper and recipe.get("image_size", 0) >= LARGE
     if from_scratch and fits and train is not None and len(train) < SCARCE:
         yield Step(
             "Start from pretrained weights",
             f"The network started from random weights and learned from {plural(len(train), 'image')}. Pretraining "
             "helps most when labels are scarce.",
             "training",
-            _without_empty(fine_tune_command(results.training, PRETRAINED)),
+            _without_empty(fine_tune_command(results.training, at_depth(PRETRAINED, recipe.get("depth", 50)))),
         )
 
 

@@ -12,7 +12,7 @@ from resnet50.training.phases import Phase
 HEAD = "head"
 """Name of the layer group above the last stage."""
 
-_BLOCK_LAYER = re.compile(r"(.+)_block\d+_(?:\d_(?:conv|bn|relu)|add|out)")
+_BLOCK_LAYER = re.compile(r"(.+)_block\d+_(?:\d_(?:conv|bn|relu|pad)|drop|add|out)")
 
 
 def layer_groups(model: keras.Model) -> dict[str, list[layers.Layer]]:
@@ -23,6 +23,7 @@ def layer_groups(model: keras.Model) -> dict[str, list[layers.Layer]]:
 
     Returns:
         Layers by group, from the input up: ``"conv1"``, each stage by its name, and `HEAD`, which is everything else.
+        Batch norm and ReLU after the last block of preactivation belong to the last stage.
     """
     groups: dict[str, list[layers.Layer]] = {"conv1": []}
     head = []
@@ -32,6 +33,8 @@ def layer_groups(model: keras.Model) -> dict[str, list[layers.Layer]]:
             groups.setdefault(block[1], []).append(layer)
         elif layer.name.startswith(("conv1_", "pool1_")):
             groups["conv1"].append(layer)
+        elif layer.name.startswith("post_"):
+            groups[list(groups)[-1]].append(layer)
         else:
             head.append(layer)
     return {**groups, HEAD: head}

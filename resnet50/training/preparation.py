@@ -21,7 +21,7 @@ from resnet50.training.recipe import Recipe
 from resnet50.training.record import PretrainedWeights, RunRecord
 from resnet50.training.run import RunDirectory, write_left_out, write_unreadable
 from resnet50.weights.normalization import NORMALIZATIONS
-from resnet50.weights.read import WeightsFile, read_weights
+from resnet50.weights.read import WeightsFile, read_fitting, read_weights
 from resnet50.weights.transfer import TransferReport, load_weights
 
 _REST = 16 << 20  # bytes for figures, pages and tables
@@ -59,10 +59,10 @@ def prepare_new(
         FileNotFoundError: If there is no file of the pretrained weights.
         OSError: If the disk has no room for the run.
     """
+    weights = read_fitting(recipe.weights, recipe.layers) if recipe.weights else None
     held_out = splits.hold_out(recipe.validation_split, seed=recipe.seed)
     issues = find_issues(splits)
     check_flip(recipe, splits["train"], issues)
-    weights = read_weights(recipe.weights) if recipe.weights else None
     pretrained = describe_weights(weights, recipe) if weights else None
     model = _build(recipe, splits, pretrained)
     transfer = load_weights(model, weights, class_names=splits["train"].class_names) if weights else None

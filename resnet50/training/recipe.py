@@ -15,6 +15,7 @@ from resnet50.data.augmentation import Augmentation
 from resnet50.data.fit import Fit
 from resnet50.training.phases import LinearProbe, Phase
 from resnet50.weights.normalization import NORMALIZATIONS
+from resnet50.weights.registry import REGISTRY
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 
@@ -23,6 +24,12 @@ HEADS = ("linear", "norm", "mlp", "flatten")
 
 STEMS = ("imagenet", "cifar")
 """Rows of `resnet50.model.STEMS`, which imports Keras."""
+
+DEPTHS = (18, 34, 50, 101, 152)
+"""Columns of `resnet50.model.TABLE_1`, which imports Keras."""
+
+FORMS = ("residual", "plain", "preactivation")
+"""Rows of `resnet50.forms.FORMS`, which imports Keras."""
 
 _CONVENTIONS = (*CONVENTIONS, "keras")
 
@@ -65,7 +72,11 @@ class Recipe:
         stem: Row of `resnet50.model.STEMS`.
         conventions: ``"v1"``; ``"v1.5"``, as in torchvision and timm; or ``"keras"``, v1 with the initial weights and
             the slow moving statistics of keras.applications. None for those of the weights, or v1 from scratch.
-        stages: The table of stages as rows of `resnet50.model.Stage`'s fields; None for the paper's.
+        depth: Column of table 1: the layers of the network, one of 18, 34, 50, 101 and 152.
+        form: Row of `resnet50.forms.FORMS`: what blocks do with their shortcuts.
+        stochastic_depth: Share of the images of a step for which the last block adds nothing, 0..1; earlier blocks have
+            a smaller share, in proportion to their number (Huang et al. 2016, arXiv:1603.09382).
+        stages: The table of stages as rows of `resnet50.model.Stage`'s fields; None for the paper's of that depth.
         swa_epochs: Number of last epochs whose weights are averaged into the trained model; 1 for none (Izmailov et al.
             2018, arXiv:1803.05407).
         ema: Momentum of a running average of the weights, which is validated and becomes the trained model; 0 for none.
@@ -105,7 +116,12 @@ class Recipe:
     head: str = number("Classifier head.", "linear", choices=HEADS)
     stem: str = number("Stem; cifar is for images of 32 pixels.", "imagenet", choices=STEMS)
     conventions: str | None = number("Block variant; without it, that of the weights.", None, choices=_CONVENTIONS)
-    stages: tuple[tuple[str, int, tuple[int, int, int], int], ...] | None = None
+    depth: int = number("Layers of the network.", 50, choices=DEPTHS)
+    form: str = number("Blocks: plain ones have no shortcut.", "residual", choices=FORMS)
+    stochastic_depth: float = number(
+        "Share of the images of a step for which the last block adds nothing to its shortcut, 0..1.", 0.0
+    )
+    stages: tuple[tuple[str, int, tuple[int, ...], int], ...] | None = None
     swa_epochs: int = number("Number of last epochs whose weights are averaged; 1 for none.", 1)
     ema: float = number("Momentum of a running average of the weights, 0..1; 0 for none.", 0.0)
     precision: str = number("Precision of the computation; auto takes the fastest.", "auto", choices=PRECISIONS)
@@ -126,6 +142,7 @@ class Recipe:
 
     def _check_network(self) -> None:
         """Raise ValueError for a network that does not exist, or weights that determine it otherwise."""
+        published = REGISTRY.get(self.weights) if self.weights else None
         check_values(
             self,
             {
@@ -138,6 +155,20 @@ class Recipe:
                 "conventions": (
                     self.conventions is None or (self.conventions in _CONVENTIONS and not self.weights),
                     f"one of {', '.join(_CONVENTIONS)}, or None where there are weights, which determine it",
+                ),
+                "depth": (
+                    self.depth in DEPTHS and (self.depth == 50 or self.stages is None),
+                    f"one of {', '.join(map(str, DEPTHS))}, and 50 where stages are given",
+                ),
+                "form": (self.form in FORMS, f"one of {', '.join(FORMS)}"),
+                "stochastic_depth": (
+                    0 <= self.stochastic_depth < 1 and (self.stochastic_depth == 0 or self.form != "plain"),
+                    "0 or more and less than 1, and 0 where form is plain",
+                ),
+                "weights": (
+                    published is None or published.depth == self.depth,
+                    f"those of a ResNet-{self.depth}, as depth says, or None"
+                    + (f" (these are of a ResNet-{published.depth})" if published else ""),
                 ),
                 "image_size": (32 <= self.image_size <= IMAGE_SIDE, f"at least 32 and at most {IMAGE_SIDE} pixels"),
                 "fit": (self.fit is None or isinstance(self.fit, Fit), "a Fit or None"),
@@ -234,6 +265,11 @@ class Recipe:
         return sum(phase.epochs for phase in self.phases)
 
     @property
+    def layers(self) -> int:
+        """Number of layers, as in the name of the network: its depth, or that of its own stages."""
+        return 2 + sum(blocks * len(filters) for _, blocks, filters, _ in self.stages) if self.stages else self.depth
+
+    @property
     def keeps_best(self) -> bool:
         """Whether the epoch that validated best becomes the trained model: ``restore_best``, or an early end."""
         return self.restore_best or self.last.patience > 0
@@ -317,5 +353,11 @@ class Recipe:
 _OWN = {field.name for field in fields(Recipe)}
 _AUGMENTATION = {field.name for field in fields(Augmentation)}
 
-_NUMBERS_BEFORE = {"share_last_batch": False, "fit": None}
+_NUMBERS_BEFORE = {
+    "share_last_batch": False,
+    "fit": None,
+    "depth": 50,
+    "form": "residual",
+    "stochastic_depth": 0.0,
+}
 """Numbers that recipes of earlier versions do not have, with the values by which these versions trained."""

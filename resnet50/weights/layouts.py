@@ -7,7 +7,7 @@ PyTorch has ``(out, in, height, width)`` for convolutions and ``(out, in)`` for 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +23,7 @@ LIMIT = 1 << 30
 
 
 class UnfitFileError(ValueError):
-    """A file does not contain a ResNet-50's weights. The text completes "expected ..., got"."""
+    """A file does not contain the weights of a ResNet. The text completes "expected ..., got"."""
 
 
 @dataclass(frozen=True)
@@ -115,10 +115,13 @@ HUGGING_FACE = Layout(
 )
 """Names in ``ResNetForImageClassification`` of transformers."""
 
+_BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
+# blocks of each stage in table 1, by the number of layers
+
 _CONV = ("weight", "bias")
 _NORM = ("weight", "bias", "running_mean", "running_var")
 
-# names of modules in a backbone; one that a ResNet-50 does not have shows that the file is of another network
+# names of modules in a backbone; one that a ResNet does not have shows that the file is of another network
 _BACKBONE_MODULES = re.compile(r"(conv|bn|norm|layer|stage|stem|downsample|embedder|encoder|attnpool)")
 
 
@@ -160,11 +163,10 @@ def from_state_dict(tensors: Mapping[str, np.ndarray]) -> tuple[str, Arrays, dic
         elif _BACKBONE_MODULES.match(module):
             foreign.append(name)
         else:
-            unused[name] = "not part of a ResNet-50"
+            unused[name] = "not part of a ResNet"
     if foreign:
         raise UnfitFileError(
-            f"another network{_variant(foreign)}: ResNet-50 has no {', '.join(foreign[:3])} "
-            f"({len(foreign)} such names)."
+            f"another network{_variant(foreign)}: a ResNet has no {', '.join(foreign[:3])} ({len(foreign)} such names)."
         )
     return layout.name, {layer: _to_keras(layer, values, layout) for layer, values in layers.items()}, unused
 
@@ -196,12 +198,19 @@ def to_state_dict(arrays: Arrays) -> dict[str, np.ndarray]:
     return {name: np.ascontiguousarray(tensor) if tensor.ndim else tensor for name, tensor in tensors.items()}
 
 
+def count_layers(names: Iterable[str]) -> int | None:
+    """Return the depth of the network with layers of these names: 50 for ResNet-50; None if they are not a ResNet's.
+
+    Counted are the convolutions of the stem and the residuals, and the classifier, be there one or not.
+    """
+    layers = {name for name in names if re.fullmatch(r"conv\d+_block\d+_[123]_conv", name)}
+    return len(layers) + 2 if layers else None
+
+
 def describe_network(shapes: Shapes) -> str | None:
     """Return the well-known network that has layers of these names and shapes, with its mark; None if unknown."""
     if any("_preact_" in layer or layer.startswith("post_") for layer in shapes):
         return "a ResNet-V2 (batch norm before each convolution)"
-    if "conv2_block1_2_conv" in shapes and "conv2_block1_3_conv" not in shapes:
-        return "a ResNet-18 or ResNet-34 (blocks of two convolutions)"
     kernels = [shapes[layer][0] for layer in ("conv2_block1_1_conv", "conv2_block1_2_conv") if layer in shapes]
     if [len(kernel) for kernel in kernels] != [4, 4]:
         return None
@@ -210,12 +219,12 @@ def describe_network(shapes: Shapes) -> str | None:
         return f"a ResNeXt (convolutions in {width // inputs} groups)"
     if width == 128:
         return "a Wide ResNet (128 channels inside the first block)"
-    blocks = [sum(f"conv{stage}_block{n}_1_conv" in shapes for n in range(1, 100)) for stage in range(2, 6)]
-    if blocks == [3, 4, 23, 3]:
-        return "a ResNet-101 (23 blocks in conv4)"
-    if blocks == [3, 8, 36, 3]:
-        return "a ResNet-152 (36 blocks in conv4)"
-    return "a ResNet-50" if blocks == [3, 4, 6, 3] else None
+    blocks = tuple(sum(f"conv{stage}_block{n}_1_conv" in shapes for n in range(1, 100)) for stage in range(2, 6))
+    depth = count_layers(shapes)
+    if _BLOCKS.get(depth or 0) == blocks:
+        return f"a ResNet-{depth} ({blocks[2]} blocks in conv4)"
+    basic = "conv2_block1_3_conv" not in shapes
+    return "a network of blocks of two convolutions, as ResNet-18 and ResNet-34" if basic else None
 
 
 def from_bfloat16(bits: np.ndarray) -> np.ndarray:

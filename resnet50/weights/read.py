@@ -1,4 +1,4 @@
-"""Read files of ResNet-50 weights, whichever library wrote them, as arrays under our layer names. Needs no Keras."""
+"""Read files of ResNet weights, whichever library wrote them, as arrays under our layer names. Needs no Keras."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from resnet50.conventions import CONVENTIONS, V1, V1_5, Conventions
 from resnet50.weights import keras_files, layouts, torch_pickle
 from resnet50.weights.fetch import fetch_weights
 from resnet50.weights.keras_files import NORMALIZATION_KEY
-from resnet50.weights.layouts import LIMIT, Arrays, UnfitFileError
+from resnet50.weights.layouts import LIMIT, Arrays, UnfitFileError, count_layers
 from resnet50.weights.normalization import NORMALIZATIONS, UNKNOWN
 from resnet50.weights.registry import REGISTRY, SUFFIXES, find_published, imagenet_classes
 
-EXPECTED = "a file of ResNet-50 weights (.h5, .weights.h5, .keras, .safetensors, .pth, .pt or .bin)"
+EXPECTED = "a file of ResNet weights (.h5, .weights.h5, .keras, .safetensors, .pth, .pt or .bin)"
 
 _MAX_MEMBERS = 10_000  # of an archive; a training checkpoint has a few hundred
 
@@ -53,7 +53,7 @@ class WeightsFile:
 
 
 def read_weights(weights: str | os.PathLike[str] | WeightsFile) -> WeightsFile:
-    """Read the weights of a ResNet-50; the format is recognized by the file's content.
+    """Read the weights of a ResNet; the format is recognized by the file's content.
 
     Supported formats: Keras' legacy ``.h5``, ``.weights.h5`` and ``.keras``; state dicts of torchvision, timm or
     Hugging Face, as ``.safetensors`` or written by ``torch.save`` (``.pth``, ``.pt``, ``.bin``; this needs no PyTorch
@@ -91,6 +91,36 @@ def read_weights(weights: str | os.PathLike[str] | WeightsFile) -> WeightsFile:
         except ValueError as error:
             raise ValueError(f"expected {EXPECTED}; or {str(error).removeprefix('expected ')}") from error
     return _read_file(path)
+
+
+def read_fitting(weights: str | os.PathLike[str] | WeightsFile, layers: int) -> WeightsFile:
+    """Read weights for a network of this many layers; published ones of another are refused before a download.
+
+    Args:
+        weights: As in `read_weights`.
+        layers: The number after the network's name: 50 for ResNet-50.
+
+    Returns:
+        The weights.
+
+    Raises:
+        ValueError: If they are those of another depth, or `read_weights` cannot read the file.
+        FileNotFoundError: If the file does not exist.
+    """
+    published = REGISTRY.get(weights) if isinstance(weights, str) else None
+    if published and any(row.depth == layers for row in REGISTRY.values()):  # another table of stages says more later
+        _check_depth(published.name, published.depth, layers)
+    file = read_weights(weights)
+    _check_depth(file.origin, count_layers(file.arrays), layers)
+    return file
+
+
+def _check_depth(origin: str, actual: int | None, expected: int) -> None:
+    if actual not in (None, expected):
+        raise ValueError(
+            f"{origin}: expected weights of a ResNet-{expected}, got those of a ResNet-{actual}; use weights of "
+            f"{expected} layers, or build the network with {actual} (depth)."
+        )
 
 
 def _read_file(path: Path) -> WeightsFile:

@@ -68,6 +68,10 @@ def _state_dict(model: keras.Model, layers: dict[str, keras.Layer], path: Path) 
         raise ValueError(
             f"{path}: expected layers of torchvision's ResNet, got {', '.join(foreign[:3])}; use layout='keras'."
         )
+    if not any(isinstance(layer, keras.layers.Add) for layer in model.layers):
+        raise ValueError(
+            f"{path}: expected a network with shortcuts, as torchvision's, got a plain one; use layout='keras'."
+        )
     arrays = {name: tuple(layer.get_weights()) for name, layer in layers.items()}
     if len(arrays["conv1_conv"]) == 2 or strides_on_1x1(model):
         raise ValueError(

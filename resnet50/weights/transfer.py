@@ -67,8 +67,7 @@ def load_weights(
     the model normalizes pixels in another way than the weights expect.
 
     Args:
-        model: Flat model with the layer names of keras.applications' ResNet-50, with or without a head; changed in
-            place.
+        model: Flat model with the layer names of keras.applications' ResNet, with or without a head; changed in place.
         weights: Name of published weights, path of a file, or a `WeightsFile`.
         adapt_stem: Whether to adapt a first kernel for RGB to images of another number of channels (`adapt_kernel`).
         class_names: Name of each output of the model; None if they are not known.
@@ -125,23 +124,21 @@ def check_top(weights: str | os.PathLike[str], classes: int | None) -> None:
         )
 
 
-def load_complete(model: keras.Model, weights: str | os.PathLike[str], *, include_top: bool) -> None:
+def load_complete(model: keras.Model, weights: WeightsFile) -> None:
     """Load weights into the bare network, including its top if it has one.
 
     Args:
         model: Network that `resnet50.model.ResNet50` built; changed in place.
-        weights: Name of published weights, or path of a file.
-        include_top: Whether the network has a top.
+        weights: The weights.
 
     Raises:
         ValueError: If a layer of the network has no fitting weights.
     """
-    # as in keras.applications: a network without top does not need the file with one
-    report = load_weights(model, "imagenet-notop" if weights == "imagenet" and not include_top else weights)
+    report = load_weights(model, weights)
     if report.kept:
         layer, reason = next(iter(report.kept.items()))
         raise ValueError(
-            f"{weights}: expected weights for the top of this network, got none that fit {layer!r} ({reason})."
+            f"{weights.origin}: expected weights for the top of this network, got none that fit {layer!r} ({reason})."
         )
 
 
@@ -149,7 +146,7 @@ def weighted_layers(model: keras.Model) -> dict[str, keras.Layer]:
     """Return the layers that have weights, by name.
 
     Raises:
-        ValueError: If no layer has a name of ResNet-50's backbone.
+        ValueError: If no layer has a name of a ResNet backbone.
     """
     layers = {layer.name: layer for layer in model.layers if layer.weights}
     if not any(map(is_backbone, layers)):
@@ -159,9 +156,9 @@ def weighted_layers(model: keras.Model) -> dict[str, keras.Layer]:
 
 
 def strides_on_1x1(model: keras.Model) -> bool:
-    """Return whether a model has its strides on the first convolution of a block, as v1, and not on the second."""
+    """Return whether a model has strides on the first 1x1 convolution of a block, as v1, and not on the 3x3."""
     return any(
-        layer.name.endswith("_1_conv") and max(layer.strides) > 1
+        layer.name.endswith("_1_conv") and max(layer.strides) > 1 and layer.kernel_size == (1, 1)
         for layer in model.layers
         if isinstance(layer, keras.layers.Conv2D)
     )

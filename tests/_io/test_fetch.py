@@ -270,6 +270,7 @@ def test_refused(server, folder, page, values):
     ("known", "values"),
     [
         ({"sha256": "0" * 64}, ["sha256", SHA256, "0" * 64]),
+        ({"sha256": "0" * 8}, ["sha256", SHA256, "0" * 8]),
         ({"md5": "0" * 32}, ["md5", MD5, "0" * 32]),
         ({"sha256": SHA256, "md5": "0" * 32}, ["md5", MD5, "0" * 32]),
     ],
@@ -278,7 +279,7 @@ def test_wrong_hash(server, folder, known, values):
     failure(wanted(server, "right", git_blob=None, **known), folder, "300000", *values)
 
 
-@pytest.mark.parametrize("known", [{"sha256": SHA256}, {"md5": MD5}])
+@pytest.mark.parametrize("known", [{"sha256": SHA256}, {"sha256": SHA256[:8]}, {"md5": MD5}])
 def test_each_hash_alone_is_enough(server, folder, known):
     assert fetch(wanted(server, "right", git_blob=None, size=300_000, **known), folder).read_bytes() == CONTENT
 

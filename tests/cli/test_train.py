@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from factories import write_image
+from factories import raises, write_image
 from resnet50 import recipes
 from resnet50.cli.recipe_options import add_recipe_options, read_recipe
 from resnet50.data.augmentation import Augmentation
@@ -130,6 +130,23 @@ def test_numbers_change_the_last_phase(numbers_parser):
     )
     assert read("--head-epochs", "0").phases == (recipe.last,)
     assert read("--head-epochs", "2").phases == (Phase(epochs=2, trainable="head"), recipe.last)
+
+
+def test_another_depth_starts_from_its_own_weights_or_from_named_ones_of_it(numbers_parser, tmp_path, monkeypatch):
+    monkeypatch.setenv("RESNET50_CACHE", str(tmp_path))
+
+    def read(*words):
+        return read_recipe(recipes.folder, numbers_parser.parse_args(["--depth", "18", *words]))
+
+    assert (read().depth, read().weights) == (18, None)  # nothing is cached
+    (tmp_path / "weights" / "timm").mkdir(parents=True)
+    (tmp_path / "weights" / "timm" / "resnet18.tv_in1k.safetensors").touch()
+    assert (read().depth, read().weights) == (18, "timm/resnet18.tv_in1k")
+    assert read("--weights", "timm/resnet18.a1_in1k").weights == "timm/resnet18.a1_in1k"
+    form = read("--weights", "none", "--form", "plain")
+    assert (form.weights, form.form, form.stochastic_depth) == (None, "plain", 0)
+    with raises(ValueError, "'timm/a1_in1k'", "ResNet-18", "ResNet-50"):
+        read("--weights", "timm/a1_in1k")
 
 
 def test_other_epochs_bring_warm_up_and_averaging_in_proportion(numbers_parser):

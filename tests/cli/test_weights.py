@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import hashlib
 import json
 import re
@@ -13,7 +12,7 @@ import numpy as np
 import pytest
 
 from factories import TINY_STAGES, fill_random, tiny_model
-from resnet50 import build as build_module
+from resnet50 import model as model_module
 from resnet50._io.fetch import Download, DownloadError
 from resnet50.build import build_resnet50
 from resnet50.weights import fetch as fetch_module
@@ -54,16 +53,18 @@ def test_the_list(command, caches):
     status, out, err = command("weights", "list")
     assert (status, err) == (0, "")
     lines = out.splitlines()
-    assert len(lines[0].split()) == 5
-    rows = {line.split()[0]: line.split()[1:] for line in lines[1:17]}
-    assert len(rows) == 16
-    assert {"74.9", "224", "MIT", "v1"} <= {*rows["imagenet"]}
+    assert lines[0].split() == ["name", "top-1", "@size", "license", "net", "cached"]
+    end = lines.index("")
+    rows = {line.split()[0]: line.split()[1:] for line in lines[1:end]}
+    assert len(rows) == end - 1 >= 53
+    assert rows["imagenet"] == ["74.9", "@224", "MIT", "v1"]
     assert rows["imagenet-notop"] == ["MIT", "v1"]
-    assert {"80.972", "288", "Apache-2.0", "v1.5"} <= {*rows["timm/d_in1k"]}
+    assert {"80.972", "@288", "Apache-2.0", "v1.5"} <= {*rows["timm/d_in1k"]}
+    assert rows["timm/resnet18.tv_in1k"] == ["69.76", "@224", "BSD-3-Clause", "v1.5"]
     assert [name for name, row in rows.items() if not row[-1].startswith("v1")] == ["timm/d_in1k"]  # it is cached
-    assert {"81.182", "224", "CC-BY-NC-4.0", "*", "v1.5"} <= {*rows[NOT_COMMERCIAL]}
+    assert {"81.182", "@224", "CC-BY-NC-4.0", "*", "v1.5"} <= {*rows[NOT_COMMERCIAL]}
     assert "*" not in rows["timm/d_in1k"]
-    assert [line[:1] for line in lines[17:]].count("*") == 1  # which says what it means
+    assert [line[:1] for line in lines[end:]].count("*") == 1  # which says what it means
     assert max(map(len, lines)) <= 80
 
 
@@ -72,7 +73,8 @@ def test_the_list_as_json(command, caches):
     status, out, err = command("weights", "list", "--json")
     assert (status, err) == (0, "")
     rows = {row["name"]: row for row in json.loads(out)}
-    assert len(rows) == 16
+    assert len(rows) == 53
+    assert rows["torchvision/resnet34.imagenet1k_v1"]["depth"] == 34
     row = rows["timm/d_in1k"]
     assert (row["path"], row["cached"], row["top1"], row["top1_image_size"]) == (str(path), True, 80.972, 288)
     assert row["download"]["urls"] == ["https://huggingface.co/timm/resnet50.d_in1k/resolve/main/model.safetensors"]
@@ -217,7 +219,7 @@ def test_a_damaged_file_is_not_read(command, caches):
 @pytest.fixture
 def tiny_file(caches, monkeypatch):
     """A file of a tiny network with three classes; ``show`` builds tiny networks, too."""
-    monkeypatch.setattr(build_module, "build_resnet50", functools.partial(build_resnet50, stages=TINY_STAGES))
+    monkeypatch.setattr(model_module, "TABLE_1", {14: TINY_STAGES})
     keras.utils.clear_session()
     model = tiny_model(size=(32, 32))
     model.save_weights(caches / "mine.weights.h5")

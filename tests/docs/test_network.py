@@ -51,14 +51,18 @@ def test_bars_are_shares_of_the_sum(fragments):
 
 
 @pytest.mark.slow
-def test_deeper_columns_have_the_parameters_of_keras_and_the_cost_of_the_paper(fragments):
-    _, fifty, hundred, most = cells(fragments["depths.md"])
-    assert fifty[2:4] == ["25,636,712", "3,857,973,248"]
-    assert hundred[1:3] == ["3, 4, 23, 3", "44,707,176"]
-    assert most[1:3] == ["3, 8, 36, 3", "60,419,944"]
-    for row, paper in ((hundred, 7.6), (most, 11.3)):
-        assert round(int(row[3].replace(",", "")) / 1e9, 1) == paper
-        assert row[4] == f"{paper} billion"
+def test_columns_have_the_parameters_of_keras_and_the_cost_of_the_paper(fragments):
+    _, eighteen, most_basic, fifty, hundred, most = cells(fragments["depths.md"])
+    assert fifty[3:5] == ["25,636,712", "3,857,973,248"]
+    assert hundred[1:4] == ["1, 3, 1", "3, 4, 23, 3", "44,707,176"]
+    assert most[1:4] == ["1, 3, 1", "3, 8, 36, 3", "60,419,944"]
+    # torchvision's parameters, the moving statistics (4,800 and 8,512 channels, twice) and as many biases
+    assert eighteen[1:4] == ["3, 3", "2, 2, 2, 2", f"{11_689_512 + 3 * 4_800:,}"]
+    assert most_basic[1:4] == ["3, 3", "3, 4, 6, 3", f"{21_797_672 + 3 * 8_512:,}"]
+    for row, paper in ((eighteen, 1.8), (hundred, 7.6), (most, 11.3)):
+        assert round(int(row[4].replace(",", "")) / 1e9, 1) == paper
+        assert row[5] == f"{paper} billion"
+    assert round(int(most_basic[4].replace(",", "")) / 1e9, 2) == 3.66  # 3.6 in the paper
 
 
 @pytest.mark.slow
@@ -93,6 +97,7 @@ def test_every_field_of_the_conventions_has_its_values_and_its_meaning():
         f"`{name}`"
         for name in (
             "name", "use_bias", "epsilon", "stride_on_kernel", "momentum", "last_gamma", "kernel_initializer",
+            "stochastic_depth",
         )
     ]  # fmt: skip
     assert rows["`stride_on_kernel`"][:3] == ["`False`", "`True`", "not changed"]
@@ -105,7 +110,7 @@ def test_every_field_of_the_conventions_has_its_values_and_its_meaning():
 def test_published_weights_by_variant():
     v1, v15 = network.published_list().splitlines()
     assert v1.startswith("- **v1**")
-    assert v1.endswith("`caffe`: `imagenet`, `imagenet-notop`")
+    assert "`caffe`: `imagenet`, `imagenet-notop`, `keras/resnet101.imagenet`" in v1
     assert v15.startswith("- **v1.5**")
     assert "`torch`" in v15
     assert "`timm/a1_in1k`" in v15
@@ -119,9 +124,10 @@ def test_measured_differences_come_from_their_file(tmp_path):
 
 def test_published_weights_have_a_row_each():
     lines = network.published_table().splitlines()
-    assert lines[0] == "| `weights=` | top-1 | license | conventions |"
-    assert "| `imagenet` | 74.9 % at 224 | MIT | v1 |" in lines
-    assert "| `timm/a1_in1k` | 81.214 % at 288 | Apache-2.0 | v1.5 |" in lines
-    assert "| `microsoft/resnet-50` | not published | Apache-2.0 | v1.5 |" in lines
-    assert sum("not for commercial use" in line for line in lines) == 1
-    assert len(lines) == 2 + 16
+    assert lines[0] == "| `weights=` | top-1 | license | network |"
+    assert "| `imagenet` | 74.9 % at 224 | MIT | ResNet-50 v1 |" in lines
+    assert "| `timm/a1_in1k` | 81.214 % at 288 | Apache-2.0 | ResNet-50 v1.5 |" in lines
+    assert "| `timm/resnet18.a1_in1k` | 73.158 % at 288 | Apache-2.0 | ResNet-18 v1.5 |" in lines
+    assert "| `microsoft/resnet-50` | not published | Apache-2.0 | ResNet-50 v1.5 |" in lines
+    assert sum("not for commercial use" in line for line in lines) == 3
+    assert len(lines) == 2 + 53

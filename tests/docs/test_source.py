@@ -112,8 +112,8 @@ def test_every_line_of_a_fragment_is_one_of_its_file():
 
 def test_each_block_is_shown_with_its_equation_and_without_the_text_that_the_page_has():
     fragments = source_fragments(ROOT)
-    assert "return add_relu(x, bottleneck(" in fragments["identity_block.py"]
-    assert "return add_relu(shortcut, bottleneck(" in fragments["convolutional_block.py"]
+    assert "return add_relu(x, residual(" in fragments["identity_block.py"]
+    assert "return add_relu(shortcut, residual(" in fragments["convolutional_block.py"]
     assert not [name for name, code in fragments.items() if '"""' in code]
 
 

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import keras
 import numpy as np
 import pytest
 from keras import layers
 
-from factories import noise, tiny_model
+from factories import TINY_STAGES, noise, tiny_model
 from resnet50.build import build_resnet50
 from resnet50.conventions import V1, V1_5
 from resnet50.graph.geometry import FeatureMap, ReceptiveField, feature_maps
 from resnet50.graph.network_graph import graph_of
 from resnet50.metrics.gradients import gradient
-from resnet50.model import STAGES, Stage
+from resnet50.model import STAGES, TABLE_1, Stage
 
 THIN = tuple(Stage(stage.name, stage.blocks, (4, 4, 16), stage.stride) for stage in STAGES)
 
@@ -152,6 +152,27 @@ def test_every_stage_of_the_papers_network(conventions, stem, jumps, sizes):
             assert found.cells == ((-(-length // jump), -(-2 * length // jump)) if length else (None, None))
         assert "avg_pool" not in maps
         assert "predictions" not in maps
+
+
+@pytest.mark.parametrize(("depth", "size"), [(18, 435), (34, 899), (101, 1027)])
+def test_other_columns_of_table_1(depth, size):
+    """Sizes of Araujo et al. 2019 for v1, and by hand for basic blocks."""
+    stages = [replace(stage, filters=(4, 4, 16)[-len(stage.filters) :]) for stage in TABLE_1[depth]]
+    maps = feature_maps(graph_of(build_resnet50(3, input_shape=(None, None, 3), stages=stages, conventions=V1)))
+    last = maps[f"conv5_block{stages[-1].blocks}_out"]
+    assert last.field == ReceptiveField((size, size), (32, 32), (0.0, 0.0))
+
+
+@pytest.mark.parametrize("form", ["plain", "preactivation"])
+@pytest.mark.parametrize("conventions", [V1, V1_5], ids=["v1", "v1.5"])
+def test_every_form_looks_at_the_same_pixels(form, conventions):
+    options = {"input_shape": (None, None, 3), "stages": TINY_STAGES}
+    dropping = replace(conventions, stochastic_depth=0.2)
+    usual = feature_maps(graph_of(build_resnet50(3, conventions=dropping, **options)))
+    maps = feature_maps(graph_of(build_resnet50(3, conventions=conventions, form=form, **options)))
+    last = "post_relu" if form == "preactivation" else "conv3_block2_out"
+    assert list(maps)[-1] == last
+    assert maps[last].field == usual["conv3_block2_out"].field
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,10 @@ import pytest
 from keras import layers
 from scipy.ndimage import map_coordinates
 
-from factories import WITHOUT_TENSORFLOW, fill_random, noise, raises, tiny_model
+from factories import NETWORKS, WITHOUT_TENSORFLOW, fill_random, noise, raises, tiny_model
 from resnet50.build import build_resnet50
 from resnet50.conventions import V1, V1_5
+from resnet50.inference.features import pooled_feature_model
 from resnet50.metrics.grad_cam import explained_map, grad_cam
 from resnet50.model import Stage
 
@@ -99,6 +100,19 @@ def test_for_the_linear_head_the_weights_are_the_column_of_the_kernel():
     for image, label, heat in zip(maps, classes, heats, strict=True):
         expected = placed(np.maximum(image @ kernel[:, label], 0), 8, (64, 40))
         np.testing.assert_allclose(heat, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["basic", "plain", "preactivation"])
+def test_other_blocks_are_explained_at_their_last_map(name):
+    model = tiny_model(3, size=(64, 40), seed=2, **NETWORKS[name])
+    images, classes = random_images(3, (64, 40)), np.array([2, 0, 1])
+    last = "post_relu" if name == "preactivation" else LAST
+    maps = np.asarray(keras.Model(model.input, model.get_layer(last).output)(images))
+    kernel, _ = model.get_layer("predictions").get_weights()
+    for image, label, heat in zip(maps, classes, grad_cam(model, images, classes), strict=True):
+        np.testing.assert_allclose(heat, placed(np.maximum(image @ kernel[:, label], 0), 8, (64, 40)), atol=1e-4)
+    vectors = pooled_feature_model(model, at=last)(images)
+    np.testing.assert_allclose(np.asarray(vectors), maps.mean(axis=(1, 2)), rtol=1e-4, atol=1e-5)
 
 
 def bright(model: keras.Model) -> keras.Model:

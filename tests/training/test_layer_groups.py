@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
 from keras import layers
 
 from factories import noise, raises, tiny_model
+from resnet50.conventions import V1_5
 from resnet50.training.fast_cpu.precision import build_training_model
 from resnet50.training.layer_groups import freeze, layer_groups, learning_rate_multipliers
 from resnet50.training.optimizer import build_optimizer
@@ -65,6 +68,16 @@ def test_what_is_frozen_does_not_move_and_what_trains_does(model, phase, trained
         # a bias in front of a batch norm that learns moves nothing, so that it does not learn
         idle = name.endswith("_conv") and len(moved) == 2 and not phase.freeze_batch_norm
         assert moved == [not frozen, *[not frozen and not idle] * (len(moved) - 1)], name
+
+
+def test_what_follows_the_last_block_belongs_to_the_last_stage():
+    conventions = replace(V1_5, stochastic_depth=0.2)
+    groups = layer_groups(tiny_model(3, seed=None, form="preactivation", conventions=conventions))
+    assert list(groups) == [*BACKBONE, "head"]
+    names = [layer.name for layer in groups["conv3"]]
+    assert names[-2:] == ["post_bn", "post_relu"]
+    assert {"conv3_block1_drop", "conv3_block1_2_pad"} <= set(names)
+    assert [layer.name for layer in groups["head"]] == ["image", "normalization", "avg_pool", "predictions"]
 
 
 def test_freezing_again_undoes_what_was_frozen(model):

@@ -7,7 +7,11 @@ import numpy as np
 import pytest
 
 from resnet50.conventions import V1, V1_5
+from resnet50.model import TABLE_1
+from resnet50.training import network
 from resnet50.training.network import build_network
+from resnet50.training.phases import Phase
+from resnet50.training.recipe import Recipe
 
 
 def strides(model: keras.Model) -> list[tuple[int, int]]:
@@ -39,6 +43,23 @@ def test_head_stem_image_size_classes_and_normalization(tiny_recipe):
     np.testing.assert_allclose(model.get_layer("normalization").scale[0], 1 / (0.229 * 255))
     other = build_network(recipe, 4, normalization="symmetric")
     np.testing.assert_allclose(other.get_layer("normalization").scale[0], 1 / 127.5)
+
+
+@pytest.mark.parametrize(("numbers", "layers"), [({}, 50), ({"depth": 18}, 18), ({"depth": 152}, 152)])
+def test_the_depth_is_a_column_of_table_1(numbers, layers, monkeypatch):
+    built = {}
+    monkeypatch.setattr(network, "build_resnet50", lambda classes, **options: built.update(options))
+    build_network(Recipe(name="x", phases=(Phase(epochs=1),), **numbers), 5)
+    assert built["stages"] is TABLE_1[layers]
+
+
+def test_form_and_stochastic_depth(tiny_recipe):
+    model = build_network(tiny_recipe.change(form="preactivation", stochastic_depth=0.3), 5)
+    assert model.get_layer("post_bn").momentum == 0.9
+    assert [model.get_layer(f"{block}_drop").rate for block in ("conv2_block1", "conv3_block2")] == [
+        pytest.approx(0.1),
+        pytest.approx(0.3),
+    ]
 
 
 def test_the_seed_draws_the_weights(tiny_recipe):

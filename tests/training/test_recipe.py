@@ -8,8 +8,11 @@ import pytest
 
 from factories import raises
 from resnet50.data.augmentation import Augmentation
+from resnet50.forms import FORMS
+from resnet50.model import TABLE_1
 from resnet50.training.phases import LinearProbe, Phase
-from resnet50.training.recipe import Recipe
+from resnet50.training.recipe import DEPTHS, Recipe
+from resnet50.training.recipe import FORMS as FORM_NAMES
 
 
 def test_json_gives_the_recipe_back_with_every_number(tiny_recipe):
@@ -67,6 +70,11 @@ def test_a_recipe_is_frozen(tiny_recipe):
         ("precision", "float16", ("auto", "float32", "bfloat16")),
         ("checkpoint_epochs", 0, (1,)),
         ("seed", -1, (0, "2**32")),
+        ("depth", 20, (18, 34, 50, 101, 152)),
+        ("depth", 18, (50, "stages")),
+        ("form", "dense", ("residual", "plain", "preactivation")),
+        ("stochastic_depth", 1.0, (0, 1)),
+        ("stochastic_depth", -0.1, (0, 1)),
     ],
 )
 def test_impossible_numbers_are_refused(tiny_recipe, name, value, needed):
@@ -109,6 +117,31 @@ def test_a_phase_that_does_not_fit_the_recipe_is_refused(tiny_recipe, phase, val
 def test_a_recipe_is_no_phase(tiny_recipe):
     with raises(ValueError, "phases", "tuple", "Phase", repr((tiny_recipe,))):
         tiny_recipe.change(phases=(tiny_recipe,))
+
+
+def test_the_names_are_those_of_the_network():
+    assert tuple(TABLE_1) == DEPTHS
+    assert tuple(FORMS) == FORM_NAMES
+
+
+def test_weights_and_form_go_with_the_network():
+    phases = (Phase(epochs=1),)
+    with raises(ValueError, "weights", "'timm/a1_in1k'", "ResNet-18", "ResNet-50"):
+        Recipe(name="x", phases=phases, weights="timm/a1_in1k", depth=18)
+    with raises(ValueError, "stochastic_depth", 0.2, "plain"):
+        Recipe(name="x", phases=phases, form="plain", stochastic_depth=0.2)
+
+
+def test_the_number_of_layers_is_that_of_the_table_of_stages(tiny_recipe):
+    assert tiny_recipe.layers == 2 + 3 * 3
+    assert tiny_recipe.change(stages=None, depth=34).layers == 34
+
+
+def test_a_recipe_of_an_earlier_version_is_of_a_resnet_50(tiny_recipe):
+    values = json.loads(tiny_recipe.to_json())
+    for name in ("depth", "form", "stochastic_depth"):
+        del values[name]
+    assert Recipe.from_json(json.dumps(values)) == tiny_recipe
 
 
 def test_the_stages_of_the_paper_can_be_trained_from():

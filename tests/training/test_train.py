@@ -488,9 +488,26 @@ def test_weights_without_a_normalization_need_it_from_the_recipe(tiny_recipe, pr
 
 def test_weights_of_another_network_are_refused_before_anything_is_written(tiny_recipe, pretrained, images, tmp_path):
     recipe = tiny_recipe.change(weights=str(pretrained[0]), stages=(("conv2", 1, (4, 6, 16), 1),))
-    with raises(ValueError, pretrained[0], "conv3_block1"):
+    with raises(ValueError, pretrained[0], "ResNet-5", "ResNet-11"):
         train(recipe, images, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_basic_blocks_with_preactivation_and_stochastic_depth_train_and_resume_exactly(tiny_recipe, images, tmp_path):
+    stages = (("conv2", 1, (6, 64), 1), ("conv3", 2, (7, 24), 2))
+    recipe = tiny_recipe.change(epochs=2, stages=stages, form="preactivation", stochastic_depth=0.4)
+    whole = train(recipe, images, out=tmp_path / "whole", progress=False)
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, images, out=tmp_path / "run", progress=First(stop=1))
+    resumed = resume(tmp_path / "run", images, progress=False)
+    names = [layer.name for layer in whole.classifier.model.layers]
+    assert {"conv3_block2_drop", "post_bn"} <= set(names)
+    for a, b in zip(whole.classifier.model.get_weights(), resumed.classifier.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    pixels = images["test"].images
+    found = Classifier.load(resumed.folder.model).probabilities(pixels)
+    np.testing.assert_allclose(found, resumed.classifier.probabilities(pixels), atol=1e-5)
 
 
 def test_callbacks_that_do_not_go_with_the_recipe_are_refused_before_anything_is_written(tiny_recipe, images, tmp_path):

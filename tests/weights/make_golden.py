@@ -1,4 +1,4 @@
-"""Make golden.npz: what PyTorch's ResNet-50 answers under weights and images that NumPy draws from a seed.
+"""Make golden.npz: what PyTorch's ResNets answer under weights and images that NumPy draws from a seed.
 
 Run by hand, from anywhere, where these are installed (the versions that made the file are in it, too)::
 
@@ -8,7 +8,8 @@ Run by hand, from anywhere, where these are installed (the versions that made th
 
 The upper half needs NumPy alone; test_parity.py draws the same weights and images from it. The lower half runs
 transformers', torchvision's and timm's network in float64, so that the file holds what the weights mean and no rounding
-of one machine, and writes nothing unless the three agree.
+of one machine, and writes nothing unless the three agree. ResNet-50 comes first, at all sizes; golden_depths.npz holds
+the others at one.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     import torch
 
 GOLDEN = Path(__file__).with_name("golden.npz")
+GOLDEN_DEPTHS = Path(__file__).with_name("golden_depths.npz")
+DEPTHS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
+SIZE_OF_DEPTHS = "97x131"
 SEED = 50
 SIZES = {"224x224": (224, 224), "97x131": (97, 131), "64x64": (64, 64)}
 IMAGES = 2
@@ -33,20 +37,23 @@ SAMPLES = 64
 # ----------------------------------------------------------------------------------------------- weights and images
 
 
-def state_dict() -> dict[str, np.ndarray]:
-    """Draw every array of a ResNet-50 in torchvision's names and order; no number but the seed decides them."""
+def state_dict(depth: int = 50) -> dict[str, np.ndarray]:
+    """Draw every array of a ResNet in torchvision's names and order; no number but the seed decides them."""
     arrays = _unit("conv1", "bn1", (64, 3, 7, 7))
-    channels = 64
-    for stage, (blocks, width) in enumerate([(3, 64), (4, 128), (6, 256), (3, 512)], start=1):
+    channels, basic = 64, depth < 50
+    for stage, (blocks, width) in enumerate(zip(DEPTHS[depth], (64, 128, 256, 512), strict=True), start=1):
+        wide = width if basic else 4 * width
+        kernels = [(width, 3), (width, 3)] if basic else [(width, 1), (width, 3), (wide, 1)]
         for block in range(blocks):
             here = f"layer{stage}.{block}"
-            arrays |= _unit(f"{here}.conv1", f"{here}.bn1", (width, channels, 1, 1))
-            arrays |= _unit(f"{here}.conv2", f"{here}.bn2", (width, width, 3, 3))
-            arrays |= _unit(f"{here}.conv3", f"{here}.bn3", (4 * width, width, 1, 1))
-            if block == 0:
-                arrays |= _unit(f"{here}.downsample.0", f"{here}.downsample.1", (4 * width, channels, 1, 1))
-            channels = 4 * width
-    arrays["fc.weight"] = _uniform("fc.weight", (1000, 2048), -0.04, 0.04)
+            entering = channels
+            for number, (filters, side) in enumerate(kernels, start=1):
+                arrays |= _unit(f"{here}.conv{number}", f"{here}.bn{number}", (filters, entering, side, side))
+                entering = filters
+            if block == 0 and not (basic and stage == 1):
+                arrays |= _unit(f"{here}.downsample.0", f"{here}.downsample.1", (wide, channels, 1, 1))
+            channels = wide
+    arrays["fc.weight"] = _uniform("fc.weight", (1000, channels), -0.04, 0.04)
     arrays["fc.bias"] = _uniform("fc.bias", (1000,), -0.3, 0.3)
     return arrays
 
@@ -119,7 +126,7 @@ def _hugging_face_name(name: str) -> str:
         return f"classifier.1.{kind}"
     if head in ("conv1", "bn1"):
         return f"resnet.embedder.embedder.{_PARTS[head[:-1]]}.{kind}"
-    stage, block, part, number = re.fullmatch(r"layer(\d)\.(\d)\.(conv|bn|downsample\.)(\d)", head).groups()
+    stage, block, part, number = re.fullmatch(r"layer(\d)\.(\d+)\.(conv|bn|downsample\.)(\d)", head).groups()
     here = f"resnet.encoder.stages.{int(stage) - 1}.layers.{block}"
     if part == "downsample.":
         return f"{here}.shortcut.{('convolution', 'normalization')[int(number)]}.{kind}"
@@ -131,29 +138,35 @@ _PARTS = {"conv": "convolution", "bn": "normalization"}
 # ------------------------------------------------------------------------------------------------- PyTorch's networks
 
 
-def torchvision_network(arrays: dict[str, np.ndarray]) -> tuple[torch.nn.Module, list[torch.nn.Module]]:
-    """Return torchvision's ResNet-50 with these weights, and the modules after which the stages end."""
-    network = import_torchvision().models.resnet50(weights=None)
+def torchvision_network(
+    arrays: dict[str, np.ndarray], depth: int = 50
+) -> tuple[torch.nn.Module, list[torch.nn.Module]]:
+    """Return torchvision's ResNet with these weights, and the modules after which the stages end."""
+    network = getattr(import_torchvision().models, f"resnet{depth}")(weights=None)
     stages = [network.maxpool, network.layer1, network.layer2, network.layer3, network.layer4, network.avgpool]
     return _filled(network, arrays), stages
 
 
-def timm_network(arrays: dict[str, np.ndarray]) -> tuple[torch.nn.Module, list[torch.nn.Module]]:
-    """Return timm's ResNet-50 with these weights, and the modules after which the stages end."""
+def timm_network(arrays: dict[str, np.ndarray], depth: int = 50) -> tuple[torch.nn.Module, list[torch.nn.Module]]:
+    """Return timm's ResNet with these weights, and the modules after which the stages end."""
     import_torchvision()  # timm imports it
     import timm
 
-    network = timm.create_model("resnet50", pretrained=False)
+    network = timm.create_model(f"resnet{depth}", pretrained=False)
     stages = [network.maxpool, network.layer1, network.layer2, network.layer3, network.layer4, network.global_pool]
     return _filled(network, arrays), stages
 
 
-def transformers_network(arrays: dict[str, np.ndarray]) -> tuple[torch.nn.Module, list[torch.nn.Module]]:
-    """Return transformers' ResNet-50 with these weights, and the modules after which the stages end."""
+def transformers_network(
+    arrays: dict[str, np.ndarray], depth: int = 50
+) -> tuple[torch.nn.Module, list[torch.nn.Module]]:
+    """Return transformers' ResNet with these weights, and the modules after which the stages end."""
     import_torchvision()  # transformers imports it where it is installed
     import transformers
 
-    network = transformers.ResNetForImageClassification(transformers.ResNetConfig(num_labels=1000))
+    basic = {"layer_type": "basic", "hidden_sizes": [64, 128, 256, 512]} if depth < 50 else {}
+    config = transformers.ResNetConfig(num_labels=1000, depths=list(DEPTHS[depth]), **basic)
+    network = transformers.ResNetForImageClassification(config)
     body = network.resnet
     return _filled(network, hugging_face(arrays)), [body.embedder, *body.encoder.stages, body.pooler]
 
@@ -228,6 +241,27 @@ def main() -> None:
         golden[f"{size} means"] = np.array([m.mean() for m in maps])
         golden[f"{size} samples"] = np.array([samples(m) for m in maps], "float32")
     np.savez_compressed(GOLDEN, **golden)
+    write_depths(drawn[SIZE_OF_DEPTHS])
+
+
+def write_depths(pixels: np.ndarray) -> None:
+    """Run the networks of the other depths and write their file, if they agree."""
+    from importlib.metadata import version
+
+    golden: dict[str, object] = {"made_with": ", ".join(f"{name} {version(name)}" for name in ("torch", *NETWORKS))}
+    for depth in DEPTHS:
+        if depth == 50:
+            continue
+        arrays = state_dict(depth)
+        maps, logits = run(*NETWORKS["torchvision"](arrays, depth), pixels, "float64")
+        for name in ("timm", "transformers"):
+            other = run(*NETWORKS[name](arrays, depth), pixels, "float64")[1]
+            np.testing.assert_allclose(other, logits, rtol=0, atol=1e-12 * np.abs(logits).max(), err_msg=name)
+        golden[f"{depth} digest"] = digest(arrays)
+        golden[f"{depth} logits"] = logits.astype("float32")
+        golden[f"{depth} means"] = np.array([m.mean() for m in maps])
+        golden[f"{depth} samples"] = np.array([samples(m) for m in maps], "float32")
+    np.savez_compressed(GOLDEN_DEPTHS, **golden)
 
 
 if __name__ == "__main__":

@@ -621,7 +621,7 @@ def test_an_archive_that_unpacks_to_far_more_is_refused(source, target, tmp_path
 
 # ------------------------------------------------------------------------------------------ files that are not weights
 
-EXPECTED = ("ResNet-50", ".h5", ".weights.h5", ".keras", ".safetensors", ".pth", ".pt", ".bin")
+EXPECTED = ("ResNet", ".h5", ".weights.h5", ".keras", ".safetensors", ".pth", ".pt", ".bin")
 PAGE = b"\n<!DOCTYPE html><html><head><title>Not Found</title></head></html>"
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 102967424\n"
 

@@ -200,3 +200,38 @@ def test_a_failure_leaves_the_old_file(name, layout, tmp_path, monkeypatch):
     with raises(OSError, "no space left on device"):
         save_weights(network(), tmp_path / name, layout=layout)
     assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [(name, b"old")]
+
+
+def test_blocks_of_two_convolutions_go_and_come_in_every_layout(tmp_path):
+    stages = (Stage("conv2", 2, (6, 64), 1), Stage("conv3", 1, (7, 24), 2))
+    options = {"input_shape": SHAPE, "stages": stages, "conventions": V1_5}
+    model = fill_random(build_resnet50(3, **options), 1)
+    for name, layout in (("w.safetensors", "torchvision"), ("w.h5", "keras"), ("w.weights.h5", "keras")):
+        save_weights(model, tmp_path / name, layout=layout)
+        again = build_resnet50(3, **options | {"weights": tmp_path / name, "conventions": None})
+        for layer in model.layers:
+            for ours, theirs in zip(layer.get_weights(), again.get_layer(layer.name).get_weights(), strict=True):
+                np.testing.assert_array_equal(ours, theirs, err_msg=layer.name)
+    names = {name for name in header_of(tmp_path / "w.safetensors") if name.endswith("weight")}
+    blocks = ("layer1.0", "layer1.1", "layer2.0")
+    expected = {f"{block}.{part}{n}.weight" for block in blocks for part in ("conv", "bn") for n in (1, 2)}
+    expected |= {
+        "conv1.weight",
+        "bn1.weight",
+        "fc.weight",
+        "layer2.0.downsample.0.weight",
+        "layer2.0.downsample.1.weight",
+    }
+    assert names == expected
+
+
+@pytest.mark.parametrize(("form", "values"), [("plain", ("plain",)), ("preactivation", ("post_bn",))])
+def test_other_forms_have_no_names_in_torchvision_and_come_back_from_keras(form, values, tmp_path):
+    model = fill_random(network(V1_5, form=form), 1)
+    with raises(ValueError, tmp_path / "w.safetensors", "torchvision", "layout='keras'", *values):
+        save_weights(model, tmp_path / "w.safetensors")
+    save_weights(model, tmp_path / "w.h5", layout="keras")
+    again = build_resnet50(3, input_shape=SHAPE, stages=TABLE, weights=tmp_path / "w.h5", form=form)
+    assert all(map(np.array_equal, model.get_weights(), again.get_weights()))
+    with raises(ValueError, "w.h5"):
+        build_resnet50(3, input_shape=SHAPE, stages=TABLE, weights=tmp_path / "w.h5")

@@ -38,9 +38,6 @@ BETWEEN = 0.27  # columns of blocks
 LINE = 0.24  # from one line of text to the next
 LEGEND_ICON = 0.62
 
-LEGEND = {True: "convolutional block: relu(W x + F(x))", False: "identity block: relu(x + F(x))"}
-"""Both types of blocks: whether the shortcut is projected, and the equation."""
-
 
 def draw_block(model: keras.Model, block: str) -> Figure:
     """Draw a residual block: its convolutions, its shortcut and the size of every feature map.
@@ -59,13 +56,16 @@ def draw_block(model: keras.Model, block: str) -> Figure:
     """
     network = read_network(model)
     found = network.block(block, model.name)
-    title, shortcut = (
-        ("Identity block", "x: the shortcut passes the input on")
-        if found.is_identity
-        else ("Convolutional block", "W x: the shortcut projects x to the size of F(x)")
-    )
-    lines = [_equation(found), shortcut, "F(x): the residual that the block learns"]
-    return _draw_columns(title, block, [(found, network.shapes, lines)])
+    if found.shortcut is None:
+        title, lines = "Plain block", ["no shortcut", "F(x): all that the block computes"]
+    elif found.is_identity:
+        title, lines = "Identity block", ["x: the shortcut passes the input on", _RESIDUAL]
+    else:
+        title, lines = "Convolutional block", ["W x: the shortcut projects x to the size of F(x)", _RESIDUAL]
+    return _draw_columns(title, block, [(found, network.shapes, [_equation(found), *lines])])
+
+
+_RESIDUAL = "F(x): the residual that the block learns"
 
 
 def draw_conventions(models: Mapping[str, keras.Model], block: str, *, title: str) -> Figure:
@@ -118,8 +118,19 @@ def _fit(figure: Figure, axes: Axes, right: float, rise: tuple[float, float]) ->
 
 
 def _equation(block: Block) -> str:
-    total = "x + F(x)" if block.is_identity else "W x + F(x)"
+    total = "F(x)" if block.shortcut is None else "x + F(x)" if block.is_identity else "W x + F(x)"
     return f"relu({total})" if block.tail else total
+
+
+def _legend(network: Network) -> dict[bool, str]:
+    """Return the equation of both types of blocks: whether the shortcut is projected, and its text; of plain ones."""
+    if network.blocks[0].shortcut is None:
+        return {False: "block: relu(F(x)), without a shortcut"}
+    total = "relu({})" if any(block.tail for block in network.blocks) else "{}"
+    return {
+        True: f"convolutional block: {total.format('W x + F(x)')}",
+        False: f"identity block: {total.format('x + F(x)')}",
+    }
 
 
 def _describe_strides(block: Block) -> list[str]:
@@ -161,15 +172,16 @@ def draw_network(model: keras.Model, *, width: float = math.inf) -> Figure:
     row.add_head()
     parameters = model.count_params()
     amount = f"{parameters / 1e6:.1f} million" if parameters >= 1e6 else f"{parameters:,}"
-    number = f"{len(network.blocks)} residual block" + "s" * (len(network.blocks) > 1)
-    return row.finish(f"ResNet-{network.depth}", f"{amount} parameters in {number}")
+    kind = "plain" if network.blocks[0].shortcut is None else "residual"
+    number = f"{len(network.blocks)} {kind} block" + "s" * (len(network.blocks) > 1)
+    return row.finish(f"{'Plain' if kind == 'plain' else 'ResNet'}-{network.depth}", f"{amount} parameters in {number}")
 
 
 class _Row:
     """The columns of `draw_network` from left to right, on a new line where the width ends."""
 
     def __init__(self, network: Network, width: float) -> None:
-        self.network, self.width = network, width
+        self.network, self.width, self.legend = network, width, _legend(network)
         self.scale = Scale.fit(network.shapes.values(), height=1.75, depth=0.25, thickness=0.23, power=0.4)
         self.tallest = max(self._rise(operation) for operation, shape in network.shapes.items() if shape.sides)
         self.tallest_block = max(self._rise(block.output) for block in network.blocks) + 0.15
@@ -226,13 +238,15 @@ class _Row:
         glyphs.draw_line(self.axes, [(at + GAP / 2, self.middle), (end, self.middle)], color=theme.INK, head=False)
         top = self.middle + self._rise(blocks[-1].output) + 0.15
         for block in blocks:
-            glyphs.draw_joint(self.axes, at + GAP / 2, self.middle)
             span = (at + GAP / 2, at + GAP * 1.5 + slab)
-            glyphs.draw_hop(self.axes, span, (self.middle, top), projected=not block.is_identity)
+            if block.shortcut is not None:
+                glyphs.draw_joint(self.axes, at + GAP / 2, self.middle)
+                glyphs.draw_hop(self.axes, span, (self.middle, top), projected=not block.is_identity)
             strength = 0.4 if block.is_identity else 0.9
             glyphs.draw_slab(self.axes, at + GAP, self.middle, size, color, strength=strength)
             at = span[1] - GAP / 2
-        glyphs.draw_joint(self.axes, end, self.middle)
+        if blocks[-1].shortcut is not None:
+            glyphs.draw_joint(self.axes, end, self.middle)
         self.path = end
         center = self.left + width / 2
         self._write(center, texts, color)
@@ -289,8 +303,10 @@ class _Row:
 
     def _legend_lines(self) -> list[list[bool]]:
         """Return both types of blocks, projected or not, in one line if the width has room for them."""
-        needed = 2 * MARGIN + sum(LEGEND_ICON + theme.text_width(text, theme.SMALL) + 0.4 for text in LEGEND.values())
-        return [list(LEGEND)] if needed - 0.4 <= self.width else [[projected] for projected in LEGEND]
+        needed = 2 * MARGIN + sum(
+            LEGEND_ICON + theme.text_width(text, theme.SMALL) + 0.4 for text in self.legend.values()
+        )
+        return [list(self.legend)] if needed - 0.4 <= self.width else [[projected] for projected in self.legend]
 
     def _draw_legend(self, types: Sequence[bool], y: float) -> float:
         """Draw types of blocks with their equations; return the right end."""
@@ -299,13 +315,14 @@ class _Row:
         wire = GAP * 2 + glyphs.slab_width(size)
         for projected in types:
             glyphs.draw_line(self.axes, [(x, y - 0.05), (x + wire, y - 0.05)], color=theme.INK, head=False)
-            span = (x + GAP / 2, x + wire - GAP / 2)
-            glyphs.draw_hop(self.axes, span, (y - 0.05, y + 0.16), projected=projected)
+            joints = () if self.network.blocks[0].shortcut is None else (x + GAP / 2, x + wire - GAP / 2)
+            if joints:
+                glyphs.draw_hop(self.axes, joints, (y - 0.05, y + 0.16), projected=projected)
             strength = 0.9 if projected else 0.4
             glyphs.draw_slab(self.axes, x + GAP, y - 0.05, size, theme.FEATURES, strength=strength)
-            for joint in span:
+            for joint in joints:
                 glyphs.draw_joint(self.axes, joint, y - 0.05)
-            beside, text = x + LEGEND_ICON, LEGEND[projected]
+            beside, text = x + LEGEND_ICON, self.legend[projected]
             theme.write(self.axes, beside, y, text, size=theme.SMALL, ha="left", color=theme.MUTED)
             end = beside + theme.text_width(text, theme.SMALL)
             x = end + 0.4

@@ -19,7 +19,7 @@ FRAME = 0.12  # from the boxes of a path to the edge of their panel
 
 
 class BlockColumn:
-    """A residual block with its residual path at the left and its shortcut at the right.
+    """A block with its residual path at the left and its shortcut, if it has one, at the right.
 
     Attributes:
         right: Right end of the drawing.
@@ -27,15 +27,20 @@ class BlockColumn:
 
     def __init__(self, axes: Axes, block: Block, shapes: Mapping[Operation, Shape], left: float) -> None:
         self.axes, self.block, self.shapes = axes, block, shapes
-        maps = (shapes[operation] for operation in (block.source, *block.residual, *block.shortcut))
+        shortcut = block.shortcut or ()
+        maps = (shapes[operation] for operation in (block.source, *block.residual, *shortcut))
         self.scale = Scale.fit(maps, height=0.5, depth=0.8, thickness=0.16, power=0.5)
-        self.main_width, self.bypass_width = (_box_width(path) for path in (block.residual, block.shortcut))
+        self.main_width, self.bypass_width = (_box_width(path) for path in (block.residual, shortcut))
         self.left = left
         self.main = left + FRAME + self.main_width / 2
         self.edge = self.main + max(self.main_width / 2 + FRAME, *map(self._reach, _ends(block.residual)))
         self.bypass = self.edge + 0.17 + self.bypass_width / 2
-        labels = [theme.text_width(str(shapes[each]), theme.SMALL) / 2 for each in block.shortcut[-1:]]
-        self.right = self.bypass + max(self.bypass_width / 2, 0.08 + theme.text_width("x", theme.NORMAL), *labels)
+        labels = [theme.text_width(str(shapes[each]), theme.SMALL) / 2 for each in shortcut[-1:]]
+        self.right = (
+            self.edge
+            if block.shortcut is None
+            else self.bypass + max(self.bypass_width / 2, 0.08 + theme.text_width("x", theme.NORMAL), *labels)
+        )
 
     def draw(self, top: float) -> float:
         """Draw the block below ``top``; return its lower end."""
@@ -47,15 +52,16 @@ class BlockColumn:
         glyphs.draw_panel(self.axes, (self.left, self.edge), (end - 0.12, begin + 0.3), theme.MUTED)
         theme.write(self.axes, self.left + FRAME, begin + 0.15, "F(x)", ha="left", weight="bold")
         y = glyphs.draw_arrow_down(self.axes, main, end, 0.32)
-        self._draw_shortcut(fork, begin, y - glyphs.RADIUS)
-        y = glyphs.draw_plus(self.axes, main, y)
+        if block.shortcut is not None:
+            self._draw_shortcut(block.shortcut, fork, begin, y - glyphs.RADIUS)
+            y = glyphs.draw_plus(self.axes, main, y)
         for operation in block.tail:
-            y = glyphs.draw_arrow_down(self.axes, main, y, ARROW)
+            y = glyphs.draw_arrow_down(self.axes, main, y, ARROW) if block.shortcut is not None else y
             y = glyphs.draw_box(self.axes, main, y, [[operation]], _box_width(block.tail))
         y = glyphs.draw_arrow_down(self.axes, main, y, ARROW)
         return self._draw_map(main, y, block.output)
 
-    def _draw_shortcut(self, fork: float, begin: float, join: float) -> None:
+    def _draw_shortcut(self, shortcut: Sequence[Operation], fork: float, begin: float, join: float) -> None:
         """Draw the shortcut from the fork before the block to the addition; its operations start at ``begin``."""
         main, bypass = self.main, self.bypass
         start, last = [(main, fork), (bypass, fork)], [(bypass, join), (main + glyphs.RADIUS, join)]
@@ -64,7 +70,7 @@ class BlockColumn:
             end = begin
         else:
             glyphs.draw_line(self.axes, [*start, (bypass, begin)], color=theme.SHORTCUT, radius=CORNER)
-            end = self._draw_path(bypass, begin, self.block.shortcut, self.bypass_width, theme.SHORTCUT, below=True)
+            end = self._draw_path(bypass, begin, shortcut, self.bypass_width, theme.SHORTCUT, below=True)
             glyphs.draw_line(self.axes, [(bypass, end), *last], color=theme.SHORTCUT, radius=CORNER)
         symbol = "x" if self.block.is_identity else "W x"
         theme.write(self.axes, bypass + 0.08, (end + join) / 2, symbol, ha="left", weight="bold", color=theme.SHORTCUT)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -43,13 +44,13 @@ class Shape:
 
 @dataclass(frozen=True)
 class Block:
-    """A residual block: two paths from one operation that meet in an addition.
+    """A residual block: two paths from one operation that meet in an addition; or a plain one, which has one path.
 
     Attributes:
-        name: Name of the addition without its suffix ``_add``.
+        name: Name of the addition without its suffix ``_add``, or the beginning of the names of a plain block's layers.
         source: Operation whose output enters the block.
         residual: Operations of the longer path, in order.
-        shortcut: Operations of the shorter path, in order; empty in an identity block.
+        shortcut: Operations of the shorter path, in order; empty in an identity block, None in a plain one.
         tail: Operations after the addition: its activation, if it has one.
         output: Last operation of the block.
     """
@@ -57,14 +58,14 @@ class Block:
     name: str
     source: Operation
     residual: tuple[Operation, ...]
-    shortcut: tuple[Operation, ...]
+    shortcut: tuple[Operation, ...] | None
     tail: tuple[Operation, ...]
     output: Operation
 
     @property
     def is_identity(self) -> bool:
         """Whether the shortcut changes nothing."""
-        return not self.shortcut
+        return self.shortcut == ()
 
     @property
     def stage(self) -> str:
@@ -106,13 +107,14 @@ def read_network(model: keras.Model) -> Network:
     """Find the stem, the residual blocks and the head of a network.
 
     Args:
-        model: Functional model with at least one addition of a path of convolutions to a shorter path.
+        model: Functional model with at least one addition of a path of convolutions to a shorter path, or with layers
+            named as those of `resnet50.forms.plain_block`.
 
     Returns:
         The network, its operations in the order of computation.
 
     Raises:
-        ValueError: If the model has no graph, or no residual block.
+        ValueError: If the model has no graph, or no block.
     """
     parents = _parents(model)
     children: dict[Operation, list[Operation]] = {operation: [] for operation in parents}
@@ -122,6 +124,7 @@ def read_network(model: keras.Model) -> Network:
     additions = [operation for operation, above in parents.items() if is_a(operation, "Add") and len(above) == 2]
     candidates = [_block(addition, parents, children) for addition in additions]
     blocks = tuple(block for block in candidates if any(is_a(layer, "Conv2D") for layer in block.residual))
+    blocks = blocks or tuple(_plain_blocks(parents))
     if not blocks:
         raise ValueError(
             f"{model.name}: expected a model with residual blocks, "
@@ -220,6 +223,17 @@ def _block(
         tail=tail,
         output=tail[0] if tail else addition,
     )
+
+
+def _plain_blocks(parents: Mapping[Operation, list[Operation]]) -> Iterator[Block]:
+    """Yield the blocks without a shortcut, which only the names of their layers tell apart."""
+    layers: dict[str, list[Operation]] = {}
+    for operation in parents:
+        if match := re.match(r"(.+_block\d+)_", operation.name):
+            layers.setdefault(match[1], []).append(operation)
+    for name, (first, *others) in layers.items():
+        *path, last = first, *others
+        yield Block(name, parents[first][0], tuple(path), None, (last,), last)
 
 
 def _path_to(operation: Operation, parents: Mapping[Operation, list[Operation]]) -> Iterator[Operation]:

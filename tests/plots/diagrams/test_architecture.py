@@ -37,6 +37,32 @@ def test_an_identity_block_says_what_its_layers_are():
     assert png(figure).startswith(b"\x89PNG")
 
 
+def test_basic_blocks_and_preactivation_are_drawn_as_they_are():
+    basic = network(V1_5, (Stage("conv2", 2, (6, 64), 1), Stage("conv3", 1, (5, 12), 2)))
+    words = texts(draw_block(basic, "conv2_block1"))
+    assert words["Identity block"] == words["3x3, 6"] == words["3x3, 64"] == 1
+    words = texts(draw_network(basic))
+    assert words["ResNet-8"] == words["identity block: relu(x + F(x))"] == 1
+    before = network(V1, form="preactivation")
+    words = texts(draw_block(before, "conv3_block1"))
+    assert words["Convolutional block"] == words["W x + F(x)"] == 1
+    assert words["conv"] == 4
+    assert words["batch norm"] == 2  # the first one is in front of both paths
+    words = texts(draw_network(before))
+    assert words["ResNet-17"] == words["identity block: x + F(x)"] == words["convolutional block: W x + F(x)"] == 1
+
+
+def test_a_plain_network_is_drawn_without_shortcuts():
+    plain = network(V1, form="plain")
+    words = texts(draw_block(plain, "conv3_block1"))
+    assert words["Plain block"] == words["relu(F(x))"] == words["no shortcut"] == 1
+    assert words["conv"] == words["batch norm"] == words["ReLU"] == 3
+    assert words["x"] == words["W x"] == words["+"] == 0
+    words = texts(draw_network(plain))
+    assert words["Plain-17"] == words["block: relu(F(x)), without a shortcut"] == 1
+    assert not [text for text in words if "x +" in text]
+
+
 def test_a_convolutional_block_of_v1_strides_on_its_first_convolution():
     words = texts(draw_block(network(V1), "conv3_block1"))
     assert words["Convolutional block"] == words["relu(W x + F(x))"] == 1

@@ -6,7 +6,8 @@ import keras
 import numpy as np
 import pytest
 
-from factories import noise, raises, tiny_model
+from factories import BASIC_STAGES, noise, raises, tiny_model
+from resnet50.conventions import V1_5
 from resnet50.training.fast_cpu import precision
 from resnet50.training.fast_cpu.precision import build_training_model, resolve_precision
 
@@ -80,6 +81,24 @@ def test_a_float32_step_is_the_plain_graphs(model):
     ):
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max(), err_msg=weight.path)
         assert (found != old).any() or weight.path.endswith("conv/bias"), weight.path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"stages": BASIC_STAGES},
+        {"stages": BASIC_STAGES, "form": "plain"},
+        {"form": "preactivation", "conventions": V1_5},
+    ],
+    ids=["basic", "plain", "preactivation"],
+)
+def test_a_step_of_other_blocks_is_the_plain_graphs(options):
+    model = tiny_model(5, size=(40, 32), seed=1, **options)
+    training_model = build_training_model(model, "float32")
+    assert one_step(training_model) == pytest.approx(one_step(model), rel=1e-5)
+    for weight, expected, found in zip(model.weights, model.get_weights(), training_model.get_weights(), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max(), err_msg=weight.path)
 
 
 def test_a_bias_in_front_of_batch_norm_learns_only_where_that_is_frozen(model):
