@@ -70,11 +70,11 @@ def contributions(
         A row for each block, from the input up.
 
     Raises:
-        ValueError: If the model has no residual block, or there is no image.
+        ValueError: If the model has no residual block or one without a shortcut, or there is no image.
 
     Source: Greff, Srivastava and Schmidhuber 2016, arXiv:1612.07771: blocks of a stage refine their input.
     """
-    blocks = read_network(model).blocks
+    blocks = _with_shortcuts(model)
     if not len(images):
         raise ValueError("expected at least one image, got none.")
     paths = [_paths(model, block) for block in blocks]
@@ -107,13 +107,13 @@ def lesions(
         A row for each block, from the input up.
 
     Raises:
-        ValueError: If the model has no residual block or none of a name, or the dataset is empty.
+        ValueError: If the model has no residual block, none of a name or one without a shortcut, or the dataset is
+            empty.
 
     Source: Veit, Wilber and Belongie 2016, arXiv:1605.06431, section 4.1: networks with shortcuts hardly notice the
     loss of one block, networks without are destroyed by it.
     """
-    network = read_network(model)
-    chosen = network.blocks if blocks is None else [network.block(name, model.name) for name in blocks]
+    chosen = _with_shortcuts(model, blocks)
     if not len(dataset):
         raise ValueError(f"{dataset.name}: expected images to score, got none.")
     copy = keras.models.clone_model(model)
@@ -132,6 +132,15 @@ def lesions(
         if progress:
             progress(number, len(chosen))
     return tuple(rows)
+
+
+def _with_shortcuts(model: keras.Model, names: Sequence[str] | None = None) -> list[Block]:
+    """Return the blocks of a network, or those of these names; those without a shortcut cannot be left out."""
+    network = read_network(model)
+    chosen = list(network.blocks) if names is None else [network.block(name, model.name) for name in names]
+    if missing := [block.name for block in chosen if block.shortcut is None]:
+        raise ValueError(f"{model.name}: expected blocks with a shortcut, got {missing[0]}, which has none.")
+    return chosen
 
 
 def _last_affine(block: Block, model: keras.Model) -> list[keras.Variable]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from resnet50 import blocks as equations
+from resnet50 import blocks, forms
 from resnet50._io.fetch import Progress
 from resnet50.anatomy.blocks import BATCH, contributions, lesions
 from resnet50.anatomy.probes import linear_probes
@@ -98,6 +98,9 @@ def dissect(
     run = RunDirectory(located.run) if located.run else None
     trained = Trained(located.model, classifier, run, run.read() if run else None)
     scored, training, left_out = _find_images(trained, source, progress)
+    shortcuts = any(block.shortcut is not None for block in network.blocks)
+    if not shortcuts:
+        left_out = (*left_out, "Blocks without a shortcut add nothing to it and cannot be left out.")
     shown = _shown(classifier, images, scored)
     anatomy = Anatomy(
         name=Path(model).name,
@@ -108,6 +111,7 @@ def dissect(
         scored=scored,
         training=training,
         accuracy=None,
+        has_shortcuts=shortcuts,
         left_out=left_out,
     )
     anatomy = _with_scores(anatomy, progress)
@@ -171,17 +175,17 @@ def _described(model: keras.Model, network: Network) -> tuple[PartAnatomy, ...]:
     """Return the stem, each block and the head with what the graph says of them."""
     maps = feature_maps(graph_of(model))
 
-    blocks = [
-        _part(block.name, block.output, _equation(block), (*block.residual, *block.shortcut, *block.tail), maps)
+    rows = [
+        _part(block.name, block.output, _equation(block), (*block.residual, *(block.shortcut or ()), *block.tail), maps)
         for block in network.blocks
     ]
-    blocks = [replace(part, source=_source(block)) for part, block in zip(blocks, network.blocks, strict=True)]
+    rows = [replace(part, source=_source(block)) for part, block in zip(rows, network.blocks, strict=True)]
     pool = (
         "max pool(relu(norm(W x)))" if any(is_a(each, "MaxPooling2D") for each in network.stem) else "relu(norm(W x))"
     )
     stem = _part("stem", network.blocks[0].source, f"y = {pool}", network.stem, maps)
     head = _part("head", network.head[-1], "p = softmax(W f + b)", network.head, maps)
-    return (stem, *blocks, head)
+    return (stem, *rows, head)
 
 
 def _part(
@@ -202,17 +206,25 @@ def _part(
 
 
 def _equation(block: Block) -> str:
-    inside = f"{'x' if block.is_identity else 'W x'} + F(x)"
-    return f"y = relu({inside})" if block.tail else f"y = {inside}"
+    if block.shortcut is None:
+        return "y = relu(F(x))"
+    carried = "x" if block.is_identity else "W x"
+    return f"y = relu({carried} + F(x))" if block.tail else f"y = {carried} + F(relu(norm(x)))"
 
 
 def _source(block: Block) -> str:
     """Return the lines of the library that compute a block, without their docstrings."""
-    outer = equations.identity_block if block.is_identity else equations.convolutional_block
-    return f"{_code(equations.bottleneck)}\n\n\n{_code(outer)}"
+    basic = sum(is_a(operation, "Conv2D") for operation in block.residual) == 2
+    inner: Callable[..., Any] = blocks.basic_block if basic else blocks.bottleneck
+    outer: Callable[..., Any] = blocks.identity_block if block.is_identity else blocks.convolutional_block
+    if block.shortcut is None:
+        outer = forms.plain_block
+    elif not block.tail:
+        inner, outer = forms.preactivated_residual, forms.preactivation_block
+    return f"{_code(inner)}\n\n\n{_code(outer)}"
 
 
-def _code(function: Any) -> str:
+def _code(function: Callable[..., Any]) -> str:
     text = inspect.getsource(inspect.unwrap(function))
     head, _, rest = text.partition('"""')
     _, _, body = rest.partition('"""\n')
@@ -226,8 +238,9 @@ def _with_scores(anatomy: Anatomy, progress: Progress | None) -> Anatomy:
         return anatomy
     right = forward_array(model, scored.images, batch_size=BATCH).argmax(axis=1) == scored.labels
     anatomy = replace(anatomy, accuracy=(float(right.mean()), accuracy_interval(right)))
-    _log.info("scoring the network without each block")
-    anatomy = _added(anatomy, "lesion", {each.block: each for each in lesions(model, scored, progress=progress)})
+    if anatomy.has_shortcuts:
+        _log.info("scoring the network without each block")
+        anatomy = _added(anatomy, "lesion", {each.block: each for each in lesions(model, scored, progress=progress)})
     if training is None:
         return anatomy
     _log.info("fitting a linear classifier to each block")
@@ -239,7 +252,7 @@ def _with_scores(anatomy: Anatomy, progress: Progress | None) -> Anatomy:
 def _with_contributions(anatomy: Anatomy, progress: Progress | None) -> Anatomy:
     """Add how much each block adds, on held-out images or else on the shown ones."""
     images = anatomy.scored.images if anatomy.scored is not None else _pixels(anatomy)
-    if not len(images):
+    if not len(images) or not anatomy.has_shortcuts:
         return anatomy
     _log.info("measuring what each block adds")
     measured = contributions(anatomy.classifier.model, images, progress=progress)
@@ -280,6 +293,8 @@ def _with_views(anatomy: Anatomy, network: Network, progress: Progress | None) -
 
 
 def _outputs(block: Block) -> dict[str, keras.KerasTensor]:
+    if block.shortcut is None:
+        return {"y": block.output.output}
     shortcut = block.shortcut[-1] if block.shortcut else block.source
     carried = "x" if block.is_identity else "W x"
     return {carried: shortcut.output, "F(x)": block.residual[-1].output, "y": block.output.output}

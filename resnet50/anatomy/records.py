@@ -125,6 +125,7 @@ class Anatomy:
         scored: Held-out images that lesions and probes are scored on; None where they are not known.
         training: Training images of probes and patches; None where they are not known.
         accuracy: Accuracy of the whole network on ``scored``, 0..1, and its 95 % interval; None without them.
+        has_shortcuts: Whether its blocks have shortcuts: what is added to nothing cannot be left out.
         left_out: What was not measured, and why.
     """
 
@@ -136,6 +137,7 @@ class Anatomy:
     scored: Dataset | None
     training: Dataset | None
     accuracy: tuple[float, tuple[float, float]] | None
+    has_shortcuts: bool
     left_out: tuple[str, ...]
 
     def _repr_html_(self) -> str:

@@ -74,6 +74,13 @@ def test_an_unknown_block_and_no_image_are_refused(model, dataset):
         contributions(model, dataset.images[:0])
 
 
+def test_a_plain_block_is_refused(dataset):
+    plain = tiny_model(4, size=(32, 32), form="plain")
+    for measure in (lambda: lesions(plain, dataset), lambda: contributions(plain, dataset.images)):
+        with raises(ValueError, "conv2_block1", "shortcut"):
+            measure()
+
+
 def test_a_model_without_residual_blocks_is_refused(dataset):
     inputs = keras.Input((32, 32, 3))
     plain = keras.Model(inputs, keras.layers.Flatten()(inputs), name="plain")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import astuple
+from dataclasses import astuple, replace
 
 import numpy as np
 import pytest
 
-from factories import TINY_STAGES, noise, raises, tiny_model, tiny_recipe, write_image
-from resnet50 import Classifier, DataSource, dissect, rendered_signs, train
+from factories import TINY_STAGES, fill_random, noise, raises, tiny_model, tiny_recipe, write_image
+from resnet50 import Classifier, DataSource, build_resnet50, dissect, rendered_signs, train
 from resnet50.anatomy.page import anatomy_page
 
 pytestmark = pytest.mark.slow
@@ -89,6 +89,39 @@ def test_without_its_images_the_rest_is_measured(tmp_path):
     assert alone.parts[1].views == ()
     assert alone.parts[1].contribution is None
     assert "conv3_block2" in anatomy_page(alone)
+
+
+@pytest.mark.parametrize(
+    ("form", "equations", "function"),
+    [
+        ("plain", ("y = relu(F(x))", "y = relu(F(x))"), "def plain_block"),
+        ("preactivation", ("y = W x + F(relu(norm(x)))", "y = x + F(relu(norm(x)))"), "def preactivated_residual"),
+    ],
+)
+def test_every_form_is_taken_apart(form, equations, function, tmp_path):
+    path = tmp_path / "model.keras"
+    Classifier(tiny_model(size=(48, 48), form=form), ("a", "b", "c"), "letters", "0" * 64, {}, {}).save(path)
+    for number in range(6):
+        write_image(tmp_path / "new" / "abc"[number % 3] / f"{number}.png", noise(48, 48, 3, seed=number))
+    anatomy = dissect(path, source=tmp_path / "new")
+    first, second = anatomy.parts[1:3]
+    assert (first.equation, second.equation) == equations
+    assert function in second.source
+    has_shortcuts = form != "plain"
+    assert len(anatomy.left_out) == (1 if has_shortcuts else 2)  # the training images are not known
+    assert (second.lesion is not None) == (second.contribution is not None) == has_shortcuts
+    assert list(second.views[0].channels[0].maps) == (["x", "F(x)", "y"] if has_shortcuts else ["y"])
+    assert "conv3_block2" in anatomy_page(anatomy)
+
+
+def test_basic_blocks_are_taken_apart(tmp_path):
+    path = tmp_path / "model.keras"
+    stages = tuple(replace(stage, filters=stage.filters[-2:]) for stage in TINY_STAGES)
+    model = fill_random(build_resnet50(3, input_shape=(48, 48, 3), stages=stages), 0)
+    Classifier(model, ("a", "b", "c"), "letters", "0" * 64, {}, {}).save(path)
+    anatomy = dissect(path, [noise(48, 48, 3)])
+    assert "def basic_block" in anatomy.parts[2].source
+    assert [words.split(",")[0] for words in anatomy.parts[2].convolutions] == ["3\u00d73", "3\u00d73"]
 
 
 def test_images_of_another_place_have_no_training_images(run, tmp_path):
