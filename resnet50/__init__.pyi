@@ -1,6 +1,8 @@
 from .anatomy.blocks import contributions as contributions
 from .anatomy.blocks import lesions as lesions
 from .anatomy.dissect import dissect as dissect
+from .anatomy.landscape import gradient_norms as gradient_norms
+from .anatomy.landscape import loss_slice as loss_slice
 from .anatomy.probes import linear_probes as linear_probes
 from .app.launch import launch_app as launch_app
 from .audit.check import check as check

@@ -5,7 +5,7 @@ Each backend has its own function, so this module imports TensorFlow, JAX or PyT
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -25,25 +25,42 @@ def gradient(function: Callable[[Any], Any], x: np.ndarray) -> np.ndarray:
     Raises:
         ValueError: If Keras runs on a backend that cannot differentiate.
     """
+    (slope,) = gradients(lambda tensors: function(tensors[0]), [x])
+    return slope
+
+
+def gradients(function: Callable[[Sequence[Any]], Any], points: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Differentiate a function of several tensors, as `gradient` does one of a single tensor.
+
+    Args:
+        function: From a list of tensors to a tensor of one number.
+        points: Where, float32; any shapes.
+
+    Returns:
+        The derivative with respect to each, float32.
+
+    Raises:
+        ValueError: If Keras runs on a backend that cannot differentiate.
+    """
     backend = keras.backend.backend()
-    tensor = keras.ops.convert_to_tensor(x, dtype="float32")
+    tensors = [keras.ops.convert_to_tensor(x, dtype="float32") for x in points]
     if backend == "tensorflow":
         import tensorflow as tf
 
         with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(tensor)
-            value = function(tensor)
-        slope = tape.gradient(value, tensor)
+            tape.watch(tensors)
+            value = function(tensors)
+        slopes = tape.gradient(value, tensors)
     elif backend == "jax":
         import jax
 
-        slope = jax.grad(function)(tensor)
+        slopes = jax.grad(function)(tensors)
     elif backend == "torch":
         import torch
 
         with torch.enable_grad():
-            tensor = tensor.detach().requires_grad_()
-            (slope,) = torch.autograd.grad(function(tensor), tensor)
+            tensors = [tensor.detach().requires_grad_() for tensor in tensors]
+            slopes = torch.autograd.grad(function(tensors), tensors)
     else:
         raise ValueError(f"expected KERAS_BACKEND to be tensorflow, jax or torch for gradients, got {backend!r}.")
-    return keras.ops.convert_to_numpy(slope)
+    return [keras.ops.convert_to_numpy(slope) for slope in slopes]
