@@ -21,6 +21,7 @@ ROOMS = [
     "datasets",
     "audit",
     "graph",
+    "uncertainty",
     "inference",
     "serving",
     "metrics",
