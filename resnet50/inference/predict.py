@@ -98,7 +98,7 @@ def predict(
             check_share(share, name)
     network = classifier.network if coverage is None and refuse is None else classifier.answering
     results = enumerate(forward_images(network, images, fit=classifier.fit, batch_size=batch_size))
-    while batch := list(islice(results, batch_size)):
+    while batch := list(islice(results, max(batch_size, 1))):  # a batch size of 0 is refused below
         rows = [row for _, (_, row) in batch if not isinstance(row, str)]
         doubts = iter(classifier.doubts(np.stack(rows), coverage=coverage, refuse=refuse) if rows else ())
         for index, (path, row) in batch:

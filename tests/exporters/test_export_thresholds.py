@@ -18,8 +18,8 @@ from resnet50.exporters.images import FoundImages
 from resnet50.inference.batching import forward_array
 from resnet50.inference.classifier import Classifier
 from resnet50.inference.features import with_features
-from resnet50.metrics.thresholds import OwnImages, fit_thresholds
 from resnet50.inference.runtimes import FORMATS
+from resnet50.metrics.thresholds import OwnImages, fit_thresholds
 from resnet50.model import Stage
 from resnet50.uncertainty.distance import nearest_distances
 

@@ -43,7 +43,7 @@ def test_the_halves_have_every_image_once_and_keep_groups_together():
 def test_too_few_images_for_sets_are_not_cut():
     whole = dataset(np.arange(36) % 2)
     assert halves(whole, seed=0) == (whole, None)
-    assert len(halves(dataset(np.arange(38) % 2), seed=0)[1]) == 19
+    assert len(halves(dataset(np.arange(40) % 2), seed=0)[1]) == 20
 
 
 def test_images_that_belong_together_are_not_cut():
