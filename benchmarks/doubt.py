@@ -2,9 +2,9 @@
 
 The network is frozen, and its features are computed once (they are in the cache, outside of the repository); linear
 heads on them are fitted as ``resnet50 train`` fits them. For each of a hundred seeds, 30 % of a task's images are cut
-off to score, 15 % of the rest choose ``C``, and the head is fitted to the others; near-duplicates stay together. The
-thresholds are fitted in both ways that the package has: on the images that the head was fitted to, out of fold; and on
-half of the 15 %, while the other half chooses.
+off to score, 15 % of the rest are held out, and the head is fitted to the others; near-duplicates stay together. ``C``
+is chosen by the images that the first cut holds out. The thresholds are fitted in both ways that the package has: on
+the images that the head was fitted to, out of fold; and on those that are held out.
 
 - *Coverage*: the share of the scored images whose class is in their set, its mean and its spread over the cuts, beside
   the beta-binomial's, for the scores ``lac`` and ``aps``.
@@ -46,7 +46,7 @@ from resnet50.training.linear_probe import LabeledFeatures, LinearHead, fit_line
 from resnet50.training.network import build_network
 from resnet50.training.thresholds import FOLDS
 from resnet50.uncertainty.conformal import METHODS, conformal_quantile
-from resnet50.uncertainty.distance import nearest_distances
+from resnet50.uncertainty.distance import unit
 
 RESULTS = Path(__file__).parent / "results"
 SCORED, VALIDATION = 0.3, 0.15
@@ -75,6 +75,7 @@ class Task:
     near_duplicates: np.ndarray
 
     def select(self, indices: np.ndarray) -> Task:
+        """Return some of the images."""
         chosen = self.near_duplicates[indices]
         _, first, numbers = np.unique(chosen, return_index=True, return_inverse=True)
         in_order = np.argsort(np.argsort(first))  # counted from 0 in order of first appearance
@@ -82,6 +83,7 @@ class Task:
 
     @property
     def labels(self) -> np.ndarray:
+        """The class of each image."""
         return self.dataset.labels
 
 
@@ -102,8 +104,9 @@ def main() -> None:
     strangers = {name: others(part, name, options.data) for name in STRANGERS[options.task]}
     print("features are there", flush=True)
     with threadpool_limits(1):
-        cuts = [one_cut(task, strangers, seed) for seed in range(options.seeds)]
-        misses = near_misses(task, options)
+        c = choose(task)
+        cuts = [one_cut(task, strangers, c, seed) for seed in range(options.seeds)]
+        misses = near_misses(task, c, options)
     results = {
         "task": options.task,
         "command": f"python benchmarks/doubt.py {options.task} --data DIR --weights FILE"
@@ -112,6 +115,7 @@ def main() -> None:
         "images": len(task.labels),
         "classes": len(task.dataset.class_names),
         "seeds": options.seeds,
+        "c": c,
         **describe_environment(),
         **summary(cuts),
         "near_misses": misses,
@@ -150,15 +154,14 @@ def others(part: FrozenPart, name: str, place: str) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """A head, and the images that it was fitted to, out of fold."""
+    """A head, and its probabilities for the images that it was fitted to, out of fold."""
 
     head: LinearHead
     train: Task
     out_of_fold: np.ndarray
-    kept: np.ndarray
-    """Classes that there are."""
 
     def probabilities(self, features: np.ndarray) -> np.ndarray:
+        """Return those of the head."""
         return of_head(self.head, features)
 
 
@@ -166,43 +169,47 @@ def of_head(head: LinearHead, features: np.ndarray) -> np.ndarray:
     return np.asarray(softmax(features @ head.kernel + head.bias, axis=1), np.float32)
 
 
-def fit(train: Task, chosen_by: Task, seed: int) -> Fit:
-    classes = len(train.dataset.class_names)
-    validation = LabeledFeatures([chosen_by.features], chosen_by.labels)
-    head = fit_linear_head(LinearProbe(), LabeledFeatures([train.features], train.labels), validation, classes=classes)
+def choose(task: Task) -> float:
+    """Return the ``C`` that validates best where the first cut is made."""
+    train, held_out, _ = divide(task, 0)
+    train_features = LabeledFeatures([train.features], train.labels)
+    validation = LabeledFeatures([held_out.features], held_out.labels)
+    return fit_linear_head(LinearProbe(), train_features, validation, classes=len(task.dataset.class_names)).c
+
+
+def divide(task: Task, seed: int) -> tuple[Task, Task, Task]:
+    """Return images to train on, to hold out, and to score."""
+    rest, scored = (task.select(each) for each in cut_indices(task.dataset, task.near_duplicates, SCORED, seed=seed))
+    train, held_out = (
+        rest.select(each) for each in cut_indices(rest.dataset, rest.near_duplicates, VALIDATION, seed=seed)
+    )
+    return train, held_out, scored
+
+
+def fit(train: Task, c: float, seed: int) -> Fit:
+    classes, probe = len(train.dataset.class_names), LinearProbe(c_values=(c,))
+    head = fit_linear_head(probe, LabeledFeatures([train.features], train.labels), None, classes=classes)
     folds = assign_folds(train.dataset, train.near_duplicates, FOLDS, seed=seed)
     found = np.empty((len(folds), classes), np.float32)
     for fold in range(FOLDS):
         rest = folds != fold
         known = LabeledFeatures([train.features[rest]], train.labels[rest])
-        without = fit_linear_head(LinearProbe(c_values=(head.c,)), known, None, classes=classes)
+        without = fit_linear_head(probe, known, None, classes=classes)
         found[~rest] = of_head(without, train.features[~rest])
-    return Fit(head, train, found, np.unique(train.labels))
+    return Fit(head, train, found)
 
 
-def one_cut(task: Task, strangers: Mapping[str, np.ndarray], seed: int) -> dict[str, Any]:
+def one_cut(task: Task, strangers: Mapping[str, np.ndarray], c: float, seed: int) -> dict[str, Any]:
     """Return the figures of a cut."""
-    rest, scored = (task.select(each) for each in cut_indices(task.dataset, task.near_duplicates, SCORED, seed=seed))
-    train, held_out = (
-        rest.select(each) for each in cut_indices(rest.dataset, rest.near_duplicates, VALIDATION, seed=seed)
-    )
-    whole = fit(train, held_out, seed)
-    chosen_by, set_aside = (
-        held_out.select(each) for each in cut_indices(held_out.dataset, held_out.near_duplicates, 0.5, seed=seed)
-    )
-    classes = len(task.dataset.class_names)
-    halved = fit_linear_head(
-        LinearProbe(),
-        LabeledFeatures([train.features], train.labels),
-        LabeledFeatures([chosen_by.features], chosen_by.labels),
-        classes=classes,
-    )
+    train, held_out, scored = divide(task, seed)
+    whole = fit(train, c, seed)
     sets = {}
     for method in METHODS:
-        own = OwnImages(whole.out_of_fold, train.labels)
-        sets[f"{method}, out-of-fold"] = coverage(own, whole.head, scored, method, "out-of-fold")
-        own = OwnImages(of_head(halved, set_aside.features), set_aside.labels)
-        sets[f"{method}, held-out"] = coverage(own, halved, scored, method, "held-out")
+        for fitted_on, own in (
+            ("out-of-fold", OwnImages(whole.out_of_fold, train.labels)),
+            ("held-out", OwnImages(whole.probabilities(held_out.features), held_out.labels)),
+        ):
+            sets[f"{method}, {fitted_on}"] = coverage(own, whole.head, scored, method, fitted_on)
     temperature = fit_thresholds(OwnImages(whole.out_of_fold, train.labels), fitted_on="out-of-fold").temperature
     probabilities = whole.probabilities(scored.features)
     right = probabilities.argmax(axis=1) == scored.labels
@@ -213,7 +220,7 @@ def one_cut(task: Task, strangers: Mapping[str, np.ndarray], seed: int) -> dict[
         "temperature": temperature.value,
         "offered": not temperature.reason,
         "losses": losses,
-        "strangers": {name: refusal(whole, scored, features) for name, features in strangers.items()},
+        "strangers": refusal(whole, scored, strangers),
     }
     print(seed, result["accuracy"], {name: each["0.95"]["covered"] for name, each in sets.items()}, flush=True)
     return result
@@ -242,18 +249,30 @@ def coverage(own: OwnImages, head: LinearHead, scored: Task, method: str, fitted
     return found
 
 
-def refusal(whole: Fit, own: Task, others: np.ndarray) -> dict[str, Any]:
+def refusal(whole: Fit, own: Task, others: Mapping[str, np.ndarray]) -> dict[str, dict[str, Any]]:
     """Return AUROC, and shares refused where `REFUSED` of one's own are: by distances, and by the softmax."""
-    reference = whole.train.features
-    groups = (whole.train.near_duplicates, whole.train.near_duplicates)
-    found: dict[str, Any] = {}
-    for count in NEIGHBORS:
-        left_out = nearest_distances(reference, reference, count, groups=groups)
-        rows = [nearest_distances(features, reference, count) for features in (own.features, others)]
-        found[f"neighbors {count}"] = detection(left_out, *rows)
-    doubt = [1 - each.max(axis=1) for each in (whole.out_of_fold, *map(whole.probabilities, (own.features, others)))]
-    found["softmax"] = detection(*doubt)
+    reference = unit(whole.train.features)
+    groups = whole.train.near_duplicates
+    left_out = nearest(reference, reference, groups[:, None] == groups)
+    near = nearest(own.features, reference)
+    doubt = 1 - whole.out_of_fold.max(axis=1)
+    own_doubt = 1 - whole.probabilities(own.features).max(axis=1)
+    found: dict[str, dict[str, Any]] = {}
+    for name, features in others.items():
+        far = nearest(features, reference)
+        found[name] = {
+            f"neighbors {count}": detection(left_out[count], near[count], far[count]) for count in NEIGHBORS
+        } | {"softmax": detection(doubt, own_doubt, 1 - whole.probabilities(features).max(axis=1))}
     return found
+
+
+def nearest(features: np.ndarray, reference: np.ndarray, left_out: np.ndarray | None = None) -> dict[int, np.ndarray]:
+    """Return the mean cosine distance to the nearest reference images, for each number of neighbors."""
+    table = 1 - unit(features) @ reference.T
+    if left_out is not None:
+        table[left_out] = np.inf
+    table = np.sort(np.partition(table, max(NEIGHBORS), axis=1)[:, : max(NEIGHBORS)], axis=1)
+    return {count: table[:, :count].mean(axis=1) for count in NEIGHBORS}
 
 
 def detection(calibration: np.ndarray, own: np.ndarray, others: np.ndarray) -> dict[str, float]:
@@ -266,7 +285,7 @@ def detection(calibration: np.ndarray, own: np.ndarray, others: np.ndarray) -> d
     }
 
 
-def near_misses(task: Task, options: argparse.Namespace) -> list[dict[str, Any]]:
+def near_misses(task: Task, c: float, options: argparse.Namespace) -> list[dict[str, Any]]:
     """Return the figures for classes that were left out of the training, a row for each draw of them."""
     rows: list[dict[str, Any]] = []
     names, count = task.dataset.class_names, LEFT_OUT.get(options.task)
@@ -277,13 +296,8 @@ def near_misses(task: Task, options: argparse.Namespace) -> list[dict[str, Any]]
         out = np.array([draw]) if count == 1 else rng.choice(len(names), count, replace=False)
         is_out = np.isin(task.labels, out)
         known, others = task.select(np.flatnonzero(~is_out)), task.features[is_out]
-        rest, scored = (
-            known.select(each) for each in cut_indices(known.dataset, known.near_duplicates, SCORED, seed=draw)
-        )
-        train, chosen_by = (
-            rest.select(each) for each in cut_indices(rest.dataset, rest.near_duplicates, VALIDATION, seed=draw)
-        )
-        found = refusal(fit(train, chosen_by, draw), scored, others)
+        train, _, scored = divide(known, draw)
+        found = refusal(fit(train, c, draw), scored, {"left out": others})["left out"]
         rows.append({"left_out": [names[label] for label in sorted(out)], "images": len(others), **found})
         print(rows[-1], flush=True)
     return rows
