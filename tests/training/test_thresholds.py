@@ -62,7 +62,9 @@ def recipe_of(weights, *phases, **changes):
 
 @pytest.fixture(scope="module")
 def probed(weights, many, tmp_path_factory):
-    return train(recipe_of(weights, PROBE, NEVER), many, out=tmp_path_factory.mktemp("runs") / "probed", progress=False)
+    """A head that knows much of its training images by heart."""
+    recipe = recipe_of(weights, LinearProbe(c_values=(1e4,)), NEVER)
+    return train(recipe, many, out=tmp_path_factory.mktemp("runs") / "probed", progress=False)
 
 
 def test_a_probe_s_thresholds_are_fitted_on_its_training_images_out_of_fold(probed):
@@ -71,8 +73,8 @@ def test_a_probe_s_thresholds_are_fitted_on_its_training_images_out_of_fold(prob
     training = len(thresholds.scores)
     assert 90 <= training <= 102  # 0.6 of 160, near-duplicates together
     assert (len(thresholds.distances), thresholds.features.shape) == (training, (training, 24))
-    # the head knows its training images, and the heads without a fold do not
-    assert np.mean(thresholds.scores) > 1.2 * (1 - np.exp(-history[0]["loss"]))
+    # of the images themselves, 1 - p is at most this on average, by Jensen's inequality
+    assert np.mean(thresholds.scores) > 1 - np.exp(-history[0]["loss"])
     assert np.median(thresholds.distances) > 0
 
 
