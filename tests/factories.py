@@ -25,6 +25,8 @@ from resnet50.inference.classifier import Classifier
 from resnet50.model import Stage
 from resnet50.training.phases import Phase
 from resnet50.training.recipe import Recipe
+from resnet50.uncertainty.scaling import Temperature
+from resnet50.uncertainty.thresholds import Thresholds, reference_features
 
 TINY_STAGES = (Stage("conv2", 2, (4, 6, 16), 1), Stage("conv3", 2, (5, 7, 24), 2))
 """Two stages of two blocks; no two numbers of channels are equal but those that must be.
@@ -194,6 +196,28 @@ def classifier(
     """Return a classifier of a tiny network, or of this one."""
     model = tiny_model(len(class_names)) if model is None else model
     return Classifier(model, tuple(class_names), name, "0" * 64, recipe or {}, metrics or {})
+
+
+def with_thresholds(known: Classifier, *, calibration: int = 99, near: bool = True) -> Classifier:
+    """Return a classifier with thresholds: scores 1/n .. 1 of the classes in turn, and random training features.
+
+    Args:
+        known: The classifier.
+        calibration: Number of calibration images.
+        near: Whether every image is near enough to be answered; else none is.
+    """
+    width = known.features.output_shape[-1]
+    features = np.abs(np.random.default_rng(0).normal(size=(20, width)))
+    thresholds = Thresholds(
+        Temperature(),
+        "lac",
+        scores=((np.arange(calibration) + 1) / calibration).astype(np.float32),
+        labels=np.arange(calibration) % len(known.class_names),
+        distances=np.full(calibration, 2.0 if near else 0.0, np.float32),
+        features=reference_features(features),
+        fitted_on="held-out",
+    )
+    return replace(known, thresholds=thresholds)
 
 
 def tiny_recipe(**changes: Any) -> Recipe:

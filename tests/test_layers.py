@@ -22,6 +22,7 @@ ROOMS = [
     "datasets",
     "audit",
     "graph",
+    "uncertainty",
     "inference",
     "serving",
     "metrics",

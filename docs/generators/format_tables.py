@@ -17,6 +17,8 @@ KEYS = {
     "class_scores": "resnet50.metrics.scores.ClassScores",
     "bin": "resnet50.metrics.calibration.Bin",
     "mistake": "resnet50.metrics.scores.Mistake",
+    "selective": "resnet50.metrics.selective.SelectiveScores",
+    "set_scores": "resnet50.metrics.selective.SetScores",
     "issue": "resnet50.audit.issue.Issue",
     "place": "resnet50.audit.issue.Place",
     "recipe": "resnet50.training.recipe.Recipe",
@@ -36,7 +38,7 @@ KEYS = {
 }
 """For each table, the class whose attributes are the keys of a JSON object."""
 
-_NOT_JSON = {"resnet50.inference.classifier.Classifier": "network"}  # the file beside the object holds it
+_NOT_JSON = {"resnet50.inference.classifier.Classifier": ("network", "thresholds")}  # files beside the object hold them
 _TYPES = {
     "str": "string",
     "int": "integer",
@@ -67,7 +69,7 @@ def key_table(described: griffe.Object) -> str:
         for section in (described.docstring.parsed if described.docstring else ())
         if section.kind is griffe.DocstringSectionKind.attributes
         for attribute in section.value
-        if attribute.name != _NOT_JSON.get(described.path)
+        if attribute.name not in _NOT_JSON.get(described.path, ())
     ]
     return table(("key", "type", "meaning"), rows)
 

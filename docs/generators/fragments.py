@@ -11,12 +11,18 @@ from generators import tables
 from generators.markdown import unbroken
 from generators.summary import readme_results
 
+DOUBT = [f"doubt-{task}" for task in tables.FINE_TUNED]
+
 TABLES: dict[str, tuple[Callable[..., str], list[str]]] = {
     "accuracy-rendered-signs": (tables.accuracy, ["accuracy-rendered-signs"]),
     "accuracy-signs": (tables.accuracy, ["accuracy-signs"]),
     "batches": (tables.batches, ["batches"]),
     "check-signs": (tables.check_signs, ["check-signs"]),
     "cold-start": (tables.cold_start, ["predicting-224"]),
+    "doubt-coverage": (tables.doubt_coverage, DOUBT),
+    "doubt-near-misses": (tables.doubt_near_misses, DOUBT),
+    "doubt-strangers": (tables.doubt_strangers, DOUBT),
+    "doubt-temperature": (tables.doubt_temperature, DOUBT),
     "first-classifier": (tables.first_classifier, ["first-classifier"]),
     "fine-tuning": (tables.fine_tuning, [f"fine-tuning-{task}" for task in tables.FINE_TUNED]),
     "growth": (tables.growth, ["growth"]),

@@ -485,3 +485,105 @@ def similarity(result: File) -> str:
 def check_signs(issues: list[File]) -> str:
     """Return the issues that the audit finds in SIGNS."""
     return table(["severity", "issue"], [[issue["severity"], issue["summary"]] for issue in issues])
+
+
+SCORES = {"lac": "`lac`", "aps": "`aps`"}
+FITTED_ON = {"out-of-fold": "out of fold", "held-out": "held-out"}
+
+
+def doubt_coverage(*results: File) -> str:
+    """Return a table of the coverage and size of prediction sets at 95 %, a row for each task and way."""
+    rows = []
+    for result in results:
+        for name, levels in result["sets"].items():
+            score, fitted_on = name.split(", ")
+            found = levels.get("0.95")
+            if found is None:
+                continue
+            rows.append(
+                (
+                    FINE_TUNED[result["task"]],
+                    f"{FITTED_ON[fitted_on]}, {found['calibration_images']}",
+                    SCORES[score],
+                    f"{percent(found['covered'])} ± {100 * found['standard_error']:.1f}",
+                    f"{100 * found['sd']:.1f} ({100 * found['expected_sd']:.1f})",
+                    f"{found['size']:.2f} of {result['classes']}",
+                    percent(found["lowest_class"]),
+                )
+            )
+    header = (
+        "task",
+        "calibration images",
+        "score",
+        "mean coverage",
+        "spread, in points (by chance)",
+        "classes in a set",
+        "lowest class",
+    )
+    return table(header, rows)
+
+
+def doubt_strangers(*results: File) -> str:
+    """Return a table of what is refused, a row for each task and kind of strangers."""
+    rows = []
+    for result in results:
+        own = result["own_refused"]
+        name = FINE_TUNED[result["task"]]
+        rows.append((name, "images of one's own", "", percent(own["neighbors 5"]), "", percent(own["softmax"])))
+        for kind, found in result["strangers"].items():
+            near, softmax = found["neighbors 5"], found["softmax"]
+            rows.append(
+                (
+                    name,
+                    kind,
+                    f"{near['auroc']:.3f}",
+                    percent(near["refused"]),
+                    f"{softmax['auroc']:.3f}",
+                    percent(softmax["refused"]),
+                )
+            )
+    return table(("task", "images", "AUROC", "refused", "AUROC, softmax", "refused, softmax"), rows)
+
+
+def doubt_near_misses(*results: File) -> str:
+    """Return a table of what is refused of left out classes, a row for each task with more than two classes."""
+    rows = []
+    for result in results:
+        draws = result["near_misses"]
+        if not draws:
+            continue
+        cells = [FINE_TUNED[result["task"]], str(len(draws))]
+        for way in ("neighbors 1", "neighbors 5", "neighbors 10", "softmax"):
+            values = [draw[way]["auroc"] for draw in draws]
+            cells.append(f"{mean(values):.3f} ({min(values):.2f} to {max(values):.2f})")
+        cells += [percent(mean(draw[way]["refused"] for draw in draws)) for way in ("neighbors 5", "softmax")]
+        rows.append(tuple(cells))
+    header = (
+        "task",
+        "draws",
+        "AUROC, nearest neighbor",
+        "5 neighbors",
+        "10 neighbors",
+        "softmax",
+        "refused, 5 neighbors",
+        "refused, softmax",
+    )
+    return table(header, rows)
+
+
+def doubt_temperature(*results: File) -> str:
+    """Return a table of what offered temperatures do to the loss of the scored images, a row for each task."""
+    rows = []
+    for result in results:
+        found = result["temperature"]
+        lowered = found["lowers_loss"]
+        losses = "" if lowered is None else f"{found['loss_before']:.3f} and {found['loss_after']:.3f}"
+        rows.append(
+            (
+                FINE_TUNED[result["task"]],
+                percent(found["offered"]),
+                "" if lowered is None else percent(lowered),
+                losses,
+            )
+        )
+    return table(("task", "cuts with an offer", "of these, loss lowered", "mean loss without and with it"), rows)

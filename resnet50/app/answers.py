@@ -14,10 +14,12 @@ from resnet50._io.text import printable
 from resnet50._io.workers import in_order
 from resnet50.data.images import ImageLike, fit_image
 from resnet50.evaluation.explain import explain
+from resnet50.inference.batching import forward_array
 from resnet50.inference.classifier import Classifier
 from resnet50.inference.neighbors import Neighbor, TrainingFeatures
-from resnet50.inference.prediction import Prediction, rank_classes
+from resnet50.inference.prediction import Doubt, Prediction, rank_classes
 from resnet50.plots.heat import overlay
+from resnet50.uncertainty.shares import COVERAGE, REFUSE
 
 NEAREST = 4
 """Training images that are shown."""
@@ -35,6 +37,7 @@ class Answer:
         summary: The first class, how the image was fitted and how coarse the Grad-CAM is, in sentences.
         fitted: The image as the network sees it; RGB uint8 ``(height, width, 3)``.
         evidence: The same with the Grad-CAM of the first class; None for a network without feature maps.
+        doubt: Its prediction set and whether it is refused.
         nearest: The training images most like it, each as RGB uint8 ``(height, width, 3)``; none where they are not
             known.
     """
@@ -43,6 +46,7 @@ class Answer:
     summary: str
     fitted: np.ndarray
     evidence: np.ndarray | None
+    doubt: Doubt
     nearest: tuple[tuple[np.ndarray, Neighbor], ...]
 
 
@@ -59,8 +63,9 @@ def answer(classifier: Classifier, image: ImageLike, training: TrainingFeatures 
         ValueError: If the image cannot be read.
     """
     pixels = _fitted(classifier, image)
-    (row,) = classifier.probabilities(pixels[None])
-    top = rank_classes(row, classifier.class_names, len(row))
+    rows = forward_array(classifier.answering, pixels[None], batch_size=1)
+    (doubt,) = classifier.doubts(rows)
+    top = rank_classes(rows[0, : len(classifier.class_names)], classifier.class_names, len(classifier.class_names))
     height, width = classifier.image_size
     first = printable(top[0][0])
     summary = f"{first}, {top[0][1]:.1%}. Fitted to {width} by {height} pixels: {classifier.fit}."
@@ -76,7 +81,21 @@ def answer(classifier: Classifier, image: ImageLike, training: TrainingFeatures 
         summary += f" Grad-CAM for {first} at {explanation.feature_map}."
         fitted, evidence = explanation.image, overlay(explanation.image, explanation.heats[0])
     nearest = () if training is None else tuple(_nearest(classifier, pixels, training))
-    return Answer(top, summary, fitted, evidence, nearest)
+    return Answer(top, summary, fitted, evidence, doubt, nearest)
+
+
+def verdict(doubt: Doubt) -> str:
+    """Return a refusal or a prediction set as a sentence; "" without thresholds."""
+    if doubt.refused:
+        return (
+            "None of these classes, perhaps: the image is less like the training images than "
+            f"{1 - REFUSE:.0%} of images like theirs."
+        )
+    if doubt.prediction_set is None:
+        return ""
+    names = " or ".join(map(printable, doubt.prediction_set))
+    among = "" if len(doubt.prediction_set) == 1 else ", one of them"
+    return f"{names}{among}: the right class for {COVERAGE:.0%} of images like the training's."
 
 
 def answer_many(
@@ -106,12 +125,18 @@ def answer_many(
     results = in_order(read, files)
     while batch := list(islice(results, _BATCH)):
         readable = [each for each in batch if not isinstance(each, str)]
-        rows = iter(classifier.probabilities(np.stack(readable)) if readable else ())
+        found: Iterator[tuple[np.ndarray, Doubt]] = iter(())
+        if readable:
+            rows = forward_array(classifier.answering, np.stack(readable), batch_size=_BATCH)
+            found = iter(zip(rows, classifier.doubts(rows), strict=True))
         images += map(_small, readable)
         for each in batch:
-            path, failed = Path(files[len(predictions)][1]), isinstance(each, str)
-            ranked = () if failed else rank_classes(next(rows), classifier.class_names, top)
-            predictions.append(Prediction(len(predictions), path, ranked, str(each) if failed else None))
+            index, path = len(predictions), Path(files[len(predictions)][1])
+            if isinstance(each, str):
+                predictions.append(Prediction(index, path, (), each))
+            else:
+                row, doubt = next(found)
+                predictions.append(Prediction.of(index, path, row, classifier.class_names, top=top, doubt=doubt))
     return tuple(predictions), tuple(images)
 
 

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from resnet50._io.text import plural, printable
-from resnet50.app.answers import answer, answer_many
+from resnet50.app.answers import answer, answer_many, verdict
 from resnet50.app.offline import import_gradio
 from resnet50.app.training import RunImages
 from resnet50.inference.classifier import Classifier
+from resnet50.inference.prediction import Prediction
 from resnet50.inference.prediction_table import write_table
 
 MOST_FILES = 200
@@ -68,6 +69,7 @@ def _add_one(gr: Any, classifier: Classifier, images: RunImages) -> None:
         if images.examples:
             gr.Examples([[str(path)] for path in images.examples], image, cache_examples=False, label="Test images")
     with gr.Column(min_width=320):
+        doubt = gr.Markdown(elem_id="doubt", latex_delimiters=[])
         classes = gr.Label(label="Classes", num_top_classes=_SHOWN, elem_id="classes")
         summary = gr.Markdown(elem_id="summary", latex_delimiters=[])
         shown = {"interactive": False, "buttons": ["fullscreen"], "format": "png"}
@@ -85,16 +87,18 @@ def _add_one(gr: Any, classifier: Classifier, images: RunImages) -> None:
 
     def change(data: dict[str, Any] | None) -> tuple[Any, ...]:
         if data is None:
-            return None, "", None, None, []
+            return "", None, "", None, None, []
         path, name = _file(data)
         try:
             found = answer(classifier, path, images.training)
         except (ValueError, OSError) as error:
-            return None, _plain(str(error).replace(str(path), name)), None, None, []
+            return "", None, _plain(str(error).replace(str(path), name)), None, None, []
         similar = [(pixels, f"{each.class_name}, {each.similarity:.2f}") for pixels, each in found.nearest]
-        return dict(found.top[:_SHOWN]), _plain(found.summary), found.fitted, found.evidence, similar
+        said = _plain(verdict(found.doubt))
+        said = f"**{said}**" if said else ""
+        return said, dict(found.top[:_SHOWN]), _plain(found.summary), found.fitted, found.evidence, similar
 
-    _on_change(image, change, [classes, summary, fitted, evidence, nearest])
+    _on_change(image, change, [doubt, classes, summary, fitted, evidence, nearest])
 
 
 def _add_many(gr: Any, classifier: Classifier, folder: Path) -> None:
@@ -117,7 +121,7 @@ def _add_many(gr: Any, classifier: Classifier, folder: Path) -> None:
             got = f"Expected up to {MOST_FILES} images, got {len(data):,}; choose fewer." if data else ""
             return got, [], gr.DownloadButton(value=None, interactive=False)
         predictions, pixels = answer_many(classifier, [_file(each) for each in data], top=_TABLE)
-        captions = (f"{each.top[0][0]}, {each.top[0][1]:.1%}" for each in predictions if each.top)
+        captions = (_caption(each) for each in predictions if each.top)
         table = Path(tempfile.mkdtemp(dir=folder)) / "predictions.csv"
         with table.open("w", newline="", encoding="utf-8") as file:
             write_table(file, predictions, top=min(_TABLE, len(classifier.class_names)))
@@ -128,6 +132,15 @@ def _add_many(gr: Any, classifier: Classifier, folder: Path) -> None:
         return text, list(zip(pixels, captions, strict=True)), gr.DownloadButton(value=str(table), interactive=True)
 
     _on_change(files, change, [summary, gallery, download])
+
+
+def _caption(prediction: Prediction) -> str:
+    """Return the refusal, the classes of a set of several, or the first class with its probability."""
+    if prediction.refused:
+        return f"none of these ({prediction.top[0][0]}, {prediction.top[0][1]:.1%})"
+    if prediction.prediction_set and len(prediction.prediction_set) > 1:
+        return " or ".join(prediction.prediction_set)
+    return f"{prediction.top[0][0]}, {prediction.top[0][1]:.1%}"
 
 
 def _on_change(component: Any, function: Any, outputs: Sequence[Any]) -> None:

@@ -89,6 +89,7 @@ def run(options: argparse.Namespace) -> int:
         f"compared with {path} on {result.images} images: probabilities differ by {result.mean:.2g} on average, "
         f"{result.largest:.2g} at most; the most probable class is the same for {result.agreement:.1%}"
     )
+    say(f"thresholds: {result.thresholds or 'none, so that it gives no prediction sets and refuses nothing'}")
     if options.format == "web":
         show(f"try it: python -m http.server 8000 --directory {shlex.quote(options.out)}, then http://localhost:8000")
     return 0

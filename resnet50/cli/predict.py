@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from resnet50.cli import model as models
 from resnet50.cli.console import step
+from resnet50.cli.doubt_options import add_doubt_options, find_shares
 from resnet50.cli.left_out import show_left_out
 from resnet50.cli.out import check_new, check_suffix
 from resnet50.cli.parser import examples, number
@@ -40,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--top", type=number(int, 1), default=3, metavar="INT", help="Classes to name for each image. Default: 3."
     )
+    add_doubt_options(parser)
     models.add_precision_option(parser)
     models.add_calibration_option(parser)
     where = parser.add_mutually_exclusive_group()
@@ -70,12 +72,13 @@ def run(options: argparse.Namespace) -> int:
     classifier = models.load_classifier(path, precision=options.precision, calibration=options.data)
     if name == "text" or options.out:
         models.show_model(path, classifier)
+    shares = find_shares(options, classifier)
     failed, start = 0, time.perf_counter()
     with _destination(options.out) as file, _progress(file) as progress:
 
         def counted() -> Iterator[Prediction]:
             nonlocal failed
-            for done, prediction in enumerate(predict(classifier, images, top=options.top), 1):
+            for done, prediction in enumerate(predict(classifier, images, top=options.top, **shares), 1):
                 failed += prediction.error is not None
                 progress(done, len(images))
                 yield prediction
@@ -84,7 +87,7 @@ def run(options: argparse.Namespace) -> int:
             file,
             width=max((len(str(path)) for path in paths), default=len(STDIN)),
             top=min(options.top, len(classifier.class_names)),
-            about={"model": str(path), "dataset": classifier.dataset, "precision": classifier.precision},
+            about={"model": str(path), "dataset": classifier.dataset, "precision": classifier.precision, **shares},
         )
         WRITERS[name](writer, counted())
     models.show_rate(len(images), failed, time.perf_counter() - start)

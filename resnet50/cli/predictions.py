@@ -28,13 +28,13 @@ class Writer:
         file: The open file.
         width: Characters of the longest path.
         top: Number of classes of each prediction.
-        about: Name, dataset and precision of the model, added to each JSON object.
+        about: Name, dataset and precision of the model, and the shares of its thresholds, added to each JSON object.
     """
 
     file: TextIO
     width: int
     top: int
-    about: Mapping[str, str]
+    about: Mapping[str, object]
 
 
 def write_text(writer: Writer, predictions: Iterable[Prediction]) -> None:
@@ -44,7 +44,8 @@ def write_text(writer: Writer, predictions: Iterable[Prediction]) -> None:
             show(prediction.error, file=sys.stderr)
         else:
             shares = (f"{printable(name)} {share:6.1%}" for name, share in prediction.top)
-            show("  ".join((f"{printable(_name(prediction)):{writer.width}}", *shares)), file=writer.file)
+            columns = (f"{printable(_name(prediction)):{writer.width}}", *shares, *_doubt(prediction))
+            show("  ".join(columns), file=writer.file)
 
 
 def write_csv(writer: Writer, predictions: Iterable[Prediction]) -> None:
@@ -76,9 +77,20 @@ WRITERS: dict[str, Callable[[Writer, Iterable[Prediction]], None]] = {
 """Function that writes predictions, by format."""
 
 
+def _doubt(prediction: Prediction) -> tuple[str, ...]:
+    """Return the refusal, or else the prediction set; nothing without thresholds."""
+    if prediction.refused:
+        return ("[none of these]",)
+    if prediction.prediction_set is None:
+        return ()
+    return (f"[{' or '.join(map(printable, prediction.prediction_set))}]",)
+
+
 def _name(prediction: Prediction) -> str:
     return STDIN if prediction.path is None else str(prediction.path)
 
 
 def _as_json(writer: Writer, prediction: Prediction) -> str:
-    return json.dumps({"path": _name(prediction), "top": prediction.top, "error": prediction.error, **writer.about})
+    doubt = {"set": prediction.prediction_set, "refused": prediction.refused, "distance": prediction.distance}
+    answer = {"path": _name(prediction), "top": prediction.top, "error": prediction.error}
+    return json.dumps({**answer, **doubt, **writer.about})

@@ -9,6 +9,7 @@ from resnet50.cli.console import say, show
 
 if TYPE_CHECKING:
     from resnet50.metrics.scores import Report
+    from resnet50.metrics.selective import SelectiveScores
     from resnet50.training.train import Run
 
 
@@ -29,10 +30,20 @@ def show_report(report: Report) -> None:
     scaling = report.temperature_scaling
     if scaling is not None:
         say(
-            f"with a temperature of {scaling.temperature:.2f}, recommended by {scaling.images:,} validation "
+            f"with a temperature of {scaling.temperature:.2f}, recommended by {scaling.images:,} held-out "
             f"images: calibration error {scaling.calibration_error:.1%}, loss {scaling.loss:.3f}"
         )
+    if report.selective is not None:
+        _show_selective(report.selective)
     _show_classes(report)
+
+
+def _show_selective(scores: SelectiveScores) -> None:
+    refused = "" if scores.all.refused is None else f"; {scores.all.refused:.1%} of the images are refused"
+    say(
+        f"prediction sets at a coverage of {scores.coverage:.0%}: {scores.all.covered:.1%} hold the right class, "
+        f"{scores.all.size:.2f} classes on average{refused}"
+    )
 
 
 def _show_classes(report: Report) -> None:

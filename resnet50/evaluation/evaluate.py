@@ -86,7 +86,7 @@ def evaluate(
     located = check_request(model, source, options=options, calibrate=calibrate, precision=precision)
     trained = _open(located, precision, progress)
     images = find_scored_images(trained, source, options, progress)
-    if calibrate is not None:
+    if calibrate is not None and trained.classifier.thresholds is None:
         check_validation_images(images, model)
     _log.info("comparing images")
     found = find_issues(images.audited, progress=progress)

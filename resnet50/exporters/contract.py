@@ -11,6 +11,9 @@ from resnet50.data.fit import Fit
 from resnet50.inference.classifier import Classifier
 from resnet50.weights.normalization import model_normalization
 
+QUANTIZED = ("int8", "uint8")
+"""Precisions that are calibrated on images; uint8 is int8 with pixels and probabilities of 8 bits."""
+
 
 @dataclass(frozen=True)
 class Contract:
@@ -21,16 +24,24 @@ class Contract:
         fit: How images are fitted to the size of the network.
         any_size: Whether the export does that itself.
         image: How an image becomes the input, step by step: keys and plain values, ready for JSON.
+        features: Whether the export gives the features that images are compared by, as a second output.
+        thresholds: When it names several classes, or none (`Thresholds.to_dict`); None where that is not known, or not
+            yet.
     """
 
     class_names: tuple[str, ...]
     fit: Fit
     any_size: bool
     image: Mapping[str, Any]
+    features: bool = False
+    thresholds: Mapping[str, Any] | None = None
 
     @classmethod
     def of(cls, classifier: Classifier, *, precision: str, any_size: bool) -> Contract:
-        """Return the contract of a classifier's export."""
+        """Return the contract of a classifier's export.
+
+        One of 8 bits gives other probabilities and features, so that the classifier's thresholds are not its own.
+        """
         fit, value_range = classifier.fit, classifier.fit.value_range
         steps = {name: value for name, value in fit.to_dict().items() if name != "value_range"}
         image = {
@@ -47,11 +58,17 @@ class Contract:
             "range": [0, 255],
             "normalization": {"name": model_normalization(classifier.model), "by": "the network"},
         }
-        return cls(classifier.class_names, fit, any_size, image)
+        known = classifier.thresholds
+        own = known.to_dict(len(classifier.class_names)) if known and precision not in QUANTIZED else None
+        return cls(classifier.class_names, fit, any_size, image, known is not None and known.refuses, own)
 
     def texts(self) -> dict[str, str]:
-        """Return the texts that formats with metadata of their own store: ``class_names`` and ``image``, as JSON."""
-        return {"class_names": json.dumps(self.class_names, ensure_ascii=False), "image": json.dumps(self.image)}
+        """Return the texts that formats with metadata of their own store, as JSON.
+
+        These are ``class_names``, ``image`` and, where they are known, ``thresholds``.
+        """
+        texts = {"class_names": json.dumps(self.class_names, ensure_ascii=False), "image": json.dumps(self.image)}
+        return texts if self.thresholds is None else {**texts, "thresholds": json.dumps(self.thresholds)}
 
     @property
     def labels(self) -> str:

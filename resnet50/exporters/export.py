@@ -19,17 +19,21 @@ from PIL import Image
 from resnet50._io.fetch import Progress
 from resnet50._io.files import DISK_FULL, atomic_folder, write_text
 from resnet50._io.quiet import silenced
+from resnet50.data.dataset import Dataset
 from resnet50.data.images import fit_image
 from resnet50.data.lazy_images import LazyImages
 from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
 from resnet50.datasets.source import DataSource
-from resnet50.exporters.contract import Contract
+from resnet50.exporters.contract import QUANTIZED, Contract
 from resnet50.exporters.images import find_images
 from resnet50.exporters.web_runtime import fetch_runtime, find_runtime
 from resnet50.graph.fold_model import fold_batch_norm
+from resnet50.inference.batching import forward_array
 from resnet50.inference.classifier import Classifier
 from resnet50.inference.locate import MANIFEST, locate
-from resnet50.inference.runtimes import FORMATS, INSTALL, check_format, sha256
+from resnet50.inference.runtimes import FEATURES, FORMATS, INSTALL, Network, check_format, sha256
+from resnet50.metrics.thresholds import OwnImages, fit_thresholds
+from resnet50.uncertainty.thresholds import FILE, Thresholds
 
 TOLERANCES: Mapping[str, float] = {"fp32": 1e-4, "fp16": 0.01, "bf16": 0.05, "int8": 0.05, "uint8": 0.05}
 """For each precision, the largest error of an image's probabilities, as a mean over the images, 0..1.
@@ -40,10 +44,9 @@ images, so that an export that predicts the same for every image fails.
 
 _MAX_SHARE = 0.75  # of the mean deviation of the images
 
-_STEP = 1 / 256  # of an 8-bit probability; deviations below it do not tell images apart
+_BATCH = 32  # images in a forward pass
 
-QUANTIZED = ("int8", "uint8")
-"""Precisions that are calibrated on images; uint8 is int8 with pixels and probabilities of 8 bits."""
+_STEP = 1 / 256  # of an 8-bit probability; deviations below it do not tell images apart
 
 # images that a graph which fits images itself is tried on, and how far it may be off, as in `TOLERANCES`
 _FITTED, _FIT_TOLERANCE = 8, 0.05
@@ -71,6 +74,7 @@ class Comparison:
         mean: Mean over the images of each image's largest difference, 0..1.
         agreement: Share of images with the same most probable class, 0..1.
         calibration_images: Number of images that int8 or uint8 was calibrated on; 0 for other precisions.
+        thresholds: What the thresholds of the export are fitted on and how large they are; "" where it has none.
     """
 
     images: int
@@ -78,6 +82,7 @@ class Comparison:
     mean: float
     agreement: float
     calibration_images: int = 0
+    thresholds: str = ""
 
 
 def export(
@@ -145,10 +150,12 @@ def export(
     if format == "web":
         _check_8_bits(classifier)
         beside = find_runtime(fetch_runtime() if web_runtime is None else web_runtime)
+    held_out = None
     if check is None or (precision in QUANTIZED and calibration is None):
-        training, test = find_images(classifier, name=name, run=run, source=source, options=options, progress=progress)
-        check = test.images if check is None else check
-        calibration = training.images if calibration is None else calibration
+        found = find_images(classifier, name=name, run=run, source=source, options=options, progress=progress)
+        held_out = found.held_out if calibration is None else None
+        check = found.check.images if check is None else check
+        calibration = found.calibration.images if calibration is None else calibration
     calibration = check[:0] if calibration is None else calibration
     if not len(check):
         raise ValueError("expected images to compare the export with the original on, got none.")
@@ -161,14 +168,24 @@ def export(
         for path in beside:
             shutil.copyfile(path, folder / path.name)
         contract = Contract.of(classifier, precision=precision, any_size=any_size)
+        thresholds = None if precision in QUANTIZED else classifier.thresholds
         _write(classifier, contract, folder, out, format, precision, calibration)
+        _describe(classifier, contract, thresholds, folder, format, precision)
         exported = Classifier.load(folder)
+        if precision in QUANTIZED and held_out is not None and classifier.thresholds is not None:
+            thresholds = _own_thresholds(exported, classifier.thresholds, held_out)
+            _describe(classifier, contract, thresholds, folder, format, precision)
+            exported = Classifier.load(folder)
         comparison = _compare(expected, exported.probabilities(check))
         if any_size:
             by_pillow, inside = _fitted(exported, folder, np.asarray(check[:_FITTED]))
             _check_close(out, _compare(by_pillow, inside), by_pillow, _FIT_TOLERANCE)
         _check_close(out, comparison, expected, TOLERANCES[precision])
-    return replace(comparison, calibration_images=len(calibration)) if precision in QUANTIZED else comparison
+    return replace(
+        comparison,
+        calibration_images=len(calibration) if precision in QUANTIZED else 0,
+        thresholds="" if thresholds is None else str(thresholds),
+    )
 
 
 def _open(model_or_run: Classifier | str | os.PathLike[str]) -> tuple[Classifier, str, Path | None]:
@@ -243,16 +260,55 @@ def _write(
         reason = " ".join(str(error).split())[:200]
         raise ValueError(f"{out}: cannot be written as {name}, {precision} ({reason}).") from error
     write_text(folder / "labels.txt", contract.labels)
+
+
+def _describe(
+    classifier: Classifier,
+    contract: Contract,
+    thresholds: Thresholds | None,
+    folder: Path,
+    name: str,
+    precision: str,
+) -> None:
+    """Write the thresholds and the description of an export; its own metadata tell the thresholds where they can."""
+    (folder / MANIFEST).unlink(missing_ok=True)
+    own = None if thresholds is None else thresholds.to_dict(len(classifier.class_names))
+    if thresholds is not None:
+        (folder / FILE).write_bytes(thresholds.to_bytes())
+        exporter = importlib.import_module(f"resnet50.exporters.{name}")
+        if contract.thresholds is None and hasattr(exporter, "add_texts"):
+            with silenced():
+                exporter.add_texts(folder, replace(contract, thresholds=own).texts())
     paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    tensors = dict(zip(("input", "output"), FORMATS[name].tensors, strict=True))
     description = {
         "format": name,
         "precision": precision,
         "image_size": classifier.image_size,
         "image": contract.image,
-        "tensors": dict(zip(("input", "output"), FORMATS[name].tensors, strict=True)),
+        "tensors": {**tensors, **({FEATURES: FORMATS[name].features} if contract.features else {})},
+        "thresholds": own,
         "files": {path.relative_to(folder).as_posix(): sha256(path) for path in paths},
     }
     write_text(folder / MANIFEST, json.dumps({**classifier.metadata(), "export": description}, indent=2))
+
+
+def _own_thresholds(exported: Classifier, original: Thresholds, held_out: Dataset) -> Thresholds:
+    """Fit the thresholds of an export of 8 bits, on images that it was not calibrated on.
+
+    The training images stay those of the original, in float.
+    """
+    network, classes = exported.network, len(exported.class_names)
+    if isinstance(network, Network) and network.with_features is not None:
+        rows = forward_array(network.with_features, held_out.images, batch_size=_BATCH)
+        distances = original.measure(rows[:, classes:])
+        own = OwnImages(rows[:, :classes], held_out.labels, distances)
+        features = original.features
+    else:
+        own, features = OwnImages(exported.probabilities(held_out.images), held_out.labels), None
+    return fit_thresholds(
+        own, fitted_on="held-out", features=features, temperature=original.temperature, method=original.method
+    )
 
 
 def _compare(expected: np.ndarray, exported: np.ndarray) -> Comparison:

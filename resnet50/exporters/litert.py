@@ -27,7 +27,7 @@ def write(
         calibration: For int8 and uint8, images from which the quantizer takes the ranges of the activations.
         contract: What the file says about its input and output.
     """
-    module = as_module(model)
+    module = as_module(model, features=contract.features)
     converter = tf.lite.TFLiteConverter.from_concrete_functions([module.serve.get_concrete_function()], module)
     if precision != "fp32":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -44,5 +44,6 @@ def write(
         description=contract.texts()["image"],
         labels=contract.labels,
         size=contract.image["size"],
+        features=contract.features,
     )
     (folder / "model.tflite").write_bytes(content)

@@ -41,8 +41,10 @@ class _Unsigned:
     value: int
 
 
-def with_metadata(content: bytes, *, name: str, description: str, labels: str, size: Sequence[int]) -> bytes:
-    """Add metadata to a LiteRT file of one input and one output.
+def with_metadata(
+    content: bytes, *, name: str, description: str, labels: str, size: Sequence[int], features: bool = False
+) -> bytes:
+    """Add metadata to a LiteRT file of one input and one output, or two.
 
     Args:
         content: The file.
@@ -50,13 +52,14 @@ def with_metadata(content: bytes, *, name: str, description: str, labels: str, s
         description: What the image must be.
         labels: A class name a line.
         size: Height and width of the image in pixels.
+        features: Whether the second output is the features of the image.
 
     Returns:
         The file with its metadata.
     """
     model = schema.ModelT.InitFromPackedBuf(content)
     buffer, entry = schema.BufferT(), schema.MetadataT()
-    buffer.data = list(_flatbuffer(_model_metadata(name, description, size), b"M001"))
+    buffer.data = list(_flatbuffer(_model_metadata(name, description, size, features), b"M001"))
     model.buffers.append(buffer)
     entry.name, entry.buffer = "TFLITE_METADATA", len(model.buffers) - 1
     model.metadata = [*(model.metadata or []), entry]
@@ -68,7 +71,7 @@ def with_metadata(content: bytes, *, name: str, description: str, labels: str, s
     return whole.getvalue()
 
 
-def _model_metadata(name: str, description: str, size: Sequence[int]) -> _Table:
+def _model_metadata(name: str, description: str, size: Sequence[int], features: bool) -> _Table:
     height, width = size
     image = _Table({0: _Byte(_RGB), 1: _Table({0: _Unsigned(width), 1: _Unsigned(height)})})
     as_it_is = _Table({0: [0.0], 1: [1.0]})  # mean and deviation: the network normalizes
@@ -77,7 +80,8 @@ def _model_metadata(name: str, description: str, size: Sequence[int]) -> _Table:
         "probabilities": {6: [_Table({0: LABELS, 2: _Byte(_AXIS_LABELS)})]},
     }
     entering, leaving = (_Table({0: tensor, **fields}) for tensor, fields in tensors.items())
-    return _Table({0: name, 1: description, 3: [_Table({2: [entering], 3: [leaving]})], 7: "1.0.0"})
+    outputs = [leaving, *([_Table({0: "features"})] if features else [])]
+    return _Table({0: name, 1: description, 3: [_Table({2: [entering], 3: outputs})], 7: "1.0.0"})
 
 
 def _flatbuffer(table: _Table, identifier: bytes) -> bytes:

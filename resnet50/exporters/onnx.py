@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -12,9 +14,24 @@ from onnxruntime.transformers.float16 import convert_float_to_float16
 from resnet50.data.lazy_images import LazyImages
 from resnet50.exporters.contract import Contract
 from resnet50.graph.fit_graph import fitted_inside
+from resnet50.graph.head import find_head
 from resnet50.graph.network_graph import graph_of
 from resnet50.graph.onnx_graph import onnx_model
 from resnet50.graph.quantize import quantize
+
+
+def answering_graph(model: keras.Model, contract: Contract) -> onnx.ModelProto:
+    """Return the graph of a network, for probabilities and, where the contract names them, features."""
+    graph = graph_of(model)
+    head = find_head(graph) if contract.features else None
+    return onnx_model(graph, head=replace(head, feature_map=None) if head else None)
+
+
+def add_texts(folder: Path, texts: Mapping[str, str]) -> None:
+    """Replace the texts in the metadata of a file."""
+    network = onnx.load(folder / "model.onnx")
+    onnx.helper.set_model_props(network, dict(texts))
+    onnx.save(network, folder / "model.onnx")
 
 
 def write(
@@ -29,7 +46,7 @@ def write(
         calibration: For int8, images from which the quantizer takes the ranges of the activations.
         contract: What the file says about its input and output.
     """
-    network = onnx_model(graph_of(model))
+    network = answering_graph(model, contract)
     if precision == "fp16":
         network = convert_float_to_float16(network, keep_io_types=True)
     elif precision == "int8":

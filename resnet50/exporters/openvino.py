@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -14,8 +15,7 @@ import openvino
 from resnet50.data.lazy_images import LazyImages
 from resnet50.exporters.contract import Contract
 from resnet50.exporters.images import batch_of_one
-from resnet50.graph.network_graph import graph_of
-from resnet50.graph.onnx_graph import onnx_model
+from resnet50.exporters.onnx import answering_graph
 
 
 def write(
@@ -33,7 +33,7 @@ def write(
     """
     # Windows removes no file that OpenVINO still has open
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary:
-        onnx.save(onnx_model(graph_of(model)), Path(temporary, "model.onnx"))
+        onnx.save(answering_graph(model, contract), Path(temporary, "model.onnx"))
         network = openvino.convert_model(Path(temporary, "model.onnx"))
     if precision == "int8":
         import nncf
@@ -44,6 +44,18 @@ def write(
             preset=nncf.QuantizationPreset.MIXED,  # activations need not lie symmetrically about zero
             subset_size=len(calibration),
         )
-    for name, text in contract.texts().items():
+    _save(network, folder, contract.texts(), compress_to_fp16=precision == "fp16")
+
+
+def add_texts(folder: Path, texts: Mapping[str, str]) -> None:
+    """Replace the texts in the metadata of a file."""
+    with tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as temporary:
+        _save(openvino.Core().read_model(folder / "model.xml"), Path(temporary), texts)
+        for path in Path(temporary).iterdir():
+            path.replace(folder / path.name)
+
+
+def _save(network: openvino.Model, folder: Path, texts: Mapping[str, str], *, compress_to_fp16: bool = False) -> None:
+    for name, text in texts.items():
         network.set_rt_info(text, ["resnet50", name])
-    openvino.save_model(network, folder / "model.xml", compress_to_fp16=precision == "fp16")
+    openvino.save_model(network, folder / "model.xml", compress_to_fp16=compress_to_fp16)

@@ -15,6 +15,8 @@ from resnet50.data.lazy_images import LazyImages
 from resnet50.exporters import onnx
 from resnet50.exporters.contract import Contract
 
+add_texts = onnx.add_texts
+
 
 def write(
     model: keras.Model, folder: Path, precision: str, calibration: np.ndarray | LazyImages, contract: Contract

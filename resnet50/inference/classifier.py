@@ -30,8 +30,10 @@ from resnet50.data.images import ImageLike, fit_image
 from resnet50.data.lazy_images import LazyImages
 from resnet50.inference.batching import forward_array
 from resnet50.inference.locate import PRECISIONS, Located, locate
-from resnet50.inference.prediction import Prediction, rank_classes
-from resnet50.inference.runtimes import Network, NoGraphError, open_network, read_manifest, sha256
+from resnet50.inference.prediction import Doubt, Prediction, name_classes
+from resnet50.inference.runtimes import FEATURES, Network, NoGraphError, open_network, read_manifest, sha256
+from resnet50.uncertainty.shares import COVERAGE, REFUSE
+from resnet50.uncertainty.thresholds import FILE, Judgement, Thresholds, read_file, read_member
 from resnet50.weights.keras_files import CLASSIFIER_MEMBER, CONFIG_MEMBER, check_archive, read_small, reading
 from resnet50.weights.registry import REGISTRY
 
@@ -54,6 +56,8 @@ class Classifier:
         recipe: Every number of the training. With pretrained weights, ``weights_sha256`` is the hash of their arrays.
         metrics: Scores on the test split, such as ``{"accuracy": 0.983}``.
         fit: How images are fitted to the model's size, as for its training.
+        thresholds: When it names several classes, or none of them; None where no images were left to fit them on, and
+            in a precision that they were not fitted for.
 
     Raises:
         ValueError: If the model does not take images of one size, or the number of outputs is not that of the names.
@@ -66,6 +70,7 @@ class Classifier:
     recipe: Mapping[str, Any] = field(repr=False)
     metrics: Mapping[str, float]
     fit: Fit = DEFAULT_FIT
+    thresholds: Thresholds | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         shape = self.network.input_shape
@@ -115,32 +120,97 @@ class Classifier:
         Raises:
             ValueError: If there is no dense layer, or the classifier is an export.
         """
-        if isinstance(self.network, Network) and "features" in self.network.outputs:
-            return self.network.outputs["features"]
+        if isinstance(self.network, Network) and FEATURES in self.network.outputs:
+            return self.network.outputs[FEATURES]
         from resnet50.inference.features import feature_model
 
         return feature_model(self.model)
 
-    def predict(self, image: ImageLike, *, top: int = 3) -> Prediction:
+    @cached_property
+    def answering(self) -> keras.Model | Network:
+        """The network that gives rows for `judge`: probabilities and, where images are compared, features behind them.
+
+        Float32 ``(n, classes)``, or ``(n, classes + d)``.
+        """
+        if self.thresholds is None or not self.thresholds.refuses:
+            return self.network
+        if isinstance(self.network, Network) and self.network.with_features is not None:
+            return self.network.with_features
+        if isinstance(self.network, Network) and self.network.source is None:
+            return self.network  # an export without features
+        from resnet50.inference.features import with_features
+
+        return with_features(self.model)
+
+    def judge(
+        self, rows: np.ndarray, *, coverage: float | None = COVERAGE, refuse: float | None = REFUSE
+    ) -> Judgement | None:
+        """Return the prediction sets of images, and which are refused; None without `thresholds`.
+
+        Args:
+            rows: Outputs of `answering` for the images, float ``(n, ...)``.
+            coverage: Share of images whose class is to be in their set, above 0 and below 1; None for no sets.
+            refuse: Share of images like the training's that may be refused, above 0 and below 1; None for no refusal.
+
+        Raises:
+            ValueError: If a share is not between 0 and 1.
+        """
+        if self.thresholds is None:
+            return None
+        classes = len(self.class_names)
+        distances = None
+        if refuse is not None and rows.shape[1] > classes:
+            distances = self.thresholds.measure(rows[:, classes:])
+        return self.thresholds.judge(rows[:, :classes], distances, coverage=coverage, refuse=refuse)
+
+    def doubts(
+        self, rows: np.ndarray, *, coverage: float | None = COVERAGE, refuse: float | None = REFUSE
+    ) -> list[Doubt]:
+        """Return what `judge` says about each image, with the names of the classes."""
+        judged = self.judge(rows, coverage=coverage, refuse=refuse)
+        if judged is None:
+            return [Doubt()] * len(rows)
+        return [
+            Doubt(
+                None if judged.sets is None else name_classes(row, self.class_names, judged.sets[k]),
+                None if judged.refused is None else bool(judged.refused[k]),
+                None if judged.distances is None else float(judged.distances[k]),
+            )
+            for k, row in enumerate(rows[:, : len(self.class_names)])
+        ]
+
+    def predict(
+        self,
+        image: ImageLike,
+        *,
+        top: int = 3,
+        coverage: float | None = COVERAGE,
+        refuse: float | None = REFUSE,
+    ) -> Prediction:
         """Classify one image of any size; `resnet50.predict` classifies many.
 
         Args:
             image: Path, encoded bytes, open binary file, Pillow image, or pixels 0..255 of any size ((height, width)
                 gray, or (height, width, 3 or 4)). It is fitted to the model's size as for training.
             top: Number of classes to name.
+            coverage: Share of images whose class is to be in the prediction set, above 0 and below 1; None for no set.
+            refuse: Share of images like the training's that may be refused, above 0 and below 1; None for no refusal.
 
         Returns:
-            The most probable classes and their probabilities; its ``error`` is None.
+            The most probable classes and their probabilities, the prediction set and the refusal; its ``error`` is
+            None.
 
         Raises:
             FileNotFoundError: If there is no file at the path.
-            ValueError: If the image cannot be read, or ``top`` is not positive.
+            ValueError: If the image cannot be read, ``top`` is not positive, or a share is not between 0 and 1.
         """
         height, width = self.image_size
         pixels = fit_image(image, height=height, width=width, fit=self.fit)
-        (row,) = self.probabilities(pixels[None])
+        network = self.answering if coverage is not None or refuse is not None else self.network
+        rows = forward_array(network, pixels[None], batch_size=1)
+        (doubt,) = self.doubts(rows, coverage=coverage, refuse=refuse)
         path = Path(image) if isinstance(image, str | os.PathLike) else None
-        return Prediction(0, path, rank_classes(row, self.class_names, top))
+        return Prediction.of(0, path, rows[0], self.class_names, top=top, doubt=doubt)
 
     def probabilities(self, images: np.ndarray | LazyImages, *, batch_size: int = 64) -> np.ndarray:
         """Classify images of the model's size.
@@ -160,6 +230,28 @@ class Classifier:
                 not positive, or the model's output is not a number.
         """
         return forward_array(self.network, images, batch_size=batch_size)
+
+    def examine(self, images: np.ndarray | LazyImages, *, batch_size: int = 64) -> tuple[np.ndarray, np.ndarray | None]:
+        """Classify images of the model's size, and measure how unlike the training images they are.
+
+        Args:
+            images: As for `probabilities`.
+            batch_size: Images in one forward pass.
+
+        Returns:
+            Probabilities, float32 ``(n, classes)``, and cosine distances to the nearest training images, float32
+            ``(n,)``; None for these without thresholds, or features to compare.
+        """
+        classes, network = len(self.class_names), self.answering
+        if self.thresholds is None or network.output_shape[-1] == classes:
+            return self.probabilities(images, batch_size=batch_size), None
+        probabilities, distances = [], []
+        size = -(-_BLOCK // batch_size) * batch_size  # features of all images would take gigabytes
+        for start in range(0, len(images), size):
+            rows = forward_array(network, images[start : start + size], batch_size=batch_size)
+            probabilities.append(rows[:, :classes])
+            distances.append(self.thresholds.measure(rows[:, classes:]))
+        return np.concatenate(probabilities), np.concatenate(distances)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the classifier, atomically and uncompiled, so that every backend can open it.
@@ -181,9 +273,11 @@ class Classifier:
             uncompiled.save(temporary)
             with zipfile.ZipFile(temporary, "a") as archive:
                 archive.writestr(CLASSIFIER_MEMBER, json.dumps(self.metadata(), indent=2))
+                if self.thresholds is not None:
+                    archive.writestr(FILE, self.thresholds.to_bytes())
 
     def metadata(self) -> dict[str, Any]:
-        """Return every field but the model, ready for JSON: what a file stores beside the model.
+        """Return every field but the model and the thresholds, ready for JSON: what a file stores beside the model.
 
         Of a file with pretrained weights the recipe has the name without the folder, since model files are passed on.
         """
@@ -236,7 +330,8 @@ class Classifier:
             metadata = read_manifest(path)
             export = metadata.pop("export")
             _check_metadata(metadata, path)
-            return cls._from_metadata(path, metadata, open_network(path, export))
+            thresholds = read_file(path, classes=len(metadata["class_names"])) if FILE in export["files"] else None
+            return cls._from_metadata(path, metadata, open_network(path, export), thresholds)
         metadata = _read_metadata(path)
         if precision != "fp32":
             from resnet50.inference.precision import open_in_precision
@@ -244,13 +339,17 @@ class Classifier:
             network = open_in_precision(located, precision, calibration=calibration, progress=progress)
         else:
             network = _load_keras(path) if runtime == "keras" else _open(path)
-        return cls._from_metadata(path, metadata, network)
+        # int8 gives other probabilities and features than those that thresholds were fitted on
+        thresholds = _read_thresholds(path, metadata) if precision != "int8" else None
+        return cls._from_metadata(path, metadata, network, thresholds)
 
     @classmethod
-    def _from_metadata(cls, path: Path, metadata: Mapping[str, Any], network: keras.Model | Network) -> Classifier:
+    def _from_metadata(
+        cls, path: Path, metadata: Mapping[str, Any], network: keras.Model | Network, thresholds: Thresholds | None
+    ) -> Classifier:
+        fields = {**metadata, "class_names": tuple(metadata["class_names"]), "thresholds": thresholds}
         try:
-            fit = Fit.from_dict(metadata.get("fit", {}))
-            return cls(network=network, **{**metadata, "class_names": tuple(metadata["class_names"]), "fit": fit})
+            return cls(network=network, **{**fields, "fit": Fit.from_dict(metadata.get("fit", {}))})
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
 
@@ -262,7 +361,9 @@ def _without_folders(recipe: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**recipe, "weights": PureWindowsPath(weights).name}  # it knows both separators
 
 
-_METADATA = tuple(field.name for field in fields(Classifier) if field.name != "network")
+_BLOCK = 2048  # images whose features are in memory
+
+_METADATA = tuple(field.name for field in fields(Classifier) if field.name not in ("network", "thresholds"))
 
 _NO_LAYERS = "expected a Keras model, got an export, which has no layers; use the .keras file that it was made from."
 
@@ -341,6 +442,11 @@ def _read_metadata(path: Path) -> dict[str, Any]:
     with reading(path):
         check_archive(path)
     return metadata
+
+
+def _read_thresholds(path: Path, metadata: Mapping[str, Any]) -> Thresholds | None:
+    with reading(path), zipfile.ZipFile(path) as archive:
+        return read_member(archive, classes=len(metadata["class_names"]))
 
 
 def _check_metadata(metadata: Any, path: Path) -> None:

@@ -20,7 +20,7 @@ from resnet50._io.processor import processor
 from resnet50._io.workers import usable_cores
 from resnet50.data.lazy_images import LazyImages
 from resnet50.graph.geometry import FEATURE_MAP, FeatureMap
-from resnet50.inference.runtimes import Network, openvino_networks, sha256
+from resnet50.inference.runtimes import PROBABILITIES, Network, onnxruntime_networks, openvino_networks, sha256
 from resnet50.weights.keras_files import reading
 
 CACHE_BYTES = 1 << 30
@@ -200,20 +200,10 @@ def _network(graph: Path | bytes, keras_file: _KerasFile, **options: Any) -> Net
         networks = openvino_networks(graph.read_bytes() if isinstance(graph, Path) else graph, "bf16")
     else:
         session = _session(graph, **options)
-        networks = _onnxruntime_networks(session)
+        networks = onnxruntime_networks(session)
         described = session.get_modelmeta().custom_metadata_map.get(FEATURE_MAP, "")
-    network = networks.pop("probabilities")
+    network = networks.pop(PROBABILITIES)
     network.outputs, network.precision = networks, keras_file.precision
     network.feature_map = FeatureMap.from_dict(json.loads(described)) if described else None
     network.source, network.sha256 = keras_file.path, keras_file.sha256
     return network
-
-
-def _onnxruntime_networks(session: Any) -> dict[str, Network]:
-    """Return a network for each output of a session, by its name."""
-    (image,) = session.get_inputs()
-
-    def network(output: Any) -> Network:
-        return Network(lambda images: session.run([output.name], {image.name: images})[0], image.shape, output.shape)
-
-    return {output.name: network(output) for output in session.get_outputs()}

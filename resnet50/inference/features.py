@@ -32,6 +32,16 @@ def feature_model(model: keras.Model, *, at: str | None = None) -> keras.Model:
     return keras.Model(model.input, output, name=f"{model.name}_features")
 
 
+def with_features(model: keras.Model) -> keras.Model:
+    """Return the model from images to probabilities with features behind them, ``(batch, classes + d)``, float32.
+
+    Raises:
+        ValueError: If the model has no dense layer.
+    """
+    rows = layers.Concatenate(dtype="float32")([model.output, feature_model(model).output])
+    return keras.Model(model.input, rows, name=f"{model.name}_with_features")
+
+
 def pooled_feature_model(model: keras.Model, *, at: str) -> keras.Model:
     """Return the model from images to one vector for each: the output of a layer, its mean over positions for a map.
 

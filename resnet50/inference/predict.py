@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
+
+import numpy as np
 
 from resnet50.data.folder_scan import scan_folder
 from resnet50.data.images import ImageLike
 from resnet50.data.left_out import LeftOut
 from resnet50.inference.batching import forward_images
 from resnet50.inference.classifier import Classifier
-from resnet50.inference.prediction import Prediction, check_top, rank_classes
+from resnet50.inference.prediction import Prediction, check_top
+from resnet50.uncertainty.shares import COVERAGE, REFUSE, check_share
 
 
 class FoundImages(NamedTuple):
@@ -58,7 +62,13 @@ def search_images(paths: Iterable[str | os.PathLike[str]]) -> FoundImages:
 
 
 def predict(
-    classifier: Classifier, images: Iterable[ImageLike], *, top: int = 3, batch_size: int = 32
+    classifier: Classifier,
+    images: Iterable[ImageLike],
+    *,
+    top: int = 3,
+    batch_size: int = 32,
+    coverage: float | None = COVERAGE,
+    refuse: float | None = REFUSE,
 ) -> Iterator[Prediction]:
     """Classify any number of images. An image that cannot be read gets an error; the others are classified.
 
@@ -72,18 +82,27 @@ def predict(
             files of folders.
         top: Number of classes to name for each image.
         batch_size: Images in one forward pass.
+        coverage: Share of images whose class is to be in the prediction set, above 0 and below 1; None for no sets.
+        refuse: Share of images like the training's that may be refused, above 0 and below 1; None for no refusal.
 
     Yields:
-        A prediction for each image, in order.
+        A prediction for each image, in order, with set and refusal where the classifier has thresholds.
 
     Raises:
-        ValueError: If ``top`` or the batch size is not positive, or ``images`` is a single image.
+        ValueError: If ``top`` or the batch size is not positive, a share is not between 0 and 1, or ``images`` is a
+            single image.
     """
     check_top(top)
-    for index, (path, row) in enumerate(
-        forward_images(classifier.network, images, fit=classifier.fit, batch_size=batch_size)
-    ):
-        if isinstance(row, str):
-            yield Prediction(index, path, (), row)
-        else:
-            yield Prediction(index, path, rank_classes(row, classifier.class_names, top))
+    for share, name in ((coverage, "coverage"), (refuse, "refuse")):
+        if share is not None:
+            check_share(share, name)
+    network = classifier.network if coverage is None and refuse is None else classifier.answering
+    results = enumerate(forward_images(network, images, fit=classifier.fit, batch_size=batch_size))
+    while batch := list(islice(results, max(batch_size, 1))):  # a batch size of 0 is refused below
+        rows = [row for _, (_, row) in batch if not isinstance(row, str)]
+        doubts = iter(classifier.doubts(np.stack(rows), coverage=coverage, refuse=refuse) if rows else ())
+        for index, (path, row) in batch:
+            if isinstance(row, str):
+                yield Prediction(index, path, (), row)
+            else:
+                yield Prediction.of(index, path, row, classifier.class_names, top=top, doubt=next(doubts))

@@ -10,6 +10,21 @@ import numpy as np
 
 
 @dataclass(frozen=True)
+class Doubt:
+    """What the thresholds of a classifier say about one image; None where they say nothing.
+
+    Attributes:
+        prediction_set: Classes of which one is right at the stated coverage, the most probable first.
+        refused: Whether the image is unlike all training images: "none of these".
+        distance: Cosine distance of its features to the nearest training images, 0..2.
+    """
+
+    prediction_set: tuple[str, ...] | None = None
+    refused: bool | None = None
+    distance: float | None = None
+
+
+@dataclass(frozen=True)
 class Prediction:
     """The most probable classes of one image.
 
@@ -18,12 +33,40 @@ class Prediction:
         path: The image's file; None if it was not passed as a path.
         top: The most probable classes and their probabilities, 0..1, best first; empty if the image cannot be read.
         error: Why the image cannot be read, one line; None if it can.
+        prediction_set: Classes of which one is right at the asked coverage, the most probable first; None without
+            thresholds.
+        refused: Whether the image is unlike all training images, so that none of the classes may be right; None without
+            thresholds.
+        distance: Cosine distance of its features to the nearest training images, 0..2; None as well.
     """
 
     index: int
     path: Path | None
     top: tuple[tuple[str, float], ...]
     error: str | None = None
+    prediction_set: tuple[str, ...] | None = None
+    refused: bool | None = None
+    distance: float | None = None
+
+    @classmethod
+    def of(
+        cls, index: int, path: Path | None, row: np.ndarray, class_names: Sequence[str], *, top: int, doubt: Doubt
+    ) -> Prediction:
+        """Return the prediction for an image.
+
+        Args:
+            index: Its position.
+            path: Its file, if it has one.
+            row: Its probabilities, float ``(classes, ...)``; what is behind them is not used.
+            class_names: Name of each class.
+            top: Number of classes to name.
+            doubt: What the thresholds say.
+
+        Raises:
+            ValueError: If ``top`` is not positive.
+        """
+        ranked = rank_classes(row[: len(class_names)], class_names, top)
+        return cls(index, path, ranked, None, doubt.prediction_set, doubt.refused, doubt.distance)
 
 
 def rank_classes(row: np.ndarray, class_names: Sequence[str], top: int) -> tuple[tuple[str, float], ...]:
@@ -34,6 +77,11 @@ def rank_classes(row: np.ndarray, class_names: Sequence[str], top: int) -> tuple
     """
     check_top(top)
     return tuple((class_names[k], float(row[k])) for k in np.argsort(-row, kind="stable")[:top])
+
+
+def name_classes(row: np.ndarray, class_names: Sequence[str], chosen: np.ndarray) -> tuple[str, ...]:
+    """Return the names of the chosen classes, bool ``(classes,)``, the most probable first."""
+    return tuple(class_names[k] for k in np.argsort(-row, kind="stable") if chosen[k])
 
 
 def check_top(top: int) -> None:

@@ -17,7 +17,10 @@ NO_PATH = "-"
 
 
 def write_table(file: TextIO, predictions: Iterable[Prediction], *, top: int) -> None:
-    """Write a row for each image: path, classes with their probabilities, and why it cannot be read.
+    """Write a row for each image: path, classes with their probabilities, why it cannot be read, and the doubt.
+
+    The last columns are empty for a classifier without thresholds: the classes of the prediction set, separated by
+    ``|``, and whether the image is refused, ``yes`` or ``no``.
 
     Args:
         file: An open file; for ``csv``, with ``newline=""``.
@@ -26,9 +29,19 @@ def write_table(file: TextIO, predictions: Iterable[Prediction], *, top: int) ->
     """
     table = csv.writer(file, lineterminator="\n")
     places = ["", *(f"_{place}" for place in range(2, top + 1))]
-    table.writerow(["path", *(f"{column}{place}" for place in places for column in ("class", "probability")), "error"])
+    table.writerow(
+        [
+            "path",
+            *(f"{column}{place}" for place in places for column in ("class", "probability")),
+            "error",
+            "set",
+            "refused",
+        ]
+    )
     for prediction in predictions:
         answers = [value for name, share in prediction.top for value in (name, f"{share:.6f}")]
-        cells = [*(answers or [""] * 2 * top), prediction.error or ""]
+        refused = {None: "", False: "no", True: "yes"}[prediction.refused]
+        doubt = ["|".join(prediction.prediction_set or ()), refused]
+        cells = [*(answers or [""] * 2 * top), prediction.error or "", *doubt]
         path = NO_PATH if prediction.path is None else harmless(printable(prediction.path))
         table.writerow([path, *(harmless(printable(cell)) for cell in cells)])

@@ -28,6 +28,10 @@ Compute = Callable[[np.ndarray], np.ndarray]
 """From RGB float32 ``(n, height, width, 3)``, 0..255, for any ``n``, to an output, float32 ``(n, ...)``."""
 
 
+PROBABILITIES, FEATURES = "probabilities", "features"
+"""Names of the outputs of a network that predicting uses."""
+
+
 class Network:
     """A network in a runtime other than Keras, with the attributes of a Keras model that predicting uses.
 
@@ -42,6 +46,8 @@ class Network:
         precision: Precision of the computation, such as ``"fp32"``, ``"bf16"`` or ``"int8"``.
         outputs: Networks for what else it computes: ``features``, the input of the last dense layer, and
             ``class_activation_maps``. A network has those that its runtime gives.
+        with_features: A network for probabilities and features in one forward pass, float32 ``(n, classes + d)``; None
+            without features.
         feature_map: The last feature map, whose ``class_activation_maps`` it gives; None if it does not.
         source: The ``.keras`` file that it was made from; None for an export.
         sha256: That of the file.
@@ -53,6 +59,7 @@ class Network:
         self.output_shape = (None, *output_shape[1:])
         self.precision = "fp32"
         self.outputs: dict[str, Network] = {}
+        self.with_features: Network | None = None
         self.feature_map: FeatureMap | None = None
         self.source: Path | None = None
         self.sha256 = ""
@@ -67,6 +74,20 @@ class Network:
             float32 ``(n, ...)``.
         """
         return self._compute(np.ascontiguousarray(images, np.float32))
+
+
+def joined(networks: Mapping[str, Network], compute: Callable[[np.ndarray], Sequence[np.ndarray]]) -> Network | None:
+    """Return the network for probabilities and features in one forward pass; None where a network gives no features.
+
+    Args:
+        networks: Networks for the outputs, by name.
+        compute: From images to the probabilities and the features.
+    """
+    if FEATURES not in networks:
+        return None
+    probabilities, features = networks[PROBABILITIES], networks[FEATURES]
+    width = probabilities.output_shape[-1] + features.output_shape[-1]
+    return Network(lambda images: np.concatenate(compute(images), axis=1), probabilities.input_shape, (None, width))
 
 
 class NoGraphError(ValueError):
@@ -166,8 +187,16 @@ def openvino_networks(model: Path | bytes, precision: str) -> dict[str, Network]
     def network(index: int, port: Any) -> Network:
         return Network(lambda images: compiled(images, share_inputs=True)[index], shape(compiled.input()), shape(port))
 
-    networks = [(port, network(index, port)) for index, port in enumerate(compiled.outputs)]
-    return {name: each for port, each in networks for name in port.get_names()}
+    ports = {name: index for index, port in enumerate(compiled.outputs) for name in port.get_names()}
+    networks = {name: network(index, compiled.outputs[index]) for name, index in ports.items()}
+
+    def both(images: np.ndarray) -> list[np.ndarray]:
+        rows = compiled(images, share_inputs=True)
+        return [rows[ports[name]] for name in (PROBABILITIES, FEATURES)]
+
+    if PROBABILITIES in networks:
+        networks[PROBABILITIES].with_features = joined(networks, both)
+    return networks
 
 
 def sha256(path: Path) -> str:
@@ -192,13 +221,34 @@ def _onnx(folder: Path, about: Mapping[str, Any]) -> Network:
         model = without_fit(onnx.load(path), about["image_size"]).SerializeToString()
     else:
         model = path
-    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    (image,), (output,) = session.get_inputs(), session.get_outputs()
-    return Network(lambda images: session.run(None, {image.name: images})[0], image.shape, output.shape)
+    return _answering(
+        onnxruntime_networks(onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"]))
+    )
+
+
+def onnxruntime_networks(session: Any) -> dict[str, Network]:
+    """Return a network for each output of a session of ONNX Runtime, by its name."""
+    (image,) = session.get_inputs()
+
+    def network(output: Any) -> Network:
+        return Network(lambda images: session.run([output.name], {image.name: images})[0], image.shape, output.shape)
+
+    networks = {output.name: network(output) for output in session.get_outputs()}
+    networks[PROBABILITIES].with_features = joined(
+        networks, lambda images: session.run([PROBABILITIES, FEATURES], {image.name: images})
+    )
+    return networks
+
+
+def _answering(networks: dict[str, Network]) -> Network:
+    """Return the network for probabilities, which has the others."""
+    network = networks.pop(PROBABILITIES)
+    network.outputs = networks
+    return network
 
 
 def _openvino(folder: Path, about: Mapping[str, Any]) -> Network:
-    return next(iter(openvino_networks(folder / "model.xml", about["precision"]).values()))
+    return _answering(openvino_networks(folder / "model.xml", about["precision"]))
 
 
 def _litert(folder: Path, about: Mapping[str, Any]) -> Network:
@@ -207,10 +257,11 @@ def _litert(folder: Path, about: Mapping[str, Any]) -> Network:
     with quiet():  # it prints which kernels it uses
         interpreter = Interpreter(str(folder / "model.tflite"), num_threads=usable_cores())
         interpreter.allocate_tensors()
-    (image,), (output,) = interpreter.get_input_details(), interpreter.get_output_details()
-    scale, zero = output["quantization"] if output["dtype"] == np.uint8 else (1.0, 0)
+    (image,) = interpreter.get_input_details()
+    details = interpreter.get_signature_runner().get_output_details()
+    outputs = {name: details[tensor] for name, tensor in _outputs(about).items()}
 
-    def compute(images: np.ndarray) -> np.ndarray:
+    def compute(images: np.ndarray) -> list[np.ndarray]:
         if image["dtype"] == np.uint8:
             images = np.rint(images).astype(np.uint8)
         if tuple(interpreter.get_input_details()[0]["shape"]) != images.shape:
@@ -218,9 +269,16 @@ def _litert(folder: Path, about: Mapping[str, Any]) -> Network:
             interpreter.allocate_tensors()
         interpreter.set_tensor(image["index"], images)
         interpreter.invoke()
-        return np.float32(scale) * (interpreter.get_tensor(output["index"]).astype(np.float32) - zero)
+        return [_dequantized(interpreter.get_tensor(output["index"]), output) for output in outputs.values()]
 
-    return Network(compute, image["shape"].tolist(), output["shape"].tolist())
+    return _from_all(compute, image["shape"].tolist(), {name: each["shape"].tolist() for name, each in outputs.items()})
+
+
+def _dequantized(values: np.ndarray, output: Mapping[str, Any]) -> np.ndarray:
+    if output["dtype"] != np.uint8:
+        return np.array(values, np.float32)
+    scale, zero = output["quantization"]
+    return np.float32(scale) * (values.astype(np.float32) - zero)
 
 
 def _saved_model(folder: Path, about: Mapping[str, Any]) -> Network:
@@ -228,12 +286,34 @@ def _saved_model(folder: Path, about: Mapping[str, Any]) -> Network:
 
     serve = tf.saved_model.load(folder).signatures["serving_default"]
     ((input_name, image),) = serve.structured_input_signature[1].items()
-    ((output_name, output),) = serve.structured_outputs.items()
+    names = _outputs(about)
 
-    def compute(images: np.ndarray) -> np.ndarray:
-        return serve(**{input_name: tf.constant(images)})[output_name].numpy()
+    def compute(images: np.ndarray) -> list[np.ndarray]:
+        rows = serve(**{input_name: tf.constant(images)})
+        return [rows[tensor].numpy() for tensor in names.values()]
 
-    return Network(compute, image.shape, output.shape)
+    shapes = {name: serve.structured_outputs[tensor].shape for name, tensor in names.items()}
+    return _from_all(compute, image.shape, shapes)
+
+
+def _outputs(about: Mapping[str, Any]) -> dict[str, str]:
+    """Return the tensors of probabilities and, where an export gives them, features."""
+    runtime = FORMATS[about["format"]]
+    known = {PROBABILITIES: runtime.tensors[1]}
+    return {**known, FEATURES: runtime.features} if FEATURES in about.get("tensors", {}) else known
+
+
+def _from_all(
+    compute: Callable[[np.ndarray], list[np.ndarray]], image: Sequence[Any], shapes: Mapping[str, Sequence[Any]]
+) -> Network:
+    """Return the network for probabilities of a runtime that computes all outputs at once."""
+
+    def network(index: int, shape: Sequence[Any]) -> Network:
+        return Network(lambda images: compute(images)[index], image, shape)
+
+    networks = {name: network(index, shape) for index, (name, shape) in enumerate(shapes.items())}
+    networks[PROBABILITIES].with_features = joined(networks, compute)
+    return _answering(networks)
 
 
 @dataclass(frozen=True)
@@ -246,6 +326,7 @@ class Runtime:
         precisions: Precisions that an export can have.
         tensors: Names of input and output.
         open: Opens the folder of an export by its description.
+        features: Name of the output that gives features, where there are any.
     """
 
     package: str
@@ -253,17 +334,20 @@ class Runtime:
     precisions: tuple[str, ...]
     tensors: tuple[str, str]
     open: Callable[[Path, Mapping[str, Any]], Network]
+    features: str = FEATURES
 
 
 FORMATS: Mapping[str, Runtime] = {
-    "saved_model": Runtime("tensorflow", "saved_model.pb", ("fp32", "bf16"), ("image", "output_0"), _saved_model),
+    "saved_model": Runtime(
+        "tensorflow", "saved_model.pb", ("fp32", "bf16"), ("image", "output_0"), _saved_model, "output_1"
+    ),
     "onnx": Runtime("onnxruntime", "model.onnx", ("fp32", "fp16", "int8"), ("image", "probabilities"), _onnx),
     "web": Runtime("onnxruntime", "model.onnx", ("int8", "fp32", "fp16"), ("image", "probabilities"), _onnx),
     "openvino": Runtime(
         "openvino", "model.xml", ("fp32", "bf16", "fp16", "int8"), ("image", "probabilities"), _openvino
     ),
     "litert": Runtime(
-        "ai_edge_litert", "model.tflite", ("fp32", "fp16", "int8", "uint8"), ("image", "output_0"), _litert
+        "ai_edge_litert", "model.tflite", ("fp32", "fp16", "int8", "uint8"), ("image", "output_0"), _litert, "output_1"
     ),
 }
 """The formats of exports."""

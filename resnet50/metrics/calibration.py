@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from resnet50.uncertainty.scaling import Temperature, scale
+
 if TYPE_CHECKING:
     from resnet50.inference.classifier import Classifier
 
@@ -26,7 +28,6 @@ FOLDS = 10
 
 _DRAWS = 200
 _MAX_TEMPERATURE = 20.0  # the lowest is its inverse
-_MIN_PROBABILITY = 1e-38  # about the smallest float32; a softmax gives 0 below it
 
 
 @dataclass(frozen=True)
@@ -50,9 +51,9 @@ class TemperatureScaling:
 
     Attributes:
         temperature: The divisor of the logits; above 1 where the classifier is overconfident.
-        images: Number of validation images that it was fitted on.
+        images: Number of images that it was fitted on, which the classifier has not learned from.
         validation_loss: Mean cross-entropy of these images without a temperature, in nats.
-        cross_validated_loss: The same with temperatures that were fitted on other folds (`cross_validated_losses`), in
+        cross_validated_loss: The same with temperatures that were fitted on other folds (`cross_validated`), in
             nats; below `validation_loss`.
         calibration_error: Expected calibration error of the test images with the temperature, 0..1.
         loss: Mean cross-entropy of the test images with the temperature, in nats.
@@ -116,28 +117,21 @@ def chance_error(probabilities: np.ndarray) -> float:
     return float(np.abs(gaps).sum(axis=1).mean() / len(confidence))
 
 
-def temperature_scaling(
-    validation: tuple[np.ndarray, np.ndarray], test: tuple[np.ndarray, np.ndarray]
-) -> TemperatureScaling:
-    """Recommend a temperature by validation images alone, and score the test images with it.
+def recommend_temperature(probabilities: np.ndarray, labels: np.ndarray) -> Temperature:
+    """Recommend a temperature by images that the classifier has not learned from.
 
-    The temperature is fitted on all validation images. It is recommended only where temperatures that are fitted in the
-    same way lower the loss of images that they were not fitted on (`cross_validated_losses`), by more than the standard
-    error of this difference.
+    The temperature is fitted on all of them. It is recommended only where temperatures that are fitted in the same way
+    lower the loss of images that they were not fitted on (`cross_validated_losses`), by more than the standard error of
+    this difference.
 
     Args:
-        validation: Probabilities, float ``(n, classes)``, 0..1, and true classes, int ``(n,)``, of images that the
-            classifier has not learned from.
-        test: The same of the test images.
-
-    Returns:
-        The recommended temperature with its scores.
+        probabilities: float ``(n, classes)``, 0..1.
+        labels: True classes, int ``(n,)``.
 
     Raises:
         ValueError: If none is recommended, with the reason: as `fit_temperature`; or the best temperature is at the
             limit of the search; or it does not lower the loss of held-out images.
     """
-    probabilities, labels = validation
     temperature = fit_temperature(probabilities, labels)
     _check_limit(temperature, len(labels))
     before, after = losses(probabilities, labels), cross_validated_losses(probabilities, labels)
@@ -146,16 +140,35 @@ def temperature_scaling(
         raise ValueError(
             f"expected a temperature that clearly lowers the loss of held-out images, got {after.mean():.3f} with it "
             f"and {before.mean():.3f} without (standard error of the difference {error:.3f}) in a {FOLDS}-fold "
-            f"cross-validation on {len(labels):,} validation images; leave the probabilities as they are."
+            f"cross-validation on {len(labels):,} images; leave the probabilities as they are."
         )
-    probabilities, labels = scale(test[0], temperature), test[1]
+    return Temperature(temperature, len(labels), float(before.mean()), float(after.mean()))
+
+
+def find_temperature(probabilities: np.ndarray, labels: np.ndarray) -> Temperature:
+    """Return what `recommend_temperature` does, or a temperature of 1 with the reason why none is recommended."""
+    try:
+        return recommend_temperature(probabilities, labels)
+    except ValueError as error:
+        return Temperature(images=len(labels), reason=str(error))
+
+
+def score_temperature(fitted: Temperature, probabilities: np.ndarray, labels: np.ndarray) -> TemperatureScaling:
+    """Score test images with a recommended temperature, in which they had no part.
+
+    Args:
+        fitted: The temperature.
+        probabilities: Of the test images, without it; float ``(n, classes)``, 0..1.
+        labels: Their true classes, int ``(n,)``.
+    """
+    scaled = scale(probabilities, fitted.value)
     return TemperatureScaling(
-        temperature=temperature,
-        images=len(validation[1]),
-        validation_loss=float(before.mean()),
-        cross_validated_loss=float(after.mean()),
-        calibration_error=calibration_error(reliability(probabilities, labels)),
-        loss=mean_loss(probabilities, labels),
+        temperature=fitted.value,
+        images=fitted.images,
+        validation_loss=fitted.loss,
+        cross_validated_loss=fitted.scaled_loss,
+        calibration_error=calibration_error(reliability(scaled, labels)),
+        loss=mean_loss(scaled, labels),
     )
 
 
@@ -177,53 +190,57 @@ def fit_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:
     """
     if len(labels) < MIN_IMAGES:
         raise ValueError(
-            f"expected at least {MIN_IMAGES} validation images to fit a temperature on, got {len(labels)}; hold out "
-            "more."
+            f"expected at least {MIN_IMAGES} held-out images to fit a temperature on, got {len(labels)}; hold out more."
         )
     if not np.isfinite(probabilities).all():
         raise ValueError("expected probabilities to fit a temperature on, got NaN or infinity among them.")
     if (probabilities.argmax(axis=1) == labels).all():
         raise ValueError(
-            "expected at least one mistake on the validation images to fit a temperature, got "
+            "expected at least one mistake on the held-out images to fit a temperature, got "
             f"{len(labels):,} images that are all classified correctly; hold out more."
         )
     return _best_temperature(probabilities, labels)
 
 
+def temperature_scaling(
+    validation: tuple[np.ndarray, np.ndarray], test: tuple[np.ndarray, np.ndarray]
+) -> TemperatureScaling:
+    """Recommend a temperature by validation images alone, and score the test images with it.
+
+    Args:
+        validation: Probabilities and true classes, as `recommend_temperature` takes them.
+        test: The same of the test images, as `score_temperature` takes them.
+
+    Raises:
+        ValueError: If none is recommended, as `recommend_temperature`.
+    """
+    return score_temperature(recommend_temperature(*validation), *test)
+
+
 def cross_validated_losses(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Return the cross-entropy of each image with the temperature that fits the images of the other folds best.
+    """Return the cross-entropy of each image with `cross_validated` probabilities, in nats, float64 ``(n,)``."""
+    return losses(cross_validated(probabilities, labels), labels)
+
+
+def cross_validated(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return the probabilities of each image with the temperature that fits the images of the other folds best.
 
     Args:
         probabilities: float ``(n, classes)``, 0..1, n at least `FOLDS`.
         labels: True classes, int ``(n,)``. Each class is spread evenly over the folds, with a fixed seed.
 
     Returns:
-        float64 ``(n,)``, in nats.
+        float64 ``(n, classes)``, 0..1, each row summing to 1.
     """
     shuffled = np.random.default_rng(0).permutation(len(labels))
     by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
-    result = np.empty(len(labels))
+    result = np.empty(probabilities.shape)
     for fold in range(FOLDS):
         held_out = by_class[fold::FOLDS]
         others = np.setdiff1d(by_class, held_out)
         temperature = _best_temperature(probabilities[others], labels[others])
-        result[held_out] = losses(scale(probabilities[held_out], temperature), labels[held_out])
+        result[held_out] = scale(probabilities[held_out], temperature)
     return result
-
-
-def scale(probabilities: np.ndarray, temperature: float) -> np.ndarray:
-    """Return p^(1/T), normalized: the softmax of the logits divided by T.
-
-    Args:
-        probabilities: float ``(n, classes)``, 0..1; a probability of 0 counts as 1e-38.
-        temperature: T, above 0.
-
-    Returns:
-        float64 ``(n, classes)``, 0..1, each row summing to 1.
-    """
-    logits = np.log(np.maximum(probabilities, _MIN_PROBABILITY, dtype=np.float64)) / temperature
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
 
 
 def losses(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -270,7 +287,8 @@ def calibrate(classifier: Classifier, temperature: float) -> Classifier:
     model.layers[-1].set_weights([weight / temperature for weight in last.get_weights()])
     metrics = {name: value for name, value in classifier.metrics.items() if name != "loss"}
     metrics["temperature"] = temperature * metrics.get("temperature", 1.0)
-    return replace(classifier, network=model, metrics=metrics)
+    thresholds = classifier.thresholds.divided(temperature) if classifier.thresholds else None
+    return replace(classifier, network=model, metrics=metrics, thresholds=thresholds)
 
 
 def _bins(confidence: np.ndarray) -> np.ndarray:
@@ -298,6 +316,6 @@ def _check_limit(temperature: float, images: int) -> None:
     if temperature < 1:
         reason = "its predicted class is hardly more probable than the others"
     raise ValueError(
-        f"expected the best temperature on {images:,} validation images between {1 / _MAX_TEMPERATURE:g} and "
+        f"expected the best temperature on {images:,} held-out images between {1 / _MAX_TEMPERATURE:g} and "
         f"{_MAX_TEMPERATURE:g}, got one at the limit of this search: for this classifier, {reason}."
     )

@@ -18,6 +18,7 @@ from resnet50.metrics.calibration import (
     mean_loss,
     reliability,
 )
+from resnet50.metrics.selective import SelectiveScores
 
 if TYPE_CHECKING:
     from resnet50.audit.issue import Issue
@@ -105,6 +106,7 @@ class Report:
         issues: Issues that the audit found, where it was run.
         from_features: How the probabilities were computed from features; None where the model computed them.
         precision: Precision in which the model computed, ``"fp32"``, ``"bf16"`` or ``"int8"``, or another of an export.
+        selective: Scores of prediction sets and of refusal; None for a classifier without thresholds for them.
     """
 
     dataset: str
@@ -126,6 +128,7 @@ class Report:
     issues: tuple[Issue, ...] = ()
     from_features: FeatureScoring | None = None
     precision: str = "fp32"
+    selective: SelectiveScores | None = None
 
     @property
     def scored_classes(self) -> int:

@@ -74,6 +74,39 @@ def _draw_accuracy(axes: Axes, bins: Sequence[Bin]) -> None:
     )  # fmt: skip
 
 
+def draw_risk_coverage(answered: Sequence[float], risk: Sequence[float], *, title: str | None) -> Figure:
+    """Draw a risk-coverage curve: the share of mistakes among the images that are answered.
+
+    Args:
+        answered: Share of images that are answered, those with the highest confidence, rising to 1.
+        risk: Share of these that are misclassified, 0..1.
+        title: Title, such as ``"SIGNS: risk and coverage"``; None for none.
+
+    Returns:
+        Figure of one panel.
+
+    Raises:
+        ValueError: If there are no points, or not as many of one as of the other.
+
+    Source: El-Yaniv and Wiener 2010.
+    """
+    if not answered or len(answered) != len(risk):
+        raise ValueError(f"expected as many risks as shares, at least one, got {len(risk)} and {len(answered)}.")
+    width = max(5.6, 0.6 + theme.text_width(title or "", theme.NORMAL, "bold"))
+    height = 4.4 if title else 4.0
+    figure = theme.new_figure(width, height)
+    if title:
+        theme.write(figure, 0.3 / width, 1 - 0.3 / height, title, ha="left", va="baseline", weight="bold")
+    axes = _panel(figure, (0.75, 0.62, 4.6, 2.9), "Risk (share of mistakes)")
+    axes.plot(answered, risk, color=theme.WRONG, linewidth=2)
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, max(0.05, 1.1 * max(risk)))
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    theme.write_below(axes, "Coverage (share of images answered, the most confident first)")
+    return figure
+
+
 def draw_balance(counts: Mapping[str, Sequence[int]], class_names: Sequence[str], *, title: str | None) -> Figure:
     """Draw how many images each class has in each split of a dataset.
 

@@ -13,7 +13,7 @@ from resnet50._io.text import plural
 from resnet50.metrics.scores import Report
 from resnet50.plots import fonts
 from resnet50.plots.confusion import draw_confusion
-from resnet50.plots.evaluation import draw_balance, draw_reliability
+from resnet50.plots.evaluation import draw_balance, draw_reliability, draw_risk_coverage
 from resnet50.plots.training import draw_curves
 from resnet50.reports.results import Results
 from resnet50.reports.training_summary import TrainingSummary
@@ -68,8 +68,9 @@ def report_figures(results: Results) -> dict[str, ReportFigure]:
         results: The results.
 
     Returns:
-        Figures by the names of their files without the suffix: ``"balance"``, ``"confusion"``, ``"reliability"``, and
-        ``"curves"`` where the history of the training is known; linear probes alone have none.
+        Figures by the names of their files without the suffix: ``"balance"``, ``"confusion"``, ``"reliability"``,
+        ``"risk_coverage"`` where the classifier has thresholds, and ``"curves"`` where the history of the training is
+        known; linear probes alone have none.
     """
     report, training = results.report, results.training
     classes, counts = tuple(report.classes), _class_counts(results)
@@ -78,6 +79,9 @@ def report_figures(results: Results) -> dict[str, ReportFigure]:
         "confusion": (_confusion_message(report), partial(draw_confusion, np.array(report.confusion), classes)),
         "reliability": (_calibration_message(report), partial(draw_reliability, report.reliability)),
     }
+    if report.selective is not None:
+        draw = partial(draw_risk_coverage, report.selective.answered, report.selective.risk)
+        scored["risk_coverage"] = (_risk_message(report), draw)
     figures = {name: ReportFigure(report.dataset, message, draw) for name, (message, draw) in scored.items()}
     if {"loss", "accuracy"}.issubset(training.history) and training.has_epochs:
         curves = partial(draw_curves, training.history)
@@ -132,6 +136,14 @@ def _calibration_message(report: Report) -> str:
         return f"calibration error {report.calibration_error:.1%}, {report.chance_error:.1%} by chance"
     direction = "overconfident" if confidence > report.accuracy else "underconfident"
     return f"{direction}, {confidence:.1%} mean confidence and {report.accuracy:.1%} accuracy"
+
+
+def _risk_message(report: Report) -> str:
+    selective = report.selective
+    if selective is None or not report.mistakes:
+        return "every test image is classified correctly"
+    half = next(risk for share, risk in zip(selective.answered, selective.risk, strict=True) if share >= 0.5)
+    return f"{report.accuracy:.1%} of all are right, {1 - half:.1%} of the half with the highest confidence"
 
 
 def _curves_message(training: TrainingSummary) -> str:

@@ -21,9 +21,10 @@ from resnet50.data.splits import DatasetSplits
 from resnet50.datasets.source import DataSource
 from resnet50.graph.geometry import FeatureMap
 from resnet50.inference.classifier import Classifier
-from resnet50.metrics.calibration import BINS, TemperatureScaling, temperature_scaling
+from resnet50.metrics.calibration import BINS, TemperatureScaling, find_temperature, score_temperature
 from resnet50.metrics.heat_map import heat_maps
 from resnet50.metrics.scores import Report, score
+from resnet50.metrics.selective import SelectiveScores, score_selective
 from resnet50.plots.heat import color_bar, overlay
 from resnet50.plots.images import draw_predictions
 from resnet50.plots.save import save_figure
@@ -33,7 +34,9 @@ from resnet50.reports.next_steps import next_steps
 from resnet50.reports.pages import page_figure, page_image, render
 from resnet50.reports.results import Results
 from resnet50.reports.scored import Scored
+from resnet50.reports.scored import scored as score_images
 from resnet50.reports.training_summary import TrainingSummary
+from resnet50.uncertainty.shares import COVERAGE, REFUSE
 
 WORST = 24
 """Most mistakes that are shown as images; ``report.json`` lists all."""
@@ -95,9 +98,11 @@ def write_report(
         ValueError: If the images do not fit the classifier, or there are none to score.
     """
     folder, test = Path(folder), splits["test"]
-    scored = scored or _scored(classifier, splits)
+    scored = scored or score_images(
+        classifier, {name: each for name, each in splits.by_name.items() if name != "train"}
+    )
     probabilities = scored.probabilities["test"]
-    scaling, reason = _temperature_scaling(scored, splits)
+    scaling, reason = _temperature_scaling(classifier, scored, splits)
     report = replace(
         score(probabilities, test),
         temperature_scaling=scaling,
@@ -105,6 +110,7 @@ def write_report(
         issues=tuple(issues),
         from_features=scored.from_features,
         precision=classifier.precision,
+        selective=_selective(classifier, scored, test),
     )
     training = training or TrainingSummary(classifier.dataset, classifier.recipe)
     results = Results(report, splits, training, source)
@@ -140,6 +146,7 @@ def report_page(results: Results, worst: WorstMistakes, figures: Mapping[str, Re
         classes=sorted(report.classes.items(), key=lambda item: (not item[1].support, item[1].f1)),
         confused=confused_pairs(report)[:PAIRS],
         bins=BINS,
+        refuse=REFUSE,
         figures={name: page_figure(figure.without_title(), figure.message) for name, figure in figures.items()},
         mistakes=_shown_mistakes(report, worst),
         feature_map=worst.feature_map,
@@ -148,20 +155,41 @@ def report_page(results: Results, worst: WorstMistakes, figures: Mapping[str, Re
     )
 
 
-def _scored(classifier: Classifier, splits: DatasetSplits) -> Scored:
-    datasets = {"test": splits["test"], "validation": splits.validation}
-    return Scored({name: classifier.probabilities(each.images) for name, each in datasets.items() if each is not None})
+def _temperature_scaling(
+    classifier: Classifier, scored: Scored, splits: DatasetSplits
+) -> tuple[TemperatureScaling | None, str]:
+    """Return the recommended temperature, or None and why none is recommended.
 
-
-def _temperature_scaling(scored: Scored, splits: DatasetSplits) -> tuple[TemperatureScaling | None, str]:
-    """Return the recommended temperature, or None and why none is recommended."""
-    if splits.validation is None:
+    It is that of the thresholds, whose images chose nothing else; of a classifier without any, that of all validation
+    images.
+    """
+    if classifier.thresholds is not None:
+        fitted = classifier.thresholds.temperature
+    elif splits.validation is None:
         return None, "there are no validation images to fit a temperature on."
-    held_out = scored.probabilities["validation"], splits.validation.labels
-    try:
-        return temperature_scaling(held_out, (scored.probabilities["test"], splits["test"].labels)), ""
-    except ValueError as error:
-        return None, str(error)
+    else:
+        fitted = find_temperature(scored.probabilities["validation"], splits.validation.labels)
+    if fitted.reason or fitted.value == 1:
+        return None, fitted.reason
+    return score_temperature(fitted, scored.probabilities["test"], splits["test"].labels), ""
+
+
+def _selective(classifier: Classifier, scored: Scored, test: Dataset) -> SelectiveScores | None:
+    """Return the scores of prediction sets and of refusal; None for a classifier without thresholds for sets."""
+    if classifier.thresholds is None:
+        return None
+    probabilities = scored.probabilities["test"]
+    judged = classifier.thresholds.judge(probabilities, scored.distances)
+    if judged.sets is None:
+        return None
+    return score_selective(
+        judged,
+        probabilities,
+        test.labels,
+        test.class_names,
+        coverage=COVERAGE,
+        calibration_images=len(classifier.thresholds.scores),
+    )
 
 
 def _worst_mistakes(report: Report, classifier: Classifier, test: Dataset, probabilities: np.ndarray) -> WorstMistakes:

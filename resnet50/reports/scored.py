@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from resnet50.data.dataset import Dataset
+from resnet50.inference.classifier import Classifier
 from resnet50.metrics.scores import FeatureScoring
 
 
@@ -17,7 +19,23 @@ class Scored:
     Attributes:
         probabilities: For ``"test"`` and, where there is one, ``"validation"``, float32 ``(n, classes)``, 0..1.
         from_features: How they were computed from features; None where the float32 model computed them.
+        distances: Of the test images to the nearest training images, float32 ``(n,)``; None without thresholds, or
+            features to compare.
     """
 
     probabilities: Mapping[str, np.ndarray]
     from_features: FeatureScoring | None = None
+    distances: np.ndarray | None = None
+
+
+def scored(classifier: Classifier, datasets: Mapping[str, Dataset]) -> Scored:
+    """Classify images by the whole network.
+
+    Args:
+        classifier: The classifier.
+        datasets: Images by name, ``"test"`` among them.
+    """
+    test, distances = classifier.examine(datasets["test"].images)
+    others = {name: each for name, each in datasets.items() if name != "test"}
+    probabilities = {name: classifier.probabilities(each.images) for name, each in others.items()}
+    return Scored({**probabilities, "test": test}, distances=distances)

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -90,6 +91,7 @@ class KeepBest(keras.callbacks.Callback):
         best_accuracy: Validation accuracy of the best epoch, 0..1; minus infinity before the first.
         best_loss: Its validation loss.
         frozen: Layer up to which the network was frozen in it, and its features stored; "" for none.
+        probe: Versions of each image and ``C`` of the linear probe that gave its head; empty for another head.
     """
 
     def __init__(self, copy: Callable[[dict[str, float]], Callable[[], None]]) -> None:
@@ -99,6 +101,11 @@ class KeepBest(keras.callbacks.Callback):
         self.best_accuracy = -math.inf
         self.best_loss = math.inf
         self.frozen = ""
+        self.probe: tuple[Any, ...] = ()
+
+    def forget(self) -> None:
+        """Begin anew, as for other validation images."""
+        self.best_accuracy, self.best_loss, self._write = -math.inf, math.inf, None
 
     @property
     def error(self) -> float:

@@ -26,8 +26,9 @@ from resnet50.training.divergence import DivergenceError, StopDivergence
 from resnet50.training.fast_cpu.memory import keep_freed_memory
 from resnet50.training.fast_cpu.precision import build_training_model
 from resnet50.training.features import FrozenPart, boundary, upper_part, versions, why_not_stored
+from resnet50.training.held_out import chooses, halves
 from resnet50.training.layer_groups import freeze
-from resnet50.training.linear_probe import LabeledFeatures, fit_linear_head
+from resnet50.training.linear_probe import LabeledFeatures, LinearHead, fit_linear_head
 from resnet50.training.optimizer import build_optimizer
 from resnet50.training.phases import LinearProbe, Phase
 from resnet50.training.preparation import PreparedRun
@@ -48,11 +49,18 @@ class Fitted:
         classifier: The trained classifier.
         history: A row for each epoch of all phases.
         frozen: The part of its network that no phase has trained, and its features; None where all layers were trained.
+        probe: The linear probe that gave its head, with the ``C`` that it chose; None where the head was trained
+            otherwise.
+        chosen_by: Validation images that choices were made by; None where there are none.
+        set_aside: Validation images that no choice was made by, to fit thresholds on; None where there are none.
     """
 
     classifier: Classifier
     history: list[dict[str, float]]
     frozen: FrozenPart | None
+    probe: LinearProbe | None
+    chosen_by: Dataset | None
+    set_aside: Dataset | None
 
 
 def fit(run: PreparedRun, callbacks: Sequence[keras.callbacks.Callback], progress: Progress) -> Fitted:
@@ -88,6 +96,9 @@ class _Fitting:
         self.history = WriteHistory(run.directory.history)
         self.best = KeepBest(self.copy_best) if run.splits.validation is not None else None
         self.best_state: _State | None = None
+        self.probe: LinearProbe | None = None  # that gave the head which the network has now
+        self.validation = run.splits.validation  # what choices are made by
+        self.set_aside = None if self.validation is None or chooses(self.recipe) else self.validation
 
     @cached_property
     def training_model(self) -> keras.Model:
@@ -108,6 +119,8 @@ class _Fitting:
             self.progress.leave_out(position.phase, self.best.error)
             return
         self.progress.begin_phase(position.phase, position.began, self.estimate(phase))
+        if isinstance(phase, Phase) and self.set_aside is None and self.validation is not None:
+            self.divide_validation(position)
         before = self.best.best_accuracy if self.best else -math.inf
         if before >= 0 and self.recipe.keeps_best and read_position(self.run.directory.checkpoint) != position:
             self.start_from_best()
@@ -122,6 +135,21 @@ class _Fitting:
                 self.progress.say(f"This phase ended early: {error} The best epoch so far becomes the model.")
         if self.best and self.recipe.keeps_best and before >= 0:
             self.progress.end_phase(position.phase, before, self.best.best_accuracy)
+
+    def divide_validation(self, position: Position) -> None:
+        """Set half of the validation images aside before a phase that trains more than a linear probe.
+
+        Thresholds are fitted on them at the end, so that they choose nothing from here on: the strength of the probe
+        that the phase starts from is chosen anew.
+        """
+        self.validation, self.set_aside = halves(self.run.splits["validation"], seed=self.recipe.seed)
+        best = self.best_state.probe if self.best_state and self.recipe.keeps_best else self.probe
+        if self.set_aside is None or best is None or read_position(self.run.directory.checkpoint) == position:
+            return
+        if self.best:
+            self.best.forget()
+        probes = (phase for phase in self.recipe.phases if isinstance(phase, LinearProbe))
+        self.choose_head(next(probe for probe in probes if probe.views == best.views), position.began - 1)
 
     def start_from_best(self) -> None:
         """Give the network the weights of the epoch that validated best, which may not be those of the last one."""
@@ -145,6 +173,12 @@ class _Fitting:
     def fit_probe(self, probe: LinearProbe, position: Position) -> None:
         """Fit the linear head to features, and put it into the network."""
         began = time.perf_counter()
+        head = self.choose_head(probe, position.began)
+        self.history.add({"epoch": position.began + 1, **head.scores, "seconds": time.perf_counter() - began})
+        self.progress.end_probe(position.began, head.c, head.scores)
+
+    def choose_head(self, probe: LinearProbe, epoch: int) -> LinearHead:
+        """Return the linear head that validates best, which the network has now."""
         self.fitted = None
         train, validation = self.batches(probe)
         self.add_features(probe, train, validation)
@@ -156,13 +190,14 @@ class _Fitting:
         )
         for model in (self.run.model, *([self.training_model] if "training_model" in vars(self) else [])):
             last_dense(model).set_weights([head.kernel, head.bias])
-        self.history.add({"epoch": position.began + 1, **head.scores, "seconds": time.perf_counter() - began})
-        self.progress.end_probe(position.began, head.c, head.scores)
+        self.probe = replace(probe, c_values=(head.c,))
         if self.best:
-            self.best.on_epoch_end(position.began, head.scores)
+            self.best.on_epoch_end(epoch, head.scores)
+        return head
 
     def fit_phase(self, phase: Phase, position: Position) -> None:
         """Fit the layers of a phase, epoch by epoch."""
+        self.probe = None
         freeze(self.training_model, phase)
         reason = why_not_stored(self.recipe, phase, self.run.model, len(self.run.splits["train"]))
         if reason and phase.trainable != "all":
@@ -207,7 +242,7 @@ class _Fitting:
     def batches(self, phase: Phase | LinearProbe) -> tuple[Batches, Batches | None]:
         """Return the batches of images that a phase trains on, and those that it is validated on."""
         train = training_batches(self.recipe, self.run.splits["train"], views=phase.views)
-        held_out = self.run.splits.validation
+        held_out = self.validation
         return train, Batches(held_out, self.recipe.batch_size) if held_out is not None else None
 
     def add_features(self, phase: Phase | LinearProbe, train: Batches, validation: Batches | None) -> None:
@@ -250,9 +285,10 @@ class _Fitting:
 
     def copy_best(self, logs: dict[str, float]) -> Callable[[], None]:
         """Copy the weights of the best epoch; return the function that writes them."""
-        state = self.best_state = _State(self.weights(), logs, self.frozen)
+        state = self.best_state = _State(self.weights(), logs, self.frozen, self.probe)
         if self.best:
             self.best.frozen = self.frozen.name if self.frozen else ""
+            self.best.probe = (self.probe.views, *self.probe.c_values) if self.probe else ()
         return lambda: self.classifier(state).save(self.run.directory.best)
 
     def weights(self) -> list[np.ndarray]:
@@ -281,27 +317,35 @@ class _Fitting:
     def result(self) -> Fitted:
         """Return the state after the last phase, or that of the best epoch."""
         if not self.recipe.keeps_best:
-            state = _State(self.weights(), {}, self.frozen)
+            state = _State(self.weights(), {}, self.frozen, self.probe)
         elif self.best_state is not None:
             state = self.best_state
         else:  # this process has trained no better epoch than an earlier one
             return self.earlier_result()
-        return Fitted(self.classifier(state), self.history.rows, state.frozen)
+        return self.fitted_by(self.classifier(state), state.frozen, state.probe)
 
     def earlier_result(self) -> Fitted:
         """Return the best epoch of an earlier process, whose recipe may have had fewer phases."""
         classifier = replace(Classifier.load(self.run.directory.best, runtime="keras"), recipe=self.published_recipe())
         frozen = self.frozen_part(classifier.model, self.best.frozen) if self.best and self.best.frozen else None
-        return Fitted(classifier, self.history.rows, frozen)
+        stored = self.best.probe if self.best else ()
+        probe = LinearProbe(views=stored[0], c_values=stored[1:]) if stored else None
+        return self.fitted_by(classifier, frozen, probe)
+
+    def fitted_by(self, classifier: Classifier, frozen: FrozenPart | None, probe: LinearProbe | None) -> Fitted:
+        """Return a classifier with the images that chose it, and those that did not."""
+        chosen_by = None if self.set_aside is self.validation else self.validation
+        return Fitted(classifier, self.history.rows, frozen, probe, chosen_by, self.set_aside)
 
 
 @dataclass(frozen=True, eq=False)
 class _State:
-    """Weights of the network, with their scores and the part of the network that was not trained."""
+    """Weights of the network, with their scores, the part that was not trained, and the probe that gave the head."""
 
     weights: list[np.ndarray]
     scores: Mapping[str, float]
     frozen: FrozenPart | None
+    probe: LinearProbe | None
 
 
 def training_batches(recipe: Recipe, train: Dataset, *, views: int = 0) -> Batches:

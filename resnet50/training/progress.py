@@ -89,6 +89,13 @@ class Progress(keras.callbacks.Callback):
             error: Share of the validation images that are misclassified so far, 0..1.
         """
 
+    def without_thresholds(self, reason: str) -> None:
+        """Say why the classifier gives no prediction sets and refuses nothing.
+
+        Args:
+            reason: A sentence.
+        """
+
     def say(self, line: str) -> None:
         """Show a line about the training that stays."""
 
@@ -176,6 +183,10 @@ class EpochTable(Progress):
             f"{self._name(phase)}; left out, since the validation error of {error:.1%} is not above "
             f"{self._phases[phase].min_error:.1%}"
         )
+
+    def without_thresholds(self, reason: str) -> None:
+        """Say why the classifier gives no prediction sets and refuses nothing."""
+        self.say(f"no prediction sets and no refusal of strangers: {reason}")
 
     def say(self, line: str) -> None:
         """Print the line."""

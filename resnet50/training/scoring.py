@@ -6,10 +6,11 @@ import keras
 import numpy as np
 
 from resnet50.data.batches import Batches
+from resnet50.data.dataset import Dataset
 from resnet50.data.splits import DatasetSplits
 from resnet50.inference.classifier import Classifier
 from resnet50.metrics.scores import FeatureScoring
-from resnet50.reports.scored import Scored
+from resnet50.reports.scored import Scored, scored
 from resnet50.training.features import FrozenPart, upper_part
 
 _BATCH = 64  # images
@@ -36,15 +37,25 @@ def score_splits(classifier: Classifier, frozen: FrozenPart | None, splits: Data
     datasets = {name: dataset for name, dataset in splits.by_name.items() if name != "train"}
     if frozen is not None and frozen.is_here:
         head = upper_part(classifier.model, frozen.name)
-        probabilities = {
-            name: _classify(head, frozen.features(Batches(dataset, 1))) for name, dataset in datasets.items()
-        }
+        features = {name: frozen.features(Batches(dataset, 1)) for name, dataset in datasets.items()}
+        probabilities = {name: _classify(head, rows) for name, rows in features.items()}
         images = splits["test"].images[:COMPARED]
         whole = classifier.probabilities(images, batch_size=COMPARED)
         difference = float(np.abs(probabilities["test"][: len(images)] - whole).max())
         if difference <= FARTHEST:
-            return Scored(probabilities, FeatureScoring(frozen.precision, len(images), difference))
-    return Scored({name: classifier.probabilities(dataset.images) for name, dataset in datasets.items()})
+            distances = _distances(classifier, features["test"], splits["test"])
+            return Scored(probabilities, FeatureScoring(frozen.precision, len(images), difference), distances)
+    return scored(classifier, datasets)
+
+
+def _distances(classifier: Classifier, features: np.ndarray, test: Dataset) -> np.ndarray | None:
+    """Return the distances of the test images to the nearest training images, from their features where they serve."""
+    thresholds = classifier.thresholds
+    if thresholds is None or not thresholds.refuses:
+        return None
+    if thresholds.fitted_on == "out-of-fold":  # by these features
+        return thresholds.measure(features)
+    return classifier.examine(test.images)[1]
 
 
 def _classify(head: keras.Model, features: np.ndarray) -> np.ndarray:

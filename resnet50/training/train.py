@@ -32,6 +32,7 @@ from resnet50.training.record import RunRecord
 from resnet50.training.run import RunDirectory
 from resnet50.training.scoring import score_splits
 from resnet50.training.summary import summarize_training
+from resnet50.training.thresholds import find_thresholds
 from resnet50.weights.transfer import TransferReport
 
 
@@ -177,8 +178,12 @@ def _train_and_write(run: PreparedRun, callbacks: Sequence[keras.callbacks.Callb
     progress.begin_run(run.transfer, run.issues)
     with memory_explained(run.record.recipe, directory.path):
         fitted = fit(run, callbacks, progress)
+    progress.begin_step("fitting thresholds")
+    thresholds, reason = find_thresholds(run, fitted)
+    if thresholds is None:
+        progress.without_thresholds(reason)
+    classifier = replace(fitted.classifier, thresholds=thresholds)
     progress.begin_step("scoring the test images")
-    classifier = fitted.classifier
     scored = score_splits(classifier, fitted.frozen, run.splits)
     scores = score(scored.probabilities["test"], run.splits["test"])
     classifier = replace(classifier, metrics={"accuracy": scores.accuracy, "loss": scores.loss})

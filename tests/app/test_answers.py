@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from factories import classifier as classifier_of
-from factories import noise, raises, tiny_model, write_image
+from factories import noise, raises, tiny_model, with_thresholds, write_image
 from resnet50.app import answers
-from resnet50.app.answers import answer, answer_many
+from resnet50.app.answers import answer, answer_many, verdict
 from resnet50.data.images import read_image
 from resnet50.inference.classifier import Classifier
 from resnet50.inference.neighbors import TrainingFeatures
@@ -118,3 +118,25 @@ def test_many_images_are_read_in_batches_and_shown_small(run, image, tmp_path, m
     for path, each in zip(paths[2:], predictions[2:], strict=True):
         assert dict(each.top) == pytest.approx(dict(classifier.predict(path).top), abs=1e-6)
     assert [shown.shape for shown in images] == [(16, 20, 3)] * 5
+
+
+def test_the_answer_has_the_set_and_the_refusal(image):
+    found = answer(with_thresholds(classifier_of()), image)
+    assert found.doubt.prediction_set
+    assert found.doubt.refused is False
+    said = verdict(found.doubt)
+    assert all(name in said for name in found.doubt.prediction_set)
+    assert "95%" in said
+    far = answer(with_thresholds(classifier_of(), near=False), image)
+    assert "None of these" in verdict(far.doubt)
+    assert verdict(answer(classifier_of(), image).doubt) == ""
+
+
+def test_many_answers_have_sets_and_refusals(image):
+    predictions, _ = answer_many(with_thresholds(classifier_of()), [(image, "one.png"), (image, "two.png")])
+    assert [each.prediction_set for each in predictions] == [answer_of(image)] * 2
+    assert [each.refused for each in predictions] == [False, False]
+
+
+def answer_of(image):
+    return answer(with_thresholds(classifier_of()), image).doubt.prediction_set

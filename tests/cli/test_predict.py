@@ -110,7 +110,7 @@ def test_csv_is_a_table_with_a_row_for_every_file(command, numbers, trained, ima
     assert status == 2
     assert numbers(err)[:2] == ["3", "1"]
     rows = list(csv.reader(io.StringIO(out)))
-    assert rows[0] == ["path", "class", "probability", "class_2", "probability_2", "error"]
+    assert rows[0] == ["path", "class", "probability", "class_2", "probability_2", "error", "set", "refused"]
     assert [row[0] for row in rows[1:]] == [str(images / name) for name in ("a.png", "aa, b.png", "b.jpg")]
     assert rows[2][1:5] == [""] * 4
     assert f"{images}/aa, b.png" in rows[2][5]
@@ -123,8 +123,8 @@ def test_csv_is_a_table_with_a_row_for_every_file(command, numbers, trained, ima
 def test_a_table_has_no_more_columns_than_there_are_classes(command, trained, images):
     _, out, _ = command("predict", images / "a.png", "--model", trained, "--format", "csv", "--top", 99)
     rows = list(csv.reader(io.StringIO(out)))
-    assert rows[0][-3:] == ["class_6", "probability_6", "error"]
-    assert len(rows[0]) == len(rows[1]) == 14
+    assert rows[0][-5:-2] == ["class_6", "probability_6", "error"]
+    assert len(rows[0]) == len(rows[1]) == 16
 
 
 @pytest.mark.slow

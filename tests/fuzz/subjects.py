@@ -266,6 +266,33 @@ def _read_features(path: Path) -> str:
     return _digest(*found)
 
 
+def _write_thresholds(folder: Path) -> Path:
+    from resnet50.uncertainty.scaling import Temperature
+    from resnet50.uncertainty.thresholds import Thresholds
+
+    thresholds = Thresholds(
+        Temperature(1.5, 40, 0.7, 0.6),
+        "lac",
+        scores=np.linspace(0, 1, 40, dtype=np.float32),
+        labels=np.arange(40) % 3,
+        distances=np.linspace(0, 1, 40, dtype=np.float32),
+        features=np.eye(6, 24, dtype=np.float16),
+        fitted_on="held-out",
+    )
+    (folder / "thresholds.npz").write_bytes(thresholds.to_bytes())
+    return folder / "thresholds.npz"
+
+
+def _read_thresholds(path: Path) -> str:
+    from resnet50.uncertainty.thresholds import Thresholds
+
+    try:
+        found = Thresholds.from_bytes(path.read_bytes(), classes=3)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    return _digest(found.scores, found.labels, found.distances, found.features)
+
+
 SUBJECTS: dict[str, Subject] = {
     "jpeg": Subject(_write_image(".jpg", quality=90), _read_image),
     "progressive-jpeg": Subject(_write_image(".jpg", progressive=True), _read_image),
@@ -291,5 +318,6 @@ SUBJECTS: dict[str, Subject] = {
     "run": Subject(_write_run, _read_run),
     "scored-run": Subject(_write_scored_run, _read_scored_run),
     "features": Subject(_write_features, _read_features, checked=True),
+    "thresholds": Subject(_write_thresholds, _read_thresholds, checked=True),
 }
 """Every reader of files, by name."""

@@ -15,6 +15,7 @@ from factories import raises, write_image
 from resnet50.data.fit import Fit
 from resnet50.data.images import read_image
 from resnet50.inference.predict import find_images, predict
+from resnet50.inference.prediction import Doubt
 
 
 class ByColor:
@@ -25,8 +26,11 @@ class ByColor:
     fit = Fit()
 
     def __init__(self):
-        self.network = self
+        self.network = self.answering = self
         self.batches = []
+
+    def doubts(self, rows, **shares):
+        return [Doubt()] * len(rows)
 
     def predict_on_batch(self, images):
         assert images.shape[1:] == (16, 24, 3)

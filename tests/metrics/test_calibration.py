@@ -111,13 +111,13 @@ def test_scaling_is_the_softmax_of_divided_logits():
 
 
 def test_no_temperature_fits_where_every_image_is_right():
-    with raises(ValueError, "validation", 60):
+    with raises(ValueError, "held-out", 60):
         fit_temperature(two_classes(*[0.9] * 60), np.zeros(60, int))
 
 
 @pytest.mark.parametrize("images", [0, 1, 49])
 def test_on_few_images_chance_would_make_the_temperature(images):
-    with raises(ValueError, "validation", 50, images):
+    with raises(ValueError, "held-out", 50, images):
         fit_temperature(two_classes(*[0.9] * images).reshape(-1, 2), np.ones(images, int))
 
 

@@ -23,10 +23,12 @@ from resnet50.datasets.source import DataSource
 from resnet50.graph.geometry import FeatureMap, ReceptiveField
 from resnet50.metrics.calibration import TemperatureScaling
 from resnet50.metrics.scores import score
+from resnet50.metrics.selective import score_selective
 from resnet50.reports.figures import report_figures
 from resnet50.reports.report import WorstMistakes, report_page
 from resnet50.reports.results import Results
 from resnet50.reports.training_summary import TrainingSummary
+from resnet50.uncertainty.thresholds import Judgement
 
 SNAPSHOT = Path(__file__).parent / "snapshot" / "report.html"
 
@@ -81,7 +83,11 @@ def page() -> str:
     scaled = TemperatureScaling(
         temperature=1.5, images=60, validation_loss=0.8, cross_validated_loss=0.7, calibration_error=0.04, loss=0.75
     )
-    report = replace(score(probabilities, test), temperature_scaling=scaled, issues=issues)
+    sets = probabilities > 0.5
+    sets[:, 0] = True
+    judged = Judgement(sets, None, np.arange(12) == 11)
+    selective = score_selective(judged, probabilities, test.labels, classes, coverage=0.95, calibration_images=60)
+    report = replace(score(probabilities, test), temperature_scaling=scaled, issues=issues, selective=selective)
     mistakes = [mistake.index for mistake in report.mistakes]
     field = ReceptiveField(size=(267, 267), jump=(16, 16), center=(0.0, 0.0))
     worst = WorstMistakes(

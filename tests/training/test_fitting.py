@@ -92,6 +92,8 @@ def assert_same_run(run, expected):
     assert without_seconds(run.history) == without_seconds(expected.history)
     assert run.classifier.metrics == expected.classifier.metrics
     assert run.report == expected.report
+    thresholds = [each.classifier.thresholds and each.classifier.thresholds.to_bytes() for each in (run, expected)]
+    assert thresholds[0] == thresholds[1]
     saved = [Classifier.load(each.folder.model) for each in (run, expected)]
     assert saved[0].metrics == saved[1].metrics
     for one, other in zip(saved[0].model.get_weights(), weights_of(expected), strict=True):

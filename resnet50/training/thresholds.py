@@ -1,0 +1,109 @@
+"""Fit the thresholds of a trained classifier on images that chose nothing about it."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import softmax
+from threadpoolctl import threadpool_limits
+
+from resnet50.data.dataset import Dataset
+from resnet50.data.splitting import assign_folds, inseparable
+from resnet50.inference.batching import forward_array
+from resnet50.inference.features import with_features
+from resnet50.metrics.calibration import find_temperature
+from resnet50.metrics.thresholds import OwnImages, fit_thresholds
+from resnet50.training.features import FrozenPart
+from resnet50.training.fitting import Fitted, training_batches
+from resnet50.training.linear_probe import LabeledFeatures, fit_linear_head
+from resnet50.training.phases import LinearProbe
+from resnet50.training.preparation import PreparedRun
+from resnet50.uncertainty.distance import nearest_distances
+from resnet50.uncertainty.thresholds import MOST_REFERENCES, NEIGHBORS, Thresholds
+
+FOLDS = 5
+"""Parts of the training images that linear heads are fitted without, one after the other."""
+
+MOST_FEATURES = 8192
+"""Most features of an image that are compared; the head ``flatten`` has 100,352."""
+
+_BATCH = 64  # images in a forward pass
+
+
+def find_thresholds(run: PreparedRun, fitted: Fitted) -> tuple[Thresholds | None, str]:
+    """Fit the thresholds of a classifier.
+
+    Where its head is a linear probe on a frozen network, they are fitted on its training images, out of fold; else on
+    validation images that no choice was made by.
+
+    Args:
+        run: The run.
+        fitted: What its training left.
+
+    Returns:
+        The thresholds, and ""; or None, and why there are none: a sentence.
+    """
+    train = run.splits["train"]
+    if fitted.probe is not None and fitted.frozen is not None and fitted.frozen.is_here:
+        try:
+            folds = assign_folds(train, _near_duplicates(run), FOLDS, seed=run.record.recipe.seed)
+        except ValueError as error:
+            return None, str(error)
+        return _out_of_fold(run, fitted.frozen, fitted.probe, folds), ""
+    if fitted.set_aside is None:
+        return None, (
+            "they are fitted on validation images that no choice was made by, and there are too few; train with a "
+            "larger --validation-split."
+        )
+    return _held_out(run, fitted, fitted.set_aside), ""
+
+
+def _near_duplicates(run: PreparedRun) -> np.ndarray:
+    return run.splits.near_duplicates.groups[: len(run.splits["train"])]
+
+
+def _out_of_fold(run: PreparedRun, frozen: FrozenPart, probe: LinearProbe, folds: np.ndarray) -> Thresholds:
+    """Fit thresholds on training images, each scored by a head that was fitted without its fold."""
+    batches = training_batches(run.record.recipe, run.splits["train"], views=probe.views)
+    versions = [np.asarray(frozen.features(batches, version)) for version in range(probe.views)]
+    labels, classes = batches.dataset.labels, len(batches.dataset.class_names)
+    probabilities = np.empty((len(labels), classes), np.float32)
+    for fold in range(FOLDS):
+        rest, fold_images = folds != fold, folds == fold
+        weights = None if batches.image_weights is None else batches.image_weights[rest]
+        known = LabeledFeatures([version[rest] for version in versions], labels[rest], weights)
+        with threadpool_limits(1):  # of matrices as small as these, two threads wait for each other
+            head = fit_linear_head(probe, known, None, classes=classes)
+            probabilities[fold_images] = softmax(versions[0][fold_images] @ head.kernel + head.bias, axis=1)
+    together = _numbered(batches.dataset, _near_duplicates(run))
+    chosen = np.linspace(0, len(labels) - 1, min(MOST_REFERENCES, len(labels))).astype(np.int64)
+    features = versions[0][chosen]
+    distances = nearest_distances(features, features, NEIGHBORS, groups=(together[chosen], together[chosen]))
+    own = OwnImages(probabilities, labels, distances[np.isfinite(distances)])
+    return fit_thresholds(own, fitted_on="out-of-fold", features=features)
+
+
+def _numbered(dataset: Dataset, near_duplicates: np.ndarray) -> np.ndarray:
+    """Return a number for each image, which those that belong together share."""
+    numbers = np.empty(len(dataset), np.int64)
+    for number, members in enumerate(inseparable(dataset, near_duplicates)):
+        numbers[members] = number
+    return numbers
+
+
+def _held_out(run: PreparedRun, fitted: Fitted, set_aside: Dataset) -> Thresholds:
+    """Fit thresholds on images that were held out and chose nothing."""
+    network, classes = with_features(fitted.classifier.model), len(set_aside.class_names)
+    rows = forward_array(network, set_aside.images, batch_size=_BATCH)
+    probabilities, temperature = rows[:, :classes], None
+    if fitted.chosen_by is not None:
+        chosen_by = fitted.classifier.probabilities(fitted.chosen_by.images, batch_size=_BATCH)
+        temperature = find_temperature(chosen_by, fitted.chosen_by.labels)
+    if rows.shape[1] - classes > MOST_FEATURES:
+        own = OwnImages(probabilities, set_aside.labels)
+        return fit_thresholds(own, fitted_on="held-out", temperature=temperature)
+    train = run.splits["train"]
+    chosen = np.linspace(0, len(train) - 1, min(MOST_REFERENCES, len(train))).astype(np.int64)
+    features = forward_array(network, train.select(chosen).images, batch_size=_BATCH)[:, classes:]
+    distances = nearest_distances(rows[:, classes:], features, NEIGHBORS)
+    own = OwnImages(probabilities, set_aside.labels, distances)
+    return fit_thresholds(own, fitted_on="held-out", features=features, temperature=temperature)
