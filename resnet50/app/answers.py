@@ -125,10 +125,7 @@ def answer_many(
     results = in_order(read, files)
     while batch := list(islice(results, _BATCH)):
         readable = [each for each in batch if not isinstance(each, str)]
-        found: Iterator[tuple[np.ndarray, Doubt]] = iter(())
-        if readable:
-            rows = forward_array(classifier.answering, np.stack(readable), batch_size=_BATCH)
-            found = iter(zip(rows, classifier.doubts(rows), strict=True))
+        found = iter(_classified(classifier, readable))
         images += map(_small, readable)
         for each in batch:
             index, path = len(predictions), Path(files[len(predictions)][1])
@@ -138,6 +135,14 @@ def answer_many(
                 row, doubt = next(found)
                 predictions.append(Prediction.of(index, path, row, classifier.class_names, top=top, doubt=doubt))
     return tuple(predictions), tuple(images)
+
+
+def _classified(classifier: Classifier, images: Sequence[np.ndarray]) -> list[tuple[np.ndarray, Doubt]]:
+    """Return probabilities, with what may stand behind them, and the doubt of each image."""
+    if not images:
+        return []
+    rows = forward_array(classifier.answering, np.stack(images), batch_size=_BATCH)
+    return list(zip(rows, classifier.doubts(rows), strict=True))
 
 
 def _small(pixels: np.ndarray) -> np.ndarray:

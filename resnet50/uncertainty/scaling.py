@@ -30,6 +30,13 @@ class Temperature:
     scaled_loss: float = 0.0
     reason: str = ""
 
+    @property
+    def is_possible(self) -> bool:
+        """Whether each field has its type and range; a file may hold anything."""
+        numbers = (self.value, self.loss, self.scaled_loss)
+        known = all(isinstance(number, int | float) and 0 <= number < np.inf for number in numbers)
+        return known and self.value > 0 and isinstance(self.images, int) and isinstance(self.reason, str)
+
 
 def scale(probabilities: np.ndarray, temperature: float) -> np.ndarray:
     """Return p^(1/T), normalized: the softmax of the logits divided by T.

@@ -97,7 +97,7 @@ class Thresholds:
 
     def __post_init__(self) -> None:
         checks = {
-            "temperature": 0 < self.temperature.value < np.inf,
+            "temperature": self.temperature.is_possible,
             "method": self.method in METHODS,
             "scores": self.scores.ndim == 1 and self.scores.dtype == np.float32 and _in_range(self.scores, 0, 2),
             "labels": self.labels.shape == self.scores.shape and self.labels.dtype == np.int64,
