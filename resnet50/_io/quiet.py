@@ -19,24 +19,28 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from types import ModuleType
-from typing import Any
+from typing import Any, TextIO
 
 _BACKENDS = ("tensorflow", "jax", "torch")
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """Hold back what is written to the file descriptor of standard error in a block; print it if the block raises."""
+def quiet() -> Iterator[TextIO]:
+    """Hold back what is written to the file descriptor of standard error in a block; print it if the block raises.
+
+    Yields:
+        Standard error as it was, for what the block itself has to show, such as a progress bar.
+    """
     try:
         terminal = os.dup(2)
     except OSError:  # no standard error, as under pythonw
-        yield
+        yield io.StringIO()
         return
-    with tempfile.TemporaryFile() as held:
+    with tempfile.TemporaryFile() as held, os.fdopen(os.dup(terminal), "w", errors="backslashreplace") as shown:
         _flush()
         os.dup2(held.fileno(), 2)
         try:
-            yield
+            yield shown
         except BaseException:
             _flush()
             held.seek(0)

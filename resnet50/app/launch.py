@@ -14,7 +14,6 @@ from types import TracebackType
 from typing import Any, Self
 
 from resnet50._io.fetch import Progress
-from resnet50._io.quiet import quiet
 from resnet50.app.offline import import_gradio
 from resnet50.app.page import STYLE, build_page
 from resnet50.app.training import run_images
@@ -111,8 +110,7 @@ def launch_app(
     os.environ[_FOLDER] = folder.name  # for uploads; in its own, Gradio would leave them
     try:
         import_gradio()  # before anything that takes long
-        with quiet():
-            classifier = Classifier.load(located.model)
+        classifier = Classifier.load(located.model)
         images = run_images(located.model, classifier, progress=progress)
         page = build_page(classifier, images, folder=Path(folder.name))
         url = _serve(page, host=host, port=port, open_browser=open_browser)

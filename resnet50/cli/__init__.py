@@ -84,8 +84,8 @@ def _line(error: Exception) -> str:
     message = " ".join(str(error).split())
     if isinstance(error, ModuleNotFoundError) and error.name in _LEFT_OUT:
         return (
-            f"expected the package {error.name}, got none installed: the small installation can predict, embed and "
-            "explain; install the project with all that it needs, 'pip install .'."
+            f"expected the package {error.name}, got none installed: the small installation can predict, and embed "
+            "and explain at the last layer; install the project with all that it needs, 'pip install .'."
         )
     if is_out_of_memory(error) and not isinstance(error, OutOfMemoryError):
         message = f"ran out of memory ({message[:150]}); close other programs, or give fewer or smaller images at once."

@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
         raise ValueError("--image-size: expected no models beside it, since models have an image size; leave it out.")
     from resnet50.profiling.bench import bench
 
-    with step("measuring") as progress, quiet():
+    with quiet() as terminal, step("measuring", file=terminal) as progress:
         result = bench(
             options.models,
             image_size=options.image_size,

@@ -55,7 +55,7 @@ def wrap(line: str, *, indent: int | None = None) -> str:
 
 
 @contextmanager
-def step(words: str, *, in_bytes: bool = False) -> Iterator[Progress]:
+def step(words: str, *, in_bytes: bool = False, file: TextIO | None = None) -> Iterator[Progress]:
     """Show on standard error the step of a command and its progress; nothing where that is not a terminal.
 
     A message that the package logs meanwhile (level INFO) replaces the words, since another step begins.
@@ -63,6 +63,7 @@ def step(words: str, *, in_bytes: bool = False) -> Iterator[Progress]:
     Args:
         words: Name of the step, such as ``"reading images"``.
         in_bytes: Whether the progress is counted in bytes instead of items.
+        file: Where to show it; standard error by default.
 
     Yields:
         A function of the number done and the total, or None where the total is not known.
@@ -70,7 +71,7 @@ def step(words: str, *, in_bytes: bool = False) -> Iterator[Progress]:
     from rich import progress as rich
     from rich.console import Console
 
-    console = Console(stderr=True)
+    console = Console(file=file, stderr=True)
     text = rich.TextColumn("{task.description}", markup=False)
     count = rich.DownloadColumn() if in_bytes else rich.MofNCompleteColumn()
     uncounted = (rich.SpinnerColumn(), text)

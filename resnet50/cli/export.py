@@ -70,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
     load_keras()
     from resnet50.exporters.export import export
 
-    with step("exporting") as progress, quiet():
+    with quiet() as terminal, step("exporting", file=terminal) as progress:
         result = export(
             options.model,
             options.out,

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from resnet50._io.quiet import quiet
 from resnet50.cli.console import say, show, step
 from resnet50.inference.locate import PRECISIONS, RUNS, latest_run, locate
 
@@ -65,11 +63,10 @@ def find_model(named: str | None, *, exports: bool = False) -> Path:
 def load_classifier(
     path: Path, *, runtime: str | None = None, precision: str = "fp32", calibration: str | None = None
 ) -> Classifier:
-    """Open a classifier, quietly; Keras is imported where it is asked for or ONNX does not express a layer."""
+    """Open a classifier; Keras is imported where it is asked for or ONNX does not express a layer."""
     from resnet50.inference.classifier import Classifier
 
-    # Keras may print; without it, what is held back would be the progress of reading images
-    with step("opening the model") as progress, quiet() if precision == "fp32" else nullcontext():
+    with step("opening the model") as progress:
         return Classifier.load(path, runtime=runtime, precision=precision, calibration=calibration, progress=progress)
 
 

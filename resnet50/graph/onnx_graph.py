@@ -121,7 +121,10 @@ def _is_converted(class_name: str, layer: _Layer, image_shape: Sequence[int | No
     if settings != ("float32", "channels_last", False):
         return False
     if class_name == "Conv2D":  # ONNX Runtime has no "same" padding of a dilated kernel
-        return config["padding"] == "valid" or all(rate == 1 for rate in config["dilation_rate"])
+        dilated = any(rate != 1 for rate in config["dilation_rate"])
+        return config["padding"] == "valid" or not (dilated or _leaves_gaps(config, "kernel_size"))
+    if class_name == "MaxPooling2D":
+        return config["padding"] == "valid" or not _leaves_gaps(config, "pool_size")
     if class_name == "BatchNormalization":
         return config["axis"] in (-1, layer.rank - 1)
     if class_name == "Flip":  # RGB to BGR
@@ -129,6 +132,21 @@ def _is_converted(class_name: str, layer: _Layer, image_shape: Sequence[int | No
     if class_name == "ZeroPadding2D":
         return sum(map(sum, config["padding"])) <= _MOST_PADDING
     return True
+
+
+def _leaves_gaps(config: Mapping[str, Any], size: str) -> bool:
+    """Return whether a window is smaller than its stride: ONNX Runtime's "same" then begins elsewhere than Keras'.
+
+    A window of one pixel is none of these, since Keras pads nothing there.
+    """
+    return any(window < stride for window, stride in zip(config[size], config["strides"], strict=True)) and (
+        set(config[size]) != {1}
+    )
+
+
+def _auto_pad(layer: _Layer, size: str) -> str:
+    """Return the padding; as in Keras, an odd pixel of it comes last."""
+    return "SAME_UPPER" if layer.config["padding"] == "same" and set(layer.config[size]) != {1} else "VALID"
 
 
 def _unknown(graph: Graph, row: Mapping[str, Any]) -> UnknownLayerError:
@@ -211,7 +229,7 @@ def _convolution(graph: _Nodes, layer: _Layer) -> str:
         strides=layer.config["strides"],
         dilations=layer.config["dilation_rate"],
         group=layer.config["groups"],
-        auto_pad=_PADDINGS[layer.config["padding"]],
+        auto_pad=_auto_pad(layer, "kernel_size"),
     )
 
 
@@ -235,7 +253,7 @@ def _max_pool(graph: _Nodes, layer: _Layer) -> str:
         layer.name,
         kernel_shape=layer.config["pool_size"],
         strides=layer.config["strides"],
-        auto_pad=_PADDINGS[layer.config["padding"]],
+        auto_pad=_auto_pad(layer, "pool_size"),
     )
 
 
@@ -257,9 +275,6 @@ def _padding(graph: _Nodes, layer: _Layer) -> str:
 def _rescaling(graph: _Nodes, layer: _Layer) -> str:
     scale, offset = (np.reshape(layer.config[key], (-1, 1, 1)) for key in ("scale", "offset"))
     return graph.scaled(layer, scale, offset)
-
-
-_PADDINGS = {"valid": "VALID", "same": "SAME_UPPER"}  # as in Keras, an odd pixel of padding comes last
 
 
 @dataclass(frozen=True)

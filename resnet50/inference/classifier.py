@@ -110,8 +110,7 @@ class Classifier:
             raise ValueError(
                 f"{self.network.source}: expected the file that was opened, got another or none; open it again."
             )
-        with quiet():  # the first operation in TensorFlow prints some lines
-            return _load_keras(self.network.source)
+        return _load_keras(self.network.source)
 
     @cached_property
     def features(self) -> keras.Model | Network:
@@ -411,7 +410,7 @@ def _open(path: Path) -> keras.Model | Network:
 def _load_keras(path: Path) -> keras.Model:
     import keras
 
-    with keras_defaults():
+    with keras_defaults(), quiet():  # the first operation in TensorFlow prints some lines
         try:
             return keras.saving.load_model(path, compile=False)
         except Exception as error:  # Keras raises exceptions of many classes for a damaged archive

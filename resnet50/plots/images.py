@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -184,9 +185,14 @@ def _fitting(text: str, width: float, size: float, weight: str = "normal") -> st
 
 
 def _file_lines(name: str, width: float) -> list[str]:
-    """Return a file name in one line, or in two that break after a separator; what is too long loses its middle."""
+    """Return a file name in one line, or in two that break after a separator; what is too long loses its middle.
+
+    A place in a file, ``"photos.h5#17"``, breaks before its number, which stays whole.
+    """
     if theme.text_width(name, TEXT) <= width:
         return [name]
+    if place := re.fullmatch(r"(.+?) ?(#\d+\b.*)", name):
+        return [_fitting_name(place[1], width), _fitting(place[2], width, TEXT)]
     ends = range(len(name) - len(_suffix(name)) - 1, 0, -1)  # the longest first line first
     for end in (end for end in ends if name[end - 1] in SEPARATORS):
         if theme.text_width(name[:end], TEXT) <= width:

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 
 import pytest
 import rich.console
 
+from resnet50._io.quiet import quiet
 from resnet50.cli.console import say, show, step
 
 WORDS = "The quick brown fox jumps over the lazy dog, and then it jumps back over the dog again and again."
@@ -18,7 +20,9 @@ def screen(monkeypatch):
     def make(*, terminal):
         shown, console = io.StringIO(), rich.console.Console
         monkeypatch.setattr(
-            rich.console, "Console", lambda *, stderr: console(file=shown, force_terminal=terminal and stderr, width=90)
+            rich.console,
+            "Console",
+            lambda *, stderr, file: console(file=file or shown, force_terminal=terminal and stderr, width=90),
         )
         return shown
 
@@ -47,6 +51,17 @@ def test_a_total_that_is_not_known_is_no_error(screen):
     with step("SIGNS", in_bytes=True) as progress:
         progress(3000, None)
     assert "SIGNS" in shown.getvalue()
+
+
+def test_a_step_is_shown_while_standard_error_is_held_back(screen, capfd):
+    screen(terminal=True)
+    with quiet() as terminal, step("exporting", file=terminal) as progress:
+        progress(3, 7)
+        os.write(2, b"what a library prints")
+    shown = capfd.readouterr().err
+    assert "exporting" in shown
+    assert "3/7" in shown
+    assert "library" not in shown
 
 
 def test_where_there_is_no_terminal_nothing_is_shown(screen):

@@ -5,13 +5,15 @@ import io
 import json
 import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import keras
 import pytest
 
-from factories import noise, write_image
+from factories import classifier, noise, write_image
 from resnet50 import datasets
 
 
@@ -35,6 +37,19 @@ def test_every_image_gets_a_line(command, numbers, trained, images):
     assert first.startswith(f"{images}/a.png  ")
     assert second.startswith(f"{images}/b.jpg  ")
     assert first.count("%") == 2
+
+
+@pytest.mark.slow
+def test_it_says_when_keras_opens_a_model(images, tmp_path):
+    inputs = keras.Input((32, 32, 3))
+    x = keras.layers.Conv2D(4, 3, strides=8, padding="same", name="gaps")(inputs)
+    outputs = keras.layers.Dense(3, "softmax")(keras.layers.GlobalAveragePooling2D()(x))
+    classifier(keras.Model(inputs, outputs)).save(tmp_path / "odd.keras")
+    words = [sys.executable, "-m", "resnet50", "predict", images / "a.png", "--model", tmp_path / "odd.keras"]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert "%" in done.stdout
+    (warning,) = [line for line in done.stderr.splitlines() if "opened by Keras" in line]
+    assert "'gaps'" in warning
 
 
 def test_what_is_left_out_of_a_folder_is_counted(command, trained, images):

@@ -68,9 +68,21 @@ def test_pads_as_keras_does_where_a_window_strides(random_weights, size):
     np.testing.assert_allclose(run(onnx_model(graph_of(model)), images), model.predict_on_batch(images), atol=1e-5)
 
 
+@pytest.mark.parametrize("side", range(7, 12))
+def test_a_window_of_one_pixel_is_not_padded(random_weights, side):
+    inputs = keras.Input((side, 8, 4))
+    x = layers.Conv2D(6, 1, strides=2, padding="same")(inputs)
+    model = random_weights(keras.Model(inputs, layers.Flatten()(layers.MaxPooling2D(1, strides=3, padding="same")(x))))
+    images = np.random.default_rng(0).normal(0, 1, (2, side, 8, 4)).astype(np.float32)
+    np.testing.assert_allclose(run(onnx_model(graph_of(model)), images), model.predict_on_batch(images), atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("build", "values"),
     [
+        (lambda x: layers.Conv2D(2, 3, strides=8, padding="same", name="odd")(x), ("'m'", "'odd'", "Conv2D")),
+        (lambda x: layers.Conv2D(2, (1, 3), strides=2, padding="same", name="odd")(x), ("'m'", "'odd'", "Conv2D")),
+        (lambda x: layers.MaxPooling2D(2, strides=3, padding="same", name="odd")(x), ("'odd'", "MaxPooling2D")),
         (lambda x: layers.AveragePooling2D(2, name="odd")(x), ("'m'", "'odd'", "AveragePooling2D")),
         (lambda x: layers.Conv2D(3, 3, activation="gelu", name="odd")(x), ("'gelu'", "'odd'")),
     ],

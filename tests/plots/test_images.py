@@ -117,6 +117,13 @@ def test_a_file_name_that_is_too_long_loses_its_middle_and_keeps_its_suffix(name
     assert last.count("…") == 1
 
 
+@pytest.mark.parametrize("name", ["rendered signs test #17 (seed 0)", "photos_of_the_garden_in_spring.h5#17"])
+def test_the_place_of_an_image_in_a_file_keeps_its_number(name):
+    first, second = caption(name)
+    assert name.startswith(first[:3])
+    assert second.startswith("#17")
+
+
 def caption(name: str) -> list[str]:
     """The lines below the second image."""
     images = replace(labeled([0]), paths=(name,))
