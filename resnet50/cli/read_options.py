@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import fields
+from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any
 
 from resnet50.cli.parser import number
@@ -53,6 +54,8 @@ def read_options(options: argparse.Namespace) -> ReadOptions:
         ValueError: If a share is out of its range, or the pattern is not a regular expression with the group ``class``.
     """
     chosen = ReadOptions(**given(options))
+    if chosen.corrections is not None:  # a run records where the file is
+        chosen = replace(chosen, corrections=str(Path(chosen.corrections).absolute()))
     if chosen.pattern is not None:
         from resnet50.data.folder import compile_pattern
 

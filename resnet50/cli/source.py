@@ -87,6 +87,8 @@ def load(source: DataSource, *, image_size: int, fit: Fit | None = None) -> Data
     with step("reading images") as progress, suggest_data(source):
         splits = source.load(image_size, fit=fit, progress=progress)
     fit_options.say_range(splits.fit)
+    if splits.corrections is not None:
+        say(f"{splits.corrections.describe()}.", file=sys.stderr)
     return splits
 
 

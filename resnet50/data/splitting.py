@@ -1,4 +1,4 @@
-"""Cut a dataset in two without separating images that belong together."""
+"""Cut a dataset in two, or into folds, without separating images that belong together."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from resnet50._io.text import plural
+from resnet50._io.text import listed, plural
 from resnet50.data.dataset import Dataset
 from resnet50.data.near_duplicates import join, near_duplicate_groups
 
@@ -60,7 +60,7 @@ def cut_indices(
     total = np.bincount(dataset.labels, minlength=len(dataset.class_names))
     wanted = np.clip(np.round(total * fraction), total > 1, np.maximum(total - 1, 0)).astype(int)
     in_second = np.zeros(len(dataset), dtype=bool)
-    clusters = _inseparable(dataset, near_duplicates)
+    clusters = inseparable(dataset, near_duplicates)
     for members in _choose(dataset.labels, clusters, total, wanted, np.random.default_rng(seed)):
         in_second[members] = True
     if not in_second.any():
@@ -69,6 +69,58 @@ def cut_indices(
             f"{_why_empty(clusters) if wanted.any() else 'no class has at least two images; add images.'}"
         )
     return np.flatnonzero(~in_second), np.flatnonzero(in_second)
+
+
+def assign_folds(dataset: Dataset, near_duplicates: np.ndarray, folds: int, *, seed: int) -> np.ndarray:
+    """Assign each image to a fold of a cross-validation, classes in proportion as far as groups allow.
+
+    Images of one group and near-duplicates are in one fold. The largest sets of images that belong together are
+    assigned first, each to the fold that has the smallest share of its classes so far; of equal ones, to the fold with
+    the fewest images.
+
+    Args:
+        dataset: The images.
+        near_duplicates: As for `cut_indices`.
+        folds: Number of folds, at least 2.
+        seed: Determines which images; the same seed gives the same folds.
+
+    Returns:
+        Fold of each image, int64 ``(n,)``, 0..folds-1.
+
+    Raises:
+        ValueError: If there are fewer than two folds, a fold would be empty, or a class would be in one fold alone: a
+            model that is trained on the others would not know it.
+    """
+    if folds < 2:
+        raise ValueError(f"expected at least 2 folds, got {folds!r}.")
+    clusters = inseparable(dataset, near_duplicates)
+    if len(clusters) < folds:
+        raise ValueError(
+            f"{dataset.name}: expected at least {folds} sets of images that can be separated, one for each fold, got "
+            f"{len(clusters)}; add images, or take fewer folds."
+        )
+    counts = np.stack([np.bincount(dataset.labels[each], minlength=len(dataset.class_names)) for each in clusters])
+    order = np.random.default_rng(seed).permutation(len(clusters))
+    order = order[np.argsort(-counts[order].sum(axis=1), kind="stable")]
+    shares = counts / np.maximum(counts.sum(axis=0), 1)
+    filled = np.zeros((folds, counts.shape[1]))
+    assigned = np.zeros(len(dataset), np.int64)
+    for cluster in order:
+        fold = np.lexsort((filled.sum(axis=1), (filled @ shares[cluster]).round(9)))[0]
+        filled[fold] += counts[cluster]
+        assigned[clusters[cluster]] = fold
+    _check_classes(dataset, filled > 0)
+    return assigned
+
+
+def _check_classes(dataset: Dataset, in_fold: np.ndarray) -> None:
+    """Refuse folds of which one has all images of a class; ``in_fold`` is boolean ``(folds, classes)``."""
+    alone = [dataset.class_names[label] for label in np.flatnonzero(in_fold.sum(axis=0) == 1)]
+    if alone:
+        raise ValueError(
+            f"{dataset.name}: expected at least two images of every class that can be separated, got one image, or one "
+            f"group or set of near-duplicates, of {listed(alone)}; add images, or remove the class."
+        )
 
 
 def _check(fraction: float) -> None:
@@ -85,8 +137,13 @@ def _why_empty(clusters: list[np.ndarray]) -> str:
     )
 
 
-def _inseparable(dataset: Dataset, near_duplicates: np.ndarray) -> list[np.ndarray]:
-    """Return the indices of the images that must stay together, in the order of the first of each."""
+def inseparable(dataset: Dataset, near_duplicates: np.ndarray) -> list[np.ndarray]:
+    """Return the indices of the images that must stay together, in the order of the first of each.
+
+    Args:
+        dataset: The images; those of one of its groups stay together.
+        near_duplicates: As for `cut_indices`; they stay together too.
+    """
     groups = near_duplicates
     if dataset.groups:
         named = np.array([bool(group) for group in dataset.groups])
