@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resnet50.cli import fit_options, pretrained, recipe_options, source
-from resnet50.cli.console import say, show, step
+from resnet50.cli.console import show, step
 from resnet50.cli.model import load_keras
 from resnet50.cli.out import reserved_folder
 from resnet50.cli.parser import examples, number
@@ -18,7 +18,6 @@ from resnet50.recipes import find_task
 
 if TYPE_CHECKING:
     from resnet50.datasets.source import DataSource
-    from resnet50.metrics.cross_validation import CrossValidation
     from resnet50.training.recipe import Recipe
 
 _OF_FEATURES = {"--variant", "--weights", "--normalization", "--image-size", "--precision", "--class-weight", "--seed"}
@@ -90,25 +89,11 @@ def _run_in(out: Path, images: DataSource, recipe: Recipe, options: argparse.Nam
         result = cross_validate(
             recipe, splits, folds=options.folds, seeds=seeds, runs=out if options.full else None, progress=progress
         )
+    from resnet50.cli.report import show_cross_validation
     from resnet50.reports.cross_validation import PAGE, write_cross_validation
 
     with step("writing the page"):
         write_cross_validation(out, result)
-    _show(result)
+    show_cross_validation(result)
     show(out / PAGE)
     return 0
-
-
-def _show(result: CrossValidation) -> None:
-    low, high = result.interval
-    say(
-        f"{result.dataset.name}: {result.accuracy:.1%} accuracy by {result.folds}-fold cross-validation of "
-        f"{len(result.dataset):,} images (95% interval {low:.1%} to {high:.1%}).",
-        f"Spread over folds: {result.spread:.1%}."
-        + (
-            ""
-            if result.spread_of_seeds is None
-            else f" Over {len(result.repetitions)} seeds: {result.spread_of_seeds:.1%}."
-        ),
-        *result.remarks,
-    )

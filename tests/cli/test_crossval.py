@@ -44,9 +44,10 @@ def own(own_task, weights, monkeypatch):
 def test_the_scores_are_printed_and_three_files_written(command, own, pets, tmp_path, numbers):
     status, out, err = command("crossval", pets, "--folds", 4, "--seeds", 2, "--out", "cv", "--offline")
     assert (status, err) == (0, "")
-    first, second, remark, page = out.splitlines()
+    first, second, remark, _, cat, dog, page = out.splitlines()
     assert {"4", "16"} <= set(numbers(first.replace("-fold", " fold")))
     assert "2" in numbers(second)
+    assert (cat.split()[0], cat.split()[-1], dog.split()[0]) == ("cat", "8", "dog")
     assert "weights.keras" in remark
     assert page == "cv/crossval.html"
     scores = json.loads((tmp_path / "cv" / "crossval.json").read_text())
@@ -60,6 +61,7 @@ def test_a_number_of_trainings_needs_full(refused, own, pets):
     refused(["crossval", pets, "--folds", 1], 2)
 
 
+@pytest.mark.slow
 def test_in_full_there_is_a_run_for_each_fold(command, own, pets, tmp_path):
     words = ("crossval", pets, "--full", "--folds", 2, "--out", "cv", "--weights", "none")
     status, out, _ = command(*words)

@@ -15,6 +15,7 @@ from resnet50.data.loading import load_dataset, read_splits
 from resnet50.data.options import ReadOptions
 from resnet50.data.pack import pack
 from resnet50.data.splits import DatasetSplits
+from resnet50.datasets import DATASETS
 from resnet50.datasets.source import DataSource
 
 HEADER = "path,label,action,new_label\n"
@@ -110,14 +111,17 @@ def test_every_way_to_read_applies_them(file, tmp_path):
     ]
 
 
-def test_a_named_task_takes_corrections_and_no_other_option(file):
-    source = DataSource("rendered-signs")
-    path = source.load(32)["train"].paths[0]
-    name = source.load(32)["train"].class_names[source.load(32)["train"].labels[0]]
-    options = ReadOptions(corrections=str(file(f'"{path}",{name},leave out,')))
-    assert path not in DataSource("rendered-signs", options=options).load(32)["train"].paths
+def test_a_named_task_takes_corrections_and_no_other_option(file, monkeypatch):
+    splits = DatasetSplits(dataset([0, 1, 0, 1]), dataset([1], paths=["t.png"]))
+    monkeypatch.setitem(DATASETS, "pets", lambda path, *, image_size, fit=None, progress=None: splits)
+    options = ReadOptions(corrections=str(file("0.png,cats,leave out,", "t.png,dogs,relabel,cats")))
+    source = DataSource("pets", options=options)
+    corrected = source.load(8)
+    assert corrected["train"].paths == ("1.png", "2.png", "3.png")
+    assert corrected["test"].labels.tolist() == [0]
+    assert DataSource.from_dict(source.to_dict()) == source
     with raises(ValueError, "test_split"):
-        DataSource("rendered-signs", options=ReadOptions(test_split=0.3, corrections="x.csv"))
+        DataSource("pets", options=ReadOptions(test_split=0.3, corrections="x.csv"))
 
 
 @pytest.mark.parametrize(

@@ -91,6 +91,7 @@ def test_what_cannot_be_cross_validated_is_refused_before_any_work(recipe, split
         cross_validate(recipe.change(image_size=64), splits)
 
 
+@pytest.mark.slow
 def test_a_run_for_each_fold_is_resumed_or_used(splits, tmp_path, monkeypatch):
     recipe = tiny_recipe(phases=(Phase(epochs=1),))
     steps = []

@@ -7,12 +7,14 @@ import csv
 import numpy as np
 import pytest
 
-from factories import dataset, noise, raises
+from factories import dataset, draw_image, noise, raises
 from resnet50.audit.check import Audit
 from resnet50.audit.issue import Issue, Place
 from resnet50.data.corrections import Correction, Corrections, read_corrections
+from resnet50.data.listing import list_images
 from resnet50.data.splits import DatasetSplits
-from resnet50.reports.cleaning import SECTIONS, cleaning_page
+from resnet50.inference.suggest import Suggestion, Suggestions
+from resnet50.reports.cleaning import SECTIONS, cleaning_page, labeling_page
 
 PATHS = ["cats/0.png", "cats/=1.png", 'cats/a "b", c.png', "dogs/3.png", "dogs/4.png", "dogs/\x1b.png"]
 
@@ -97,7 +99,7 @@ def test_marks_by_mouse_and_keyboard_survive_a_reload_and_are_saved(opened, tmp_
     page.keyboard.press("ArrowRight")
     page.keyboard.press("2")  # the suggestion; the next image has the focus then
     page.keyboard.press("3")
-    page.click("text=keep >> nth=3")
+    page.click(".card >> nth=3 >> [data-mark=keep]")
     page.select_option("select >> nth=2", "dogs <i>")
     expected = ["relabel as dogs <i>", "leave out", "relabel as dogs <i>", "keep"]
     assert states(page) == expected
@@ -132,7 +134,7 @@ def test_earlier_corrections_are_kept_unless_they_are_changed(opened, tmp_path):
     assert set(saved(page, tmp_path)) == set(earlier)
     page.focus(".card")
     page.keyboard.press("2")  # back to what the file says
-    page.click("text=leave out >> nth=1")
+    page.click(".card >> nth=1 >> [data-mark='leave out']")
     assert set(saved(page, tmp_path)) == {
         earlier[0],
         Correction("cats/0.png", "dogs <i>", "keep"),
@@ -146,3 +148,29 @@ def test_the_images_are_those_of_the_issues():
     page = cleaning_page(given)
     assert page.count("data:image/png;base64,") == 1
     assert np.asarray(given.splits["train"].images).shape == (6, 8, 8, 3)
+
+
+@pytest.mark.slow
+def test_unlabeled_images_are_labeled_on_the_same_page(browser, tmp_path):
+    paths = [draw_image(tmp_path / f"{k}.png", k) for k in range(3)]
+    images = tuple(Suggestion(path, "cat", 0.6, "dog", 0.8) for path in paths)
+    html = labeling_page(Suggestions(images, 9, ("cat", "dog"), ()))
+    (tmp_path / "label.html").write_text(html, encoding="utf-8")
+    context = browser.new_context(accept_downloads=True)
+    page = context.new_page()
+    page.goto((tmp_path / "label.html").as_uri())
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("2")
+    page.keyboard.press("3")
+    page.select_option("select >> nth=2", "dog")
+    assert states(page) == ["cat", "leave out", "dog"]
+    with page.expect_download() as download:
+        page.click("#save")
+    assert download.value.suggested_filename == "labels.csv"
+    download.value.save_as(tmp_path / "labels.csv")
+    context.close()
+    listing = list_images(tmp_path / "labels.csv")
+    assert [(entry.path, listing.class_names[entry.label]) for entry in listing.entries] == [
+        (paths[0], "cat"),
+        (paths[2], "dog"),
+    ]
