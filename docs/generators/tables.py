@@ -507,7 +507,7 @@ def label_errors(*results: File) -> str:
                 [
                     FINE_TUNED[result["task"]],
                     way,
-                    span((trial["planted"] for trial in trials), digits=3),
+                    str(trials[0]["planted"]),
                     f"{percent(mean(precision))} ({100 * min(precision):.0f} to {100 * max(precision):.0f})",
                     percent(mean(confidence[MEASURES[0]])),
                     percent(mean(average)),

@@ -22,7 +22,9 @@ from resnet50.data.listing import Listing
 COLUMNS = ("path", "label", "action", "new_label")
 """Columns of a file of corrections; the label is the one that the image had."""
 
-KEEP, RELABEL, LEAVE_OUT = ACTIONS = ("keep", "relabel", "leave out")
+KEEP, RELABEL, LEAVE_OUT = "keep", "relabel", "leave out"
+
+ACTIONS = (KEEP, RELABEL, LEAVE_OUT)
 """What a row says: the label is right, the image is of ``new_label``, or it is not used."""
 
 

@@ -73,7 +73,7 @@ def labeling_page(suggestions: Suggestions, *, fit: Fit = DEFAULT_FIT) -> str:
         suggestions: The images.
         fit: How an image is fitted to the page.
     """
-    cards = [
+    cards: list[dict[str, Any]] = [
         {"place": _suggested(each), "image": page_image(read_image(each.path, height=LARGEST, width=LARGEST, fit=fit))}
         for each in suggestions.images
     ]
