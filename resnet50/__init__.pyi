@@ -26,6 +26,8 @@ from .datasets.rendered_signs import rendered_signs as rendered_signs
 from .datasets.signs import fetch_signs as fetch_signs
 from .datasets.signs import load_signs as load_signs
 from .datasets.source import DataSource as DataSource
+from .evaluation.check_labels import check_labels as check_labels
+from .evaluation.cross_validate import cross_validate as cross_validate
 from .evaluation.evaluate import evaluate as evaluate
 from .evaluation.explain import explain as explain
 from .evaluation.rock_similarity import rock_similarity as rock_similarity
@@ -36,6 +38,7 @@ from .inference.embed import embed as embed
 from .inference.features import feature_model as feature_model
 from .inference.predict import find_images as find_images
 from .inference.predict import predict as predict
+from .inference.suggest import suggest as suggest
 from .metrics.complexity import summary as summary
 from .metrics.grad_cam import grad_cam as grad_cam
 from .metrics.receptive_field import effective_receptive_field as effective_receptive_field

@@ -16,6 +16,7 @@ from resnet50.audit.duplicates import duplicates
 from resnet50.audit.file_properties import odd_files, read_headers
 from resnet50.audit.groups import folder_groups, other_columns, shared_groups, shared_subfolders
 from resnet50.audit.issue import EXAMPLES, SEVERITIES, AllImages, Issue, Place
+from resnet50.data.corrections import KEEP, LEAVE_OUT, RELABEL, Corrections
 from resnet50.data.dataset import Dataset, Unreadable
 from resnet50.data.fit import Fit
 from resnet50.data.folder import compile_pattern
@@ -156,6 +157,7 @@ def find_issues(
     issues = [
         *_unreadable(splits.unreadable, len(images), refused),
         *_left_out(splits.left_out),
+        *_corrected(splits.corrections),
         *duplicates(images, splits, progress=second),
         *shared_groups(images),
         *folder_groups(images),
@@ -274,6 +276,22 @@ def _left_out(left_out: tuple[LeftOut, ...]) -> Iterator[Issue]:
             severity="note" if beside else "warning",
             summary=f"Left out: {describe_left_out(left_out)}.",
             advice=" ".join(dict.fromkeys(_ADVICE[each.reason] for each in left_out)),
+        )
+
+
+def _corrected(corrections: Corrections | None) -> Iterator[Issue]:
+    if corrections is not None:
+        changed = [row for row in corrections.rows if row.action != KEEP]
+        remarks = {RELABEL: "relabeled as {}", LEAVE_OUT: "left out"}
+        yield Issue(
+            kind="corrections",
+            severity="note",
+            summary=f"{corrections.describe()}.",
+            advice="The image files are as they were; without the file, so are the labels.",
+            examples=tuple(
+                (Place(row.path, class_name=row.label, remark=remarks[row.action].format(row.new_label)),)
+                for row in changed[:EXAMPLES]
+            ),
         )
 
 

@@ -30,6 +30,8 @@ KINDS: Mapping[str, str] = MappingProxyType(
         "changed-test": "The test split differs from the one that the run was scored on.",
         "unknown-class": "Images to be scored are of classes that the classifier does not know.",
         "unknown-training": "The training images are unknown, so that images to be scored may be among them.",
+        "corrections": "A file of corrections changes labels or leaves images out.",
+        "label-error": "Labels that are probably wrong, by predictions of models that have not seen the images.",
         "label-conflict": "Near-duplicates have different labels.",
         "look-alike": "More than half of the images look alike, so that they are compared more finely.",
         "near-duplicates": "Images of one class and split are near-duplicates.",
@@ -65,6 +67,7 @@ class Place:
         index: Its index in the split; None for a file that is in none.
         class_name: Its class; "" for a file that is in no split.
         remark: Why it is an example, such as the reason why it cannot be read; may be empty.
+        suggestion: The class that it may be of instead; "" where there is none.
     """
 
     path: str
@@ -72,6 +75,7 @@ class Place:
     index: int | None = None
     class_name: str = ""
     remark: str = ""
+    suggestion: str = ""
 
 
 @dataclass(frozen=True)
@@ -135,8 +139,8 @@ class AllImages:
         dataset, index = self._find(number)
         return dataset.images[index]
 
-    def place(self, number: SupportsIndex, remark: str = "") -> Place:
-        """Return the split, index, class and path of an image."""
+    def place(self, number: SupportsIndex, remark: str = "", suggestion: str = "") -> Place:
+        """Return the split, index, class and path of an image, with a remark and a suggested class."""
         dataset, index = self._find(number)
         return Place(
             path=dataset.paths[index],
@@ -144,6 +148,7 @@ class AllImages:
             index=index,
             class_name=self.class_names[self.labels[number]],
             remark=remark,
+            suggestion=suggestion,
         )
 
     def each(self, remarked: Sequence[tuple[SupportsIndex, str]]) -> tuple[tuple[Place, ...], ...]:

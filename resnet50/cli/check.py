@@ -8,8 +8,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from resnet50.cli import fit_options, read_options, source
-from resnet50.cli.console import say, show, show_json, step, wrap
+from resnet50.cli import fit_options, label_options, read_options, source
+from resnet50.cli.console import show, show_json, step
+from resnet50.cli.issues import show_audit
 from resnet50.cli.out import check_suffix
 from resnet50.cli.parser import examples, number
 from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
@@ -18,13 +19,14 @@ if TYPE_CHECKING:
     from resnet50.audit.check import Audit
     from resnet50.datasets.source import DataSource
 
-_COLORS = {"error": "bold red", "warning": "bold yellow", "note": "bold blue"}
+_IMAGE_SIZE = 96  # pixels, without a network
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.epilog = "Exits with 1 if an issue is an error, else with 0.\n\n" + examples(
         "resnet50 check photos",
+        "resnet50 check photos --labels --clean clean.html",
         "resnet50 check rocks --data downloads/rocks",
         "resnet50 check photos --pattern '/(?P<class>[a-z]+)_[0-9]+'",
     )
@@ -38,10 +40,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--image-size",
         type=number(int, 1),
-        default=96,
         metavar="PIXELS",
-        help="Height and width at which images are compared; files smaller than half of it are reported. Default: 96.",
+        help="Height and width at which images are compared; files smaller than half of it are reported. "
+        "Default: 96, or that of the network with --labels.",
     )
+    label_options.add_label_options(parser)
     fit_options.add_fit_options(parser.add_argument_group("fitting images"))
     parser.add_argument(
         "--out", default="check.html", metavar="HTML", help="Page to write; replaced if it exists. Default: check.html."
@@ -51,25 +54,40 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Audit a dataset, write a page and print the issues, the worst first."""
-    check_suffix(options.out, ".html", ".htm")
+    for page in (options.out, *([options.clean] if options.clean else [])):
+        check_suffix(page, ".html", ".htm")
     images, chosen = _find_source(options)
 
     from resnet50._io.files import write_text
-    from resnet50.audit.check import check
     from resnet50.reports.audit import audit_page
 
-    with step("reading and comparing images") as progress, source.suggest_data(images):
-        fit = fit_options.read_fit(options)
-        audit = check(images, image_size=options.image_size, fit=fit, options=chosen, progress=progress)
+    audit = _audit(images, chosen, options)
     fit_options.say_range(audit.splits.fit)
     with step("writing the page"):
         write_text(options.out, audit_page(audit))
+        if options.clean:
+            from resnet50.reports.cleaning import cleaning_page
+
+            write_text(options.clean, cleaning_page(audit))
     if options.json:
         show_json(json.dumps([asdict(issue) for issue in audit.issues], indent=2))
     else:
-        _show(audit)
-        show(options.out)
+        show_audit(audit)
+        show(options.out, *([options.clean] if options.clean else []))
     return 1 if audit.has_errors else 0
+
+
+def _audit(images: Path | DataSource, chosen: ReadOptions, options: argparse.Namespace) -> Audit:
+    recipe = label_options.read_label_recipe(images, options)
+    with step("reading and comparing images") as progress, source.suggest_data(images):
+        if recipe is not None:
+            from resnet50.evaluation.check_labels import check_labels
+
+            return check_labels(images, recipe, options=chosen, seeds=range(options.seeds or 1), progress=progress)
+        from resnet50.audit.check import check
+
+        fit, size = fit_options.read_fit(options), options.image_size or _IMAGE_SIZE
+        return check(images, image_size=size, fit=fit, options=chosen, progress=progress)
 
 
 def _find_source(options: argparse.Namespace) -> tuple[Path | DataSource, ReadOptions]:
@@ -86,19 +104,3 @@ def _find_source(options: argparse.Namespace) -> tuple[Path | DataSource, ReadOp
         return Path(options.source), chosen
     find_task(options.source)
     return DataSource(options.source, source.place(options.data), chosen), DEFAULT_OPTIONS
-
-
-def _show(audit: Audit) -> None:
-    from rich.console import Console
-    from rich.text import Text
-
-    from resnet50.reports.audit import contents, summarize
-
-    say(f"{audit.name}: {summarize(audit.issues)}")
-    say(contents(audit.splits.by_name, audit.test_split))
-    console = Console()
-    for issue in audit.issues:
-        text = Text(wrap(f"{issue.severity:8}{issue.summary}", indent=8))
-        text.stylize(_COLORS[issue.severity], 0, len(issue.severity))
-        console.print(text, soft_wrap=True)
-        say(f"{'':8}{issue.advice}")

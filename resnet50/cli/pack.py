@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PIXELS",
         help="Height and width that images are brought to. Default: 224.",
     )
-    read_options.add_read_options(parser, "pattern", "max_unreadable", "groups")
+    read_options.add_read_options(parser, "pattern", "max_unreadable", "groups", "corrections")
     fit_options.add_fit_options(parser.add_argument_group("fitting images"))
 
 
@@ -38,6 +38,7 @@ def run(options: argparse.Namespace) -> int:
     check_new(options.out)
     chosen, fit = read_options.read_options(options), fit_options.read_fit(options) or DEFAULT_FIT
 
+    from resnet50.data.corrections import read_corrections
     from resnet50.data.hdf5 import read_h5, read_packing
     from resnet50.data.listing import list_images
     from resnet50.data.pack import pack
@@ -47,6 +48,8 @@ def run(options: argparse.Namespace) -> int:
         listing = list_images(options.source, pattern=chosen.pattern, groups=chosen.groups)
     with step("reading images") as progress:
         unreadable = pack(listing, out, image_size=size, fit=fit, options=chosen, progress=progress)
+    if chosen.corrections is not None:
+        say(f"{read_corrections(chosen.corrections).describe()}.", file=sys.stderr)
     say(f"{out}: {listing.name}, RGB, {size} x {size} pixels, {out.stat().st_size / 1e6:,.1f} MB")
     packing = read_packing(out)
     fit_options.say_range(packing.fit or fit)

@@ -22,7 +22,7 @@ _CHOICES = (
 )
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse._ActionsContainer) -> None:
     """Add the options that answer the question beforehand."""
     answers = parser.add_mutually_exclusive_group()
     answers.add_argument("--yes", action="store_true", help="Fetch pretrained weights without asking.")

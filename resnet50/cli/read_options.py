@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import fields
-from typing import Any
+import sys
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from resnet50.cli import fit_options
+from resnet50.cli.console import say
 from resnet50.cli.parser import number
 from resnet50.data.options import ReadOptions
+
+if TYPE_CHECKING:
+    from resnet50.data.splits import DatasetSplits
 
 OPTIONS = {field.name: field for field in fields(ReadOptions)}
 """The options of reading, by name."""
@@ -53,8 +60,17 @@ def read_options(options: argparse.Namespace) -> ReadOptions:
         ValueError: If a share is out of its range, or the pattern is not a regular expression with the group ``class``.
     """
     chosen = ReadOptions(**given(options))
+    if chosen.corrections is not None:  # a run records where the file is
+        chosen = replace(chosen, corrections=str(Path(chosen.corrections).absolute()))
     if chosen.pattern is not None:
         from resnet50.data.folder import compile_pattern
 
         compile_pattern(chosen.pattern)
     return chosen
+
+
+def say_read(splits: DatasetSplits) -> None:
+    """Print what reading has decided: the range of deep images, and what corrections change."""
+    fit_options.say_range(splits.fit)
+    if splits.corrections is not None:
+        say(f"{splits.corrections.describe()}.", file=sys.stderr)

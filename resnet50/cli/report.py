@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from resnet50._io.text import have, plural, printable
 from resnet50.cli.console import say, show
 
 if TYPE_CHECKING:
-    from resnet50.metrics.scores import Report
+    from resnet50.metrics.cross_validation import CrossValidation
+    from resnet50.metrics.scores import ClassScores, Report
     from resnet50.metrics.selective import SelectiveScores
     from resnet50.training.train import Run
 
@@ -35,7 +37,7 @@ def show_report(report: Report) -> None:
         )
     if report.selective is not None:
         _show_selective(report.selective)
-    _show_classes(report)
+    _show_classes(report.classes)
 
 
 def _show_selective(scores: SelectiveScores) -> None:
@@ -46,7 +48,20 @@ def _show_selective(scores: SelectiveScores) -> None:
     )
 
 
-def _show_classes(report: Report) -> None:
+def show_cross_validation(result: CrossValidation) -> None:
+    """Print the scores of a cross-validation, overall and by class."""
+    low, high = result.interval
+    say(
+        f"{result.dataset.name}, {plural(len(result.dataset), 'image')}: accuracy {result.accuracy:.2%} by "
+        f"{result.folds}-fold cross-validation (95% interval {low:.1%} to {high:.1%})"
+    )
+    spread = result.spread_of_seeds
+    seeds = "" if spread is None else f", over {len(result.repetitions)} seeds {spread:.1%}"
+    say(f"standard deviation over the folds {result.spread:.1%}{seeds}", *result.remarks)
+    _show_classes(result.classes)
+
+
+def _show_classes(classes: Mapping[str, ClassScores]) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -54,7 +69,7 @@ def _show_classes(report: Report) -> None:
     table = Table("class", box=None)
     for name in ("precision", "recall", "F1", "images"):
         table.add_column(name, justify="right")
-    for name, scores in report.classes.items():
+    for name, scores in classes.items():
         shares = [f"{share:.1%}" if scores.support else "" for share in (scores.precision, scores.recall, scores.f1)]
         table.add_row(
             Text(printable(name)), *shares, str(scores.support)

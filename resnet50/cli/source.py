@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 
 from resnet50._io.paths import ABSENT, describe_path
 from resnet50._io.text import did_you_mean
-from resnet50.cli import fit_options
 from resnet50.cli.console import say, step
-from resnet50.cli.read_options import OPTIONS, add_read_options, read_options
+from resnet50.cli.read_options import OPTIONS, add_read_options, read_options, say_read
 
 if TYPE_CHECKING:
     from resnet50.data.dataset import Dataset
@@ -86,7 +85,7 @@ def load(source: DataSource, *, image_size: int, fit: Fit | None = None) -> Data
     """
     with step("reading images") as progress, suggest_data(source):
         splits = source.load(image_size, fit=fit, progress=progress)
-    fit_options.say_range(splits.fit)
+    say_read(splits)
     return splits
 
 

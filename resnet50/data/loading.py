@@ -14,6 +14,7 @@ from resnet50._io.fetch import Progress
 from resnet50._io.text import listed
 from resnet50.data.cache import read_decoded, read_packed
 from resnet50.data.cifar10 import is_cifar10, read_cifar10
+from resnet50.data.corrections import read_corrections
 from resnet50.data.dataset import Dataset
 from resnet50.data.fit import DEFAULT_FIT, Fit
 from resnet50.data.hdf5 import read_packing, read_split
@@ -62,6 +63,12 @@ def read_splits(
     """
     if image_size < 1:
         raise ValueError(f"expected image_size to be at least 1 pixel, got {image_size!r}.")
+    if options.corrections is not None:
+        corrections, uncorrected = read_corrections(options.corrections), replace(options, corrections=None)
+        splits = read_splits(
+            source, image_size=image_size, fit=fit, options=uncorrected, for_training=for_training, progress=progress
+        )
+        return splits.correct(corrections)
     if not isinstance(source, Listing):
         arrays = (
             _read_arrays(Path(source), for_training=for_training)
@@ -105,6 +112,20 @@ def load_dataset(
         OSError: If there is not enough room on the disk for the cache, or it cannot be written.
         ValueError: As `read_splits`; and if there are no training images, or no test split can be cut off.
     """
+    corrections = read_corrections(options.corrections) if options.corrections is not None else None
+    uncorrected = replace(options, corrections=None)
+    splits = _with_test(source, image_size, fit, uncorrected, seed, progress)
+    return splits.correct(corrections) if corrections is not None else splits
+
+
+def _with_test(
+    source: str | os.PathLike[str] | Listing,
+    image_size: int,
+    fit: Fit | None,
+    options: ReadOptions,
+    seed: int,
+    progress: Progress | None,
+) -> DatasetSplits:
     splits = read_splits(source, image_size=image_size, fit=fit, options=options, progress=progress)
     if splits.train is None:
         place = source.root if isinstance(source, Listing) else Path(source)

@@ -20,6 +20,8 @@ class ReadOptions:
         groups: Whether each subfolder of a class folder is a group, such as a patient, which no cut separates; None
             where that is plausible (`resnet50.data.subfolders.group_by_subfolder`).
         near_duplicates: Whether near-duplicates are found and stay in one split; False for identical images alone.
+        corrections: File of corrected labels and of images to leave out (`resnet50.data.corrections`). They are applied
+            after the images are cut into splits, so that the cut stays the same.
 
     Raises:
         ValueError: If a share is out of its range, or groups are asked for with a pattern, which finds them itself.
@@ -48,6 +50,14 @@ class ReadOptions:
     near_duplicates: bool = field(
         default=True,
         metadata={"help": "Find near-duplicates and keep them in one split; without it, identical images alone."},
+    )
+
+    corrections: str | None = field(
+        default=None,
+        metadata={
+            "help": "Corrected labels and images to leave out, as the page of 'resnet50 check --clean' saves them.",
+            "metavar": "CSV",
+        },
     )
 
     def __post_init__(self) -> None:

@@ -20,6 +20,7 @@ import numpy as np
 from resnet50._io.fetch import Progress
 from resnet50._io.files import DISK_FULL, check_room
 from resnet50._io.workers import in_order
+from resnet50.data.corrections import correct_listing, read_corrections
 from resnet50.data.dataset import Unreadable
 from resnet50.data.earlier_images import EarlierImages
 from resnet50.data.file_index import ImageFile, read_file_headers
@@ -81,6 +82,8 @@ def pack(
     listing = (
         source if isinstance(source, Listing) else list_images(source, pattern=options.pattern, groups=options.groups)
     )
+    if options.corrections is not None:
+        listing = correct_listing(listing, read_corrections(options.corrections))
     files = read_file_headers([entry.path for entry in listing.entries], progress=progress)
     inspected = Inspected(listing, files)
     return pack_inspected(inspected, out, image_size=image_size, fit=fit, options=options, progress=progress)

@@ -10,6 +10,7 @@ import numpy as np
 
 from resnet50._io.fetch import Progress
 from resnet50._io.text import listed, plural
+from resnet50.data.corrections import Corrections, correct_datasets
 from resnet50.data.dataset import Dataset, Unreadable
 from resnet50.data.fit import DEFAULT_FIT, Fit
 from resnet50.data.images import Header
@@ -33,6 +34,7 @@ class DatasetSplits:
         identical_only: Whether identical images alone are near-duplicates (`ReadOptions.near_duplicates`).
         other_columns: Columns of the CSV file that are not used, each with its number of different values.
         headers: Headers of the image files by their paths, as far as they are known.
+        corrections: The corrections that were applied to the labels; None for none.
     """
 
     train: Dataset | None = None
@@ -45,6 +47,7 @@ class DatasetSplits:
     identical_only: bool = False
     other_columns: Mapping[str, int] = field(default_factory=dict)
     headers: Mapping[str, Header] = field(default_factory=dict, repr=False)
+    corrections: Corrections | None = field(default=None, repr=False)
     # init=False: `replace` does not copy it to splits that may hold other images
     _near_duplicates: NearDuplicates | None = field(default=None, init=False, repr=False)
 
@@ -64,9 +67,34 @@ class DatasetSplits:
         """Return the splits with these names: ``"train"``, ``"validation"`` and ``"test"``, or some of them."""
         return cls(by_name.get("train"), by_name.get("test"), by_name.get("validation"), unreadable, left_out)
 
+    @property
+    def pooled(self) -> Dataset:
+        """The images of all splits as one dataset, in the order of `by_name`; those of several splits are copied."""
+        datasets = list(self.by_name.values())
+        if len(datasets) == 1:
+            return datasets[0]
+        groups = [dataset.groups or ("",) * len(dataset) for dataset in datasets]
+        return replace(
+            datasets[0],
+            images=np.concatenate([np.asarray(dataset.images) for dataset in datasets]),
+            labels=np.concatenate([dataset.labels for dataset in datasets]),
+            paths=tuple(path for dataset in datasets for path in dataset.paths),
+            groups=tuple(group for of_split in groups for group in of_split) if any(map(any, groups)) else (),
+        )
+
     def map(self, function: Callable[[Dataset], Dataset]) -> DatasetSplits:
         """Return the splits with a function applied to each."""
         return replace(self, **{name: function(dataset) for name, dataset in self.by_name.items()})  # type: ignore[arg-type]
+
+    def correct(self, corrections: Corrections) -> DatasetSplits:
+        """Return the splits with corrected labels, without the images that are left out.
+
+        Raises:
+            ValueError: If a correction is of no image of these, of one with another label, or of a class that does not
+                exist.
+        """
+        corrected = correct_datasets(list(self.by_name.values()), corrections)
+        return replace(self, corrections=corrections, **dict(zip(self.by_name, corrected, strict=True)))  # type: ignore[arg-type]
 
     def __getitem__(self, name: str) -> Dataset:
         """Return the split of this name.

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from inspect import signature
 from typing import Any
 
 from resnet50._io.fetch import Progress
 from resnet50._io.text import short
+from resnet50.data.corrections import read_corrections
 from resnet50.data.fit import Fit
 from resnet50.data.loading import stored_fit
 from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
@@ -24,7 +25,7 @@ class DataSource:
     Attributes:
         task: Key of `DATASETS`; ``"folder"`` for images of your own.
         path: Folder or file; None for the dataset's usual place.
-        options: How it is read; only ``"folder"`` takes other options than the default ones.
+        options: How it is read; only ``"folder"`` takes other options than the default ones, but for the corrections.
 
     Raises:
         ValueError: If there is no such dataset, or it takes no options.
@@ -39,7 +40,7 @@ class DataSource:
             object.__setattr__(self, "path", os.fspath(self.path))  # a Path cannot be recorded as JSON
         if self.task not in DATASETS:
             raise ValueError(f"expected the name of a dataset, one of {', '.join(DATASETS)}, got {short(self.task)}.")
-        if not self._takes_options and self.options != DEFAULT_OPTIONS:
+        if not self._takes_options and replace(self.options, corrections=None) != DEFAULT_OPTIONS:
             raise ValueError(
                 f"{self.task}: expected no options, since this dataset is always read in the same way, got "
                 f"{', '.join(self.changed_options)}; use 'folder' to read it with options."
@@ -78,8 +79,13 @@ class DataSource:
             FileNotFoundError: If nothing is at the path, or there is no path and no usual place.
             ValueError: If the images cannot be read.
         """
-        options: dict[str, Any] = {"options": self.options} if self._takes_options else {}
-        return DATASETS[self.task](self.path, image_size=image_size, fit=fit, progress=progress, **options)
+        load, corrections = DATASETS[self.task], self.options.corrections
+        if self._takes_options:
+            options: dict[str, Any] = {"options": self.options}
+            return load(self.path, image_size=image_size, fit=fit, progress=progress, **options)
+        corrected = read_corrections(corrections) if corrections is not None else None
+        splits = load(self.path, image_size=image_size, fit=fit, progress=progress)
+        return splits.correct(corrected) if corrected is not None else splits
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""

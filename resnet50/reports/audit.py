@@ -17,6 +17,7 @@ from resnet50.audit.issue import SEVERITIES, Issue, Place
 from resnet50.data.dataset import Dataset
 from resnet50.data.fit import Fit
 from resnet50.data.images import read_header, read_image
+from resnet50.data.splits import DatasetSplits
 from resnet50.reports.pages import LARGEST, page_image, render
 
 SHOWN = 16
@@ -40,7 +41,10 @@ def audit_page(audit: Audit) -> str:
         contents=contents(splits, audit.test_split),
         severities={severity: counts[severity] for severity in SEVERITIES},
         issues=[
-            _shown(issue, audit) for severity in SEVERITIES for issue in audit.issues if issue.severity == severity
+            shown_issue(issue, audit.splits)
+            for severity in SEVERITIES
+            for issue in audit.issues
+            if issue.severity == severity
         ],
         most_shown=SHOWN,
         split_names=list(splits),
@@ -67,15 +71,14 @@ def contents(splits: Mapping[str, Dataset], test_split: float) -> str:
     return f"{counts} images of {classes}, compared at {height} x {width} pixels.{cut}"
 
 
-def _shown(issue: Issue, audit: Audit) -> dict[str, Any]:
-    """Return an issue with the files and the images of its examples."""
-    splits = audit.splits.by_name
+def shown_issue(issue: Issue, splits: DatasetSplits) -> dict[str, Any]:
+    """Return an issue with the files and the images of its examples, which are in these splits."""
     in_splits = [example for example in issue.examples if all(place.index is not None for place in example)]
     return {
         "issue": issue,
         "files": [place for example in issue.examples for place in example if place.index is None],
         "groups": [
-            [*_uncropped(issue, example, audit.splits.root), *(_example(place, splits) for place in example)]
+            [*_uncropped(issue, example, splits.root), *(_example(place, splits.by_name) for place in example)]
             for example in in_splits[:SHOWN]
         ],
         "more": len(in_splits) > SHOWN,

@@ -17,8 +17,8 @@ _FOLDER = "folder"  # the task of your own images, which a command names by thei
 
 def check_command(source: DataSource) -> str:
     """Return the command that audits a source."""
-    pattern = {"pattern": source.options.pattern} if source.options.pattern is not None else {}
-    return _command("check", *_words(source), *_options(pattern))
+    names = ("pattern", "corrections")
+    return _command("check", *_words(source), *_options({k: v for k, v in _changed(source).items() if k in names}))
 
 
 def train_command(training: TrainingSummary, **changes: Any) -> str:
@@ -53,6 +53,23 @@ def fine_tune_command(training: TrainingSummary, weights: str) -> str:
     if training.source is None:
         return ""
     return _command(*_train_words(training.source), *_options({"weights": weights, **_network(training)}))
+
+
+def cross_validate_command(training: TrainingSummary) -> str:
+    """Return the command that cross-validates a training's images, in full where its network had random weights.
+
+    Args:
+        training: The training, whose weights and image size are repeated.
+
+    Returns:
+        The command; "" where the place of the images is not known.
+    """
+    if training.source is None:
+        return ""
+    weights, size = training.recipe.get("weights"), training.recipe.get("image_size")
+    numbers = {"weights": weights or "none"} | ({"image_size": size} if size is not None else {})
+    options = _options(_changed(training.source) | numbers)
+    return _command("crossval", *_words(training.source), *options, *(() if weights else ("--full",)))
 
 
 def calibrate_command(training: TrainingSummary, source: DataSource | None) -> str:
@@ -106,7 +123,13 @@ def _from_here(path: str | os.PathLike[str]) -> str:
 
 
 def _train_words(source: DataSource) -> tuple[str, ...]:
-    return ("train", *_words(source), *_options(source.changed_options))
+    return ("train", *_words(source), *_options(_changed(source)))
+
+
+def _changed(source: DataSource) -> dict[str, Any]:
+    """Return the options of reading that differ from the defaults, a file by its name from here."""
+    options = source.changed_options
+    return options | {name: _from_here(options[name]) for name in ("corrections",) if name in options}
 
 
 def _other_options(source: DataSource, training: TrainingSummary) -> dict[str, Any]:

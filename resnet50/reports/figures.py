@@ -76,8 +76,8 @@ def report_figures(results: Results) -> dict[str, ReportFigure]:
     classes, counts = tuple(report.classes), _class_counts(results)
     scored = {
         "balance": (_balance_message(counts), partial(draw_balance, counts, classes)),
-        "confusion": (_confusion_message(report), partial(draw_confusion, np.array(report.confusion), classes)),
-        "reliability": (_calibration_message(report), partial(draw_reliability, report.reliability)),
+        "confusion": (confusion_message(report), partial(draw_confusion, np.array(report.confusion), classes)),
+        "reliability": (calibration_message(report), partial(draw_reliability, report.reliability)),
     }
     if report.selective is not None:
         draw = partial(draw_risk_coverage, report.selective.answered, report.selective.risk)
@@ -119,10 +119,11 @@ def _balance_message(counts: Mapping[str, Sequence[int]]) -> str:
     return f"{f'{low:,}' if low == high else f'{low:,} to {high:,}'} {kind} images of each class"
 
 
-def _confusion_message(report: Report) -> str:
+def confusion_message(report: Report, noun: str = "test image") -> str:
+    """Return what a confusion matrix shows; ``noun`` is what was classified."""
     pairs = confused_pairs(report)
     if not pairs:
-        return "every test image is classified correctly"
+        return f"every {noun} is classified correctly"
     if pairs[0].count == 1:
         return f"{report.accuracy:.1%} accuracy, {plural(len(report.mistakes), 'mistake')}"
     names = (pairs[0].true, pairs[0].predicted)
@@ -130,7 +131,8 @@ def _confusion_message(report: Report) -> str:
     return f"{report.accuracy:.1%} accuracy, most often confused: {true} predicted as {predicted}"
 
 
-def _calibration_message(report: Report) -> str:
+def calibration_message(report: Report) -> str:
+    """Return what a reliability diagram shows."""
     confidence = sum(each.images * each.confidence for each in report.reliability) / report.images
     if report.calibration_error <= 2 * report.chance_error:
         return f"calibration error {report.calibration_error:.1%}, {report.chance_error:.1%} by chance"

@@ -3,6 +3,7 @@
 In this order, and at most `MOST` of them:
 
 - *Data*: the audit found errors or warnings, other than a small test split.
+- *Cross-validation*: there are fewer than `SMALL_TEST` test images, and at least twice as many in all.
 - *Pretrained weights*: the network of the paper started from random weights, at `LARGE` pixels or more, and learned
   from fewer than `SCARCE` images.
 - *Overfitting*: after the last epoch, accuracy is higher on training images than on held-out ones by `GAP` or more.
@@ -31,6 +32,7 @@ from resnet50.reports.audit import summarize
 from resnet50.reports.commands import (
     calibrate_command,
     check_command,
+    cross_validate_command,
     explain_command,
     fine_tune_command,
     train_command,
@@ -47,6 +49,7 @@ FITTED = 0.9
 FEW = 100
 OFTEN, CONFUSED = 3, 0.1
 SKILL = 0.25
+SMALL_TEST = 100
 MISCALIBRATED = 0.05
 
 PRETRAINED = "timm/tv_in1k"
@@ -74,7 +77,7 @@ class Step:
 
 def next_steps(results: Results) -> tuple[Step, ...]:
     """Return what to try next, the most important step first."""
-    rules = (_data, _pretrained, _fit, _calibration, _confusion, _few_images)
+    rules = (_data, _small_test, _pretrained, _fit, _calibration, _confusion, _few_images)
     return tuple(step for rule in rules for step in rule(results))[:MOST]
 
 
@@ -88,6 +91,20 @@ def _data(results: Results) -> Iterator[Step]:
             f"The audit found {summarize(serious)}. Its page shows the images.",
             "data-issues",
             _without_empty(check_command(results.source) if results.source else ""),
+        )
+
+
+def _small_test(results: Results) -> Iterator[Step]:
+    test = len(results.splits["test"])
+    images = sum(map(len, results.splits.by_name.values()))
+    if test < SMALL_TEST and results.splits.train is not None and images >= 2 * test:
+        low, high = results.report.interval
+        yield Step(
+            "Cross-validate, since there are few test images",
+            f"With {plural(test, 'test image')} the accuracy may be {low:.0%} to {high:.0%}. Cross-validation "
+            f"predicts each of all {images:,} images by a model that has not seen it.",
+            "classes",
+            _without_empty(cross_validate_command(results.training)),
         )
 
 

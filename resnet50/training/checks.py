@@ -76,6 +76,12 @@ def check_resumable(run: RunDirectory, record: RunRecord, splits: DatasetSplits)
         ValueError: If the images or the backend are not those that the run was started with.
     """
     if fingerprints(splits) != record.fingerprints:
+        corrections = splits.corrections.sha256 if splits.corrections is not None else None
+        if corrections != record.corrections:
+            raise ValueError(
+                f"{run.path}: expected the corrections that the run was started with, got "
+                f"{'others (their SHA-256 differs)' if corrections else 'none'}; restore that file, or start a new run."
+            )
         raise ValueError(
             f"{run.path}: expected the images that the run was started with, got others (their SHA-256 differs); "
             "resume with the same data."

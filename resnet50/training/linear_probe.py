@@ -58,6 +58,18 @@ def fit_linear_head(
         validation: Features to choose by; None where there is one value of ``C``.
         classes: Number of classes; one without training images has a probability near 0.
     """
+    heads = fit_linear_heads(probe, train, validation, classes=classes)
+    return min(heads, key=lambda head: head.scores.get("val_loss", 0.0))
+
+
+def fit_linear_heads(
+    probe: LinearProbe, train: LabeledFeatures, validation: LabeledFeatures | None, *, classes: int
+) -> list[LinearHead]:
+    """Fit a linear head to features for each value of ``C``; the arguments are those of `fit_linear_head`.
+
+    Returns:
+        The heads, in the order of ``probe.c_values``.
+    """
     from sklearn.linear_model import LogisticRegression  # half a second
     from threadpoolctl import threadpool_limits
 
@@ -83,7 +95,7 @@ def fit_linear_head(
         if validation is not None:
             scores |= {f"val_{name}": value for name, value in _scores(kernel, bias, validation).items()}
         heads.append(LinearHead(kernel, bias, c, scores))
-    return min(heads, key=lambda head: head.scores.get("val_loss", 0.0))
+    return heads
 
 
 def _basis(rows: np.ndarray) -> np.ndarray | None:

@@ -75,6 +75,7 @@ def prepare_new(
         precision=resolve_precision(recipe.precision),
         weights=pretrained,
         started=datetime.now(UTC).isoformat(),
+        corrections=splits.corrections.sha256 if splits.corrections is not None else None,
     )
     check_room(directory.path, _most_bytes(model), "the model and the checkpoints of the run")
     directory.create(record)

@@ -45,6 +45,7 @@ class RunRecord:
         precision: ``"float32"`` or ``"bfloat16"``: the recipe's precision, resolved on the machine of the run.
         weights: The pretrained weights; None from scratch.
         started: Date and time of the start, in ISO 8601 with the time zone; None in records of earlier versions.
+        corrections: SHA-256 of the file of corrections that was applied to the images; None for none.
     """
 
     recipe: Recipe
@@ -55,6 +56,7 @@ class RunRecord:
     precision: str
     weights: PretrainedWeights | None = None
     started: str | None = None
+    corrections: str | None = None
 
     def to_json(self) -> str:
         """Return everything but the recipe as JSON text."""
@@ -65,6 +67,7 @@ class RunRecord:
                 "name": self.dataset,
                 "fingerprints": dict(self.fingerprints),
                 "source": self.source and self.source.to_dict(),
+                "corrections": self.corrections,
             },
             "weights": self.weights and asdict(self.weights),
             "started": self.started,
@@ -94,6 +97,7 @@ class RunRecord:
             precision=values["precision"],
             weights=None if values["weights"] is None else _read_weights(values["weights"]),
             started=values.get("started"),
+            corrections=data.get("corrections"),
         )
 
 

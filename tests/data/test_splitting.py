@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from factories import dataset, raises
-from resnet50.data.splitting import train_validation_split
+from resnet50.data.near_duplicates import near_duplicate_groups
+from resnet50.data.splitting import assign_folds, train_validation_split
 from resnet50.datasets.signs import load_signs
 
 
@@ -181,3 +182,44 @@ def test_no_real_sign_has_a_near_duplicate_on_the_other_side(shared_data):
     # the measure does detect near-duplicates: a blind cut would have separated some
     blind = np.random.default_rng(0).permutation(1080)
     assert (closest(train.select(blind[:108]), train.select(blind[108:])) > alike).sum() > 3
+
+
+def folds_of(labeled, count, *, seed=0):
+    return assign_folds(labeled, near_duplicate_groups(labeled.images, labeled.labels), count, seed=seed)
+
+
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_folds_have_the_classes_in_proportion(count):
+    labels = np.random.default_rng(1).permutation([0] * 31 + [1] * 12 + [2] * 40)
+    folds = folds_of(made(noise(83), labels), count)
+    assert set(folds) == set(range(count))
+    sizes = np.array([np.bincount(labels[folds == fold], minlength=3) for fold in range(count)])
+    assert (sizes.max(axis=0) - sizes.min(axis=0) <= 1).all()
+    assert np.ptp(sizes.sum(axis=1)) <= 2
+
+
+def test_the_seed_alone_decides_the_folds():
+    labeled = made(noise(40), [0, 1] * 20)
+    one, again, other = (folds_of(labeled, 4, seed=seed) for seed in (3, 3, 4))
+    np.testing.assert_array_equal(one, again)
+    assert (one != other).any()
+
+
+def test_groups_and_near_duplicates_are_in_one_fold():
+    rng = np.random.default_rng(0)
+    images, labels = noise(60), np.arange(60) % 3
+    images[31::6] = [near_duplicate_of(image, rng) for image in images[34::6]]  # of one class
+    groups = [f"patient {k // 10}" if k < 30 else "" for k in range(60)]
+    folds = folds_of(made(images, labels, groups), 4)
+    assert all(len(set(folds[k : k + 10])) == 1 for k in (0, 10, 20))
+    np.testing.assert_array_equal(folds[31::6], folds[34::6])
+    assert np.bincount(folds).max() - np.bincount(folds).min() <= 4
+
+
+def test_folds_that_cannot_be_trained_on_are_refused():
+    with raises(ValueError, "2 folds", 1):
+        folds_of(made(noise(4), [0, 0, 1, 1]), 1)
+    with raises(ValueError, 5, 3):
+        folds_of(made(noise(6), [0, 1] * 3, ["x", "x", "y", "y", "z", "z"]), 5)
+    with raises(ValueError, "b"):  # a model that is trained without its fold knows no b
+        folds_of(made(noise(7), [0, 0, 0, 0, 1, 1, 1], ["", "", "", "", "p", "p", "p"]), 2)

@@ -293,6 +293,23 @@ def _read_thresholds(path: Path) -> str:
     return _digest(found.scores, found.labels, found.distances, found.features)
 
 
+def _write_corrections(folder: Path) -> Path:
+    rows = [
+        ("path", "label", "action", "new_label"),
+        ("a.png", "cats", "relabel", "dogs"),
+        ("b.png", "dogs", "keep", ""),
+    ]
+    with (folder / "corrections.csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(rows)
+    return folder / "corrections.csv"
+
+
+def _read_corrections(path: Path) -> str:
+    from resnet50.data.corrections import read_corrections
+
+    return repr(read_corrections(path).rows)
+
+
 SUBJECTS: dict[str, Subject] = {
     "jpeg": Subject(_write_image(".jpg", quality=90), _read_image),
     "progressive-jpeg": Subject(_write_image(".jpg", progressive=True), _read_image),
@@ -317,6 +334,7 @@ SUBJECTS: dict[str, Subject] = {
     "export": Subject(_write_export, _read_classifier, needs=("onnx", "onnxruntime")),
     "run": Subject(_write_run, _read_run),
     "scored-run": Subject(_write_scored_run, _read_scored_run),
+    "corrections": Subject(_write_corrections, _read_corrections),
     "features": Subject(_write_features, _read_features, checked=True),
     "thresholds": Subject(_write_thresholds, _read_thresholds, checked=True),
 }

@@ -223,3 +223,17 @@ def test_a_class_without_test_images_is_not_called_weak():
     classes = {"cats": given.report.classes["cats"], "dogs": replace(given.report.classes["dogs"], support=0, f1=0.0)}
     titles = [each.title for each in next_steps(with_report(given, classes=classes))]
     assert not any("weakest" in title for title in titles)
+
+
+@pytest.mark.parametrize(("weights", "options"), [("imagenet", ""), (None, " --full")])
+def test_few_test_images_are_a_reason_to_cross_validate(weights, options):
+    given = results(recipe={"weights": weights, "stem": "cifar"}, train=60, validation=0)
+    few = given.splits["test"].select([*range(20), *range(150, 170)])
+    probabilities = np.full((40, 2), 0.01)
+    probabilities[np.arange(40), few.labels] = 0.99
+    splits = DatasetSplits(given.splits.train, few)
+    found = next_steps(replace(given, splits=splits, report=score(probabilities, few)))
+    (only,) = [each for each in found if "Cross-validate" in each.title]
+    assert all(value in only.reason for value in ("40", "100", "91%"))
+    assert only.commands == (f"resnet50 crossval pets --weights {weights or 'none'} --image-size 96{options}",)
+    assert "Cross-validate" not in "".join(each.title for each in next_steps(given))

@@ -1,0 +1,29 @@
+"""The issues of an audit on the terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from resnet50.cli.console import say, wrap
+
+if TYPE_CHECKING:
+    from resnet50.audit.check import Audit
+
+_COLORS = {"error": "bold red", "warning": "bold yellow", "note": "bold blue"}
+
+
+def show_audit(audit: Audit) -> None:
+    """Print what was audited and each issue with its advice, the worst first."""
+    from rich.console import Console
+    from rich.text import Text
+
+    from resnet50.reports.audit import contents, summarize
+
+    say(f"{audit.name}: {summarize(audit.issues)}")
+    say(contents(audit.splits.by_name, audit.test_split))
+    console = Console()
+    for issue in audit.issues:
+        text = Text(wrap(f"{issue.severity:8}{issue.summary}", indent=8))
+        text.stylize(_COLORS[issue.severity], 0, len(issue.severity))
+        console.print(text, soft_wrap=True)
+        say(f"{'':8}{issue.advice}")

@@ -1,0 +1,63 @@
+"""The audit with labels: images whose label is probably wrong, by predictions of models that have not seen them."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+
+from resnet50._io.fetch import Progress
+from resnet50.audit.check import Audit, check
+from resnet50.audit.issue import SEVERITIES, AllImages
+from resnet50.audit.label_errors import label_issues
+from resnet50.data.dataset import Dataset
+from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
+from resnet50.data.splits import DatasetSplits
+from resnet50.datasets.source import DataSource
+from resnet50.evaluation.cross_validate import cross_validate
+from resnet50.training.recipe import Recipe
+
+_log = logging.getLogger(__name__)
+
+
+def check_labels(
+    source: str | os.PathLike[str] | DataSource | Dataset | DatasetSplits,
+    recipe: Recipe,
+    *,
+    options: ReadOptions = DEFAULT_OPTIONS,
+    folds: int = 5,
+    seeds: Sequence[int] = (0,),
+    progress: Progress | None = None,
+) -> Audit:
+    """Find what is wrong with a dataset, as `resnet50.check` does, and which labels are probably wrong.
+
+    Every image is predicted by a linear head on frozen features that was fitted without it
+    (`resnet50.cross_validate`). Images that are predicted as another class are ranked by the normalized margin of their
+    label, with the nearest images of both classes; confident learning marks those that are probably wrong, and says how
+    many are expected of each class (`resnet50.audit.label_errors`).
+
+    Args:
+        source: As for `resnet50.check`.
+        recipe: Pretrained weights, image size and fit; its linear probe.
+        options: As for `resnet50.check`.
+        folds: Number of folds, at least 2.
+        seeds: A seed for each cut into folds; the probabilities are the mean over the cuts.
+        progress: Called with the steps that are done and their number, anew for each step.
+
+    Returns:
+        The audit, with an issue of the kind ``"label-error"`` if there are such images. Where the source cannot be used
+        for training, labels are not checked.
+
+    Raises:
+        FileNotFoundError: If nothing is there, or there is no file of the pretrained weights.
+        ValueError: As `resnet50.check` and `resnet50.cross_validate`.
+    """
+    audit = check(source, image_size=recipe.image_size, fit=recipe.fit, options=options, progress=progress)
+    if any(issue.kind == "unusable" for issue in audit.issues):
+        _log.info("labels are not checked, since the source cannot be used")
+        return audit
+    result = cross_validate(recipe.change(fit=None), audit.splits, folds=folds, seeds=seeds, progress=progress)
+    images = AllImages(audit.splits.by_name)
+    issues = (*audit.issues, *label_issues(images, result.probabilities, result.features))
+    return replace(audit, issues=tuple(sorted(issues, key=lambda issue: SEVERITIES.index(issue.severity))))
