@@ -70,15 +70,15 @@ def show_fit(weights: str | Path, path: Path, classes: int | None) -> None:
     from resnet50.weights.layouts import count_layers
     from resnet50.weights.normalization import UNKNOWN
     from resnet50.weights.read import read_weights
-    from resnet50.weights.status import channels_of, classes_of
+    from resnet50.weights.status import channels_of, classes_of, form_of
     from resnet50.weights.transfer import load_weights
 
     with step("reading the weights"):
         file = read_weights(weights)
     values = sum(array.size for arrays in file.arrays.values() for array in arrays)
     show(f"{path}: layout {file.layout}, {len(file.arrays)} layers, {values:,} numbers")
-    depth = count_layers(file.arrays) or 50
-    show(f"network ResNet-{depth} {file.conventions.name}, normalization {file.normalization}")
+    depth, form = count_layers(file.arrays) or 50, form_of(file)
+    show(f"network ResNet-{depth} {file.conventions.name}, {form} blocks, normalization {file.normalization}")
     classes = classes_of(file) if classes is None else classes
     with step("building the network"):
         model = build_resnet50(
@@ -87,6 +87,7 @@ def show_fit(weights: str | Path, path: Path, classes: int | None) -> None:
             normalization=None if file.normalization == UNKNOWN else file.normalization,
             conventions=file.conventions,
             stages=TABLE_1.get(depth, STAGES),
+            form=form,
             adapt_stem=True,  # required for another number of channels than 3
         )
     show("", f"loaded into a network of {classes} classes:")

@@ -110,3 +110,11 @@ def channels_of(weights: WeightsFile) -> int:
     """Return the number of channels that a file's first convolution takes; 3 if it has none."""
     stem = weights.arrays.get("conv1_conv")
     return stem[0].shape[2] if stem and stem[0].ndim == 4 else 3
+
+
+def form_of(weights: WeightsFile) -> str:
+    """Return the row of `resnet50.forms.FORMS` that the layers of a file belong to."""
+    if "post_bn" in weights.arrays:
+        return "preactivation"
+    projections = any(name.endswith("_0_conv") for name in weights.arrays)
+    return "plain" if "conv3_block1_1_conv" in weights.arrays and not projections else "residual"

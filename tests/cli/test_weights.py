@@ -251,6 +251,16 @@ def test_a_file_for_other_channels_is_tried_on_such_a_network(command, numbers, 
     assert len(lines) == 6  # and no remark on the channels
 
 
+@pytest.mark.parametrize("form", ["plain", "preactivation"])
+def test_a_file_of_another_form_is_tried_on_such_a_network(form, command, numbers, tiny_file, caches):
+    tiny_model(size=(32, 32), form=form).save_weights(caches / "form.weights.h5")
+    status, out, err = command("weights", "show", "form.weights.h5")
+    assert (status, err) == (0, "")
+    lines = out.splitlines()
+    assert f"ResNet-14 v1, {form} blocks" in lines[1]
+    assert numbers(lines[4]) == [numbers(lines[0])[0], "0", "0"]  # all layers are loaded
+
+
 def test_a_file_is_tried_on_other_classes(command, numbers, tiny_file):
     status, out, err = command("weights", "show", tiny_file, "--classes", 5)
     assert (status, err) == (0, "")
