@@ -11,7 +11,7 @@ from generators import tables
 from generators.markdown import unbroken
 from generators.summary import readme_results
 
-DOUBT = [f"doubt-{task}" for task in tables.FINE_TUNED]
+DOUBT = [f"doubt-{task}" for task in tables.DOUBT]
 
 TABLES: dict[str, tuple[Callable[..., str], list[str]]] = {
     "accuracy-rendered-signs": (tables.accuracy, ["accuracy-rendered-signs"]),

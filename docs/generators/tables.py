@@ -490,6 +490,9 @@ def check_signs(issues: list[File]) -> str:
     return table(["severity", "issue"], [[issue["severity"], issue["summary"]] for issue in issues])
 
 
+DOUBT = ("cats-dogs", "leukemia")
+"""Tasks in the tables of prediction sets and refusal, which have result files."""
+
 SCORES = {"lac": "`lac`", "aps": "`aps`"}
 FITTED_ON = {"out-of-fold": "out of fold", "held-out": "held-out"}
 

@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_limits
 from resnet50.data.dataset import Dataset
 from resnet50.data.splitting import assign_folds, inseparable
 from resnet50.inference.batching import forward_array
-from resnet50.inference.features import with_features
+from resnet50.inference.features import feature_model, with_features
 from resnet50.metrics.calibration import find_temperature
 from resnet50.metrics.thresholds import OwnImages, fit_thresholds
 from resnet50.training.features import FrozenPart
@@ -92,18 +92,23 @@ def _numbered(dataset: Dataset, near_duplicates: np.ndarray) -> np.ndarray:
 
 def _held_out(run: PreparedRun, fitted: Fitted, set_aside: Dataset) -> Thresholds:
     """Fit thresholds on images that were held out and chose nothing."""
-    network, classes = with_features(fitted.classifier.model), len(set_aside.class_names)
-    rows = forward_array(network, set_aside.images, batch_size=_BATCH)
-    probabilities, temperature = rows[:, :classes], None
+    classifier, temperature = fitted.classifier, None
     if fitted.chosen_by is not None:
-        chosen_by = fitted.classifier.probabilities(fitted.chosen_by.images, batch_size=_BATCH)
-        temperature = find_temperature(chosen_by, fitted.chosen_by.labels)
-    if rows.shape[1] - classes > MOST_FEATURES:
-        own = OwnImages(probabilities, set_aside.labels)
+        probabilities = classifier.probabilities(fitted.chosen_by.images, batch_size=_BATCH)
+        temperature = find_temperature(probabilities, fitted.chosen_by.labels)
+    set_aside, train = _spread(set_aside), _spread(run.splits["train"])
+    if feature_model(classifier.model).output_shape[-1] > MOST_FEATURES:
+        own = OwnImages(classifier.probabilities(set_aside.images, batch_size=_BATCH), set_aside.labels)
         return fit_thresholds(own, fitted_on="held-out", temperature=temperature)
-    train = run.splits["train"]
-    chosen = np.linspace(0, len(train) - 1, min(MOST_REFERENCES, len(train))).astype(np.int64)
-    features = forward_array(network, train.select(chosen).images, batch_size=_BATCH)[:, classes:]
-    distances = nearest_distances(rows[:, classes:], features, NEIGHBORS)
-    own = OwnImages(probabilities, set_aside.labels, distances)
+    network, classes = with_features(classifier.model), len(set_aside.class_names)
+    rows, reference = (forward_array(network, each.images, batch_size=_BATCH) for each in (set_aside, train))
+    features = reference[:, classes:]
+    own = OwnImages(rows[:, :classes], set_aside.labels, nearest_distances(rows[:, classes:], features, NEIGHBORS))
     return fit_thresholds(own, fitted_on="held-out", features=features, temperature=temperature)
+
+
+def _spread(dataset: Dataset) -> Dataset:
+    """Return at most `MOST_REFERENCES` images, evenly spread over all."""
+    if len(dataset) <= MOST_REFERENCES:
+        return dataset
+    return dataset.select(np.linspace(0, len(dataset) - 1, MOST_REFERENCES).astype(np.int64))

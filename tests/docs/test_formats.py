@@ -219,7 +219,7 @@ def test_features_have_the_arrays_on_the_page(page, run, tmp_path):
 def test_predictions_have_the_columns_and_keys_on_the_page(page):
     answers = [Prediction(0, Path("a.png"), (("cat", 0.75), ("dog", 0.25)))]
     table, lines = io.StringIO(), io.StringIO()
-    about = {"model": "model.keras", "dataset": "pets", "precision": "fp32"}
+    about = {"model": "model.keras", "dataset": "pets", "precision": "fp32", "coverage": 0.95, "refuse": None}
     write_csv(Writer(table, width=5, top=2, about=about), answers)
     write_json_lines(Writer(lines, width=5, top=2, about=about), answers)
     columns = page["predictions"].keys(0)

@@ -562,3 +562,66 @@ def test_label_errors():
         "| rocks | uniform | 10 | 85.0 % (80 to 90) | 70.0 % | 42.5 % | 80.0 %, 75.0 % |",
         "| rocks | Gneiss and Granite | 20 | 50.0 % (50 to 50) | 50.0 % | 25.0 % | 40.0 %, 800.0 % |",
     ]
+
+
+def ways(near, softmax):
+    """AUROC and refused, for neighbors and for the softmax."""
+    found = {f"neighbors {count}": dict(zip(("auroc", "refused"), near, strict=True)) for count in (1, 5, 10)}
+    return found | {"softmax": dict(zip(("auroc", "refused"), softmax, strict=True))}
+
+
+DOUBT = {
+    "task": "rocks",
+    "classes": 30,
+    "sets": {
+        "lac, out-of-fold": {
+            "0.95": {
+                "covered": 0.9612,
+                "standard_error": 0.0021,
+                "sd": 0.021,
+                "expected_sd": 0.018,
+                "size": 7.25,
+                "lowest_class": 0.5,
+                "calibration_images": 285,
+            }
+        },
+        "aps, held-out": {},
+    },
+    "own_refused": {"neighbors 5": 0.049, "softmax": 0.051},
+    "strangers": {"noise": ways((1.0, 1.0), (0.75, 0.123))},
+    "near_misses": [ways((0.9, 0.4), (0.6, 0.1)), ways((0.8, 0.2), (0.7, 0.2))],
+    "temperature": {"offered": 0.5, "lowers_loss": 0.9, "loss_before": 1.25, "loss_after": 1.125},
+}
+
+
+def test_the_coverage_stands_beside_what_chance_gives():
+    (row,) = tables.doubt_coverage(DOUBT).splitlines()[2:]
+    assert cells(row) == [
+        "rocks", "out of fold, 285", "`lac`", "96.1 % ± 0.2", "2.1 (1.8)", "7.25 of 30", "50.0 %",
+    ]  # fmt: skip
+
+
+def test_strangers_stand_below_images_of_one_s_own():
+    own, noise = tables.doubt_strangers(DOUBT).splitlines()[2:]
+    assert cells(own) == ["rocks", "images of one's own", "", "4.9 %", "", "5.1 %"]
+    assert cells(noise) == ["rocks", "noise", "1.000", "100.0 %", "0.750", "12.3 %"]
+
+
+def test_near_misses_are_means_over_the_draws_and_tasks_of_two_classes_have_none():
+    (row,) = tables.doubt_near_misses(DOUBT, {**DOUBT, "near_misses": []}).splitlines()[2:]
+    assert cells(row) == [
+        "rocks", "2", *["0.850 (0.80 to 0.90)"] * 3, "0.650 (0.60 to 0.70)", "30.0 %", "15.0 %",
+    ]  # fmt: skip
+
+
+def test_a_temperature_that_is_never_offered_has_no_loss():
+    never = {"offered": 0.0, "lowers_loss": None, "loss_before": None, "loss_after": None}
+    rows = tables.doubt_temperature(DOUBT, {**DOUBT, "temperature": never}).splitlines()[2:]
+    assert [cells(row) for row in rows] == [
+        ["rocks", "50.0 %", "90.0 %", "1.250 and 1.125"],
+        ["rocks", "0.0 %", "", ""],
+    ]
+
+
+def cells(row):
+    return [cell.strip() for cell in row.strip("|").split("|")]
