@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import softmax
-from threadpoolctl import threadpool_limits
 
 from resnet50._io.fetch import Progress
 from resnet50.training.linear_probe import LabeledFeatures, fit_linear_heads
@@ -53,9 +52,6 @@ def predict_out_of_fold(
         progress: Called after each fold with the number done and their total.
     """
     count = int(folds.max()) + 1
-    if len(features) < features.shape[1]:  # the same heads in the span of the features, where they are found faster
-        with threadpool_limits(1):
-            features = features @ np.linalg.qr(features.T)[0]
     predicted = np.empty((len(probe.c_values), len(labels), classes), np.float32)
     for fold in range(count):
         held_out = folds == fold
