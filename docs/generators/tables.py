@@ -19,9 +19,6 @@ File = Mapping[str, Any]
 SETTINGS = {"224": "224 x 224 pixels, batch size 16", "64": "64 x 64 pixels, batch size 32"}
 """What `training` and `step_profile` measure, by the name in their files."""
 
-MEASURES = ("precision at n", "average precision")
-"""Measures of a ranking in the files of `label_errors`."""
-
 KERAS = "keras.applications"
 PEER = f"{KERAS} float32"
 

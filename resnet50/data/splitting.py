@@ -11,6 +11,10 @@ from resnet50.data.dataset import Dataset
 from resnet50.data.near_duplicates import join, near_duplicate_groups
 
 
+class FoldsError(ValueError):
+    """Images that cannot be cut into so many folds."""
+
+
 def train_validation_split(dataset: Dataset, fraction: float, *, seed: int) -> tuple[Dataset, Dataset]:
     """Cut a dataset in two, classes in proportion as far as groups and near-duplicates allow.
 
@@ -88,14 +92,15 @@ def assign_folds(dataset: Dataset, near_duplicates: np.ndarray, folds: int, *, s
         Fold of each image, int64 ``(n,)``, 0..folds-1.
 
     Raises:
-        ValueError: If there are fewer than two folds, a fold would be empty, or a class would be in one fold alone: a
-            model that is trained on the others would not know it.
+        ValueError: If there are fewer than two folds.
+        FoldsError: If a fold would be empty, or a class would be in one fold alone: a model that is trained on the
+            others would not know it.
     """
     if folds < 2:
         raise ValueError(f"expected at least 2 folds, got {folds!r}.")
     clusters = inseparable(dataset, near_duplicates)
     if len(clusters) < folds:
-        raise ValueError(
+        raise FoldsError(
             f"{dataset.name}: expected at least {folds} sets of images that can be separated, one for each fold, got "
             f"{len(clusters)}; add images, or take fewer folds."
         )
@@ -117,7 +122,7 @@ def _check_classes(dataset: Dataset, in_fold: np.ndarray) -> None:
     """Refuse folds of which one has all images of a class; ``in_fold`` is boolean ``(folds, classes)``."""
     alone = [dataset.class_names[label] for label in np.flatnonzero(in_fold.sum(axis=0) == 1)]
     if alone:
-        raise ValueError(
+        raise FoldsError(
             f"{dataset.name}: expected at least two images of every class that can be separated, got one image, or one "
             f"group or set of near-duplicates, of {listed(alone)}; add images, or remove the class."
         )

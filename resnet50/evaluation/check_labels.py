@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Sequence
 from dataclasses import replace
 
 from resnet50._io.fetch import Progress
 from resnet50.audit.check import Audit, check
-from resnet50.audit.issue import SEVERITIES, AllImages
+from resnet50.audit.issue import SEVERITIES, AllImages, Issue
 from resnet50.audit.label_errors import label_issues
 from resnet50.data.dataset import Dataset
 from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
 from resnet50.data.splits import DatasetSplits
+from resnet50.data.splitting import FoldsError
 from resnet50.datasets.source import DataSource
 from resnet50.evaluation.cross_validate import cross_validate
 from resnet50.training.recipe import Recipe
-
-_log = logging.getLogger(__name__)
 
 
 def check_labels(
@@ -47,7 +45,7 @@ def check_labels(
 
     Returns:
         The audit, with an issue of the kind ``"label-error"`` if there are such images. Where the source cannot be used
-        for training, labels are not checked.
+        for training or cut into folds, labels are not checked, and the issue says so.
 
     Raises:
         FileNotFoundError: If nothing is there, or there is no file of the pretrained weights.
@@ -55,9 +53,17 @@ def check_labels(
     """
     audit = check(source, image_size=recipe.image_size, fit=recipe.fit, options=options, progress=progress)
     if any(issue.kind == "unusable" for issue in audit.issues):
-        _log.info("labels are not checked, since the source cannot be used")
-        return audit
-    result = cross_validate(recipe.change(fit=None), audit.splits, folds=folds, seeds=seeds, progress=progress)
+        return _not_checked(audit, "the source cannot be used for training.")
+    try:
+        result = cross_validate(recipe.change(fit=None), audit.splits, folds=folds, seeds=seeds, progress=progress)
+    except FoldsError as error:
+        return _not_checked(audit, str(error))
     images = AllImages(audit.splits.by_name)
     issues = (*audit.issues, *label_issues(images, result.probabilities, result.features))
     return replace(audit, issues=tuple(sorted(issues, key=lambda issue: SEVERITIES.index(issue.severity))))
+
+
+def _not_checked(audit: Audit, reason: str) -> Audit:
+    """Return the audit with a note on why labels are not checked."""
+    issue = Issue("label-error", "note", f"Labels are not checked: {reason}", "Fix that first, and check again.")
+    return replace(audit, issues=(*audit.issues, issue))

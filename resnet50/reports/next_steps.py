@@ -3,9 +3,9 @@
 In this order, and at most `MOST` of them:
 
 - *Data*: the audit found errors or warnings, other than a small test split.
-- *Cross-validation*: there are fewer than `SMALL_TEST` test images, and at least twice as many in all.
 - *Pretrained weights*: the network of the paper started from random weights, at `LARGE` pixels or more, and learned
   from fewer than `SCARCE` images.
+- *Cross-validation*: there are fewer than `SMALL_TEST` test images, and at least twice as many in all.
 - *Overfitting*: after the last epoch, accuracy is higher on training images than on held-out ones by `GAP` or more.
 - *Underfitting*: it is below `FITTED` on training images, which are not blended, and the gap is smaller.
 - *Calibration*: a temperature is recommended; or none could be fitted for want of validation images, and the
@@ -77,7 +77,7 @@ class Step:
 
 def next_steps(results: Results) -> tuple[Step, ...]:
     """Return what to try next, the most important step first."""
-    rules = (_data, _small_test, _pretrained, _fit, _calibration, _confusion, _few_images)
+    rules = (_data, _pretrained, _small_test, _fit, _calibration, _confusion, _few_images)
     return tuple(step for rule in rules for step in rule(results))[:MOST]
 
 

@@ -87,14 +87,16 @@ def test_without_features_there_are_no_nearest_images_and_without_errors_no_issu
     assert list(label_issues(images(), np.eye(3)[LABELS], None)) == []
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-def test_marks_are_those_of_cleanlab(seed):
-    """By ``find_label_issues(labels, probabilities, filter_by="confident_learning")`` of cleanlab 2.9.0."""
+@pytest.mark.parametrize(
+    ("seed", "marks", "lowest"),
+    [(0, [15, 44, 54], [54, 52, 44, 58]), (1, [7, 8, 23, 30, 31, 38, 45, 59], [30, 7, 45, 23])],
+)
+def test_marks_and_margins_are_those_of_cleanlab(seed, marks, lowest):
+    """Of cleanlab 2.9.0: ``find_label_issues(labels, probabilities, filter_by="confident_learning")`` and the order of
+    ``get_normalized_margin_for_each_label(labels, probabilities)``."""
     rng = np.random.default_rng(seed)
     labels = np.arange(60) % 4
     logits = rng.normal(0, 1, (60, 4)) + 1.5 * np.eye(4)[labels]
     probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    assert np.flatnonzero(marked(probabilities, labels)).tolist() == CLEANLAB[seed]
-
-
-CLEANLAB: dict[int, list[int]] = {}
+    assert np.flatnonzero(marked(probabilities, labels)).tolist() == marks
+    assert np.argsort(normalized_margin(probabilities, labels))[:4].tolist() == lowest

@@ -91,3 +91,12 @@ def test_options_of_labels_need_them(refused, pets):
     refused(["check", pets, "--seeds", 2], "--labels", "--seeds")
     refused(["check", pets, "--clean", "clean.txt"], "clean.txt")
     refused(["check", pets, "--corrections", "none.csv"], "none.csv")
+
+
+def test_labels_of_a_source_that_cannot_be_used_are_not_checked(command, own, pets):
+    for k in range(1, 8):
+        (pets / "cat" / f"{k}.png").unlink()
+    status, out, _ = command("check", pets, "--labels", "--json", "--offline")
+    assert status == 0
+    (issue,) = [issue for issue in json.loads(out) if issue["kind"] == "label-error"]
+    assert (issue["severity"], issue["examples"], "of cat" in issue["summary"]) == ("note", [], True)

@@ -7,9 +7,9 @@ import hashlib
 import numpy as np
 import pytest
 
-from factories import dataset, image_folder, raises
+from factories import dataset, image_folder, raises, tiny_recipe
 from resnet50.audit.check import check
-from resnet50.data.corrections import Correction, read_corrections
+from resnet50.data.corrections import Correction, Corrections, read_corrections
 from resnet50.data.hdf5 import read_h5
 from resnet50.data.loading import load_dataset, read_splits
 from resnet50.data.options import ReadOptions
@@ -17,6 +17,10 @@ from resnet50.data.pack import pack
 from resnet50.data.splits import DatasetSplits
 from resnet50.datasets import DATASETS
 from resnet50.datasets.source import DataSource
+from resnet50.training.checks import check_resumable
+from resnet50.training.environment import describe_environment
+from resnet50.training.record import RunRecord
+from resnet50.training.run import RunDirectory
 
 HEADER = "path,label,action,new_label\n"
 ROWS = ["cat/0.png,cat,relabel,dog", "dog/1.png,dog,leave out,", "cat/2.png,cat,keep,"]
@@ -137,3 +141,16 @@ def test_a_row_that_matches_nothing_is_refused(file, row, values):
     path = file(row)
     with raises(ValueError, path, *values):
         splits.correct(read_corrections(path))
+
+
+@pytest.mark.parametrize("hashes", [("a", "b"), (None, "b"), ("a", None)])
+def test_a_run_is_not_resumed_with_other_corrections(hashes, tmp_path):
+    recorded, found = hashes
+    splits = DatasetSplits(train=dataset([0, 1, 0, 1]), corrections=found and Corrections("c.csv", found, ()))
+    record = RunRecord(
+        recipe=tiny_recipe(), source=None, fingerprints={"train": "0"}, environment=describe_environment(),
+        dataset="pets", precision="float32", corrections=recorded,
+    )  # fmt: skip
+    assert RunRecord.from_json(record.to_json(), record.recipe).corrections == recorded
+    with raises(ValueError, tmp_path, "corrections", "others" if found else "none"):
+        check_resumable(RunDirectory(tmp_path), record, splits)

@@ -28,8 +28,9 @@ def alone(features, labels, folds, fold, c):
     return softmax(features[folds == fold] @ head.kernel + head.bias)
 
 
-def test_a_fold_is_predicted_by_a_head_of_the_others():
-    features, labels, folds = labeled()
+@pytest.mark.parametrize("d", [12, 80])
+def test_a_fold_is_predicted_by_a_head_of_the_others(d):
+    features, labels, folds = labeled(d=d)
     seen = []
     found = predict_out_of_fold(
         LinearProbe(c_values=(0.1,)),
