@@ -590,39 +590,3 @@ def doubt_temperature(*results: File) -> str:
             )
         )
     return table(("task", "cuts with an offer", "of these, loss lowered", "mean loss without and with it"), rows)
-
-
-def label_errors(*results: File) -> str:
-    """Return how many planted label errors are found, a row for each task and way to plant them."""
-    rows = []
-    for result in results:
-        for kind, trials in result["trials"].items():
-            way = "uniform" if kind == "uniform" else " and ".join(result["confused"])
-            margin, confidence = (
-                {measure: [trial["rankings"][ranking][measure] for trial in trials] for measure in MEASURES}
-                for ranking in ("normalized margin", "self-confidence")
-            )
-            precision, average = (margin[measure] for measure in MEASURES)
-            found = mean(trial["marked and planted"] / trial["planted"] for trial in trials)
-            right = mean(trial["marked and planted"] / max(trial["marked"], 1) for trial in trials)
-            rows.append(
-                [
-                    FINE_TUNED[result["task"]],
-                    way,
-                    str(trials[0]["planted"]),
-                    f"{percent(mean(precision))} ({100 * min(precision):.0f} to {100 * max(precision):.0f})",
-                    percent(mean(confidence[MEASURES[0]])),
-                    percent(mean(average)),
-                    f"{percent(found)}, {percent(right)}",
-                ]
-            )
-    header = [
-        "",
-        "planted",
-        "number",
-        "precision at n",
-        "by self-confidence",
-        "average precision",
-        "marks: found, right",
-    ]
-    return table(header, rows)

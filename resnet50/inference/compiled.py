@@ -28,7 +28,10 @@ CACHE_BYTES = 1 << 30
 
 _TRIED_PIXELS = 1 << 20  # a forward pass of a larger image takes gigabytes
 
-_VERSION = 2  # of the graphs; increase it when the same file would give another one
+_DISTANCE = "distance_from_float32"
+_COMPARED = 32  # most images that an int8 graph is compared with float32 on
+
+_VERSION = 3  # of the graphs; increase it when the same file would give another one
 
 
 def open_compiled(
@@ -54,9 +57,7 @@ def open_compiled(
         return network
     model = _convert(keras_file.path)
     if calibration is not None:
-        from resnet50.graph.quantize import quantize
-
-        model = quantize(model, calibration)
+        model = _quantized(model, calibration)
     if sha256(keras_file.path) != keras_file.sha256:
         raise OSError(
             f"{keras_file.path}: expected a file that stays as it is while it is opened, got a change; open it again."
@@ -142,6 +143,24 @@ def _convert(path: Path) -> Any:
     raise unknown
 
 
+def _quantized(model: Any, images: np.ndarray | LazyImages) -> Any:
+    """Return a graph in int8, which records how far its answers for some of the images are from those of float32."""
+    from resnet50.graph.quantize import quantize
+
+    exact = model.SerializeToString()
+    model = quantize(model, images)
+    some = np.asarray(images[:: -(-len(images) // _COMPARED)])
+
+    def probabilities(graph: bytes) -> np.ndarray:
+        network = onnxruntime_networks(_session(graph))[PROBABILITIES]
+        return np.concatenate([network.predict_on_batch(image[None]) for image in some])
+
+    differences = np.abs(probabilities(model.SerializeToString()) - probabilities(exact))
+    entry = model.metadata_props.add()
+    entry.key, entry.value = _DISTANCE, json.dumps(float(differences.max(axis=1).mean()))
+    return model
+
+
 def _store(model: Any, stored: Path, keras_file: _KerasFile) -> Network:
     """Store a graph with the checksum of its bytes; for ONNX Runtime, as that optimizes it for this processor."""
     limit_cache(stored.parent, "*.onnx", max_bytes=CACHE_BYTES - model.ByteSize())
@@ -195,15 +214,17 @@ def _checksum(path: Path) -> str:
 
 def _network(graph: Path | bytes, keras_file: _KerasFile, **options: Any) -> Network:
     """Return the network of a graph, with its further outputs; the options are those of `_session`."""
-    described = ""
+    described, distance = "", ""
     if keras_file.precision == "bf16":
         networks = openvino_networks(graph.read_bytes() if isinstance(graph, Path) else graph, "bf16")
     else:
         session = _session(graph, **options)
         networks = onnxruntime_networks(session)
-        described = session.get_modelmeta().custom_metadata_map.get(FEATURE_MAP, "")
+        recorded = session.get_modelmeta().custom_metadata_map
+        described, distance = recorded.get(FEATURE_MAP, ""), recorded.get(_DISTANCE, "")
     network = networks.pop(PROBABILITIES)
     network.outputs, network.precision = networks, keras_file.precision
     network.feature_map = FeatureMap.from_dict(json.loads(described)) if described else None
+    network.distance = float(json.loads(distance)) if distance else None
     network.source, network.sha256 = keras_file.path, keras_file.sha256
     return network

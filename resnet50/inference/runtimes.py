@@ -44,6 +44,8 @@ class Network:
         input_shape: ``(None, height, width, 3)``.
         output_shape: ``(None, ...)``.
         precision: Precision of the computation, such as ``"fp32"``, ``"bf16"`` or ``"int8"``.
+        distance: Mean over some images of the largest difference of a probability, 0..1, from the answer in float32;
+            None where it is not known.
         outputs: Networks for what else it computes: ``features``, the input of the last dense layer, and
             ``class_activation_maps``. A network has those that its runtime gives.
         with_features: A network for probabilities and features in one forward pass, float32 ``(n, classes + d)``; None
@@ -58,6 +60,7 @@ class Network:
         self.input_shape = (None, *input_shape[1:])
         self.output_shape = (None, *output_shape[1:])
         self.precision = "fp32"
+        self.distance: float | None = None
         self.outputs: dict[str, Network] = {}
         self.with_features: Network | None = None
         self.feature_map: FeatureMap | None = None

@@ -545,25 +545,6 @@ def test_every_table_is_written(tmp_path):
     assert len(load_results(RESULTS)) == len(list(RESULTS.glob("*.json")))
 
 
-def test_label_errors():
-    def trial(planted, margin, confidence, marked):
-        rankings = {
-            name: {"precision at n": share, "average precision": share / 2}
-            for name, share in (("normalized margin", margin), ("self-confidence", confidence))
-        }
-        return {"planted": planted, "rankings": rankings, "marked": marked, "marked and planted": 8}
-
-    result = {
-        "task": "rocks",
-        "confused": ["Gneiss", "Granite"],
-        "trials": {"uniform": [trial(10, 0.9, 0.7, 8), trial(10, 0.8, 0.7, 16)], "confused": [trial(20, 0.5, 0.5, 0)]},
-    }
-    assert tables.label_errors(result).splitlines()[2:] == [
-        "| rocks | uniform | 10 | 85.0 % (80 to 90) | 70.0 % | 42.5 % | 80.0 %, 75.0 % |",
-        "| rocks | Gneiss and Granite | 20 | 50.0 % (50 to 50) | 50.0 % | 25.0 % | 40.0 %, 800.0 % |",
-    ]
-
-
 def ways(near, softmax):
     """AUROC and refused, for neighbors and for the softmax."""
     found = {f"neighbors {count}": dict(zip(("auroc", "refused"), near, strict=True)) for count in (1, 5, 10)}

@@ -101,6 +101,9 @@ def test_int8_is_calibrated_once(path, conversions, graphs):
     np.testing.assert_array_equal(again.probabilities(IMAGES), first.probabilities(IMAGES))
     Classifier.load(path, precision="int8", calibration=IMAGES)
     assert len(conversions) == 2  # in fp32, and this one
+    differences = np.abs(first.probabilities(IMAGES) - expected.probabilities(IMAGES)).max(axis=1)
+    assert first.network.distance == again.network.distance == pytest.approx(differences.mean(), abs=1e-5)
+    assert expected.network.distance is None
     assert len(list(graphs.glob("*.onnx"))) == 2
 
 
