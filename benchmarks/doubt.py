@@ -110,7 +110,8 @@ def main() -> None:
     results = {
         "task": options.task,
         "command": f"python benchmarks/doubt.py {options.task} --data DIR --weights FILE"
-        + ("" if options.seeds == 100 else f" --seeds {options.seeds}"),
+        + ("" if options.seeds == 100 else f" --seeds {options.seeds}")
+        + ("" if options.draws == 10 else f" --draws {options.draws}"),
         "weights": describe_weights(options.weights),
         "images": len(task.labels),
         "classes": len(task.dataset.class_names),

@@ -70,9 +70,9 @@ def run(options: argparse.Namespace) -> int:
     show_left_out(left_out)
     images: list[ImageLike] = [*paths, *([read_stdin()] if STDIN in options.images else [])]
     classifier = models.load_classifier(path, precision=options.precision, calibration=options.data)
+    shares = find_shares(options, classifier)
     if name == "text" or options.out:
         models.show_model(path, classifier)
-    shares = find_shares(options, classifier)
     failed, start = 0, time.perf_counter()
     with _destination(options.out) as file, _progress(file) as progress:
 
