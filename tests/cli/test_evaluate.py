@@ -17,6 +17,7 @@ from resnet50.data.loading import load_dataset
 from resnet50.data.options import ReadOptions
 from resnet50.datasets import folder
 from resnet50.datasets.source import DataSource
+from resnet50.inference.classifier import Classifier
 
 pytestmark = pytest.mark.slow  # trained runs
 
@@ -143,21 +144,30 @@ def test_the_means_say_which_classes_they_are_over_and_a_temperature_what_it_cha
     assert counts(second) == []
 
 
+@pytest.fixture
+def earlier(held_out, tmp_path):
+    """The run, as an earlier version left it: its model has no thresholds, and so no temperature of its own."""
+    folder = tmp_path / "earlier"
+    shutil.copytree(held_out, folder)
+    classifier = Classifier.load(folder / "model.keras", runtime="keras")
+    replace(classifier, thresholds=None).save(folder / "model.keras")
+    return folder
+
+
 def test_a_calibrated_classifier_has_the_scores_that_its_report_predicted(
-    command, refused, numbers, held_out, files, monkeypatch, tmp_path
+    command, refused, numbers, earlier, files, monkeypatch, tmp_path
 ):
-    from resnet50.inference.classifier import Classifier
     from resnet50.metrics import calibration
 
     # as if the six images were enough, and it helped
     monkeypatch.setattr(calibration, "fit_temperature", lambda *_: 1.7)
     monkeypatch.setattr(calibration, "cross_validated_losses", lambda *given: calibration.losses(*given) - 1)
 
-    status, out, err = command("evaluate", held_out, "--calibrate", "calibrated.keras")
+    status, out, err = command("evaluate", earlier, "--calibrate", "calibrated.keras")
     assert (status, err) == (0, "")
     assert out.splitlines()[-1] == "calibrated.keras"
     assert ["1.70", "6"] in [numbers(line)[:2] for line in out.splitlines()]
-    recorded = json.loads((held_out / "evaluation" / "report.json").read_text())
+    recorded = json.loads((earlier / "evaluation" / "report.json").read_text())
     scaled = recorded["temperature_scaling"]
     carried = Classifier.load(tmp_path / "calibrated.keras").metrics
     assert carried["temperature"] == scaled["temperature"]
@@ -171,10 +181,10 @@ def test_a_calibrated_classifier_has_the_scores_that_its_report_predicted(
     assert printed_report["calibration_error"] == pytest.approx(scaled["calibration_error"], abs=1e-4)
     assert printed_report["loss"] != pytest.approx(recorded["loss"], rel=1e-4)
 
-    refused(("evaluate", held_out, "--calibrate", "calibrated.keras"), "calibrated.keras")
+    refused(("evaluate", earlier, "--calibrate", "calibrated.keras"), "calibrated.keras")
 
 
-def test_an_impossible_calibration_is_refused_before_any_work(refused, trained, held_out, files, tmp_path):
+def test_an_impossible_calibration_is_refused_before_any_work(refused, trained, earlier, files, tmp_path):
     model = tmp_path / "m.keras"
     model.write_bytes((trained / "model.keras").read_bytes())
     test = read_split(files / "test_signs.h5", "test")
@@ -182,19 +192,19 @@ def test_an_impossible_calibration_is_refused_before_any_work(refused, trained, 
     refused(("evaluate", model, "--calibrate", "x.keras"), model, "--calibrate")
     refused(("evaluate", trained, "--calibrate", "x.h5"), "x.h5", ".keras")
     refused(("evaluate", trained, "--calibrate", "x.keras"), trained, "validation")
-    words = ("evaluate", held_out, "--calibrate", "x.keras", "--data", "other.h5")
-    refused(words, held_out, "--calibrate")
+    words = ("evaluate", earlier, "--calibrate", "x.keras", "--data", "other.h5")
+    refused(words, earlier, "--calibrate")
     assert not list(tmp_path.glob("x.*"))
 
 
-def test_where_no_temperature_is_offered_none_is_used(refused, held_out, monkeypatch, tmp_path):
+def test_where_no_temperature_is_offered_none_is_used(refused, earlier, monkeypatch, tmp_path):
     from resnet50.metrics import calibration
 
-    words = ("evaluate", held_out, "--calibrate", "x.keras", "--out", "new/page")
-    refused(words, held_out, 50, 6, "new/page")
+    words = ("evaluate", earlier, "--calibrate", "x.keras", "--out", "new/page")
+    refused(words, earlier, 50, 6, "new/page")
     monkeypatch.setattr(calibration, "fit_temperature", lambda *_: 1.7)
     monkeypatch.setattr(calibration, "cross_validated_losses", lambda *given: calibration.losses(*given) + 1)
-    refused(words, held_out, 10, 6, "new/page")
+    refused(words, earlier, 10, 6, "new/page")
     assert not (tmp_path / "x.keras").exists()
 
 
