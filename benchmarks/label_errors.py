@@ -37,6 +37,7 @@ RESULTS = Path(__file__).parent / "results"
 TASKS = ("cats-dogs", "leukemia", "caltech101", "rocks")
 SHARE = 0.05
 FOLDS = 5
+C_VALUES = (0.001, 0.003, *LinearProbe().c_values)  # of cross_validate
 RANKINGS = {"self-confidence": self_confidence, "normalized margin": normalized_margin}
 
 
@@ -75,7 +76,9 @@ def main() -> None:
 def predict(features: np.ndarray, dataset: Dataset, near_duplicates: np.ndarray, seed: int):
     """Return the out-of-fold predictions of the images by their labels."""
     folds = assign_folds(dataset, near_duplicates, FOLDS, seed=seed)
-    return predict_out_of_fold(LinearProbe(), features, dataset.labels, folds, classes=len(dataset.class_names))
+    return predict_out_of_fold(
+        LinearProbe(c_values=C_VALUES), features, dataset.labels, folds, classes=len(dataset.class_names)
+    )
 
 
 def most_confused(probabilities: np.ndarray, labels: np.ndarray) -> tuple[int, int]:

@@ -19,7 +19,7 @@ class LabelErrors:
 
     Attributes:
         order: Indices of the images whose most probable class is not their label, the most suspicious first.
-        scores: Normalized margin of each image, 0..1, ``(n,)``: low where the label is probably wrong.
+        scores: Self-confidence of each image, 0..1, ``(n,)``: low where the label is probably wrong.
         marked: Whether confident learning marks each image, bool ``(n,)``.
         expected: Number of images of each class whose label is expected to be wrong, ``(classes,)``.
     """
@@ -33,11 +33,14 @@ class LabelErrors:
 def find_label_errors(probabilities: np.ndarray, labels: np.ndarray) -> LabelErrors:
     """Rank images by how probable it is that their label is wrong.
 
+    They are ranked by self-confidence, which finds more planted errors than the normalized margin where there are many
+    classes (``benchmarks/label_errors.py``).
+
     Args:
         probabilities: Out-of-fold probabilities, ``(n, classes)``, 0..1.
         labels: ``(n,)``, 0..classes-1.
     """
-    scores = normalized_margin(probabilities, labels)
+    scores = self_confidence(probabilities, labels)
     wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
     joint = confident_joint(probabilities, labels)
     shares = 1 - np.diag(joint) / np.maximum(joint.sum(axis=1), 1)

@@ -31,7 +31,7 @@ def check_labels(
     """Find what is wrong with a dataset, as `resnet50.check` does, and which labels are probably wrong.
 
     Every image is predicted by a linear head on frozen features that was fitted without it
-    (`resnet50.cross_validate`). Images that are predicted as another class are ranked by the normalized margin of their
+    (`resnet50.cross_validate`). Images that are predicted as another class are ranked by the probability of their
     label, with the nearest images of both classes; confident learning marks those that are probably wrong, and says how
     many are expected of each class (`resnet50.audit.label_errors`).
 

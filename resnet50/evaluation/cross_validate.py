@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,9 @@ from resnet50.training.checks import check_fit, check_image_size
 from resnet50.training.phases import LinearProbe
 from resnet50.training.recipe import Recipe
 from resnet50.weights.read import read_weights
+
+_STRONGER = (0.001, 0.003)
+"""Values of ``C`` beside the recipe's: where labels are wrong, a stronger regularization finds more of them."""
 
 _log = logging.getLogger(__name__)
 
@@ -120,6 +124,7 @@ def _fit_heads(
     progress: Progress | None,
 ) -> Iterator[Repetition]:
     probe = next((phase for phase in recipe.phases if isinstance(phase, LinearProbe)), LinearProbe())
+    probe = replace(probe, c_values=tuple(sorted({*_STRONGER, *probe.c_values})))
     weights, classes = None, len(dataset.class_names)
     if recipe.class_weight == "balanced":
         counts = np.maximum(np.bincount(dataset.labels, minlength=classes), 1)

@@ -76,8 +76,9 @@ def fit_linear_heads(
     stacked = np.concatenate([np.asarray(each) for each in train.features])
     count = len(train.features)
     scale = float(np.sqrt(np.mean(np.square(stacked, dtype=np.float64)))) or 1.0
-    basis = _basis(stacked)
-    rows = (stacked if basis is None else stacked @ basis) / scale
+    with threadpool_limits(1):  # on a busy machine, threads that wait for each other take twenty times as long
+        basis = _basis(stacked)
+        rows = (stacked if basis is None else stacked @ basis) / scale
     labels = np.tile(train.labels, count)
     weights = None if train.weights is None else np.tile(train.weights, count)
     # of two classes, the solver has one row of weights, and its square is twice that of the softmax's two rows
