@@ -11,7 +11,7 @@ takes. The classifier is random, at 224 pixels: ``serving.py --write MODEL`` wri
 keras.applications.ResNet50 with random weights.
 
 Run, after ``pip install 'resnet50[serve]'`` and with environments for the others, which have the packages of the small
-installation and ``litserve``, or ``mlserver 'uvloop<0.22'`` (1.7.1 does not start with later ones):
+installation and ``litserve python-multipart``, or ``mlserver 'uvloop<0.22'`` (1.7.1 does not start with later ones):
 ``python benchmarks/serving.py MODEL --litserve PYTHON --mlserver PYTHON``; adds a session to
 ``benchmarks/results/serving.json``.
 """
