@@ -9,6 +9,7 @@ from .audit.check import check as check
 from .blocks import convolutional_block as convolutional_block
 from .blocks import identity_block as identity_block
 from .build import build_resnet50 as build_resnet50
+from .comparison.averaging import evaluate_averaged as evaluate_averaged
 from .comparison.compare import compare as compare
 from .comparison.runs import list_runs as list_runs
 from .conventions import V1 as V1

@@ -6,6 +6,7 @@ import argparse
 import sys
 
 from resnet50.cli import read_options
+from resnet50.cli.averaged import evaluate_together
 from resnet50.cli.console import say, show, show_json, step
 from resnet50.cli.model import MODEL_HELP, add_precision_option
 from resnet50.cli.parser import examples
@@ -17,8 +18,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "resnet50 evaluate runs/photos-20260102-030405",
         "resnet50 evaluate model.keras --data new_photos",
         "resnet50 evaluate runs/photos-20260102-030405 --calibrate calibrated.keras",
+        "resnet50 evaluate runs/photos-0 runs/photos-1 runs/photos-2",
     )
-    parser.add_argument("model", metavar="MODEL_OR_RUN", help=MODEL_HELP)
+    parser.add_argument(
+        "model",
+        nargs="+",
+        metavar="MODEL_OR_RUN",
+        help=f"{MODEL_HELP} Of several, the probabilities are averaged (an ensemble).",
+    )
+    parser.add_argument(
+        "--tta",
+        action="store_true",
+        help="Average over the mirror image and shifts, as far as the training changed its images so (test-time "
+        "augmentation).",
+    )
     parser.add_argument(
         "--data",
         metavar="PATH",
@@ -31,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out",
         metavar="DIR",
         help="Folder for report.html, report.json and the figures; an earlier report is replaced. "
-        "Default: RUN/evaluation, or MODEL-report beside MODEL.keras.",
+        "Default: RUN/evaluation, or MODEL-report beside MODEL.keras; averaged-report for averaged predictions.",
     )
     parser.add_argument(
         "--calibrate",
@@ -50,13 +63,16 @@ def run(options: argparse.Namespace) -> int:
             f"{', '.join(map(read_options.option, names))}: expected --data, which they apply to, got none; give it."
         )
     chosen = read_options.read_options(options) if names else None
+    if len(options.model) > 1 or options.tta:
+        return evaluate_together(options, names)
+    (model,) = options.model
 
     from resnet50.evaluation.evaluate import check_request, evaluate
 
-    check_request(options.model, options.data, options=chosen, calibrate=options.calibrate, precision=options.precision)
+    check_request(model, options.data, options=chosen, calibrate=options.calibrate, precision=options.precision)
     with step("evaluating") as progress:
         result = evaluate(
-            options.model,
+            model,
             options.data,
             options=chosen,
             out=options.out,

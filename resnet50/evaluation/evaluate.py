@@ -84,7 +84,7 @@ def evaluate(
             temperature is recommended to ``calibrate`` with.
     """
     located = check_request(model, source, options=options, calibrate=calibrate, precision=precision)
-    trained = _open(located, precision, progress)
+    trained = open_trained(located, precision, progress)
     images = find_scored_images(trained, source, options, progress)
     if calibrate is not None and trained.classifier.thresholds is None:
         check_validation_images(images, model)
@@ -138,7 +138,14 @@ def check_request(
     return located
 
 
-def _open(located: Located, precision: str, progress: Progress | None) -> Trained:
+def open_trained(located: Located, precision: str, progress: Progress | None) -> Trained:
+    """Open a classifier, with its run if it has one.
+
+    Args:
+        located: Where it is.
+        precision: As in `evaluate`.
+        progress: As in `evaluate`.
+    """
     run = RunDirectory(located.run) if located.run is not None else None
     record = run.read() if run is not None else None
     _log.info("opening the model")

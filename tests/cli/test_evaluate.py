@@ -415,3 +415,13 @@ def test_a_class_without_images_has_no_shares(capsys):
     show_report(score(np.eye(3)[:2], dataset([0, 1], ("cats", "dogs", "owls"))))
     rows = {line.split()[0]: line.split()[1:] for line in capsys.readouterr().out.splitlines()[-3:]}
     assert rows == {"cats": ["100.0%"] * 3 + ["1"], "dogs": ["100.0%"] * 3 + ["1"], "owls": ["0"]}
+
+
+def test_several_runs_are_averaged(command, refused, held_out, trained, tmp_path):
+    status, out, _ = command("evaluate", held_out, held_out, "--out", tmp_path / "together")
+    assert status == 0
+    assert "averaging 2 predictions" in out
+    assert "+0.0 points" in out  # of a run with itself
+    assert out.splitlines()[-1] == str(tmp_path / "together" / "report.html")
+    refused(("evaluate", held_out, trained, "--calibrate", "x.keras"), "--data", "--out")
+    refused(("evaluate", held_out, "--tta"), held_out, "--tta")  # trained without changes

@@ -1,0 +1,34 @@
+"""``resnet50 evaluate`` with several runs, or with changes of each image."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from resnet50.cli.console import say, show, show_json, step
+
+
+def evaluate_together(options: argparse.Namespace, names: Sequence[str]) -> int:
+    """Score averaged predictions, and print what averaging gains."""
+    if options.calibrate or options.precision != "fp32" or names:
+        raise ValueError("expected only --data, --out and --json with averaged predictions; leave the others out.")
+
+    from resnet50.comparison.averaging import evaluate_averaged
+
+    out = options.out or "averaged-report"
+    with step("evaluating") as progress:
+        result = evaluate_averaged(options.model, options.data, out=out, tta=options.tta, progress=progress)
+    if options.json:
+        show_json(result.evaluation.report.to_json())
+        return 0
+    from resnet50.cli.report import show_report
+
+    show_report(result.evaluation.report)
+    difference, (low, high) = result.difference, result.difference.interval
+    say(
+        f"alone: {', '.join(f'{share:.1%}' for share in result.accuracies)}; averaging {result.passes} predictions of "
+        f"an image gains {100 * difference.difference:+.1f} points (95% interval {100 * low:+.1f} to "
+        f"{100 * high:+.1f}; p {difference.p_value:.3f}) and takes {result.passes} times as long"
+    )
+    show(result.evaluation.folder / "report.html")
+    return 0
