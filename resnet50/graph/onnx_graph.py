@@ -86,11 +86,12 @@ def onnx_model(graph: Graph, *, head: Head | None = None) -> onnx.ModelProto:
         graph.name,
         [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["n", *image_shape])],
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, (_, shape) in outputs.items()],
-        made.constants,
     )
     model = helper.make_model(
         onnx_graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR, producer_name="resnet50"
     )
+    while made.constants:  # one after the other, since the helpers above would copy all of them twice
+        model.graph.initializer.append(made.constants.pop(0))
     if MAPS in outputs and head and (feature_map := feature_maps(graph).get(str(head.feature_map))):
         helper.set_model_props(model, {FEATURE_MAP: json.dumps(asdict(feature_map))})
     return model
