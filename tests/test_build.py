@@ -22,7 +22,7 @@ def test_classifier_is_one_flat_graph_without_lambdas():
         names = names_after_input(model)
         assert names[names.index("conv1_pad") - 1] == "normalization"
         assert names[-2:] == ["avg_pool", "predictions"]
-        assert (model.name, model.inputs[0].name, len(model.inputs), len(model.outputs)) == ("resnet50", "image", 1, 1)
+        assert (model.name, model.inputs[0].name, len(model.inputs), len(model.outputs)) == ("resnet14", "image", 1, 1)
     body = names_after_input(build_resnet50())
     assert body == ["normalization", *expected_names(), "avg_pool", "predictions"]
 

@@ -36,7 +36,10 @@ def quiet() -> Iterator[TextIO]:
     except OSError:  # no standard error, as under pythonw
         yield io.StringIO()
         return
-    with tempfile.TemporaryFile() as held, os.fdopen(os.dup(terminal), "w", errors="backslashreplace") as shown:
+    with (
+        tempfile.TemporaryFile() as held,
+        os.fdopen(os.dup(terminal), "w", encoding="utf-8", errors="backslashreplace") as shown,
+    ):
         _flush()
         os.dup2(held.fileno(), 2)
         try:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from resnet50.cli import pretrained, recipe_options
+from resnet50.cli import pretrained
 from resnet50.cli.model import load_keras
 from resnet50.cli.parser import Parser, number
 from resnet50.cli.source import FOLDER
@@ -49,6 +49,7 @@ def read_label_recipe(images: Path | DataSource, options: argparse.Namespace) ->
         if names := [name for name, value in given.items() if value]:
             raise ValueError(f"expected --labels with {', '.join(names)}, got none; give it, or leave them out.")
         return None
+    from resnet50.cli import recipe_options
     from resnet50.datasets.source import DataSource
     from resnet50.recipes import find_task
     from resnet50.training.variants import choose_fit

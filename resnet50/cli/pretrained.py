@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 from resnet50.cli.console import say, step
 from resnet50.cli.question import can_ask, confirm
-from resnet50.cli.recipe_options import read_recipe
-from resnet50.training.variants import FINE_TUNED, NO_WEIGHTS
 
 if TYPE_CHECKING:
     from resnet50.recipes import Task
@@ -42,6 +40,8 @@ def offer_weights(task: Task, options: argparse.Namespace) -> None:
             in, and no option answers.
         OSError: If they cannot be fetched.
     """
+    from resnet50.cli.recipe_options import read_recipe
+    from resnet50.training.variants import NO_WEIGHTS
     from resnet50.weights.status import is_cached
 
     weights = _needed(task, options)
@@ -59,6 +59,7 @@ def offer_weights(task: Task, options: argparse.Namespace) -> None:
 
 def _needed(task: Task, options: argparse.Namespace) -> PublishedWeights | None:
     """Return the published weights that a training starts from, if any."""
+    from resnet50.training.variants import FINE_TUNED, NO_WEIGHTS
     from resnet50.weights.registry import REGISTRY, at_depth
 
     recipe = task.VARIANTS.get(options.variant or FINE_TUNED)

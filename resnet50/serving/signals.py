@@ -52,7 +52,7 @@ def stop_signals() -> Iterator[StopSignals]:
     finally:
         if threading.current_thread() is threading.main_thread():
             for number, handler in before.items():
-                signal.signal(number, handler)
+                signal.signal(number, signal.SIG_DFL if handler is None else handler)  # None: not Python's
 
 
 def _end(number: int) -> None:

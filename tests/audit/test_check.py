@@ -97,6 +97,7 @@ def test_issues_are_sorted_by_severity_and_can_be_json():
         "index": 140,
         "class_name": "cow",
         "remark": "",
+        "suggestion": "",
     }
 
 

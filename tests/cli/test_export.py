@@ -50,10 +50,11 @@ def image(tmp_path):
 def test_a_run_is_exported_and_the_export_predicts(command, numbers, trained, image):
     status, out, err = command("export", trained, "out", "--format", "openvino", "--precision", "bf16")
     assert (status, err) == (0, "")
-    first, second = out.splitlines()
+    first, second, third = out.splitlines()
     assert re.fullmatch(r"out\b.*\bopenvino\b.*\bbf16\b.*\b\d\.\d MB", first)
     assert f"{trained}/model.keras" in second
     assert numbers(second)[0] == "6"
+    assert third.startswith("thresholds: ")
     assert re.search(r"\b\d+\.\d%", second)
     status, out, err = command("predict", image, "--model", "out", "--json", "--top", 6)
     assert (status, err) == (0, "")
@@ -66,10 +67,11 @@ def test_a_run_is_exported_and_the_export_predicts(command, numbers, trained, im
 def test_int8_is_calibrated_on_training_images_and_compared_on_the_others(command, numbers, trained, files):
     status, out, err = command("export", trained, "out", "--format", "litert", "--precision", "int8", "--data", files)
     assert (status, err) == (0, "")
-    first, second = out.splitlines()
+    first, second, third = out.splitlines()
     assert re.match(r"out\b.*\blitert\b.*\bint8\b.*\b\d\.\d MB", first)
     assert numbers(first)[1:] == ["24"]
     assert numbers(second)[0] == "6"
+    assert third.startswith("thresholds: ")
 
 
 def test_the_options_are_handed_on(command, numbers, trained, asked, tmp_path):
@@ -87,16 +89,18 @@ def test_the_options_are_handed_on(command, numbers, trained, asked, tmp_path):
         "source": "mine",
         "options": ReadOptions(pattern="(?P<class>a|b)"),
     }
-    first, second = out.splitlines()
+    first, second, third = out.splitlines()
     assert numbers(first)[-1] == "24"
     assert numbers(second)[0] == "6"
+    assert third.startswith("thresholds: ")
 
 
 def test_a_page_is_int8_and_the_output_says_how_to_open_it(command, trained, asked):
     status, out, err = command("export", trained, "my page", "--format", "web", "--runtime", "dist")
     assert (status, err) == (0, "")
     assert (asked["format"], asked["precision"], asked["web_runtime"]) == ("web", "int8", "dist")
-    first, _, last = out.splitlines()
+    first, _, thresholds, last = out.splitlines()
+    assert thresholds.startswith("thresholds: ")
     assert "int8" in first
     assert "python -m http.server 8000 --directory 'my page'" in last
 

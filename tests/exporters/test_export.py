@@ -330,8 +330,8 @@ def test_refuses_a_name_that_is_taken(classifier, exports, tmp_path):
 
 
 def test_an_export_that_computes_something_else_is_removed(classifier, tmp_path, monkeypatch):
-    def wrong(model):
-        made = onnx_model(model)
+    def wrong(*arguments, **options):
+        made = onnx_model(*arguments, **options)
         next(tensor for tensor in made.graph.initializer if tensor.name == "predictions/bias").raw_data = bytes(12)
         return made
 
@@ -418,7 +418,7 @@ def test_some_of_each_class_are_taken_of_the_first_and_the_last_split(monkeypatc
     monkeypatch.setattr(export_images, "CALIBRATION_IMAGES", 8)
     monkeypatch.setattr(export_images, "CHECK_IMAGES", 4)
     source = Source(splits_of(train=30, validation=10, test=20))
-    calibration, check = find(source)
+    calibration, check, _ = find(source)
     again = find(source)
     assert [sum(calibration.images[:, 0, 0, 0] == red) for red in (0, 100)] == [4, 4]
     assert [sum(check.images[:, 0, 0, 0] == red) for red in (0, 100)] == [2, 2]
@@ -428,7 +428,7 @@ def test_some_of_each_class_are_taken_of_the_first_and_the_last_split(monkeypatc
 
 
 def test_a_source_without_splits_is_divided():
-    calibration, check = find(Source(splits_of(train=40)))
+    calibration, check, _ = find(Source(splits_of(train=40)))
     numbers = [set(each.images[:, 0, 0, 1].tolist()) for each in (calibration, check)]
     assert len(check) >= 10
     assert numbers[0] | numbers[1] == set(range(40))
@@ -438,7 +438,7 @@ def test_a_source_without_splits_is_divided():
 def test_a_folder_is_read_by_its_path(tmp_path):
     for k in range(6):
         factories.write_image(tmp_path / "mine" / "ab"[k % 2] / f"{k}.png", f"rgb({k}, 0, 0)", size=(40, 40))
-    calibration, check = find(tmp_path / "mine")
+    calibration, check, _ = find(tmp_path / "mine")
     assert len(calibration) + len(check) == 6
 
 
@@ -452,7 +452,7 @@ def test_the_images_of_a_run_are_those_that_it_recorded(monkeypatch, tmp_path):
         return source
 
     monkeypatch.setattr(calibration_module, "read_source", read_source)
-    calibration, check = find(classifier=trained, run=tmp_path)
+    calibration, check, _ = find(classifier=trained, run=tmp_path)
     assert (len(calibration), len(check), source.reads) == (6, 4, 1)
     with raises(ValueError, "m.keras", "--data"):
         find(classifier=replace(trained, fingerprint="0" * 64), run=tmp_path)

@@ -25,7 +25,7 @@ def test_the_last_map_is_the_default():
 )
 @pytest.mark.parametrize("at", ["avg_pool", "predictions", "conv9"])
 def test_a_layer_without_positions_is_refused(function, at):
-    with raises(ValueError, "'resnet50'", repr(at)):
+    with raises(ValueError, "'resnet14'", repr(at)):
         function(tiny_model(), at=at)
 
 

@@ -106,6 +106,7 @@ def test_the_page_of_a_report_is_nested_properly_and_names_its_sections():
         "Class balance",
         "Confusion matrix",
         "Calibration (reliability diagram)",
+        "Prediction sets and refusal",
         "Worst mistakes",
     ]
 

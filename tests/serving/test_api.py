@@ -19,7 +19,7 @@ pytest.importorskip("fastapi", reason="the interface is made with FastAPI")
 bodies = pytest.importorskip("resnet50.serving.bodies", reason="forms are read with python-multipart")
 
 ANSWER = {"path": "-", "top": [["c", 0.625], ["a", 0.25], ["b", 0.125]], "error": None}
-ANSWER |= {"model": "letters", "dataset": "alphabet"}
+ANSWER |= {"set": None, "refused": None, "distance": None, "model": "letters", "dataset": "alphabet"}
 
 
 @pytest.fixture(scope="module")

@@ -128,6 +128,16 @@ def test_a_signal_during_the_start_lets_it_clean_up(saved, name, status):
 
 
 def test_the_second_signal_takes_effect_at_once():
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}  # not so in the background
+    before = {number: signal.signal(number, handler) for number, handler in usual.items()}
+    try:
+        check_second_signal()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+
+def check_second_signal():
     with stop_signals() as signals:
         signal.raise_signal(signal.SIGTERM)
         assert signals.received == signal.SIGTERM

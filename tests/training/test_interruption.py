@@ -11,14 +11,14 @@ from resnet50.training.interruption import exit_on_signals, signals_held_back
 
 @pytest.fixture(autouse=True)
 def signals_as_in_a_terminal():
-    """A suite in the background, or under nohup, inherits ignored signals."""
-    usual = {signal.SIGINT: signal.default_int_handler}
+    """A suite in the background, or under nohup, inherits ignored signals; a library may have its own handlers."""
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
     if hasattr(signal, "SIGHUP"):
         usual[signal.SIGHUP] = signal.SIG_DFL
     before = {number: signal.signal(number, handler) for number, handler in usual.items()}
     yield
     for number, handler in before.items():
-        signal.signal(number, handler)
+        signal.signal(number, signal.SIG_DFL if handler is None else handler)  # None: not Python's
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)])

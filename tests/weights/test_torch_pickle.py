@@ -302,7 +302,7 @@ def test_a_malicious_file_does_nothing(evil, protocol, kind, tmp_path):
         path.write_bytes(b"".join(map(program, (MAGIC, 1001, {"little_endian": True}))) + bomb)
     else:
         path.write_bytes(bomb)
-    with raises(ValueError, path, "ResNet-50", ".pth") as caught:
+    with raises(ValueError, path, "ResNet", ".pth") as caught:
         read_weights(path)
     assert not marker.exists()
     if kind != "plain" and protocol == 2:
@@ -495,7 +495,7 @@ def test_an_archive_without_a_program_or_with_two_is_refused():
 def test_an_archive_of_very_many_files_is_refused(tmp_path):
     path = tmp_path / "w.pth"
     path.write_bytes(b"PK\x03\x04" + b"PK\x01\x02" * 10_001)
-    with raises(ValueError, path, "ResNet-50", 10000):
+    with raises(ValueError, path, "ResNet", 10000):
         read_weights(path)
 
 
@@ -504,7 +504,7 @@ def test_a_file_of_more_than_a_gigabyte_is_refused_before_it_is_read(tmp_path):
     with path.open("wb") as file:
         file.write(b"\x80\x02")
         file.truncate((1 << 30) + 1)
-    with raises(ValueError, path, "ResNet-50", 1024):
+    with raises(ValueError, path, "ResNet", 1024):
         read_weights(path)
 
 
@@ -526,5 +526,5 @@ def test_whatever_bytes_are_changed_there_is_one_kind_of_error(write, tmp_path):
                 content[generator.randrange(len(content))] = generator.randrange(256)
             content = content[: generator.choice((len(content), generator.randrange(len(content))))]
         path.write_bytes(content)
-        with raises(ValueError, path, "ResNet-50"):
+        with raises(ValueError, path, "ResNet"):
             read_weights(path)
