@@ -6,6 +6,23 @@ import argparse
 from collections.abc import Sequence
 
 from resnet50.cli.console import say, show, show_json, step
+from resnet50.cli.model import MODEL_HELP
+
+
+def add_models(parser: argparse.ArgumentParser) -> None:
+    """Add the names of the models, and what is averaged."""
+    parser.add_argument(
+        "model",
+        nargs="+",
+        metavar="MODEL_OR_RUN",
+        help=f"{MODEL_HELP} Of several, the probabilities are averaged (an ensemble).",
+    )
+    parser.add_argument(
+        "--tta",
+        action="store_true",
+        help="Average over the mirror image and shifts, as far as the training changed its images so (test-time "
+        "augmentation).",
+    )
 
 
 def evaluate_together(options: argparse.Namespace, names: Sequence[str]) -> int:

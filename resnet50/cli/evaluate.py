@@ -6,9 +6,9 @@ import argparse
 import sys
 
 from resnet50.cli import read_options
-from resnet50.cli.averaged import evaluate_together
+from resnet50.cli.averaged import add_models, evaluate_together
 from resnet50.cli.console import say, show, show_json, step
-from resnet50.cli.model import MODEL_HELP, add_precision_option
+from resnet50.cli.model import add_precision_option
 from resnet50.cli.parser import examples
 
 
@@ -20,18 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "resnet50 evaluate runs/photos-20260102-030405 --calibrate calibrated.keras",
         "resnet50 evaluate runs/photos-0 runs/photos-1 runs/photos-2",
     )
-    parser.add_argument(
-        "model",
-        nargs="+",
-        metavar="MODEL_OR_RUN",
-        help=f"{MODEL_HELP} Of several, the probabilities are averaged (an ensemble).",
-    )
-    parser.add_argument(
-        "--tta",
-        action="store_true",
-        help="Average over the mirror image and shifts, as far as the training changed its images so (test-time "
-        "augmentation).",
-    )
+    add_models(parser)
     parser.add_argument(
         "--data",
         metavar="PATH",

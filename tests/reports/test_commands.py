@@ -76,7 +76,7 @@ def test_without_a_place_of_the_images_or_the_model_there_is_no_command(tmp_path
                                             ("runs/one/model.keras", "runs/one/model-calibrated.keras")])  # fmt: skip
 def test_the_calibrated_classifier_is_written_beside_the_model(model, out):
     options = read(calibrate_command(replace(TRAINING, model=model), PETS))
-    assert (options.model, options.data, options.calibrate) == (model, None, out)
+    assert (options.model, options.data, options.calibrate) == ([model], None, out)
 
 
 def test_images_in_another_place_than_the_training_recorded_are_named():
@@ -113,4 +113,4 @@ def test_values_that_begin_with_a_dash_are_no_options():
     training = replace(TRAINING, recipe=TRAINING.recipe | {"weights": "-w.h5"}, source=odd, model="-run")
     assert read(train_command(training)).weights == "-w.h5"
     options = read(calibrate_command(training, odd))
-    assert (options.model, options.calibrate) == ("./-run", "./-run/calibrated.keras")
+    assert (options.model, options.calibrate) == (["./-run"], "./-run/calibrated.keras")
