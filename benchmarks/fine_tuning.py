@@ -36,6 +36,7 @@ from PIL import Image
 
 from resnet50 import Augmentation, DatasetSplits, train
 from resnet50._io.files import write_text
+from resnet50._io.processor import processor
 from resnet50.datasets.source import DataSource
 from resnet50.recipes import find_task, folder
 
@@ -169,6 +170,7 @@ def run(name: str, options: argparse.Namespace, seed: int, images: Path, out: Pa
         "seconds": round(seconds, 1),
         "memory_mb": round(usage.ru_maxrss / 1000),
         "others": round(max(others, 0) / seconds / (os.cpu_count() or 1), 3),
+        "processor": processor(),
     }
 
 

@@ -19,6 +19,9 @@ File = Mapping[str, Any]
 SETTINGS = {"224": "224 x 224 pixels, batch size 16", "64": "64 x 64 pixels, batch size 32"}
 """What `training` and `step_profile` measure, by the name in their files."""
 
+MEASURES = ("precision at n", "average precision")
+"""Measures of a ranking in the files of `label_errors`."""
+
 KERAS = "keras.applications"
 PEER = f"{KERAS} float32"
 
@@ -395,6 +398,10 @@ def tasks(*results: File) -> str:
     return table(["", "images: train, test", "ours", "classic", "on training images"], rows)
 
 
+QUIET = 0.1
+"""Largest share of the processors that other processes used in a run whose time is shown, where there is such a run."""
+
+
 def fine_tuning(*results: File) -> str:
     """Return the accuracy of fine-tuning beside the others, and what it took: a row for each task and contender."""
     rows = []
@@ -404,7 +411,8 @@ def fine_tuning(*results: File) -> str:
             if not (runs := runs_of.get(contender)):
                 continue
             accuracies = percents([run["test_accuracy"] for run in runs])
-            took = span((run["seconds"] for run in runs), "s")
+            quiet = [run for run in runs if (run.get("others") or 0) <= QUIET] or runs
+            took = span((run["seconds"] for run in quiet), "s")
             rows.append([title, words, count(len(runs), "seed"), accuracies, took, peak(runs)])
             title = ""  # once for each task
     return table(["", "", "", "test accuracy", "time", "memory"], rows)
@@ -590,3 +598,39 @@ def doubt_temperature(*results: File) -> str:
             )
         )
     return table(("task", "cuts with an offer", "of these, loss lowered", "mean loss without and with it"), rows)
+
+
+def label_errors(*results: File) -> str:
+    """Return how many planted label errors are found, a row for each task and way to plant them."""
+    rows = []
+    for result in results:
+        for kind, trials in result["trials"].items():
+            way = "uniform" if kind == "uniform" else " and ".join(result["confused"])
+            confidence, margin = (
+                {measure: [trial["rankings"][ranking][measure] for trial in trials] for measure in MEASURES}
+                for ranking in ("self-confidence", "normalized margin")
+            )
+            precision, average = (confidence[measure] for measure in MEASURES)
+            found = mean(trial["marked and planted"] / trial["planted"] for trial in trials)
+            right = mean(trial["marked and planted"] / max(trial["marked"], 1) for trial in trials)
+            rows.append(
+                [
+                    FINE_TUNED[result["task"]],
+                    way,
+                    str(trials[0]["planted"]),
+                    f"{percent(mean(precision))} ({100 * min(precision):.0f} to {100 * max(precision):.0f})",
+                    percent(mean(margin[MEASURES[0]])),
+                    percent(mean(average)),
+                    f"{percent(found)}, {percent(right)}",
+                ]
+            )
+    header = [
+        "",
+        "planted",
+        "number",
+        "precision at n",
+        "by normalized margin",
+        "average precision",
+        "marks: found, right",
+    ]
+    return table(header, rows)

@@ -606,3 +606,22 @@ def test_a_temperature_that_is_never_offered_has_no_loss():
 
 def cells(row):
     return [cell.strip() for cell in row.strip("|").split("|")]
+
+
+def test_label_errors():
+    def trial(planted, confidence, margin, marked):
+        rankings = {
+            name: {"precision at n": share, "average precision": share / 2}
+            for name, share in (("normalized margin", margin), ("self-confidence", confidence))
+        }
+        return {"planted": planted, "rankings": rankings, "marked": marked, "marked and planted": 8}
+
+    result = {
+        "task": "rocks",
+        "confused": ["Gneiss", "Granite"],
+        "trials": {"uniform": [trial(10, 0.9, 0.7, 8), trial(10, 0.8, 0.7, 16)], "confused": [trial(20, 0.5, 0.5, 10)]},
+    }
+    assert tables.label_errors(result).splitlines()[2:] == [
+        "| rocks | uniform | 10 | 85.0 % (80 to 90) | 70.0 % | 42.5 % | 80.0 %, 75.0 % |",
+        "| rocks | Gneiss and Granite | 20 | 50.0 % (50 to 50) | 50.0 % | 25.0 % | 40.0 %, 80.0 % |",
+    ]
