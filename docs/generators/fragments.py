@@ -35,6 +35,7 @@ TABLES: dict[str, tuple[Callable[..., str], list[str]]] = {
     "probe-trials": (tables.probe_trials, ["probe-trials-rocks"]),
     "reading": (tables.reading, ["reading"]),
     "same-network": (tables.same_network, ["same-network"]),
+    "serving": (tables.serving, ["serving"]),
     "serving-faults": (tables.serving_faults, ["serving-faults"]),
     "similarity-rocks": (tables.similarity, ["similarity-rocks"]),
     "step-profile": (tables.step_profile, ["step-profile"]),
