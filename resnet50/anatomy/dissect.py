@@ -101,7 +101,10 @@ def dissect(
     shortcuts = any(block.shortcut is not None for block in network.blocks)
     if not shortcuts:
         left_out = (*left_out, "Blocks without a shortcut add nothing to it and cannot be left out.")
-    shown = _shown(classifier, images, scored)
+    right = None
+    if scored is not None:
+        right = forward_array(classifier.network, scored.images, batch_size=BATCH).argmax(axis=1) == scored.labels
+    shown = _shown(classifier, images, scored, right)
     anatomy = Anatomy(
         name=Path(model).name,
         classifier=classifier,
@@ -110,7 +113,7 @@ def dissect(
         images=shown,
         scored=scored,
         training=training,
-        accuracy=None,
+        accuracy=None if right is None else (float(right.mean()), accuracy_interval(right)),
         has_shortcuts=shortcuts,
         left_out=left_out,
     )
@@ -142,14 +145,16 @@ def _some(dataset: Dataset, most: int) -> Dataset:
     return dataset.select(np.sort(np.random.default_rng(0).permutation(len(dataset))[:most]))
 
 
-def _shown(classifier: Classifier, images: Sequence[ImageLike], scored: Dataset | None) -> tuple[ShownImage, ...]:
+def _shown(
+    classifier: Classifier, images: Sequence[ImageLike], scored: Dataset | None, right: np.ndarray | None
+) -> tuple[ShownImage, ...]:
     height, width = classifier.image_size
     pixels = [fit_image(image, height=height, width=width, fit=classifier.fit) for image in images]
     names = [
         os.fspath(image) if isinstance(image, str | os.PathLike) else f"image {k}" for k, image in enumerate(images)
     ]
-    if not pixels and scored is not None:
-        chosen = _examples(classifier, scored)
+    if not pixels and scored is not None and right is not None:
+        chosen = _examples(scored, right)
         pixels, names = [np.asarray(scored.images[k]) for k in chosen], [scored.paths[k] for k in chosen]
     if not pixels:
         return ()
@@ -160,9 +165,8 @@ def _shown(classifier: Classifier, images: Sequence[ImageLike], scored: Dataset 
     )
 
 
-def _examples(classifier: Classifier, scored: Dataset) -> list[int]:
+def _examples(scored: Dataset, right: np.ndarray) -> list[int]:
     """Return the first images of two classes that are classified correctly, or the first image."""
-    right = forward_array(classifier.network, scored.images, batch_size=BATCH).argmax(axis=1) == scored.labels
     first = {int(scored.labels[k]): k for k in reversed(np.flatnonzero(right))}
     return sorted(int(k) for k in first.values())[:2] or [0]
 
@@ -236,8 +240,6 @@ def _with_scores(anatomy: Anatomy, progress: Progress | None) -> Anatomy:
     model, scored, training = anatomy.classifier.model, anatomy.scored, anatomy.training
     if scored is None:
         return anatomy
-    right = forward_array(model, scored.images, batch_size=BATCH).argmax(axis=1) == scored.labels
-    anatomy = replace(anatomy, accuracy=(float(right.mean()), accuracy_interval(right)))
     if anatomy.has_shortcuts:
         _log.info("scoring the network without each block")
         anatomy = _added(anatomy, "lesion", {each.block: each for each in lesions(model, scored, progress=progress)})
