@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 
 from resnet50._io.fetch import Download
 
@@ -318,6 +319,15 @@ def find_published(name: str) -> PublishedWeights:
         ]
         raise ValueError(f"expected a name of published weights, such as {', '.join(similar)}, got {name!r}.")
     return REGISTRY[name]
+
+
+def name_on_page(weights: str) -> str:
+    """Return the name of weights on a page that others read: of a file, its name without its folder.
+
+    Args:
+        weights: Name in `REGISTRY`, or path of a file.
+    """
+    return weights if weights in REGISTRY else Path(weights).name
 
 
 def at_depth(name: str, depth: int) -> str:
