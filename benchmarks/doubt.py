@@ -245,7 +245,7 @@ def coverage(own: OwnImages, head: LinearHead, scored: Task, method: str, fitted
             "lowest_class": min(of_class),
             "calibration": len(own.labels),
             "scored": len(scored.labels),
-            "by_class": thresholds.by_class,
+            "by_class": thresholds.by_class(level, probabilities.shape[1]),
         }
     return found
 

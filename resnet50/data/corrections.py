@@ -102,7 +102,8 @@ def read_corrections(path: str | os.PathLike[str]) -> Corrections:
     for number, cells in enumerate(rows, start=2):
         row = _correction(cells, f"{path}, row {number}")
         if row.path in found:
-            raise ValueError(f"{path}, row {number}: expected one row for each image, got another of {short(row.path)}.")
+            another = short(row.path)
+            raise ValueError(f"{path}, row {number}: expected one row for each image, got another of {another}.")
         found[row.path] = row
     return Corrections(os.fspath(path), hashlib.sha256(content).hexdigest(), tuple(found.values()))
 
@@ -160,8 +161,8 @@ def _correct(
     count = Counter(paths)
     if ambiguous := [row.path for row in corrections.rows if count[row.path] > 1]:
         raise ValueError(
-            f"{corrections.path}: expected rows of one image each, got {len(ambiguous):,} with a path that several images "
-            f"of this source have: {listed(ambiguous, most=3)}; give each image a path of its own."
+            f"{corrections.path}: expected rows of one image each, got {len(ambiguous):,} with a path that several "
+            f"images of this source have: {listed(ambiguous, most=3)}; give each image a path of its own."
         )
     number_of = {name: number for number, name in enumerate(class_names)}
     used = np.ones(len(paths), bool)

@@ -11,7 +11,7 @@ import numpy as np
 from resnet50._io.text import duration
 from resnet50.data.fit import Fit
 from resnet50.datasets.source import DataSource
-from resnet50.weights.registry import name_on_page
+from resnet50.weights.registry import without_folder
 
 NONE = "none, random initialization"
 """The setting of a training from scratch."""
@@ -131,4 +131,4 @@ class TrainingSummary:
 
 
 def _name(weights: str | None) -> str:
-    return name_on_page(weights) if weights else NONE
+    return without_folder(weights) if weights else NONE

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from pathlib import Path
+from pathlib import PureWindowsPath
 
 from resnet50._io.fetch import Download
 
@@ -321,13 +321,13 @@ def find_published(name: str) -> PublishedWeights:
     return REGISTRY[name]
 
 
-def name_on_page(weights: str) -> str:
-    """Return the name of weights on a page that others read: of a file, its name without its folder.
+def without_folder(weights: str) -> str:
+    """Return the name of weights for what others read: that of published ones, or of a file without its folder.
 
     Args:
         weights: Name in `REGISTRY`, or path of a file.
     """
-    return weights if weights in REGISTRY else Path(weights).name
+    return weights if weights in REGISTRY else PureWindowsPath(weights).name  # it knows both separators
 
 
 def at_depth(name: str, depth: int) -> str:

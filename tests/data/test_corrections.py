@@ -152,7 +152,7 @@ def test_a_path_of_several_images_is_refused(file):
         splits.correct(read_corrections(path))
 
 
-@pytest.mark.parametrize("words", [",".join("a" * 5000 for _ in range(4)), f"path,label,action,new_label\n{'a' * 5000},b,c,"])
+@pytest.mark.parametrize("words", [",".join(["a" * 5000] * 4), f"{HEADER}{'a' * 5000},b,{'c' * 5000},"])
 def test_a_message_has_a_length(tmp_path, words):
     path = tmp_path / "c.csv"
     path.write_text(words)
