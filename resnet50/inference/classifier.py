@@ -14,7 +14,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,7 +35,7 @@ from resnet50.inference.runtimes import FEATURES, Network, NoGraphError, open_ne
 from resnet50.uncertainty.shares import COVERAGE, REFUSE
 from resnet50.uncertainty.thresholds import FILE, Judgement, Thresholds, read_file, read_member
 from resnet50.weights.keras_files import CLASSIFIER_MEMBER, CONFIG_MEMBER, check_archive, read_small, reading
-from resnet50.weights.registry import REGISTRY
+from resnet50.weights.registry import without_folder
 
 if TYPE_CHECKING:
     import keras
@@ -382,9 +382,7 @@ class Classifier:
 
 def _without_folders(recipe: Mapping[str, Any]) -> Mapping[str, Any]:
     weights = recipe.get("weights")
-    if not isinstance(weights, str) or weights in REGISTRY:
-        return recipe
-    return {**recipe, "weights": PureWindowsPath(weights).name}  # it knows both separators
+    return {**recipe, "weights": without_folder(weights)} if isinstance(weights, str) else recipe
 
 
 _BLOCK = 2048  # images whose features are in memory
