@@ -91,6 +91,4 @@ def _name(prediction: Prediction) -> str:
 
 
 def _as_json(writer: Writer, prediction: Prediction) -> str:
-    doubt = {"set": prediction.prediction_set, "refused": prediction.refused, "distance": prediction.distance}
-    answer = {"path": _name(prediction), "top": prediction.top, "error": prediction.error}
-    return json.dumps({**answer, **doubt, **writer.about})
+    return json.dumps({"path": _name(prediction), **prediction.fields(), **writer.about})
