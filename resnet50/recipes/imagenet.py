@@ -5,12 +5,13 @@ Jégou 2021, arXiv:2110.00476, table 2 and its results; 78.05 % for timm's ``res
 ``--variant classic`` is the setting of ``imagenet-90``.
 
 LAMB, binary cross-entropy, RandAugment 6, mixup 0.1, cutmix 1, no label smoothing: the numbers were compared with a
-second implementation (open-mmlab/mmpretrain, ``configs/resnet/resnet50_8xb256-rsb-a3-100e_in1k.py``). A class counts in
-full above a share of 0.2 of a mixed image, as in published commands of these procedures (``--bce-target-thresh 0.2``,
-Alibaba-MIIL/ML_Decoder). A step has 2,048 images: four batches of 512, each with batch norm statistics and a mixture of
-its own. What differs: crops are cut from the center square that an image is stored as, not from the whole file, and
-always resized bicubically; validation images, where there are any, are scored at 160 pixels. Images are decoded into a
-cache of 150 KB each, about 200 GB for all of ImageNet.
+second implementation (open-mmlab/mmpretrain, ``configs/resnet/resnet50_8xb256-rsb-a3-100e_in1k.py``), which trains at
+224 pixels with batch norm over all devices. A class counts in full above a share of 0.2 of a mixed image, as in
+published commands of these procedures (``--bce-target-thresh 0.2``, Alibaba-MIIL/ML_Decoder). A step has 2,048 images:
+four batches of 512, each with batch norm statistics and a mixture of its own. What differs: crops are cut from the
+center square that an image is stored as, not from the whole file, and always resized bicubically; validation images,
+where there are any, are scored at 160 pixels. Images are decoded into a cache of 150 KB each, about 200 GB for all of
+ImageNet.
 """
 
 from __future__ import annotations
