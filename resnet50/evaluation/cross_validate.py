@@ -57,7 +57,7 @@ def cross_validate(
         seeds: A seed for each repetition, which determines the folds; with ``runs`` it is the seed of the recipe too.
         runs: Folder of a run for each fold, in which the whole recipe is trained. Runs that are there are resumed, or
             used as they are if they are finished. None fits linear heads on the features of the frozen network.
-        progress: Called with the steps that are done and their number, anew for each step.
+        progress: Called with the number done and the total, from the start again for each stage of the work.
 
     Returns:
         The predictions and their scores.
