@@ -132,7 +132,9 @@ def _parse(text: str) -> dict[str, Any]:
             f"expected the record of a run, got one without {', '.join(sorted(missing))}; an earlier version of "
             "resnet50 wrote it; train again (its model.keras can still be used)."
         )
-    _check_values({"started": None, "data.corrections": None, **values, **{f"data.{name}": data[name] for name in data}})
+    _check_values(
+        {"started": None, "data.corrections": None, **values, **{f"data.{name}": data[name] for name in data}}
+    )
     return values
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import softmax
-from threadpoolctl import threadpool_limits
 
+from resnet50._io.fetch import Progress
 from resnet50.data.dataset import Dataset
 from resnet50.data.splitting import assign_folds, inseparable
 from resnet50.inference.features import feature_model
@@ -13,7 +12,8 @@ from resnet50.metrics.calibration import find_temperature
 from resnet50.metrics.thresholds import OwnImages, fit_thresholds
 from resnet50.training.features import FrozenPart
 from resnet50.training.fitting import Fitted, training_batches
-from resnet50.training.linear_probe import LabeledFeatures, fit_linear_head
+from resnet50.training.linear_probe import LabeledFeatures
+from resnet50.training.out_of_fold import predict_out_of_fold
 from resnet50.training.phases import LinearProbe
 from resnet50.training.preparation import PreparedRun
 from resnet50.uncertainty.distance import nearest_distances
@@ -26,7 +26,9 @@ MOST_FEATURES = 8192
 """Most features of an image that are compared; the head ``flatten`` has 100,352."""
 
 
-def find_thresholds(run: PreparedRun, fitted: Fitted) -> tuple[Thresholds | None, str]:
+def find_thresholds(
+    run: PreparedRun, fitted: Fitted, *, progress: Progress | None = None
+) -> tuple[Thresholds | None, str]:
     """Fit the thresholds of a classifier.
 
     Where its head is a linear probe on a frozen network, they are fitted on its training images, out of fold; else on
@@ -35,6 +37,7 @@ def find_thresholds(run: PreparedRun, fitted: Fitted) -> tuple[Thresholds | None
     Args:
         run: The run.
         fitted: What its training left.
+        progress: Called with the folds that are done and their number.
 
     Returns:
         The thresholds, and ""; or None, and why there are none: a sentence.
@@ -45,7 +48,7 @@ def find_thresholds(run: PreparedRun, fitted: Fitted) -> tuple[Thresholds | None
             folds = assign_folds(train, _near_duplicates(run), FOLDS, seed=run.record.recipe.seed)
         except ValueError as error:
             return None, str(error)
-        return _out_of_fold(run, fitted.frozen, fitted.probe, folds), ""
+        return _out_of_fold(run, fitted.frozen, fitted.probe, folds, progress), ""
     if fitted.set_aside is None:
         return None, (
             "they are fitted on validation images that no choice was made by, and there are too few; train with a "
@@ -58,19 +61,15 @@ def _near_duplicates(run: PreparedRun) -> np.ndarray:
     return run.splits.near_duplicates.groups[: len(run.splits["train"])]
 
 
-def _out_of_fold(run: PreparedRun, frozen: FrozenPart, probe: LinearProbe, folds: np.ndarray) -> Thresholds:
+def _out_of_fold(
+    run: PreparedRun, frozen: FrozenPart, probe: LinearProbe, folds: np.ndarray, progress: Progress | None
+) -> Thresholds:
     """Fit thresholds on training images, each scored by a head that was fitted without its fold."""
     batches = training_batches(run.record.recipe, run.splits["train"], views=probe.views)
     versions = [np.asarray(frozen.features(batches, version)) for version in range(probe.views)]
     labels, classes = batches.dataset.labels, len(batches.dataset.class_names)
-    probabilities = np.empty((len(labels), classes), np.float32)
-    for fold in range(FOLDS):
-        rest, fold_images = folds != fold, folds == fold
-        weights = None if batches.image_weights is None else batches.image_weights[rest]
-        known = LabeledFeatures([version[rest] for version in versions], labels[rest], weights)
-        with threadpool_limits(1):  # of matrices as small as these, two threads wait for each other
-            head = fit_linear_head(probe, known, None, classes=classes)
-            probabilities[fold_images] = softmax(versions[0][fold_images] @ head.kernel + head.bias, axis=1)
+    images = LabeledFeatures(versions, labels, batches.image_weights)
+    probabilities = predict_out_of_fold(probe, images, folds, classes=classes, progress=progress).probabilities
     together = _numbered(batches.dataset, _near_duplicates(run))
     chosen = np.linspace(0, len(labels) - 1, min(MOST_REFERENCES, len(labels))).astype(np.int64)
     features = versions[0][chosen]

@@ -178,8 +178,8 @@ def _train_and_write(run: PreparedRun, callbacks: Sequence[keras.callbacks.Callb
     progress.begin_run(run.transfer, run.issues)
     with memory_explained(run.record.recipe, directory.path):
         fitted = fit(run, callbacks, progress)
-    progress.begin_step("fitting thresholds")
-    thresholds, reason = find_thresholds(run, fitted)
+    with progress.counted("fitting thresholds") as count:
+        thresholds, reason = find_thresholds(run, fitted, progress=count)
     if thresholds is None:
         progress.without_thresholds(reason)
     classifier = fitted.classifier.refitted(thresholds)
