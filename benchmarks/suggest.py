@@ -2,8 +2,8 @@
 
 The network is frozen, and its features are computed once. For each seed, 30 % of a task's images are cut off to score;
 of the others, some of each class are labeled, and a linear head is fitted to them. Then further images are labeled:
-those that ``suggest`` chooses by that head, or drawn at random; the head is fitted anew, and both are scored on the same
-images. ``C`` is that of ``benchmarks/doubt.py``, chosen by images of the first cut.
+those that ``suggest`` chooses by that head, or drawn at random. The head is fitted anew, and both are scored on the
+same images. ``C`` is that of ``benchmarks/doubt.py``, chosen by images of the first cut.
 
 Run: ``python benchmarks/suggest.py caltech101 --data DIR --weights FILE``, where DIR has a folder for each task; writes
 ``benchmarks/results/suggest-caltech101.json``. The features take a minute or two, each seed a second or two.
