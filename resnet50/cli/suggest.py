@@ -58,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
     found.save(options.out)
     write_text(options.page, labeling_page(found, fit=classifier.fit))
     for file in found.unreadable:
-        show(f"{file.path}: {file.reason}", file=sys.stderr)
+        show(file.reason, file=sys.stderr)
     say(f"{len(found.images):,} of {found.searched:,} images would teach most; label them on the page or in the table.")
     show(options.out, options.page)
     return 2 if found.unreadable else 0

@@ -54,7 +54,11 @@ class Suggestions:
     unreadable: tuple[Unreadable, ...]
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write a row for each image as CSV, atomically: path, an empty label to fill in, and what is predicted."""
+        """Write a row for each image as CSV, atomically: path, an empty label to fill in, and what is predicted.
+
+        Paths of images below the folder of the table are relative to it, so that it can be read as a dataset.
+        """
+        folder = Path(path).absolute().parent
         with (
             atomic_path(path) as temporary,
             temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
@@ -62,7 +66,9 @@ class Suggestions:
             table = csv.writer(file)
             table.writerow(("path", "label", "prediction", "probability", "second", "uncertainty"))
             for each in self.images:
-                words = map(harmless, (str(each.path), "", each.prediction))
+                image = each.path.absolute()
+                place = image.relative_to(folder) if image.is_relative_to(folder) else image
+                words = map(harmless, (str(place), "", each.prediction))
                 table.writerow((*words, f"{each.probability:.4f}", harmless(each.second), f"{each.uncertainty:.4f}"))
 
 
