@@ -540,7 +540,7 @@ def doubt_strangers(*results: File) -> str:
     for result in results:
         own = result["own_refused"]
         name = FINE_TUNED[result["task"]]
-        rows.append((name, "images of one's own", "", percent(own["neighbors 5"]), "", percent(own["softmax"])))
+        rows.append((name, "test images", "", percent(own["neighbors 5"]), "", percent(own["softmax"])))
         for kind, found in result["strangers"].items():
             near, softmax = found["neighbors 5"], found["softmax"]
             rows.append(

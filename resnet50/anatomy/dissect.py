@@ -53,7 +53,7 @@ _log = logging.getLogger(__name__)
 
 @contextmanager
 def _without_retracing_warnings() -> Iterator[None]:
-    """Hold TensorFlow's warning back that many functions are traced: each of the many networks here is another one."""
+    """Silence TensorFlow's warning about many traced functions: each measurement needs a network of its own."""
     logger = logging.getLogger("tensorflow")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -100,7 +100,7 @@ def dissect(
     scored, training, left_out = _find_images(trained, source, progress)
     shortcuts = any(block.shortcut is not None for block in network.blocks)
     if not shortcuts:
-        left_out = (*left_out, "Blocks without a shortcut add nothing to it and cannot be left out.")
+        left_out = (*left_out, "The blocks have no shortcut, so that there are no contributions and lesions.")
     right = None
     if scored is not None:
         right = forward_array(classifier.network, scored.images, batch_size=BATCH).argmax(axis=1) == scored.labels

@@ -31,7 +31,7 @@ class ProbeScore:
         accuracy: Share of held-out images that are classified correctly, 0..1.
         interval: Its 95 % confidence interval (Wilson 1927), 0..1.
         images: Number of held-out images.
-        c: The strength that was chosen, as in `resnet50.LinearProbe`.
+        c: The ``C`` that was chosen (`resnet50.LinearProbe`).
     """
 
     layer: str
@@ -52,15 +52,15 @@ def linear_probes(
 ) -> tuple[ProbeScore, ...]:
     """Fit a linear classifier to the pooled features of each layer, and score it on held-out images.
 
-    Features are means over the positions of a feature map. The classifier is a logistic regression, whose strength is
-    chosen on a fifth of the training images; then it is fitted to the others. The network is not changed.
+    Features are means over the positions of a feature map. The classifier is a logistic regression, fitted to four
+    fifths of the training images; its ``C`` is chosen on the others. The network is not changed.
 
     Args:
         model: Functional network.
         train: Images to fit to, of its size.
         test: Images to score on, with the same classes, which neither network nor probes have learned from.
         layers: Names of layers whose output is a feature map or a vector.
-        seed: Determines the images that choose the strength.
+        seed: Determines the images that choose ``C``.
         progress: Called with the number of images done and the total, while features are computed.
 
     Returns:

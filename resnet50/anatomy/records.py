@@ -1,4 +1,4 @@
-"""What is known of a network that was taken apart, block by block."""
+"""The measurements of a network that was taken apart, block by block."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class PartAnatomy:
         layer: Name of the layer that its output comes from.
         equation: What it computes.
         convolutions: Its convolutions and dense layers in words, without those of the shortcut.
-        source: Lines of this library that compute it; empty for the head.
+        source: Lines of this library that compute it; empty for the stem and the head.
         shape: Shape of its output.
         parameters: Numbers in its weights, moving statistics included.
         macs: Multiply-accumulates for one image.
@@ -125,7 +125,7 @@ class Anatomy:
         scored: Held-out images that lesions and probes are scored on; None where they are not known.
         training: Training images of probes and patches; None where they are not known.
         accuracy: Accuracy of the whole network on ``scored``, 0..1, and its 95 % interval; None without them.
-        has_shortcuts: Whether its blocks have shortcuts: what is added to nothing cannot be left out.
+        has_shortcuts: Whether its blocks have shortcuts; without them there are no contributions and lesions.
         left_out: What was not measured, and why.
     """
 

@@ -31,7 +31,7 @@ KINDS: Mapping[str, str] = MappingProxyType(
         "unknown-class": "Images to be scored are of classes that the classifier does not know.",
         "unknown-training": "The training images are unknown, so that images to be scored may be among them.",
         "corrections": "A file of corrections changes labels or leaves images out.",
-        "label-error": "Labels that are probably wrong, by predictions of models that have not seen the images.",
+        "label-error": "Labels that may be wrong, by predictions of models that have not seen the images.",
         "label-conflict": "Near-duplicates have different labels.",
         "look-alike": "More than half of the images look alike, so that they are compared more finely.",
         "near-duplicates": "Images of one class and split are near-duplicates.",

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from resnet50.cli.console import say, show, show_json, step
 from resnet50.cli.model import MODEL_HELP
+from resnet50.cli.read_options import option
 
 
 def add_models(parser: argparse.ArgumentParser) -> None:
@@ -26,9 +27,14 @@ def add_models(parser: argparse.ArgumentParser) -> None:
 
 
 def evaluate_together(options: argparse.Namespace, names: Sequence[str]) -> int:
-    """Score averaged predictions, and print what averaging gains."""
-    if options.calibrate or options.precision != "fp32" or names:
-        raise ValueError("expected only --data, --out and --json with averaged predictions; leave the others out.")
+    """Score averaged predictions, and print what averaging gains; ``names`` are the given options of reading."""
+    unused = [*map(option, names), *(["--calibrate"] if options.calibrate else [])]
+    if options.precision != "fp32":
+        unused.append("--precision")
+    if unused:
+        raise ValueError(
+            f"expected only --data, --out and --json with averaged predictions, got {', '.join(unused)}; leave it out."
+        )
 
     from resnet50.comparison.averaging import evaluate_averaged
 
@@ -45,7 +51,7 @@ def evaluate_together(options: argparse.Namespace, names: Sequence[str]) -> int:
     say(
         f"alone: {', '.join(f'{share:.1%}' for share in result.accuracies)}; averaging {result.passes} predictions of "
         f"an image gains {100 * difference.difference:+.1f} points (95% interval {100 * low:+.1f} to "
-        f"{100 * high:+.1f}; p {difference.p_value:.3f}) and takes {result.passes} times as long"
+        f"{100 * high:+.1f}; p {difference.p_in_words}) and takes {result.passes} times as long"
     )
     show(result.evaluation.folder / "report.html")
     return 0

@@ -63,9 +63,9 @@ def _show(group: ComparedGroup) -> None:
         return
     difference = group.difference
     low, high = difference.interval
-    p_value = f"{difference.p_value:.3f}" if difference.p_value >= 0.001 else "below 0.001"
     say(
         f"    {100 * difference.difference:+.1f} points against the first (95% interval {100 * low:+.1f} to "
-        f"{100 * high:+.1f}; {difference.second_better} images better, {difference.first_better} worse; p {p_value})",
+        f"{100 * high:+.1f}; {difference.second_better} images better, {difference.first_better} worse; "
+        f"p {difference.p_in_words})",
         indent=4,
     )

@@ -30,15 +30,15 @@ def add_doubt_options(parser: argparse.ArgumentParser) -> None:
         "--coverage",
         type=_share,
         metavar="SHARE",
-        help="Name as many classes as it takes for the right one to be among them for this share of images like the "
-        f"training's, 0..1; {OFF} for no sets. Default: {COVERAGE:g}, where the model has thresholds.",
+        help="Name several classes where one is not sure enough: the right one is among them for this share of images "
+        f"like the training's, 0..1; {OFF} for no sets. Default: {COVERAGE:g}, where the model has thresholds.",
     )
     parser.add_argument(
         "--refuse",
         type=_share,
         metavar="SHARE",
-        help="Answer 'none of these' for images that are less like the training's than all but this share of its own "
-        f"kind, 0..1; {OFF} to refuse none. Default: {REFUSE:g}, where the model has thresholds.",
+        help="Answer 'none of these' for images unlike all training images. Of images like the training's, this share "
+        f"is refused too, 0..1; {OFF} to refuse none. Default: {REFUSE:g}, where the model has thresholds.",
     )
 
 

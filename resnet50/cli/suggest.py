@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.epilog = examples(
         "resnet50 suggest new_photos",
-        "resnet50 suggest new_photos --model runs/one -n 20 --clean label.html",
+        "resnet50 suggest new_photos --model runs/one -n 20 --page label.html",
     )
     parser.add_argument("folder", metavar="FOLDER", help="Folder of unlabeled image files.")
     add_model_option(parser)
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="Table to fill in; replaced if it exists. Default: suggest.csv.",
     )
     parser.add_argument(
-        "--clean",
+        "--page",
         default="suggest.html",
         metavar="HTML",
         help="Page to label the images on, which saves labels.csv; replaced if it exists. Default: suggest.html.",
@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Rank the images, and write the table and the page; 2 if one could not be read, after the others are done."""
     check_suffix(options.out, ".csv")
-    check_suffix(options.clean, ".html", ".htm")
+    check_suffix(options.page, ".html", ".htm")
     path = find_model(options.model)
 
     from resnet50.inference.predict import search_images
@@ -56,9 +56,9 @@ def run(options: argparse.Namespace) -> int:
     with step("computing features") as progress:
         found = suggest(classifier, images, number=options.number, progress=progress)
     found.save(options.out)
-    write_text(options.clean, labeling_page(found, fit=classifier.fit))
+    write_text(options.page, labeling_page(found, fit=classifier.fit))
     for file in found.unreadable:
-        show(f"{file.path}: {file.reason}", file=sys.stderr)
+        show(file.reason, file=sys.stderr)
     say(f"{len(found.images):,} of {found.searched:,} images would teach most; label them on the page or in the table.")
-    show(options.out, options.clean)
+    show(options.out, options.page)
     return 2 if found.unreadable else 0

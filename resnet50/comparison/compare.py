@@ -95,6 +95,9 @@ def compare(runs: Sequence[str | os.PathLike[str]]) -> Comparison:
     Args:
         runs: Directories of at least two runs, scored on the same test images.
 
+    Returns:
+        The runs with their paired differences from the first, and the images that they disagree about.
+
     Raises:
         FileNotFoundError: If one is not there.
         ValueError: If there are fewer than two, one is named twice, is damaged or not finished, they were scored on

@@ -12,7 +12,11 @@ LISTED = 200
 
 
 def comparison_page(comparison: Comparison) -> str:
-    """Return the page of a comparison, as HTML text."""
+    """Return the page of a comparison, as HTML text: no scripts, no requests.
+
+    Args:
+        comparison: What `resnet50.compare` returns.
+    """
     groups = comparison.groups
     figure = draw_comparison({group.name: [run.history for run in group.runs.runs] for group in groups})
     return render(

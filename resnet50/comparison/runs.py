@@ -58,7 +58,7 @@ class RunSummary:
         record: Its recipe, data and environment.
         history: Its rows for each epoch.
         scores: Its scores; None where it is not finished.
-        model_bytes: Size of its model; None where it has none yet.
+        model_bytes: Size of its model in bytes; None where it has none yet.
     """
 
     folder: RunDirectory
@@ -74,7 +74,7 @@ class RunSummary:
 
     @property
     def seconds(self) -> float:
-        """Duration of all epochs in seconds, without those that are no durations."""
+        """Duration of all epochs in seconds, without values that a damaged history may hold."""
         seconds = [row.get("seconds", 0.0) for row in self.history]
         return sum(each for each in seconds if 0 <= each < _LONGEST)
 
@@ -203,7 +203,7 @@ SORTED: dict[str, Callable[[SeedGroup], Any]] = {
     "time": lambda group: group.seconds,
     "size": lambda group: group.runs[0].model_bytes or 0,
 }
-"""What runs can be sorted by: the earliest, the most accurate, the fastest or the smallest first."""
+"""What runs can be sorted by: the earliest, the first name, the most accurate, the fastest or the smallest first."""
 
 
 def list_runs(folder: str | os.PathLike[str] = RUNS, *, sort: str = "started") -> RunList:

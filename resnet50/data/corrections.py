@@ -35,7 +35,7 @@ class Correction:
 
     Attributes:
         path: The image (`Dataset.paths`).
-        label: The class that it had.
+        label: Its class in the source, before the correction.
         action: One of `ACTIONS`.
         new_label: Its right class, for `RELABEL`; else "".
     """
@@ -83,7 +83,7 @@ def read_corrections(path: str | os.PathLike[str]) -> Corrections:
         ValueError: If it is not such a file, a row has no such action or no new label, or two are of one image.
     """
     if not Path(path).is_file():
-        raise FileNotFoundError(f"{path}: expected a file of corrections, got {describe_path(path)}.")
+        raise FileNotFoundError(f"{path}: expected a file of corrections, got {describe_path(path)}; name another.")
     with Path(path).open("rb") as file:
         content = file.read(METADATA_BYTES + 1)
     if len(content) > METADATA_BYTES:
@@ -103,20 +103,25 @@ def read_corrections(path: str | os.PathLike[str]) -> Corrections:
         row = _correction(cells, f"{path}, row {number}")
         if row.path in found:
             another = short(row.path)
-            raise ValueError(f"{path}, row {number}: expected one row for each image, got another of {another}.")
+            raise ValueError(
+                f"{path}, row {number}: expected one row for each image, got another of {another}; remove one."
+            )
         found[row.path] = row
     return Corrections(os.fspath(path), hashlib.sha256(content).hexdigest(), tuple(found.values()))
 
 
 def _correction(cells: Sequence[str], where: str) -> Correction:
     if len(cells) != len(COLUMNS):
-        raise ValueError(f"{where}: expected {len(COLUMNS)} fields, got {len(cells)}.")
+        raise ValueError(f"{where}: expected {len(COLUMNS)} fields, got {len(cells)}; correct the row.")
     row = Correction(*map(restored, cells))
     if row.action not in ACTIONS:
-        raise ValueError(f"{where}: expected the action {', '.join(ACTIONS)}, got {short(row.action)}.")
+        raise ValueError(
+            f"{where}: expected an action, one of {', '.join(ACTIONS)}, got {short(row.action)}; correct it."
+        )
     if bool(row.new_label) != (row.action == RELABEL):
         expected = "a new label" if row.action == RELABEL else f"no new label with {row.action!r}"
-        raise ValueError(f"{where}: expected {expected}, got {short(row.new_label) if row.new_label else 'none'}.")
+        got = short(row.new_label) if row.new_label else "none"
+        raise ValueError(f"{where}: expected {expected}, got {got}; correct the row.")
     return row
 
 

@@ -64,7 +64,7 @@ def cut_indices(
     total = np.bincount(dataset.labels, minlength=len(dataset.class_names))
     wanted = np.clip(np.round(total * fraction), total > 1, np.maximum(total - 1, 0)).astype(int)
     in_second = np.zeros(len(dataset), dtype=bool)
-    clusters = inseparable(dataset, near_duplicates)
+    clusters = _inseparable(dataset, near_duplicates)
     for members in _choose(dataset.labels, clusters, total, wanted, np.random.default_rng(seed)):
         in_second[members] = True
     if not in_second.any():
@@ -98,7 +98,7 @@ def assign_folds(dataset: Dataset, near_duplicates: np.ndarray, folds: int, *, s
     """
     if folds < 2:
         raise ValueError(f"expected at least 2 folds, got {folds!r}.")
-    clusters = inseparable(dataset, near_duplicates)
+    clusters = _inseparable(dataset, near_duplicates)
     if len(clusters) < folds:
         raise FoldsError(
             f"{dataset.name}: expected at least {folds} sets of images that can be separated, one for each fold, got "
@@ -142,19 +142,28 @@ def _why_empty(clusters: list[np.ndarray]) -> str:
     )
 
 
-def inseparable(dataset: Dataset, near_duplicates: np.ndarray) -> list[np.ndarray]:
-    """Return the indices of the images that must stay together, in the order of the first of each.
+def _inseparable(dataset: Dataset, near_duplicates: np.ndarray) -> list[np.ndarray]:
+    """Return the indices of the images of each cluster (`cluster_numbers`), in the order of the first of each."""
+    numbers = cluster_numbers(dataset, near_duplicates)
+    return np.split(np.argsort(numbers, kind="stable"), np.cumsum(np.bincount(numbers))[:-1])
+
+
+def cluster_numbers(dataset: Dataset, near_duplicates: np.ndarray) -> np.ndarray:
+    """Return a number for each image, which those that must stay together share.
 
     Args:
         dataset: The images; those of one of its groups stay together.
         near_duplicates: As for `cut_indices`; they stay together too.
+
+    Returns:
+        int64 ``(n,)``, from 0 in order of first appearance.
     """
     groups = near_duplicates
     if dataset.groups:
         named = np.array([bool(group) for group in dataset.groups])
         _, first, inverse = np.unique(np.array(dataset.groups), return_index=True, return_inverse=True)
         groups = join(groups, np.flatnonzero(named), first[inverse][named])
-    return np.split(np.argsort(groups, kind="stable"), np.cumsum(np.bincount(groups))[:-1])
+    return groups
 
 
 def _choose(

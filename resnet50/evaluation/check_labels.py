@@ -1,4 +1,4 @@
-"""The audit with labels: images whose label is probably wrong, by predictions of models that have not seen them."""
+"""The audit with labels: images whose label may be wrong, by predictions of models that have not seen them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def check_labels(
     seeds: Sequence[int] = (0,),
     progress: Progress | None = None,
 ) -> Audit:
-    """Find what is wrong with a dataset, as `resnet50.check` does, and which labels are probably wrong.
+    """Find what is wrong with a dataset, as `resnet50.check` does, and which labels may be wrong.
 
     Every image is predicted by a linear head on frozen features that was fitted without it
     (`resnet50.cross_validate`). Images that are predicted as another class are ranked by the probability of their
@@ -41,7 +41,7 @@ def check_labels(
         options: As for `resnet50.check`.
         folds: Number of folds, at least 2.
         seeds: A seed for each cut into folds; the probabilities are the mean over the cuts.
-        progress: Called with the steps that are done and their number, anew for each step.
+        progress: Called with the number done and the total, from the start again for each stage of the work.
 
     Returns:
         The audit, with an issue of the kind ``"label-error"`` if there are such images. Where the source cannot be used

@@ -17,7 +17,7 @@ from resnet50._io.fetch import Progress
 from resnet50._io.keras_settings import keras_defaults
 from resnet50.data.dataset import Dataset
 from resnet50.data.splits import DatasetSplits
-from resnet50.data.splitting import assign_folds, inseparable
+from resnet50.data.splitting import assign_folds, cluster_numbers
 from resnet50.evaluation.frozen_features import check_backbone, frozen_features
 from resnet50.metrics.cross_validation import CrossValidation, Repetition
 from resnet50.training.checks import check_fit, check_image_size
@@ -58,7 +58,7 @@ def cross_validate(
         seeds: A seed for each repetition, which determines the folds; with ``runs`` it is the seed of the recipe too.
         runs: Folder of a run for each fold, in which the whole recipe is trained. Runs that are there are resumed, or
             used as they are if they are finished. None fits linear heads on the features of the frozen network.
-        progress: Called with the steps that are done and their number, anew for each step.
+        progress: Called with the number done and the total, from the start again for each stage of the work.
 
     Returns:
         The predictions and their scores.
@@ -74,9 +74,7 @@ def cross_validate(
     near_duplicates = splits.find_near_duplicates(progress=progress).groups
     dataset = splits.pooled
     cuts = [assign_folds(dataset, near_duplicates, folds, seed=seed) for seed in seeds]
-    clusters = np.empty(len(dataset), np.int64)
-    for number, members in enumerate(inseparable(dataset, near_duplicates)):
-        clusters[members] = number
+    clusters = cluster_numbers(dataset, near_duplicates)
     features: np.ndarray | None = None
     remarks: tuple[str, ...] = ()
     repetitions: Iterable[Repetition]

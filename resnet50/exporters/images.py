@@ -80,7 +80,7 @@ def find_images(
 def _held_out(splits: DatasetSplits, classifier: Classifier) -> tuple[DatasetSplits, Dataset | None]:
     """Hold out what the training did; return the splits, and the images for thresholds.
 
-    Where the network was frozen, these chose the strength of the linear probe, one of a few numbers; else half of them
+    Where the network was frozen, these chose the ``C`` of the linear probe, one of a few numbers; else half of them
     chose nothing.
     """
     recipe = classifier.recipe

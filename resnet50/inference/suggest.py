@@ -54,7 +54,11 @@ class Suggestions:
     unreadable: tuple[Unreadable, ...]
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write a row for each image as CSV, atomically: path, an empty label to fill in, and what is predicted."""
+        """Write a row for each image as CSV, atomically: path, an empty label to fill in, and what is predicted.
+
+        Paths of images below the folder of the table are relative to it, so that it can be read as a dataset.
+        """
+        folder = Path(path).absolute().parent
         with (
             atomic_path(path) as temporary,
             temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
@@ -62,7 +66,9 @@ class Suggestions:
             table = csv.writer(file)
             table.writerow(("path", "label", "prediction", "probability", "second", "uncertainty"))
             for each in self.images:
-                words = map(harmless, (str(each.path), "", each.prediction))
+                image = each.path.absolute()
+                place = image.relative_to(folder) if image.is_relative_to(folder) else image
+                words = map(harmless, (str(place), "", each.prediction))
                 table.writerow((*words, f"{each.probability:.4f}", harmless(each.second), f"{each.uncertainty:.4f}"))
 
 
@@ -84,20 +90,28 @@ def suggest(
         number: Number of images to choose, at least 1; all where there are fewer.
         progress: As for `resnet50.embed`.
 
+    Returns:
+        The images to label, the first one first, and the files that could not be read.
+
     Raises:
         ValueError: If the number is not positive, no image can be read, the classifier is an export, or it has fewer
             than two classes.
+
+    Source: Scheffer, Decomain and Wrobel 2001 for the margin of the two most probable classes; Sener and Savarese 2018,
+    arXiv:1708.00489, for the distance to those chosen. The product of both is this library's.
     """
     if number < 1:
         raise ValueError(f"expected at least 1 image to suggest, got {number!r}.")
     if len(classifier.class_names) < 2:
-        raise ValueError(f"expected a classifier of at least two classes, got {len(classifier.class_names)}.")
+        raise ValueError(
+            f"expected a classifier of at least two classes, got {len(classifier.class_names)}; use another."
+        )
     from resnet50.inference.features import last_dense
 
     kernel, bias = last_dense(classifier.model).get_weights()
     embedding = embed(classifier, paths, progress=progress)
     if not embedding.paths:
-        raise ValueError(f"expected images that can be read, got none of {len(paths):,}.")
+        raise ValueError(f"expected images that can be read, got none of {len(paths):,}; name others.")
     probabilities = _softmax(embedding.features @ kernel + bias)
     order = np.argsort(-probabilities, axis=1, kind="stable")[:, :2]
     first, second = np.take_along_axis(probabilities, order, axis=1).T

@@ -32,6 +32,11 @@ class PairedDifference:
     interval: tuple[float, float]
     p_value: float
 
+    @property
+    def p_in_words(self) -> str:
+        """The p-value with three decimals, or ``"below 0.001"``."""
+        return f"{self.p_value:.3f}" if self.p_value >= 0.001 else "below 0.001"
+
 
 def paired_difference(first: np.ndarray, second: np.ndarray, *, seed: int = 0) -> PairedDifference:
     """Compare two classifiers by the images that they classify correctly.

@@ -39,8 +39,11 @@ _SCRIPT = Path(__file__).parent / "templates" / "cleaning.js"
 def cleaning_page(audit: Audit) -> str:
     """Return the cleaning page of an audit, as HTML text.
 
-    Of an image in several issues, the first one is shown. Of a label that may be wrong, the nearest images of both
-    classes stand beside it.
+    An image in several issues is shown in the first of them. The nearest images of both classes stand beside one whose
+    label may be wrong.
+
+    Args:
+        audit: What `resnet50.check` or `resnet50.check_labels` returns.
 
     Raises:
         ValueError: If the audit has no images.
@@ -70,7 +73,7 @@ def labeling_page(suggestions: Suggestions, *, fit: Fit = DEFAULT_FIT) -> str:
     It saves ``labels.csv`` with the columns path and label, which `resnet50.load_dataset` reads.
 
     Args:
-        suggestions: The images.
+        suggestions: What `resnet50.suggest` returns; its files are read again.
         fit: How an image is fitted to the page.
     """
     cards: list[dict[str, Any]] = [

@@ -115,7 +115,6 @@ def _environment() -> Environment:
         "breakable": breakable,
         "decimals": lambda number, digits: f"{number:.{digits}f}",
         "points": lambda share: f"{100 * share:+.1f}",
-        "p_value": lambda p: f"{p:.3f}" if p >= 0.001 else "below 0.001",
         "percent": lambda share, digits=1: f"{share:.{digits}%}",
         "plural": plural,
         "whole_options": whole_options,

@@ -6,7 +6,7 @@ import numpy as np
 
 from resnet50._io.fetch import Progress
 from resnet50.data.dataset import Dataset
-from resnet50.data.splitting import assign_folds, inseparable
+from resnet50.data.splitting import assign_folds, cluster_numbers
 from resnet50.inference.features import feature_model
 from resnet50.metrics.calibration import find_temperature
 from resnet50.metrics.thresholds import OwnImages, fit_thresholds
@@ -20,7 +20,7 @@ from resnet50.uncertainty.distance import nearest_distances
 from resnet50.uncertainty.thresholds import MOST_REFERENCES, NEIGHBORS, Thresholds
 
 FOLDS = 5
-"""Parts of the training images that linear heads are fitted without, one after the other."""
+"""Folds of the training images; a linear head is fitted without each of them in turn."""
 
 MOST_FEATURES = 8192
 """Most features of an image that are compared; the head ``flatten`` has 100,352."""
@@ -70,20 +70,12 @@ def _out_of_fold(
     labels, classes = batches.dataset.labels, len(batches.dataset.class_names)
     images = LabeledFeatures(versions, labels, batches.image_weights)
     probabilities = predict_out_of_fold(probe, images, folds, classes=classes, progress=progress).probabilities
-    together = _numbered(batches.dataset, _near_duplicates(run))
+    together = cluster_numbers(batches.dataset, _near_duplicates(run))
     chosen = np.linspace(0, len(labels) - 1, min(MOST_REFERENCES, len(labels))).astype(np.int64)
     features = versions[0][chosen]
     distances = nearest_distances(features, features, NEIGHBORS, groups=(together[chosen], together[chosen]))
     own = OwnImages(probabilities, labels, distances[np.isfinite(distances)])
     return fit_thresholds(own, fitted_on="out-of-fold", features=features)
-
-
-def _numbered(dataset: Dataset, near_duplicates: np.ndarray) -> np.ndarray:
-    """Return a number for each image, which those that belong together share."""
-    numbers = np.empty(len(dataset), np.int64)
-    for number, members in enumerate(inseparable(dataset, near_duplicates)):
-        numbers[members] = number
-    return numbers
 
 
 def _held_out(run: PreparedRun, fitted: Fitted, set_aside: Dataset) -> Thresholds:

@@ -20,7 +20,7 @@ METHODS = ("lac", "aps")
 
 
 def class_scores(probabilities: np.ndarray, method: str) -> np.ndarray:
-    """Return how badly each class conforms to an image, 0..1.
+    """Return the nonconformity score of each class, 0..1: how badly it fits an image.
 
     - ``"lac"``, least ambiguous classes: ``1 - p_y``. The sets are the smallest on average (Sadinle et al. 2019,
       arXiv:1609.00451).
@@ -51,13 +51,17 @@ def class_scores(probabilities: np.ndarray, method: str) -> np.ndarray:
 
 
 def fewest_images(coverage: float) -> int:
-    """Return the fewest calibration images that give a set at a coverage other than all classes: 19 for 0.95."""
+    """Return the fewest calibration images from which a threshold at a coverage can be set: 19 for 0.95.
+
+    Raises:
+        ValueError: If the coverage is not between 0 and 1.
+    """
     check_share(coverage, "coverage")
     return max(1, math.ceil(round(coverage / (1 - coverage), 6)))
 
 
 def conformal_quantile(scores: np.ndarray, coverage: float) -> float | None:
-    """Return the ``ceil((n + 1) coverage)``-th smallest of ``n`` scores; None where there are fewer.
+    """Return the ``ceil((n + 1) coverage)``-th smallest of ``n`` scores; None where that rank is above ``n``.
 
     Args:
         scores: float ``(n,)``, in any order.
@@ -81,6 +85,9 @@ def prediction_sets(probabilities: np.ndarray, thresholds: np.ndarray | float, m
 
     Returns:
         bool ``(n, classes)``, at least one True in each row.
+
+    Raises:
+        ValueError: If there is no such method.
     """
     sets = class_scores(probabilities, method) <= thresholds
     sets[np.arange(len(sets)), np.argmax(probabilities, axis=1)] = True

@@ -30,7 +30,7 @@ def nearest_distances(
             image and its own near-duplicates, are not compared. None to compare all.
 
     Returns:
-        float32 ``(n,)``; infinite for an image without another group to compare with.
+        float32 ``(n,)``; infinite where groups leave fewer than ``neighbors`` images to compare with.
     """
     reference = unit(reference)
     distances = np.empty(len(features), np.float32)

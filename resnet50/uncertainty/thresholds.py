@@ -76,8 +76,8 @@ class Thresholds:
         method: Score of a class, one of `resnet50.uncertainty.conformal.METHODS`.
         scores: Scores of the right classes of the calibration images, float32 ``(m,)``, 0..1.
         labels: Their classes, int64 ``(m,)``.
-        distances: Distances of images of one's own to the nearest reference images, float32 ``(k,)``; empty where the
-            classifier has no features.
+        distances: Distances of images like the training's to the nearest reference images, float32 ``(k,)``; empty
+            where the classifier has no features.
         features: Features of the reference images, float16 ``(n, d)``, of length 1; empty as well.
         fitted_on: One of `FITTED_ON`.
         neighbors: Nearest reference images that an image is compared with.
@@ -197,7 +197,7 @@ class Thresholds:
         return nearest_distances(features, self.features, self.neighbors)
 
     def why_none(self, coverage: float | None, refuse: float | None, *, classes: int) -> str:
-        """Return why there are no sets at a coverage, or no refusal; "" if there are.
+        """Return why there are no sets at a coverage, or no refusal; "" where both can be given.
 
         Args:
             coverage: As for `judge`.
@@ -211,8 +211,8 @@ class Thresholds:
             )
         if refuse is not None and self.refuses and self.farthest(refuse) is None:
             return (
-                f"expected at least {plural(fewest_images(1 - refuse), 'image')} to refuse at most {refuse:g} of one's "
-                f"own by, got {len(self.distances):,}; train on more images, or refuse a larger share."
+                f"expected at least {plural(fewest_images(1 - refuse), 'calibration image')} to refuse a share of "
+                f"{refuse:g}, got {len(self.distances):,}; train on more images, or refuse a larger share."
             )
         return ""
 

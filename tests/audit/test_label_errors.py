@@ -68,6 +68,7 @@ def test_the_issue_has_each_image_with_the_nearest_of_both_classes():
     assert (issue.kind, issue.severity) == ("label-error", "warning")
     assert "3 images of 8" in issue.summary
     assert "1 of cats, 1 of dogs" in issue.summary
+    assert "62%" in issue.advice  # of the labels are predicted: too few to trust the marks
     first, last, _ = issue.examples
     assert [(place.path, place.class_name) for place in first] == [
         ("2.png", "cats"),
@@ -85,6 +86,13 @@ def test_without_features_there_are_no_nearest_images_and_without_errors_no_issu
     (issue,) = label_issues(images(), PROBABILITIES, None)
     assert [len(example) for example in issue.examples] == [1, 1, 1]
     assert list(label_issues(images(), np.eye(3)[LABELS], None)) == []
+
+
+def test_where_most_labels_are_predicted_no_accuracy_is_a_warning():
+    probabilities = np.eye(3)[LABELS]
+    probabilities[0] = PROBABILITIES[2]
+    (issue,) = label_issues(images(), probabilities, None)
+    assert "%" not in issue.advice
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ def of(*counts):
 def test_the_p_value_is_that_of_fair_coins(counts, p_value):
     difference = paired_difference(*of(*counts))
     assert difference.p_value == pytest.approx(p_value)
+    assert difference.p_in_words == f"{p_value:.3f}"
     assert (difference.first_better, difference.second_better) == counts[1:3]
     assert difference.difference == pytest.approx((counts[2] - counts[1]) / 100)
 
@@ -59,3 +60,7 @@ def test_different_numbers_of_images_are_refused():
         paired_difference(np.ones(3, bool), np.ones(2, bool))
     with raises(ValueError, "(0,)"):
         paired_difference(np.ones(0, bool), np.ones(0, bool))
+
+
+def test_a_small_p_value_has_no_false_digits():
+    assert paired_difference(*of(0, 0, 20, 20)).p_in_words == "below 0.001"
