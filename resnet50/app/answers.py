@@ -25,6 +25,7 @@ NEAREST = 4
 """Training images that are shown."""
 
 _BATCH = 32  # images in one forward pass
+_NAMED = 10  # classes of a prediction set
 _SMALL = 320  # most pixels of an image in a gallery
 
 
@@ -93,7 +94,8 @@ def verdict(doubt: Doubt) -> str:
         )
     if doubt.prediction_set is None:
         return ""
-    names = " or ".join(map(printable, doubt.prediction_set))
+    named, others = doubt.prediction_set[:_NAMED], len(doubt.prediction_set) - _NAMED
+    names = " or ".join([*map(printable, named), *([f"{others:,} others"] if others > 0 else [])])
     among = "" if len(doubt.prediction_set) == 1 else ", one of them"
     return f"{names}{among}: the right class for {COVERAGE:.0%} of images like the training's."
 

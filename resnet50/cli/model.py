@@ -54,7 +54,7 @@ def find_model(named: str | None, *, exports: bool = False) -> Path:
     located = locate(named if named is not None else latest_run())
     if located.kind == "export" and not exports:
         raise ValueError(
-            f"{located.model}: expected {_KERAS_FILE}, got an export, which gives probabilities and nothing else; "
+            f"{located.model}: expected {_KERAS_FILE}, got an export, which has no layers; "
             "name the model that it was made from."
         )
     return located.model

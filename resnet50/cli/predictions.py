@@ -76,6 +76,9 @@ WRITERS: dict[str, Callable[[Writer, Iterable[Prediction]], None]] = {
 }
 """Function that writes predictions, by format."""
 
+FORMATS = {".csv": "csv", ".json": "list", ".jsonl": "json"}
+"""Key of `WRITERS` for a file of each suffix: a table, one JSON list, or one JSON object a line."""
+
 
 def _doubt(prediction: Prediction) -> tuple[str, ...]:
     """Return the refusal, or else the prediction set; nothing without thresholds."""
@@ -91,6 +94,4 @@ def _name(prediction: Prediction) -> str:
 
 
 def _as_json(writer: Writer, prediction: Prediction) -> str:
-    doubt = {"set": prediction.prediction_set, "refused": prediction.refused, "distance": prediction.distance}
-    answer = {"path": _name(prediction), "top": prediction.top, "error": prediction.error}
-    return json.dumps({**answer, **doubt, **writer.about})
+    return json.dumps({"path": _name(prediction), **prediction.fields(), **writer.about})

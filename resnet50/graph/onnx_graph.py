@@ -28,6 +28,8 @@ _RESERVED = (INPUT, OUTPUT, FEATURES, MAPS, "fit", "fitted")
 
 _MOST_PADDING = 512  # pixels: more would let a small file take all memory
 
+_SMALL = 1 << 10  # bytes of constants that are never apart
+
 _ACTIVATIONS = {"relu": "Relu", "softmax": "Softmax"}
 
 
@@ -35,12 +37,17 @@ class UnknownLayerError(ValueError):
     """A layer that has no counterpart in ONNX here."""
 
 
-def onnx_model(graph: Graph, *, head: Head | None = None) -> onnx.ModelProto:
+def onnx_model(
+    graph: Graph, *, head: Head | None = None, apart: dict[str, np.ndarray] | None = None
+) -> onnx.ModelProto:
     """Convert a classifier to an ONNX graph, float32, for batches of any size.
 
     Args:
         graph: Float32 classifier of the layers that `resnet50.build_resnet50` uses, channels last.
         head: Its last layers, for further outputs; None for none.
+        apart: Receives the larger constants by name, which the model then only declares, as ``external_data``: ONNX
+            Runtime takes them from memory (`SessionOptions.add_external_initializers`), and nobody copies 100 MB
+            several times. None for a model that has all of them.
 
     Returns:
         From ``image``, RGB float32 ``(n, height, width, 3)``, to ``probabilities``, float32 ``(n, classes)``; with a
@@ -52,7 +59,7 @@ def onnx_model(graph: Graph, *, head: Head | None = None) -> onnx.ModelProto:
         UnknownLayerError: If a layer is of another class, or is set up in a way that is not converted here.
     """
     check_layers(graph)
-    made = _Nodes()
+    made = _Nodes(apart)
     names: dict[str, str] = {}  # from a layer to its output
     ranks: dict[str, int] = {}
     image_shape: Sequence[int | None] = ()
@@ -179,16 +186,25 @@ class _Layer:
 class _Nodes:
     """Nodes and constants so far. Feature maps have channels first."""
 
-    def __init__(self) -> None:
+    def __init__(self, apart: dict[str, np.ndarray] | None) -> None:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
+        self._apart = apart
 
     def add(self, operation: str, inputs: Sequence[str], name: str, **attributes: Any) -> str:
         self.nodes.append(helper.make_node(operation, inputs, [name], name=name, **attributes))
         return name
 
     def constant(self, values: Any, name: str) -> str:
-        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
+        array = np.ascontiguousarray(values)
+        if self._apart is None or array.nbytes < _SMALL:
+            self.constants.append(numpy_helper.from_array(array, name))
+        else:
+            dtype = helper.np_dtype_to_tensor_dtype(array.dtype)
+            declared = TensorProto(name=name, data_type=dtype, dims=array.shape, data_location=TensorProto.EXTERNAL)
+            declared.external_data.add(key="location", value=name)
+            self.constants.append(declared)
+            self._apart[name] = array
         return name
 
     def weighted(self, operation: str, layer: _Layer, weights: Sequence[np.ndarray], **attributes: Any) -> str:

@@ -6,8 +6,9 @@ import hashlib
 import json
 import os
 import zlib
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -55,18 +56,18 @@ def open_compiled(
     stored = keras_file.graph(calibration)
     if (network := _open_stored(stored, keras_file)) is not None:
         return network
-    model = _convert(keras_file.path)
+    graph = _convert(keras_file.path, whole=precision != "fp32")
     if calibration is not None:
-        model = _quantized(model, calibration)
+        graph = _quantized(graph, calibration)
     if sha256(keras_file.path) != keras_file.sha256:
         raise OSError(
             f"{keras_file.path}: expected a file that stays as it is while it is opened, got a change; open it again."
         )
     try:
-        return _store(model, stored, keras_file)
+        return _store(graph, stored, keras_file)
     except Exception:  # the cache cannot be written, in one of many ways; or the graph contradicts itself
         with reading(keras_file.path):
-            return _tried(_network(model.SerializeToString(), keras_file))
+            return _tried(_network(graph.content, keras_file, apart=graph.apart))
 
 
 def open_calibrated(path: Path) -> Network | None:
@@ -126,8 +127,26 @@ def _open_stored(stored: Path, keras_file: _KerasFile) -> Network | None:
     return None
 
 
-def _convert(path: Path) -> Any:
-    """Return the ONNX graph of a file, its batch norm folded."""
+@dataclass(frozen=True, eq=False)
+class _Graph:
+    """An ONNX graph that is not in the cache yet.
+
+    Attributes:
+        content: The bytes of an ONNX file.
+        apart: Constants that it declares and does not hold (`resnet50.graph.onnx_graph.onnx_model`).
+    """
+
+    content: bytes
+    apart: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file that it will be."""
+        return len(self.content) + sum(array.nbytes for array in self.apart.values())
+
+
+def _convert(path: Path, *, whole: bool) -> _Graph:
+    """Return the ONNX graph of a file, its batch norm folded; a whole one holds all constants itself."""
     from resnet50.graph.fold import fold
     from resnet50.graph.head import find_head
     from resnet50.graph.network_graph import read_graph
@@ -137,39 +156,43 @@ def _convert(path: Path) -> Any:
     with reading(path):
         try:
             graph = fold(read_graph(path, check=check_layers))
-            return onnx_model(graph, head=find_head(graph))
+            apart: dict[str, np.ndarray] = {}
+            model = onnx_model(graph, head=find_head(graph), apart=None if whole else apart)
+            return _Graph(model.SerializeToString(), apart)
         except UnknownLayerError as error:  # the file is not damaged
             unknown = error
     raise unknown
 
 
-def _quantized(model: Any, images: np.ndarray | LazyImages) -> Any:
+def _quantized(exact: _Graph, images: np.ndarray | LazyImages) -> _Graph:
     """Return a graph in int8, which records how far its answers for some of the images are from those of float32."""
+    import onnx
+
     from resnet50.graph.quantize import quantize
 
-    exact = model.SerializeToString()
-    model = quantize(model, images)
+    model = quantize(onnx.load_from_string(exact.content), images)
     some = np.asarray(images[:: -(-len(images) // _COMPARED)])
 
-    def probabilities(graph: bytes) -> np.ndarray:
-        network = onnxruntime_networks(_session(graph))[PROBABILITIES]
+    def probabilities(content: bytes) -> np.ndarray:
+        network = onnxruntime_networks(_session(content))[PROBABILITIES]
         return np.concatenate([network.predict_on_batch(image[None]) for image in some])
 
-    differences = np.abs(probabilities(model.SerializeToString()) - probabilities(exact))
+    differences = np.abs(probabilities(model.SerializeToString()) - probabilities(exact.content))
     entry = model.metadata_props.add()
     entry.key, entry.value = _DISTANCE, json.dumps(float(differences.max(axis=1).mean()))
-    return model
+    return _Graph(model.SerializeToString())
 
 
-def _store(model: Any, stored: Path, keras_file: _KerasFile) -> Network:
+def _store(graph: _Graph, stored: Path, keras_file: _KerasFile) -> Network:
     """Store a graph with the checksum of its bytes; for ONNX Runtime, as that optimizes it for this processor."""
-    limit_cache(stored.parent, "*.onnx", max_bytes=CACHE_BYTES - model.ByteSize())
+    limit_cache(stored.parent, "*.onnx", max_bytes=CACHE_BYTES - graph.size)
     for checksum in stored.parent.glob("*.crc32"):
         if not checksum.with_suffix(".onnx").exists():
             checksum.unlink(missing_ok=True)
     with atomic_path(stored) as temporary:
-        temporary.write_bytes(model.SerializeToString())
-        network = _tried(_network(temporary, keras_file, write=temporary))
+        if keras_file.precision == "bf16":  # OpenVINO writes none
+            temporary.write_bytes(graph.content)
+        network = _tried(_network(graph.content, keras_file, apart=graph.apart, write=temporary))
         written = _checksum(temporary)
     write_text(stored.with_suffix(".crc32"), written)
     return network
@@ -183,7 +206,13 @@ def _tried(network: Network) -> Network:
     return network
 
 
-def _session(graph: Path | bytes, *, optimized: bool = False, write: Path | None = None) -> Any:
+def _session(
+    graph: Path | bytes,
+    *,
+    apart: Mapping[str, np.ndarray] | None = None,
+    optimized: bool = False,
+    write: Path | None = None,
+) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -193,7 +222,12 @@ def _session(graph: Path | bytes, *, optimized: bool = False, write: Path | None
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     if write:
         options.optimized_model_filepath = str(write)
-    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in (apart or {}).values()]
+    if values:
+        options.add_external_initializers(list(apart or {}), values)
+    session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    session.constants = values  # it may read them at any time, and does not keep them alive itself
+    return session
 
 
 def _is_whole(stored: Path) -> bool:

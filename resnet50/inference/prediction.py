@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -67,6 +68,11 @@ class Prediction:
         """
         ranked = rank_classes(row[: len(class_names)], class_names, top)
         return cls(index, path, ranked, None, doubt.prediction_set, doubt.refused, doubt.distance)
+
+    def fields(self) -> dict[str, Any]:
+        """Return all but index and path, ready for JSON: ``top``, ``error``, ``set``, ``refused`` and ``distance``."""
+        doubt = {"set": self.prediction_set, "refused": self.refused, "distance": self.distance}
+        return {"top": self.top, "error": self.error, **doubt}
 
 
 def rank_classes(row: np.ndarray, class_names: Sequence[str], top: int) -> tuple[tuple[str, float], ...]:

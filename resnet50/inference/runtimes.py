@@ -209,11 +209,6 @@ def sha256(path: Path) -> str:
 
 
 def _onnx(folder: Path, about: Mapping[str, Any]) -> Network:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = usable_cores()
-    options.log_severity_level = 3  # errors; it warns of a machine without a GPU
     path = folder / "model.onnx"
     if about.get("image", {}).get("size") == "any":  # earlier exports have no such key
         import onnx
@@ -224,8 +219,18 @@ def _onnx(folder: Path, about: Mapping[str, Any]) -> Network:
         model = without_fit(onnx.load(path), about["image_size"]).SerializeToString()
     else:
         model = path
+    return open_graph(model)
+
+
+def open_graph(graph: Path | bytes) -> Network:
+    """Return the network of an ONNX graph of `resnet50.graph.onnx_graph.onnx_model`, computed by ONNX Runtime."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = usable_cores()
+    options.log_severity_level = 3  # errors; it warns of a machine without a GPU
     return _answering(
-        onnxruntime_networks(onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"]))
+        onnxruntime_networks(onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"]))
     )
 
 

@@ -7,22 +7,26 @@ from collections.abc import Awaitable, Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated, Any, TypeVar
 
-import numpy as np
 from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from resnet50.inference.prediction import rank_classes
+from resnet50.inference.prediction import Prediction
 from resnet50.serving.bodies import is_form, read_images
 from resnet50.serving.limits import LimitRequests, Limits, refusal
 from resnet50.serving.open_inference import InferenceRequest, model_metadata, read_request, respond
 from resnet50.serving.refusals import RequestError
-from resnet50.serving.served_model import Image, Row, ServedModel
+from resnet50.serving.served_model import Answer, Image, Row, ServedModel, Shares
+from resnet50.uncertainty.shares import COVERAGE, REFUSE
 
-Classify = Callable[[Sequence[Image]], Awaitable[Sequence[Row]]]
-"""Classifies images; raises `RequestError` with status 503 where it has no room for them, or nothing answers."""
+Classify = Callable[[Sequence[Image], Shares | None], Awaitable[Sequence[Row]]]
+"""Classifies images, and asks the thresholds where shares are given.
+
+It raises `RequestError` with status 503 where it has no room for the images, or nothing answers, and with status 400
+where the model has no thresholds for the shares.
+"""
 
 Read = Callable[[bytes], Awaitable[InferenceRequest]]
 """Reads the JSON of a request, as `read_request` does, while the event loop goes on."""
@@ -30,7 +34,9 @@ Read = Callable[[bytes], Awaitable[InferenceRequest]]
 Ready = Callable[[], Awaitable[bool]]
 """Returns whether images can be classified now."""
 
-Answer = TypeVar("Answer")
+Awaited = TypeVar("Awaited")
+
+_Share = Annotated[float | None, Query(gt=0, lt=1, description="As for resnet50 predict, with the same default.")]
 
 _SHORT = 1 << 17  # bytes of JSON that are read in a few milliseconds, in which others may wait
 _JSON = {"requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}}
@@ -52,8 +58,20 @@ class PredictionBody(BaseModel):
     path: str = Field(description="The client's name for the file; - for an image that is the whole body.")
     top: list[tuple[str, float]] = Field(description="Most probable classes and their probabilities, best first.")
     error: str | None = Field(description="Why the image cannot be read; null if it can.")
+    set: list[str] | None = Field(
+        description="Classes of which one is right at the coverage, the most probable first; null without thresholds."
+    )
+    refused: bool | None = Field(
+        description="Whether the image is unlike all training images; null without thresholds, or features to compare."
+    )
+    distance: float | None = Field(
+        description="Cosine distance of its features to the nearest training images, 0..2; null as well."
+    )
     model: str = Field(description="Name of the model.")
     dataset: str = Field(description="Name of the dataset that the model was trained on.")
+    precision: str = Field(description="Precision of the computation.")
+    coverage: float = Field(description="Share of images whose class is to be in their set.")
+    refuse: float = Field(description="Share of images like the training's that may be refused.")
 
 
 class ErrorBody(BaseModel):
@@ -106,23 +124,33 @@ class _Routes:
         self._model, self._classify, self._read, self._ready, self._limits = model, classify, read, ready, limits
 
     async def predict(
-        self, request: Request, top: Annotated[int, Query(ge=1, description="Classes to name for each image.")] = 3
+        self,
+        request: Request,
+        top: Annotated[int, Query(ge=1, description="Classes to name for each image.")] = 3,
+        coverage: _Share = None,
+        refuse: _Share = None,
     ) -> JSONResponse:
         """Classify an image, the body, or each file of a form. 422 if no image can be read."""
         images = await read_images(request, self._limits)
-        rows = await self._rows([image.content for image in images])
+        rows = await self._rows([image.content for image in images], Shares(coverage, refuse))
+        about = {
+            "model": self._model.name,
+            "dataset": self._model.dataset,
+            "precision": self._model.precision,
+            "coverage": coverage or COVERAGE,
+            "refuse": refuse or REFUSE,
+        }
         predictions = [
-            {
-                "path": image.name,
-                "top": [] if isinstance(row, str) else rank_classes(row, self._model.class_names, top),
-                "error": row if isinstance(row, str) else None,
-                "model": self._model.name,
-                "dataset": self._model.dataset,
-            }
+            {"path": image.name, **self._prediction(row, top).fields(), **about}
             for image, row in zip(images, rows, strict=True)
         ]
         status = 422 if all(isinstance(row, str) for row in rows) else 200
         return JSONResponse(predictions if is_form(request) else predictions[0], status)
+
+    def _prediction(self, row: Row, top: int) -> Prediction:
+        if isinstance(row, str):
+            return Prediction(0, None, (), row)
+        return Prediction.of(0, None, row.probabilities, self._model.class_names, top=top, doubt=row.doubt)
 
     async def health(self) -> JSONResponse:
         """Say whether images can be classified now; 503 if not."""
@@ -172,12 +200,12 @@ class _Routes:
         for number, row in enumerate(rows):
             if isinstance(row, str):
                 raise RequestError(422, f"image {number} of {len(rows)}: {row}")
-        return JSONResponse(respond(self._model, asked, [row for row in rows if isinstance(row, np.ndarray)]))
+        return JSONResponse(respond(self._model, asked, [row.probabilities for row in rows if isinstance(row, Answer)]))
 
-    async def _rows(self, images: Sequence[Image]) -> Sequence[Row]:
-        return await self._in_time(self._classify(images))
+    async def _rows(self, images: Sequence[Image], shares: Shares | None = None) -> Sequence[Row]:
+        return await self._in_time(self._classify(images, shares))
 
-    async def _in_time(self, answer: Awaitable[Answer]) -> Answer:
+    async def _in_time(self, answer: Awaitable[Awaited]) -> Awaited:
         seconds = self._limits.seconds
         try:
             async with asyncio.timeout(seconds):

@@ -15,10 +15,13 @@ from ray.serve.handle import DeploymentHandle
 
 from resnet50._io.workers import THREADS
 from resnet50.data.images import fit_image
+from resnet50.inference.batching import forward_array
 from resnet50.inference.classifier import Classifier
+from resnet50.inference.prediction import Doubt
 from resnet50.serving.open_inference import InferenceRequest, read_request
 from resnet50.serving.refusals import RequestError
-from resnet50.serving.served_model import Image, Row, ServedModel, describe
+from resnet50.serving.served_model import Answer, Image, Row, ServedModel, Shares, describe
+from resnet50.uncertainty.shares import COVERAGE, REFUSE
 
 BATCH = 16
 """Most images in one forward pass."""
@@ -38,13 +41,31 @@ class Replica:
         self._decoding = ThreadPoolExecutor(THREADS)  # each image may take a gigabyte
         self._computing = ThreadPoolExecutor(1)
 
-    async def classify(self, image: Image) -> Row:
-        """Return the probabilities of an image, or the reason why it cannot be read."""
+    async def classify(self, image: Image, shares: Shares | None) -> Row:
+        """Return the answer for an image, or the reason why it cannot be read.
+
+        Args:
+            image: The image.
+            shares: What is asked of the thresholds; None to leave them out.
+
+        Raises:
+            RequestError: With status 400, if a share is asked for that the classifier has no thresholds for.
+        """
+        self._check(shares)
         loop = asyncio.get_running_loop()
         pixels = await loop.run_in_executor(self._decoding, self._fit, image)
-        return pixels if isinstance(pixels, str) else await self._forward(pixels)
+        return pixels if isinstance(pixels, str) else await self._forward(pixels, shares)
 
-    def _fit(self, image: Image) -> Row:
+    def _check(self, shares: Shares | None) -> None:
+        if shares is None or shares == Shares():
+            return
+        thresholds = self._classifier.thresholds
+        if thresholds is None:
+            raise RequestError(400, "expected a model with thresholds for coverage or refuse, got one without.")
+        if problem := thresholds.why_none(*shares, classes=len(self._classifier.class_names)):
+            raise RequestError(400, problem)
+
+    def _fit(self, image: Image) -> np.ndarray | str:
         if isinstance(image, np.ndarray):  # it has the model's size
             return image
         height, width = self._classifier.image_size
@@ -55,11 +76,22 @@ class Replica:
 
     # no wait for more images: a batch is what has come while the one before it was computed
     @serve.batch(max_batch_size=BATCH, batch_wait_timeout_s=0)
-    async def _forward(self, images: list[np.ndarray]) -> list[np.ndarray]:
+    async def _forward(self, images: list[np.ndarray], shares: list[Shares | None]) -> list[Answer]:
         loop = asyncio.get_running_loop()
-        batch = np.stack(images)
-        rows = await loop.run_in_executor(self._computing, self._classifier.probabilities, batch)
-        return list(rows)
+        return await loop.run_in_executor(self._computing, self._answer, np.stack(images), shares)
+
+    def _answer(self, images: np.ndarray, shares: list[Shares | None]) -> list[Answer]:
+        rows = forward_array(self._classifier.answering, images, batch_size=len(images))
+        doubts = [Doubt()] * len(rows)
+        for asked in set(shares):  # mostly one; together, since all reference images are compared
+            if asked is not None:
+                places = [k for k, each in enumerate(shares) if each == asked]
+                coverage, refuse = asked.coverage or COVERAGE, asked.refuse or REFUSE
+                found = self._classifier.doubts(rows[places], coverage=coverage, refuse=refuse)
+                for place, doubt in zip(places, found, strict=True):
+                    doubts[place] = doubt
+        probabilities = rows[:, : len(self._classifier.class_names)]
+        return [Answer(*each) for each in zip(probabilities, doubts, strict=True)]
 
 
 class _LostReplicaError(RequestError):
@@ -82,16 +114,20 @@ class Replicas:
         self._name, self._handle, self._most = name, handle, most
         self._waiting = 0
 
-    async def classify(self, images: Sequence[Image]) -> list[Row]:
+    async def classify(self, images: Sequence[Image], shares: Shares | None = None) -> list[Row]:
         """Classify images, each by any replica.
 
+        Args:
+            images: The images.
+            shares: As for `Replica.classify`.
+
         Raises:
-            RequestError: If too many images wait already, or no replica answers.
+            RequestError: If too many images wait already, no replica answers, or there are no thresholds for a share.
         """
         if self._waiting + len(images) > self._most:
             raise RequestError(503, "expected fewer images at a time; ask again later.")
         self._waiting += len(images)
-        tasks = [asyncio.ensure_future(self._classify(image)) for image in images]
+        tasks = [asyncio.ensure_future(self._classify(image, shares)) for image in images]
         try:
             return list(await asyncio.gather(*tasks))
         finally:
@@ -99,20 +135,22 @@ class Replicas:
             for task in tasks:
                 task.cancel()
 
-    async def _classify(self, image: Image) -> Row:
+    async def _classify(self, image: Image, shares: Shares | None) -> Row:
         try:
-            return await self._ask(image)
+            return await self._ask(image, shares)
         except _LostReplicaError:  # another one gives the same answer
-            return await self._ask(image)
+            return await self._ask(image, shares)
 
-    async def _ask(self, image: Image) -> Row:
-        response = self._handle.classify.remote(image)
+    async def _ask(self, image: Image, shares: Shares | None) -> Row:
+        response = self._handle.classify.remote(image, shares)
         try:
             return await response
         except asyncio.CancelledError:
             response.cancel()
             raise
-        except RayTaskError:  # an error in the replica, which lives
+        except RayTaskError as error:  # an error in the replica, which lives
+            if isinstance(error.cause, RequestError):
+                raise error.cause from None
             raise
         except (RayError, DeploymentUnavailableError):
             raise _LostReplicaError(503, "expected a replica to answer, got none; ask again later.") from None

@@ -5,16 +5,43 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+
+from resnet50.inference.prediction import Doubt
 
 if TYPE_CHECKING:
     from resnet50.inference.classifier import Classifier
     from resnet50.inference.locate import Located
 
-Row = np.ndarray | str
-"""What an image gives: its probabilities, float32 ``(classes,)``, or the reason why it cannot be read, one line."""
+
+class Shares(NamedTuple):
+    """What a client asks of the thresholds, as `resnet50.predict` takes it; None for what a model has by default.
+
+    Attributes:
+        coverage: Share of images whose class is to be in their set.
+        refuse: Share of images like the training's that may be refused.
+    """
+
+    coverage: float | None = None
+    refuse: float | None = None
+
+
+class Answer(NamedTuple):
+    """What an image gives.
+
+    Attributes:
+        probabilities: float32 ``(classes,)``.
+        doubt: What the thresholds of the classifier say; nothing where no shares were asked for.
+    """
+
+    probabilities: np.ndarray
+    doubt: Doubt = Doubt()
+
+
+Row = Answer | str
+"""The answer for an image, or the reason why it cannot be read, one line."""
 
 Image = bytes | np.ndarray
 """An encoded image, or pixels of the model's size: RGB ``(height, width, 3)``, 0..255, uint8 or float32."""
@@ -28,6 +55,7 @@ class ServedModel:
         name: Name of the model in URLs and answers.
         class_names: Name of each output.
         image_size: Height and width in pixels of the network's input.
+        precision: Precision of the computation, such as ``"fp32"``.
         dataset: Name of the dataset that the model was trained on.
         fingerprint: SHA-256 of the training images.
         metrics: Scores on the test split.
@@ -37,6 +65,7 @@ class ServedModel:
     name: str
     class_names: Sequence[str]
     image_size: tuple[int, int]
+    precision: str
     dataset: str
     fingerprint: str
     metrics: Mapping[str, float]
@@ -53,6 +82,7 @@ def describe(classifier: Classifier, name: str) -> ServedModel:
         name=name,
         class_names=classifier.class_names,
         image_size=classifier.image_size,
+        precision=classifier.precision,
         dataset=classifier.dataset,
         fingerprint=classifier.fingerprint,
         metrics=dict(classifier.metrics),

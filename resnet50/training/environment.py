@@ -42,6 +42,7 @@ def describe_environment() -> Environment:
             "python": platform.python_version(),
             "resnet50": resnet50_version(),
             **{name: import_module(name).__version__ for name in ("keras", "numpy", backend)},
+            "onnxruntime": version("onnxruntime"),
             "pillow": PIL.__version__,
         },
         "machine": {"system": platform.platform(), "processor": processor(), "threads": usable_cores()},

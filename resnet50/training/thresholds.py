@@ -7,8 +7,7 @@ import numpy as np
 from resnet50._io.fetch import Progress
 from resnet50.data.dataset import Dataset
 from resnet50.data.splitting import assign_folds, inseparable
-from resnet50.inference.batching import forward_array
-from resnet50.inference.features import feature_model, with_features
+from resnet50.inference.features import feature_model
 from resnet50.metrics.calibration import find_temperature
 from resnet50.metrics.thresholds import OwnImages, fit_thresholds
 from resnet50.training.features import FrozenPart
@@ -25,8 +24,6 @@ FOLDS = 5
 
 MOST_FEATURES = 8192
 """Most features of an image that are compared; the head ``flatten`` has 100,352."""
-
-_BATCH = 64  # images in a forward pass
 
 
 def find_thresholds(
@@ -92,17 +89,19 @@ def _numbered(dataset: Dataset, near_duplicates: np.ndarray) -> np.ndarray:
 def _held_out(run: PreparedRun, fitted: Fitted, set_aside: Dataset) -> Thresholds:
     """Fit thresholds on images that were held out and chose nothing."""
     classifier, temperature = fitted.classifier, None
+    is_wide = feature_model(classifier.model).output_shape[-1] > MOST_FEATURES
     if fitted.chosen_by is not None:
-        probabilities = classifier.probabilities(fitted.chosen_by.images, batch_size=_BATCH)
-        temperature = find_temperature(probabilities, fitted.chosen_by.labels)
-    set_aside, train = _spread(set_aside), _spread(run.splits["train"])
-    if feature_model(classifier.model).output_shape[-1] > MOST_FEATURES:
-        own = OwnImages(classifier.probabilities(set_aside.images, batch_size=_BATCH), set_aside.labels)
+        chosen_by = _spread(fitted.chosen_by)
+        images = chosen_by.images
+        probabilities = classifier.probabilities(images) if is_wide else classifier.answer(images)[0]
+        temperature = find_temperature(probabilities, chosen_by.labels)
+    set_aside = _spread(set_aside)
+    if is_wide:
+        own = OwnImages(classifier.probabilities(set_aside.images), set_aside.labels)
         return fit_thresholds(own, fitted_on="held-out", temperature=temperature)
-    network, classes = with_features(classifier.model), len(set_aside.class_names)
-    rows, reference = (forward_array(network, each.images, batch_size=_BATCH) for each in (set_aside, train))
-    features = reference[:, classes:]
-    own = OwnImages(rows[:, :classes], set_aside.labels, nearest_distances(rows[:, classes:], features, NEIGHBORS))
+    probabilities, held_out = classifier.answer(set_aside.images)
+    _, features = classifier.answer(_spread(run.splits["train"]).images)
+    own = OwnImages(probabilities, set_aside.labels, nearest_distances(held_out, features, NEIGHBORS))
     return fit_thresholds(own, fitted_on="held-out", features=features, temperature=temperature)
 
 

@@ -182,7 +182,7 @@ def _train_and_write(run: PreparedRun, callbacks: Sequence[keras.callbacks.Callb
         thresholds, reason = find_thresholds(run, fitted, progress=count)
     if thresholds is None:
         progress.without_thresholds(reason)
-    classifier = replace(fitted.classifier, thresholds=thresholds)
+    classifier = fitted.classifier.refitted(thresholds)
     progress.begin_step("scoring the test images")
     scored = score_splits(classifier, fitted.frozen, run.splits)
     scores = score(scored.probabilities["test"], run.splits["test"])

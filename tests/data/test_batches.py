@@ -6,6 +6,7 @@ from factories import dataset, noise, raises
 from resnet50.data.augmentation import Augmentation
 from resnet50.data.batches import Batches
 from resnet50.data.mixing import Mixing
+from resnet50.data.random_crop import Resize
 
 CHANGES = Augmentation(shift=0.2, rotation=30, zoom=0.2, brightness=0.2, flip=True)
 
@@ -189,7 +190,7 @@ def test_no_two_things_are_drawn_from_one_state():
     class Changes:
         changes = True
 
-        def apply(self, images, generators):
+        def apply(self, images, generators, resize):
             states.extend(str(generator.bit_generator.state) for generator in generators)
             return images
 
@@ -402,3 +403,12 @@ def test_the_weights_of_images_are_those_of_their_classes():
     weights = np.concatenate([weights for _, _, weights in balanced])
     np.testing.assert_array_equal(balanced.image_weights, weights)
     np.testing.assert_allclose(balanced.image_weights.mean(), 1, rtol=1e-6)
+
+
+def test_batches_have_the_size_that_is_asked_for():
+    resize = Resize(12, 20, "bilinear")
+    for augmentation in (None, Augmentation(), Augmentation(crop_area=0.3)):
+        batches = Batches(made(5), 3, augmentation=augmentation, resize=resize)
+        assert [images.shape for images, _ in batches] == [(3, 12, 20, 3), (2, 12, 20, 3)]
+    whole = Batches(made(5), 5, augmentation=Augmentation(crop_area=0.3), resize=resize)
+    np.testing.assert_array_equal(whole[0][0][:3], batches[0][0])  # whatever the batch size is

@@ -25,8 +25,13 @@ from resnet50.data.fit import Fit
 from resnet50.datasets.rendered_signs import rendered_signs
 from resnet50.exporters.export import export
 from resnet50.exporters.web_runtime import DOWNLOADS, VERSION
+from resnet50.inference.batching import forward_array
 from resnet50.inference.classifier import Classifier
+from resnet50.inference.features import with_features
 from resnet50.model import Stage
+from resnet50.uncertainty.distance import nearest_distances
+from resnet50.uncertainty.scaling import Temperature
+from resnet50.uncertainty.thresholds import Thresholds, reference_features
 
 STAGES = (Stage("conv2", 1, (4, 6, 16), 1), Stage("conv3", 1, (5, 7, 24), 2))
 CLASS_NAMES = ("cat", "<b onclick=alert(1)>dög</b>", "fish")
@@ -69,7 +74,7 @@ def pages(runtime, tmp_path_factory):
     """A folder with a page for each precision."""
     model = fill_random(build_resnet50(3, input_shape=(32, 32, 3), stages=STAGES), 1)
     tell_apart(model, IMAGES)
-    made = replace(classifier(model, CLASS_NAMES), fit=Fit(crop_ratio=0.875))
+    made = knows_half(replace(classifier(model, CLASS_NAMES), fit=Fit(crop_ratio=0.875)))
     folder = tmp_path_factory.mktemp("web")
     for precision in TOLERANCES:
         options = {"precision": precision, "check": IMAGES, "calibration": IMAGES, "web_runtime": runtime}
@@ -84,6 +89,24 @@ def tell_apart(model, images):
     kernel, _ = last.get_weights()
     kernel *= 0.7 / np.std(features @ kernel, axis=0)
     last.set_weights([kernel, -(features @ kernel).mean(axis=0)])
+
+
+def knows_half(known):
+    """Return a classifier that refuses the latter half of IMAGES, and whose sets have one class or several."""
+    rows = forward_array(with_features(known.model), IMAGES, batch_size=12)
+    features = reference_features(rows[:6, 3:])
+    strangers = nearest_distances(rows[6:, 3:], features, 1)
+    thresholds = Thresholds(
+        Temperature(1.5),
+        "lac",
+        scores=np.linspace(0.01, 0.8, 99, dtype=np.float32),
+        labels=np.arange(99) % 3,
+        distances=np.full(99, strangers.min() / 2, np.float32),
+        features=features,
+        fitted_on="held-out",
+        neighbors=1,
+    )
+    return replace(known, thresholds=thresholds)
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +167,7 @@ def shows(page, pattern):
 def classified(page, name, content):
     """Choose a file; return the probabilities that the page shows."""
     page.set_input_files("#file", {"name": name, "mimeType": "image/png", "buffer": content})
-    shows(page, f"^{re.escape(name)}: .*%")
+    shows(page, rf"^{re.escape(name)}: .* s\)$")
     return shown(page)
 
 
@@ -195,6 +218,37 @@ def test_the_page_answers_as_predict_does(loaded, pages, precision):
         answers.append([expected[each] for each in CLASS_NAMES])
         assert classified(page, name, content) == pytest.approx(expected, abs=TOLERANCES[precision]), name
     assert np.ptp(answers, axis=0).max() > 0.2
+
+
+def test_the_page_doubts_as_predict_does(loaded, pages):
+    page, exported, sizes = loaded("fp32"), Classifier.load(pages / "fp32"), set()
+    for place, image in enumerate(IMAGES):
+        content = encoded(image, "png")
+        expected = exported.predict(content)
+        classified(page, "a.png", content)
+        said, status = page.locator("#verdict").text_content(), page.locator("#status").text_content()
+        assert expected.refused is (place >= 6)
+        assert ("None of these" in said, "none of these" in status) == (expected.refused,) * 2
+        if not expected.refused:
+            assert re.split("[,:]", said)[0] == " or ".join(expected.prediction_set)
+            sizes.add(len(expected.prediction_set))
+    assert len(sizes) > 1
+
+
+def test_a_page_without_thresholds_doubts_nothing(loaded):
+    page = loaded("int8")
+    classified(page, "a.png", encoded(IMAGES[7], "png"))
+    assert page.locator("#verdict").is_hidden()
+
+
+def test_sets_of_the_other_score(loaded):
+    """The sums of the scaled probabilities, from the largest on: 0.48, 0.8, 0.96, 1 at a temperature of 2."""
+    script = """async ([shares, thresholds]) => (await import("./doubt.js")).predictionSet(shares, thresholds)"""
+    shares = [0.08**2, 0.24**2, 0.02**2, 0.16**2]
+    sets = {"score": "aps", "by_class": False, "largest_score": {"0.95": 0.85}}
+    assert loaded("fp32").evaluate(script, [shares, {"temperature": 2, "prediction_set": sets}]) == [1, 3]
+    sets["largest_score"] = {"0.8": 0.85}
+    assert loaded("fp32").evaluate(script, [shares, {"temperature": 2, "prediction_set": sets}]) is None
 
 
 def test_names_are_shown_as_text(loaded):
@@ -295,6 +349,6 @@ def test_the_folder_describes_itself_and_names_no_other_place(pages):
     about = json.loads((folder / "resnet50.json").read_text(encoding="utf-8"))["export"]
     assert (about["format"], about["precision"], about["image"]["size"]) == ("web", "int8", "any")
     assert {download.name: download.sha256 for download in DOWNLOADS}.items() <= about["files"].items()
-    for name in ("index.html", "page.js", "page.css", "start.js"):
+    for name in ("index.html", "page.js", "doubt.js", "page.css", "start.js"):
         text = (folder / name).read_text(encoding="utf-8").replace("http://localhost:8000", "")
         assert not re.search("https?:", text)

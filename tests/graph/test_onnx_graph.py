@@ -44,6 +44,23 @@ def test_computes_the_same(options, folded):
     np.testing.assert_allclose(run(made, IMAGES[:1]), expected[:1], atol=1e-5)
 
 
+def test_larger_constants_may_stay_apart():
+    model = tempered(tiny_model(seed=1))
+    apart = {}
+    made = onnx_model(graph_of(model), apart=apart)
+    declared = {each.name for each in made.graph.initializer if each.data_location == onnx.TensorProto.EXTERNAL}
+    assert declared == set(apart)
+    assert "conv1_conv/kernel" in declared
+    assert all(array.nbytes >= 1024 for array in apart.values())
+    options = onnxruntime.SessionOptions()
+    options.add_external_initializers(
+        list(apart), [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in apart.values()]
+    )
+    session = onnxruntime.InferenceSession(made.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    found = session.run(["probabilities"], {"image": IMAGES})[0]
+    np.testing.assert_array_equal(found, run(onnx_model(graph_of(model)), IMAGES))
+
+
 def test_nodes_have_the_names_of_the_layers():
     made = onnx_model(graph_of(tiny_model(seed=None)))
     names = {node.name for node in made.graph.node}

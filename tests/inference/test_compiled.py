@@ -40,7 +40,7 @@ def conversions(monkeypatch):
     """The files that are converted from now on."""
     paths = []
     convert = module._convert
-    monkeypatch.setattr(module, "_convert", lambda path: (paths.append(path), convert(path))[1])
+    monkeypatch.setattr(module, "_convert", lambda path, **options: (paths.append(path), convert(path, **options))[1])
     return paths
 
 
@@ -202,10 +202,10 @@ def test_a_file_that_is_replaced_while_it_is_opened_is_refused(tmp_path, graphs,
     path = save(tmp_path, tiny_model(seed=1))
     convert = module._convert
 
-    def replaced(at):
-        model = convert(at)
+    def replaced(at, **options):
+        graph = convert(at, **options)
         save(tmp_path, tiny_model(seed=2))
-        return model
+        return graph
 
     monkeypatch.setattr(module, "_convert", replaced)
     with raises(OSError, path):

@@ -39,7 +39,7 @@ def conversions(monkeypatch):
     """The files that are converted from now on."""
     paths = []
     convert = compiled._convert
-    monkeypatch.setattr(compiled, "_convert", lambda path: (paths.append(path), convert(path))[1])
+    monkeypatch.setattr(compiled, "_convert", lambda path, **options: (paths.append(path), convert(path, **options))[1])
     return paths
 
 

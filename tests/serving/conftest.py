@@ -12,13 +12,15 @@ import numpy as np
 import pytest
 
 from resnet50.data.images import fit_image
+from resnet50.inference.prediction import Doubt
 from resnet50.serving.open_inference import InferenceRequest, read_request
-from resnet50.serving.served_model import ServedModel
+from resnet50.serving.served_model import Answer, ServedModel, Shares
 
 MODEL = ServedModel(
     name="letters",
     class_names=("a", "b", "c"),
     image_size=(4, 5),
+    precision="fp32",
     dataset="alphabet",
     fingerprint="f" * 64,
     metrics={"accuracy": 0.5},
@@ -26,15 +28,16 @@ MODEL = ServedModel(
 )
 
 ROW = np.array([0.25, 0.125, 0.625], np.float32)
+DOUBT = Doubt(("c", "a"), False, 0.25)
 
 
-async def classify(images: Sequence[bytes | np.ndarray]) -> list[np.ndarray | str]:
-    """Decode each image, and give all the same probabilities."""
-    rows: list[np.ndarray | str] = []
+async def classify(images: Sequence[bytes | np.ndarray], shares: Shares | None) -> list[Answer | str]:
+    """Decode each image, and give all the same probabilities and, where shares are given, the same doubt."""
+    rows: list[Answer | str] = []
     for image in images:
         try:
             fit_image(image, height=4, width=5)
-            rows.append(ROW)
+            rows.append(Answer(ROW, DOUBT) if shares else Answer(ROW))
         except ValueError as error:
             rows.append(str(error))
     return rows

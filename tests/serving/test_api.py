@@ -14,12 +14,15 @@ from factories import noise
 from resnet50.cli.predictions import Writer, write_json_lines
 from resnet50.inference.prediction import Prediction
 from resnet50.serving.refusals import RequestError
+from resnet50.serving.served_model import Answer
 
 pytest.importorskip("fastapi", reason="the interface is made with FastAPI")
 bodies = pytest.importorskip("resnet50.serving.bodies", reason="forms are read with python-multipart")
 
 ANSWER = {"path": "-", "top": [["c", 0.625], ["a", 0.25], ["b", 0.125]], "error": None}
-ANSWER |= {"model": "letters", "dataset": "alphabet"}
+ANSWER |= {"set": ["c", "a"], "refused": False, "distance": 0.25}
+ABOUT = {"model": "letters", "dataset": "alphabet", "precision": "fp32", "coverage": 0.95, "refuse": 0.05}
+ANSWER |= ABOUT
 
 
 @pytest.fixture(scope="module")
@@ -45,11 +48,28 @@ def test_an_image_is_the_body(start, png, content_type):
     assert (answer.status_code, answer.json()) == (200, ANSWER)
 
 
-def test_the_fields_are_those_of_the_command_but_for_doubt():
+def test_the_fields_are_those_of_the_command():
     buffer = io.StringIO()
-    writer = Writer(buffer, width=1, top=3, about={"model": "letters", "dataset": "alphabet"})
-    write_json_lines(writer, [Prediction(0, None, (("c", 0.625), ("a", 0.25), ("b", 0.125)))])
-    assert json.loads(buffer.getvalue()) == ANSWER | {"set": None, "refused": None, "distance": None}
+    top = (("c", 0.625), ("a", 0.25), ("b", 0.125))
+    write_json_lines(
+        Writer(buffer, width=1, top=3, about=ABOUT), [Prediction(0, None, top, None, ("c", "a"), False, 0.25)]
+    )
+    assert list(json.loads(buffer.getvalue()).items()) == list(ANSWER.items())
+
+
+def test_a_client_may_ask_for_other_shares(start, png):
+    asked = []
+
+    async def remember(images, shares):
+        asked.append(shares)
+        return [Answer(np.array([0.25, 0.125, 0.625], np.float32))] * len(images)
+
+    url = f"{start(remember)}/predict"
+    answer = requests.post(url, png, params={"coverage": "0.8", "refuse": "0.01"}, timeout=120).json()
+    assert (asked, answer["coverage"], answer["refuse"]) == ([(0.8, 0.01)], 0.8, 0.01)
+    for wrong in ("0", "1", "nan", "off"):
+        assert "coverage" in error_of(requests.post(url, png, params={"coverage": wrong}, timeout=120), 400)
+    assert len(asked) == 1
 
 
 def test_the_files_of_a_form_are_classified_and_named(start, png):
@@ -140,6 +160,7 @@ def test_the_model_and_the_limits_are_described(start):
         "name": "letters",
         "class_names": ["a", "b", "c"],
         "image_size": [4, 5],
+        "precision": "fp32",
         "dataset": "alphabet",
         "fingerprint": "f" * 64,
         "metrics": {"accuracy": 0.5},
@@ -171,7 +192,7 @@ def test_no_page_loads_scripts_from_elsewhere(start):
 def test_an_answer_that_takes_too_long_is_given_up(start, png):
     ended = []
 
-    async def slow(images):
+    async def slow(images, shares):
         try:
             await asyncio.sleep(60)
         finally:
@@ -183,7 +204,7 @@ def test_an_answer_that_takes_too_long_is_given_up(start, png):
 
 
 def test_overload_says_when_to_ask_again(start, png):
-    async def full(images):
+    async def full(images, shares):
         raise RequestError(503, "full.")
 
     answer = requests.post(f"{start(full)}/predict", png, timeout=120)
@@ -192,7 +213,7 @@ def test_overload_says_when_to_ask_again(start, png):
 
 
 def test_an_error_of_the_server_is_not_explained_to_the_client(start, png, caplog):
-    async def broken(images):
+    async def broken(images, shares):
         raise KeyError("/secret/path")
 
     url = start(broken)
@@ -210,9 +231,9 @@ def infer(url: str, body: object, **options) -> requests.Response:
 def test_tensors_are_classified(start):
     seen = []
 
-    async def remember(images):
+    async def remember(images, shares):
         seen.extend(images)
-        return [np.array([0.5, 0.25, 0.25], np.float32)] * len(images)
+        return [Answer(np.array([0.5, 0.25, 0.25], np.float32))] * len(images)
 
     tensor = {"name": "image", "datatype": "UINT8", "shape": [2, 4, 5, 3], "data": list(range(120))}
     answer = infer(start(remember), {"id": "mine", "inputs": [tensor]})

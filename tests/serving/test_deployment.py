@@ -23,7 +23,7 @@ import pytest
 import requests
 from PIL import Image
 
-from factories import classifier, noise, tiny_model
+from factories import classifier, noise, tiny_model, with_thresholds
 from resnet50.inference.classifier import Classifier
 
 pytestmark = [
@@ -86,7 +86,7 @@ def below(ancestor: int, name: str) -> list[int]:
 @pytest.fixture(scope="module")
 def model(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("served") / "pets.keras"
-    classifier(tiny_model(size=(40, 32))).save(path)
+    with_thresholds(classifier(tiny_model(size=(40, 32)))).save(path)
     return path
 
 
@@ -167,6 +167,18 @@ def test_answers_are_those_of_the_classifier(running, images, answers):
         status, top = running.predict(image)
         assert status == 200
         assert same(top, answer)
+
+
+def test_sets_and_refusals_are_those_of_the_classifier(running, model, images):
+    opened, url = Classifier.load(model), f"{running.url}/predict"
+    expected = opened.predict(images[0], coverage=0.4)
+    found = requests.post(f"{url}?coverage=0.4", images[0], timeout=300).json()
+    assert found["set"] == list(expected.prediction_set)
+    assert found["refused"] is expected.refused is False
+    assert found["distance"] == pytest.approx(expected.distance, abs=1e-5)
+    assert requests.post(url, images[0], timeout=300).json()["set"] == list(opened.predict(images[0]).prediction_set)
+    refused = requests.post(f"{url}?coverage=0.999", images[0], timeout=300)
+    assert (refused.status_code, "999" in refused.json()["error"]) == (400, True)
 
 
 def test_tensors_and_images_give_the_same(running, images, answers):

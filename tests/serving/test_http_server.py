@@ -39,7 +39,7 @@ def test_slow_headers_after_a_request_are_given_up_too(start, monkeypatch):
 def test_a_long_answer_is_not_cut_off_by_the_limit_for_headers(start, monkeypatch):
     monkeypatch.setattr(http_server, "_HEADER_SECONDS", 0.1)
 
-    async def slow(images):
+    async def slow(images, shares):
         await asyncio.sleep(0.5)
         return ["late"] * len(images)
 
@@ -72,7 +72,7 @@ def test_headers_without_end_are_refused(start, exchange):
 def test_requests_under_way_are_answered_when_it_stops(start):
     began = threading.Event()
 
-    async def slow(images):
+    async def slow(images, shares):
         began.set()
         await asyncio.sleep(1)
         return ["answered"] * len(images)

@@ -106,7 +106,7 @@ def test_all_bodies_together_are_limited(start):
 def test_work_for_a_client_that_has_gone_ends(start):
     began, ended = threading.Event(), threading.Event()
 
-    async def slow(images):
+    async def slow(images, shares):
         began.set()
         try:
             await asyncio.sleep(60)
@@ -139,7 +139,7 @@ def test_requests_on_one_connection(start, exchange):
 
 
 def test_an_array_is_not_copied_into_the_error(start):
-    async def unreadable(images):
+    async def unreadable(images, shares):
         return ["no"] * len(images)
 
     body = b"\x1b]52;c;aGVsbG8=\x07" * 10

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import FrozenInstanceError
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -192,3 +193,20 @@ def test_images_of_another_size_are_refused(tiny_recipe, images):
 def test_a_curve_is_frozen():
     with pytest.raises(FrozenInstanceError):
         LearningRateCurve((0.1,), (1.0,), 0.1).suggestion = 1.0
+
+
+def test_a_rate_is_that_of_all_batches_of_a_step(tiny_recipe, images, monkeypatch):
+    used = []
+
+    class Network:
+        optimizer = SimpleNamespace(learning_rate=None)
+
+        def train_on_batch(self, images, targets, return_dict):
+            used.append(self.optimizer.learning_rate)
+            return {"loss": float(len(used) % 3)}
+
+    monkeypatch.setattr("resnet50.training.lr_finder._training_model", lambda recipe, classes: Network())
+    recipe = tiny_recipe.change(gradient_accumulation_steps=3)
+    curve = find_learning_rate(recipe, images.train, lowest=1e-3, highest=1.0, steps=10)
+    assert used == [rate for rate in curve.rates for _ in range(3)]
+    assert curve.losses == pytest.approx([1.0] * 10)

@@ -1,8 +1,10 @@
 // Classify images in the browser: ONNX Runtime Web computes, and no image leaves the device.
 
+import { isRefused, predictionSet, referenceFeatures, refuses } from "./doubt.js";
 import * as ort from "./ort.wasm.min.mjs";
 
 const TOP = 5; // classes shown
+const NAMED = 10; // classes of a prediction set
 const STRIP = 32; // rows of a reduced image that are read at a time: a whole photo may be too large for a canvas
 
 const at = (id) => document.getElementById(id);
@@ -10,6 +12,7 @@ const tell = (text) => { at("status").textContent = text; };
 const percent = (share) => `${(100 * share).toFixed(1)}%`;
 
 let session, manifest; // undefined until they are loaded
+let reference; // the features of training images; undefined too where none are known
 let next = null; // what to classify when the model is loaded and free
 let busy = false;
 
@@ -40,14 +43,31 @@ async function answer(source, name) {
   draw(bitmap, image.dims);
   bitmap.close();
   const start = performance.now();
-  const { probabilities } = await session.run({ image });
+  const { probabilities, features } = await session.run({ image });
   const seconds = (performance.now() - start) / 1000;
   const ranked = [...probabilities.data].map((share, place) => [manifest.class_names[place], share]);
   ranked.sort(([, one], [, other]) => other - one);
   at("answers").replaceChildren(...ranked.slice(0, TOP).map(([className, share]) => row(className, share)));
   at("result").hidden = false;
+  const { thresholds } = manifest.export;
+  const refused = reference && isRefused(features.data, reference, thresholds);
+  at("verdict").textContent = refused ? REFUSAL : named(predictionSet(probabilities.data, thresholds));
+  at("verdict").hidden = !at("verdict").textContent;
   const [[className, share]] = ranked;
-  if (!live) tell(`${name}: ${className}, ${percent(share)} (${seconds.toFixed(2)} s)`);
+  const said = refused ? "none of these classes, perhaps" : `${className}, ${percent(share)}`;
+  if (!live) tell(`${name}: ${said} (${seconds.toFixed(2)} s)`);
+}
+
+const REFUSAL =
+  "None of these classes, perhaps: the image is less like the training images than 95% of images like theirs.";
+
+/** Return a prediction set as a sentence; nothing where it is not known. */
+function named(places) {
+  if (!places) return "";
+  const names = places.slice(0, NAMED).map((place) => manifest.class_names[place]);
+  if (places.length > NAMED) names.push(`${places.length - NAMED} others`);
+  const among = places.length > 1 ? ", one of them" : "";
+  return `${names.join(" or ")}${among}: the right class for 95% of images like the training's.`;
 }
 
 async function decoded(source) {
@@ -189,10 +209,13 @@ async function load() {
   try {
     manifest = await (await fetched("resnet50.json")).json();
     describe(manifest.class_names);
-    const model = await fetched("model.onnx");
-    const size = model.headers.get("Content-Length");
+    const names = ["model.onnx", ...(refuses(manifest.export.thresholds) ? ["thresholds.npz"] : [])];
+    const responses = await Promise.all(names.map(fetched));
+    const size = responses.reduce((sum, { headers }) => sum + Number(headers.get("Content-Length")), 0);
     tell(`Loading the model${size ? `, ${(size / 1e6).toFixed(1)} MB` : ""}`);
-    session = await ort.InferenceSession.create(new Uint8Array(await model.arrayBuffer()), { executionProviders: ["wasm"] });
+    const [model, arrays] = await Promise.all(responses.map(async (each) => new Uint8Array(await each.arrayBuffer())));
+    if (arrays) reference = referenceFeatures(arrays);
+    session = await ort.InferenceSession.create(model, { executionProviders: ["wasm"] });
   } catch (error) {
     at("drop").hidden = true;
     tell(`The model cannot be loaded: ${error.message}`);
