@@ -16,7 +16,8 @@ test: $(VENV)/for-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 2 --dist loadfile  # files of tests share what they have trained
+	# files of tests share what they have trained; a crash ends the suite, which would wait for ever
+	$(BIN)/python -m pytest -n 2 --dist loadfile --max-worker-restart 0
 
 docs: $(VENV)/for-test
 	$(BIN)/python docs/assemble.py

@@ -53,12 +53,13 @@ SCORED, VALIDATION = 0.3, 0.15
 COVERAGES = (0.9, 0.95)
 REFUSED = 0.05
 NEIGHBORS = (1, 5, 10)
-PLACES = {"cats-dogs": "cats_dogs", "leukemia": "leukemia", "caltech101": "caltech101", "rocks": "rocks"}
-LEFT_OUT = {"leukemia": 1, "caltech101": 5, "rocks": 6}
+PLACES = {name: name.replace("-", "_") for name in ("cats-dogs", "signs", "leukemia", "caltech101", "rocks")}
+LEFT_OUT = {"signs": 1, "leukemia": 1, "caltech101": 5, "rocks": 6}
 """Classes that are left out in a draw for near misses."""
 
 STRANGERS = {
     "cats-dogs": ("rocks", "signs", "noise", "one color"),
+    "signs": ("cats-dogs", "rocks", "noise", "one color"),
     "caltech101": ("rocks", "signs", "noise", "one color"),
     "leukemia": ("rocks", "signs", "noise", "one color"),
     "rocks": ("cats-dogs", "signs", "noise", "one color"),
@@ -245,7 +246,7 @@ def coverage(own: OwnImages, head: LinearHead, scored: Task, method: str, fitted
             "lowest_class": min(of_class),
             "calibration": len(own.labels),
             "scored": len(scored.labels),
-            "by_class": thresholds.by_class,
+            "by_class": thresholds.by_class(level, probabilities.shape[1]),
         }
     return found
 

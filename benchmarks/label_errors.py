@@ -27,9 +27,10 @@ from resnet50.audit.label_errors import find_label_errors, normalized_margin, se
 from resnet50.data.splitting import assign_folds
 from resnet50.datasets.source import DataSource
 from resnet50.evaluation.frozen_features import frozen_features
-from resnet50.evaluation.out_of_fold import predict_out_of_fold
 from resnet50.recipes import folder
 from resnet50.training.environment import describe_environment
+from resnet50.training.linear_probe import LabeledFeatures
+from resnet50.training.out_of_fold import predict_out_of_fold
 from resnet50.training.phases import LinearProbe
 from resnet50.weights.read import read_weights
 
@@ -76,9 +77,8 @@ def main() -> None:
 def predict(features: np.ndarray, dataset: Dataset, near_duplicates: np.ndarray, seed: int):
     """Return the out-of-fold predictions of the images by their labels."""
     folds = assign_folds(dataset, near_duplicates, FOLDS, seed=seed)
-    return predict_out_of_fold(
-        LinearProbe(c_values=C_VALUES), features, dataset.labels, folds, classes=len(dataset.class_names)
-    )
+    images = LabeledFeatures([features], dataset.labels)
+    return predict_out_of_fold(LinearProbe(c_values=C_VALUES), images, folds, classes=len(dataset.class_names))
 
 
 def most_confused(probabilities: np.ndarray, labels: np.ndarray) -> tuple[int, int]:

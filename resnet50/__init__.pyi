@@ -39,6 +39,7 @@ from .inference.embed import embed as embed
 from .inference.features import feature_model as feature_model
 from .inference.predict import find_images as find_images
 from .inference.predict import predict as predict
+from .inference.shards import select_shard as select_shard
 from .inference.suggest import suggest as suggest
 from .metrics.complexity import summary as summary
 from .metrics.grad_cam import grad_cam as grad_cam

@@ -9,7 +9,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow reads it when i
 import csv
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,13 @@ from resnet50.training.recipe import Recipe
 def tiny_stages() -> tuple[Stage, ...]:
     """Two stages of two blocks."""
     return TINY_STAGES
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _memory() -> Iterator[None]:
+    """What a file of tests has compiled is given back: a suite would grow to gigabytes."""
+    yield
+    keras.utils.clear_session()
 
 
 @pytest.fixture(scope="session")

@@ -23,6 +23,7 @@ from resnet50.data.augmentation import Augmentation
 from resnet50.data.dataset import Dataset
 from resnet50.inference.classifier import Classifier
 from resnet50.model import Stage
+from resnet50.reports.figures import ReportFigure
 from resnet50.training.phases import Phase
 from resnet50.training.recipe import Recipe
 from resnet50.uncertainty.scaling import Temperature
@@ -59,6 +60,17 @@ class Without:
 sys.meta_path[:] = [Without(finder) for finder in sys.meta_path]
 """
 """Beginning of a script that finds no TensorFlow."""
+
+
+AS_IN_A_TERMINAL = """
+import signal
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+for name in ("SIGTERM", "SIGHUP"):
+    if hasattr(signal, name):
+        signal.signal(getattr(signal, name), signal.SIG_DFL)
+"""
+"""Beginning of a script that a signal ends: a suite in the background, or under nohup, passes ignored ones on."""
 
 
 @contextmanager
@@ -234,6 +246,15 @@ def tiny_recipe(**changes: Any) -> Recipe:
         seed=3,
     )
     return recipe.change(**changes)
+
+
+@contextmanager
+def plain_figures() -> Iterator[None]:
+    """Leave the figures of reports empty in the block: they are drawn in tests of their own, and take seconds."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("with_title", "without_title"):
+            patch.setattr(ReportFigure, name, lambda figure: Figure(figsize=(1, 1)))
+        yield
 
 
 def _random(rng: np.random.Generator, name: str, shape: tuple[int, ...]) -> np.ndarray:

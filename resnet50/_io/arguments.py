@@ -15,6 +15,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _TYPES: dict[Any, tuple[tuple[type, ...], str]] = {
     "int": ((int,), "a whole number"),
+    "int | None": ((int, type(None)), "a whole number or None"),
     "float": ((int, float), "a number"),
     "bool": ((bool,), "True or False"),
     "bool | None": ((bool, type(None)), "True, False or None"),

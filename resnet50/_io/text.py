@@ -38,8 +38,8 @@ def _count(items: Sized | int) -> int:
 
 
 def listed(names: Sequence[str], *, most: int = 5) -> str:
-    """Return the first names, as `printable` shows them, and the number of others."""
-    first = ", ".join(map(printable, names[:most]))
+    """Return the first names, as `printable` shows them and not longer than fits, and the number of others."""
+    first = ", ".join(name if len(name) <= _SHOWN else f"{name[:_SHOWN]} …" for name in map(printable, names[:most]))
     return first + (f" and {len(names) - most:,} more" if len(names) > most else "")
 
 

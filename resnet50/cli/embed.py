@@ -7,7 +7,6 @@ import sys
 import time
 
 from resnet50.cli.console import show, step
-from resnet50.cli.left_out import show_left_out
 from resnet50.cli.model import (
     add_calibration_option,
     add_model_option,
@@ -19,6 +18,7 @@ from resnet50.cli.model import (
 )
 from resnet50.cli.out import check_new, check_suffix
 from resnet50.cli.parser import examples
+from resnet50.cli.shard_option import add_shard_option, find_files
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "resnet50 embed photos features.npz",
         "resnet50 embed photos features.npz --model runs/one",
         "resnet50 embed photos conv4.npz --at conv4_block6_out",
+        "resnet50 embed photos features-3.npz --shard 3/64",
     )
     parser.add_argument("folder", metavar="FOLDER", help="Folder of image files, or one file.")
     parser.add_argument("out", metavar="OUT.npz", help="New file to write: features, paths, and what computed them.")
@@ -38,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_precision_option(parser)
     add_calibration_option(parser)
+    add_shard_option(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -46,10 +48,7 @@ def run(options: argparse.Namespace) -> int:
     check_suffix(options.out, ".npz")
     check_new(options.out)
 
-    from resnet50.inference.predict import search_images
-
-    images, left_out = search_images([options.folder])
-    show_left_out(left_out)
+    images = find_files([options.folder], options.shard)
     classifier = load_classifier(path, precision=options.precision, calibration=options.data)
     from resnet50.inference.embed import embed
 

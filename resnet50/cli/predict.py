@@ -12,17 +12,14 @@ from typing import TYPE_CHECKING, TextIO
 from resnet50.cli import model as models
 from resnet50.cli.console import step
 from resnet50.cli.doubt_options import add_doubt_options, find_shares
-from resnet50.cli.left_out import show_left_out
 from resnet50.cli.out import check_new, check_suffix
 from resnet50.cli.parser import examples, number
-from resnet50.cli.predictions import STDIN, WRITERS, Writer
+from resnet50.cli.predictions import FORMATS, STDIN, WRITERS, Writer
+from resnet50.cli.shard_option import add_shard_option, find_files
 from resnet50.cli.streams import read_stdin
 
 if TYPE_CHECKING:
     from resnet50.data.images import ImageLike
-
-FORMATS = {".csv": "csv", ".json": "list", ".jsonl": "json"}
-"""Key of `WRITERS` for a file of each suffix: a table, one JSON list, or one JSON object a line."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "resnet50 predict new_photos --model runs/one --out answers.csv",
         "resnet50 predict new_photos --model model-openvino --json",
         "resnet50 predict new_photos --precision int8",
+        "resnet50 predict new_photos --shard 3/64 --out answers-3.csv",
         "curl -s https://example.org/new.jpg | resnet50 predict -",
     )
     parser.add_argument(
@@ -44,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_doubt_options(parser)
     models.add_precision_option(parser)
     models.add_calibration_option(parser)
+    add_shard_option(parser)
     where = parser.add_mutually_exclusive_group()
     where.add_argument(
         "--format",
@@ -63,11 +62,12 @@ def run(options: argparse.Namespace) -> int:
         check_new(options.out)
     path = models.find_model(options.model, exports=True)
 
-    from resnet50.inference.predict import predict, search_images
+    from resnet50.inference.predict import predict
     from resnet50.inference.prediction import Prediction
 
-    paths, left_out = search_images(name for name in options.images if name != STDIN)
-    show_left_out(left_out)
+    if options.shard and STDIN in options.images:
+        raise ValueError("expected files or folders with --shard, got - (standard input); leave one of the two out.")
+    paths = find_files((name for name in options.images if name != STDIN), options.shard)
     images: list[ImageLike] = [*paths, *([read_stdin()] if STDIN in options.images else [])]
     classifier = models.load_classifier(path, precision=options.precision, calibration=options.data)
     shares = find_shares(options, classifier)

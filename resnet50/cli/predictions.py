@@ -76,6 +76,9 @@ WRITERS: dict[str, Callable[[Writer, Iterable[Prediction]], None]] = {
 }
 """Function that writes predictions, by format."""
 
+FORMATS = {".csv": "csv", ".json": "list", ".jsonl": "json"}
+"""Key of `WRITERS` for a file of each suffix: a table, one JSON list, or one JSON object a line."""
+
 
 def _doubt(prediction: Prediction) -> tuple[str, ...]:
     """Return the refusal, or else the prediction set; nothing without thresholds."""

@@ -20,6 +20,8 @@ from resnet50.training.history import read_history
 from resnet50.training.record import RunRecord
 from resnet50.training.run import RunDirectory
 
+_LONGEST = 1e9  # seconds of an epoch: thirty years
+
 
 @dataclass(frozen=True)
 class RunScores:
@@ -72,9 +74,9 @@ class RunSummary:
 
     @property
     def seconds(self) -> float:
-        """Duration of all epochs in seconds."""
+        """Duration of all epochs in seconds, without those that are no durations."""
         seconds = [row.get("seconds", 0.0) for row in self.history]
-        return sum(each for each in seconds if math.isfinite(each))
+        return sum(each for each in seconds if 0 <= each < _LONGEST)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values."""
@@ -281,7 +283,9 @@ def _read_scores(path: Path) -> RunScores:
             images=int(values["images"]),
             wrong=frozenset(int(mistake["index"]) for mistake in values["mistakes"]),
         )
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        if not all(map(math.isfinite, (low, high, scores.loss))):
+            raise ValueError("a number that is not finite")
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise ValueError(f"{path}: expected the scores of a run, got a damaged file ({error}); restore it.") from error
     expected = round((1 - scores.accuracy) * scores.images) if 0 <= scores.accuracy <= 1 else -1
     if len(scores.wrong) != expected or not all(0 <= index < scores.images for index in scores.wrong):

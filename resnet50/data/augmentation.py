@@ -1,4 +1,4 @@
-"""Random changes to training images, outside the model: an affine warp, and a change of brightness and contrast."""
+"""Random changes to training images, outside the model: a crop, an affine warp, light, a policy, and an erased part."""
 
 from __future__ import annotations
 
@@ -8,12 +8,23 @@ from dataclasses import dataclass, fields
 import numpy as np
 from PIL import Image
 
-from resnet50._io.arguments import check_types, number
+from resnet50._io.arguments import check_types, check_values, number
+from resnet50.data.policies import LARGEST, rand_augment, trivial_augment
+from resnet50.data.random_crop import Resize, draw_box
+
+ERASED = (0.02, 0.4)
+"""Share of an image's area that is erased, from and to."""
+
+_ERASED_ASPECT = (0.3, 1 / 0.3)  # height of an erased part over its width
+_ATTEMPTS = 100
 
 
 @dataclass(frozen=True)
 class Augmentation:
     """How strongly training images are changed; each number is the largest change, and changes are drawn uniformly.
+
+    The changes follow each other in this order: crop, warp (shift, rotation, zoom, shear, flip), light, policy
+    (RandAugment or TrivialAugment), erasing.
 
     Attributes:
         shift: Along each axis, as a share of the height or width, 0..0.5.
@@ -24,9 +35,15 @@ class Augmentation:
         contrast: Factor on the distance to the image's mean, between ``1 - contrast`` and ``1 + contrast``, 0..1.
         flip: Whether half of the images are mirrored left to right; None mirrors them too, but `resnet50.train` refuses
             it where mirror images cross classes.
+        crop_area: Smallest share of an image's area that a random-resized crop shows, above 0 to 1; 1 for no crop
+            (`resnet50.data.random_crop.draw_box`).
+        rand_augment: Magnitude of RandAugment, 0..10; 0 for none (`resnet50.data.policies.rand_augment`).
+        trivial_augment: Whether TrivialAugment changes each image (`resnet50.data.policies.trivial_augment`).
+        erasing: Share of the images of which a rectangle becomes noise, 0..1 (Zhong et al. 2017, arXiv:1708.04896,
+            algorithm 1: 2 to 40 % of the area).
 
     Raises:
-        ValueError: If a number is out of its range.
+        ValueError: If a number is out of its range, or both policies are asked for.
     """
 
     shift: float = number("Shift along each axis, as a share of the image, 0..0.5.", 0.0)
@@ -39,13 +56,28 @@ class Augmentation:
         "Mirror half of the images left to right; where mirror images cross classes, training asks for one of the two.",
         False,
     )
+    crop_area: float = number("Smallest share of the area of a random-resized crop, above 0 to 1; 1 for none.", 1.0)
+    rand_augment: float = number("Magnitude of RandAugment, 0..10; 0 for none.", 0.0)
+    trivial_augment: bool = number("Change each image by one random operation (TrivialAugment).", False)
+    erasing: float = number("Share of the images of which a random rectangle is erased, 0..1.", 0.0)
 
     def __post_init__(self) -> None:
         check_types(self)
         limits = {"shift": 0.5, "rotation": 180, "zoom": 0.9, "shear": 60, "brightness": 1, "contrast": 1}
+        limits |= {"crop_area": 1, "rand_augment": LARGEST, "erasing": 1}
         for name, limit in limits.items():
             if not 0 <= getattr(self, name) <= limit:
-                raise ValueError(f"expected augmentation {name} in 0..{limit}, got {getattr(self, name)!r}.")
+                raise ValueError(f"expected augmentation {name} in 0..{limit:g}, got {getattr(self, name)!r}.")
+        check_values(
+            self,
+            {
+                "crop_area": (self.crop_area > 0, "above 0 and at most 1"),
+                "trivial_augment": (
+                    not (self.trivial_augment and self.rand_augment),
+                    "False where rand_augment is used",
+                ),
+            },
+        )
 
     @property
     def flips(self) -> bool:
@@ -55,17 +87,21 @@ class Augmentation:
     @property
     def changes(self) -> bool:
         """Whether images are changed at all."""
-        return self.flips or any(getattr(self, each.name) for each in fields(self))
+        return self.flips or any(getattr(self, each.name) != each.default for each in fields(self))
 
-    def apply(self, images: np.ndarray, generators: list[np.random.Generator]) -> np.ndarray:
+    def apply(
+        self, images: np.ndarray, generators: list[np.random.Generator], *, resize: Resize | None = None
+    ) -> np.ndarray:
         """Change each image by the draws of its own generator.
 
         Args:
             images: RGB uint8 ``(n, height, width, 3)``, 0..255; not changed.
             generators: One for each image; the same state gives the same change, whatever the other images are.
+            resize: Size of the result, and how a crop is resized; None for the size of the images, bicubic.
 
         Returns:
-            uint8 ``(n, height, width, 3)``. Pixels that a warp brings in from outside repeat the border.
+            uint8 ``(n, height, width, 3)``, of the size of ``resize``. Pixels that a warp brings in from outside repeat
+            the border, but for those of a policy.
 
         Raises:
             ValueError: If the images do not have this type and shape, or there is not one generator for each.
@@ -75,13 +111,26 @@ class Augmentation:
                 "expected uint8 images (n, height, width, 3) and a generator for each, "
                 f"got {images.dtype} {images.shape} and {len(generators)} generators."
             )
-        if not self.changes:
+        if not self.changes and resize is None:
             return images
-        changed = np.empty_like(images)
+        resize = resize or Resize(*images.shape[1:3])
+        changed = np.empty((len(images), resize.height, resize.width, 3), np.uint8)
         for index, generator in enumerate(generators):
-            draw = generator.uniform(-1, 1, 8)
-            changed[index] = self._light(_sample(images[index], self._warp(draw, *images.shape[1:3])), draw)
+            image = images[index]
+            changed[index] = self._change(image, generator, resize) if self.changes else resize.apply(image)
         return changed
+
+    def _change(self, image: np.ndarray, generator: np.random.Generator, resize: Resize) -> np.ndarray:
+        draw = generator.uniform(-1, 1, 8)  # first, so that other changes leave it as it is
+        height, width = image.shape[:2]
+        box = draw_box(height, width, self.crop_area, generator) if self.crop_area < 1 else None
+        image = resize.apply(image, box)
+        image = self._light(_sample(image, self._warp(draw, *image.shape[:2])), draw)
+        if self.rand_augment:
+            image = rand_augment(image, self.rand_augment, generator)
+        if self.trivial_augment:
+            image = trivial_augment(image, generator)
+        return _erase(image, generator) if self.erasing and generator.random() < self.erasing else image
 
     def _warp(self, draw: np.ndarray, height: int, width: int) -> tuple[float, ...]:
         """Return the affine map from a place in the result to one in the image: (a, b, c, d, e, f) as Pillow has it.
@@ -119,3 +168,17 @@ def _sample(image: np.ndarray, warp: tuple[float, ...]) -> np.ndarray:
     return np.asarray(
         Image.fromarray(region).transform((width, height), Image.Transform.AFFINE, moved, Image.Resampling.BILINEAR)
     )
+
+
+def _erase(image: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Replace a random rectangle by noise; a rectangle that does not fit into the image is drawn again."""
+    height, width = image.shape[:2]
+    for _ in range(_ATTEMPTS):
+        area, aspect = height * width * generator.uniform(*ERASED), generator.uniform(*_ERASED_ASPECT)
+        high, wide = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
+        if 0 < high <= height and 0 < wide <= width:
+            top, left = (int(generator.integers(most + 1)) for most in (height - high, width - wide))
+            erased = image.copy()
+            erased[top : top + high, left : left + wide] = generator.integers(0, 256, (high, wide, 3), np.uint8)
+            return erased
+    return image

@@ -10,6 +10,7 @@ import numpy as np
 from resnet50.data.augmentation import Augmentation
 from resnet50.data.dataset import Dataset
 from resnet50.data.mixing import Mixing
+from resnet50.data.random_crop import Resize
 
 
 class Batches(keras.utils.PyDataset):
@@ -28,6 +29,7 @@ class Batches(keras.utils.PyDataset):
             statistics of very few images are far off.
         shuffle: Whether each epoch has an order of its own; if not, batches have the dataset's order.
         augmentation: Random changes to each image; None for none.
+        resize: Size of the images in the batches, and how they are resized; None for that of the dataset.
         views: Versions of each image that the epochs take turns with: the image itself, then ``views - 1`` changes of
             it; epoch ``e`` has version ``e % views``. 0 draws a new change for every epoch.
         features: For each version of the images an array ``(n, ...)`` that batches have in place of them.
@@ -53,6 +55,7 @@ class Batches(keras.utils.PyDataset):
         share_last: bool = False,
         shuffle: bool = False,
         augmentation: Augmentation | None = None,
+        resize: Resize | None = None,
         views: int = 0,
         features: Sequence[np.ndarray] = (),
         mixing: Mixing | None = None,
@@ -72,7 +75,7 @@ class Batches(keras.utils.PyDataset):
         if not len(dataset):
             raise ValueError(f"{dataset.name}: expected images to make batches of, got none.")
         self.dataset, self.batch_size, self.seed, self.views = dataset, batch_size, seed, views
-        self.features = features
+        self.features, self.resize = features, resize
         self.shuffle, self.augmentation, self.mixing, self.balance = shuffle, augmentation, mixing, balance
         self.epoch = 0
         self._bounds = _bounds(len(dataset), batch_size, share_last)
@@ -124,10 +127,12 @@ class Batches(keras.utils.PyDataset):
         """Return images in the version of this epoch, by their indices ``(n,)`` in the dataset."""
         images, version = self.dataset.images[chosen], self.version
         if self.augmentation is None or version is None:
-            return images
+            return images if self.resize is None else np.stack([self.resize.apply(image) for image in images])
         # an image's change depends on its index in the dataset, so that it is the same for any batch size
         return self.augmentation.apply(
-            images, [np.random.default_rng((self.seed, version, int(image))) for image in chosen]
+            images,
+            [np.random.default_rng((self.seed, version, int(image))) for image in chosen],
+            resize=self.resize,
         )
 
 

@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +16,7 @@ import numpy as np
 from resnet50._io.cells import restored
 from resnet50._io.limits import METADATA_BYTES
 from resnet50._io.paths import describe_path
-from resnet50._io.text import listed, plural, printable
+from resnet50._io.text import listed, plural, printable, short
 from resnet50.data.dataset import Dataset
 from resnet50.data.listing import Listing
 
@@ -101,7 +102,8 @@ def read_corrections(path: str | os.PathLike[str]) -> Corrections:
     for number, cells in enumerate(rows, start=2):
         row = _correction(cells, f"{path}, row {number}")
         if row.path in found:
-            raise ValueError(f"{path}, row {number}: expected one row for each image, got another of {row.path}.")
+            another = short(row.path)
+            raise ValueError(f"{path}, row {number}: expected one row for each image, got another of {another}.")
         found[row.path] = row
     return Corrections(os.fspath(path), hashlib.sha256(content).hexdigest(), tuple(found.values()))
 
@@ -111,10 +113,10 @@ def _correction(cells: Sequence[str], where: str) -> Correction:
         raise ValueError(f"{where}: expected {len(COLUMNS)} fields, got {len(cells)}.")
     row = Correction(*map(restored, cells))
     if row.action not in ACTIONS:
-        raise ValueError(f"{where}: expected the action {', '.join(ACTIONS)}, got {row.action!r}.")
+        raise ValueError(f"{where}: expected the action {', '.join(ACTIONS)}, got {short(row.action)}.")
     if bool(row.new_label) != (row.action == RELABEL):
         expected = "a new label" if row.action == RELABEL else f"no new label with {row.action!r}"
-        raise ValueError(f"{where}: expected {expected}, got {row.new_label or 'none'}.")
+        raise ValueError(f"{where}: expected {expected}, got {short(row.new_label) if row.new_label else 'none'}.")
     return row
 
 
@@ -122,7 +124,7 @@ def correct_datasets(datasets: Sequence[Dataset], corrections: Corrections) -> l
     """Return the datasets with corrected labels, without the images that are left out.
 
     Raises:
-        ValueError: If a row is of no image, of an image with another label, or of a class that does not exist.
+        ValueError: If a row is of no image, of several, of one with another label, or of a class that does not exist.
     """
     names = datasets[0].class_names
     labels = [names[label] for dataset in datasets for label in dataset.labels]
@@ -156,6 +158,12 @@ def _correct(
             f"{corrections.path}: expected rows of images of this source, got {len(unknown):,} that match none: "
             f"{listed(unknown, most=3)}; remove these rows, or give the source that they were made for."
         )
+    count = Counter(paths)
+    if ambiguous := [row.path for row in corrections.rows if count[row.path] > 1]:
+        raise ValueError(
+            f"{corrections.path}: expected rows of one image each, got {len(ambiguous):,} with a path that several "
+            f"images of this source have: {listed(ambiguous, most=3)}; give each image a path of its own."
+        )
     number_of = {name: number for number, name in enumerate(class_names)}
     used = np.ones(len(paths), bool)
     corrected = np.array([number_of[label] for label in labels], np.int64)
@@ -169,7 +177,7 @@ def _correct(
         if row.action == RELABEL and row.new_label not in number_of:
             raise ValueError(
                 f"{where}: expected a new label that is a class, {listed(class_names, most=10)}, got "
-                f"{printable(row.new_label)}; correct the row."
+                f"{short(row.new_label)}; correct the row."
             )
         used[place] = row.action != LEAVE_OUT
         if row.action == RELABEL:

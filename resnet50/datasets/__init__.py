@@ -11,7 +11,7 @@ from typing import Protocol
 from resnet50._io.fetch import Progress
 from resnet50.data.fit import Fit
 from resnet50.data.splits import DatasetSplits
-from resnet50.datasets import caltech101, cats_dogs, cifar10, folder, leukemia, rendered_signs, rocks, signs
+from resnet50.datasets import caltech101, cats_dogs, cifar10, folder, imagenet, leukemia, rendered_signs, rocks, signs
 
 
 class Loader(Protocol):
@@ -53,6 +53,8 @@ DATASETS: dict[str, Loader] = {
     "cats-dogs": cats_dogs.load,
     "cifar10": cifar10.load,
     "caltech101": caltech101.load,
+    "imagenet": imagenet.load,
+    "imagenet-90": imagenet.load,
     "folder": folder.load,
     "rendered-signs": rendered_signs.load,
 }

@@ -19,9 +19,10 @@ from resnet50.data.dataset import Dataset
 from resnet50.data.splits import DatasetSplits
 from resnet50.data.splitting import assign_folds, inseparable
 from resnet50.evaluation.frozen_features import check_backbone, frozen_features
-from resnet50.evaluation.out_of_fold import predict_out_of_fold
 from resnet50.metrics.cross_validation import CrossValidation, Repetition
 from resnet50.training.checks import check_fit, check_image_size
+from resnet50.training.linear_probe import LabeledFeatures
+from resnet50.training.out_of_fold import predict_out_of_fold
 from resnet50.training.phases import LinearProbe
 from resnet50.training.recipe import Recipe
 from resnet50.weights.read import read_weights
@@ -47,7 +48,7 @@ def cross_validate(
     The images of all splits are pooled and cut into folds. Images of one group and near-duplicates are in one fold, and
     classes in proportion as far as that allows. Without ``runs``, the network of the pretrained weights is frozen, its
     features are computed once, and a linear head is fitted without each fold in turn, as in the recipe's linear probe
-    on the images themselves; ``C`` is chosen by out-of-fold loss (`resnet50.evaluation.out_of_fold`). That takes
+    on the images themselves; ``C`` is chosen by out-of-fold loss (`resnet50.training.out_of_fold`). That takes
     seconds after the features, and says what a linear probe reaches: fine-tuning may reach more.
 
     Args:
@@ -129,9 +130,8 @@ def _fit_heads(
     if recipe.class_weight == "balanced":
         counts = np.maximum(np.bincount(dataset.labels, minlength=classes), 1)
         weights = (len(dataset) / (classes * counts))[dataset.labels]
+    images = LabeledFeatures([features], dataset.labels, weights)
     for number, (seed, folds) in enumerate(zip(seeds, cuts, strict=True), start=1):
         _log.info("fitting linear heads" + (f", {number} of {len(seeds)}" if len(seeds) > 1 else ""))
-        predicted = predict_out_of_fold(
-            probe, features, dataset.labels, folds, classes=classes, weights=weights, progress=progress
-        )
+        predicted = predict_out_of_fold(probe, images, folds, classes=classes, progress=progress)
         yield Repetition(seed, folds, predicted.probabilities, predicted.c_values)

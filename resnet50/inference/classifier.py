@@ -12,9 +12,9 @@ import os
 import warnings
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,7 +35,7 @@ from resnet50.inference.runtimes import FEATURES, Network, NoGraphError, open_ne
 from resnet50.uncertainty.shares import COVERAGE, REFUSE
 from resnet50.uncertainty.thresholds import FILE, Judgement, Thresholds, read_file, read_member
 from resnet50.weights.keras_files import CLASSIFIER_MEMBER, CONFIG_MEMBER, check_archive, read_small, reading
-from resnet50.weights.registry import REGISTRY
+from resnet50.weights.registry import without_folder
 
 if TYPE_CHECKING:
     import keras
@@ -137,9 +137,36 @@ class Classifier:
             return self.network.with_features
         if isinstance(self.network, Network) and self.network.source is None:
             return self.network  # an export without features
+        return self._with_features
+
+    @cached_property
+    def _with_features(self) -> keras.Model:
         from resnet50.inference.features import with_features
 
         return with_features(self.model)
+
+    def answer(self, images: np.ndarray | LazyImages, *, batch_size: int = 64) -> tuple[np.ndarray, np.ndarray]:
+        """Classify images of the model's size, and return the features behind the answers, all at once.
+
+        Args:
+            images: As for `probabilities`.
+            batch_size: Images in one forward pass.
+
+        Returns:
+            Probabilities, float32 ``(n, classes)``, and the inputs of the last dense layer, float32 ``(n, d)``.
+
+        Raises:
+            ValueError: As for `probabilities`; also if there is no dense layer, or the classifier is an export.
+        """
+        rows = forward_array(self._with_features, images, batch_size=batch_size)
+        return rows[:, : len(self.class_names)], rows[:, len(self.class_names) :]
+
+    def refitted(self, thresholds: Thresholds | None) -> Classifier:
+        """Return the classifier with these thresholds; a network that is compiled for `answer` is not built again."""
+        classifier = replace(self, thresholds=thresholds)
+        if "_with_features" in vars(self):
+            vars(classifier)["_with_features"] = self._with_features
+        return classifier
 
     def judge(
         self, rows: np.ndarray, *, coverage: float | None = COVERAGE, refuse: float | None = REFUSE
@@ -355,9 +382,7 @@ class Classifier:
 
 def _without_folders(recipe: Mapping[str, Any]) -> Mapping[str, Any]:
     weights = recipe.get("weights")
-    if not isinstance(weights, str) or weights in REGISTRY:
-        return recipe
-    return {**recipe, "weights": PureWindowsPath(weights).name}  # it knows both separators
+    return {**recipe, "weights": without_folder(weights)} if isinstance(weights, str) else recipe
 
 
 _BLOCK = 2048  # images whose features are in memory

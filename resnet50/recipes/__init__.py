@@ -6,7 +6,18 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from resnet50._io.text import did_you_mean
-from resnet50.recipes import caltech101, cats_dogs, cifar10, folder, leukemia, rendered_signs, rocks, signs
+from resnet50.recipes import (
+    caltech101,
+    cats_dogs,
+    cifar10,
+    folder,
+    imagenet,
+    imagenet_90,
+    leukemia,
+    rendered_signs,
+    rocks,
+    signs,
+)
 from resnet50.training.recipe import Recipe
 
 
@@ -16,7 +27,7 @@ class Task(Protocol):
     Attributes:
         RECIPE: Every number of a training from scratch.
         VARIANTS: Every way to train, by name: ``"scratch"``, which is `RECIPE`; ``"fine-tuned"``, from ImageNet
-            weights, where the network has their stem; ``"classic"``, the usual setting elsewhere.
+            weights, where the network has their stem; ``"classic"``, the usual setting elsewhere, if it is another.
     """
 
     RECIPE: Recipe
@@ -25,7 +36,19 @@ class Task(Protocol):
 
 
 RECIPES: dict[str, Task] = {
-    task.RECIPE.name: task for task in (signs, leukemia, rocks, cats_dogs, cifar10, caltech101, folder, rendered_signs)
+    task.RECIPE.name: task
+    for task in (
+        signs,
+        leukemia,
+        rocks,
+        cats_dogs,
+        cifar10,
+        caltech101,
+        imagenet,
+        imagenet_90,
+        folder,
+        rendered_signs,
+    )
 }
 """Tasks by name, such as ``RECIPES["signs"]``: a module with a recipe and its variants."""
 

@@ -18,6 +18,7 @@ from resnet50.plots.evaluation import draw_reliability
 from resnet50.reports.audit import SHOWN, shown_issue
 from resnet50.reports.figures import ReportFigure, calibration_message, confused_pairs, confusion_message
 from resnet50.reports.pages import page_figure, render
+from resnet50.weights.registry import without_folder
 
 PAIRS = 10
 """Most pairs of confused classes on the page."""
@@ -61,6 +62,7 @@ def cross_validation_page(result: CrossValidation) -> str:
         "cross_validation.html.j2",
         result=result,
         report=first,
+        weights=without_folder(result.weights) if result.weights else "",
         baseline=max(scores.support for scores in classes.values()) / len(result.dataset),
         macro_f1=float(np.mean([report.macro_f1 for report in result.reports])),
         loss=float(np.mean([report.loss for report in result.reports])),

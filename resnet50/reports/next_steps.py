@@ -1,6 +1,6 @@
-"""What to try next: a few steps that follow from the results by the rules below, each with its command.
+"""What to try next: steps that follow from the results by the rules below, each with its command.
 
-In this order, and at most `MOST` of them:
+In this order, at most one of each:
 
 - *Data*: the audit found errors or warnings, other than a small test split.
 - *Pretrained weights*: the network of the paper started from random weights, at `LARGE` pixels or more, and learned
@@ -41,7 +41,6 @@ from resnet50.reports.figures import confused_pairs
 from resnet50.reports.results import Results
 from resnet50.weights.registry import at_depth
 
-MOST = 5
 SCARCE = 10_000
 LARGE = 64
 GAP = 0.15
@@ -78,7 +77,7 @@ class Step:
 def next_steps(results: Results) -> tuple[Step, ...]:
     """Return what to try next, the most important step first."""
     rules = (_data, _pretrained, _small_test, _fit, _calibration, _confusion, _few_images)
-    return tuple(step for rule in rules for step in rule(results))[:MOST]
+    return tuple(step for rule in rules for step in rule(results))
 
 
 def _data(results: Results) -> Iterator[Step]:

@@ -35,7 +35,6 @@ def scored(classifier: Classifier, datasets: Mapping[str, Dataset]) -> Scored:
         classifier: The classifier.
         datasets: Images by name, ``"test"`` among them.
     """
-    test, distances = classifier.examine(datasets["test"].images)
-    others = {name: each for name, each in datasets.items() if name != "test"}
-    probabilities = {name: classifier.probabilities(each.images) for name, each in others.items()}
-    return Scored({**probabilities, "test": test}, distances=distances)
+    examined = {name: classifier.examine(each.images) for name, each in datasets.items()}  # by one compiled network
+    probabilities = {name: each for name, (each, _) in examined.items()}
+    return Scored(probabilities, distances=examined["test"][1])

@@ -11,6 +11,7 @@ import numpy as np
 from resnet50._io.text import duration
 from resnet50.data.fit import Fit
 from resnet50.datasets.source import DataSource
+from resnet50.weights.registry import without_folder
 
 NONE = "none, random initialization"
 """The setting of a training from scratch."""
@@ -93,7 +94,7 @@ class TrainingSummary:
         size, share = recipe.get("image_size"), recipe.get("validation_split")
         shown = {
             "Recipe": recipe.get("name"),
-            "Pretrained weights": (recipe["weights"] or NONE) if "weights" in recipe else None,
+            "Pretrained weights": _name(recipe["weights"]) if "weights" in recipe else None,
             "Image size": f"{size} x {size} pixels" if size else None,
             "Fit to that size": str(Fit.from_dict(recipe["fit"])) if recipe.get("fit") else None,
             "Batch size": recipe.get("batch_size"),
@@ -127,3 +128,7 @@ class TrainingSummary:
             "learning_rate": f"{phase['learning_rate']:g}",
             "schedule": phase["schedule"],
         }
+
+
+def _name(weights: str | None) -> str:
+    return without_folder(weights) if weights else NONE

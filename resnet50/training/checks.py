@@ -11,6 +11,7 @@ from resnet50.audit.issue import Issue
 from resnet50.data.dataset import Dataset
 from resnet50.data.splits import DatasetSplits
 from resnet50.training.environment import describe_environment
+from resnet50.training.phases import Phase
 from resnet50.training.recipe import Recipe
 from resnet50.training.record import RunRecord
 from resnet50.training.run import RunDirectory
@@ -53,6 +54,26 @@ def check_splits(recipe: Recipe, splits: DatasetSplits) -> None:
     for dataset in splits.by_name.values():
         check_image_size(recipe, dataset)
     splits.check_trainable()
+
+
+def check_steps(recipe: Recipe, images: int) -> None:
+    """Refuse a recipe whose phase would end before its optimizer has made a step.
+
+    Args:
+        recipe: The recipe.
+        images: Number of images that are trained on.
+
+    Raises:
+        ValueError: If the phase has fewer batches than a step takes.
+    """
+    wanted = recipe.gradient_accumulation_steps
+    for phase in recipe.phases:
+        batches = phase.epochs * -(-images // recipe.batch_size)
+        if isinstance(phase, Phase) and batches < wanted:
+            raise ValueError(
+                f"expected gradient_accumulation_steps to be at most {batches}, the batches of a phase of "
+                f"{phase.epochs} epochs on {images:,} images, got {wanted}; lower it, or the batch size."
+            )
 
 
 def check_flip(recipe: Recipe, dataset: Dataset, issues: Sequence[Issue]) -> None:

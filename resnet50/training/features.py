@@ -189,7 +189,7 @@ class FrozenPart:
         digest, version = self._key.copy(), batches.version
         digest.update(batches.dataset.fingerprint.encode())
         if version is not None:
-            digest.update(repr((batches.seed, version, batches.augmentation)).encode())
+            digest.update(repr((batches.seed, version, batches.augmentation, batches.resize)).encode())
         return digest.hexdigest()
 
 

@@ -17,6 +17,7 @@ from resnet50.data.batches import Batches
 from resnet50.data.dataset import Dataset
 from resnet50.data.fit import DEFAULT_FIT
 from resnet50.data.mixing import Mixing
+from resnet50.data.random_crop import Resize
 from resnet50.inference.classifier import Classifier
 from resnet50.inference.features import last_dense
 from resnet50.training.averaging import ValidateAverage, WeightAverage, averaged
@@ -29,6 +30,7 @@ from resnet50.training.features import FrozenPart, boundary, upper_part, version
 from resnet50.training.held_out import chooses, halves
 from resnet50.training.layer_groups import freeze
 from resnet50.training.linear_probe import LabeledFeatures, LinearHead, fit_linear_head
+from resnet50.training.losses import build_loss, takes_logits
 from resnet50.training.optimizer import build_optimizer
 from resnet50.training.phases import LinearProbe, Phase
 from resnet50.training.preparation import PreparedRun
@@ -103,7 +105,7 @@ class _Fitting:
     @cached_property
     def training_model(self) -> keras.Model:
         """The model that phases of epochs train; a linear probe does without."""
-        return build_training_model(self.run.model, self.run.record.precision)
+        return training_model(self.recipe, self.run.model, self.run.record.precision)
 
     def current_model(self) -> keras.Model:
         """Return the plain model with the weights that it has now."""
@@ -207,7 +209,7 @@ class _Fitting:
         train, validation = self.batches(phase)
         self.fitted.compile(
             optimizer=build_optimizer(self.recipe, phase, self.fitted, len(train)),
-            loss=keras.losses.CategoricalCrossentropy(label_smoothing=self.recipe.label_smoothing),
+            loss=build_loss(self.recipe),
             metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],  # by its name, the step is traced twice
         )
         stored = self.stored_callbacks(phase, position)
@@ -243,7 +245,8 @@ class _Fitting:
         """Return the batches of images that a phase trains on, and those that it is validated on."""
         train = training_batches(self.recipe, self.run.splits["train"], views=phase.views)
         held_out = self.validation
-        return train, Batches(held_out, self.recipe.batch_size) if held_out is not None else None
+        resize = training_size(self.recipe)
+        return train, Batches(held_out, self.recipe.batch_size, resize=resize) if held_out is not None else None
 
     def add_features(self, phase: Phase | LinearProbe, train: Batches, validation: Batches | None) -> None:
         """Replace the images of batches by the features below a phase, in every version."""
@@ -348,6 +351,26 @@ class _State:
     probe: LinearProbe | None
 
 
+def training_model(recipe: Recipe, model: keras.Model, precision: str) -> keras.Model:
+    """Return the training model of a recipe: for its size of training images and its loss.
+
+    Args:
+        recipe: Training size and loss.
+        model: The plain network.
+        precision: ``"float32"`` or ``"bfloat16"``.
+    """
+    size, logits = recipe.train_image_size, takes_logits(recipe)
+    return build_training_model(model, precision, image_size=size, logits=logits)
+
+
+def training_size(recipe: Recipe) -> Resize | None:
+    """Return how images are resized for training; None where they have the size and nothing is cropped."""
+    if recipe.train_image_size is None and recipe.augmentation.crop_area == 1:
+        return None
+    size = recipe.train_image_size or recipe.image_size
+    return Resize(size, size, (recipe.fit or DEFAULT_FIT).resampling)
+
+
 def training_batches(recipe: Recipe, train: Dataset, *, views: int = 0) -> Batches:
     """Return the batches that a recipe trains on: shuffled, augmented, mixed and balanced as it says.
 
@@ -362,6 +385,7 @@ def training_batches(recipe: Recipe, train: Dataset, *, views: int = 0) -> Batch
         share_last=recipe.share_last_batch,
         shuffle=True,
         augmentation=recipe.augmentation,
+        resize=training_size(recipe),
         views=views,
         mixing=Mixing(recipe.mixup, recipe.cutmix) if recipe.mixup or recipe.cutmix else None,
         balance=recipe.class_weight == "balanced",

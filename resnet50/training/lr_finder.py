@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import keras
 import numpy as np
@@ -15,9 +16,10 @@ from resnet50.data.dataset import Dataset
 from resnet50.data.splits import DatasetSplits
 from resnet50.training.checks import check_image_size
 from resnet50.training.fast_cpu.memory import keep_freed_memory
-from resnet50.training.fast_cpu.precision import build_training_model, resolve_precision
-from resnet50.training.fitting import training_batches
+from resnet50.training.fast_cpu.precision import resolve_precision
+from resnet50.training.fitting import training_batches, training_model
 from resnet50.training.layer_groups import freeze
+from resnet50.training.losses import build_loss
 from resnet50.training.network import build_network
 from resnet50.training.optimizer import build_optimizer
 from resnet50.training.recipe import Recipe
@@ -89,9 +91,11 @@ def find_learning_rate(
     dataset = DatasetSplits(train=dataset).hold_out(recipe.validation_split, seed=recipe.seed)["train"]
     model = _training_model(recipe, len(dataset.class_names))
     rates, losses, average = [], [], 0.0
-    for rate, batch in zip(np.geomspace(lowest, highest, steps), _endless(recipe, dataset), strict=False):
+    batches = _endless(recipe, dataset)
+    for rate in np.geomspace(lowest, highest, steps):
         model.optimizer.learning_rate = rate
-        loss = float(model.train_on_batch(*batch, return_dict=True)["loss"])
+        step = itertools.islice(batches, recipe.gradient_accumulation_steps)
+        loss = float(np.mean([model.train_on_batch(*batch, return_dict=True)["loss"] for batch in step]))
         if not math.isfinite(loss):
             break
         average = SMOOTHING * average + (1 - SMOOTHING) * loss
@@ -114,12 +118,18 @@ def _training_model(recipe: Recipe, classes: int) -> keras.Model:
     """Build the network, ready to train at a learning rate that is set for each step."""
     model = build_network(recipe, classes, weights=recipe.weights)
     keep_freed_memory()
-    training_model = build_training_model(model, resolve_precision(recipe.precision))
-    freeze(training_model, recipe.last)
-    constant = replace(recipe.last, schedule="constant", warmup_epochs=0.0, lr_factor=1.0, lr_patience=0)
-    loss = keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing)
-    training_model.compile(build_optimizer(recipe, constant, training_model, steps_per_epoch=1), loss)
-    return training_model
+    fitted = training_model(recipe, model, resolve_precision(recipe.precision))
+    freeze(fitted, recipe.last)
+    usual: dict[str, Any] = {
+        "warmup_epochs": 0.0,
+        "lr_factor": 1.0,
+        "lr_patience": 0,
+        "lr_step_epochs": 0.0,
+        "lr_power": 1.0,
+    }
+    constant = replace(recipe.last, schedule="constant", **usual)
+    fitted.compile(build_optimizer(recipe, constant, fitted, steps_per_epoch=1), build_loss(recipe))
+    return fitted
 
 
 def _endless(recipe: Recipe, dataset: Dataset) -> Iterator[tuple[np.ndarray, ...]]:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from resnet50._io.arguments import check_types, check_values, number
 
-SCHEDULES = ("cosine", "constant", "exponential", "one-cycle", "plateau")
+SCHEDULES = ("cosine", "constant", "step", "polynomial", "exponential", "one-cycle", "plateau")
 """Courses of the learning rate; `Phase` describes them."""
 
 
@@ -15,10 +15,14 @@ SCHEDULES = ("cosine", "constant", "exponential", "one-cycle", "plateau")
 class Phase:
     """A phase of a training: which layers learn, how fast, and for how long. Each phase has its own optimizer.
 
-    The optimizer is AdamW (Loshchilov and Hutter 2017, arXiv:1711.05101). Its learning rate follows the schedule:
+    The optimizer is the recipe's (`Recipe.optimizer`). Its learning rate follows the schedule:
 
     - ``"cosine"`` rises linearly for `warmup_epochs` and falls along half a cosine to zero.
     - ``"constant"`` does not change, except by a callback.
+    - ``"step"`` rises linearly for `warmup_epochs` and is multiplied by `lr_factor` after every `lr_step_epochs`
+      epochs, counted from the phase's first (He et al. 2015, arXiv:1512.03385, section 3.4).
+    - ``"polynomial"`` rises linearly for `warmup_epochs` and falls to zero along ``(1 - t) ** lr_power``, where ``t``
+      is the share of the steps after the warm-up that are done; a power of 1 is a line.
     - ``"exponential"`` is multiplied by `lr_factor` over the course of every epoch.
     - ``"one-cycle"`` rises along half a cosine from a 25th for `warmup_epochs` and falls along another to nearly zero
       (Smith and Topin 2017, arXiv:1708.07120; the momentum stays constant).
@@ -29,9 +33,11 @@ class Phase:
         learning_rate: Highest learning rate of the schedule, above 0.
         warmup_epochs: Epochs in which the rate rises; may be a fraction.
         schedule: One of `SCHEDULES`.
-        lr_factor: Multiplier of the exponential and plateau schedules, 0..1; 1 with the others.
+        lr_factor: Multiplier of the step, exponential and plateau schedules, 0..1; 1 with the others.
         lr_patience: Epochs without a lower validation loss before a plateau schedule lowers the rate; 0 with the
             others.
+        lr_step_epochs: Epochs between the falls of a step schedule; may be a fraction; 0 with the others.
+        lr_power: Exponent of a polynomial schedule, above 0; 1 with the others.
         trainable: Which layers learn: ``"head"``, a stage such as ``"conv5"`` and all above it, or ``"all"``.
         freeze_batch_norm: Whether batch norm below the head stays fixed: statistics, gamma and beta.
         backbone_lr_multiplier: Factor on the learning rate of everything below the head, 0..1.
@@ -53,8 +59,12 @@ class Phase:
     learning_rate: float = number("Highest learning rate of the last phase.", 1e-3, common=True)
     warmup_epochs: float = number("Epochs in which the learning rate rises; may be a fraction.", 0.0)
     schedule: str = number("Course of the learning rate.", "cosine", choices=SCHEDULES)
-    lr_factor: float = number("Multiplier of the exponential and plateau schedules, 0..1; 1 with the others.", 1.0)
+    lr_factor: float = number(
+        "Multiplier of the step, exponential and plateau schedules, 0..1; 1 with the others.", 1.0
+    )
     lr_patience: int = number("Epochs without a lower validation loss before a plateau schedule lowers the rate.", 0)
+    lr_step_epochs: float = number("Epochs between the falls of a step schedule; 0 with the others.", 0.0)
+    lr_power: float = number("Exponent of a polynomial schedule; 1 with the others.", 1.0)
     trainable: str = number("Layers that learn: head, a stage such as conv5 with all above it, or all.", "all")
     freeze_batch_norm: bool = number("Keep batch norm below the head fixed: statistics, gamma and beta.", False)
     backbone_lr_multiplier: float = number("Factor on the learning rate of everything below the head, 0..1.", 1.0)
@@ -69,9 +79,12 @@ class Phase:
 
     def __post_init__(self) -> None:
         check_types(self)
-        falls = self.schedule in ("exponential", "plateau")
+        falls = self.schedule in ("step", "exponential", "plateau")
+        rises = (0 <= self.warmup_epochs < self.epochs, f"0 or more and less than {self.epochs} epochs")
         warm = {
-            "cosine": (0 <= self.warmup_epochs < self.epochs, f"0 or more and less than {self.epochs} epochs"),
+            "cosine": rises,
+            "step": rises,
+            "polynomial": rises,
             "one-cycle": (0 < self.warmup_epochs < self.epochs, f"above 0 and less than {self.epochs} epochs"),
         }
         check_values(
@@ -90,6 +103,15 @@ class Phase:
                 "lr_patience": (
                     self.lr_patience >= 1 if self.schedule == "plateau" else self.lr_patience == 0,
                     f"{'at least 1' if self.schedule == 'plateau' else '0'} with the schedule {self.schedule!r}",
+                ),
+                "lr_step_epochs": (
+                    0 < self.lr_step_epochs <= self.epochs if self.schedule == "step" else self.lr_step_epochs == 0,
+                    f"{f'above 0 and at most {self.epochs}' if self.schedule == 'step' else '0'} with the schedule "
+                    f"{self.schedule!r}",
+                ),
+                "lr_power": (
+                    0 < self.lr_power < float("inf") if self.schedule == "polynomial" else self.lr_power == 1,
+                    f"{'above 0' if self.schedule == 'polynomial' else '1'} with the schedule {self.schedule!r}",
                 ),
                 **{
                     name: (
@@ -112,7 +134,8 @@ class LinearProbe:
     The problem is convex: there is no learning rate and no schedule, and a few hundred images take a second once their
     features are computed. For features ``x``, scaled to a root mean square of 1, the head minimizes
     ``sum(cross-entropy) / views + |W|^2 / (2 C)``, with the ``C`` that validates best: scikit-learn's inverse of the
-    regularization. Label smoothing, mixup, cutmix, weight decay and averages of the recipe are for its other phases.
+    regularization. Loss, label smoothing, mixup, cutmix, optimizer and averages of the recipe are for
+    its other phases.
 
     Attributes:
         views: Versions of each image to fit: the image itself, and ``views - 1`` random changes of it; at least 1.

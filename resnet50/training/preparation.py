@@ -13,7 +13,7 @@ from resnet50.audit.check import find_issues
 from resnet50.audit.issue import Issue
 from resnet50.data.splits import DatasetSplits
 from resnet50.datasets.source import DataSource
-from resnet50.training.checks import check_flip, fingerprints
+from resnet50.training.checks import check_flip, check_steps, fingerprints
 from resnet50.training.environment import describe_environment
 from resnet50.training.fast_cpu.precision import resolve_precision
 from resnet50.training.network import build_network
@@ -63,6 +63,7 @@ def prepare_new(
     held_out = splits.hold_out(recipe.validation_split, seed=recipe.seed)
     issues = find_issues(splits)
     check_flip(recipe, splits["train"], issues)
+    check_steps(recipe, len(held_out["train"]))
     pretrained = describe_weights(weights, recipe) if weights else None
     model = _build(recipe, splits, pretrained)
     transfer = load_weights(model, weights, class_names=splits["train"].class_names) if weights else None
@@ -77,7 +78,7 @@ def prepare_new(
         started=datetime.now(UTC).isoformat(),
         corrections=splits.corrections.sha256 if splits.corrections is not None else None,
     )
-    check_room(directory.path, _most_bytes(model), "the model and the checkpoints of the run")
+    check_room(directory.path, _most_bytes(model, recipe), "the model and the checkpoints of the run")
     directory.create(record)
     if splits.unreadable:
         write_unreadable(directory.unreadable, splits.unreadable)
@@ -128,9 +129,10 @@ def describe_weights(weights: WeightsFile, recipe: Recipe) -> PretrainedWeights:
     return PretrainedWeights(weights.origin, weights.conventions, normalization, sha256.hexdigest())
 
 
-def _most_bytes(model: keras.Model) -> int:
+def _most_bytes(model: keras.Model, recipe: Recipe) -> int:
     """Return the most bytes of disk that a run takes: models and checkpoints, each beside the one that it replaces."""
     models, in_checkpoint = 4, 5  # a checkpoint has the weights, two moments and one or two averages
+    in_checkpoint += recipe.gradient_accumulation_steps > 1  # and the gradients of batches before
     return (models + 2 * in_checkpoint) * 4 * model.count_params() + _REST
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -139,10 +140,11 @@ class EpochTable(Progress):
 
     def begin_run(self, transfer: TransferReport | None, issues: Sequence[Issue]) -> None:
         """Print the report on pretrained weights and the issues in the images."""
-        lines = str(transfer).split("\n") if transfer else []
-        lines += [f"{issue.severity}: {issue.summary}" for issue in issues if issue.severity != "note"]
-        for line in lines:
+        for line in str(transfer).split("\n") if transfer else ():
             self._print(line, soft_wrap=True)
+        for issue in issues:
+            if issue.severity != "note":
+                self.say(f"{issue.severity}: {issue.summary}")
 
     def begin_phase(self, phase: int, epoch: int, seconds: float | None = None) -> None:
         """Count the epochs that are left, since an earlier phase may have ended early, and name the phase."""
@@ -189,8 +191,10 @@ class EpochTable(Progress):
         self.say(f"no prediction sets and no refusal of strangers: {reason}")
 
     def say(self, line: str) -> None:
-        """Print the line."""
-        self._print(line, soft_wrap=True)
+        """Print the line, wrapped at words; a path that is longer than a line stays whole."""
+        width = self._console.width
+        for part in textwrap.wrap(printable(line), width, break_long_words=False, break_on_hyphens=False):
+            self._print(part, soft_wrap=True)
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         """Draw the bar."""

@@ -31,6 +31,12 @@ DEPTHS = (18, 34, 50, 101, 152)
 FORMS = ("residual", "plain", "preactivation")
 """Rows of `resnet50.forms.FORMS`, which imports Keras."""
 
+OPTIMIZERS = ("adamw", "sgd", "lamb")
+"""Optimizers; `resnet50.training.optimizer` has their equations."""
+
+LOSSES = ("cross-entropy", "binary-cross-entropy")
+"""Training losses; `resnet50.training.losses` describes them."""
+
 _CONVENTIONS = (*CONVENTIONS, "keras")
 
 _LAYER_GROUPS = ("conv2", "conv3", "conv4", "conv5")  # the stages of table 1
@@ -40,9 +46,10 @@ _LAYER_GROUPS = ("conv2", "conv3", "conv4", "conv5")  # the stages of table 1
 class Recipe:
     """Every number of a training run. Two runs of one recipe on one machine and dataset give the same weights.
 
-    Weight decay spares biases and batch norm. The running average of `ema` is Keras' own: it covers the trainable
-    weights, while batch norm keeps the moving statistics of the training. If the average's memory, ``1 / (1 - ema)``
-    steps, is much longer than theirs, the two do not match until the learning rate is low.
+    Weight decay spares biases and batch norm. What it means depends on the optimizer: the same number is not the same
+    strength in another one. The running average of `ema` is Keras' own: it covers the trainable weights, while batch
+    norm keeps the moving statistics of the training. If the average's memory, ``1 / (1 - ema)`` batches, is much longer
+    than theirs, the two do not match until the learning rate is low.
 
     Attributes:
         name: Name of the task; the folder of a run is named after it.
@@ -50,11 +57,24 @@ class Recipe:
             them, and a `LinearProbe` counts as one.
         weights: Name of pretrained weights or their file; None to train from scratch.
         normalization: Row of `resnet50.weights.NORMALIZATIONS`; None for that of the weights, or from scratch.
-        batch_size: Images in a step, at most.
+        batch_size: Images in a batch, at most.
+        gradient_accumulation_steps: Batches whose gradients are averaged before the weights change: a step of the
+            optimizer then sees ``batch_size`` times this many images in the memory of one batch. Batch norm's
+            statistics are those of each batch, as on several devices that do not share them, so that a larger batch
+            size is not the same. Gradients carry over from epoch to epoch; those of the last batches of a phase that do
+            not fill a step are not used.
         share_last_batch: Whether a last batch of an epoch that is much smaller than the others is shared out among
             them (`resnet50.data.batches.Batches`). False in recipes that were recorded before there was this number.
-        weight_decay: Share of a weight, times the learning rate, that a step takes away.
-        beta_2: Momentum of the squared gradients, 0..1.
+        optimizer: One of `OPTIMIZERS`.
+        weight_decay: Share of a weight that a step takes away, times the learning rate, with AdamW; share of it that is
+            added to the gradient with SGD, and to the update with LAMB.
+        momentum: Momentum of the gradients, 0..1; beta 1 of AdamW and LAMB.
+        beta_2: Momentum of the squared gradients, 0..1; 0.999 with SGD, which has none.
+        clip_norm: Largest norm of the gradients of all weights together; larger ones are scaled down to it. 0 for no
+            limit.
+        loss: One of `LOSSES`.
+        target_threshold: With binary cross-entropy, classes whose share of a mixed image is above it count in full, and
+            others not at all, 0..1; 0 leaves the shares as they are. 0 with the other loss.
         label_smoothing: Share of the target that is spread over all classes, 0..1.
         augmentation: Random changes to training images.
         mixup: Strength of blending two images, the alpha of a Beta distribution; 0 for none.
@@ -65,7 +85,9 @@ class Recipe:
             A validation split of the dataset's own takes its place.
         restore_best: Whether the epoch that validated best becomes the trained model, instead of the last one. Each
             phase then begins with the best epoch of those before it.
-        image_size: Height and width of the images in pixels, at least 32.
+        image_size: Height and width of the images in pixels, at least 32; the network that is trained takes this size.
+        train_image_size: Height and width of the images in training and validation, at least 32; None for `image_size`,
+            in which the test images are scored (Touvron et al. 2019, arXiv:1906.06423).
         fit: How images are fitted to that size; None for the fit of the images that are passed in. A run records the
             fit that was used.
         head: Row of `resnet50.heads.HEADS`.
@@ -96,10 +118,22 @@ class Recipe:
     normalization: str | None = number(
         "Input normalization; without it, that of the weights.", None, choices=tuple(NORMALIZATIONS)
     )
-    batch_size: int = number("Images in a step.", 32, common=True)
+    batch_size: int = number("Images in a batch.", 32, common=True)
+    gradient_accumulation_steps: int = number("Batches whose gradients are averaged in one step.", 1)
     share_last_batch: bool = number("Make the batches of an epoch equal if the last would be very small.", True)
-    weight_decay: float = number("Share of a weight, times the learning rate, that a step takes away.", 0.01)
+    optimizer: str = number("Optimizer.", "adamw", choices=OPTIMIZERS)
+    weight_decay: float = number(
+        "Share of a weight that a step takes away, times the learning rate (adamw), or that is added to the gradient "
+        "(sgd) or the update (lamb).",
+        0.01,
+    )
+    momentum: float = number("Momentum of the gradients, 0..1.", 0.9)
     beta_2: float = number("Momentum of the squared gradients, 0..1.", 0.999)
+    clip_norm: float = number("Largest norm of the gradients of all weights together; 0 for no limit.", 0.0)
+    loss: str = number("Training loss.", "cross-entropy", choices=LOSSES)
+    target_threshold: float = number(
+        "Share of a mixed image above which a class counts in full in binary cross-entropy, 0..1; 0 for its share.", 0.0
+    )
     label_smoothing: float = number("Share of the target that is spread over all classes, 0..1.", 0.1)
     augmentation: Augmentation = field(default_factory=Augmentation)
     mixup: float = number("Strength of blending two images (alpha of a Beta distribution); 0 for none.", 0.0)
@@ -112,6 +146,7 @@ class Recipe:
     )
     restore_best: bool = number("Keep the epoch that validated best instead of the last one.", False)
     image_size: int = number("Height and width of the images in pixels.", 64, common=True)
+    train_image_size: int | None = number("Height and width of the images in training; image-size without it.", None)
     fit: Fit | None = None
     head: str = number("Classifier head.", "linear", choices=HEADS)
     stem: str = number("Stem; cifar is for images of 32 pixels.", "imagenet", choices=STEMS)
@@ -171,6 +206,16 @@ class Recipe:
                     + (f" (these are of a ResNet-{published.depth})" if published else ""),
                 ),
                 "image_size": (32 <= self.image_size <= IMAGE_SIDE, f"at least 32 and at most {IMAGE_SIDE} pixels"),
+                "train_image_size": (
+                    self.train_image_size is None
+                    or (
+                        32 <= self.train_image_size <= IMAGE_SIDE
+                        and self.head != "flatten"
+                        and all(isinstance(phase, Phase) and phase.trainable == "all" for phase in self.phases)
+                    ),
+                    f"None, or at least 32 and at most {IMAGE_SIDE} pixels where every phase trains all layers and the "
+                    "head is not 'flatten'",
+                ),
                 "fit": (self.fit is None or isinstance(self.fit, Fit), "a Fit or None"),
             },
         )
@@ -181,9 +226,24 @@ class Recipe:
             self,
             {
                 "batch_size": (self.batch_size >= 1, "at least 1"),
+                "gradient_accumulation_steps": (self.gradient_accumulation_steps >= 1, "at least 1"),
+                "optimizer": (self.optimizer in OPTIMIZERS, f"one of {', '.join(OPTIMIZERS)}"),
+                "momentum": (0 <= self.momentum < 1, "0 or more and less than 1"),
+                "clip_norm": (0 <= self.clip_norm < float("inf"), "0 or more"),
+                "loss": (self.loss in LOSSES, f"one of {', '.join(LOSSES)}"),
+                "target_threshold": (
+                    0 <= self.target_threshold < 1 and (self.target_threshold == 0 or self.loss == LOSSES[1]),
+                    f"0 or more and less than 1, and 0 where loss is not {LOSSES[1]}",
+                ),
                 "weight_decay": (0 <= self.weight_decay < float("inf"), "0 or more"),
-                "beta_2": (0 <= self.beta_2 < 1, "0 or more and less than 1"),
-                "label_smoothing": (0 <= self.label_smoothing < 1, "0 or more and less than 1"),
+                "beta_2": (
+                    0 <= self.beta_2 < 1 and (self.optimizer != "sgd" or self.beta_2 == 0.999),
+                    "0 or more and less than 1, and 0.999 with sgd, which has none",
+                ),
+                "label_smoothing": (
+                    0 <= self.label_smoothing < 1 and (self.label_smoothing == 0 or self.target_threshold == 0),
+                    "0 or more and less than 1, and 0 where there is a target_threshold",
+                ),
                 "mixup": (0 <= self.mixup < float("inf"), "0 or more"),
                 "cutmix": (0 <= self.cutmix < float("inf"), "0 or more"),
                 "class_weight": (self.class_weight in (None, "balanced"), "'balanced' or None"),
@@ -291,10 +351,11 @@ class Recipe:
         return replace(self, phases=phases, **own)
 
     def lasting(self, epochs: int) -> Recipe:
-        """Return the recipe with this many epochs in its last phase, and its warm-up and averaging in proportion."""
+        """Return the recipe with this many epochs in its last phase, and its other numbers of epochs in proportion."""
         share = epochs / self.last.epochs
         averaged = 1 if self.swa_epochs == 1 else max(1, round(self.swa_epochs * share))
-        return self.change(epochs=epochs, warmup_epochs=self.last.warmup_epochs * share, swa_epochs=averaged)
+        own = {name: getattr(self.last, name) * share for name in ("warmup_epochs", "lr_step_epochs")}
+        return self.change(epochs=epochs, swa_epochs=averaged, **own)
 
     def extended(self, epochs: int) -> Recipe:
         """Return the recipe with a further phase of this many epochs, which is like its last (see `lasting`)."""
@@ -359,5 +420,12 @@ _NUMBERS_BEFORE = {
     "depth": 50,
     "form": "residual",
     "stochastic_depth": 0.0,
+    "optimizer": "adamw",
+    "momentum": 0.9,
+    "gradient_accumulation_steps": 1,
+    "clip_norm": 0.0,
+    "loss": "cross-entropy",
+    "target_threshold": 0.0,
+    "train_image_size": None,
 }
 """Numbers that recipes of earlier versions do not have, with the values by which these versions trained."""

@@ -104,12 +104,14 @@ class RunRecord:
 _KEYS = {*Environment.__annotations__, "precision", "data", "weights"}
 _DATA_KEYS = {"name", "fingerprints", "source"}
 
-_STRING, _OBJECT = (str, "a string"), (dict, "an object")
+_STRING, _OBJECT, _OPTIONAL = (str, "a string"), (dict, "an object"), (str | None, "a string or null")
 _VALUES: dict[str, tuple[Any, str]] = {
     "backend": _STRING,
     "versions": _OBJECT,
     "machine": _OBJECT,
-    "commit": (str | None, "a string or null"),
+    "commit": _OPTIONAL,
+    "started": _OPTIONAL,
+    "data.corrections": _OPTIONAL,
     "precision": _STRING,
     "data.name": _STRING,
     "data.fingerprints": _OBJECT,
@@ -130,7 +132,9 @@ def _parse(text: str) -> dict[str, Any]:
             f"expected the record of a run, got one without {', '.join(sorted(missing))}; an earlier version of "
             "resnet50 wrote it; train again (its model.keras can still be used)."
         )
-    _check_values(values | {f"data.{name}": data[name] for name in _DATA_KEYS})
+    _check_values(
+        {"started": None, "data.corrections": None, **values, **{f"data.{name}": data[name] for name in data}}
+    )
     return values
 
 

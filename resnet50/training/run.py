@@ -108,8 +108,8 @@ class RunDirectory:
             FileNotFoundError: If there is no run.
             ValueError: If its files are damaged, or an earlier version of this package wrote them.
         """
-        if not self.recipe.is_file() or not self.environment.is_file():
-            got = f"one without {self.recipe.name}" if self.path.is_dir() else "no folder there"
+        if missing := [file.name for file in (self.recipe, self.environment) if not file.is_file()]:
+            got = f"one without {' and '.join(missing)}" if self.path.is_dir() else "no folder there"
             raise FileNotFoundError(f"{self.path}: expected the folder of a run, got {got}.")
         file = self.recipe
         try:

@@ -1,4 +1,4 @@
-"""Learning rate schedules: Keras' own where it has them, and the one-cycle schedule."""
+"""Learning rate schedules: Keras' own where it has them, a linear warm-up, and the one-cycle schedule."""
 
 from __future__ import annotations
 
@@ -30,11 +30,45 @@ def build_schedule(phase: Phase, steps_per_epoch: int) -> float | schedules.Lear
             warmup_target=phase.learning_rate if rise else None,
             warmup_steps=rise,
         )
+    if phase.schedule == "step":
+        every = max(1, round(phase.lr_step_epochs * steps_per_epoch))
+        falling = schedules.ExponentialDecay(phase.learning_rate, every, phase.lr_factor, staircase=True)
+        return WarmUp(falling, highest=phase.learning_rate, rise=rise, begins=0)
+    if phase.schedule == "polynomial":
+        falling = schedules.PolynomialDecay(phase.learning_rate, steps - rise, 0.0, phase.lr_power)
+        return WarmUp(falling, highest=phase.learning_rate, rise=rise, begins=rise)
     if phase.schedule == "exponential":
         return schedules.ExponentialDecay(phase.learning_rate, steps_per_epoch, phase.lr_factor)
     if phase.schedule == "one-cycle":
         return OneCycle(phase.learning_rate, rise=rise, steps=steps)
     return float(phase.learning_rate)
+
+
+class WarmUp(schedules.LearningRateSchedule):
+    """A learning rate that rises linearly before it follows another schedule.
+
+    Args:
+        schedule: The schedule that follows.
+        highest: Learning rate at the end of the rise.
+        rise: Steps of the rise, which begins with ``highest / rise``; 0 for none.
+        begins: Step at which the other schedule begins: 0 if it runs on during the rise.
+
+    Source: Goyal et al. 2017, arXiv:1706.02677, section 2.2.
+    """
+
+    def __init__(self, schedule: schedules.LearningRateSchedule, *, highest: float, rise: int, begins: int) -> None:
+        self.schedule, self.highest, self.rise, self.begins = schedule, highest, rise, begins
+
+    def __call__(self, step: Any) -> Any:
+        """Return the learning rate of a step, counted from 0."""
+        step = ops.cast(step, "float32")
+        first = self.highest / max(self.rise, 1)  # not 0, with which the first step would learn nothing
+        rising = first + (self.highest - first) * step / max(self.rise, 1)
+        return ops.where(step < self.rise, rising, self.schedule(ops.maximum(step - self.begins, 0.0)))
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments."""
+        return {"schedule": self.schedule, "highest": self.highest, "rise": self.rise, "begins": self.begins}
 
 
 class OneCycle(schedules.LearningRateSchedule):

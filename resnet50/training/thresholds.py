@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import softmax
-from threadpoolctl import threadpool_limits
 
+from resnet50._io.fetch import Progress
 from resnet50.data.dataset import Dataset
 from resnet50.data.splitting import assign_folds, inseparable
-from resnet50.inference.batching import forward_array
-from resnet50.inference.features import feature_model, with_features
+from resnet50.inference.features import feature_model
 from resnet50.metrics.calibration import find_temperature
 from resnet50.metrics.thresholds import OwnImages, fit_thresholds
 from resnet50.training.features import FrozenPart
 from resnet50.training.fitting import Fitted, training_batches
-from resnet50.training.linear_probe import LabeledFeatures, fit_linear_head
+from resnet50.training.linear_probe import LabeledFeatures
+from resnet50.training.out_of_fold import predict_out_of_fold
 from resnet50.training.phases import LinearProbe
 from resnet50.training.preparation import PreparedRun
 from resnet50.uncertainty.distance import nearest_distances
@@ -26,10 +25,10 @@ FOLDS = 5
 MOST_FEATURES = 8192
 """Most features of an image that are compared; the head ``flatten`` has 100,352."""
 
-_BATCH = 64  # images in a forward pass
 
-
-def find_thresholds(run: PreparedRun, fitted: Fitted) -> tuple[Thresholds | None, str]:
+def find_thresholds(
+    run: PreparedRun, fitted: Fitted, *, progress: Progress | None = None
+) -> tuple[Thresholds | None, str]:
     """Fit the thresholds of a classifier.
 
     Where its head is a linear probe on a frozen network, they are fitted on its training images, out of fold; else on
@@ -38,6 +37,7 @@ def find_thresholds(run: PreparedRun, fitted: Fitted) -> tuple[Thresholds | None
     Args:
         run: The run.
         fitted: What its training left.
+        progress: Called with the folds that are done and their number.
 
     Returns:
         The thresholds, and ""; or None, and why there are none: a sentence.
@@ -48,7 +48,7 @@ def find_thresholds(run: PreparedRun, fitted: Fitted) -> tuple[Thresholds | None
             folds = assign_folds(train, _near_duplicates(run), FOLDS, seed=run.record.recipe.seed)
         except ValueError as error:
             return None, str(error)
-        return _out_of_fold(run, fitted.frozen, fitted.probe, folds), ""
+        return _out_of_fold(run, fitted.frozen, fitted.probe, folds, progress), ""
     if fitted.set_aside is None:
         return None, (
             "they are fitted on validation images that no choice was made by, and there are too few; train with a "
@@ -61,19 +61,15 @@ def _near_duplicates(run: PreparedRun) -> np.ndarray:
     return run.splits.near_duplicates.groups[: len(run.splits["train"])]
 
 
-def _out_of_fold(run: PreparedRun, frozen: FrozenPart, probe: LinearProbe, folds: np.ndarray) -> Thresholds:
+def _out_of_fold(
+    run: PreparedRun, frozen: FrozenPart, probe: LinearProbe, folds: np.ndarray, progress: Progress | None
+) -> Thresholds:
     """Fit thresholds on training images, each scored by a head that was fitted without its fold."""
     batches = training_batches(run.record.recipe, run.splits["train"], views=probe.views)
     versions = [np.asarray(frozen.features(batches, version)) for version in range(probe.views)]
     labels, classes = batches.dataset.labels, len(batches.dataset.class_names)
-    probabilities = np.empty((len(labels), classes), np.float32)
-    for fold in range(FOLDS):
-        rest, fold_images = folds != fold, folds == fold
-        weights = None if batches.image_weights is None else batches.image_weights[rest]
-        known = LabeledFeatures([version[rest] for version in versions], labels[rest], weights)
-        with threadpool_limits(1):  # of matrices as small as these, two threads wait for each other
-            head = fit_linear_head(probe, known, None, classes=classes)
-            probabilities[fold_images] = softmax(versions[0][fold_images] @ head.kernel + head.bias, axis=1)
+    images = LabeledFeatures(versions, labels, batches.image_weights)
+    probabilities = predict_out_of_fold(probe, images, folds, classes=classes, progress=progress).probabilities
     together = _numbered(batches.dataset, _near_duplicates(run))
     chosen = np.linspace(0, len(labels) - 1, min(MOST_REFERENCES, len(labels))).astype(np.int64)
     features = versions[0][chosen]
@@ -93,17 +89,19 @@ def _numbered(dataset: Dataset, near_duplicates: np.ndarray) -> np.ndarray:
 def _held_out(run: PreparedRun, fitted: Fitted, set_aside: Dataset) -> Thresholds:
     """Fit thresholds on images that were held out and chose nothing."""
     classifier, temperature = fitted.classifier, None
+    is_wide = feature_model(classifier.model).output_shape[-1] > MOST_FEATURES
     if fitted.chosen_by is not None:
-        probabilities = classifier.probabilities(fitted.chosen_by.images, batch_size=_BATCH)
-        temperature = find_temperature(probabilities, fitted.chosen_by.labels)
-    set_aside, train = _spread(set_aside), _spread(run.splits["train"])
-    if feature_model(classifier.model).output_shape[-1] > MOST_FEATURES:
-        own = OwnImages(classifier.probabilities(set_aside.images, batch_size=_BATCH), set_aside.labels)
+        chosen_by = _spread(fitted.chosen_by)
+        images = chosen_by.images
+        probabilities = classifier.probabilities(images) if is_wide else classifier.answer(images)[0]
+        temperature = find_temperature(probabilities, chosen_by.labels)
+    set_aside = _spread(set_aside)
+    if is_wide:
+        own = OwnImages(classifier.probabilities(set_aside.images), set_aside.labels)
         return fit_thresholds(own, fitted_on="held-out", temperature=temperature)
-    network, classes = with_features(classifier.model), len(set_aside.class_names)
-    rows, reference = (forward_array(network, each.images, batch_size=_BATCH) for each in (set_aside, train))
-    features = reference[:, classes:]
-    own = OwnImages(rows[:, :classes], set_aside.labels, nearest_distances(rows[:, classes:], features, NEIGHBORS))
+    probabilities, held_out = classifier.answer(set_aside.images)
+    _, features = classifier.answer(_spread(run.splits["train"]).images)
+    own = OwnImages(probabilities, set_aside.labels, nearest_distances(held_out, features, NEIGHBORS))
     return fit_thresholds(own, fitted_on="held-out", features=features, temperature=temperature)
 
 

@@ -178,11 +178,11 @@ def _train_and_write(run: PreparedRun, callbacks: Sequence[keras.callbacks.Callb
     progress.begin_run(run.transfer, run.issues)
     with memory_explained(run.record.recipe, directory.path):
         fitted = fit(run, callbacks, progress)
-    progress.begin_step("fitting thresholds")
-    thresholds, reason = find_thresholds(run, fitted)
+    with progress.counted("fitting thresholds") as count:
+        thresholds, reason = find_thresholds(run, fitted, progress=count)
     if thresholds is None:
         progress.without_thresholds(reason)
-    classifier = replace(fitted.classifier, thresholds=thresholds)
+    classifier = fitted.classifier.refitted(thresholds)
     progress.begin_step("scoring the test images")
     scored = score_splits(classifier, fitted.frozen, run.splits)
     scores = score(scored.probabilities["test"], run.splits["test"])

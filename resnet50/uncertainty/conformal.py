@@ -53,7 +53,7 @@ def class_scores(probabilities: np.ndarray, method: str) -> np.ndarray:
 def fewest_images(coverage: float) -> int:
     """Return the fewest calibration images that give a set at a coverage other than all classes: 19 for 0.95."""
     check_share(coverage, "coverage")
-    return math.ceil(round(coverage / (1 - coverage), 6))
+    return max(1, math.ceil(round(coverage / (1 - coverage), 6)))
 
 
 def conformal_quantile(scores: np.ndarray, coverage: float) -> float | None:
@@ -67,7 +67,7 @@ def conformal_quantile(scores: np.ndarray, coverage: float) -> float | None:
         ValueError: If the coverage is not between 0 and 1.
     """
     check_share(coverage, "coverage")
-    rank = math.ceil(round((len(scores) + 1) * coverage, 6))  # 20 * 0.95 is a little more than 19
+    rank = max(1, math.ceil(round((len(scores) + 1) * coverage, 6)))  # 20 * 0.95 is a little more than 19
     return float(np.partition(scores, rank - 1)[rank - 1]) if rank <= len(scores) else None
 
 

@@ -101,7 +101,9 @@ class Thresholds:
             "method": self.method in METHODS,
             "scores": self.scores.ndim == 1 and self.scores.dtype == np.float32 and _in_range(self.scores, 0, 2),
             "labels": self.labels.shape == self.scores.shape and self.labels.dtype == np.int64,
-            "distances": self.distances.ndim == 1 and self.distances.dtype == np.float32,
+            "distances": self.distances.ndim == 1
+            and self.distances.dtype == np.float32
+            and _in_range(self.distances, -0.01, 2.01),
             "features": self.features.ndim == 2
             and self.features.dtype == np.float16
             and len(self.features) <= MOST_REFERENCES
@@ -112,11 +114,6 @@ class Thresholds:
         for name, holds in checks.items():
             if not holds:
                 raise ValueError(f"expected thresholds with possible {name}, got {short(getattr(self, name))}.")
-
-    @property
-    def by_class(self) -> bool:
-        """Whether each class has the calibration images that a threshold of its own needs at `COVERAGE`."""
-        return self._by_class(COVERAGE)
 
     @property
     def refuses(self) -> bool:
@@ -136,16 +133,16 @@ class Thresholds:
         Returns:
             float64 ``(classes,)``; None where there are too few calibration images.
         """
-        if self._by_class(coverage, classes):
+        if self.by_class(coverage, classes):
             return np.array(
                 [conformal_quantile(self.scores[self.labels == label], coverage) for label in range(classes)]
             )
         quantile = conformal_quantile(self.scores, coverage)
         return None if quantile is None else np.full(classes, quantile)
 
-    def _by_class(self, coverage: float, classes: int = 0) -> bool:
-        counts = np.bincount(self.labels, minlength=classes)
-        return bool(len(counts) and counts.min() >= fewest_images(coverage))
+    def by_class(self, coverage: float, classes: int) -> bool:
+        """Return whether each of so many classes has the calibration images that a threshold of its own needs."""
+        return bool(np.bincount(self.labels, minlength=classes).min() >= fewest_images(coverage))
 
     def farthest(self, refuse: float) -> float | None:
         """Return the largest distance that is not refused; None where there are too few images to set it by.
@@ -180,7 +177,7 @@ class Thresholds:
             if thresholds is not None:
                 sets = prediction_sets(scale(probabilities, self.temperature.value), thresholds, self.method)
         if refuse is not None and distances is not None and (limit := self.farthest(refuse)) is not None:
-            refused = distances > limit
+            refused = ~(distances <= limit)  # NaN is no distance
         return Judgement(sets, distances, refused)
 
     def measure(self, features: np.ndarray) -> np.ndarray:
@@ -188,7 +185,15 @@ class Thresholds:
 
         Args:
             features: Of the images, float ``(n, d)``.
+
+        Raises:
+            ValueError: If they have another number of features.
         """
+        if features.shape[1] != self.features.shape[1]:
+            raise ValueError(
+                f"expected {features.shape[1]:,} features of the training images, as the network gives, got "
+                f"{self.features.shape[1]:,} in the thresholds; restore the file that was written with the network."
+            )
         return nearest_distances(features, self.features, self.neighbors)
 
     def why_none(self, coverage: float | None, refuse: float | None, *, classes: int) -> str:
@@ -278,7 +283,7 @@ class Thresholds:
             "temperature": self.temperature.value,
             "prediction_set": {
                 "score": self.method,
-                "by_class": self.by_class,
+                "by_class": self.by_class(COVERAGE, classes),
                 "largest_score": {level: _plain(values) for level, values in sets.items() if values is not None},
             },
             "refusal": {

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from pathlib import PureWindowsPath
 
 from resnet50._io.fetch import Download
 
@@ -318,6 +319,15 @@ def find_published(name: str) -> PublishedWeights:
         ]
         raise ValueError(f"expected a name of published weights, such as {', '.join(similar)}, got {name!r}.")
     return REGISTRY[name]
+
+
+def without_folder(weights: str) -> str:
+    """Return the name of weights for what others read: that of published ones, or of a file without its folder.
+
+    Args:
+        weights: Name in `REGISTRY`, or path of a file.
+    """
+    return weights if weights in REGISTRY else PureWindowsPath(weights).name  # it knows both separators
 
 
 def at_depth(name: str, depth: int) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from factories import plain_figures
 from resnet50 import datasets, recipes
 from resnet50.cli import main
 from resnet50.data.splits import DatasetSplits
@@ -17,6 +18,12 @@ from resnet50.datasets.rendered_signs import rendered_signs, write_rendered_sign
 from resnet50.datasets.source import DataSource
 from resnet50.training.phases import Phase
 from resnet50.training.recipe import Recipe
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _plain_figures():
+    with plain_figures():
+        yield
 
 
 @pytest.fixture(autouse=True)

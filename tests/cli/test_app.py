@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from factories import classifier, posix
+from factories import AS_IN_A_TERMINAL, classifier, posix
 
 
 @pytest.fixture
@@ -56,7 +56,8 @@ def test_the_page_is_served_until_ctrl_c(model, tmp_path):
     folders = {name: tmp_path / name for name in ("TMPDIR", "HOME", "RESNET50_CACHE")}
     for folder in folders.values():
         folder.mkdir()
-    command = [sys.executable, "-m", "resnet50", "app", model, "--no-browser"]
+    script = AS_IN_A_TERMINAL + "import runpy; runpy.run_module('resnet50', run_name='__main__')"
+    command = [sys.executable, "-c", script, "app", model, "--no-browser"]
     package = str(Path(__file__).resolve().parents[2])
     process = subprocess.Popen(
         list(map(str, command)),

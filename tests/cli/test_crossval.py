@@ -37,7 +37,8 @@ def own(own_task, weights, monkeypatch):
     """The task of one's own images, with a network of seconds."""
     from resnet50 import recipes
 
-    task = own_task(fine_tuned={"phases": (LinearProbe(c_values=(0.1,)), Phase(epochs=1)), "weights": str(weights)})
+    phases = (LinearProbe(c_values=(0.1,)), Phase(epochs=1, min_error=1.0))  # the second is always left out
+    task = own_task(fine_tuned={"phases": phases, "weights": str(weights)})
     monkeypatch.setitem(recipes.RECIPES, "folder", task)
 
 
@@ -100,3 +101,18 @@ def test_labels_of_a_source_that_cannot_be_used_are_not_checked(command, own, pe
     assert status == 0
     (issue,) = [issue for issue in json.loads(out) if issue["kind"] == "label-error"]
     assert (issue["severity"], issue["examples"], "of cat" in issue["summary"]) == ("note", [], True)
+
+
+def test_train_applies_corrections_and_what_reads_the_run_needs_the_same_ones(command, refused, own, pets, tmp_path):
+    (pets / "cat" / "7.png").rename(pets / "dog" / "wrong.png")
+    rows = "path,label,action,new_label\ndog/wrong.png,dog,relabel,cat\ndog/0.png,dog,leave out,\n"
+    (tmp_path / "c.csv").write_text(rows)
+    status, _, err = command("train", pets, "--corrections", "c.csv", "--offline", "--out", "run")
+    assert status == 0
+    assert "1 image relabeled (dog/wrong.png), 1 left out (dog/0.png)" in err
+    with (tmp_path / "run" / "images.csv").open(newline="") as file:
+        classes = {row["path"]: row["class"] for row in csv.DictReader(file)}
+    assert (classes["dog/wrong.png"], len(classes)) == ("cat", 15)
+    (tmp_path / "c.csv").write_text(rows.replace("leave out", "keep"))
+    refused(["evaluate", "run"], "run", "images", begun=True)
+    refused(["train", "--resume", "run"], "run", "corrections", begun=True)

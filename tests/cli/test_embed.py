@@ -31,6 +31,14 @@ def test_a_folder_becomes_a_file_of_features(command, numbers, trained, images, 
         assert str(file["model"]) == f"{trained}/model.keras"
 
 
+def test_a_shard_of_the_images_is_embedded(command, trained, images, tmp_path):
+    status, _, err = command("embed", images, "out.npz", "--model", trained, "--shard", "2/2")
+    assert (status, err.splitlines()[0]) == (0, "shard 2/2: 1 of 2 images")
+    with np.load(tmp_path / "out.npz", allow_pickle=False) as file:
+        assert file["features"].shape == (1, 24)
+        assert file["paths"].tolist() == [f"{images}/sub/b.jpg"]
+
+
 def test_features_in_int8_say_so(command, trained, images, tmp_path):
     status, _, err = command("embed", images, "out.npz", "--model", trained, "--precision", "int8")
     assert status == 0

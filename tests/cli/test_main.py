@@ -113,7 +113,7 @@ def test_the_module_is_the_command():
         (["predict", "a.png", "b.png", "--modle", "x"], "resnet50 predict", ["--modle", "did you mean --model?"]),
         (["--unknown"], "resnet50", ["--unknown"]),
         (["train", "--epochs", "many", "signs"], "resnet50 train", ["--epochs", "'many'"]),
-        (["train", "signs", "--momentum=1"], "resnet50 train", ["--momentum=1"]),
+        (["train", "signs", "--nesterov=1"], "resnet50 train", ["--nesterov=1"]),
         (["data"], "resnet50 data", ["ACTION"]),
         (["data", "fetch", "imagenet"], "resnet50 data fetch", ["argument name", "'imagenet'"]),
         (["predict"], "resnet50 predict", ["IMAGE"]),

@@ -39,6 +39,23 @@ def test_every_image_gets_a_line(command, numbers, trained, images):
     assert first.count("%") == 2
 
 
+def test_a_shard_of_the_images_is_classified(command, refused, trained, images):
+    answers = []
+    for shard, name in (("1/2", "a.png"), ("2/2", "b.jpg")):
+        status, out, err = command("predict", images, "--model", trained, "--shard", shard, "--format", "csv")
+        assert status == 0
+        assert err.splitlines()[0] == f"shard {shard}: 1 of 2 images"
+        assert f"{images}/{name}" in out
+        answers += out.splitlines()[1:]
+    whole = command("predict", images, "--model", trained, "--format", "csv")[1].splitlines()[1:]
+    assert answers == whole
+    refused(("predict", images, "--model", trained, "--shard", "1/3"), 2, 3)
+
+
+def test_standard_input_has_no_shards(refused, trained):
+    refused(("predict", "-", "--model", trained, "--shard", "1/2"), "--shard")
+
+
 @pytest.mark.slow
 def test_it_says_when_keras_opens_a_model(images, tmp_path):
     inputs = keras.Input((32, 32, 3))

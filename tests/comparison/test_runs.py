@@ -20,7 +20,7 @@ def test_a_run_is_read_with_its_scores_time_and_size(write_run):
 
 def test_seconds_that_are_no_numbers_are_left_out(write_run):
     folder = write_run("one")
-    (folder / "history.csv").write_text("epoch,loss,seconds\n1,2,inf\n2,1,nan\n3,1,4\n")
+    (folder / "history.csv").write_text("epoch,loss,seconds\n1,2,inf\n2,1,nan\n3,1,4\n4,1,1e308\n5,1,-3\n")
     assert read_run(folder).seconds == 4
 
 
@@ -95,6 +95,9 @@ def test_a_damaged_run_is_named_and_the_others_are_listed(write_run):
         {"accuracy": "much"},
         {"interval": [1]},
         {"images": None},
+        {"images": float("inf")},
+        {"mistakes": [{"index": float("inf")}, {"index": 1}]},
+        {"loss": float("nan")},
     ],
 )
 def test_scores_that_contradict_each_other_are_refused(write_run, change):

@@ -5,6 +5,7 @@ import pytest
 
 from factories import noise, raises
 from resnet50.data.augmentation import Augmentation
+from resnet50.data.random_crop import Resize
 
 HEIGHT, WIDTH = 41, 60  # not square; the true center lies on a pixel along one axis, between two along the other
 CENTER = np.array([29.5, 20.0])  # x, y, where 0 is the middle of the first pixel
@@ -263,3 +264,57 @@ def test_refuses_figures_out_of_range(name, limit):
 def test_refuses_images_of_another_form(images, n, values):
     with raises(ValueError, "(n, height, width, 3)", *values):
         Augmentation(shift=0.1).apply(images, generators(n))
+
+
+def test_a_crop_has_the_size_that_is_asked_for():
+    images = np.stack([NOISE, NOISE[::-1]])
+    crops = Augmentation(crop_area=0.2).apply(images, generators(2), resize=Resize(24, 32, "bilinear"))
+    assert crops.shape == (2, 24, 32, 3)
+    assert Augmentation(crop_area=0.2).apply(images, generators(2)).shape == images.shape
+    again = Augmentation(crop_area=0.2).apply(images[:1], generators(1), resize=Resize(24, 32, "bilinear"))
+    np.testing.assert_array_equal(crops[0], again[0])  # whatever the other images are
+    assert Augmentation().apply(images, generators(2), resize=Resize(24, 32)).shape == (2, 24, 32, 3)
+
+
+@pytest.mark.parametrize("changes", [{"rand_augment": 9.0}, {"trivial_augment": True}, {"crop_area": 0.5}])
+def test_policies_and_crops_change_images_and_ask_for_changes(changes):
+    augmentation = Augmentation(**changes)
+    assert augmentation.changes
+    images = np.stack([NOISE] * 6)
+    assert (augmentation.apply(images, generators(6)) != images).any()
+
+
+def test_erasing_makes_a_rectangle_noise_and_leaves_the_rest_as_it_was():
+    images = np.full((300, HEIGHT, WIDTH, 3), 77, np.uint8)
+    for share in (1.0, 0.25):
+        erased = (Augmentation(erasing=share).apply(images, generators(300)) != images).any(-1)
+        found = [np.argwhere(each) for each in erased if each.any()]
+        assert len(found) == pytest.approx(300 * share, abs=30)
+        for places in found:
+            (top, left), (bottom, right) = places.min(0), places.max(0) + 1
+            area = (bottom - top) * (right - left)
+            assert 0.015 < area / (HEIGHT * WIDTH) < 0.42
+            assert len(places) > 0.9 * area  # nearly every pixel of it differs
+
+
+def test_later_changes_leave_the_draws_of_earlier_ones_alone():
+    images, seeds = np.stack([NOISE] * 20), generators(20)
+    plain = Augmentation(shift=0.1, flip=True, contrast=0.3).apply(images, seeds)
+    erased = Augmentation(shift=0.1, flip=True, contrast=0.3, erasing=0.5).apply(images, generators(20))
+    assert 0 < sum((one != other).any() for one, other in zip(plain, erased, strict=True)) < 20
+
+
+@pytest.mark.parametrize(
+    ("numbers", "values"),
+    [
+        ({"crop_area": 0.0}, ("crop_area", 0, 1)),
+        ({"crop_area": 1.5}, ("crop_area", 0, 1)),
+        ({"rand_augment": 11}, ("rand_augment", 10)),
+        ({"erasing": -0.1}, ("erasing", 0, 1)),
+        ({"trivial_augment": True, "rand_augment": 1.0}, ("trivial_augment", "rand_augment", "False")),
+        ({"trivial_augment": 1}, ("trivial_augment", "True or False")),
+    ],
+)
+def test_impossible_policies_are_refused(numbers, values):
+    with raises(ValueError, *values):
+        Augmentation(**numbers)

@@ -189,7 +189,7 @@ def test_no_two_things_are_drawn_from_one_state():
     class Changes:
         changes = True
 
-        def apply(self, images, generators):
+        def apply(self, images, generators, resize):
             states.extend(str(generator.bit_generator.state) for generator in generators)
             return images
 

@@ -66,6 +66,8 @@ def test_the_rows_and_the_hash_are_read(file):
         (["a.png,cat,keep,dog"], ["row 2", "dog"]),
         (["a.png,cat,keep,", "a.png,cat,keep,"], ["row 3", "a.png"]),
         (["a.png,cat"], ["row 2", 4, 2]),
+        (["\x1b[2J,cat,keep,", "\x1b[2J,cat,keep,"], ["row 3", r"\x1b[2J"]),
+        (["a.png,cat,keep,\x1b[2J"], ["row 2", r"\x1b[2J"]),
     ],
 )
 def test_a_row_that_says_nothing_is_refused(file, rows, values):
@@ -141,6 +143,23 @@ def test_a_row_that_matches_nothing_is_refused(file, row, values):
     path = file(row)
     with raises(ValueError, path, *values):
         splits.correct(read_corrections(path))
+
+
+def test_a_path_of_several_images_is_refused(file):
+    splits = DatasetSplits(train=dataset([0, 1]), test=dataset([0, 1]))
+    path = file("0.png,cats,leave out,")
+    with raises(ValueError, path, "0.png", 1):
+        splits.correct(read_corrections(path))
+
+
+@pytest.mark.parametrize("words", [",".join(["a" * 5000] * 4), f"{HEADER}{'a' * 5000},b,{'c' * 5000},"])
+def test_a_message_has_a_length(tmp_path, words):
+    path = tmp_path / "c.csv"
+    path.write_text(words)
+    with pytest.raises(ValueError, match="expected") as error:
+        read_corrections(path)
+    assert len(str(error.value)) < 5000
+    assert "\x1b" not in str(error.value)
 
 
 @pytest.mark.parametrize("hashes", [("a", "b"), (None, "b"), ("a", None)])

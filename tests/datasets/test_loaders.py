@@ -14,6 +14,7 @@ from resnet50.datasets import (
     cats_dogs,
     cifar10,
     folder,
+    imagenet,
     leukemia,
     rendered_signs,
     rocks,
@@ -72,6 +73,7 @@ def test_rendered_signs_are_drawn_or_read(tmp_path):
         (cats_dogs, ()),
         (cifar10, ()),
         (caltech101, ("101_ObjectCategories",)),
+        (imagenet, ("train", "val")),
         (rocks, ("360 Rocks", "120 Rocks")),
     ],
 )
@@ -119,6 +121,20 @@ def test_cats_and_dogs_are_read_in_both_layouts(tmp_path):
         path.unlink()
     splits = cats_dogs.load(tmp_path / "competition", image_size=32)
     assert (len(splits.train), len(splits.test), splits.test.class_names) == (16, 4, ("cat", "dog"))
+
+
+def test_the_validation_images_of_imagenet_are_its_test_split(tmp_path):
+    rng = np.random.default_rng(4)
+    for split, count in (("train", 4), ("val", 2)):
+        for name in ("n01440764", "n01443537"):
+            draw(tmp_path / "ilsvrc" / split / name, count, rng)
+    splits = imagenet.load(tmp_path / "ilsvrc", image_size=32)
+    assert (len(splits.train), len(splits.test), splits.validation) == (8, 4, None)
+    assert (splits.train.class_names, splits.train.name) == (("n01440764", "n01443537"), "ImageNet")
+    for name in ("n01440764", "n01443537"):
+        draw(tmp_path / "ilsvrc" / "test" / name, 1, rng)
+    splits = imagenet.load(tmp_path / "ilsvrc", image_size=32)
+    assert (len(splits.validation), len(splits.test)) == (4, 2)
 
 
 def test_caltech_leaves_its_unrelated_images_out(tmp_path):

@@ -1,4 +1,7 @@
-"""The readers that are fuzzed: how an intact file is written, and how it is read."""
+"""The readers that are fuzzed: how an intact file is written, and how it is read.
+
+What takes long to load is loaded where it is needed, since each reader has a process of its own.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,6 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-import factories
 from torch_files import write_legacy_pth, write_pth, write_safetensors
 
 
@@ -33,6 +35,10 @@ class Subject:
     needs: tuple[str, ...] = ()
 
 
+def _noise(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+
+
 def _digest(*arrays: np.ndarray) -> str:
     sha = hashlib.sha256()
     for array in arrays:
@@ -45,7 +51,7 @@ def _digest(*arrays: np.ndarray) -> str:
 
 def _write_image(suffix: str, **options: object) -> Callable[[Path], Path]:
     def write(folder: Path) -> Path:
-        pixels = np.kron(factories.noise(6, 8, 3), np.ones((8, 8, 1), np.uint8))
+        pixels = np.kron(_noise(6, 8, 3), np.ones((8, 8, 1), np.uint8))
         Image.fromarray(pixels).save(folder / f"image{suffix}", **options)
         return folder / f"image{suffix}"
 
@@ -97,6 +103,7 @@ def _tiny_arrays() -> dict[str, np.ndarray]:
 
 def _write_keras_weights(name: str) -> Callable[[Path], Path]:
     def write(folder: Path) -> Path:
+        import factories
         from resnet50.weights import save_weights
 
         model = factories.tiny_model(size=(32, 32))
@@ -128,6 +135,7 @@ def _write_signs(folder: Path) -> Path:
 
 
 def _write_packed(folder: Path) -> Path:
+    import factories
     from resnet50.data.pack import pack
 
     source = factories.image_folder(folder.parent / f"{folder.name}-images", splits=("train", "test"))
@@ -169,14 +177,17 @@ def _read_table(path: Path) -> str:
 
 
 def _write_classifier(folder: Path) -> Path:
+    import factories
+
     factories.classifier().save(folder / "model.keras")
     return folder / "model.keras"
 
 
 def _write_export(folder: Path) -> Path:
+    import factories
     from resnet50.exporters.export import export
 
-    check = factories.noise(4, 32, 40, 3)
+    check = _noise(4, 32, 40, 3)
     export(factories.classifier(), folder / "export", format="onnx", check=check)
     return folder / "export"
 
@@ -201,6 +212,7 @@ def _write_scored_run(folder: Path) -> Path:
 
 def _train(folder: Path, names: set[str]) -> Path:
     """Train for a moment, and remove all but the files of these names."""
+    import factories
     from resnet50.data.splits import DatasetSplits
     from resnet50.datasets.rendered_signs import rendered_signs
     from resnet50.training.train import train
@@ -226,6 +238,7 @@ def _read_scored_run(path: Path) -> str:
 def _read_run(path: Path) -> str:
     import keras
 
+    import factories
     from resnet50.training.checkpoint import Checkpoint, read_position
     from resnet50.training.network import build_network
     from resnet50.training.run import RunDirectory

@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import pytest
 
-from factories import noise, raises, tiny_model
+from factories import noise, raises, tiny_model, with_thresholds
 from resnet50.inference.classifier import Classifier
 from resnet50.weights.read import read_weights
 
@@ -275,6 +275,24 @@ def test_images_in_a_file_are_read_batch_by_batch(classifier, tmp_path, monkeypa
     )
     np.testing.assert_array_equal(classifier.probabilities(mapped, batch_size=4), expected)
     assert shapes == [(4, 32, 40, 3)] * 3  # of one shape, for another the network would be compiled again
+
+
+def test_an_answer_has_the_features_behind_it(classifier):
+    probabilities, features = classifier.answer(IMAGES)
+    np.testing.assert_allclose(probabilities, classifier.probabilities(IMAGES), rtol=1e-5)
+    dense = classifier.model.layers[-1]
+    scores = features @ np.asarray(dense.kernel) + np.asarray(dense.bias)
+    expected = np.exp(scores - scores.max(axis=1, keepdims=True))
+    np.testing.assert_allclose(probabilities, expected / expected.sum(axis=1, keepdims=True), rtol=1e-5)
+
+
+def test_other_thresholds_build_no_network_again(classifier):
+    first = replace(classifier)
+    first.answer(IMAGES)
+    fitted = first.refitted(with_thresholds(classifier).thresholds)
+    assert fitted.answering is first._with_features
+    assert replace(fitted).answering is not first._with_features
+    assert first.thresholds is None
 
 
 def test_no_images_have_no_probabilities(classifier):

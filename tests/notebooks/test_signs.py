@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationW
 def test_the_notebook_runs(tmp_path, run_notebook):
     write_rendered_signs(tmp_path, train=48, test=12)
     photo = write_image(tmp_path / "photo.jpg", size=(90, 70))
-    outputs = run_notebook("signs.ipynb", DATA=str(tmp_path), EPOCHS=1, PHOTO=str(photo))
+    outputs = run_notebook("signs.ipynb", tiny="resnet50.recipes.signs", DATA=str(tmp_path), EPOCHS=1, PHOTO=str(photo))
     # sheet, two blocks, network, curves, confusion matrix, mistakes, predictions
     assert outputs.images == 8
     assert re.search(r"rendered signs.*\b48\b.*\b12\b", outputs.printed)

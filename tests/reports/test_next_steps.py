@@ -194,14 +194,14 @@ def test_without_the_training_images_only_the_report_counts():
     assert next_steps(replace(given, splits=DatasetSplits(test=given.splits["test"]))) == ()
 
 
-def test_there_are_at_most_five_steps():
+def test_no_step_is_left_out_where_there_are_many():
     given = results(
         recipe={"weights": None}, history={"val_accuracy": [0.3] * 12}, train=120, validation=0,
         predicted=[1] * 60 + [0] * 90 + [1] * 150, sure=0.99,
     )  # fmt: skip
     given = with_report(given, issues=(Issue("leak", "error", "It leaks.", "Fix it."),))
     sections = [each.section for each in next_steps(given)]
-    assert sections == ["data-issues", "training", "training", "calibration", "confusion"]
+    assert sections == ["data-issues", "training", "training", "calibration", "confusion", "classes"]
 
 
 def test_no_more_images_are_asked_for_than_half_of_what_there_is():

@@ -55,6 +55,13 @@ def test_settings_are_named_and_have_units():
     assert fine_tuned == {"Pretrained weights": "imagenet"}
 
 
+@pytest.mark.parametrize(
+    ("weights", "shown"), [("timm/tv_in1k", "timm/tv_in1k"), ("/home/someone/mine.safetensors", "mine.safetensors")]
+)
+def test_weights_in_a_file_are_named_without_their_folder(weights, shown):
+    assert TrainingSummary("pets", {"weights": weights}).settings() == {"Pretrained weights": shown}
+
+
 def test_a_phase_that_ended_early_says_so():
     rows = TrainingSummary("pets", {"phases": PHASES}, {"loss": [1.0] * 5, "phase": [1, 1, 2, 2, 2]}).phase_rows()
     assert [row["epochs"] for row in rows] == ["2", "3 of 8"]

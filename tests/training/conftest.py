@@ -22,6 +22,12 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _plain_figures() -> Iterator[None]:
+    with factories.plain_figures():
+        yield
+
+
 @pytest.fixture
 def tiny_recipe() -> Recipe:
     return factories.tiny_recipe()

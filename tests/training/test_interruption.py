@@ -1,60 +1,69 @@
+"""Each in a process of its own: a signal that is not caught would end the suite."""
+
 from __future__ import annotations
 
 import signal
+import subprocess
 import sys
 import threading
 
 import pytest
 
+from factories import AS_IN_A_TERMINAL, posix
 from resnet50.training.interruption import exit_on_signals, signals_held_back
 
+IMPORT = "from resnet50.training.interruption import exit_on_signals, signals_held_back\n"
 
-@pytest.fixture(autouse=True)
-def signals_as_in_a_terminal():
-    """A suite in the background, or under nohup, inherits ignored signals; a library may have its own handlers."""
-    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
-    if hasattr(signal, "SIGHUP"):
-        usual[signal.SIGHUP] = signal.SIG_DFL
-    before = {number: signal.signal(number, handler) for number, handler in usual.items()}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, signal.SIG_DFL if handler is None else handler)  # None: not Python's
+ENDED = """
+try:
+    with exit_on_signals():
+        signal.raise_signal({number})
+except SystemExit as error:
+    print(error.code, signal.getsignal({number}) is signal.SIG_DFL)
+"""
+
+LEFT_ALONE = """
+received = []
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+signal.signal(signal.SIGTERM, lambda *_: received.append("handled"))
+with exit_on_signals():
+    signal.raise_signal(signal.SIGHUP)
+    signal.raise_signal(signal.SIGTERM)
+print(*received)
+"""
+
+HELD_BACK = """
+try:
+    with signals_held_back():
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        print("done")
+except KeyboardInterrupt:
+    print("interrupted")
+try:
+    signal.raise_signal(signal.SIGINT)
+except KeyboardInterrupt:
+    print("again")
+"""
+
+
+def printed(script: str) -> str:
+    command = [sys.executable, "-c", AS_IN_A_TERMINAL + IMPORT + script]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)])
 def test_a_signal_that_ends_the_process_becomes_an_exit_with_its_status(number):
-    with pytest.raises(SystemExit) as caught, exit_on_signals():
-        signal.raise_signal(number)
-    assert caught.value.code == 128 + number
-    assert signal.getsignal(number) is signal.SIG_DFL
+    assert printed(ENDED.format(number=int(number))) == f"{128 + number} True\n"
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGHUP")
+@posix
 def test_a_signal_that_is_ignored_or_handled_already_is_left_alone():
-    received = []
-    previous = (
-        signal.signal(signal.SIGHUP, signal.SIG_IGN),
-        signal.signal(signal.SIGTERM, lambda *_: received.append(1)),
-    )
-    try:
-        with exit_on_signals():
-            signal.raise_signal(signal.SIGHUP)
-            signal.raise_signal(signal.SIGTERM)
-    finally:
-        for number, handler in zip((signal.SIGHUP, signal.SIGTERM), previous, strict=True):
-            signal.signal(number, handler)
-    assert received == [1]
+    assert printed(LEFT_ALONE) == "handled\n"
 
 
 def test_an_interruption_waits_until_the_block_has_ended():
-    done = []
-    with pytest.raises(KeyboardInterrupt), signals_held_back():
-        signal.raise_signal(signal.SIGINT)
-        signal.raise_signal(signal.SIGINT)
-        done.append(True)
-    assert done
-    with pytest.raises(KeyboardInterrupt):
-        signal.raise_signal(signal.SIGINT)
+    assert printed(HELD_BACK).split() == ["done", "interrupted", "again"]
 
 
 def test_another_thread_changes_no_handlers():

@@ -227,3 +227,15 @@ def test_another_display_shows_nothing_of_phases():
     shown.say("a line")
     with shown.counted("computing features") as count:
         count(1, 2)
+
+
+def test_prose_is_wrapped_at_words_and_a_long_path_stays_whole(monkeypatch):
+    screen, path = io.StringIO(), "/".join(["folder"] * 8)
+    monkeypatch.setattr(progress, "Console", lambda: Console(file=screen, width=40))
+    table = progress.EpochTable([Phase(epochs=1)])
+    table.begin_run(None, [Issue(kind="few", severity="warning", summary=f"few images are in {path} now.", advice="")])
+    table.without_thresholds("there are too few; train with more of them.")
+    lines = screen.getvalue().splitlines()
+    assert path in lines
+    assert all(len(line) <= 40 for line in lines if line != path)
+    assert " ".join(lines).endswith("there are too few; train with more of them.")

@@ -109,6 +109,8 @@ def test_a_recipe_of_an_earlier_version_is_refused(record, tmp_path):
         ("precision", 1.5),
         ("precision", "auto"),
         ("commit", {}),
+        ("started", 5),
+        ("data.corrections", 5),
         ("weights", {"origin": "x"}),
         ("weights", [1]),
         ("data.name", None),

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from resnet50.training.phases import Phase
-from resnet50.training.schedules import OneCycle, build_schedule
+from resnet50.training.schedules import OneCycle, WarmUp, build_schedule
 
 
 def rates(phase, steps_per_epoch):
@@ -30,6 +30,20 @@ def test_cosine_without_warm_up_begins_at_the_top():
 def test_exponential_is_multiplied_in_every_epoch():
     found = rates(Phase(epochs=3, learning_rate=0.4, schedule="exponential", lr_factor=0.25), 2)
     assert found == pytest.approx([0.4, 0.2, 0.1, 0.05, 0.025, 0.0125], rel=1e-5)
+
+
+def test_step_falls_after_every_few_epochs_of_the_phase():
+    found = rates(Phase(epochs=6, learning_rate=0.4, schedule="step", lr_factor=0.1, lr_step_epochs=2), 3)
+    assert found == pytest.approx([0.4] * 6 + [0.04] * 6 + [0.004] * 6, rel=1e-5)
+    phase = Phase(epochs=4, learning_rate=0.4, warmup_epochs=1, schedule="step", lr_factor=0.5, lr_step_epochs=1.5)
+    # the rise is one of the epochs that count
+    assert rates(phase, 4) == pytest.approx([0.1, 0.175, 0.25, 0.325, 0.4, 0.4, *[0.2] * 6, *[0.1] * 4], rel=1e-5)
+
+
+def test_polynomial_falls_to_zero_after_its_rise():
+    found = rates(Phase(epochs=3, learning_rate=0.3, warmup_epochs=1, schedule="polynomial", lr_power=2.0), 2)
+    assert found == pytest.approx([0.15, 0.225, 0.3, 0.3 * 0.75**2, 0.3 * 0.5**2, 0.3 * 0.25**2], rel=1e-5)
+    assert rates(Phase(epochs=2, learning_rate=1.0, schedule="polynomial"), 2) == pytest.approx([1, 0.75, 0.5, 0.25])
 
 
 @pytest.mark.parametrize(
@@ -62,6 +76,11 @@ def test_one_cycle_is_that_of_pytorch():
         optimizer.step()
         if step < 49:
             other.step()
+
+
+def test_a_rise_can_be_made_again_from_its_arguments():
+    made = build_schedule(Phase(epochs=4, learning_rate=0.4, warmup_epochs=1, schedule="polynomial"), 4)
+    assert float(WarmUp(**made.get_config())(2)) == float(made(2)) == pytest.approx(0.25)
 
 
 def test_a_schedule_can_be_made_again_from_its_arguments():

@@ -40,6 +40,11 @@ def test_nineteen_images_are_needed_for_95_percent():
     assert [fewest_images(coverage) for coverage in (0.5, 0.9, 0.95, 0.99)] == [1, 9, 19, 99]
 
 
+def test_a_tiny_coverage_takes_the_smallest_score():
+    assert conformal_quantile(np.array([3.0, 1.0, 2.0]), 1e-9) == 1
+    assert fewest_images(1e-9) == 1
+
+
 @pytest.mark.parametrize("coverage", [0.0, 1.0, -1.0, float("nan")])
 def test_a_coverage_that_is_no_share_is_refused(coverage):
     with raises(ValueError, "coverage", repr(coverage)):

@@ -36,17 +36,32 @@ def thresholds(count: int = 40, *, classes: int = 2, **changes) -> Thresholds:
 
 def test_enough_images_of_each_class_give_each_a_threshold_of_its_own():
     found = thresholds(40)
-    assert found.by_class
+    assert found.by_class(0.95, 2)
     np.testing.assert_allclose(found.class_thresholds(0.95, 2), [39 / 40, 40 / 40])  # the 20th of 20
     np.testing.assert_allclose(found.class_thresholds(0.5, 2), [21 / 40, 22 / 40])  # the 11th
 
 
 def test_too_few_images_of_a_class_give_all_the_same_threshold():
     found = thresholds(38, labels=np.arange(38) // 19 * 0 + (np.arange(38) < 18))
-    assert not found.by_class
+    assert not found.by_class(0.95, 2)
     np.testing.assert_allclose(found.class_thresholds(0.95, 2), [38 / 38] * 2)
     assert thresholds(40).class_thresholds(0.95, 3) is not None  # a class without any image
     assert len(set(thresholds(40).class_thresholds(0.95, 3))) == 1
+
+
+def test_a_class_without_calibration_images_has_no_threshold_of_its_own_at_any_coverage():
+    found = thresholds(40)
+    assert not found.by_class(1e-9, 3)
+    np.testing.assert_allclose(found.class_thresholds(1e-9, 3), [1 / 40] * 3)
+    assert found.to_dict(3)["prediction_set"]["by_class"] is False
+
+
+def test_what_is_no_number_is_refused_and_features_of_another_network_are_an_error():
+    found = thresholds(99)
+    judged = found.judge(np.array([[0.6, 0.4]]), found.measure(np.array([[np.nan, 1.0]])))
+    assert judged.refused.tolist() == [True]
+    with raises(ValueError, 2, 3):
+        found.measure(np.ones((1, 3)))
 
 
 def test_too_few_images_give_no_sets_and_say_so():

@@ -36,13 +36,17 @@ def resolve_precision(precision: str) -> str:
     return "bfloat16" if keras.backend.backend() == "tensorflow" and _has_fast_bfloat16() else "float32"
 
 
-def build_training_model(model: keras.Model, precision: str) -> keras.Model:
+def build_training_model(
+    model: keras.Model, precision: str, *, image_size: int | None = None, logits: bool = False
+) -> keras.Model:
     """Copy a model into the form that trains fastest on this backend.
 
     Args:
         model: Flat functional float32 model for images of one size; not changed.
         precision: ``"float32"`` or ``"bfloat16"`` for the layers between the input normalization and the head. Weights
             are float32 either way.
+        image_size: Height and width of its images in pixels, where no weight depends on them; None for the model's.
+        logits: Whether its output are logits, without the last layer's activation.
 
     Returns:
         Model with the same layers, weights, trainable flags and output (float32); its ``get_weights()`` fit the
@@ -67,17 +71,25 @@ def build_training_model(model: keras.Model, precision: str) -> keras.Model:
             return type(layer).from_config(config)
         if precision == "bfloat16" and not isinstance(layer, _FLOAT32) and layer.name not in model.output_names:
             config["dtype"] = "mixed_bfloat16"
+        if logits and layer.name in model.output_names:
+            config["activation"] = "linear"
         # the fused layers are for feature maps; a head may normalize pooled channels
         fused = replacements.get(type(layer), type(layer)) if len(layer.output.shape) == 4 else type(layer)
         copy = fused.from_config(config)
         copy.trainable = layer.trainable
         return copy
 
-    training_model = keras.models.clone_model(model, clone_function=convert, call_function=call)
+    inputs = None if image_size is None else _input_of_size(model, image_size)
+    training_model = keras.models.clone_model(model, inputs, clone_function=convert, call_function=call)
     training_model.set_weights(model.get_weights())
     if replacements:
         use_followers(training_model)
     return training_model
+
+
+def _input_of_size(model: keras.Model, image_size: int) -> keras.KerasTensor:
+    """Return an input like the model's, for images of another size."""
+    return keras.Input((image_size, image_size, model.input.shape[-1]), dtype=model.input.dtype, name=model.input.name)
 
 
 def _has_fast_bfloat16() -> bool:

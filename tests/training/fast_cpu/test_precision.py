@@ -5,6 +5,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from scipy.special import softmax
 
 from factories import BASIC_STAGES, noise, raises, tiny_model
 from resnet50.conventions import V1_5
@@ -40,6 +41,16 @@ def test_a_training_model_has_the_weights_and_answers_of_its_model_and_leaves_it
     assert any((old != new).any() for old, new in zip(before, training_model.get_weights(), strict=True))
     for old, new in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
+
+
+def test_a_training_model_may_take_images_of_another_size_and_give_logits(model):
+    images, _ = batch(3)
+    training_model = build_training_model(model, "float32", image_size=48, logits=True)
+    assert (training_model.input_shape, training_model.output_shape) == ((None, 48, 48, 3), (None, 5))
+    logits = np.asarray(build_training_model(model, "float32", logits=True).predict_on_batch(images))
+    np.testing.assert_allclose(np.asarray(model.predict_on_batch(images)), softmax(logits, axis=1), atol=1e-6)
+    for mine, other in zip(model.get_weights(), training_model.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, other)
 
 
 def test_a_bfloat16_training_model_keeps_pixels_head_and_weights_in_float32(model):

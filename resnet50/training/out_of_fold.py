@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import softmax
+from threadpoolctl import threadpool_limits
 
 from resnet50._io.fetch import Progress
 from resnet50.training.linear_probe import LabeledFeatures, fit_linear_heads
@@ -29,12 +30,10 @@ class OutOfFold:
 
 def predict_out_of_fold(
     probe: LinearProbe,
-    features: np.ndarray,
-    labels: np.ndarray,
+    images: LabeledFeatures,
     folds: np.ndarray,
     *,
     classes: int,
-    weights: np.ndarray | None = None,
     progress: Progress | None = None,
 ) -> OutOfFold:
     """Fit a linear head without each fold in turn, and predict the fold with it.
@@ -44,22 +43,22 @@ def predict_out_of_fold(
 
     Args:
         probe: The values of ``C`` to choose from.
-        features: float32 ``(n, d)``.
-        labels: ``(n,)``, 0..classes-1.
+        images: All images. Heads are fitted to all their versions, and predict the images themselves.
         folds: Fold of each image, ``(n,)``, from 0.
         classes: Number of classes.
-        weights: Weight of each image in the fit, ``(n,)``; None for 1.
         progress: Called after each fold with the number done and their total.
     """
+    features, labels, weights = images.features, images.labels, images.weights
     count = int(folds.max()) + 1
     predicted = np.empty((len(probe.c_values), len(labels), classes), np.float32)
     for fold in range(count):
         held_out = folds == fold
-        train = LabeledFeatures(
-            [features[~held_out]], labels[~held_out], None if weights is None else weights[~held_out]
-        )
-        for number, head in enumerate(fit_linear_heads(probe, train, None, classes=classes)):
-            predicted[number, held_out] = softmax(features[held_out] @ head.kernel + head.bias, axis=1)
+        rest = [np.asarray(version)[~held_out] for version in features]
+        train = LabeledFeatures(rest, labels[~held_out], None if weights is None else weights[~held_out])
+        rows = np.asarray(features[0])[held_out]
+        with threadpool_limits(1):  # of matrices as small as these, two threads wait for each other
+            for number, head in enumerate(fit_linear_heads(probe, train, None, classes=classes)):
+                predicted[number, held_out] = softmax(rows @ head.kernel + head.bias, axis=1)
         if progress:
             progress(fold + 1, count)
     losses = -np.log(np.maximum(predicted[:, np.arange(len(labels)), labels], _SMALLEST))

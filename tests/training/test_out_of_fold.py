@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from resnet50.evaluation.out_of_fold import predict_out_of_fold
 from resnet50.training.linear_probe import LabeledFeatures, fit_linear_head
+from resnet50.training.out_of_fold import predict_out_of_fold
 from resnet50.training.phases import LinearProbe
 
 
@@ -34,8 +34,7 @@ def test_a_fold_is_predicted_by_a_head_of_the_others(d):
     seen = []
     found = predict_out_of_fold(
         LinearProbe(c_values=(0.1,)),
-        features,
-        labels,
+        LabeledFeatures([features], labels),
         folds,
         classes=3,
         progress=lambda done, total: seen.append((done, total)),
@@ -51,7 +50,7 @@ def test_a_fold_is_predicted_by_a_head_of_the_others(d):
 def test_the_labels_of_a_fold_do_not_choose_its_c(noise):
     features, labels, folds = labeled(noise=noise)
     c_values = (0.0001, 0.01, 100.0)
-    found = predict_out_of_fold(LinearProbe(c_values=c_values), features, labels, folds, classes=3)
+    found = predict_out_of_fold(LinearProbe(c_values=c_values), LabeledFeatures([features], labels), folds, classes=3)
     losses = {}
     for fold in range(4):
         for c in c_values:
@@ -66,7 +65,7 @@ def test_weights_of_images_count():
     features, labels, folds = labeled(noise=4)
     weights = np.where(labels == 0, 20.0, 1.0)
     plain, weighted = (
-        predict_out_of_fold(LinearProbe(c_values=(0.1,)), features, labels, folds, classes=3, weights=each)
+        predict_out_of_fold(LinearProbe(c_values=(0.1,)), LabeledFeatures([features], labels, each), folds, classes=3)
         for each in (None, weights)
     )
     assert weighted.probabilities[:, 0].mean() > plain.probabilities[:, 0].mean() + 0.1
