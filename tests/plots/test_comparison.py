@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import numpy as np
+
 from factories import png
-from resnet50.plots.comparison import draw_comparison
+from resnet50.plots.comparison import draw_comparison, draw_settings
 
 
 def rows(*losses, **others):
@@ -31,3 +33,21 @@ def test_many_runs_differ_in_color_or_line():
     figure = draw_comparison({str(number): [rows(1.0, 0.5)] for number in range(15)})
     styles = {(line.get_color(), line.get_linestyle()) for line in figure.axes[0].lines}
     assert len(styles) == 15
+
+
+def test_a_setting_has_one_color_in_all_panels():
+    figure = draw_settings({"first": {"a": [[1.0, 2.0]], "b": [[3.0, 4.0]]}, "second": {"b": [[5.0, 6.0], [7.0, 8.0]]}})
+    first, second = figure.axes
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["first", "second"]
+    assert {line.get_color() for line in second.lines} == {first.lines[1].get_color()}
+    assert [text.get_text() for text in figure.texts] == ["a", "b"]
+    assert png(figure).startswith(b"\x89PNG")
+
+
+def test_places_are_given_and_zeros_have_no_logarithm():
+    figure = draw_settings({"norms": {"a": [[0.0, 0.1, 10.0]]}}, x=[-1.0, 0.0, 1.0], x_label="Distance", log=True)
+    (axes,) = figure.axes
+    assert axes.get_yscale() == "log"
+    assert axes.get_xlabel() == "Distance"
+    assert list(axes.lines[0].get_xdata()) == [-1.0, 0.0, 1.0]
+    np.testing.assert_array_equal(axes.lines[0].get_ydata(), [np.nan, 0.1, 10.0])
