@@ -28,18 +28,15 @@ def model(request):
     return tiny_model(4, size=(32, 32), seed=3, stages=EVEN, form=request.param)
 
 
-def end(model):
-    return (
-        "add"
-        if "conv2_block2_add" in {layer.name for layer in model.layers}
-        and "post_bn" in {layer.name for layer in model.layers}
-        else "out"
-    )
+def end(model, block):
+    """Return the name of a block's last layer: its ReLU, or its addition where none follows."""
+    names = {layer.name for layer in model.layers}
+    return f"{block}_out" if f"{block}_out" in names else f"{block}_add"
 
 
 def test_a_removed_block_passes_its_input_on(model):
-    carried = output(model, f"conv2_block1_{end(model)}")
-    expected = np.asarray(above(model, f"conv2_block2_{end(model)}")(carried))
+    carried = output(model, end(model, "conv2_block1"))
+    expected = np.asarray(above(model, end(model, "conv2_block2"))(carried))
     before = model.get_weights()
     removed = without_blocks(model, ["conv2_block2"])
     np.testing.assert_allclose(np.asarray(removed(IMAGES)), expected, rtol=1e-5)
@@ -50,8 +47,8 @@ def test_a_removed_block_passes_its_input_on(model):
 
 
 def test_several_blocks_go_at_once(model):
-    carried = output(model, f"conv2_block1_{end(model)}")
-    expected = np.asarray(above(model, f"conv2_block3_{end(model)}")(carried))
+    carried = output(model, end(model, "conv2_block1"))
+    expected = np.asarray(above(model, end(model, "conv2_block3"))(carried))
     removed = without_blocks(model, ["conv2_block3", "conv2_block2"])
     np.testing.assert_allclose(np.asarray(removed(IMAGES)), expected, rtol=1e-5)
 
@@ -76,15 +73,13 @@ def test_a_plain_block_that_changes_the_shape_cannot_go():
 
 
 def test_swapped_blocks_have_each_other_s_weights(model):
-    end_ = end(model)
-    x = output(model, f"conv2_block1_{end_}")
+    first, second, third = (end(model, f"conv2_block{number}") for number in (1, 2, 3))
 
-    def block(name, before, x):
-        return np.asarray(keras.Model(model.get_layer(before).output, model.get_layer(name).output)(x))
+    def block(before, after, x):
+        return np.asarray(keras.Model(model.get_layer(before).output, model.get_layer(after).output)(x))
 
-    third = block(f"conv2_block3_{end_}", f"conv2_block2_{end_}", x)
-    second = block(f"conv2_block2_{end_}", f"conv2_block1_{end_}", third)
-    expected = np.asarray(above(model, f"conv2_block3_{end_}")(second))
+    x = block(second, third, output(model, first))
+    expected = np.asarray(above(model, third)(block(first, second, x)))
     before = model.get_weights()
     swapped = swap_blocks(model, "conv2_block2", "conv2_block3")
     np.testing.assert_allclose(np.asarray(swapped(IMAGES)), expected, rtol=1e-5)
