@@ -47,7 +47,12 @@ def draw_comparison(runs: Mapping[str, Sequence[History]]) -> Figure:
 
 
 def draw_settings(
-    panels: Mapping[str, Panel], *, x: Sequence[float] | None = None, x_label: str = "Epoch", log: bool = False
+    panels: Mapping[str, Panel],
+    *,
+    x: Sequence[float] | None = None,
+    x_label: str = "Epoch",
+    log: bool = False,
+    same_scale: bool = False,
 ) -> Figure:
     """Draw the curves of several settings over each other, one for each seed.
 
@@ -57,9 +62,10 @@ def draw_settings(
         x: The place of each value, rising; None for 1, 2, 3...
         x_label: What ``x`` is.
         log: Whether the vertical axes are logarithmic; values of 0 are then left out.
+        same_scale: Whether all panels have the same vertical axis.
 
     Returns:
-        Figure with the panels beside each other and a legend. A curve of one value is a point.
+        Figure with the panels beside each other and a legend. A value without neighbors is a point.
     """
     names = list(dict.fromkeys(name for panel in panels.values() for name in panel))
     height = 3.6 + _LINE * len(names)
@@ -67,7 +73,7 @@ def draw_settings(
     bottom = (0.62 + _LINE * len(names)) / height
     grid = figure.add_gridspec(1, len(panels), left=0.065, right=0.98, top=0.9, bottom=bottom, wspace=0.2)
     for column, (title, panel) in enumerate(panels.items()):
-        axes = figure.add_subplot(grid[0, column])
+        axes = figure.add_subplot(grid[0, column], sharey=figure.axes[0] if same_scale and column else None)
         theme.style_axes(axes)
         theme.write_title(axes, title)
         if log:
@@ -91,9 +97,12 @@ def _style(number: int) -> dict[str, Any]:
 
 def _draw(axes: Axes, values: Sequence[float], x: Sequence[float] | None, number: int, *, log: bool) -> None:
     places = np.arange(1, len(values) + 1) if x is None else x
-    shown = np.where(np.asarray(values) > 0, values, np.nan) if log else values
-    marker = "o" if len(values) == 1 else None
-    axes.plot(places, shown, linewidth=1.8, marker=marker, markersize=5, clip_on=False, **_style(number))
+    shown = np.where(np.asarray(values) > 0, values, np.nan) if log else np.asarray(values, dtype=float)
+    finite = np.isfinite(np.pad(shown, 1, constant_values=np.nan))
+    alone = np.flatnonzero(finite[1:-1] & ~finite[:-2] & ~finite[2:]).tolist()  # no line would show them
+    axes.plot(
+        places, shown, linewidth=1.8, marker="o", markevery=alone, markersize=5, clip_on=False, **_style(number)
+    )  # fmt: skip
 
 
 def _write_names(figure: Figure, names: Sequence[str], height: float) -> None:

@@ -30,11 +30,11 @@ def draw_loss_planes(planes: Mapping[str, Sequence[np.ndarray]], steps: Sequence
     low, high = np.log10(np.maximum([values.min(), values.max()], 1e-3))
     levels = np.logspace(low, max(high, low + 0.1), _LEVELS)
     columns = max(len(row) for row in planes.values())
-    width, height = _SIDE * columns + 2.1, (_SIDE + 0.2) * len(planes) + 0.4
+    width, height = _SIDE * columns + 2.3, (_SIDE + 0.2) * len(planes) + 0.4
     figure = theme.new_figure(width, height)
     grid = figure.add_gridspec(
         len(planes), columns, left=0.5 / width, right=1 - 1.6 / width, top=1 - 0.35 / height, bottom=0.35 / height,
-        wspace=0.12, hspace=0.2,
+        wspace=0.25, hspace=0.2,
     )  # fmt: skip
     for row, (name, losses) in enumerate(planes.items()):
         for column, plane in enumerate(losses):
@@ -48,7 +48,8 @@ def draw_loss_planes(planes: Mapping[str, Sequence[np.ndarray]], steps: Sequence
 def _draw_plane(axes: Axes, plane: np.ndarray, steps: Sequence[float], levels: np.ndarray) -> None:
     theme.style_axes(axes)
     axes.grid(False)
-    axes.set_aspect("equal")
+    axes.set(aspect="equal", xticks=[steps[0], 0, steps[-1]], yticks=[steps[0], 0, steps[-1]])
+    axes.label_outer()
     shown = np.clip(plane, levels[0], levels[-1])
     axes.contourf(steps, steps, shown, levels=levels, colors=_colors(len(levels) - 1))
     axes.contour(steps, steps, shown, levels=levels, colors=theme.INK, linewidths=0.5)
