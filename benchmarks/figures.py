@@ -3,6 +3,7 @@
 - ``v1_v1_5.svg``: the first block of conv3 with the conventions of v1 and of v1.5, from two networks.
 - ``fits.svg``: a wide drawn image, and what the network sees of it with each fit.
 - ``rocks_similarity.svg``: from ``benchmarks/results/similarity-rocks.json``.
+- ``why_residual.svg``: the training losses that ``notebooks/why_residual.ipynb`` printed when it was stored.
 
 Each comes with its dark twin, ``name-dark.svg``, in ``images/``. Nothing is measured.
 
@@ -13,9 +14,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -25,6 +28,7 @@ from resnet50.data.fit import MODES
 from resnet50.data.images import fit_image
 from resnet50.datasets.rocks import DIMENSIONS
 from resnet50.metrics.similarity import Agreement, Correlation, Similarity
+from resnet50.plots.comparison import draw_settings
 from resnet50.plots.diagrams.architecture import draw_conventions
 from resnet50.plots.diagrams.network import TIMES
 from resnet50.plots.pair import save_pair
@@ -33,6 +37,7 @@ from resnet50.plots.theme import draw_image, new_canvas, write
 
 ROOT = Path(__file__).parents[1]
 IMAGES = ROOT / "images"
+WHY = ROOT / "notebooks" / "why_residual.ipynb"
 ROCKS = ROOT / "benchmarks" / "results" / "similarity-rocks.json"
 
 
@@ -75,11 +80,28 @@ def read_agreement(stored: dict[str, Any]) -> Agreement:
     return Agreement(stored["images"], Correlation(**stored["overall"]), dimensions)
 
 
+def read_losses(path: Path) -> dict[str, dict[str, list[list[float]]]]:
+    """Read the training loss of each epoch from the outputs of a notebook, by form, depth and seed."""
+    outputs = [output for cell in nbformat.read(path, as_version=4).cells for output in cell.get("outputs", ())]
+    text = "".join(output.get("text", "") for output in outputs)
+    losses: dict[str, dict[str, list[list[float]]]] = {}
+    for form, depth, values in re.findall(r"^(\w+), (\d+ layers), seed \d+: ([\d. ]+)$", text, re.MULTILINE):
+        losses.setdefault(form, {}).setdefault(depth, []).append([float(value) for value in values.split()])
+    return losses
+
+
+def compare_forms(losses: dict[str, dict[str, list[list[float]]]]) -> Figure:
+    """Draw the training losses of networks with and without shortcuts beside each other."""
+    titles = {"plain": "Training loss without shortcuts: relu(F(x))", "residual": "with shortcuts: relu(x + F(x))"}
+    return draw_settings({titles[form]: panel for form, panel in losses.items()}, same_scale=True)
+
+
 def main() -> None:
     argparse.ArgumentParser(description=__doc__).parse_args()
     figures = {
         "v1_v1_5": compare_conventions(),
         "fits": compare_fits(),
+        "why_residual": compare_forms(read_losses(WHY)),
         "rocks_similarity": draw_similarity(read_similarity(ROCKS), DIMENSIONS),
     }
     for name, figure in figures.items():

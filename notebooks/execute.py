@@ -93,6 +93,7 @@ SETTINGS = {
         },
     ),
     "rocks.ipynb": Setting(links={"rocks": "rocks"}),
+    "why_residual.ipynb": Setting(),
 }
 
 

@@ -3,7 +3,10 @@ from .anatomy.blocks import lesions as lesions
 from .anatomy.dissect import dissect as dissect
 from .anatomy.landscape import gradient_norms as gradient_norms
 from .anatomy.landscape import loss_slice as loss_slice
+from .anatomy.own_block import check_own_block as check_own_block
 from .anatomy.probes import linear_probes as linear_probes
+from .anatomy.surgery import swap_blocks as swap_blocks
+from .anatomy.surgery import without_blocks as without_blocks
 from .app.launch import launch_app as launch_app
 from .audit.check import check as check
 from .blocks import convolutional_block as convolutional_block

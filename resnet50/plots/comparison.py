@@ -1,4 +1,4 @@
-"""Figure of several trainings: their learning curves over each other."""
+"""Figures of several settings, each with several seeds: their curves over each other."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ _LINE = 0.26  # inches of a line of the legend
 _TITLES = {"loss": "Loss (nats)", "accuracy": "Accuracy"}
 
 History = Sequence[Mapping[str, float]]
+Panel = Mapping[str, Sequence[Sequence[float]]]
+"""Under the name of each setting, a curve for each seed."""
 
 
 def draw_comparison(runs: Mapping[str, Sequence[History]]) -> Figure:
@@ -32,22 +34,57 @@ def draw_comparison(runs: Mapping[str, Sequence[History]]) -> Figure:
         Figure with a panel for each. Runs of one setting have one color; a run of one epoch is a point.
     """
     validated = all("val_loss" in row for histories in runs.values() for history in histories for row in history)
-    height = 3.6 + _LINE * len(runs)
+    panels = {}
+    for key, title in _TITLES.items():
+        column = f"val_{key}" if validated else key
+        panels[f"{title}, {'validation' if validated else 'training'}"] = {
+            name: [[row.get(column, np.nan) for row in history] for history in histories]
+            for name, histories in runs.items()
+        }
+    figure = draw_settings(panels)
+    figure.axes[1].yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    return figure
+
+
+def draw_settings(
+    panels: Mapping[str, Panel],
+    *,
+    x: Sequence[float] | None = None,
+    x_label: str = "Epoch",
+    log: bool = False,
+    same_scale: bool = False,
+) -> Figure:
+    """Draw the curves of several settings over each other, one for each seed.
+
+    Args:
+        panels: Under the title of each panel, the curves of its settings: ``{"plain": [[2.0, 1.1], [2.1, 1.3]]}`` has
+            one setting with two seeds. A setting has the same color in all panels.
+        x: The place of each value, rising; None for 1, 2, 3...
+        x_label: What ``x`` is.
+        log: Whether the vertical axes are logarithmic; values of 0 are then left out.
+        same_scale: Whether all panels have the same vertical axis.
+
+    Returns:
+        Figure with the panels beside each other and a legend. A value without neighbors is a point.
+    """
+    names = list(dict.fromkeys(name for panel in panels.values() for name in panel))
+    height = 3.6 + _LINE * len(names)
     figure = theme.new_figure(11, height)
-    bottom = (0.62 + _LINE * len(runs)) / height
-    grid = figure.add_gridspec(1, 2, left=0.065, right=0.98, top=0.9, bottom=bottom, wspace=0.2)
-    for column, key in enumerate(("loss", "accuracy")):
-        axes = figure.add_subplot(grid[0, column])
+    bottom = (0.62 + _LINE * len(names)) / height
+    grid = figure.add_gridspec(1, len(panels), left=0.065, right=0.98, top=0.9, bottom=bottom, wspace=0.2)
+    for column, (title, panel) in enumerate(panels.items()):
+        axes = figure.add_subplot(grid[0, column], sharey=figure.axes[0] if same_scale and column else None)
         theme.style_axes(axes)
-        theme.write_title(axes, f"{_TITLES[key]}, {'validation' if validated else 'training'}")
-        for number, histories in enumerate(runs.values()):
-            for history in histories:
-                _draw(axes, [row.get(f"val_{key}" if validated else key, np.nan) for row in history], number)
-        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
-        theme.write_below(axes, "Epoch")
-        if key == "accuracy":
-            axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    _write_names(figure, list(runs), _LINE / height)
+        theme.write_title(axes, title)
+        if log:
+            axes.set_yscale("log")
+        for name, curves in panel.items():
+            for curve in curves:
+                _draw(axes, curve, x, names.index(name), log=log)
+        if x is None:
+            axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
+        theme.write_below(axes, x_label)
+    _write_names(figure, names, _LINE / height)
     return figure
 
 
@@ -58,10 +95,14 @@ def _style(number: int) -> dict[str, Any]:
     }
 
 
-def _draw(axes: Axes, values: Sequence[float], number: int) -> None:
-    epochs = np.arange(1, len(values) + 1)
-    marker = "o" if len(values) == 1 else None
-    axes.plot(epochs, values, linewidth=1.8, marker=marker, markersize=5, clip_on=False, **_style(number))
+def _draw(axes: Axes, values: Sequence[float], x: Sequence[float] | None, number: int, *, log: bool) -> None:
+    places = np.arange(1, len(values) + 1) if x is None else x
+    shown = np.where(np.asarray(values) > 0, values, np.nan) if log else np.asarray(values, dtype=float)
+    finite = np.isfinite(np.pad(shown, 1, constant_values=np.nan))
+    alone = np.flatnonzero(finite[1:-1] & ~finite[:-2] & ~finite[2:]).tolist()  # no line would show them
+    axes.plot(
+        places, shown, linewidth=1.8, marker="o", markevery=alone, markersize=5, clip_on=False, **_style(number)
+    )  # fmt: skip
 
 
 def _write_names(figure: Figure, names: Sequence[str], height: float) -> None:

@@ -85,7 +85,7 @@ def imports(notebook) -> Iterator[tuple[str, str]]:
 
 
 def test_there_are_notebooks():
-    assert [path.stem for path in NOTEBOOKS] == ["own_images", "rocks", "signs", "transfer"]
+    assert [path.stem for path in NOTEBOOKS] == ["own_images", "rocks", "signs", "transfer", "why_residual"]
 
 
 def test_a_notebook_is_valid_and_small(notebook, path):
@@ -259,3 +259,48 @@ def test_rocks_are_seen_as_the_text_says():
     best = sorted(correlations, key=lambda name: -correlations[name][1])
     assert set(best[:2]) == {"lightness", "chromaticity"}
     assert set(best[-2:]) == {"roughness", "organization"}
+
+
+def test_what_shortcuts_do_is_as_the_text_says():
+    text = printed(*code_cells(read("why_residual")))
+    found = re.findall(r"^(\w+), (\d+) layers, seed \d: ([\d. ]+)$", text, re.MULTILINE)
+    ends = {}
+    for form, layers, losses in found:
+        ends.setdefault((form, int(layers)), []).append(float(losses.split()[-1]))
+    assert {len(losses) for losses in ends.values()} == {3}
+    assert min(ends["plain", 50]) > 1.79  # guessing: degradation
+    assert max(ends["plain", 14]) < min(ends["plain", 26]) < min(ends["plain", 50])
+    assert max(ends["residual", 50]) < min(ends["residual", 14])
+    for form, layers in (("plain", 14), ("plain", 26), ("residual", 14), ("residual", 26), ("residual", 50)):
+        low, high = min(ends[form, layers]), max(ends[form, layers])
+        assert re.search(rf"{low:.2f} (?:to|and) {high:.2f}", prose(read("why_residual")))
+
+
+def test_lesions_and_swaps_are_as_the_text_says():
+    text = printed(*code_cells(read("why_residual")))
+    rows = re.findall(r"^(plain|residual) +seed \d: (\d+)% ([\d% ]+)$", text, re.MULTILINE)
+    assert len(rows) == 6
+    for form, whole, others in rows:
+        shares = [int(share) for share in re.findall(r"\d+", others)]
+        assert (
+            (max(shares) <= 25) if form == "plain" else (int(whole) - 9 <= min(shares) <= max(shares) <= int(whole) + 3)
+        )
+    swapped = re.findall(r"^(plain|residual) +seed \d: (\d+)%, swapped: ([\d% ]+)$", text, re.MULTILINE)
+    for form, whole, others in swapped:
+        shares = [int(share) for share in re.findall(r"\d+", others)]
+        assert max(shares) <= 20 if form == "plain" else min(shares) >= int(whole) - 3
+
+
+def test_slow_statistics_fail_as_the_text_says():
+    text = printed(*code_cells(read("why_residual")))
+    ends = {}
+    for momentum, last in re.findall(r"^momentum (0\.\d+), seed \d: .* (\d+)%$", text, re.MULTILINE):
+        ends.setdefault(momentum, []).append(int(last))
+    assert len(ends["0.99"]) == len(ends["0.9"]) == 3
+    assert max(ends["0.99"]) < min(ends["0.9"])
+
+
+def test_the_reader_s_blocks_get_a_hint_and_the_solution_is_right():
+    text = printed(*code_cells(read("why_residual")))
+    assert len(re.findall(r"^own_\w+: +not yet: no convolution", text, re.MULTILINE)) == 2
+    assert len(re.findall(r"^solved_\w+: +right: [\d,]+ numbers agree", text, re.MULTILINE)) == 2

@@ -1,0 +1,23 @@
+"""The notebook on shortcuts, batch norm and depth runs from top to bottom, on few images and for one epoch."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning:jupyter_client.*")]
+
+
+@pytest.mark.slow
+def test_the_notebook_runs(run_notebook):
+    outputs = run_notebook("why_residual.ipynb", IMAGES=60, SEEDS=1, EPOCHS=1, BLOCKS=(1, 2, 2), CIFAR10=None, POINTS=3)
+    printed = outputs.printed
+    # sheet, losses, gradients, lines, planes, lesions, removals, statistics, predictions
+    assert outputs.images == 9
+    assert re.search(r"^plain, 8 layers, seed 0: \d\.\d\d$", printed, re.MULTILINE)
+    assert "this part is left out" in printed
+    assert len(re.findall(r"^own_\w+_block: +not yet: ", printed, re.MULTILINE)) == 2
+    assert len(re.findall(r"^solved_\w+_block: +right: [\d,]+ numbers", printed, re.MULTILINE)) == 2
+    assert len(re.findall(r"true label", printed)) >= 1
+    assert outputs.warned == ""
