@@ -131,7 +131,8 @@ def _fill(model: keras.Model) -> None:
     for shape, convolution in _convolutions(model).items():
         convolution.kernel.assign(rng.normal(0, np.prod(shape[:-1]) ** -0.5, shape))
         limits = [(0.5, 1.5), (-0.5, 0.5), (-0.5, 0.5), (0.5, 1.5)]  # gamma, beta, mean, variance
-        _norm_behind(model, convolution).set_weights([rng.uniform(low, high, shape[-1]) for low, high in limits])
+        if norm := _norm_behind(model, convolution):
+            norm.set_weights([rng.uniform(low, high, shape[-1]) for low, high in limits])
 
 
 def _copy(source: keras.Model, model: keras.Model) -> None:
@@ -139,7 +140,9 @@ def _copy(source: keras.Model, model: keras.Model) -> None:
     own = _convolutions(model)
     for shape, convolution in _convolutions(source).items():
         own[shape].kernel.assign(convolution.kernel)
-        _norm_behind(model, own[shape]).set_weights(_norm_behind(source, convolution).get_weights())
+        target, norm = _norm_behind(model, own[shape]), _norm_behind(source, convolution)
+        if target and norm:
+            target.set_weights(norm.get_weights())
 
 
 def _outputs(model: keras.Model, images: np.ndarray) -> np.ndarray:
