@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import keras
 import numpy as np
@@ -120,7 +121,8 @@ def _convolutions(model: keras.Model) -> Mapping[tuple[int, ...], layers.Conv2D]
     return {tuple(layer.kernel.shape): layer for layer in model.layers if isinstance(layer, layers.Conv2D)}
 
 
-def _norm_behind(model: keras.Model, convolution: layers.Conv2D) -> layers.BatchNormalization | None:
+def _norm_behind(model: keras.Model, convolution: layers.Conv2D) -> Any:
+    """Return the batch norm that follows a convolution, or None."""
     norms = (layer for layer in model.layers if isinstance(layer, layers.BatchNormalization))
     return next((norm for norm in norms if norm.input is convolution.output), None)
 
