@@ -30,6 +30,8 @@ import keras
 import numpy as np
 
 import resnet50
+from resnet50 import contributions, gradient_norms, lesions
+from resnet50.data.dataset import Dataset
 from resnet50.build import build_resnet50
 from resnet50.conventions import V1, V1_5
 from resnet50.model import Stage
@@ -73,6 +75,14 @@ for name, (conventions, normalization, stem) in {
     whole = keras.saving.load_model(folder / f"{name}.keras")
     np.save(folder / f"loaded-{name}.npy", keras.ops.convert_to_numpy(whole(pixels)))
     model.save(folder / f"back-{name}.keras")
+
+labels = np.arange(4)
+shown = Dataset(pixels, labels, tuple("abcd"), tuple("abcd"), name="pixels")
+scored = lesions(model, shown)
+assert [each.block for each in scored] == ["conv2_block1", "conv2_block2", "conv3_block1", "conv3_block2"]
+added = contributions(model, pixels)
+assert all(np.isfinite(each.share) for each in added)
+assert gradient_norms(model, pixels, labels)
 
 model.compile(keras.optimizers.SGD(1e-3), "sparse_categorical_crossentropy")
 before = [np.array(w) for w in model.get_weights()]

@@ -495,8 +495,10 @@ def check_signs(issues: list[File]) -> str:
     return table(["severity", "issue"], [[issue["severity"], issue["summary"]] for issue in issues])
 
 
-DOUBT = ("cats-dogs", "leukemia", "caltech101", "rocks")
+DOUBT = ("cats-dogs", "leukemia", "caltech101", "signs", "rocks")
 """Tasks in the tables of prediction sets and refusal, which have result files."""
+
+_DOUBT_NAMES = FINE_TUNED | {"signs": "SIGNS"}
 
 SCORES = {"lac": "`lac`", "aps": "`aps`"}
 FITTED_ON = {"out-of-fold": "out of fold", "held-out": "held-out"}
@@ -513,7 +515,7 @@ def doubt_coverage(*results: File) -> str:
                 continue
             rows.append(
                 (
-                    FINE_TUNED[result["task"]],
+                    _DOUBT_NAMES[result["task"]],
                     f"{FITTED_ON[fitted_on]}, {found['calibration_images']}",
                     SCORES[score],
                     f"{percent(found['covered'])} ± {100 * found['standard_error']:.1f}",
@@ -539,7 +541,7 @@ def doubt_strangers(*results: File) -> str:
     rows = []
     for result in results:
         own = result["own_refused"]
-        name = FINE_TUNED[result["task"]]
+        name = _DOUBT_NAMES[result["task"]]
         rows.append((name, "test images", "", percent(own["neighbors 5"]), "", percent(own["softmax"])))
         for kind, found in result["strangers"].items():
             near, softmax = found["neighbors 5"], found["softmax"]
@@ -563,7 +565,7 @@ def doubt_near_misses(*results: File) -> str:
         draws = result["near_misses"]
         if not draws:
             continue
-        cells = [FINE_TUNED[result["task"]], str(len(draws))]
+        cells = [_DOUBT_NAMES[result["task"]], str(len(draws))]
         for way in ("neighbors 1", "neighbors 5", "neighbors 10", "softmax"):
             values = [draw[way]["auroc"] for draw in draws]
             cells.append(f"{mean(values):.3f} ({min(values):.2f} to {max(values):.2f})")
@@ -591,7 +593,7 @@ def doubt_temperature(*results: File) -> str:
         losses = "" if lowered is None else f"{found['loss_before']:.3f} and {found['loss_after']:.3f}"
         rows.append(
             (
-                FINE_TUNED[result["task"]],
+                _DOUBT_NAMES[result["task"]],
                 percent(found["offered"]),
                 "" if lowered is None else percent(lowered),
                 losses,

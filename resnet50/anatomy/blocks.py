@@ -123,7 +123,7 @@ def lesions(
         weights = _last_affine(block, copy)
         values = [ops.convert_to_numpy(weight) for weight in weights]
         for weight in weights:
-            weight.assign(ops.zeros_like(weight))
+            weight.assign(ops.zeros(weight.shape))
         predicted = forward_array(copy, dataset.images, batch_size=BATCH).argmax(axis=1)
         for weight, value in zip(weights, values, strict=True):
             weight.assign(value)
