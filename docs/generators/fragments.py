@@ -39,6 +39,7 @@ TABLES: dict[str, tuple[Callable[..., str], list[str]]] = {
     "serving-faults": (tables.serving_faults, ["serving-faults"]),
     "similarity-rocks": (tables.similarity, ["similarity-rocks"]),
     "step-profile": (tables.step_profile, ["step-profile"]),
+    "suggest": (tables.suggested, [f"suggest-{task}" for task in tables.SUGGESTED]),
     "tasks": (tables.tasks, [f"tasks-{task}" for task in tables.TASKS]),
     "training": (tables.training, ["training"]),
     "transfer-signs": (tables.transfer, ["transfer-signs"]),

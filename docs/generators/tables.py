@@ -602,6 +602,29 @@ def doubt_temperature(*results: File) -> str:
     return table(("task", "cuts with an offer", "of these, loss lowered", "mean loss without and with it"), rows)
 
 
+SUGGESTED = ("caltech101", "rocks")
+"""Tasks in the table of images that are suggested to be labeled, which have result files."""
+
+
+def suggested(*results: File) -> str:
+    """Return a table of accuracies after labeling suggested and random images, a row for each task and number."""
+    rows = [
+        (
+            FINE_TUNED[result["task"]],
+            str(result["labeled"] * result["classes"]),
+            added,
+            percent(found["first"]),
+            percent(found["suggested"]),
+            percent(found["random"]),
+            f"{100 * found['difference']:+.1f} ± {100 * found['standard_error']:.1f}",
+        )
+        for result in results
+        for added, found in result["summary"].items()
+    ]
+    header = ("task", "labeled at first", "then", "accuracy before", "suggested", "random", "difference, in points")
+    return table(header, rows)
+
+
 def label_errors(*results: File) -> str:
     """Return how many planted label errors are found, a row for each task and way to plant them."""
     rows = []

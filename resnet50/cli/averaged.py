@@ -42,7 +42,7 @@ def evaluate_together(options: argparse.Namespace, names: Sequence[str]) -> int:
     with step("evaluating") as progress:
         result = evaluate_averaged(options.model, options.data, out=out, tta=options.tta, progress=progress)
     if options.json:
-        show_json(result.evaluation.report.to_json())
+        show_json(result.to_json())
         return 0
     from resnet50.cli.report import show_report
 

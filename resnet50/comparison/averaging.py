@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,11 @@ class AveragedEvaluation:
     accuracies: tuple[float, ...]
     difference: PairedDifference
     passes: int
+
+    def to_json(self) -> str:
+        """Return the report as JSON, with what averaging gains and costs under ``averaged``."""
+        gain = {"accuracies": self.accuracies, **asdict(self.difference), "passes": self.passes}
+        return json.dumps({**json.loads(self.evaluation.report.to_json()), "averaged": gain}, indent=2)
 
 
 def evaluate_averaged(

@@ -423,5 +423,8 @@ def test_several_runs_are_averaged(command, refused, held_out, trained, tmp_path
     assert "averaging 2 predictions" in out
     assert "+0.0 points" in out  # of a run with itself
     assert out.splitlines()[-1] == str(tmp_path / "together" / "report.html")
+    printed = json.loads(command("evaluate", held_out, held_out, "--out", tmp_path / "together", "--json")[1])
+    assert printed["averaged"]["accuracies"] == [printed["accuracy"]] * 2
+    assert (printed["averaged"]["difference"], printed["averaged"]["passes"]) == (0, 2)
     refused(("evaluate", held_out, trained, "--calibrate", "x.keras"), "--data", "--out", "--calibrate")
     refused(("evaluate", held_out, "--tta"), held_out, "--tta")  # trained without changes

@@ -604,6 +604,12 @@ def test_a_temperature_that_is_never_offered_has_no_loss():
     ]
 
 
+def test_suggested_images_stand_beside_random_ones():
+    found = {"first": 0.5, "suggested": 0.625, "random": 0.6, "difference": 0.025, "standard_error": 0.004}
+    (row,) = tables.suggested({"task": "rocks", "labeled": 3, "classes": 30, "summary": {"20": found}}).splitlines()[2:]
+    assert cells(row) == ["rocks", "90", "20", "50.0 %", "62.5 %", "60.0 %", "+2.5 ± 0.4"]
+
+
 def cells(row):
     return [cell.strip() for cell in row.strip("|").split("|")]
 
