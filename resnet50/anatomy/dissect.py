@@ -32,7 +32,7 @@ from resnet50.metrics.complexity import layer_macs
 from resnet50.metrics.grad_cam import grad_cam
 from resnet50.metrics.receptive_field import effective_receptive_field
 from resnet50.metrics.scores import accuracy_interval
-from resnet50.plots.diagrams.network import Block, Network, Operation, describe, is_a, read_network
+from resnet50.plots.diagrams.network import Block, Network, Operation, describe, is_a, is_relu, read_network
 from resnet50.training.run import RunDirectory
 
 MOST_SCORED = 500
@@ -216,8 +216,14 @@ def _equation(block: Block) -> str:
     return f"y = relu({carried} + F(x))" if block.tail else f"y = {carried} + F(relu(norm(x)))"
 
 
+_OPERATIONS = ("Conv2D", "BatchNormalization", "ZeroPadding2D", "Dropout")
+"""What the library's blocks are made of, beside ReLU."""
+
+
 def _source(block: Block) -> str:
-    """Return the lines of the library that compute a block, without their docstrings."""
+    """Return the lines of the library that compute a block, without their docstrings; "" of a block of one's own."""
+    if not all(is_relu(each) or is_a(each, *_OPERATIONS) for each in block.residual):
+        return ""
     basic = sum(is_a(operation, "Conv2D") for operation in block.residual) == 2
     inner: Callable[..., Any] = blocks.basic_block if basic else blocks.bottleneck
     outer: Callable[..., Any] = blocks.identity_block if block.is_identity else blocks.convolutional_block

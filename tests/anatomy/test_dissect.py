@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import astuple, replace
 
+import keras
 import numpy as np
 import pytest
 
@@ -122,6 +123,17 @@ def test_basic_blocks_are_taken_apart(tmp_path):
     anatomy = dissect(path, [noise(48, 48, 3)])
     assert "def basic_block" in anatomy.parts[2].source
     assert [words.split(",")[0] for words in anatomy.parts[2].convolutions] == ["3\u00d73", "3\u00d73"]
+
+
+def test_a_block_of_ones_own_is_shown_without_lines_of_the_library(tmp_path):
+    def gelu(layer):
+        own = layer.name == "conv2_block2_1_relu"
+        return keras.layers.Activation("gelu", name=layer.name) if own else type(layer).from_config(layer.get_config())
+
+    model = keras.models.clone_model(tiny_model(size=(48, 48)), clone_function=gelu)
+    Classifier(model, ("a", "b", "c"), "letters", "0" * 64, {}, {}).save(tmp_path / "model.keras")
+    parts = dissect(tmp_path / "model.keras").parts
+    assert [bool(part.source) for part in parts] == [False, True, False, True, True, False]
 
 
 def test_images_of_another_place_have_no_training_images(run, tmp_path):
