@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
     _check_options(options)
     images = source.find_source(options)
     task = find_task(images.task)
-    pretrained.offer_weights(task, options)
+    pretrained.offer_weights(task, options, scratch=options.full)
     recipe = recipe_options.read_recipe(task, options)
     name = f"{recipe.name}-crossval-{datetime.now():%Y%m%d-%H%M%S}"
     with nullcontext(Path(options.out)) if options.out else reserved_folder(RUNS / name) as out:

@@ -58,7 +58,7 @@ def read_label_recipe(images: Path | DataSource, options: argparse.Namespace) ->
     parser = Parser()
     recipe_options.add_recipe_options(parser)
     numbers = argparse.Namespace(**vars(parser.parse_args([])) | vars(options))
-    pretrained.offer_weights(find_task(source.task), numbers)
+    pretrained.offer_weights(find_task(source.task), numbers, scratch=False)
     recipe = recipe_options.read_recipe(find_task(source.task), numbers)
     load_keras()
     return recipe.change(fit=choose_fit(recipe, source))

@@ -18,6 +18,7 @@ _CHOICES = (
     "give --yes to fetch them, --weights FILE to start from others, or --offline or --weights none to train from "
     "scratch"
 )
+_FEATURES = "their features are used; give --yes to fetch them, or --weights FILE to take others."
 
 
 def add_arguments(parser: argparse._ActionsContainer) -> None:
@@ -29,11 +30,12 @@ def add_arguments(parser: argparse._ActionsContainer) -> None:
     )
 
 
-def offer_weights(task: Task, options: argparse.Namespace) -> None:
+def offer_weights(task: Task, options: argparse.Namespace, *, scratch: bool = True) -> None:
     """Fetch the pretrained weights that a training starts from, after a yes; after a no, set ``options.weights``.
 
     Nothing happens where they are cached, or nothing published is needed. Weights that ``--weights`` names are fetched
-    without a question. A variant that ``--variant`` names has no replacement: `read_recipe` refuses it without weights.
+    without a question. Without `scratch`, the command needs their features, and no answer begins without them. A
+    variant that ``--variant`` names has no replacement: `read_recipe` refuses it without weights.
 
     Raises:
         ValueError: If a number of the recipe is impossible; or the weights are not cached, there is no terminal to ask
@@ -51,6 +53,8 @@ def offer_weights(task: Task, options: argparse.Namespace) -> None:
         read_recipe(task, argparse.Namespace(**vars(options) | {"weights": weights.name}))
     if options.weights is not None:
         _fetch_named(weights, options)
+    elif not scratch and not options.yes and (options.offline or not can_ask()):
+        raise ValueError(f"expected {_describe(weights)} in the cache, got none; {_FEATURES}")
     elif options.yes or _agrees(weights, options):
         _fetch(weights)
     elif options.variant is None:

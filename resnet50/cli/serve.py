@@ -13,8 +13,8 @@ from resnet50.cli.parser import examples, number
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.epilog = (
-        "Ctrl-C or SIGTERM stops it; requests under way are answered first. It has no passwords and no encryption: "
-        "put a proxy in front of it before others can reach it.\n\n"
+        "Ctrl-C or SIGTERM stops it; requests under way are answered first. It has no\n"
+        "passwords and no encryption: put a proxy in front of it before others can reach\nit.\n\n"
     ) + examples(
         "resnet50 serve runs/photos",
         "resnet50 serve model-onnx --port 8080 --replicas 2",

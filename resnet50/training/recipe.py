@@ -195,7 +195,10 @@ class Recipe:
                     self.depth in DEPTHS and (self.depth == 50 or self.stages is None),
                     f"one of {', '.join(map(str, DEPTHS))}, and 50 where stages are given",
                 ),
-                "form": (self.form in FORMS, f"one of {', '.join(FORMS)}"),
+                "form": (
+                    self.form in FORMS and (published is None or self.form == "residual"),
+                    f"one of {', '.join(FORMS)}, and residual where weights are published (others begin without)",
+                ),
                 "stochastic_depth": (
                     0 <= self.stochastic_depth < 1 and (self.stochastic_depth == 0 or self.form != "plain"),
                     "0 or more and less than 1, and 0 where form is plain",
@@ -354,7 +357,7 @@ class Recipe:
         """Return the recipe with this many epochs in its last phase, and its other numbers of epochs in proportion."""
         share = epochs / self.last.epochs
         averaged = 1 if self.swa_epochs == 1 else max(1, round(self.swa_epochs * share))
-        own = {name: getattr(self.last, name) * share for name in ("warmup_epochs", "lr_step_epochs")}
+        own = {name: round(getattr(self.last, name) * share, 6) for name in ("warmup_epochs", "lr_step_epochs")}
         return self.change(epochs=epochs, swa_epochs=averaged, **own)
 
     def extended(self, epochs: int) -> Recipe:

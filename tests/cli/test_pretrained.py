@@ -302,3 +302,14 @@ def test_thorough_trains_what_validation_leaves_out(command, own, plants, fetche
     assert len((tmp_path / "run" / "history.csv").read_text().splitlines()) == 4
     recipe = RunDirectory(tmp_path / "run").read().recipe
     assert [phase.min_error for phase in recipe.phases] == [0, 0]
+
+
+@pytest.mark.parametrize("words", [("check", "plants", "--labels"), ("crossval", "plants")])
+@pytest.mark.parametrize("offline", [(), ("--offline",)])
+def test_a_command_that_needs_features_offers_no_training_from_scratch(command, plants, fetched, words, offline):
+    status, _, err = command(*words, *offline)
+    assert (status, fetched) == (2, [])
+    assert "timm/tv_in1k" in err
+    assert "--yes" in err
+    assert "--weights FILE" in err
+    assert "scratch" not in err

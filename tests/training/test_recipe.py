@@ -145,6 +145,9 @@ def test_weights_and_form_go_with_the_network():
         Recipe(name="x", phases=phases, weights="timm/a1_in1k", depth=18)
     with raises(ValueError, "stochastic_depth", 0.2, "plain"):
         Recipe(name="x", phases=phases, form="plain", stochastic_depth=0.2)
+    for form in ("plain", "preactivation"):
+        with raises(ValueError, "form", "residual", form, "published"):
+            Recipe(name="x", phases=phases, form=form, weights="timm/tv_in1k")
 
 
 def test_the_number_of_layers_is_that_of_the_table_of_stages(tiny_recipe):
@@ -280,6 +283,7 @@ def test_another_number_of_epochs_stretches_warm_up_and_averaging(tiny_recipe):
     recipe = tiny_recipe.change(epochs=20, warmup_epochs=2, swa_epochs=5)
     assert (recipe.lasting(40).last.warmup_epochs, recipe.lasting(40).swa_epochs) == (4, 10)
     assert (recipe.lasting(1).epochs, recipe.lasting(1).last.warmup_epochs, recipe.lasting(1).swa_epochs) == (1, 0.1, 1)
+    assert recipe.change(warmup_epochs=3).lasting(1).last.warmup_epochs == 0.15
     assert recipe.change(swa_epochs=1).lasting(200).swa_epochs == 1
 
 
