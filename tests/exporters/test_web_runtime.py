@@ -95,6 +95,7 @@ def test_a_page_is_exported_with_the_files(classifier, served, tmp_path):
     assert {path.name for path in out.iterdir()} == {
         "a.mjs",
         "b.wasm",
+        "doubt.js",
         "index.html",
         "labels.txt",
         "model.onnx",
