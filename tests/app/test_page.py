@@ -200,6 +200,7 @@ def test_an_image_is_pasted_or_taken_by_the_camera(open_page, image, classifier)
     expect(page.locator("#summary")).to_have_text("", timeout=WAIT)
     page.get_by_role("button", name="Capture from camera").click()
     page.get_by_role("button", name="Click to Access Webcam").click()
+    page.wait_for_timeout(1000)  # a photo before the camera's first frame is none
     page.get_by_role("button", name="capture photo").click()
     shows(page.locator("#summary"), "Fitted to")
 

@@ -104,6 +104,7 @@ def test_marks_by_mouse_and_keyboard_survive_a_reload_and_are_saved(opened, tmp_
     expected = ["relabel as dogs <i>", "leave out", "relabel as dogs <i>", "keep"]
     assert states(page) == expected
     assert "4 of 4" in page.inner_text("#count")
+    page.wait_for_timeout(500)  # another process of the browser writes the marks
     page.reload()
     assert states(page) == expected
     rows = saved(page, tmp_path)
