@@ -42,7 +42,7 @@ def describe_environment() -> Environment:
             "python": platform.python_version(),
             "resnet50": resnet50_version(),
             **{name: import_module(name).__version__ for name in ("keras", "numpy", backend)},
-            "onnxruntime": version("onnxruntime"),
+            "onnxruntime": _version("onnxruntime"),
             "pillow": PIL.__version__,
         },
         "machine": {"system": platform.platform(), "processor": processor(), "threads": usable_cores()},
@@ -52,8 +52,13 @@ def describe_environment() -> Environment:
 
 def resnet50_version() -> str | None:
     """Return the version of this package, or None where it runs from a checkout that was never installed."""
+    return _version("resnet50")
+
+
+def _version(distribution: str) -> str | None:
+    """Return its version, or None where another distribution stands for it, as onnxruntime-gpu may."""
     try:
-        return version("resnet50")
+        return version(distribution)
     except PackageNotFoundError:
         return None
 
