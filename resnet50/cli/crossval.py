@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"Folder for crossval.html, crossval.json and predictions.csv; earlier ones are replaced. Default: a new "
         f"one in {RUNS}/.",
     )
-    pretrained.add_arguments(parser)
+    pretrained.add_arguments(parser, otherwise="train from scratch with --full, else end with an error,")
     recipe_options.add_recipe_options(parser)
 
 

@@ -29,7 +29,7 @@ def add_label_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--seeds", type=number(int, 1), metavar="INT", help="Number of cross-validations to average. Default: 1."
     )
-    pretrained.add_arguments(group)
+    pretrained.add_arguments(group, otherwise="end with an error")
     group.add_argument(
         "--clean",
         metavar="HTML",

@@ -21,12 +21,12 @@ _CHOICES = (
 _FEATURES = "their features are used; give --yes to fetch them, or --weights FILE to take others."
 
 
-def add_arguments(parser: argparse._ActionsContainer) -> None:
-    """Add the options that answer the question beforehand."""
+def add_arguments(parser: argparse._ActionsContainer, *, otherwise: str = "train from scratch") -> None:
+    """Add the options that answer the question beforehand; ``otherwise`` is what happens without weights."""
     answers = parser.add_mutually_exclusive_group()
     answers.add_argument("--yes", action="store_true", help="Fetch pretrained weights without asking.")
     answers.add_argument(
-        "--offline", action="store_true", help="Fetch nothing; train from scratch if no pretrained weights are cached."
+        "--offline", action="store_true", help=f"Fetch nothing; {otherwise} if no pretrained weights are cached."
     )
 
 

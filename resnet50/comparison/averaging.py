@@ -77,12 +77,17 @@ def evaluate_averaged(
 
     Raises:
         FileNotFoundError: If a model or the images are not there.
-        ValueError: If the models do not fit each other or the images, there is nothing to average, or a run was trained
-            without any change that ``tta`` can average over.
+        ValueError: If a model is named twice, the models do not fit each other or the images, there is nothing to
+            average, or a run was trained without any change that ``tta`` can average over.
     """
     if len(models) < 2 and not tta:
         raise ValueError("expected at least two runs to average, or --tta with one, got one run; name more.")
-    trained = [open_trained(check_request(model, source), "fp32", progress) for model in models]
+    located = [check_request(model, source) for model in models]
+    places = [each.model.resolve() for each in located]
+    for model, place in zip(models, places, strict=True):
+        if places.count(place) > 1:
+            raise ValueError(f"{model}: expected different runs to average, got one run twice; name it once.")
+    trained = [open_trained(each, "fp32", progress) for each in located]
     _check(models, trained)
     changes = [_changes(each.classifier) if tta else [_itself] for each in trained]
     if tta and all(len(each) == 1 for each in changes):

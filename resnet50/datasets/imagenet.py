@@ -26,12 +26,22 @@ def load(
     fit: Fit | None = None,
     progress: Progress | None = None,
 ) -> DatasetSplits:
-    """Read the folder with ``train`` and ``val``."""
+    """Read the folder with ``train`` and ``val``.
+
+    Raises:
+        FileNotFoundError: If there is no such folder.
+        ValueError: If it has no ``val``, or its images cannot be read.
+    """
     if path is None:
         raise FileNotFoundError("imagenet: expected the folder with train and val, got no path.")
     listing = list_images(path, groups=False)
     splits = {entry.split for entry in listing.entries}
-    if "validation" in splits and "test" not in splits:
+    if not splits & {"validation", "test"}:
+        raise ValueError(
+            f"{path}: expected the folders train and val, got no val; add it, or train on your own images with "
+            "'resnet50 train FOLDER'."
+        )
+    if "test" not in splits:
         entries = (replace(each, split="test") if each.split == "validation" else each for each in listing.entries)
         listing = replace(listing, entries=tuple(entries))
     return load_dataset(replace(listing, name="ImageNet"), image_size=image_size, fit=fit, progress=progress)

@@ -19,20 +19,18 @@ from PIL import Image
 from resnet50._io.fetch import Progress
 from resnet50._io.files import DISK_FULL, atomic_folder, write_text
 from resnet50._io.quiet import silenced
-from resnet50.data.dataset import Dataset
 from resnet50.data.images import fit_image
 from resnet50.data.lazy_images import LazyImages
 from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
 from resnet50.datasets.source import DataSource
 from resnet50.exporters.contract import QUANTIZED, Contract
 from resnet50.exporters.images import find_images
+from resnet50.exporters.own_thresholds import own_thresholds
 from resnet50.exporters.web_runtime import fetch_runtime, find_runtime
 from resnet50.graph.fold_model import fold_batch_norm
-from resnet50.inference.batching import forward_array
 from resnet50.inference.classifier import Classifier
 from resnet50.inference.locate import MANIFEST, locate
-from resnet50.inference.runtimes import FEATURES, FORMATS, INSTALL, Network, check_format, sha256
-from resnet50.metrics.thresholds import OwnImages, fit_thresholds
+from resnet50.inference.runtimes import FEATURES, FORMATS, INSTALL, check_format, sha256
 from resnet50.uncertainty.thresholds import FILE, Thresholds
 
 TOLERANCES: Mapping[str, float] = {"fp32": 1e-4, "fp16": 0.01, "bf16": 0.05, "int8": 0.05, "uint8": 0.05}
@@ -43,8 +41,6 @@ images, so that an export that predicts the same for every image fails.
 """
 
 _MAX_SHARE = 0.75  # of the mean deviation of the images
-
-_BATCH = 32  # images in a forward pass
 
 _STEP = 1 / 256  # of an 8-bit probability; deviations below it do not tell images apart
 
@@ -150,10 +146,10 @@ def export(
     if format == "web":
         _check_8_bits(classifier)
         beside = find_runtime(fetch_runtime() if web_runtime is None else web_runtime)
-    held_out = None
+    own = None
     if check is None or (precision in QUANTIZED and calibration is None):
         found = find_images(classifier, name=name, run=run, source=source, options=options, progress=progress)
-        held_out = found.held_out if calibration is None else None
+        own = found.own if calibration is None else None
         check = found.check.images if check is None else check
         calibration = found.calibration.images if calibration is None else calibration
     calibration = check[:0] if calibration is None else calibration
@@ -172,8 +168,8 @@ def export(
         _write(classifier, contract, folder, out, format, precision, calibration)
         _describe(classifier, contract, thresholds, folder, format, precision)
         exported = Classifier.load(folder)
-        if precision in QUANTIZED and held_out is not None and classifier.thresholds is not None:
-            thresholds = _own_thresholds(exported, classifier.thresholds, held_out)
+        if precision in QUANTIZED and own is not None and classifier.thresholds is not None:
+            thresholds = own_thresholds(exported, classifier.thresholds, own)
             _describe(classifier, contract, thresholds, folder, format, precision)
             exported = Classifier.load(folder)
         comparison = _compare(expected, exported.probabilities(check))
@@ -291,24 +287,6 @@ def _describe(
         "files": {path.relative_to(folder).as_posix(): sha256(path) for path in paths},
     }
     write_text(folder / MANIFEST, json.dumps({**classifier.metadata(), "export": description}, indent=2))
-
-
-def _own_thresholds(exported: Classifier, original: Thresholds, held_out: Dataset) -> Thresholds:
-    """Fit the thresholds of an export of 8 bits, on images that it was not calibrated on.
-
-    The training images stay those of the original, in float.
-    """
-    network, classes = exported.network, len(exported.class_names)
-    if isinstance(network, Network) and network.with_features is not None:
-        rows = forward_array(network.with_features, held_out.images, batch_size=_BATCH)
-        distances = original.measure(rows[:, classes:])
-        own = OwnImages(rows[:, :classes], held_out.labels, distances)
-        features = original.features
-    else:
-        own, features = OwnImages(exported.probabilities(held_out.images), held_out.labels), None
-    return fit_thresholds(
-        own, fitted_on="held-out", features=features, temperature=original.temperature, method=original.method
-    )
 
 
 def _compare(expected: np.ndarray, exported: np.ndarray) -> Comparison:

@@ -101,6 +101,11 @@ def calibration_images(
 
 def sample(dataset: Dataset, count: int) -> Dataset:
     """Return ``count`` images, or all if there are fewer: from each class in proportion, always the same ones."""
-    order = np.random.default_rng(0).permutation(len(dataset))
-    order = order[np.argsort(dataset.labels[order], kind="stable")]
-    return dataset.select(order[np.linspace(0, len(dataset) - 1, min(count, len(dataset))).astype(int)])
+    return dataset.select(sample_indices(dataset.labels, count))
+
+
+def sample_indices(labels: np.ndarray, count: int) -> np.ndarray:
+    """Return the indices of the images that `sample` takes, by their labels ``(n,)``."""
+    order = np.random.default_rng(0).permutation(len(labels))
+    order = order[np.argsort(labels[order], kind="stable")]
+    return order[np.linspace(0, len(labels) - 1, min(count, len(labels))).astype(int)]

@@ -81,14 +81,18 @@ def labeling_page(suggestions: Suggestions, *, fit: Fit = DEFAULT_FIT) -> str:
         for each in suggestions.images
     ]
     for card in cards:
-        card["marked"] = printable(card["place"].path) == card["place"].path
+        card["unnamed"] = not _can_be_named(card["place"].path)
+        card["marked"] = not card["unnamed"]
+    groups = [[card] for card in cards]
     return _render(
         name="suggestions",
         contents=f"The labels of these images would teach most, of {suggestions.searched:,} without labels.",
         cards=len(cards),
         class_names=suggestions.class_names,
         earlier=(),
-        sections=[{"title": "Images to label", "summary": "", "groups": [[card] for card in cards], "more": False}],
+        sections=[
+            {"title": "Images to label", "summary": "", "groups": groups, "more": False, "unnamed": _unnamed(groups)}
+        ],
         key=_key([str(each.path) for each in suggestions.images]),
         labels=True,
     )
@@ -105,13 +109,23 @@ def _render(**context: Any) -> str:
 
 
 def _section(issue: Issue, splits: DatasetSplits, seen: set[tuple[str, int | None]]) -> dict[str, Any]:
-    groups = (list(_cards(issue, example, splits, seen)) for example in issue.examples)
+    groups = [list(_cards(issue, example, splits, seen)) for example in issue.examples]
     return {
         "title": SECTIONS[issue.kind],
         "summary": issue.summary,
-        "groups": [group for group in groups if any(card["marked"] for card in group)],
+        "groups": [group for group in groups if any(card["marked"] or card["unnamed"] for card in group)],
         "more": len(issue.examples) == EXAMPLES,
+        "unnamed": _unnamed(groups),
     }
+
+
+def _unnamed(groups: Sequence[Sequence[dict[str, Any]]]) -> int:
+    """Return how many images cannot be marked, since a table that is typed or read by people cannot name them."""
+    return sum(card["unnamed"] for group in groups for card in group)
+
+
+def _can_be_named(path: str) -> bool:
+    return printable(path) == path
 
 
 def _cards(
@@ -123,10 +137,12 @@ def _cards(
             continue
         image = (place.split, place.index)
         compared = issue.kind == "label-error" and number > 0
-        decided = not compared and image not in seen and printable(place.path) == place.path
+        decided = not compared and image not in seen
         if decided:
             seen.add(image)
-        yield {"place": place, "image": page_image(splits[place.split].images[place.index]), "marked": decided}
+        named = _can_be_named(place.path)
+        pixels = page_image(splits[place.split].images[place.index])
+        yield {"place": place, "image": pixels, "marked": decided and named, "unnamed": decided and not named}
 
 
 def _key(names: Sequence[str]) -> str:

@@ -141,7 +141,7 @@ class _Fitting:
     def divide_validation(self, position: Position) -> None:
         """Set half of the validation images aside before a phase that trains more than a linear probe.
 
-        Thresholds are fitted on them at the end, so that they choose nothing from here on: the strength of the probe
+        Thresholds are fitted on them at the end, so that they choose nothing from here on: the C of the probe
         that the phase starts from is chosen anew.
         """
         self.validation, self.set_aside = halves(self.run.splits["validation"], seed=self.recipe.seed)

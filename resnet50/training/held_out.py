@@ -11,7 +11,7 @@ from resnet50.uncertainty.shares import COVERAGE
 
 
 def chooses(recipe: Recipe) -> bool:
-    """Return whether a recipe chooses anything by validation images: an epoch, an end, a rate, a strength, a phase."""
+    """Return whether a recipe chooses anything by validation images: an epoch, an end, a rate, a ``C``, a phase."""
     return recipe.keeps_best or any(
         phase.min_error > 0
         or (len(phase.c_values) > 1 if isinstance(phase, LinearProbe) else phase.patience > 0 or phase.lr_patience > 0)

@@ -91,7 +91,7 @@ class Phase:
             self,
             {
                 "epochs": (self.epochs >= 1, "at least 1"),
-                "learning_rate": (0 < self.learning_rate < float("inf"), "above 0"),
+                "learning_rate": (0 < self.learning_rate < float("inf"), "finite and above 0"),
                 "schedule": (self.schedule in SCHEDULES, f"one of {', '.join(SCHEDULES)}"),
                 "warmup_epochs": warm.get(
                     self.schedule, (self.warmup_epochs == 0, f"0 with the schedule {self.schedule!r}")
@@ -111,7 +111,8 @@ class Phase:
                 ),
                 "lr_power": (
                     0 < self.lr_power < float("inf") if self.schedule == "polynomial" else self.lr_power == 1,
-                    f"{'above 0' if self.schedule == 'polynomial' else '1'} with the schedule {self.schedule!r}",
+                    f"{'finite and above 0' if self.schedule == 'polynomial' else '1'} with the schedule "
+                    f"{self.schedule!r}",
                 ),
                 **{
                     name: (

@@ -232,13 +232,13 @@ class Recipe:
                 "gradient_accumulation_steps": (self.gradient_accumulation_steps >= 1, "at least 1"),
                 "optimizer": (self.optimizer in OPTIMIZERS, f"one of {', '.join(OPTIMIZERS)}"),
                 "momentum": (0 <= self.momentum < 1, "0 or more and less than 1"),
-                "clip_norm": (0 <= self.clip_norm < float("inf"), "0 or more"),
+                "clip_norm": (0 <= self.clip_norm < float("inf"), "finite and 0 or more"),
                 "loss": (self.loss in LOSSES, f"one of {', '.join(LOSSES)}"),
                 "target_threshold": (
                     0 <= self.target_threshold < 1 and (self.target_threshold == 0 or self.loss == LOSSES[1]),
                     f"0 or more and less than 1, and 0 where loss is not {LOSSES[1]}",
                 ),
-                "weight_decay": (0 <= self.weight_decay < float("inf"), "0 or more"),
+                "weight_decay": (0 <= self.weight_decay < float("inf"), "finite and 0 or more"),
                 "beta_2": (
                     0 <= self.beta_2 < 1 and (self.optimizer != "sgd" or self.beta_2 == 0.999),
                     "0 or more and less than 1, and 0.999 with sgd, which has none",
@@ -247,8 +247,8 @@ class Recipe:
                     0 <= self.label_smoothing < 1 and (self.label_smoothing == 0 or self.target_threshold == 0),
                     "0 or more and less than 1, and 0 where there is a target_threshold",
                 ),
-                "mixup": (0 <= self.mixup < float("inf"), "0 or more"),
-                "cutmix": (0 <= self.cutmix < float("inf"), "0 or more"),
+                "mixup": (0 <= self.mixup < float("inf"), "finite and 0 or more"),
+                "cutmix": (0 <= self.cutmix < float("inf"), "finite and 0 or more"),
                 "class_weight": (self.class_weight in (None, "balanced"), "'balanced' or None"),
                 "validation_split": (0 <= self.validation_split < 1, "0 or more and less than 1"),
                 "restore_best": (

@@ -17,7 +17,7 @@ from resnet50.training.out_of_fold import predict_out_of_fold
 from resnet50.training.phases import LinearProbe
 from resnet50.training.preparation import PreparedRun
 from resnet50.uncertainty.distance import nearest_distances
-from resnet50.uncertainty.thresholds import MOST_REFERENCES, NEIGHBORS, Thresholds
+from resnet50.uncertainty.thresholds import MOST_REFERENCES, NEIGHBORS, Thresholds, spread_indices
 
 FOLDS = 5
 """Folds of the training images; a linear head is fitted without each of them in turn."""
@@ -71,7 +71,7 @@ def _out_of_fold(
     images = LabeledFeatures(versions, labels, batches.image_weights)
     probabilities = predict_out_of_fold(probe, images, folds, classes=classes, progress=progress).probabilities
     together = cluster_numbers(batches.dataset, _near_duplicates(run))
-    chosen = np.linspace(0, len(labels) - 1, min(MOST_REFERENCES, len(labels))).astype(np.int64)
+    chosen = spread_indices(len(labels))
     features = versions[0][chosen]
     distances = nearest_distances(features, features, NEIGHBORS, groups=(together[chosen], together[chosen]))
     own = OwnImages(probabilities, labels, distances[np.isfinite(distances)])
@@ -99,6 +99,4 @@ def _held_out(run: PreparedRun, fitted: Fitted, set_aside: Dataset) -> Threshold
 
 def _spread(dataset: Dataset) -> Dataset:
     """Return at most `MOST_REFERENCES` images, evenly spread over all."""
-    if len(dataset) <= MOST_REFERENCES:
-        return dataset
-    return dataset.select(np.linspace(0, len(dataset) - 1, MOST_REFERENCES).astype(np.int64))
+    return dataset if len(dataset) <= MOST_REFERENCES else dataset.select(spread_indices(len(dataset)))

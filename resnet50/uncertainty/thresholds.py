@@ -332,8 +332,12 @@ def read_file(folder: Path, *, classes: int) -> Thresholds:
 
 def reference_features(features: np.ndarray) -> np.ndarray:
     """Return the features that are stored to compare images with, float16 ``(n, d)``, of length 1."""
-    chosen = np.linspace(0, len(features) - 1, min(MOST_REFERENCES, len(features))).astype(np.int64)
-    return unit(features[chosen]).astype(np.float16)
+    return unit(features[spread_indices(len(features))]).astype(np.float16)
+
+
+def spread_indices(count: int) -> np.ndarray:
+    """Return which of ``count`` images have their features stored: at most `MOST_REFERENCES`, evenly spread."""
+    return np.linspace(0, count - 1, min(MOST_REFERENCES, count)).astype(np.int64)
 
 
 def right_scores(probabilities: np.ndarray, labels: np.ndarray, method: str) -> np.ndarray:

@@ -65,6 +65,22 @@ def test_a_lesion_of_a_residual_without_batch_norm_zeroes_the_convolution(datase
     assert row.accuracy == pytest.approx(expected)
 
 
+def test_blocks_without_a_shortcut_are_left_out_beside_others(dataset):
+    inputs = keras.Input((32, 32, 3))
+    x = keras.layers.Conv2D(4, 3, padding="same", name="conv1_conv")(inputs)
+    residual = keras.layers.Conv2D(4, 3, padding="same", name="conv2_block1_1_conv")(x)
+    x = keras.layers.Add(name="conv2_block1_add")([x, residual])
+    x = keras.layers.Activation("relu", name="conv2_block1_out")(x)
+    x = keras.layers.Conv2D(4, 3, padding="same", name="conv2_block2_1_conv")(x)
+    x = keras.layers.Activation("relu", name="conv2_block2_out")(x)
+    outputs = keras.layers.Dense(4, activation="softmax", name="predictions")(keras.layers.GlobalAveragePooling2D()(x))
+    mixed = keras.Model(inputs, outputs, name="mixed")
+    assert [row.block for row in lesions(mixed, dataset)] == ["conv2_block1"]
+    assert [row.block for row in contributions(mixed, dataset.images)] == ["conv2_block1"]
+    with raises(ValueError, "mixed", "conv2_block2", "conv2_block1"):
+        lesions(mixed, dataset, blocks=["conv2_block2"])
+
+
 def test_an_unknown_block_and_no_image_are_refused(model, dataset):
     with raises(ValueError, "conv2_block9", "conv2_block1"):
         lesions(model, dataset, blocks=["conv2_block9"])

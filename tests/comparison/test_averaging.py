@@ -84,6 +84,8 @@ def test_only_what_the_training_changed_is_changed(augmentation, count):
 def test_nothing_to_average_is_refused(models, images, tmp_path):
     plain = tmp_path / "plain.keras"
     replace(Classifier.load(models[0], runtime="keras"), recipe={}).save(plain)
+    with raises(ValueError, models[0], "twice"):
+        evaluate_averaged([models[0], models[1], models[0]], images, out=tmp_path / "report")
     with raises(ValueError, "two", "--tta"):
         evaluate_averaged(models[:1], images, out=tmp_path / "report")
     with raises(ValueError, plain, "--tta"):

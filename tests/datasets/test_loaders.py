@@ -128,6 +128,9 @@ def test_the_validation_images_of_imagenet_are_its_test_split(tmp_path):
     for split, count in (("train", 4), ("val", 2)):
         for name in ("n01440764", "n01443537"):
             draw(tmp_path / "ilsvrc" / split / name, count, rng)
+        if split == "train":
+            with raises(ValueError, tmp_path / "ilsvrc", "val"):
+                imagenet.load(tmp_path / "ilsvrc", image_size=32)
     splits = imagenet.load(tmp_path / "ilsvrc", image_size=32)
     assert (len(splits.train), len(splits.test), splits.validation) == (8, 4, None)
     assert (splits.train.class_names, splits.train.name) == (("n01440764", "n01443537"), "ImageNet")

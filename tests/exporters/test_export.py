@@ -32,6 +32,7 @@ from resnet50.exporters.images import find_images
 from resnet50.graph.onnx_graph import onnx_model
 from resnet50.inference import calibration as calibration_module
 from resnet50.inference.classifier import Classifier
+from resnet50.metrics.thresholds import OwnImages, fit_thresholds
 from resnet50.model import Stage
 
 
@@ -456,6 +457,30 @@ def test_the_images_of_a_run_are_those_that_it_recorded(monkeypatch, tmp_path):
     assert (len(calibration), len(check), source.reads) == (6, 4, 1)
     with raises(ValueError, "m.keras", "--data"):
         find(classifier=replace(trained, fingerprint="0" * 64), run=tmp_path)
+
+
+def test_after_a_linear_probe_thresholds_take_training_images_half_of_which_calibrate(monkeypatch, tmp_path):
+    train, test = (dataset(np.arange(n) % 2, images=factories.noise(n, 32, 32, 3, seed=n)) for n in (30, 4))
+    images = DatasetSplits(train=train, test=test)
+    thresholds = fit_thresholds(
+        OwnImages(np.full((40, 2), 0.5, np.float32), np.arange(40) % 2, np.ones(40)),
+        fitted_on="out-of-fold",
+        features=np.ones((40, 5)),
+    )
+    trained = replace(
+        factories.classifier(square_model()),
+        fingerprint=images.train.fingerprint,
+        recipe={"validation_split": 0.2},
+        thresholds=thresholds,
+    )
+    monkeypatch.setattr(calibration_module, "read_source", lambda run: Source(images))
+    calibration, check, own = find(classifier=trained, run=tmp_path)
+    validation = images.hold_out(0.2, seed=0).validation
+    assert (len(validation), len(own.chosen), len(calibration), len(check)) == (6, 24, 12, 4)
+    assert not {image.tobytes() for image in validation.images} & {image.tobytes() for image in own.chosen.images}
+    np.testing.assert_array_equal(own.chosen.select(np.flatnonzero(own.calibrated)).images, calibration.images)
+    held_out = replace(trained, thresholds=replace(thresholds, fitted_on="held-out"))
+    assert find(classifier=held_out, run=tmp_path).own is None  # too few to halve
 
 
 def test_the_images_of_an_unknown_recipe_have_to_be_given():

@@ -14,14 +14,16 @@ from factories import dataset, fill_random
 from resnet50.build import build_resnet50
 from resnet50.exporters import export as module
 from resnet50.exporters.export import export
-from resnet50.exporters.images import FoundImages
+from resnet50.exporters.images import FoundImages, TrainingImages
 from resnet50.inference.batching import forward_array
 from resnet50.inference.classifier import Classifier
 from resnet50.inference.features import with_features
 from resnet50.inference.runtimes import FORMATS
 from resnet50.metrics.thresholds import OwnImages, fit_thresholds
 from resnet50.model import Stage
+from resnet50.recipes.folder import FINE_TUNED
 from resnet50.uncertainty.distance import nearest_distances
+from resnet50.uncertainty.thresholds import reference_features
 
 LABELS = np.arange(60) % 3
 NAMES = ("fist", "fünf", "two")
@@ -126,6 +128,28 @@ def test_an_openvino_file_states_them_itself(exports, precision):
     manifest = json.loads((folder / "resnet50.json").read_text(encoding="utf-8"))
     text = openvino.Core().read_model(folder / "model.xml").get_rt_info(["resnet50", "thresholds"]).astype(str)
     assert json.loads(text) == manifest["export"]["thresholds"]
+
+
+def test_after_a_linear_probe_8_bits_fit_theirs_on_training_images_out_of_fold(classifier, tmp_path, monkeypatch):
+    recipe = json.loads(FINE_TUNED.to_json())
+    features = reference_features(forward_array(with_features(classifier.model), OWN, batch_size=20)[:, 3:])
+    thresholds = replace(classifier.thresholds, fitted_on="out-of-fold", features=features)
+    probed = replace(classifier, recipe=recipe, thresholds=thresholds)
+    calibrated = np.arange(60) < 20
+    own = TrainingImages(dataset(LABELS, NAMES, images=OWN), np.arange(60), np.arange(60), calibrated)
+    found = FoundImages(own.chosen.select(np.flatnonzero(calibrated)), dataset([0] * 8, images=IMAGES[:8]), own)
+    monkeypatch.setattr(module, "find_images", lambda *_, **__: found)
+    assert export(probed, tmp_path / "out", format="onnx", precision="int8").thresholds
+    thresholds = Classifier.load(tmp_path / "out").thresholds
+    assert thresholds.fitted_on == "out-of-fold"
+    np.testing.assert_array_equal(thresholds.labels, LABELS[20:])
+    assert np.median(thresholds.scores) > 0.5  # labels that mean nothing, learned by no head that scores them
+    assert len(thresholds.distances) == 40
+    assert thresholds.distances.min() > 1e-4  # none is compared with itself
+
+    connected = replace(own, near_duplicates=np.zeros(60, np.int64))
+    monkeypatch.setattr(module, "find_images", lambda *_, **__: found._replace(own=connected))
+    assert export(probed, tmp_path / "none", format="onnx", precision="int8").thresholds == ""
 
 
 def test_8_bits_without_held_out_images_have_no_thresholds(classifier, tmp_path):

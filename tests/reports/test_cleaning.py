@@ -53,6 +53,9 @@ def test_an_image_is_decided_on_once_and_compared_anywhere():
 def test_a_name_that_no_table_can_hold_is_only_shown():
     page = cleaning_page(audit(issue("single-color", (place(5),), (place(4),))))
     assert page.count('class="card"') == 1
+    assert page.count("<img") == 2
+    assert "1 image\nwithout buttons" in page  # counted, not left out silently
+    assert "without buttons" not in cleaning_page(audit(issue("single-color", (place(4),))))
 
 
 def test_without_images_there_is_no_page():

@@ -1,0 +1,79 @@
+"""Thresholds of an export of 8 bits, which answers a little differently from its original."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+
+from resnet50.data.batches import Batches
+from resnet50.data.dataset import Dataset
+from resnet50.data.splitting import assign_folds, cluster_numbers
+from resnet50.exporters.images import TrainingImages
+from resnet50.inference.batching import forward_array
+from resnet50.inference.classifier import Classifier
+from resnet50.inference.runtimes import Network
+from resnet50.metrics.thresholds import OwnImages, fit_thresholds
+from resnet50.training.linear_probe import LabeledFeatures
+from resnet50.training.out_of_fold import predict_out_of_fold
+from resnet50.training.phases import LinearProbe
+from resnet50.training.recipe import Recipe
+from resnet50.training.thresholds import FOLDS
+from resnet50.uncertainty.distance import nearest_distances
+from resnet50.uncertainty.thresholds import Thresholds, spread_indices
+
+_BATCH = 32  # images in a forward pass
+
+
+def own_thresholds(exported: Classifier, original: Thresholds, images: Dataset | TrainingImages) -> Thresholds | None:
+    """Fit the thresholds of an export, on images that it was not calibrated on.
+
+    Args:
+        exported: The export.
+        original: The thresholds of its original. The features that images are compared with stay those, in float.
+        images: Held-out images that chose nothing; or, where the original's thresholds are out-of-fold, its training
+            images. Heads are then fitted to the features that the export computes, as the original's were to its own.
+
+    Returns:
+        The thresholds; None where training images cannot be divided into folds, or the export has no features.
+    """
+    network, classes, features = exported.network, len(exported.class_names), None
+    has_features = isinstance(network, Network) and network.with_features is not None
+    if isinstance(images, TrainingImages):
+        if not has_features:
+            return None
+        rows = forward_array(network.with_features, images.chosen.images, batch_size=_BATCH)
+        return _out_of_fold(exported, original, images, rows[:, classes:])
+    if has_features:
+        rows = forward_array(network.with_features, images.images, batch_size=_BATCH)
+        own = OwnImages(rows[:, :classes], images.labels, original.measure(rows[:, classes:]))
+        features = original.features
+    else:
+        own = OwnImages(exported.probabilities(images.images), images.labels)
+    return fit_thresholds(
+        own, fitted_on="held-out", features=features, temperature=original.temperature, method=original.method
+    )
+
+
+def _out_of_fold(
+    exported: Classifier, original: Thresholds, images: TrainingImages, features: np.ndarray
+) -> Thresholds | None:
+    """Fit thresholds on training images, each scored by a head that was fitted without its fold.
+
+    Images that the export was calibrated on are learned from, and not scored.
+    """
+    recipe, chosen = Recipe.from_json(json.dumps(dict(exported.recipe))), images.chosen
+    probe = [phase for phase in recipe.phases if isinstance(phase, LinearProbe)][-1]
+    groups = cluster_numbers(images.train, images.near_duplicates)
+    try:
+        folds = assign_folds(chosen, np.unique(groups[images.indices], return_inverse=True)[1], FOLDS, seed=recipe.seed)
+    except ValueError:  # groups connect them, or a class has too few
+        return None
+    weights = Batches(chosen, recipe.batch_size, balance=recipe.class_weight == "balanced").image_weights
+    labeled = LabeledFeatures([features], chosen.labels, weights)
+    probabilities = predict_out_of_fold(probe, labeled, folds, classes=len(exported.class_names)).probabilities
+    compared = groups[spread_indices(len(groups))], groups[images.indices]
+    distances = nearest_distances(features, original.features, original.neighbors, groups=compared[::-1])
+    scored = ~images.calibrated
+    own = OwnImages(probabilities[scored], chosen.labels[scored], distances[scored & np.isfinite(distances)])
+    return fit_thresholds(own, fitted_on="out-of-fold", features=original.features, method=original.method)
