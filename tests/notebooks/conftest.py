@@ -47,7 +47,8 @@ def script() -> ModuleType:
 def run_notebook(tmp_path, monkeypatch, script) -> Callable[..., Outputs]:
     """Run a notebook from top to bottom in the test's folder; parameters replace those of its parameter cell.
 
-    ``tiny`` names a module of recipes whose network is made tiny before the first cell, which saves a minute.
+    ``tiny`` names a module of recipes whose network is made tiny before the first cell, which saves a minute; "" is for
+    a notebook that builds its network and its recipe itself.
     """
 
     def run(name: str, *, tiny: str | None = None, **parameters: Any) -> Outputs:
@@ -58,6 +59,12 @@ def run_notebook(tmp_path, monkeypatch, script) -> Callable[..., Outputs]:
         if tiny is not None:
             stages = tuple(map(astuple, TINY_STAGES))
             lines = f"import {tiny} as module\nmodule.RECIPE = module.RECIPE.change(stages={stages})"
+            if not tiny:
+                lines = (
+                    "import functools\nimport resnet50\n"
+                    f"for name in ('build_resnet50', 'Recipe'):\n"
+                    f"    setattr(resnet50, name, functools.partial(getattr(resnet50, name), stages={stages}))"
+                )
             notebook.cells.insert(0, nbformat.v4.new_code_cell(lines))
         with script.parameters(notebook, parameters):
             script.execute(notebook, tmp_path, name=name)
