@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
@@ -48,9 +49,10 @@ print(np.argmax(model.predict(images, verbose=0)))
 """
 
 
-def start(command: list[str]) -> tuple[float, float]:
+def start(command: list[str], environment: Mapping[str, str] | None = None) -> tuple[float, float]:
     """Run a command to its end; return its seconds and its peak memory in MiB."""
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(command, env=environment, **quiet) as process:
         began = time.perf_counter()
         _, status, used = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - began

@@ -163,7 +163,7 @@ def predicting(result: File) -> str:
                 "1" if name == PEER else span(each["over_keras_applications"] for each in measured),
                 *(span(each[f"latency_{quantile}_ms"]["median"] for each in measured) for quantile in ("p50", "p99")),
                 memory(each["peak_mib"] for each in measured),
-                span(each["megabytes"] for each in measured) if name != PEER else "",
+                span(having) if (having := [each["megabytes"] for each in measured if "megabytes" in each]) else "",
             ]
         )
     return table(["", "images/s", "ratio", "p50, ms", "p99, ms", "memory, MiB", "size, MB"], rows) + sessions(result)
@@ -181,10 +181,24 @@ def latest(result: File) -> File:
 
 def cold_start(result: File) -> str:
     """Return the time and memory of a whole command that classifies one photo."""
+    starts = {
+        name: [each["cold_start"] for each in exports(result, name) if "cold_start" in each]
+        for name in latest(result)["formats"]
+    }
+    rows = [
+        [name, span(each["seconds"] for each in own), memory(each["peak_mib"] for each in own)]
+        for name, own in starts.items()
+        if own
+    ]
+    return table(["", "seconds", "memory, MiB"], rows) + sessions(result)
+
+
+def first_call(result: File) -> str:
+    """Return the time and memory of the first command with a model and of the second, in every round."""
     rows = []
-    for name in latest(result)["formats"]:
-        starts = [each["cold_start"] for each in exports(result, name)]
-        rows.append([name, span(each["seconds"] for each in starts), memory(each["peak_mib"] for each in starts)])
+    for name in latest(result)["rounds"]:
+        calls = [call for each in result["sessions"] for call in each["rounds"][name]]
+        rows.append([name, span(call["seconds"] for call in calls), memory(call["peak_mib"] for call in calls)])
     return table(["", "seconds", "memory, MiB"], rows) + sessions(result)
 
 
@@ -398,6 +412,9 @@ def tasks(*results: File) -> str:
     return table(["", "images: train, test", "ours", "classic", "on training images"], rows)
 
 
+TEST_SHARE = 0.2
+"""Share of the images that are cut off for the test in `fine_tuning`."""
+
 QUIET = 0.1
 """Largest share of the processors that other processes used in a run whose time is shown, where there is such a run."""
 
@@ -413,9 +430,26 @@ def fine_tuning(*results: File) -> str:
             accuracies = percents([run["test_accuracy"] for run in runs])
             quiet = [run for run in runs if (run.get("others") or 0) <= QUIET] or runs
             took = span((run["seconds"] for run in quiet), "s")
-            rows.append([title, words, count(len(runs), "seed"), accuracies, took, peak(runs)])
+            gain = _gain(runs_of["ours"], runs) if contender != "ours" and "ours" in runs_of else ""
+            rows.append([title, words, count(len(runs), "seed"), accuracies, gain, took, peak(runs)])
             title = ""  # once for each task
-    return table(["", "", "", "test accuracy", "time", "memory"], rows)
+    return table(["", "", "", "test accuracy", "ours better by", "time", "memory"], rows)
+
+
+def _gain(ours: list[File], others: list[File]) -> str:
+    """Return by how many points ours is better over the seeds of both: the mean and, of several, its error."""
+    accuracies = {run["seed"]: run["test_accuracy"] for run in ours}
+    gains = [100 * (accuracies[run["seed"]] - run["test_accuracy"]) for run in others if run["seed"] in accuracies]
+    return difference(gains, share=TEST_SHARE) if gains else ""
+
+
+def difference(gains: list[float], *, share: float) -> str:
+    """Return the mean of paired differences and its standard error, for cuts that share images.
+
+    Nadeau and Bengio 2003, Machine Learning 52, equation 9; ``share`` is that of the images that are scored.
+    """
+    error = f" ± {stdev(gains) * sqrt(1 / len(gains) + share / (1 - share)):.1f}" if len(gains) > 1 else ""
+    return f"{mean(gains):+.1f}{error}".replace("-", "\N{MINUS SIGN}")
 
 
 def by_contender(result: File) -> dict[str, list[File]]:
@@ -436,10 +470,7 @@ def first_classifier(result: File) -> str:
 
 
 def probe_trials(*results: File) -> str:
-    """Return what each trial of a linear probe gains or loses on held-out images: a column for each task.
-
-    The standard error is that of cuts that share images (Nadeau and Bengio 2003, Machine Learning 52, equation 9).
-    """
+    """Return what each trial of a linear probe gains or loses on held-out images: a column for each task."""
     first, *others = results[0]["accuracies"]
     rows = [[first, *(percent(mean(result["accuracies"][first])) for result in results)]]
     for trial in others:
@@ -447,9 +478,7 @@ def probe_trials(*results: File) -> str:
         for result in results:
             pairs = zip(result["accuracies"][trial], result["accuracies"][first], strict=True)
             gains = [100 * (changed - plain) for changed, plain in pairs]
-            share = result["held_out"]
-            error = stdev(gains) * sqrt(1 / len(gains) + share / (1 - share))
-            cells.append(f"{mean(gains):+.1f} ± {error:.1f}".replace("-", "\N{MINUS SIGN}"))
+            cells.append(difference(gains, share=result["held_out"]))
         rows.append([trial, *cells])
     return table(["", *(FINE_TUNED[result["task"]] for result in results)], rows)
 

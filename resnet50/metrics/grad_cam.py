@@ -18,7 +18,7 @@ from resnet50.metrics.heat_map import check_classes, place
 
 
 def grad_cam(
-    model: keras.Model, images: np.ndarray, classes: np.ndarray, *, at: str | None = None, batch_size: int = 32
+    model: keras.Model, images: np.ndarray, classes: np.ndarray, *, at: str | None = None, batch_size: int = 8
 ) -> np.ndarray:
     """Weight the channels of a feature map by their effect on a class, and sum them to a heat map.
 

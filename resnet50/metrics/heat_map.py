@@ -27,7 +27,7 @@ class HeatMaps:
 
 
 def heat_maps(
-    classifier: Classifier, images: np.ndarray, classes: np.ndarray, *, at: str | None = None, batch_size: int = 32
+    classifier: Classifier, images: np.ndarray, classes: np.ndarray, *, at: str | None = None, batch_size: int = 8
 ) -> HeatMaps:
     """Compute the Grad-CAM map of a class for each image.
 

@@ -13,7 +13,9 @@ from resnet50.metrics.scores import FeatureScoring
 from resnet50.reports.scored import Scored, scored
 from resnet50.training.features import FrozenPart, upper_part
 
-_BATCH = 64  # images
+_BATCH = 64  # features of images
+
+_EAGER = 4  # images; layer by layer, every output is kept until the last: 130 MB for an image of 224 pixels
 
 COMPARED = 16
 """Test images, at most, whose probabilities from features are compared with those of the float32 model."""
@@ -40,7 +42,7 @@ def score_splits(classifier: Classifier, frozen: FrozenPart | None, splits: Data
         features = {name: frozen.features(Batches(dataset, 1)) for name, dataset in datasets.items()}
         probabilities = {name: _classify(head, rows) for name, rows in features.items()}
         images = splits["test"].images[:COMPARED]
-        whole = _classify(classifier.model, images)
+        whole = _classify(classifier.model, images, batch_size=_EAGER)
         difference = float(np.abs(probabilities["test"][: len(images)] - whole).max())
         if difference <= FARTHEST:
             distances = _distances(classifier, features["test"], splits["test"])
@@ -58,8 +60,8 @@ def _distances(classifier: Classifier, features: np.ndarray, test: Dataset) -> n
     return classifier.examine(test.images)[1]
 
 
-def _classify(head: keras.Model, features: np.ndarray) -> np.ndarray:
-    """Return the head's output, layer by layer, since to compile it would take longer."""
-    batches = (features[start : start + _BATCH] for start in range(0, len(features), _BATCH))
-    outputs = [head(np.asarray(batch, np.float32), training=False) for batch in batches]
+def _classify(network: keras.Model, inputs: np.ndarray, *, batch_size: int = _BATCH) -> np.ndarray:
+    """Return a network's output, layer by layer, since to compile it would take longer."""
+    batches = (inputs[start : start + batch_size] for start in range(0, len(inputs), batch_size))
+    outputs = [network(np.asarray(batch, np.float32), training=False) for batch in batches]
     return np.concatenate([keras.ops.convert_to_numpy(output) for output in outputs])
