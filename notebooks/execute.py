@@ -93,7 +93,7 @@ SETTINGS = {
         },
     ),
     "rocks.ipynb": Setting(links={"rocks": "rocks"}),
-    "why_residual.ipynb": Setting(),
+    "why_residual.ipynb": Setting(parameters={"CIFAR10": "cifar10"}, links={"cifar10": "cifar10"}),
 }
 
 
