@@ -53,7 +53,7 @@ def test_the_notebook_runs_on_a_file_of_weights_and_a_folder_of_images(tmp_path,
     save_weights(model, weights, layout="keras")
     write_signs(tmp_path / "hands")
     outputs = run_notebook(
-        "transfer.ipynb", WEIGHTS=str(weights), DATA="hands", IMAGE_SIZE=64, IMAGES_PER_CLASS=3, EPOCHS=1
+        "transfer.ipynb", tiny="", WEIGHTS=str(weights), DATA="hands", IMAGE_SIZE=64, IMAGES_PER_CLASS=3, EPOCHS=1
     )
     printed = outputs.printed
     assert "random.safetensors" not in printed

@@ -11,7 +11,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationW
 
 @pytest.mark.slow
 def test_the_notebook_runs(run_notebook):
-    outputs = run_notebook("why_residual.ipynb", IMAGES=60, SEEDS=1, EPOCHS=1, BLOCKS=(1, 2, 2), CIFAR10=None, POINTS=3)
+    outputs = run_notebook("why_residual.ipynb", IMAGES=60, SEEDS=1, EPOCHS=1, BLOCKS=(2, 2, 2), CIFAR10=None, POINTS=3)
     printed = outputs.printed
     # sheet, losses, gradients, lines, planes, lesions, statistics, predictions
     assert outputs.images == 8
