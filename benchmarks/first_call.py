@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -19,9 +20,14 @@ from PIL import Image
 from predicting import PEER, PEER_SCRIPT, SHELL, start
 from sessions import Session
 
-from resnet50.inference.classifier import Classifier
-
 RESULTS = Path(__file__).parent / "results" / "first-call.json"
+
+ASK = """
+import sys
+from resnet50.inference.classifier import Classifier
+classifier = Classifier.load(sys.argv[1])
+print(classifier.image_size[0], len(classifier.class_names))
+"""
 
 
 def main() -> None:
@@ -32,8 +38,9 @@ def main() -> None:
     options = parser.parse_args()
     with Image.open(options.image) as image:
         width, height = image.size
-    classifier = Classifier.load(options.model)
-    side, classes = classifier.image_size[0], len(classifier.class_names)
+    # in a process of its own, since the peak of a child is at least the memory of its parent
+    asked = subprocess.run([sys.executable, "-c", ASK, options.model], capture_output=True, text=True, check=True)
+    side, classes = map(int, asked.stdout.split())
     session = Session(
         RESULTS,
         what=f"seconds and peak memory in MiB, from the shell to the answer for a photo of {width} x {height} pixels",

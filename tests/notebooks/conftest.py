@@ -18,6 +18,21 @@ from factories import TINY_STAGES
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 
 
+TINY_RECIPE = """
+import {module} as module
+module.RECIPE = module.RECIPE.change(stages={stages})
+"""
+
+TINY_NETWORK = """
+import functools
+import resnet50
+from resnet50.model import Stage
+rows = [Stage(*row) for row in {stages}]
+resnet50.build_resnet50 = functools.partial(resnet50.build_resnet50, stages=rows)
+resnet50.Recipe = functools.partial(resnet50.Recipe, stages={stages})
+"""
+
+
 @dataclass(frozen=True)
 class Outputs:
     """What a notebook has shown.
@@ -58,13 +73,7 @@ def run_notebook(tmp_path, monkeypatch, script) -> Callable[..., Outputs]:
         assert {line.split(" = ")[0] for line in cell.source.splitlines()} == set(parameters)
         if tiny is not None:
             stages = tuple(map(astuple, TINY_STAGES))
-            lines = f"import {tiny} as module\nmodule.RECIPE = module.RECIPE.change(stages={stages})"
-            if not tiny:
-                lines = (
-                    "import functools\nimport resnet50\n"
-                    f"for name in ('build_resnet50', 'Recipe'):\n"
-                    f"    setattr(resnet50, name, functools.partial(getattr(resnet50, name), stages={stages}))"
-                )
+            lines = (TINY_RECIPE if tiny else TINY_NETWORK).format(module=tiny, stages=stages)
             notebook.cells.insert(0, nbformat.v4.new_code_cell(lines))
         with script.parameters(notebook, parameters):
             script.execute(notebook, tmp_path, name=name)

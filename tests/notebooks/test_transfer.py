@@ -20,10 +20,10 @@ def write_signs(folder: Path) -> None:
             write_image(folder / split / dataset.class_names[label] / f"{number}.png", image)
 
 
-def check_two_phases(printed: str) -> None:
+def check_two_phases(printed: str, *, parameters: str, layers: str) -> None:
     """Check that the head trains first, then every convolution and the head, but no batch norm."""
-    assert re.search(r"^phase 1: 12,294 ", printed, re.MULTILINE)
-    assert "{'conv1': 1, 'conv2': 10, 'conv3': 13, 'conv4': 19, 'conv5': 10, 'head': 1}" in printed
+    assert re.search(rf"^phase 1: {parameters} ", printed, re.MULTILINE)
+    assert layers in printed
     assert "statistics unchanged: True" in printed
 
 
@@ -37,7 +37,8 @@ def test_the_notebook_runs_on_nothing(run_notebook):
     assert re.search(r"rendered signs: .*\b24\b.*\b120\b", printed)
     assert re.search(r"\b106\b.*\b1\b", printed)  # layers that were loaded, and that were not
     assert re.search(r"\bpredictions\b.*\b1000\b.*\b6\b", printed)
-    check_two_phases(printed)
+    layers = "{'conv1': 1, 'conv2': 10, 'conv3': 13, 'conv4': 19, 'conv5': 10, 'head': 1}"
+    check_two_phases(printed, parameters="12,294", layers=layers)
     for name in ("pretrained", "from scratch"):
         assert re.search(rf"^{name}: .*% of 120 ", printed, re.MULTILINE)
     assert re.search(r"\b107\b.*\b0\b", printed)  # layers of the saved network that were loaded, and that were not
@@ -53,12 +54,12 @@ def test_the_notebook_runs_on_a_file_of_weights_and_a_folder_of_images(tmp_path,
     save_weights(model, weights, layout="keras")
     write_signs(tmp_path / "hands")
     outputs = run_notebook(
-        "transfer.ipynb", WEIGHTS=str(weights), DATA="hands", IMAGE_SIZE=64, IMAGES_PER_CLASS=3, EPOCHS=1
+        "transfer.ipynb", tiny="", WEIGHTS=str(weights), DATA="hands", IMAGE_SIZE=64, IMAGES_PER_CLASS=3, EPOCHS=1
     )
     printed = outputs.printed
     assert "random.safetensors" not in printed
-    assert re.search(r"\bkeras\b.*\b107\b.*\n.*\bv1\b(?!\.5).*'caffe'", printed)
+    assert re.search(r"\bkeras\b.*\b31\b.*\n.*\bv1\b(?!\.5).*'caffe'", printed)
     assert re.search(r"\b18\b.*\b12\b", printed)
-    check_two_phases(printed)
-    assert "trained.h5 (keras layout): 107 " in printed
+    check_two_phases(printed, parameters="150", layers="{'conv1': 1, 'conv2': 7, 'conv3': 7, 'head': 1}")
+    assert "trained.h5 (keras layout): 31 " in printed
     assert outputs.warned == ""

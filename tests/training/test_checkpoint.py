@@ -20,7 +20,7 @@ from factories import raises
 from resnet50.data.batches import Batches
 from resnet50.inference.classifier import Classifier
 from resnet50.training.checkpoint import Checkpoint, Position, finished_epochs
-from resnet50.training.phases import LinearProbe, Phase
+from resnet50.training.phases import Phase
 from resnet50.training.progress import Progress
 from resnet50.training.train import resume, train
 
@@ -65,25 +65,12 @@ PHASES = {
     "class_weight": "balanced",
 }
 
-FEATURES = {
-    "phases": (
-        LinearProbe(views=2, c_values=(0.1, 1.0)),
-        Phase(epochs=8, trainable="conv3", views=3, learning_rate=1e-3),
-        Phase(epochs=6, trainable="head", views=2, learning_rate=0.01),
-        Phase(epochs=4, learning_rate=1e-4),
-    ),
-    "head": "linear",
-    "epochs": 4,
-    "validation_split": 0.25,
-    "ema": 0.8,
-}
-
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "numbers",
-    [{"swa_epochs": 10, "precision": "bfloat16"}, {**PHASES, "precision": "bfloat16"}, FEATURES],
-    ids=["weights-averaged", "phases", "features"],
+    [{"swa_epochs": 10, "precision": "bfloat16"}, {**PHASES, "precision": "bfloat16"}],
+    ids=["weights-averaged", "phases"],
 )
 def test_a_killed_run_ends_as_one_that_was_never_stopped(numbers, tiny_recipe, tmp_path):
     recipe = tiny_recipe.change(**{"epochs": 16, "head": "mlp", "checkpoint_epochs": 2, **numbers})
