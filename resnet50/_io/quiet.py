@@ -68,6 +68,18 @@ def silenced() -> Iterator[None]:
         logging.disable(level)
 
 
+@contextmanager
+def without_retracing_warnings() -> Iterator[None]:
+    """Silence TensorFlow's warning about many traced functions: numbers of images, and parts of a network, are many."""
+    logger = logging.getLogger("tensorflow")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
 def import_keras_quietly() -> None:
     """Make the next import of Keras in this process a quiet one, unless Keras or TensorFlow is imported already."""
     if not {"keras", "tensorflow"} & set(sys.modules) and not any(isinstance(f, _KerasFinder) for f in sys.meta_path):

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from resnet50._io.fetch import Progress
+from resnet50._io.quiet import without_retracing_warnings
 from resnet50._io.workers import in_order
 from resnet50.data.fit import DEFAULT_FIT, Fit
 from resnet50.data.images import ImageLike, fit_image
@@ -135,6 +136,7 @@ def _check_batch_size(batch_size: int) -> None:
         raise ValueError(f"expected batch_size to be at least 1, got {batch_size}.")
 
 
+@without_retracing_warnings()
 def _forward_padded(model: keras.Model | Network, batch: np.ndarray, size: int) -> np.ndarray:
     """Return the output for a batch, padded to ``size`` images, since a backend compiles the network per shape."""
     missing = size - len(batch)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 import warnings
@@ -140,6 +141,24 @@ def test_a_network_is_compiled_once(reads):
     found = rows(model, paths(*range(11)), batch_size=4)
     assert [row[0] for row in found] == list(range(11))
     assert len(traces) == 1
+
+
+def test_many_networks_are_no_reason_for_a_warning():
+    """TensorFlow warns of functions that are traced again and again, with an address in memory."""
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("TensorFlow alone warns")
+    records = []
+    handler = logging.Handler()
+    handler.emit = records.append
+    logging.getLogger("tensorflow").addHandler(handler)
+    inputs = keras.Input((4, 4, 3))
+    outputs = keras.layers.GlobalAveragePooling2D()(inputs)
+    try:
+        for _ in range(8):
+            forward_array(keras.Model(inputs, outputs), np.zeros((2, 4, 4, 3), np.uint8), batch_size=2)
+    finally:
+        logging.getLogger("tensorflow").removeHandler(handler)
+    assert not records
 
 
 def test_odd_and_damaged_files_get_a_row_or_a_reason(shared_data):
