@@ -132,9 +132,9 @@ def test_the_order_and_the_changes_are_those_that_results_were_measured_with():
 
 
 def test_an_order_is_drawn_once_an_epoch(monkeypatch):
+    batches = Batches(made(), 4, shuffle=True, seed=5)
     drawn, generator = [], np.random.default_rng
     monkeypatch.setattr(np.random, "default_rng", lambda key: drawn.append(key) or generator(key))
-    batches = Batches(made(), 4, shuffle=True, seed=5)
     for epoch in (0, 1, 1, 0):
         batches.epoch = epoch
         list(batches)
