@@ -200,7 +200,7 @@ def _choose(clusters: _Clusters, total: np.ndarray, wanted: np.ndarray, rng: np.
     order = rng.permutation(len(clusters))
     chosen = np.zeros(len(clusters), dtype=bool)
     # memoryviews: their items are Python's integers, with which this loop is some ten times as fast
-    starts, labels, counts = memoryview(clusters.starts), memoryview(clusters.labels), memoryview(clusters.counts)
+    starts, labels, counts = clusters.starts.data, clusters.labels.data, clusters.counts.data
     missing, still_missing = wanted.tolist(), int(wanted.sum())
     for cluster in order.tolist():
         if not still_missing:
