@@ -3,8 +3,8 @@
 The images are 8 x 8 pixels of noise, so that nothing but their number counts; a hundredth are copies of others. Each
 step has a process of its own at each number of images, since its peak of memory is that of the step: the order of an
 epoch with its first batch, and each further batch (``batch``); a stratified cut of 1000 classes (``cut``) and folds
-(``folds``) by the near-duplicates; the search for those (``copies``); and ``report.json`` of as many classes
-(``report``), whose images are 20,000 at most.
+(``folds``) by the near-duplicates; the search for those (``copies``); ``report.json`` of as many classes (``report``),
+whose images are 20,000 at most; and what a training with packed records does before it reads an image (``start``).
 
 Run: ``python benchmarks/large_sets.py``; adds a session to ``benchmarks/results/large-sets.json``.
 ``--images 10000 100000`` takes other numbers of images.
@@ -14,8 +14,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -110,6 +112,39 @@ def report(count: int) -> Step:
     return work
 
 
+def start(count: int) -> Step:
+    from resnet50.data.images import Header
+    from resnet50.data.near_duplicates import find_near_duplicates
+    from resnet50.data.records import MANIFEST, Manifest, read_records, shard_name
+
+    dataset, images = labeled(count), noise(count)
+    found = find_near_duplicates([images], identical_only=True)
+    folder = Path(tempfile.mkdtemp())
+    (folder / shard_name(0, 1)).write_bytes(b"not read")
+    Manifest(
+        name="black",
+        class_names=dataset.class_names,
+        labels=dataset.labels,
+        counts=(count, 0, 0),
+        paths=dataset.paths,
+        groups=(),
+        sha256=np.random.default_rng(0).integers(0, 256, (count, 32), np.uint8),
+        shard_records=np.array([count]),
+        shard_bytes=np.array([8]),
+        headers=(Header(SIZE, SIZE, "RGB", "JPEG", oriented=False),) * count,
+        copies=found.copies,
+        single_color=found.single_color,
+    ).write(folder / MANIFEST)
+    del images, found, dataset
+
+    def work() -> None:
+        splits = read_records(folder, image_size=224).cut(0.1, into="test", seed=0).hold_out(0.1, seed=0)
+        [each.fingerprint for each in splits.by_name.values()]
+        shutil.rmtree(folder)
+
+    return timed(work)
+
+
 def timed(step: Callable[[], object]) -> Step:
     """Return a step that measures its time."""
 
@@ -121,7 +156,7 @@ def timed(step: Callable[[], object]) -> Step:
     return work
 
 
-STEPS = {prepare.__name__: prepare for prepare in (batch, cut, folds, copies, report)}
+STEPS = {prepare.__name__: prepare for prepare in (batch, cut, folds, copies, report, start)}
 
 
 def memory(key: str) -> float:

@@ -12,7 +12,7 @@ import numpy as np
 from resnet50._io.fetch import Progress
 from resnet50._io.text import are, have, plural, share_of
 from resnet50.audit.issue import EXAMPLES, AllImages, Issue, Place
-from resnet50.data.near_duplicates import MOST_COMPARED, LookAlikes, Pairs, join
+from resnet50.data.near_duplicates import MAX_STORED_PAIRS, MOST_COMPARED, LookAlikes, Pairs, join
 from resnet50.data.splits import DatasetSplits
 
 MEMBERS = 8
@@ -127,11 +127,13 @@ def _look_alike(images: AllImages, look_alikes: LookAlikes) -> Issue:
 
 
 def _copies_only(count: int) -> Issue:
+    why = f"there are more than {MAX_STORED_PAIRS:,} pairs of near-duplicates"
+    if count > MOST_COMPARED:
+        why = f"{plural(count, 'image')} are more than the {MOST_COMPARED:,} that are compared each with each"
     return Issue(
         kind="copies-only",
         severity="note",
-        summary=f"{plural(count, 'image')}, more than the {MOST_COMPARED:,} that are compared each with each: only "
-        "identical images count as near-duplicates.",
+        summary=f"Only identical images count as near-duplicates, since {why}.",
         advice="Images that were encoded or resized again, and bursts, are not found: give them groups in a CSV file, "
         "or audit a part of the images.",
     )

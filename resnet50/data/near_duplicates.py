@@ -157,6 +157,7 @@ class NearDuplicates:
         look_alikes: Images that were compared more finely; None if there are none.
         copies: Hashes of the images where only identical ones are found: on demand, or among more than
             `MOST_COMPARED`; else None.
+        mirrored: Pairs of mirror images, if they were stored too; None to search for them.
     """
 
     thumbnails: np.ndarray | None
@@ -165,6 +166,15 @@ class NearDuplicates:
     stored: tuple[Pairs, ...] | None
     look_alikes: LookAlikes | None = None
     copies: Copies | None = None
+    mirrored: tuple[Pairs, ...] | None = None
+
+    @classmethod
+    def of_copies(cls, copies: Copies, single_color: np.ndarray, split: np.ndarray) -> NearDuplicates:
+        """Return identical images as near-duplicates, with the split of each image, int64 ``(n,)``."""
+        sizes = np.bincount(copies.thumbnails[~single_color])
+        few = (sizes * (sizes - 1) // 2).sum() <= MAX_STORED_PAIRS
+        groups = _renumber(copies.thumbnails * (int(split.max(initial=0)) + 1) + split)
+        return cls(None, single_color, groups, tuple(copies.pairs(single_color)) if few else None, copies=copies)
 
     def pairs(self) -> Iterator[Pairs]:
         """Yield all pairs of near-duplicates in which neither image is of a single color, block by block."""
@@ -182,7 +192,7 @@ class NearDuplicates:
         Yields:
             Pairs in which neither image is of a single color, block by block.
         """
-        yield from self._search(mirrored=True, progress=progress)
+        yield from self._search(mirrored=True, progress=progress) if self.mirrored is None else self.mirrored
         if progress is not None:
             progress(len(self.groups))
 
@@ -202,11 +212,12 @@ class NearDuplicates:
         """
         position = np.empty_like(order)
         position[order] = np.arange(len(order))
-        stored = None
-        if self.stored is not None:
-            stored = tuple(
-                _sorted_pairs(position[pairs.first], position[pairs.second], pairs.distance) for pairs in self.stored
-            )
+        stored, mirrored = (
+            None
+            if found is None
+            else tuple(_sorted_pairs(position[each.first], position[each.second], each.distance) for each in found)
+            for found in (self.stored, self.mirrored)
+        )
         groups = _renumber(self.groups[order])
         return NearDuplicates(
             None if self.thumbnails is None else self.thumbnails[order],
@@ -215,6 +226,7 @@ class NearDuplicates:
             stored,
             None if self.look_alikes is None else self.look_alikes.renumber(position),
             None if self.copies is None else self.copies.reorder(order),
+            mirrored,
         )
 
 
@@ -285,11 +297,7 @@ def _find_copies(
         hashes[1, here] = [_hash(image[:, ::-1]) for image in fine]
         single_color[here] = _has_single_color(block, thumbnails(block))
     numbers = np.unique(hashes, return_inverse=True)[1].reshape(hashes.shape)
-    copies = Copies(numbers[0], numbers[1])
-    sizes = np.bincount(numbers[0, ~single_color])
-    few = (sizes * (sizes - 1) // 2).sum() <= MAX_STORED_PAIRS
-    stored = tuple(copies.pairs(single_color)) if few else None
-    return NearDuplicates(None, single_color, _renumber(numbers[0] * len(splits) + split), stored, copies=copies)
+    return NearDuplicates.of_copies(Copies(numbers[0], numbers[1]), single_color, split)
 
 
 def _hash(image: np.ndarray) -> bytes:
