@@ -76,8 +76,9 @@ def read_training_images(path: str | os.PathLike[str]) -> tuple[TrainingImage, .
             if tuple(header) not in (_COLUMNS, _OF_FILES):
                 raise ValueError(f"the columns {short(', '.join(header))}")
             of_file = tuple(header) == _OF_FILES
-            return tuple(TrainingImage(*map(restored, row), of_file=of_file) for row in rows)
-        except (ValueError, TypeError, csv.Error) as error:  # TypeError: a row of another length
+            cells = [tuple(map(restored, row)) for row in rows]
+            return tuple(TrainingImage(split, where, name, sha256, of_file) for split, where, name, sha256 in cells)
+        except (ValueError, csv.Error) as error:  # ValueError: a row of another length, too
             raise ValueError(f"{path}: expected rows of {', '.join(_COLUMNS)}, got others ({error}).") from error
 
 

@@ -128,7 +128,9 @@ def _write_shards(
 ) -> _Written:
     """Write every file that can be read into its shard, and its thumbnail."""
     entries = inspected.listing.entries
-    places, sha256, records = [], [], np.zeros(shards, np.int64)
+    places: list[int] = []
+    sha256: list[bytes] = []
+    records = np.zeros(shards, np.int64)
     _log.info("writing images")
     with ExitStack() as opened:
         read = partial(_read, inspected=inspected, fit=fit)

@@ -117,7 +117,7 @@ class Manifest:
             "look_alike_distance": None,
         }
         found = self.near_duplicates
-        arrays: dict[str, np.ndarray] = {
+        arrays: dict[str, Any] = {
             "labels": self.labels.astype(np.int32),
             **_texts("path", self.paths),
             "sha256": self.sha256,
