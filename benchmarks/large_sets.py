@@ -114,11 +114,10 @@ def report(count: int) -> Step:
 
 def start(count: int) -> Step:
     from resnet50.data.images import Header
-    from resnet50.data.near_duplicates import find_near_duplicates
+    from resnet50.data.near_duplicates import Copies
     from resnet50.data.records import MANIFEST, Manifest, read_records, shard_name
 
-    dataset, images = labeled(count), noise(count)
-    found = find_near_duplicates([images], identical_only=True)
+    dataset, numbers = labeled(count), groups(count)
     folder = Path(tempfile.mkdtemp())
     (folder / shard_name(0, 1)).write_bytes(b"not read")
     Manifest(
@@ -132,10 +131,10 @@ def start(count: int) -> Step:
         shard_records=np.array([count]),
         shard_bytes=np.array([8]),
         headers=(Header(SIZE, SIZE, "RGB", "JPEG", oriented=False),) * count,
-        copies=found.copies,
-        single_color=found.single_color,
+        copies=Copies(numbers, numbers + count),  # the mirror images are other ones
+        single_color=np.zeros(count, dtype=bool),
     ).write(folder / MANIFEST)
-    del images, found, dataset
+    del dataset
 
     def work() -> None:
         splits = read_records(folder, image_size=224).cut(0.1, into="test", seed=0).hold_out(0.1, seed=0)

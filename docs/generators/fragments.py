@@ -28,7 +28,6 @@ TABLES: dict[str, tuple[Callable[..., str], list[str]]] = {
     "growth": (tables.growth, ["growth"]),
     "int8-agreement": (tables.int8_agreement, ["predicting-64", "predicting-224"]),
     "label-errors": (tables.label_errors, [f"label-errors-{task}" for task in tables.FINE_TUNED]),
-    "large-sets": (tables.large_sets, ["large-sets"]),
     "pack": (tables.pack, ["pack"]),
     "pack-memory": (tables.pack_memory, ["pack-memory"]),
     "predicting-224": (tables.predicting, ["predicting-224"]),

@@ -308,34 +308,6 @@ def pack_memory(result: File) -> str:
     return table(["images", "seconds", "memory once listed, MB", "memory, MB", "file, MB"], rows) + sessions(result)
 
 
-LARGE_SETS = {
-    "batch": "a batch of 256 of an epoch in random order, without pixels",
-    "cut": "a stratified cut of 1,000 classes",
-    "folds": "five folds of 1,000 classes",
-    "copies": "the search for near-duplicates; among more than 200,000 for identical images",
-    "report": "`report.json` of 1,000 classes",
-    "start": "a start with packed records: manifest, cut, fingerprints",
-}
-"""Steps in the table of large sets, in its order."""
-
-
-def large_sets(result: File) -> str:
-    """Return the time of each step by the number of images, and its memory with the most."""
-    measured = latest(result)
-    steps = {name: words for name, words in LARGE_SETS.items() if name in measured}
-    counts = [point["images"] for point in measured[next(iter(steps))]]
-    rows = [
-        [
-            words,
-            *(span([point["seconds"]]) for point in measured[name]),
-            memory([max(1.0, measured[name][-1]["more_mib"])]),
-        ]
-        for name, words in steps.items()
-    ]
-    header = ["", *(f"{each:,} images, s" for each in counts), "more memory with these, MiB"]
-    return table(header, rows) + sessions({"sessions": [measured]})
-
-
 def batches(result: File) -> str:
     """Return how fast augmented batches are made."""
     ways = {

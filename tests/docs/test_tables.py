@@ -329,18 +329,6 @@ def test_packing_many_images_shows_time_and_memory():
     )
 
 
-def test_large_sets_show_time_by_the_number_of_images():
-    def points(*seconds):
-        return [{"images": 10**k, "seconds": each, "more_mib": 10.44 * k} for k, each in enumerate(seconds, 4)]
-
-    assert tables.large_sets(one(cut=points(0.0123, 0.1), batch=points(0.000012, 0.000013))) == (
-        "| | 10,000 images, s | 100,000 images, s | more memory with these, MiB |\n"
-        "| --- | --- | --- | --- |\n"
-        "| a batch of 256 of an epoch in random order, without pixels | 0.000012 | 0.000013 | 52.2 |\n"
-        "| a stratified cut of 1,000 classes | 0.012 | 0.10 | 52.2 |\n" + LIST
-    )
-
-
 def test_batches_are_shown_beside_layers_and_steps():
     def session(batches, layers, steps, over_layers, over_steps):
         rates = {"batches": batches, "keras_layers": layers, "training_step": steps}
