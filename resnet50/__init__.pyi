@@ -24,6 +24,7 @@ from .data.fit import Fit as Fit
 from .data.loading import load_dataset as load_dataset
 from .data.options import ReadOptions as ReadOptions
 from .data.pack import pack as pack
+from .data.pack_records import pack_records as pack_records
 from .data.splits import DatasetSplits as DatasetSplits
 from .data.splitting import train_validation_split as train_validation_split
 from .datasets.rendered_signs import rendered_signs as rendered_signs

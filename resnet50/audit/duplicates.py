@@ -12,7 +12,7 @@ import numpy as np
 from resnet50._io.fetch import Progress
 from resnet50._io.text import are, have, plural, share_of
 from resnet50.audit.issue import EXAMPLES, AllImages, Issue, Place
-from resnet50.data.near_duplicates import LookAlikes, Pairs, join
+from resnet50.data.near_duplicates import MAX_STORED_PAIRS, MOST_COMPARED, LookAlikes, Pairs, join
 from resnet50.data.splits import DatasetSplits
 
 MEMBERS = 8
@@ -45,8 +45,10 @@ def duplicates(images: AllImages, splits: DatasetSplits, *, progress: Progress |
     """
     count = len(images)
     near_duplicates = splits.find_near_duplicates(progress=_steps(progress, 0, 3 * count))
-    if near_duplicates.look_alikes is not None and not splits.identical_only:
+    if near_duplicates.look_alikes is not None:
         yield _look_alike(images, near_duplicates.look_alikes)
+    if near_duplicates.copies is not None and not splits.identical_only:
+        yield _copies_only(count)
     leaks = {pair: _Nearest(count) for pair in combinations(range(len(images.names)), 2)}
     conflicts, repeats, mirrored, crossing = (_Nearest(count) for _ in range(4))
     connected = repeated = np.arange(count)
@@ -124,6 +126,19 @@ def _look_alike(images: AllImages, look_alikes: LookAlikes) -> Issue:
     )
 
 
+def _copies_only(count: int) -> Issue:
+    why = f"there are more than {MAX_STORED_PAIRS:,} pairs of near-duplicates"
+    if count > MOST_COMPARED:
+        why = f"{plural(count, 'image')} are more than the {MOST_COMPARED:,} that are compared each with each"
+    return Issue(
+        kind="copies-only",
+        severity="note",
+        summary=f"Only identical images count as near-duplicates, since {why}.",
+        advice="Images that were encoded or resized again, and bursts, are not found: give them groups in a CSV file, "
+        "or audit a part of the images.",
+    )
+
+
 def _leak(images: AllImages, early: str, late: str, pairs: list[_Pair]) -> Iterator[Issue]:
     if pairs:
         shares = share_of(len(pairs), len(images.splits[late]), f"{late} images")
@@ -151,9 +166,10 @@ def _conflict(images: AllImages, pairs: list[_Pair]) -> Iterator[Issue]:
 
 def _repeat(images: AllImages, pairs: list[_Pair], groups: np.ndarray) -> Iterator[Issue]:
     if pairs:
-        members = np.split(np.argsort(groups, kind="stable"), np.cumsum(np.bincount(groups))[:-1])
+        numbers, sizes = np.argsort(groups, kind="stable"), np.bincount(groups)
+        ends = np.cumsum(sizes)
         order = list(dict.fromkeys(int(groups[pair.number]) for pair in pairs))  # that of the nearest pair first
-        shares = share_of(sum(len(members[group]) for group in order), len(images), "images")
+        shares = share_of(int(sizes[order].sum()), len(images), "images")
         yield Issue(
             kind="near-duplicates",
             severity="note",
@@ -161,7 +177,8 @@ def _repeat(images: AllImages, pairs: list[_Pair], groups: np.ndarray) -> Iterat
             f"{plural(len(order), 'group')}{_identical(images, pairs)}.",
             advice="They teach less than as many different images. A cut never separates near-duplicates.",
             examples=tuple(
-                tuple(images.place(number) for number in members[group][:MEMBERS]) for group in order[:EXAMPLES]
+                tuple(images.place(number) for number in numbers[ends[group] - sizes[group] : ends[group]][:MEMBERS])
+                for group in order[:EXAMPLES]
             ),
         )
 

@@ -48,10 +48,13 @@ def read_headers(splits: DatasetSplits, *, progress: Progress | None = None) -> 
 
     Returns:
         For each split a header for each image, None where its path is no file, such as a place in an h5 file; empty
-        without a root.
+        without a root, unless headers are known without it.
     """
     if splits.root is None:
-        return {}
+        known = splits.headers
+        return (
+            {split: [known.get(path) for path in data.paths] for split, data in splits.by_name.items()} if known else {}
+        )
     root, done, total = splits.root, 0, sum(len(dataset) for dataset in splits.by_name.values())
     headers: dict[str, list[Header | None]] = {}
     for split, dataset in splits.by_name.items():

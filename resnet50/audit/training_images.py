@@ -19,6 +19,7 @@ from resnet50.data.dataset import Dataset
 from resnet50.data.lazy_images import LazyImages
 
 _COLUMNS = ("split", "path", "class", "sha256")
+_OF_FILES = (*_COLUMNS[:3], "file_sha256")
 
 
 @dataclass(frozen=True)
@@ -30,16 +31,20 @@ class TrainingImage:
         path: Where it came from (`Dataset.paths`).
         class_name: Its class.
         sha256: SHA-256 of its pixels at the network's input size, RGB, row by row, in hexadecimal.
+        of_file: Whether that is the SHA-256 of its file instead, as with packed records, which are not decoded for it.
     """
 
     split: str
     path: str
     class_name: str
     sha256: str
+    of_file: bool = False
 
 
 def write_training_images(path: str | os.PathLike[str], splits: Mapping[str, Dataset]) -> None:
     """Write the images of a training run as CSV, a row for each, atomically; LazyImages are read one by one.
+
+    Images of packed records are not decoded: the hashes are those of their files, in the column ``file_sha256``.
 
     Args:
         path: The file; an earlier one is replaced.
@@ -50,10 +55,11 @@ def write_training_images(path: str | os.PathLike[str], splits: Mapping[str, Dat
         temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
     ):
         writer = csv.writer(file)
-        writer.writerow(_COLUMNS)
+        of_files = all(_file_hashes(dataset) is not None for dataset in splits.values())
+        writer.writerow(_OF_FILES if of_files else _COLUMNS)
         for split, dataset in splits.items():
             names = (dataset.class_names[label] for label in dataset.labels)
-            for row in zip(dataset.paths, names, _hashes(dataset.images), strict=True):
+            for row in zip(dataset.paths, names, _hashes(dataset, of_files=of_files), strict=True):
                 writer.writerow((split, *map(harmless, row)))
 
 
@@ -67,10 +73,12 @@ def read_training_images(path: str | os.PathLike[str]) -> tuple[TrainingImage, .
     with Path(path).open(newline="", encoding="utf-8", errors="surrogateescape") as file:
         try:
             header, *rows = csv.reader(file)
-            if tuple(header) != _COLUMNS:
+            if tuple(header) not in (_COLUMNS, _OF_FILES):
                 raise ValueError(f"the columns {short(', '.join(header))}")
-            return tuple(TrainingImage(*map(restored, row)) for row in rows)
-        except (ValueError, TypeError, csv.Error) as error:  # TypeError: a row of another length
+            of_file = tuple(header) == _OF_FILES
+            cells = [tuple(map(restored, row)) for row in rows]
+            return tuple(TrainingImage(split, where, name, sha256, of_file) for split, where, name, sha256 in cells)
+        except (ValueError, csv.Error) as error:  # ValueError: a row of another length, too
             raise ValueError(f"{path}: expected rows of {', '.join(_COLUMNS)}, got others ({error}).") from error
 
 
@@ -82,10 +90,21 @@ def copies(dataset: Dataset, training_images: Iterable[TrainingImage]) -> Iterat
         training_images: The images of its training run; those of its test split are ignored.
 
     Yields:
-        One issue, if there are exact copies. Resized or recompressed copies are not found.
+        One issue, if there are exact copies, or if that cannot be known. Resized or recompressed copies are not found.
     """
     known = {image.sha256: image for image in training_images if image.split != "test"}
-    matches = [(index, known[sha256]) for index, sha256 in enumerate(_hashes(dataset.images)) if sha256 in known]
+    of_files = any(image.of_file for image in known.values())
+    if of_files and _file_hashes(dataset) is None:
+        yield Issue(
+            kind="unknown-training",
+            severity="warning",
+            summary="The run knows its images by the SHA-256 of their files, since they were packed records; it is not "
+            "known whether images to be scored are copies of them.",
+            advice="Pack the images to be scored as records too: resnet50 pack SRC OUT --records.",
+        )
+        return
+    hashes = _hashes(dataset, of_files=of_files)
+    matches = [(index, known[sha256]) for index, sha256 in enumerate(hashes) if sha256 in known]
     if matches:
         copied = "is an exact copy of a training or validation image"
         if len(matches) > 1:
@@ -98,13 +117,26 @@ def copies(dataset: Dataset, training_images: Iterable[TrainingImage]) -> Iterat
             examples=tuple(
                 (
                     Place(dataset.paths[index], "test", index, dataset.class_names[dataset.labels[index]]),
-                    Place(image.path, class_name=image.class_name, remark=f"same pixels, {image.split} split"),
+                    Place(
+                        image.path,
+                        class_name=image.class_name,
+                        remark=f"same {'file' if of_files else 'pixels'}, {image.split} split",
+                    ),
                 )
                 for index, image in matches[:EXAMPLES]
             ),
         )
 
 
-def _hashes(images: np.ndarray | LazyImages) -> Iterator[str]:
-    for image in images:
-        yield hashlib.sha256(np.ascontiguousarray(image).data).hexdigest()
+def _file_hashes(dataset: Dataset) -> np.ndarray | None:
+    return dataset.images.file_hashes if isinstance(dataset.images, LazyImages) else None
+
+
+def _hashes(dataset: Dataset, *, of_files: bool) -> Iterator[str]:
+    """Return the SHA-256 of each image, or of each image file."""
+    files = _file_hashes(dataset)
+    if of_files and files is not None:
+        yield from (row.tobytes().hex() for row in files)
+    else:
+        for image in dataset.images:
+            yield hashlib.sha256(np.ascontiguousarray(image).data).hexdigest()

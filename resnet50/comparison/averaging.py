@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from resnet50._io.fetch import Progress
+from resnet50._io.matrix_json import with_matrix
 from resnet50.evaluation.evaluate import Evaluation, Source, check_request, open_trained
 from resnet50.evaluation.scored_images import Trained, find_scored_images
 from resnet50.inference.batching import forward_array
@@ -46,8 +46,9 @@ class AveragedEvaluation:
 
     def to_json(self) -> str:
         """Return the report as JSON, with what averaging gains and costs under ``averaged``."""
+        report = self.evaluation.report
         gain = {"accuracies": self.accuracies, **asdict(self.difference), "passes": self.passes}
-        return json.dumps({**json.loads(self.evaluation.report.to_json()), "averaged": gain}, indent=2)
+        return with_matrix({**asdict(replace(report, confusion=[])), "averaged": gain}, "confusion", report.confusion)
 
 
 def evaluate_averaged(

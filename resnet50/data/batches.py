@@ -81,6 +81,7 @@ class Batches(keras.utils.PyDataset):
         self._bounds = _bounds(len(dataset), batch_size, share_last)
         self._one_hot = np.eye(len(dataset.class_names), dtype=np.float32)
         self._class_weights = _balancing_weights(dataset)
+        self._order: tuple[tuple[int, int], np.ndarray] | None = None
 
     def __len__(self) -> int:
         """Return the number of batches in an epoch."""
@@ -100,16 +101,22 @@ class Batches(keras.utils.PyDataset):
         if not 0 <= index < len(self):
             raise IndexError(f"expected a batch index in 0..{len(self) - 1}, got {index}.")
         epoch = self.epoch
-        order = np.arange(len(self.dataset))
-        if self.shuffle:
-            order = np.random.default_rng((self.seed, epoch)).permutation(order)
-        chosen = order[self._bounds[index] : self._bounds[index + 1]]
+        first, last = self._bounds[index], self._bounds[index + 1]
+        chosen = self._shuffled(epoch)[first:last] if self.shuffle else np.arange(first, last)
         images = self.features[epoch % len(self.features)][chosen] if self.features else self.versions(chosen)
         targets = self._one_hot[self.dataset.labels[chosen]]
         if self.mixing is not None:
             # the last number makes this generator differ from that of the image with the batch's index
             images, targets = self.mixing.apply(images, targets, np.random.default_rng((self.seed, epoch, index, 1)))
         return (images, targets, targets @ self._class_weights) if self.balance else (images, targets)
+
+    def _shuffled(self, epoch: int) -> np.ndarray:
+        """Return the order of the images in an epoch, int64 ``(n,)``; it is drawn for the first of its batches."""
+        key, stored = (self.seed, epoch), self._order
+        if stored is None or stored[0] != key:
+            stored = key, np.random.default_rng(key).permutation(len(self.dataset))
+            self._order = stored  # key and order at once: another thread may be at a batch of another epoch
+        return stored[1]
 
     @property
     def image_weights(self) -> np.ndarray | None:

@@ -102,8 +102,15 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over sizes, pixels, labels and class names, in hexadecimal: equal if and only if the data are."""
+        """SHA-256 over sizes, pixels, labels and class names, in hexadecimal: equal if and only if the data are.
+
+        Of image files that are decoded when they are indexed, over their SHA-256 and how they are decoded, in place of
+        the pixels.
+        """
         digest = hashlib.sha256(repr((self.images.shape, self.class_names)).encode())
+        if isinstance(self.images, LazyImages) and (hashes := self.images.file_hashes) is not None:
+            digest.update(self.images.decoding.encode() + hashes.tobytes() + self.labels.tobytes())
+            return digest.hexdigest()
         count = max(1, _BLOCK // (math.prod(self.images.shape[1:]) or 1))
         for start in range(0, len(self), count):
             digest.update(np.ascontiguousarray(self.images[start : start + count]).data)

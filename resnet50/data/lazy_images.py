@@ -1,4 +1,4 @@
-"""Images in a file, in any order, without a copy in memory."""
+"""Images in files, in any order, without a copy in memory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ class LazyImages:
     reads all. Nothing can be written.
 
     Args:
-        array: The mapped array, ``(m, ...)``, read-only.
+        array: The mapped array, ``(m, ...)``, read-only; or what is indexed like one and decodes images, such as
+            `resnet50.data.records.EncodedImages`.
         indices: Index in it of each image, int64 ``(n,)``, 0..m - 1.
         check: Called with the indices of images that were read, int64 ``(k,)``, and the images; it raises an error if
             they are damaged.
@@ -29,7 +30,7 @@ class LazyImages:
         dtype: Type of the array.
     """
 
-    def __init__(self, array: np.ndarray, indices: np.ndarray, *, check: Check | None = None) -> None:
+    def __init__(self, array: Any, indices: np.ndarray, *, check: Check | None = None) -> None:
         self._array, self._indices, self._check = array, indices, check
         self.shape = (len(indices), *array.shape[1:])
         self.ndim, self.dtype = array.ndim, array.dtype
@@ -52,6 +53,17 @@ class LazyImages:
         if copy is False:
             raise ValueError("expected to copy the images from their file into an array, got copy=False; leave it out.")
         return np.asarray(self[:], dtype)
+
+    @property
+    def file_hashes(self) -> np.ndarray | None:
+        """SHA-256 of the image file of each, uint8 ``(n, 32)``; None where pixels are stored."""
+        hashes = getattr(self._array, "file_hashes", None)
+        return None if hashes is None else hashes[self._indices]
+
+    @property
+    def decoding(self) -> str:
+        """What the pixels depend on beside the files; "" where pixels are stored."""
+        return getattr(self._array, "decoding", "")
 
     def select(self, indices: np.ndarray) -> LazyImages:
         """Return the images at these indices, in this order, without reading them."""

@@ -20,6 +20,7 @@ from resnet50.data.fit import DEFAULT_FIT, Fit
 from resnet50.data.hdf5 import read_packing, read_split
 from resnet50.data.listing import Listing, list_images
 from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
+from resnet50.data.records import is_records, read_records
 from resnet50.data.resizing import fit_pixels
 from resnet50.data.splits import DatasetSplits
 
@@ -43,13 +44,14 @@ def read_splits(
 
     Args:
         source: What `list_images` takes or returned; a file in the schema of `resnet50.data.hdf5`; a folder with such
-            files named ``train_*.h5`` and optionally ``val_*.h5`` and ``test_*.h5``; or a folder of CIFAR-10.
+            files named ``train_*.h5`` and optionally ``val_*.h5`` and ``test_*.h5``; a folder of CIFAR-10; or one of
+            packed records (`resnet50.data.records`).
         image_size: Height and width in pixels of all images.
         fit: How images are fitted to it; None for `DEFAULT_FIT`, or as a packed file was.
         options: How image files are read; ``test_split`` is not used here.
         for_training: Whether the rules of training hold, as in `list_images`.
         progress: Called with the files done and their number: as they are compared with the cache and, if they are not
-            in it, again as they are decoded. Never if the source is arrays.
+            in it, again as they are decoded. Never if the source is arrays or records.
 
     Returns:
         The splits, all with the same classes; images without a split are in ``train``. Their ``fit`` has the value
@@ -70,6 +72,8 @@ def read_splits(
         )
         return splits.correct(corrections)
     if not isinstance(source, Listing):
+        if options.pattern is None and not options.groups and is_records(source):
+            return read_records(source, image_size=image_size, fit=fit, options=options)
         arrays = (
             _read_arrays(Path(source), for_training=for_training)
             if options.pattern is None and not options.groups

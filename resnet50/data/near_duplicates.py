@@ -1,9 +1,11 @@
-"""Find near-duplicate images: exactly, and in bounded memory even among 100,000."""
+"""Find near-duplicate images: exactly, and in bounded memory even among 100,000; among more, copies alone."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,6 +27,9 @@ LOOK_ALIKE = 20
 IDENTICAL_DISTANCE = 0.01
 """Two images count as identical if their 32 x 32 thumbnails differ by less than this: by not a single gray level."""
 
+MOST_COMPARED = 200_000
+"""Most images that are compared each with each, which takes 0.8 GB; of more, identical ones alone are found."""
+
 MAX_STORED_PAIRS = 2_000_000
 """Most pairs that are stored after a search: 48 MB. Only a few thousand copies of one image exceed it."""
 
@@ -37,6 +42,9 @@ _CELL = 2  # height and width of a cell in pixels; the first, coarse comparison 
 _BLOCK = 1024  # images that are compared with as many others at a time, which takes about 20 MB
 _STEP = 256  # images between two calls of progress
 _SINGLE_COLOR = 2.0  # standard deviation in gray levels below which an image has one color and a JPEG's noise
+
+
+Block = tuple[slice, np.ndarray]  # numbers of some images, and the images
 
 
 class Pairs(NamedTuple):
@@ -88,6 +96,51 @@ class LookAlikes:
 
 
 @dataclass(frozen=True, eq=False)
+class Copies:
+    """Hashes of images of which only identical ones are near-duplicates, in time and memory of their number.
+
+    Attributes:
+        thumbnails: The same number for equal 32 x 32 thumbnails, int64 ``(n,)``.
+        mirrored: The number of each thumbnail's mirror image, int64 ``(n,)``.
+    """
+
+    thumbnails: np.ndarray
+    mirrored: np.ndarray
+
+    def pairs(
+        self, left_out: np.ndarray, *, mirrored: bool = False, progress: Callable[[int], None] | None = None
+    ) -> Iterator[Pairs]:
+        """Yield pairs of identical images, or of mirror images, block by block.
+
+        Args:
+            left_out: Images that are in no pair, bool ``(n,)``.
+            mirrored: Whether one image of each pair is the other's mirror image.
+            progress: Called with the number of images whose pairs are all found.
+        """
+        chosen = np.flatnonzero(~left_out)
+        numbers, others = self.thumbnails[chosen], (self.mirrored if mirrored else self.thumbnails)[chosen]
+        order = np.argsort(others, kind="stable")
+        begins, ends = (np.searchsorted(others[order], numbers, side) for side in ("left", "right"))
+        candidates = np.cumsum(ends - begins)
+        # blocks of about as many candidates as the exact search has in one
+        blocks = np.unique(np.searchsorted(candidates, np.arange(0, candidates[-1:].sum(), _BLOCK**2)))
+        for top, bottom in pairwise([*blocks.tolist(), len(chosen)]):
+            sizes = ends[top:bottom] - begins[top:bottom]
+            first = np.repeat(np.arange(top, bottom), sizes)
+            within = np.arange(len(first)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+            second = order[np.repeat(begins[top:bottom], sizes) + within]
+            once = first < second  # each pair once, and no image with itself
+            if once.any():
+                yield Pairs(chosen[first[once]], chosen[second[once]], np.zeros(np.count_nonzero(once)))
+            if progress is not None:
+                progress(int(chosen[bottom - 1]) + 1)
+
+    def reorder(self, order: np.ndarray) -> Copies:
+        """Return the hashes of images in another order, by the old number of each, int64 ``(n,)``."""
+        return Copies(self.thumbnails[order], self.mirrored[order])
+
+
+@dataclass(frozen=True, eq=False)
 class NearDuplicates:
     """The result of one search in all images of all splits, which are numbered consecutively.
 
@@ -96,26 +149,39 @@ class NearDuplicates:
     `MAX_STORED_PAIRS`; if there are more, none are stored and `pairs` searches again.
 
     Attributes:
-        thumbnails: uint8 ``(n, 16, 16, 3)``.
+        thumbnails: uint8 ``(n, 16, 16, 3)``; None where only copies are found.
         single_color: Whether an image shows nothing but one color, bool ``(n,)``.
         groups: Images of one split have the same number if near-duplicates of that split connect them, directly or
             through others; int64 ``(n,)``, counted from 0 in order of first appearance.
         stored: Pairs without images of a single color; None if there were too many.
         look_alikes: Images that were compared more finely; None if there are none.
+        copies: Hashes of the images where only identical ones are found: on demand, or among more than
+            `MOST_COMPARED`; else None.
+        mirrored: Pairs of mirror images, if they were stored too; None to search for them.
     """
 
-    thumbnails: np.ndarray
+    thumbnails: np.ndarray | None
     single_color: np.ndarray
     groups: np.ndarray
     stored: tuple[Pairs, ...] | None
     look_alikes: LookAlikes | None = None
+    copies: Copies | None = None
+    mirrored: tuple[Pairs, ...] | None = None
+
+    @classmethod
+    def of_copies(cls, copies: Copies, single_color: np.ndarray, split: np.ndarray) -> NearDuplicates:
+        """Return identical images as near-duplicates, with the split of each image, int64 ``(n,)``."""
+        sizes = np.bincount(copies.thumbnails[~single_color])
+        few = (sizes * (sizes - 1) // 2).sum() <= MAX_STORED_PAIRS
+        groups = _renumber(copies.thumbnails * (int(split.max(initial=0)) + 1) + split)
+        return cls(None, single_color, groups, tuple(copies.pairs(single_color)) if few else None, copies=copies)
 
     def pairs(self) -> Iterator[Pairs]:
         """Yield all pairs of near-duplicates in which neither image is of a single color, block by block."""
         if self.stored is not None:
             yield from self.stored
-            return
-        yield from _search(self.thumbnails, self.look_alikes, left_out=self.single_color)
+        else:
+            yield from self._search()
 
     def mirrored_pairs(self, *, progress: Callable[[int], None] | None = None) -> Iterator[Pairs]:
         """Search for pairs in which one image is a near-duplicate of the other's mirror image.
@@ -126,11 +192,17 @@ class NearDuplicates:
         Yields:
             Pairs in which neither image is of a single color, block by block.
         """
-        yield from _search(
-            self.thumbnails, self.look_alikes, left_out=self.single_color, mirrored=True, progress=progress
-        )
+        yield from self._search(mirrored=True, progress=progress) if self.mirrored is None else self.mirrored
         if progress is not None:
-            progress(len(self.thumbnails))
+            progress(len(self.groups))
+
+    def _search(self, *, mirrored: bool = False, progress: Callable[[int], None] | None = None) -> Iterator[Pairs]:
+        if self.copies is not None:
+            yield from self.copies.pairs(self.single_color, mirrored=mirrored, progress=progress)
+        elif self.thumbnails is not None:
+            yield from _search(
+                self.thumbnails, self.look_alikes, left_out=self.single_color, mirrored=mirrored, progress=progress
+            )
 
     def reorder(self, order: np.ndarray) -> NearDuplicates:
         """Return the same near-duplicates for images that were put in another order, without a search.
@@ -140,14 +212,22 @@ class NearDuplicates:
         """
         position = np.empty_like(order)
         position[order] = np.arange(len(order))
-        stored = None
-        if self.stored is not None:
-            stored = tuple(
-                _sorted_pairs(position[pairs.first], position[pairs.second], pairs.distance) for pairs in self.stored
-            )
+        stored, mirrored = (
+            None
+            if found is None
+            else tuple(_sorted_pairs(position[each.first], position[each.second], each.distance) for each in found)
+            for found in (self.stored, self.mirrored)
+        )
         groups = _renumber(self.groups[order])
-        look_alikes = self.look_alikes.renumber(position) if self.look_alikes else None
-        return NearDuplicates(self.thumbnails[order], self.single_color[order], groups, stored, look_alikes)
+        return NearDuplicates(
+            None if self.thumbnails is None else self.thumbnails[order],
+            self.single_color[order],
+            groups,
+            stored,
+            None if self.look_alikes is None else self.look_alikes.renumber(position),
+            None if self.copies is None else self.copies.reorder(order),
+            mirrored,
+        )
 
 
 def find_near_duplicates(
@@ -158,6 +238,9 @@ def find_near_duplicates(
     progress: Progress | None = None,
 ) -> NearDuplicates:
     """Search all images of all splits for near-duplicates.
+
+    The time of the search grows with the square of their number. Among more than `MOST_COMPARED` images, therefore,
+    only identical ones count, which their hashes show.
 
     No cut could separate the images of a fixed camera, which are all near-duplicates. They are compared more finely
     (`LookAlikes`), so that at least half of them have no near-duplicate. This holds for `LOOK_ALIKE` or more images
@@ -177,44 +260,67 @@ def find_near_duplicates(
     def report(start: int) -> Callable[[int], None]:
         return lambda done: progress(start + done, 2 * count) if progress is not None else None
 
-    small, single_color = _shrink(splits, report(0))
     split = np.repeat(np.arange(len(splits)), list(map(len, splits)))
-    if identical_only:
-        everything = np.arange(count)
-        alike: LookAlikes | None = LookAlikes(everything, _fine_thumbnails(splits, everything), IDENTICAL_DISTANCE)
-        return _collect(small, single_color, split, alike, report(count))[0]
-    found, connected = _collect(small, single_color, split, None, report(count))
+    if identical_only or count > MOST_COMPARED:
+        found = _find_copies(splits, split, report(0))
+        report(count)(count)
+        return found
+    small, single_color = _shrink(splits, report(0))
+    groups, stored, connected = _collect(_search(small, None, progress=report(count)), single_color, split)
     numbers = _look_alike_numbers(connected, single_color, labels)
     alike = _look_alikes(splits, numbers) if len(numbers) else None
-    return found if alike is None else _collect(small, single_color, split, alike, None)[0]
+    if alike is not None:
+        groups, stored, _ = _collect(_search(small, alike), single_color, split)
+    return NearDuplicates(small, single_color, groups, stored, alike)
+
+
+def _blocks(splits: Sequence[np.ndarray | LazyImages], report: Callable[[int], None]) -> Iterator[Block]:
+    """Read the images of all splits, some at a time, with the numbers that they have."""
+    start = 0
+    for images in splits:
+        for first in range(0, len(images), _STEP):
+            block = np.asarray(images[first : first + _STEP])
+            yield slice(start, start + len(block)), block
+            start += len(block)
+            report(start)
+
+
+def _find_copies(
+    splits: Sequence[np.ndarray | LazyImages], split: np.ndarray, report: Callable[[int], None]
+) -> NearDuplicates:
+    """Find identical images; ``split`` is the split of each image."""
+    # all are 16 bytes long, so that it does no harm that "S16" takes zeros at the end for padding
+    hashes, single_color = np.empty((2, len(split)), dtype="S16"), np.empty(len(split), dtype=bool)
+    for here, block in _blocks(splits, report):
+        fine = [_shrunk(image, _FINE) for image in block]
+        hashes[0, here] = [_hash(image) for image in fine]
+        hashes[1, here] = [_hash(image[:, ::-1]) for image in fine]
+        single_color[here] = _has_single_color(block, thumbnails(block))
+    numbers = np.unique(hashes, return_inverse=True)[1].reshape(hashes.shape)
+    return NearDuplicates.of_copies(Copies(numbers[0], numbers[1]), single_color, split)
+
+
+def _hash(image: np.ndarray) -> bytes:
+    return hashlib.blake2b(image.tobytes(), digest_size=16).digest()
 
 
 def _shrink(splits: Sequence[np.ndarray | LazyImages], report: Callable[[int], None]) -> tuple[np.ndarray, np.ndarray]:
     """Return the thumbnail of each image, and whether it has a single color."""
-    starts = np.cumsum([0, *map(len, splits)])
-    small = np.empty((starts[-1], _SIZE, _SIZE, 3), dtype=np.uint8)
-    single_color = np.empty(starts[-1], dtype=bool)
-    for images, start in zip(splits, starts, strict=False):
-        for first in range(0, len(images), _STEP):
-            block = images[first : first + _STEP]
-            here = slice(start + first, start + first + len(block))
-            small[here] = thumbnails(block)
-            single_color[here] = _has_single_color(block, small[here])
-            report(int(start) + first + len(block))
+    count = sum(map(len, splits))
+    small, single_color = np.empty((count, _SIZE, _SIZE, 3), dtype=np.uint8), np.empty(count, dtype=bool)
+    for here, block in _blocks(splits, report):
+        small[here] = thumbnails(block)
+        single_color[here] = _has_single_color(block, small[here])
     return small, single_color
 
 
 def _collect(
-    small: np.ndarray,
-    single_color: np.ndarray,
-    split: np.ndarray,
-    alike: LookAlikes | None,
-    report: Callable[[int], None] | None,
-) -> tuple[NearDuplicates, np.ndarray]:
-    """Search, and store the pairs; also return which images they connect, whatever their splits."""
-    groups = connected = np.arange(len(small))
+    found: Iterator[Pairs], single_color: np.ndarray, split: np.ndarray
+) -> tuple[np.ndarray, tuple[Pairs, ...] | None, np.ndarray]:
+    """Return groups and pairs, as `NearDuplicates` has them, and groups of images of whatever splits."""
+    groups = connected = np.arange(len(split))
     stored, pairs_found = list[Pairs](), 0
-    for pairs in _search(small, alike, progress=report):
+    for pairs in found:
         within = pairs.where(split[pairs.first] == split[pairs.second])
         groups = join(groups, within.first, within.second)
         reported = _drop(pairs, single_color)
@@ -224,8 +330,7 @@ def _collect(
             stored.clear()
         elif len(reported.first):
             stored.append(reported)
-    kept = tuple(stored) if pairs_found <= MAX_STORED_PAIRS else None
-    return NearDuplicates(small, single_color, groups, kept, alike), connected
+    return groups, tuple(stored) if pairs_found <= MAX_STORED_PAIRS else None, connected
 
 
 def _search(

@@ -137,20 +137,20 @@ def pack_inspected(
     _remove_leftovers(out)
     check_room(out, size, "the packed images", advice="choose another place or a smaller image_size")
     if fit.value_range is None:
-        fit = replace(fit, value_range=measure_value_range(_deep_files(inspected)))
+        fit = replace(fit, value_range=measure_value_range(deep_files(inspected)))
     unreadable = UnreadableFiles(listing, options.max_unreadable)
     _log.info("decoding images")
     with (
         _full_disk_reported(out, size),
         new_h5(out, listing.class_names, listing.name, fit=fit, room=size) as file,
     ):
-        counts = Counter(_split_of(entry) for entry in listing.entries)
+        counts = Counter(split_of(entry) for entry in listing.entries)
         rows = {split: _Rows(add_images(file, split, counts[split], image_size)) for split in SPLITS if counts[split]}
         decode = partial(_decode, inspected=inspected, image_size=image_size, fit=fit)
         for done, (place, image) in enumerate(in_order(decode, range(total)), 1):
             entry = listing.entries[place]
             if isinstance(image, np.ndarray):
-                rows[_split_of(entry)].add(image, entry, listing.name_of(entry), inspected.files[place].content)
+                rows[split_of(entry)].add(image, entry, listing.name_of(entry), inspected.files[place].content)
             else:
                 unreadable.add(image, entry.label)
             if progress is not None:
@@ -163,7 +163,7 @@ def pack_inspected(
         for split in rows:
             rows[split].finish(file, split)
         add_unreadable(file, unreadable.files)
-        add_left_out(file, listing.left_out + _found_in_files(inspected))
+        add_left_out(file, listing.left_out + found_in_files(inspected))
     return tuple(unreadable.files)
 
 
@@ -250,11 +250,13 @@ class _Rows:
         add_labels(file, split, labels, self.paths, groups, checksums=self.checksums, file_hashes=hashes)
 
 
-def _split_of(entry: Entry) -> str:
+def split_of(entry: Entry) -> str:
+    """Return the split of an image; those without one are training images."""
     return entry.split or "train"
 
 
-def _deep_files(inspected: Inspected) -> list[Path]:
+def deep_files(inspected: Inspected) -> list[Path]:
+    """Return the files with more than 8 bits a channel."""
     pairs = zip(inspected.listing.entries, inspected.files, strict=True)
     return [entry.path for entry, file in pairs if file.header is not None and file.header.deep]
 
@@ -277,7 +279,7 @@ def _decode(place: int, *, inspected: Inspected, image_size: int, fit: Fit) -> t
     return place, image
 
 
-def _found_in_files(inspected: Inspected) -> tuple[LeftOut, ...]:
+def found_in_files(inspected: Inspected) -> tuple[LeftOut, ...]:
     """Count the files of each class of which only a part is used: the first frame or page, or the finite pixels."""
     pairs = [
         (entry, file.header)

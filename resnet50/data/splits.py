@@ -127,6 +127,12 @@ class DatasetSplits:
             object.__setattr__(self, "_near_duplicates", near_duplicates)
         return near_duplicates
 
+    def with_near_duplicates(self, near_duplicates: NearDuplicates) -> DatasetSplits:
+        """Return the splits with near-duplicates that are known, so that nothing is searched for."""
+        splits = replace(self)
+        object.__setattr__(splits, "_near_duplicates", near_duplicates)
+        return splits
+
     def cut(self, share: float, *, into: str, seed: int) -> DatasetSplits:
         """Move a share of ``train`` into a new split.
 
@@ -156,8 +162,7 @@ class DatasetSplits:
         numbers = dict(zip(self.by_name, np.split(np.arange(ends[-1]), ends[:-1]), strict=True))
         numbers |= {"train": rest, into: held_out}  # train comes first, so its indices are its images' numbers
         order = np.concatenate([numbers[name] for name in splits.by_name])
-        object.__setattr__(splits, "_near_duplicates", self.near_duplicates.reorder(order))
-        return splits
+        return splits.with_near_duplicates(self.near_duplicates.reorder(order))
 
     def hold_out(self, share: float, *, seed: int) -> DatasetSplits:
         """Return splits with a validation split: their own, or a share of ``train``.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -14,6 +13,7 @@ import numpy as np
 
 from resnet50._io.cells import harmless
 from resnet50._io.files import atomic_path
+from resnet50._io.matrix_json import with_matrix
 from resnet50.data.dataset import Dataset
 from resnet50.data.splits import DatasetSplits
 from resnet50.metrics.scores import ClassScores, Report, score
@@ -145,7 +145,7 @@ class CrossValidation:
         return {name: _mean_scores(of_class) for name, of_class in rows.items()}
 
     def to_json(self) -> str:
-        """Return the scores as JSON text."""
+        """Return the scores as JSON text, in which each row of the confusion matrix is a line."""
         values: dict[str, Any] = {
             "dataset": self.dataset.name,
             "images": len(self.dataset),
@@ -159,10 +159,11 @@ class CrossValidation:
             "macro_f1": float(np.mean([report.macro_f1 for report in self.reports])),
             "fold_scores": [asdict(each) for each in self.fold_scores],
             "classes": {name: asdict(scores) for name, scores in self.classes.items()},
-            "confusion": np.mean([report.confusion for report in self.reports], axis=0).tolist(),
+            "confusion": [],
             "remarks": self.remarks,
         }
-        return json.dumps(values, indent=2)
+        confusion = np.mean([report.confusion for report in self.reports], axis=0)
+        return with_matrix(values, "confusion", confusion.tolist())
 
     def save_predictions(self, path: Path) -> None:
         """Write a row for each image and repetition as CSV, atomically.

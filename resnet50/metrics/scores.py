@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from resnet50._io.matrix_json import with_matrix
 from resnet50._io.text import listed
 from resnet50.data.dataset import Dataset
 from resnet50.metrics.calibration import (
@@ -136,8 +136,8 @@ class Report:
         return sum(scores.support > 0 for scores in self.classes.values())
 
     def to_json(self) -> str:
-        """Return the report as JSON text."""
-        return json.dumps(asdict(self), indent=2)
+        """Return the report as JSON text, in which each row of the confusion matrix is a line."""
+        return with_matrix(asdict(replace(self, confusion=[])), "confusion", self.confusion)
 
 
 def score(probabilities: np.ndarray, dataset: Dataset) -> Report:

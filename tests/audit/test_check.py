@@ -225,7 +225,7 @@ def test_a_file_property_that_predicts_the_class_is_found_in_loaded_splits(folde
     source = DataSource("folder", str(folder))
     loaded = source.load(96)
     assert "spurious-property" in {issue.kind for issue in find_issues(loaded)}
-    assert "spurious-property" not in {issue.kind for issue in find_issues(replace(loaded, root=None))}
+    assert "spurious-property" not in {issue.kind for issue in find_issues(replace(loaded, root=None, headers={}))}
 
 
 def test_a_data_source_is_split_as_in_training_and_lists_unreadable_files(folder):

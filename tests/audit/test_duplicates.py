@@ -258,3 +258,18 @@ def test_identical_images_alone_are_reported_where_that_is_asked_for():
     )
     (leak,) = duplicates(AllImages(splits.by_name), splits)
     assert places(leak) == [[("test", 1), ("train", 2)]]
+
+
+def test_the_audit_says_where_images_are_too_many_for_near_duplicates(monkeypatch):
+    images = noise(8)
+    splits = {
+        "train": labeled([*images, brighter(images[0], 2)], [0] * 9),
+        "test": labeled([brighter(images[1], 1), images[2]], [0, 0]),
+    }
+    monkeypatch.setattr("resnet50.data.near_duplicates.MOST_COMPARED", 10)
+    note, leak = find(**splits)
+    assert (note.kind, note.severity) == ("copies-only", "note")
+    assert numbers(note.summary)[0] == "11"
+    assert places(leak) == [[("test", 1), ("train", 2)]]
+    asked_for = replace(DatasetSplits.of(splits), identical_only=True)
+    assert [issue.kind for issue in duplicates(AllImages(splits), asked_for)] == ["leak"]

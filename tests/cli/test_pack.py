@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -86,8 +87,32 @@ def test_a_file_that_exists_is_kept(refused, pets, tmp_path):
         (("pets", "out.h5", "--max-unreadable", "0"), ("pets", 1, 10)),
         (("pets", "out.h5", "--image-size", "0"), ("--image-size", 1, 0)),
         (("pets", "out.h5", "--image-size", "x"), ("--image-size", "'x'")),
+        (("pets", "out", "--records", "--image-size", "8"), ("--records",)),
+        (("pets", "out", "--records", "--fit", "pad"), ("--records",)),
+        (("pets", "out.h5", "--shards", "2"), ("--records", "--shards")),
     ],
 )
 def test_errors_are_one_line(refused, pets, tmp_path, words, values):
     refused(("pack", *words), *values)
     assert not list(tmp_path.glob("*out*"))
+
+
+def test_records_are_packed_checked_trained_on_and_scored(command, own_task, numbers, pets):
+    pytest.importorskip("array_record")
+    status, out, err = command("pack", pets, "records", "--records", "--shards", 2)
+    assert status == 0
+    first, *rows = out.splitlines()
+    assert numbers(first)[0] == "2"
+    assert [counts(row) for row in rows] == [
+        ("train", "7", [("cat", "3"), ("dog", "4")]),
+        ("test", "2", [("cat", "1"), ("dog", "1")]),
+    ]
+    assert "train/cat/2.png" in err
+    status, out, _ = command("check", "records")
+    assert status == 0
+    assert "1 of 10 files" in out
+    own_task(epochs={"epochs": 1})
+    assert command("train", "own", "records", "--variant", "epochs", "--out", "run", "--validation-split", 0)[0] == 0
+    status, out, _ = command("evaluate", "run", "--json")
+    assert status == 0
+    assert json.loads(out)["images"] == 2

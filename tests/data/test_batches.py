@@ -131,6 +131,16 @@ def test_the_order_and_the_changes_are_those_that_results_were_measured_with():
     assert targets.argmax(axis=1).tolist() == [image * 2 % 3 for image in order]
 
 
+def test_an_order_is_drawn_once_an_epoch(monkeypatch):
+    batches = Batches(made(), 4, shuffle=True, seed=5)
+    drawn, generator = [], np.random.default_rng
+    monkeypatch.setattr(np.random, "default_rng", lambda key: drawn.append(key) or generator(key))
+    for epoch in (0, 1, 1, 0):
+        batches.epoch = epoch
+        list(batches)
+    assert drawn == [(5, 0), (5, 1), (5, 0)]
+
+
 def test_another_batch_size_changes_a_image_alike():
     def by_class_and_image(batch_size, shuffle):
         batches = Batches(made(), batch_size, shuffle=shuffle, augmentation=CHANGES, seed=1)

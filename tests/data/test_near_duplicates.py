@@ -358,6 +358,49 @@ def test_identical_images_alone_count_where_that_is_asked_for():
     assert steps[-1] == (30, 30)
 
 
+def mirrored_pairs_of(near_duplicates):
+    return {
+        (int(one), int(other))
+        for pairs in near_duplicates.mirrored_pairs()
+        for one, other in zip(pairs.first, pairs.second, strict=True)
+    }
+
+
+def test_among_very_many_images_the_identical_ones_are_found(small_blocks, monkeypatch):
+    images = noise(300)
+    images[200:240] = noise(40)
+    images[240:250] = noise(10) + np.uint8(1)  # near-duplicates
+    images[250:260] = noise(10)[:, :, ::-1]
+    images[260:300] = images[0]
+    images[[7, 150]] = 3  # of one color
+    splits = [images[:230], images[230:]]
+    same = {(i, j) for i in range(300) for j in range(i + 1, 300) if (images[i] == images[j]).all()} - {(7, 150)}
+    monkeypatch.setattr("resnet50.data.near_duplicates.MOST_COMPARED", 300)
+    assert find_near_duplicates(splits).copies is None
+    monkeypatch.setattr("resnet50.data.near_duplicates.MOST_COMPARED", 299)
+    result = find_near_duplicates(splits)
+    assert pairs_of(result) == dict.fromkeys(same, 0)
+    assert {(i, i + 250) for i in range(10) if i != 7} <= mirrored_pairs_of(result)
+    assert result.groups[[7, 150, 200]].tolist() == [7, 7, 0]
+    assert result.groups[260] != result.groups[0]  # of another split
+    assert len({*result.groups[260:].tolist()}) == 1
+    order = np.random.default_rng(0).permutation(300)
+    expected = {tuple(sorted((order.tolist().index(i), order.tolist().index(j)))) for i, j in same}
+    assert pairs_of(result.reorder(order)) == dict.fromkeys(expected, 0)
+    monkeypatch.setattr("resnet50.data.near_duplicates.MAX_STORED_PAIRS", len(same) - 1)
+    again = find_near_duplicates(splits)
+    assert again.stored is None
+    assert pairs_of(again) == pairs_of(result)
+    assert pairs_of(again.reorder(order)) == dict.fromkeys(expected, 0)
+
+
+def test_no_images_have_no_copies():
+    result = find_near_duplicates([np.zeros((0, 16, 16, 3), np.uint8)], identical_only=True)
+    assert not len(result.groups)
+    assert not pairs_of(result)
+    assert not mirrored_pairs_of(result)
+
+
 def test_mirror_images_of_look_alikes_are_compared_more_finely():
     noisy = np.random.default_rng(0).normal(100, 6, (40, 32, 32, 3)).astype(np.uint8)
     noisy[:, 10:20, 10:22] += 90  # a symmetric scene

@@ -6,7 +6,7 @@ import pytest
 
 from factories import dataset, raises
 from resnet50.data.near_duplicates import near_duplicate_groups
-from resnet50.data.splitting import assign_folds, train_validation_split
+from resnet50.data.splitting import assign_folds, cut_indices, train_validation_split
 from resnet50.datasets.signs import load_signs
 
 
@@ -138,6 +138,92 @@ def test_groups_too_large_for_the_exact_number_are_taken_where_they_bring_it_nea
     labels, groups = [0] * 30 + [1] * 30, [f"g{k // 3}" for k in range(60)]  # 15 % are 4 (4.5 to even): 3 or 6
     _, held_out = train_validation_split(made(noise(60), labels, groups=groups), 0.15, seed=0)
     assert np.bincount(held_out.labels).tolist() == [3, 3]  # a group more would be two too many instead of one too few
+
+
+def images_that_belong_together(seed):
+    """Classes of many sizes; single images, groups of one class and of several, and near-duplicates of both."""
+    rng = np.random.default_rng(seed)
+    count, classes = int(rng.integers(8, 120)), int(rng.integers(1, 6))
+    labels = rng.permutation(np.minimum(rng.geometric(0.4, count) - 1, classes - 1))
+    groups = [f"g{k}" if k < count // 6 else "" for k in rng.integers(0, count // 2, count)]
+    drawn = rng.integers(0, rng.integers(2, 4 * count), count).tolist()
+    near_duplicates = np.array([list(dict.fromkeys(drawn)).index(number) for number in drawn])
+    labeled = dataset(labels, "abcde"[:classes], groups=groups if seed % 3 else ())
+    return labeled, near_duplicates
+
+
+def members_of(labeled, near_duplicates):
+    """The images of each set that belongs together, by a plain search, in the order of the first of each."""
+    names = near_duplicates, np.array([group or str(k) for k, group in enumerate(labeled.groups)])
+    together, before = np.arange(len(labeled)), np.zeros(0)
+    while before.tolist() != together.tolist():
+        before = together.copy()
+        for named in names:
+            for name in set(named.tolist()):
+                together[named == name] = together[named == name].min()
+    return [np.flatnonzero(together == first) for first in sorted(set(together.tolist()))]
+
+
+def cut_with_all_counts(labeled, near_duplicates, fraction, seed):
+    """The cut of version 0.1.0, which has the counts of all classes for each set of images."""
+    classes = len(labeled.class_names)
+    total = np.bincount(labeled.labels, minlength=classes)
+    wanted = np.clip(np.round(total * fraction), total > 1, np.maximum(total - 1, 0)).astype(int)
+    sets = members_of(labeled, near_duplicates)
+    missing, taken, others = wanted.copy(), [], []
+
+    def cost(left):
+        return np.abs(left).sum() + wanted.sum() * ((left == wanted) & (wanted > 0)).sum()
+
+    for index in np.random.default_rng(seed).permutation(len(sets)):
+        counts = np.bincount(labeled.labels[sets[index]], minlength=classes)
+        if (counts <= missing).all():
+            missing -= counts
+            taken.extend(sets[index])
+        else:
+            others.append((sets[index], counts))
+    for members, counts in sorted(others, key=lambda other: len(other[0])):
+        if not missing.any():
+            break
+        if (wanted - (missing - counts) < np.maximum(total, 1)).all() and cost(missing - counts) < cost(missing):
+            missing = missing - counts
+            taken.extend(members)
+    return sorted(taken)
+
+
+@pytest.mark.parametrize("first", [0, 40])
+def test_a_cut_is_the_one_that_counts_every_class_of_every_set(first):
+    sizes = []
+    for seed in range(first, first + 40):
+        labeled, near_duplicates = images_that_belong_together(seed)
+        expected = cut_with_all_counts(labeled, near_duplicates, fraction := 0.05 + seed / 100, seed)
+        if not expected:
+            continue
+        rest, second = cut_indices(labeled, near_duplicates, fraction, seed=seed)
+        assert second.tolist() == expected, seed
+        assert rest.tolist() == sorted({*range(len(labeled))} - {*expected})
+        sizes.append(len(expected))
+    assert len(sizes) > 30
+
+
+def test_folds_are_those_that_count_every_class_of_every_set():
+    for seed in range(30):
+        labeled, near_duplicates = images_that_belong_together(seed)
+        sets, classes = members_of(labeled, near_duplicates), len(labeled.class_names)
+        counts = np.stack([np.bincount(labeled.labels[members], minlength=classes) for members in sets])
+        order = np.random.default_rng(seed).permutation(len(sets))
+        order = order[np.argsort(-counts[order].sum(axis=1), kind="stable")]
+        shares, filled, expected = (
+            counts / np.maximum(counts.sum(axis=0), 1),
+            np.zeros((3, classes)),
+            labeled.labels * 0,
+        )
+        for index in order:
+            fold = np.lexsort((filled.sum(axis=1), (filled @ shares[index]).round(9)))[0]
+            filled[fold] += counts[index]
+            expected[sets[index]] = fold
+        if (np.count_nonzero(filled, axis=0) != 1).all() and len(sets) >= 3:
+            assert assign_folds(labeled, near_duplicates, 3, seed=seed).tolist() == expected.tolist(), seed
 
 
 def test_ten_thousand_images_are_cut_without_parting_groups_or_near_duplicates():

@@ -20,6 +20,7 @@ from generators.format_tables import format_tables, json_type, key_table
 from resnet50.app.training import run_images
 from resnet50.cli.predictions import Writer, write_csv, write_json_lines
 from resnet50.data.pack import pack
+from resnet50.data.pack_records import pack_records
 from resnet50.datasets.source import DataSource
 from resnet50.evaluation.rock_similarity import RockSimilarity
 from resnet50.exporters.export import export
@@ -199,6 +200,16 @@ def test_a_packed_file_has_the_keys_on_the_page(page, tmp_path):
         written = {re.sub("^(train|val|test)_", "{split}_", key) for key in file}
         assert list(file.attrs) == ["dataset", "fit", "sha256"]
     assert written | {"{split}_set_group", "{split}_set_sha256"} == set(page["h5"].keys())
+
+
+def test_a_manifest_has_the_arrays_on_the_page(page, tmp_path):
+    pytest.importorskip("array_record")
+    folder = image_folder(tmp_path / "photos", splits=("train", "test"))
+    (folder / "table.csv").write_text("path,label,group\ntrain/cat/0.png,cat,p\ntrain/dog/0.png,dog,\n")
+    pack_records(folder / "table.csv", tmp_path / "records")
+    with np.load(tmp_path / "records" / "manifest.npz") as file:
+        written = {"look_alikes", *file.files}
+    assert written == set(page["records"].keys())
 
 
 @pytest.mark.slow

@@ -154,6 +154,15 @@ def _read_h5(path: Path) -> str:
     )
 
 
+def _write_records(folder: Path) -> Path:
+    import factories
+    from resnet50.data.pack_records import pack_records
+
+    source = factories.image_folder(folder.parent / f"{folder.name}-images", splits=("train", "test"))
+    pack_records(source, folder / "records", shards=2)
+    return folder / "records"
+
+
 def _write_table(folder: Path) -> Path:
     rows = [(f"images/{index}.png", name, split) for index, name in enumerate("abcabc") for split in ("train", "test")]
     with (folder / "table.csv").open("w", encoding="utf-8", newline="") as file:
@@ -342,6 +351,7 @@ SUBJECTS: dict[str, Subject] = {
     "weights-legacy-pth": Subject(lambda folder: write_legacy_pth(folder / "w.pth", _tiny_arrays()), _read_weights),
     "signs-h5": Subject(_write_signs, _read_h5),
     "packed-h5": Subject(_write_packed, _read_h5, checked=True),
+    "records": Subject(_write_records, _read_h5, checked=True, needs=("array_record",)),
     "csv": Subject(_write_table, _read_table),
     "classifier": Subject(_write_classifier, _read_classifier),
     "export": Subject(_write_export, _read_classifier, needs=("onnx", "onnxruntime")),

@@ -209,3 +209,21 @@ def test_takes_probabilities_that_are_rounded_up():
 def test_refuses_two_classes_of_one_name():
     with raises(ValueError, "hands", "fist, palm, fist"):
         score(PROBABILITIES, made([0] * 5, ("fist", "palm", "fist")))
+
+
+def test_a_row_of_the_confusion_matrix_is_a_line_of_json():
+    classes = 40
+    name = 'named "confusion": []'
+    labeled = dataset(range(classes), [name, *map(str, range(1, classes))], size=(2, 2), name=name)
+    report = score(np.eye(classes, dtype=np.float32)[::-1], labeled)
+    text = report.to_json()
+    values = json.loads(text)
+    assert values["confusion"] == report.confusion == np.eye(classes, dtype=int)[::-1].tolist()
+    assert values["dataset"] == name
+    assert values["images"] == classes
+    lines = text.splitlines()
+    first = lines.index('  "confusion": [') + 1
+    assert lines[first : first + classes] == [
+        f"    {[int(column == classes - 1 - row) for column in range(classes)]}{',' if row < classes - 1 else ''}"
+        for row in range(classes)
+    ]

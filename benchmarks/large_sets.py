@@ -1,0 +1,200 @@
+"""What must be done for a set of very many images besides reading their pixels: its time and its memory.
+
+The images are 8 x 8 pixels of noise, so that nothing but their number counts; a hundredth are copies of others. Each
+step has a process of its own at each number of images, since its peak of memory is that of the step: the order of an
+epoch with its first batch, and each further batch (``batch``); a stratified cut of 1000 classes (``cut``) and folds
+(``folds``) by the near-duplicates; the search for those (``copies``); ``report.json`` of as many classes (``report``),
+whose images are 20,000 at most; and what a training with packed records does before it reads an image (``start``).
+
+Run: ``python benchmarks/large_sets.py``; adds a session to ``benchmarks/results/large-sets.json``.
+``--images 10000 100000`` takes other numbers of images.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from sessions import Session
+
+from resnet50.data.dataset import Dataset
+
+RESULTS = Path(__file__).parent / "results" / "large-sets.json"
+
+COUNTS = (10_000, 100_000, 1_281_167)  # the last is ImageNet's
+CLASSES, BATCH, BATCHES, SCORED = 1_000, 256, 20, 20_000
+SIZE = 8  # height and width in pixels
+
+Step = Callable[[], dict[str, float]]
+
+
+def noise(count: int) -> np.ndarray:
+    """Return images of which a hundredth are copies."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (count, SIZE, SIZE, 3), dtype=np.uint8)
+    copies = count // 100
+    images[-copies:] = images[:copies]
+    return images
+
+
+def labeled(count: int) -> Dataset:
+    """Return a dataset of black images of one pixel."""
+    labels = np.random.default_rng(1).integers(0, CLASSES, count)
+    paths = tuple(f"{index:07}.jpg" for index in range(count))
+    return Dataset(np.zeros((count, 1, 1, 3), np.uint8), labels, tuple(map(str, range(CLASSES))), paths, "black")
+
+
+def groups(count: int) -> np.ndarray:
+    """Return the groups of near-duplicates that `noise` has, int64."""
+    numbers = np.arange(count)
+    copies = count // 100
+    numbers[-copies:] = numbers[:copies]
+    return numbers
+
+
+def batch(count: int) -> Step:
+    from resnet50.data.batches import Batches
+
+    batches = Batches(labeled(count), BATCH, shuffle=True)
+
+    def work() -> dict[str, float]:
+        began = time.perf_counter()
+        batches[0]
+        first = time.perf_counter()
+        for index in range(1, BATCHES + 1):
+            batches[index]
+        return {"first_seconds": first - began, "seconds": (time.perf_counter() - first) / BATCHES}
+
+    return work
+
+
+def cut(count: int) -> Step:
+    from resnet50.data.splitting import cut_indices
+
+    dataset, near_duplicates = labeled(count), groups(count)
+    return timed(lambda: cut_indices(dataset, near_duplicates, 0.1, seed=0))
+
+
+def folds(count: int) -> Step:
+    from resnet50.data.splitting import assign_folds
+
+    dataset, near_duplicates = labeled(count), groups(count)
+    return timed(lambda: assign_folds(dataset, near_duplicates, 5, seed=0))
+
+
+def copies(count: int) -> Step:
+    from resnet50.data.near_duplicates import find_near_duplicates
+
+    images = noise(count)
+    return timed(lambda: find_near_duplicates([images]))
+
+
+def report(count: int) -> Step:
+    from resnet50.metrics.scores import score
+
+    dataset = labeled(min(count, SCORED))
+    scores = np.random.default_rng(0).dirichlet(np.ones(CLASSES), len(dataset)).astype(np.float32)
+    scored = score(scores, dataset)
+
+    def work() -> dict[str, float]:
+        began = time.perf_counter()
+        text = scored.to_json()
+        return {"seconds": time.perf_counter() - began, "megabytes": len(text) / 1e6, "lines": text.count("\n")}
+
+    return work
+
+
+def start(count: int) -> Step:
+    from resnet50.data.images import Header
+    from resnet50.data.near_duplicates import Copies
+    from resnet50.data.records import MANIFEST, Manifest, read_records, shard_name
+
+    dataset, numbers = labeled(count), groups(count)
+    folder = Path(tempfile.mkdtemp())
+    (folder / shard_name(0, 1)).write_bytes(b"not read")
+    Manifest(
+        name="black",
+        class_names=dataset.class_names,
+        labels=dataset.labels,
+        counts=(count, 0, 0),
+        paths=dataset.paths,
+        groups=(),
+        sha256=np.random.default_rng(0).integers(0, 256, (count, 32), np.uint8),
+        shard_records=np.array([count]),
+        shard_bytes=np.array([8]),
+        headers=(Header(SIZE, SIZE, "RGB", "JPEG", oriented=False),) * count,
+        copies=Copies(numbers, numbers + count),  # the mirror images are other ones
+        single_color=np.zeros(count, dtype=bool),
+    ).write(folder / MANIFEST)
+    del dataset
+
+    def work() -> None:
+        splits = read_records(folder, image_size=224).cut(0.1, into="test", seed=0).hold_out(0.1, seed=0)
+        [each.fingerprint for each in splits.by_name.values()]
+        shutil.rmtree(folder)
+
+    return timed(work)
+
+
+def timed(step: Callable[[], object]) -> Step:
+    """Return a step that measures its time."""
+
+    def work() -> dict[str, float]:
+        began = time.perf_counter()
+        step()
+        return {"seconds": time.perf_counter() - began}
+
+    return work
+
+
+STEPS = {prepare.__name__: prepare for prepare in (batch, cut, folds, copies, report, start)}
+
+
+def memory(key: str) -> float:
+    """Return a number of this process in MiB: ``"VmRSS"``, what it has, or ``"VmHWM"``, the most that it had."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(key)) / 2**10
+
+
+def measure(step: str, count: int) -> dict[str, float]:
+    """Measure a step in this process, which has done nothing else."""
+    work = STEPS[step](count)
+    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+    before = memory("VmRSS")
+    return {"images": count, **work(), "peak_mib": memory("VmHWM"), "more_mib": memory("VmHWM") - before}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--images", type=int, nargs="+", default=list(COUNTS), help="numbers of images")
+    parser.add_argument("--steps", nargs="+", choices=list(STEPS), default=list(STEPS), help="what is measured")
+    parser.add_argument("--measured", action="store_true", help=argparse.SUPPRESS)  # starts the measured process
+    options = parser.parse_args()
+    if options.measured:
+        print(json.dumps(measure(options.steps[0], options.images[0])))
+        return
+    session = Session(
+        RESULTS,
+        what="seconds and memory of steps before and beside the training, by the number of images",
+        command="python benchmarks/large_sets.py",
+    )
+    results: dict[str, list[dict[str, float]]] = {}
+    for step in options.steps:
+        for count in options.images:
+            command = [sys.executable, __file__, "--measured", "--steps", step, "--images", str(count)]
+            answer = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout.splitlines()[-1]
+            results.setdefault(step, []).append(json.loads(answer))
+            print(step, results[step][-1], flush=True)
+    session.write(results)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,238 @@
+"""Write the image files of a source into ArrayRecord shards, as they are, with a manifest."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.lib.format import open_memmap
+
+from resnet50._io.fetch import Progress
+from resnet50._io.files import atomic_folder, check_room
+from resnet50._io.paths import describe_path
+from resnet50._io.workers import THREADS, in_order
+from resnet50.data.corrections import correct_listing, read_corrections
+from resnet50.data.dataset import Unreadable
+from resnet50.data.file_index import read_file_headers
+from resnet50.data.fit import DEFAULT_FIT, Fit
+from resnet50.data.images import Header, TemporaryError, fit_image, measure_value_range
+from resnet50.data.listing import SPLITS, Listing, list_images
+from resnet50.data.near_duplicates import MAX_STORED_PAIRS, MOST_COMPARED, Copies, find_near_duplicates
+from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
+from resnet50.data.pack import Inspected, UnreadableFiles, deep_files, found_in_files, split_of
+from resnet50.data.records import MANIFEST, MOST_RECORD_BYTES, Manifest, array_record, shard_name
+
+_log = logging.getLogger(__name__)
+
+_SHARD_BYTES = 256 << 20  # about the size of a shard where their number is not given
+_MOST_SHARDS = 1_024  # where their number is not given
+_SIZE = 32  # height and width in pixels at which images are compared
+_THUMBNAILS = "thumbnails.npy"
+_REST = 4_096  # bytes of disk for an image beside its file: thumbnail, row of the manifest, frame of the record
+
+
+class _File(NamedTuple):
+    """The content of an image file, and its thumbnail."""
+
+    content: bytes
+    thumbnail: np.ndarray
+
+
+class _Written(NamedTuple):
+    """What was written: the places of the files in the listing, their SHA-256, the shards, and what was left out."""
+
+    places: list[int]
+    sha256: list[bytes]
+    shard_records: np.ndarray
+    shard_bytes: np.ndarray
+    unreadable: tuple[Unreadable, ...]
+
+
+def pack_records(
+    source: str | os.PathLike[str] | Listing,
+    out: str | os.PathLike[str],
+    *,
+    shards: int | None = None,
+    options: ReadOptions = DEFAULT_OPTIONS,
+    progress: Progress | None = None,
+) -> tuple[Unreadable, ...]:
+    """Write the image files of a source into a new folder of shards, which `load_dataset` reads.
+
+    The files are stored as they are, not decoded and encoded again. Each is decoded once, at a small size, to know
+    whether it can be read and to compare the images. The folder gets its name when it is complete.
+
+    Args:
+        source: What `list_images` takes or returned; images without a split go into ``train``.
+        out: The folder; a new name.
+        shards: Number of files with records; None for one for each 256 MiB.
+        options: How the source is read; ``test_split`` and ``near_duplicates`` are not used here.
+        progress: Called with the files done and their number: as their headers are read, as they are written, and as
+            they are compared.
+
+    Returns:
+        The files that were left out, each with the reason; the manifest lists them too.
+
+    Raises:
+        FileNotFoundError: If nothing is there.
+        ImportError: If the package ``array_record`` is not installed.
+        OSError: If there is not enough room on the disk, or the folder cannot be written.
+        ValueError: If the source holds no classes, more files of all or of a class than allowed cannot be read, or none
+            can, ``out`` exists, or an argument is not as described.
+    """
+    if shards is not None and shards < 1:
+        raise ValueError(f"expected at least 1 shard, got {shards!r}.")
+    array_record()
+    listing = (
+        source if isinstance(source, Listing) else list_images(source, pattern=options.pattern, groups=options.groups)
+    )
+    if options.corrections is not None:
+        listing = correct_listing(listing, read_corrections(options.corrections))
+    entries = sorted(listing.entries, key=lambda entry: SPLITS.index(split_of(entry)))
+    listing = replace(listing, entries=tuple(entries))
+    files = read_file_headers([entry.path for entry in entries], progress=progress)
+    inspected = Inspected(listing, files)
+    size = sum(_size(entry.path) for entry in entries)
+    count = shards or min(max(1, size // _SHARD_BYTES), _MOST_SHARDS)
+    check_room(out, size + len(entries) * _REST + (count << 16), "the packed records")
+    fit = replace(DEFAULT_FIT, value_range=measure_value_range(deep_files(inspected)))
+    with atomic_folder(out) as folder:
+        # in a file, since those of a million images take 3 GB
+        thumbnails = open_memmap(folder / _THUMBNAILS, "w+", np.uint8, (len(entries), _SIZE, _SIZE, 3))
+        unreadable = UnreadableFiles(listing, options.max_unreadable)
+        written = _write_shards(inspected, folder, min(count, len(entries)), fit, unreadable, thumbnails, progress)
+        manifest = _describe(inspected, written, fit)
+        _log.info("comparing images")
+        _compare(manifest, thumbnails[: len(manifest)], progress).write(folder / MANIFEST)
+        del thumbnails
+        (folder / _THUMBNAILS).unlink()
+    return written.unreadable
+
+
+def _write_shards(
+    inspected: Inspected,
+    folder: Path,
+    shards: int,
+    fit: Fit,
+    unreadable: UnreadableFiles,
+    thumbnails: np.ndarray,
+    progress: Progress | None,
+) -> _Written:
+    """Write every file that can be read into its shard, and its thumbnail."""
+    entries = inspected.listing.entries
+    places: list[int] = []
+    sha256: list[bytes] = []
+    records = np.zeros(shards, np.int64)
+    _log.info("writing images")
+    with ExitStack() as opened:
+        read = partial(_read, inspected=inspected, fit=fit)
+        writer: Any = None
+        last = -1
+        for place, file in enumerate(in_order(read, range(len(entries)), ahead=2 * THREADS)):
+            shard = place * shards // len(entries)
+            if shard != last:
+                opened.close()
+                writer, last = opened.enter_context(_new_shard(folder / shard_name(shard, shards))), shard
+            if isinstance(file, Unreadable):
+                unreadable.add(file, entries[place].label)
+            else:
+                writer.write(file.content)
+                thumbnails[len(places)] = file.thumbnail
+                records[shard] += 1
+                places.append(place)
+                sha256.append(hashlib.sha256(file.content).digest())
+            if progress is not None:
+                progress(place + 1, len(entries))
+    if not places:
+        first = unreadable.files[0]
+        raise ValueError(
+            f"{inspected.listing.root}: expected images that can be read, got none among {len(entries)} files "
+            f"({first.path}: {first.reason}); replace them."
+        )
+    sizes = [(folder / shard_name(shard, shards)).stat().st_size for shard in range(shards)]
+    return _Written(places, sha256, records, np.array(sizes, np.int64), tuple(unreadable.files))
+
+
+@contextmanager
+def _new_shard(path: Path) -> Iterator[Any]:
+    """Open a file to write records to, each of which can be read alone."""
+    try:
+        writer = array_record().ArrayRecordWriter(str(path), "group_size:1,uncompressed")
+        yield writer
+        writer.close()
+    except RuntimeError as error:  # what array_record raises, of a full disk too
+        raise OSError(f"{path}: expected to write a shard, got an error ({' '.join(str(error).split())}).") from error
+
+
+def _read(place: int, *, inspected: Inspected, fit: Fit) -> _File | Unreadable:
+    """Return the file at a place in the listing, or the reason why it cannot be read."""
+    path = inspected.listing.entries[place].path
+    try:
+        if not path.is_file():  # reading a pipe would never end
+            raise FileNotFoundError(f"{path}: expected an image file, got {describe_path(path)}.")
+        if _size(path) > MOST_RECORD_BYTES:
+            raise ValueError(f"{path}: expected a file of at most {MOST_RECORD_BYTES >> 30} GiB, got a larger one.")
+        content = path.read_bytes()
+        return _File(content, fit_image(content, height=_SIZE, width=_SIZE, fit=fit, name=str(path)))
+    except (ValueError, OSError) as error:
+        reason = " ".join(str(error).split()).removeprefix(f"{path}: ").removesuffix(".")
+        temporary = isinstance(error, TemporaryError) or (
+            isinstance(error, OSError) and not isinstance(error, FileNotFoundError)
+        )
+        name = inspected.listing.name_of(inspected.listing.entries[place])
+        return Unreadable(name, reason, temporary=temporary)
+
+
+def _describe(inspected: Inspected, written: _Written, fit: Fit) -> Manifest:
+    """Return what the manifest has before the images are compared."""
+    listing = inspected.listing
+    entries = [listing.entries[place] for place in written.places]
+    splits = Counter(map(split_of, entries))
+    unknown = Header(0, 0, "", "", oriented=False)
+    groups = tuple(entry.group for entry in entries)
+    return Manifest(
+        name=listing.name,
+        class_names=listing.class_names,
+        labels=np.array([entry.label for entry in entries], np.int64),
+        counts=tuple(splits[split] for split in SPLITS),
+        paths=tuple(map(listing.name_of, entries)),
+        groups=groups if any(groups) else (),
+        sha256=np.frombuffer(b"".join(written.sha256), np.uint8).reshape(-1, 32),
+        shard_records=written.shard_records,
+        shard_bytes=written.shard_bytes,
+        headers=tuple(inspected.files[place].header or unknown for place in written.places),
+        copies=Copies(np.arange(len(entries)), np.arange(len(entries))),
+        single_color=np.zeros(len(entries), dtype=bool),
+        value_range=fit.value_range,
+        unreadable=written.unreadable,
+        left_out=listing.left_out + found_in_files(inspected),
+    )
+
+
+def _compare(manifest: Manifest, images: np.ndarray, progress: Progress | None) -> Manifest:
+    """Return the manifest with the images' near-duplicates, as far as they can be found and stored."""
+    splits = np.split(images, np.cumsum(manifest.counts)[:-1])
+    identical = find_near_duplicates(splits, identical_only=True, progress=progress)
+    manifest = replace(manifest, copies=identical.copies or manifest.copies, single_color=identical.single_color)
+    if len(manifest) > MOST_COMPARED:
+        return manifest
+    found = find_near_duplicates(splits, labels=manifest.labels, progress=progress)
+    mirrored = tuple(found.mirrored_pairs())
+    if found.stored is None or sum(len(pairs.first) for pairs in mirrored) > MAX_STORED_PAIRS:
+        return manifest
+    return replace(manifest, near_duplicates=replace(found, mirrored=mirrored))
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:  # decoding it reports that
+        return 0
