@@ -21,6 +21,7 @@ from resnet50.metrics.scores import Report, score
 from resnet50.reports.report import write_report
 from resnet50.training.callbacks import check_callbacks
 from resnet50.training.checks import check_resumable, check_splits
+from resnet50.training.devices import find_share
 from resnet50.training.extension import extend
 from resnet50.training.fitting import fit
 from resnet50.training.interruption import exit_on_signals
@@ -94,13 +95,13 @@ def train(
         resnet50.training.divergence.DivergenceError: If the training diverges; the last good checkpoint remains.
         MemoryError: If memory runs out, whichever error the backend raises.
     """
-    directory = RunDirectory(Path(out))
+    directory, share = RunDirectory(Path(out)), find_share()
     with opened(progress, recipe.phases) as shown:
         directory.check_new()  # before hours of work for nothing
         check_splits(recipe, splits)
         check_callbacks(recipe, callbacks)
         shown.begin_step("building the network and comparing images")
-        run = prepare_new(directory, recipe.change(fit=splits.fit), splits, source)
+        run = prepare_new(directory, recipe.change(fit=splits.fit), splits, source, share)
         with directory.locked():
             return _train(run, callbacks, shown)
 
@@ -136,7 +137,7 @@ def resume(
             of the run, a callback cannot work with its recipe, another process trains the run, or it is to be trained
             on and is not finished or has these epochs already.
     """
-    directory = RunDirectory(Path(out))
+    directory, share = RunDirectory(Path(out)), find_share()
     record = directory.read()
     if epochs is not None:
         record = extend(directory, record, epochs)
@@ -145,9 +146,9 @@ def resume(
         if splits is None:
             shown.begin_step("reading images")
             splits = _load_splits(directory, record)
-        check_resumable(directory, record, splits)
+        check_resumable(directory, record, splits, share.devices)
         shown.begin_step("building the network and comparing images")
-        run = prepare_resumed(directory, record, splits)
+        run = prepare_resumed(directory, record, splits, share)
         if epochs is not None:
             write_text(directory.recipe, record.recipe.to_json())
         return _train(run, callbacks, shown)
