@@ -10,8 +10,8 @@ class Share:
     """The part of a process in a training by several devices, each of which gets as many rows of every batch.
 
     Attributes:
-        rank: Number of the process, from 0.
-        count: Processes that train together, each with as many of the devices; `resnet50.train` takes one.
+        rank: Number of the process, from 0. The first one writes the run.
+        count: Processes, each with as many of the devices.
         devices: Devices of all processes together.
     """
 
