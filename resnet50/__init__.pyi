@@ -57,6 +57,7 @@ from .model import ResNet101 as ResNet101
 from .model import ResNet152 as ResNet152
 from .profiling.bench import bench as bench
 from .serving.server import serve as serve
+from .training.devices import join_cluster as join_cluster
 from .training.lr_finder import find_learning_rate as find_learning_rate
 from .training.phases import LinearProbe as LinearProbe
 from .training.phases import Phase as Phase

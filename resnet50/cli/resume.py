@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from resnet50.cli import read_options, recipe_options, source
 from resnet50.cli.console import step
 from resnet50.cli.model import load_keras
-from resnet50.cli.running import announce, finish, tensorboard
+from resnet50.cli.running import announce, finish, join, tensorboard
 
 if TYPE_CHECKING:
     from resnet50.training.run import RunDirectory
@@ -44,10 +44,12 @@ def resume_run(options: argparse.Namespace) -> int:
         with step("reading images") as progress:
             splits = load_recorded(images, record.recipe.image_size, fit=record.recipe.fit, progress=progress)
     load_keras()
+    share = join(options)
     announce(_begins(folder, options.epochs or record.recipe.epochs), record.recipe, splits)
     from resnet50.training.train import resume
 
-    callbacks = tensorboard(folder) if options.tensorboard or folder.tensorboard.is_dir() else []
+    logs = not share.rank and (options.tensorboard or folder.tensorboard.is_dir())
+    callbacks = tensorboard(folder) if logs else []
     return finish(folder, lambda: resume(folder.path, splits, epochs=options.epochs, callbacks=callbacks))
 
 

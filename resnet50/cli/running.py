@@ -2,17 +2,49 @@
 
 from __future__ import annotations
 
+import argparse
+import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from resnet50.cli.console import say, show
 
 if TYPE_CHECKING:
+    from resnet50.data.share import Share
     from resnet50.data.splits import DatasetSplits
     from resnet50.training.recipe import Recipe
     from resnet50.training.run import RunDirectory
     from resnet50.training.train import Run
+
+
+def add_hosts_option(parser: argparse.ArgumentParser) -> None:
+    """Add ``--hosts``, which `join` reads."""
+    parser.add_argument(
+        "--hosts",
+        metavar="ADDRESS,COUNT,INDEX",
+        help="Train together with other processes (JAX): address and port of the first, their number, and that of this "
+        "one from 0; auto to let JAX find them, or none to train alone. Default: all that srun or mpirun started.",
+    )
+
+
+def join(options: argparse.Namespace) -> Share:
+    """Join the other processes of a training; only the first of them prints.
+
+    Raises:
+        ValueError: If they cannot be joined, or do not know of one folder.
+    """
+    from resnet50.training.devices import join_cluster
+
+    share = join_cluster(options.hosts)
+    if share.count > 1 and not (options.out or options.resume):
+        raise ValueError(
+            f"expected --out where {share.count} processes train together, got none; give all of them the same folder."
+        )
+    if share.rank:
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - as long as the process lives
+    return share
 
 
 def announce(action: str, recipe: Recipe, splits: DatasetSplits) -> None:

@@ -12,7 +12,7 @@ from resnet50.cli import pretrained, recipe_options, source
 from resnet50.cli.model import load_keras
 from resnet50.cli.out import reserved_folder
 from resnet50.cli.parser import examples
-from resnet50.cli.running import announce, finish, tensorboard
+from resnet50.cli.running import add_hosts_option, announce, finish, join, tensorboard
 from resnet50.inference.locate import RUNS
 from resnet50.recipes import RECIPES, find_task
 from resnet50.training.recipe import Recipe
@@ -41,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     pretrained.add_arguments(parser)
     parser.add_argument("--tensorboard", action="store_true", help="Also write logs for TensorBoard into the run.")
+    add_hosts_option(parser)
     recipe_options.add_recipe_options(parser)
 
 
@@ -78,10 +79,10 @@ def _train_in(folder: RunDirectory, images: DataSource, recipe: Recipe, options:
     folder.check_new()
     check_weights_file(recipe)
     splits = source.load(images, image_size=recipe.image_size, fit=choose_fit(recipe, images))
-    announce(f"Training in {folder.path}", recipe, splits)
-
     load_keras()
+    share = join(options)
+    announce(f"Training in {folder.path}", recipe, splits)
     from resnet50.training.train import train
 
-    callbacks = tensorboard(folder) if options.tensorboard else []
+    callbacks = tensorboard(folder) if options.tensorboard and not share.rank else []
     return finish(folder, lambda: train(recipe, splits, out=folder.path, source=images, callbacks=callbacks))

@@ -9,8 +9,9 @@ import numpy as np
 
 from resnet50.data.augmentation import Augmentation
 from resnet50.data.dataset import Dataset
-from resnet50.data.mixing import Mixing
+from resnet50.data.mixing import Mixing, Mixture
 from resnet50.data.random_crop import Resize
+from resnet50.data.share import ALONE, Share
 
 
 class Batches(keras.utils.PyDataset):
@@ -38,13 +39,17 @@ class Batches(keras.utils.PyDataset):
             ``count`` of the ``n`` images weighs ``n / (classes * count)``, which is 1 on average over the images.
             Classes without images are not counted.
         seed: Determines order, augmentation and mixtures.
+        share: The rows that this process makes. Several devices divide every batch: they leave out the last images of
+            an epoch, fewer than there are devices.
+        fill: Whether no image is left out instead: copies of the first one fill the last batch up. All batches then
+            hold weights, which are 0 for the copies and such that a mean over the batches is that over the images.
 
     Attributes:
         epoch: Epoch whose batches are returned, counted from 0.
 
     Raises:
-        ValueError: If the dataset is empty, the batch size is not positive, the seed is negative, or features are to be
-            mixed.
+        ValueError: If the dataset is empty, the batch size is not positive, the seed is negative, features are to be
+            mixed, or the devices do not divide the batch size or have not an image each.
     """
 
     def __init__(
@@ -61,6 +66,8 @@ class Batches(keras.utils.PyDataset):
         mixing: Mixing | None = None,
         balance: bool = False,
         seed: int = 0,
+        share: Share = ALONE,
+        fill: bool = False,
     ) -> None:
         # TensorFlow gets two threads: Keras then does without tf.data's autotuner, which can idle for ten seconds at
         # the end of an epoch (TensorFlow 2.21). JAX and PyTorch get none: there fit takes a batch before the first
@@ -74,11 +81,15 @@ class Batches(keras.utils.PyDataset):
             raise ValueError("expected no mixing where there are features, since it mixes images, got both.")
         if not len(dataset):
             raise ValueError(f"{dataset.name}: expected images to make batches of, got none.")
+        copies = -len(dataset) % share.devices if fill else 0
+        share.check(batch_size, len(dataset) + copies)
         self.dataset, self.batch_size, self.seed, self.views = dataset, batch_size, seed, views
         self.features, self.resize = features, resize
         self.shuffle, self.augmentation, self.mixing, self.balance = shuffle, augmentation, mixing, balance
+        self.share = share
         self.epoch = 0
-        self._bounds = _bounds(len(dataset), batch_size, share_last)
+        self._copies = copies
+        self._bounds = _bounds(len(dataset) + copies, batch_size, share_last, share.devices)
         self._one_hot = np.eye(len(dataset.class_names), dtype=np.float32)
         self._class_weights = _balancing_weights(dataset)
         self._order: tuple[tuple[int, int], np.ndarray] | None = None
@@ -93,7 +104,7 @@ class Batches(keras.utils.PyDataset):
         Returns:
             Images, RGB uint8 ``(n, height, width, 3)``, 0..255, or features, and targets, float32 ``(n, classes)``,
             one-hot unless mixed; if balanced also weights, float32 ``(n,)``, for a mixed image those of its classes in
-            proportion.
+            proportion. Where there are several processes, the rows of this one.
 
         Raises:
             IndexError: If an epoch has no such batch.
@@ -101,14 +112,36 @@ class Batches(keras.utils.PyDataset):
         if not 0 <= index < len(self):
             raise IndexError(f"expected a batch index in 0..{len(self) - 1}, got {index}.")
         epoch = self.epoch
-        first, last = self._bounds[index], self._bounds[index + 1]
-        chosen = self._shuffled(epoch)[first:last] if self.shuffle else np.arange(first, last)
+        positions = np.arange(self._bounds[index], self._bounds[index + 1])
+        batch = np.where(positions < len(self.dataset), positions, 0)
+        if self.shuffle:
+            batch = self._shuffled(epoch)[batch]
+        rows = np.arange(len(batch))[self.share.rows(len(batch))]
+        # the last number makes this generator differ from that of the image with the batch's index
+        mixture = self._draw_mixture(len(batch), np.random.default_rng((self.seed, epoch, index, 1)))
+        made = rows if mixture is None else np.union1d(rows, mixture.order[rows])
+        chosen = batch[made]
         images = self.features[epoch % len(self.features)][chosen] if self.features else self.versions(chosen)
         targets = self._one_hot[self.dataset.labels[chosen]]
-        if self.mixing is not None:
-            # the last number makes this generator differ from that of the image with the batch's index
-            images, targets = self.mixing.apply(images, targets, np.random.default_rng((self.seed, epoch, index, 1)))
-        return (images, targets, targets @ self._class_weights) if self.balance else (images, targets)
+        if mixture is not None:
+            own, others = np.searchsorted(made, rows), np.searchsorted(made, mixture.order[rows])
+            images = mixture.mix(images[own], images[others])
+            targets = mixture.mix_targets(targets[own], targets[others])
+        if not self.balance and not self._copies:
+            return images, targets
+        weights = targets @ self._class_weights if self.balance else np.ones(len(targets), np.float32)
+        if self._copies:
+            # Keras divides the sum of a batch by its rows, copies among them
+            rest = len(self.dataset) / (len(self.dataset) + self._copies)
+            weights = np.where(positions[rows] < len(self.dataset), weights / np.float32(rest), np.float32(0))
+        return images, targets, weights
+
+    def _draw_mixture(self, n: int, generator: np.random.Generator) -> Mixture | None:
+        if self.mixing is None:
+            return None
+        height, width = self.dataset.images.shape[1:3]
+        size = (height, width) if self.resize is None else (self.resize.height, self.resize.width)
+        return self.mixing.draw(n, size, generator)
 
     def _shuffled(self, epoch: int) -> np.ndarray:
         """Return the order of the images in an epoch, int64 ``(n,)``; it is drawn for the first of its batches."""
@@ -143,13 +176,14 @@ class Batches(keras.utils.PyDataset):
         )
 
 
-def _bounds(images: int, batch_size: int, share_last: bool) -> list[int]:
-    """Return where each batch of an epoch begins, and where the last one ends."""
-    count = -(-images // batch_size)
-    last = images - (count - 1) * batch_size
-    if share_last and last < max(batch_size / 4, 3):
-        return [index * images // count for index in range(count + 1)]
-    return [*range(0, images, batch_size), images]
+def _bounds(images: int, batch_size: int, share_last: bool, devices: int) -> list[int]:
+    """Return where each batch of an epoch begins, and where the last one ends: multiples of the number of devices."""
+    units = images // devices
+    total = units * devices
+    count = -(-total // batch_size)
+    if share_last and total - (count - 1) * batch_size < max(batch_size / 4, 3):
+        return [index * units // count * devices for index in range(count + 1)]
+    return [*range(0, total, batch_size), total]
 
 
 def _balancing_weights(dataset: Dataset) -> np.ndarray:

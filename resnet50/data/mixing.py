@@ -58,36 +58,56 @@ class Mixing:
                 "expected uint8 images (n, height, width, 3) and targets (n, classes), "
                 f"got {images.dtype} {images.shape} and {targets.shape}."
             )
-        methods = [(alpha, method) for alpha, method in ((self.mixup, _blend), (self.cutmix, _paste)) if alpha]
-        if not methods:
+        mixture = self.draw(len(images), images.shape[1:3], generator)
+        if mixture is None:
             return images, targets.astype(np.float32)
-        alpha, method = methods[generator.integers(len(methods))]
-        order = generator.permutation(len(images))
-        mixed, share = method(images, images[order], generator.beta(alpha, alpha), generator)
-        return mixed, (share * targets + (1 - share) * targets[order]).astype(np.float32)
+        return mixture.mix(images, images[mixture.order]), mixture.mix_targets(targets, targets[mixture.order])
+
+    def draw(self, n: int, size: tuple[int, ...], generator: np.random.Generator) -> Mixture | None:
+        """Draw how a batch of ``n`` images of a size, height and width, is mixed; None if both are switched off."""
+        alphas = [(alpha, method) for alpha, method in ((self.mixup, "mixup"), (self.cutmix, "cutmix")) if alpha]
+        if not alphas:
+            return None
+        alpha, method = alphas[generator.integers(len(alphas))]
+        order, share = generator.permutation(n), generator.beta(alpha, alpha)
+        if method == "mixup":
+            return Mixture(order, share)
+        height, width = size
+        (top, bottom), (left, right) = (_span(length, math.sqrt(1 - share), generator) for length in (height, width))
+        share = 1 - (bottom - top) * (right - left) / (height * width)
+        return Mixture(order, share, (slice(top, bottom), slice(left, right)))
 
 
-def _blend(
-    images: np.ndarray, others: np.ndarray, share: float, generator: np.random.Generator
-) -> tuple[np.ndarray, float]:
-    """Compute ``share * images + (1 - share) * others``; return it and the share of ``images`` in it."""
-    mixed = images * np.float32(share) + others * np.float32(1 - share)
-    return np.rint(mixed).astype(np.uint8), share
+@dataclass(frozen=True, eq=False)
+class Mixture:
+    """How one batch is mixed: some of its rows can be mixed without the others.
 
-
-def _paste(
-    images: np.ndarray, others: np.ndarray, share: float, generator: np.random.Generator
-) -> tuple[np.ndarray, float]:
-    """Paste a rectangle of ``1 - share`` of the area from ``others`` into ``images``.
-
-    Return the result and the share of the area that is left. The rectangle has the image's aspect ratio and its center
-    anywhere in it; it is clipped at the border.
+    Attributes:
+        order: For each image of the batch the one that it is mixed with, ``(n,)``.
+        share: Share of the image itself in the result.
+        box: Rows and columns that are replaced by those of the other image: a rectangle of the image's aspect ratio,
+            its center anywhere in it, clipped at the border. None to blend whole images.
     """
-    height, width = images.shape[1:3]
-    (top, bottom), (left, right) = (_span(length, math.sqrt(1 - share), generator) for length in (height, width))
-    mixed = images.copy()
-    mixed[:, top:bottom, left:right] = others[:, top:bottom, left:right]
-    return mixed, 1 - (bottom - top) * (right - left) / (height * width)
+
+    order: np.ndarray
+    share: float
+    box: tuple[slice, slice] | None = None
+
+    def mix(self, images: np.ndarray, others: np.ndarray) -> np.ndarray:
+        """Return images mixed with others, uint8 ``(m, height, width, 3)``: ``share * images + (1 - share) * others``.
+
+        For a box it is the share of the area.
+        """
+        if self.box is None:
+            return np.rint(images * np.float32(self.share) + others * np.float32(1 - self.share)).astype(np.uint8)
+        rows, columns = self.box
+        mixed = images.copy()
+        mixed[:, rows, columns] = others[:, rows, columns]
+        return mixed
+
+    def mix_targets(self, targets: np.ndarray, others: np.ndarray) -> np.ndarray:
+        """Return the targets of mixed images, float32 ``(m, classes)``."""
+        return (self.share * targets + (1 - self.share) * others).astype(np.float32)
 
 
 def _span(length: int, share: float, generator: np.random.Generator) -> tuple[int, int]:

@@ -9,6 +9,7 @@ import keras
 
 from resnet50.audit.issue import Issue
 from resnet50.data.dataset import Dataset
+from resnet50.data.share import ALONE, Share
 from resnet50.data.splits import DatasetSplits
 from resnet50.training.environment import describe_environment
 from resnet50.training.phases import Phase
@@ -56,17 +57,19 @@ def check_splits(recipe: Recipe, splits: DatasetSplits) -> None:
     splits.check_trainable()
 
 
-def check_steps(recipe: Recipe, images: int) -> None:
-    """Refuse a recipe whose phase would end before its optimizer has made a step.
+def check_steps(recipe: Recipe, images: int, share: Share = ALONE) -> None:
+    """Refuse a recipe whose phase would end before its optimizer has made a step, or whose batches cannot be divided.
 
     Args:
         recipe: The recipe.
         images: Number of images that are trained on.
+        share: The devices that divide each batch.
 
     Raises:
-        ValueError: If the phase has fewer batches than a step takes.
+        ValueError: If the phase has fewer batches than a step takes, or the devices do not divide the batches.
     """
-    wanted = recipe.gradient_accumulation_steps
+    share.check(recipe.batch_size, images)
+    wanted, images = recipe.gradient_accumulation_steps, images // share.devices * share.devices
     for phase in recipe.phases:
         batches = phase.epochs * -(-images // recipe.batch_size)
         if isinstance(phase, Phase) and batches < wanted:
@@ -90,7 +93,7 @@ def check_flip(recipe: Recipe, dataset: Dataset, issues: Sequence[Issue]) -> Non
         )
 
 
-def check_resumable(run: RunDirectory, record: RunRecord, splits: DatasetSplits) -> None:
+def check_resumable(run: RunDirectory, record: RunRecord, splits: DatasetSplits, devices: int = 1) -> None:
     """Refuse to resume a run with other images or on another backend; warn of other versions or another machine.
 
     Raises:
@@ -112,7 +115,7 @@ def check_resumable(run: RunDirectory, record: RunRecord, splits: DatasetSplits)
             f"{run.path}: expected the backend {record.environment['backend']} that the run was started with, got "
             f"{keras.backend.backend()}; set KERAS_BACKEND={record.environment['backend']}."
         )
-    here, recorded = describe_environment(), record.environment
+    here, recorded = describe_environment(devices), record.environment
     same = {"versions": here["versions"] == recorded["versions"], "machine": here["machine"] == recorded["machine"]}
     if changed := [name for name, equal in same.items() if not equal]:
         warnings.warn(

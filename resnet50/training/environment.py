@@ -21,7 +21,8 @@ class Environment(TypedDict):
     Attributes:
         backend: Keras' backend.
         versions: Version of each package that matters, and of Python; None for this package where it is not installed.
-        machine: Operating system, processor, and number of cores that this process may use.
+        machine: Operating system, processor, number of cores that this process may use, and of the devices that train,
+            where there are several.
         commit: Commit of the checkout, with ``-dirty`` if the package differs from it; None outside a checkout.
     """
 
@@ -31,8 +32,8 @@ class Environment(TypedDict):
     commit: str | None
 
 
-def describe_environment() -> Environment:
-    """Return the environment of this process."""
+def describe_environment(devices: int = 1) -> Environment:
+    """Return the environment of this process, or of one that trains on several devices."""
     import keras  # here, so that reading a run directory does not load a backend
 
     backend = keras.backend.backend()
@@ -45,7 +46,12 @@ def describe_environment() -> Environment:
             "onnxruntime": _version("onnxruntime"),
             "pillow": PIL.__version__,
         },
-        "machine": {"system": platform.platform(), "processor": processor(), "threads": usable_cores()},
+        "machine": {
+            "system": platform.platform(),
+            "processor": processor(),
+            "threads": usable_cores(),
+            **({"devices": devices} if devices > 1 else {}),
+        },
         "commit": _commit(),
     }
 

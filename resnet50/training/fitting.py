@@ -18,11 +18,13 @@ from resnet50.data.dataset import Dataset
 from resnet50.data.fit import DEFAULT_FIT
 from resnet50.data.mixing import Mixing
 from resnet50.data.random_crop import Resize
+from resnet50.data.share import ALONE, Share
 from resnet50.inference.classifier import Classifier
 from resnet50.inference.features import last_dense
 from resnet50.training.averaging import ValidateAverage, WeightAverage, averaged
 from resnet50.training.callbacks import KeepBest, SetEpoch, WriteHistory, phase_callbacks
 from resnet50.training.checkpoint import Checkpoint, Position, read_position, recorded_callbacks
+from resnet50.training.devices import data_parallel
 from resnet50.training.divergence import DivergenceError, StopDivergence
 from resnet50.training.fast_cpu.memory import keep_freed_memory
 from resnet50.training.fast_cpu.precision import build_training_model
@@ -30,7 +32,7 @@ from resnet50.training.features import FrozenPart, boundary, upper_part, version
 from resnet50.training.held_out import chooses, halves
 from resnet50.training.layer_groups import freeze
 from resnet50.training.linear_probe import LabeledFeatures, LinearHead, fit_linear_head
-from resnet50.training.losses import build_loss, takes_logits
+from resnet50.training.losses import Accuracy, build_loss, takes_logits
 from resnet50.training.optimizer import build_optimizer
 from resnet50.training.phases import LinearProbe, Phase
 from resnet50.training.preparation import PreparedRun
@@ -104,8 +106,9 @@ class _Fitting:
 
     @cached_property
     def training_model(self) -> keras.Model:
-        """The model that phases of epochs train; a linear probe does without."""
-        return training_model(self.recipe, self.run.model, self.run.record.precision)
+        """The model that phases of epochs train, on all devices; a linear probe does without."""
+        with data_parallel(self.run.share):
+            return training_model(self.recipe, self.run.model, self.run.record.precision)
 
     def current_model(self) -> keras.Model:
         """Return the plain model with the weights that it has now."""
@@ -207,11 +210,12 @@ class _Fitting:
         whole, name = self.training_model, boundary(self.run.model, phase) if phase.trainable != "all" else ""
         self.fitted = whole if reason else upper_part(whole, name)
         train, validation = self.batches(phase)
-        self.fitted.compile(
-            optimizer=build_optimizer(self.recipe, phase, self.fitted, len(train)),
-            loss=build_loss(self.recipe),
-            metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],  # by its name, the step is traced twice
-        )
+        with data_parallel(self.run.share):
+            self.fitted.compile(
+                optimizer=build_optimizer(self.recipe, phase, self.fitted, len(train)),
+                loss=build_loss(self.recipe),
+                weighted_metrics=[Accuracy()],  # "accuracy", by name, would trace the step twice
+            )
         stored = self.stored_callbacks(phase, position)
         checkpoint = Checkpoint(
             self.run.directory.checkpoint,
@@ -228,25 +232,28 @@ class _Fitting:
         else:
             self.add_features(phase, train, validation)  # of the restored weights
         try:
-            self.fitted.fit(
-                train,
-                validation_data=validation,
-                initial_epoch=begins,
-                epochs=position.began + phase.epochs,
-                shuffle=False,  # Batches shuffles, by the recipe's seed
-                verbose=0,
-                callbacks=[*self.own_callbacks(phase, train), *stored, *self.logging, self.progress, checkpoint],
-            )
+            with data_parallel(self.run.share):
+                self.fitted.fit(
+                    train,
+                    validation_data=validation,
+                    initial_epoch=begins,
+                    epochs=position.began + phase.epochs,
+                    shuffle=False,  # Batches shuffles, by the recipe's seed
+                    verbose=0,
+                    callbacks=[*self.own_callbacks(phase, train), *stored, *self.logging, self.progress, checkpoint],
+                )
         except BaseException:  # Ctrl-C, a signal, or an error in the midst of an epoch
             checkpoint.write_latest()
             raise
 
     def batches(self, phase: Phase | LinearProbe) -> tuple[Batches, Batches | None]:
         """Return the batches of images that a phase trains on, and those that it is validated on."""
-        train = training_batches(self.recipe, self.run.splits["train"], views=phase.views)
-        held_out = self.validation
+        share = self.run.share
+        train = training_batches(self.recipe, self.run.splits["train"], views=phase.views, share=share)
+        if self.validation is None:
+            return train, None
         resize = training_size(self.recipe)
-        return train, Batches(held_out, self.recipe.batch_size, resize=resize) if held_out is not None else None
+        return train, Batches(self.validation, self.recipe.batch_size, resize=resize, share=share, fill=True)
 
     def add_features(self, phase: Phase | LinearProbe, train: Batches, validation: Batches | None) -> None:
         """Replace the images of batches by the features below a phase, in every version."""
@@ -371,13 +378,14 @@ def training_size(recipe: Recipe) -> Resize | None:
     return Resize(size, size, (recipe.fit or DEFAULT_FIT).resampling)
 
 
-def training_batches(recipe: Recipe, train: Dataset, *, views: int = 0) -> Batches:
+def training_batches(recipe: Recipe, train: Dataset, *, views: int = 0, share: Share = ALONE) -> Batches:
     """Return the batches that a recipe trains on: shuffled, augmented, mixed and balanced as it says.
 
     Args:
         recipe: Batch size, augmentation, mixing, class weight and seed.
         train: Images to learn from, RGB uint8 ``(n, image_size, image_size, 3)``.
         views: As in `resnet50.training.phases.Phase`.
+        share: The rows that this process makes.
     """
     return Batches(
         train,
@@ -390,4 +398,5 @@ def training_batches(recipe: Recipe, train: Dataset, *, views: int = 0) -> Batch
         mixing=Mixing(recipe.mixup, recipe.cutmix) if recipe.mixup or recipe.cutmix else None,
         balance=recipe.class_weight == "balanced",
         seed=recipe.seed,
+        share=share,
     )

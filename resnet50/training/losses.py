@@ -1,4 +1,4 @@
-"""The training losses of recipes."""
+"""The training losses of recipes, and the accuracy that is shown beside them."""
 
 from __future__ import annotations
 
@@ -25,6 +25,21 @@ def build_loss(recipe: Recipe) -> keras.losses.Loss:
 def takes_logits(recipe: Recipe) -> bool:
     """Return whether the loss of a recipe takes logits in place of probabilities."""
     return recipe.loss == "binary-cross-entropy"
+
+
+class Accuracy(keras.metrics.CategoricalAccuracy):
+    """Share of the images that are classified correctly: each counts once, whatever its weight, and not at all with 0.
+
+    The weights of classes are for the loss alone; an image of weight 0 fills a batch up.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(name="accuracy")
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        """Count a batch: targets and outputs ``(n, classes)``, weights ``(n,)``."""
+        counted = None if sample_weight is None else ops.cast(sample_weight > 0, self.dtype)
+        return super().update_state(y_true, y_pred, counted)
 
 
 class BinaryCrossEntropy(keras.losses.Loss):

@@ -11,6 +11,7 @@ import keras
 from resnet50._io.files import check_room
 from resnet50.audit.check import find_issues
 from resnet50.audit.issue import Issue
+from resnet50.data.share import Share
 from resnet50.data.splits import DatasetSplits
 from resnet50.datasets.source import DataSource
 from resnet50.training.checks import check_flip, check_steps, fingerprints
@@ -38,6 +39,7 @@ class PreparedRun:
         model: The network with its initial weights.
         transfer: The report on pretrained weights; None from scratch, or where a checkpoint has all weights.
         issues: The audit's issues in the images, the worst first.
+        share: The part of this process, where several devices train.
     """
 
     directory: RunDirectory
@@ -46,16 +48,17 @@ class PreparedRun:
     model: keras.Model
     transfer: TransferReport | None
     issues: tuple[Issue, ...]
+    share: Share
 
 
 def prepare_new(
-    directory: RunDirectory, recipe: Recipe, splits: DatasetSplits, source: DataSource | None
+    directory: RunDirectory, recipe: Recipe, splits: DatasetSplits, source: DataSource | None, share: Share
 ) -> PreparedRun:
     """Prepare a new run, and create its directory last, so that nothing is written if anything fails.
 
     Raises:
         ValueError: If no images can be held out, mirror images cross classes and the recipe leaves ``flip`` open, the
-            pretrained weights do not fit, or there is a run already.
+            pretrained weights do not fit, the devices do not divide the batches, or there is a run already.
         FileNotFoundError: If there is no file of the pretrained weights.
         OSError: If the disk has no room for the run.
     """
@@ -63,7 +66,7 @@ def prepare_new(
     held_out = splits.hold_out(recipe.validation_split, seed=recipe.seed)
     issues = find_issues(splits)
     check_flip(recipe, splits["train"], issues)
-    check_steps(recipe, len(held_out["train"]))
+    check_steps(recipe, len(held_out["train"]), share)
     pretrained = describe_weights(weights, recipe) if weights else None
     model = _build(recipe, splits, pretrained)
     transfer = load_weights(model, weights, class_names=splits["train"].class_names) if weights else None
@@ -71,7 +74,7 @@ def prepare_new(
         recipe=recipe,
         source=source,
         fingerprints=fingerprints(splits),
-        environment=describe_environment(),
+        environment=describe_environment(share.devices),
         dataset=splits["train"].name,
         precision=resolve_precision(recipe.precision),
         weights=pretrained,
@@ -84,19 +87,20 @@ def prepare_new(
         write_unreadable(directory.unreadable, splits.unreadable)
     if splits.left_out:
         write_left_out(directory.left_out, splits.left_out)
-    return PreparedRun(directory, record, held_out, model, transfer, issues)
+    return PreparedRun(directory, record, held_out, model, transfer, issues, share)
 
 
-def prepare_resumed(directory: RunDirectory, record: RunRecord, splits: DatasetSplits) -> PreparedRun:
+def prepare_resumed(directory: RunDirectory, record: RunRecord, splits: DatasetSplits, share: Share) -> PreparedRun:
     """Prepare a run that was interrupted; before its first checkpoint it needs the pretrained weights again.
 
     Raises:
-        ValueError: If the pretrained weights are not those of the run.
+        ValueError: If the pretrained weights are not those of the run, or the devices do not divide its batches.
         FileNotFoundError: If there is no file of the pretrained weights.
     """
     recipe, transfer = record.recipe, None
     directory.remove_leftovers()
     held_out = splits.hold_out(recipe.validation_split, seed=recipe.seed)
+    share.check(recipe.batch_size, len(held_out["train"]))
     model = _build(recipe, splits, record.weights)
     if recipe.weights and not directory.checkpoint.exists():
         weights = read_weights(recipe.weights)
@@ -106,7 +110,7 @@ def prepare_resumed(directory: RunDirectory, record: RunRecord, splits: DatasetS
                 "SHA-256 differs); restore that file, or start a new run."
             )
         transfer = load_weights(model, weights, class_names=splits["train"].class_names)
-    return PreparedRun(directory, record, held_out, model, transfer, find_issues(splits))
+    return PreparedRun(directory, record, held_out, model, transfer, find_issues(splits), share)
 
 
 def describe_weights(weights: WeightsFile, recipe: Recipe) -> PretrainedWeights:

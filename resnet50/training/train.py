@@ -20,7 +20,9 @@ from resnet50.inference.recorded_images import load_recorded, training_source
 from resnet50.metrics.scores import Report, score
 from resnet50.reports.report import write_report
 from resnet50.training.callbacks import check_callbacks
+from resnet50.training.checkpoint import finished_epochs
 from resnet50.training.checks import check_resumable, check_splits
+from resnet50.training.devices import check_alike, find_share, own_folder
 from resnet50.training.extension import extend
 from resnet50.training.fitting import fit
 from resnet50.training.interruption import exit_on_signals
@@ -94,15 +96,17 @@ def train(
         resnet50.training.divergence.DivergenceError: If the training diverges; the last good checkpoint remains.
         MemoryError: If memory runs out, whichever error the backend raises.
     """
-    directory = RunDirectory(Path(out))
-    with opened(progress, recipe.phases) as shown:
+    directory, share = RunDirectory(Path(out)), find_share()
+    with opened(progress if share.rank == 0 else False, recipe.phases) as shown:
         directory.check_new()  # before hours of work for nothing
         check_splits(recipe, splits)
         check_callbacks(recipe, callbacks)
-        shown.begin_step("building the network and comparing images")
-        run = prepare_new(directory, recipe.change(fit=splits.fit), splits, source)
-        with directory.locked():
-            return _train(run, callbacks, shown)
+        with own_folder(directory.path, share) as folder:
+            shown.begin_step("building the network and comparing images")
+            run = prepare_new(RunDirectory(folder), recipe.change(fit=splits.fit), splits, source, share)
+            with run.directory.locked():
+                trained = _train(run, callbacks, shown)
+        return replace(trained, folder=directory)
 
 
 @keras_defaults()
@@ -136,21 +140,24 @@ def resume(
             of the run, a callback cannot work with its recipe, another process trains the run, or it is to be trained
             on and is not finished or has these epochs already.
     """
-    directory = RunDirectory(Path(out))
-    record = directory.read()
-    if epochs is not None:
-        record = extend(directory, record, epochs)
-    with directory.locked(), opened(progress, record.recipe.phases) as shown:
-        check_callbacks(record.recipe, callbacks)
-        if splits is None:
-            shown.begin_step("reading images")
-            splits = _load_splits(directory, record)
-        check_resumable(directory, record, splits)
-        shown.begin_step("building the network and comparing images")
-        run = prepare_resumed(directory, record, splits)
+    share = find_share()
+    with own_folder(Path(out), share) as folder:
+        directory = RunDirectory(folder)
+        record = directory.read()
         if epochs is not None:
-            write_text(directory.recipe, record.recipe.to_json())
-        return _train(run, callbacks, shown)
+            record = extend(directory, record, epochs)
+        with directory.locked(), opened(progress if share.rank == 0 else False, record.recipe.phases) as shown:
+            check_callbacks(record.recipe, callbacks)
+            if splits is None:
+                shown.begin_step("reading images")
+                splits = _load_splits(directory, record)
+            check_resumable(directory, record, splits, share.devices)
+            shown.begin_step("building the network and comparing images")
+            run = prepare_resumed(directory, record, splits, share)
+            if epochs is not None:
+                write_text(directory.recipe, record.recipe.to_json())
+            trained = _train(run, callbacks, shown)
+    return replace(trained, folder=RunDirectory(Path(out)))
 
 
 def _load_splits(directory: RunDirectory, record: RunRecord) -> DatasetSplits:
@@ -171,7 +178,9 @@ def _train(run: PreparedRun, callbacks: Sequence[keras.callbacks.Callback], prog
 
 
 def _train_and_write(run: PreparedRun, callbacks: Sequence[keras.callbacks.Callback], progress: Progress) -> Run:
-    directory = run.directory
+    directory, record = run.directory, run.record
+    state = str(finished_epochs(directory.checkpoint))
+    check_alike(run.share, recipe=record.recipe.to_json(), images=str(record.fingerprints), checkpoint=state)
     write_training_images(directory.images, run.splits.by_name)
     if run.transfer:
         write_text(directory.transfer, run.transfer.to_json())

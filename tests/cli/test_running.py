@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import argparse
 import json
+import os
+import sys
 
 import h5py
 import pytest
 
-from factories import tiny_recipe
-from resnet50.cli.running import finish
+from factories import raises, tiny_recipe
+from resnet50.cli.running import finish, join
+from resnet50.data.share import Share
 from resnet50.training.run import RunDirectory
 
 
@@ -20,6 +24,21 @@ def folder(tmp_path):
     record["data"] = {"name": "pets", "fingerprints": {}, "source": None}
     folder.environment.write_text(json.dumps(record))
     return folder
+
+
+def test_of_several_processes_the_first_prints_and_all_need_one_folder(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", sys.stdout)  # as it was, after the test
+    options = argparse.Namespace(hosts="auto", out="run", resume=None)
+    printed = {}
+    for rank in range(2):
+        monkeypatch.setattr("resnet50.training.devices.join_cluster", lambda hosts, rank=rank: Share(rank, 2, 4))
+        assert join(options).rank == rank
+        printed[rank] = sys.stdout.name != os.devnull
+    sys.stdout.close()
+    assert printed == {0: True, 1: False}
+    options.out = None
+    with raises(ValueError, "--out", 2):
+        join(options)
 
 
 def stop(folder, capsys, interruption):

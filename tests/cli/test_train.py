@@ -74,6 +74,12 @@ def test_tensorboard_that_is_not_installed_leaves_no_folder(refused, monkeypatch
     assert not Path("run").exists()
 
 
+def test_only_jax_trains_in_several_processes(refused):
+    words = ("train", "tiny", "--out", "run", "--hosts")
+    refused((*words, "10.0.0.1:1234,2,0"), "10.0.0.1:1234,2,0", "KERAS_BACKEND=jax", "--hosts none")
+    assert not Path("run").exists()
+
+
 @pytest.fixture
 def numbers_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser()
