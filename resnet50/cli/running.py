@@ -47,6 +47,13 @@ def join(options: argparse.Namespace) -> Share:
     return share
 
 
+def is_alone(options: argparse.Namespace) -> bool:
+    """Return whether this process trains alone, which is known before Keras is loaded."""
+    from resnet50.training.launchers import find_launcher
+
+    return options.hosts == "none" or (options.hosts is None and find_launcher(os.environ) is None)
+
+
 def announce(action: str, recipe: Recipe, splits: DatasetSplits) -> None:
     """Print the action, and the number of images."""
     counts = ", ".join(f"{len(dataset):,} {split}" for split, dataset in splits.by_name.items())

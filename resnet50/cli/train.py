@@ -12,7 +12,7 @@ from resnet50.cli import pretrained, recipe_options, source
 from resnet50.cli.model import load_keras
 from resnet50.cli.out import reserved_folder
 from resnet50.cli.parser import examples
-from resnet50.cli.running import add_hosts_option, announce, finish, join, tensorboard
+from resnet50.cli.running import add_hosts_option, announce, finish, is_alone, join, tensorboard
 from resnet50.inference.locate import RUNS
 from resnet50.recipes import RECIPES, find_task
 from resnet50.training.recipe import Recipe
@@ -79,9 +79,12 @@ def _train_in(folder: RunDirectory, images: DataSource, recipe: Recipe, options:
     folder.check_new()
     check_weights_file(recipe)
     splits = source.load(images, image_size=recipe.image_size, fit=choose_fit(recipe, images))
+    if alone := is_alone(options):
+        announce(f"Training in {folder.path}", recipe, splits)
     load_keras()
     share = join(options)
-    announce(f"Training in {folder.path}", recipe, splits)
+    if not alone:  # the first process alone prints
+        announce(f"Training in {folder.path}", recipe, splits)
     from resnet50.training.train import train
 
     callbacks = tensorboard(folder) if options.tensorboard and not share.rank else []

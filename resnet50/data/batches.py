@@ -118,7 +118,7 @@ class Batches(keras.utils.PyDataset):
             batch = self._shuffled(epoch)[batch]
         rows = np.arange(len(batch))[self.share.rows(len(batch))]
         # the last number makes this generator differ from that of the image with the batch's index
-        mixture = self._draw_mixture(len(batch), np.random.default_rng((self.seed, epoch, index, 1)))
+        mixture = self._draw_mixture(len(batch), (self.seed, epoch, index, 1))
         made = rows if mixture is None else np.union1d(rows, mixture.order[rows])
         chosen = batch[made]
         images = self.features[epoch % len(self.features)][chosen] if self.features else self.versions(chosen)
@@ -136,12 +136,12 @@ class Batches(keras.utils.PyDataset):
             weights = np.where(positions[rows] < len(self.dataset), weights / np.float32(rest), np.float32(0))
         return images, targets, weights
 
-    def _draw_mixture(self, n: int, generator: np.random.Generator) -> Mixture | None:
+    def _draw_mixture(self, n: int, seed: tuple[int, ...]) -> Mixture | None:
         if self.mixing is None:
             return None
         height, width = self.dataset.images.shape[1:3]
         size = (height, width) if self.resize is None else (self.resize.height, self.resize.width)
-        return self.mixing.draw(n, size, generator)
+        return self.mixing.draw(n, size, np.random.default_rng(seed))
 
     def _shuffled(self, epoch: int) -> np.ndarray:
         """Return the order of the images in an epoch, int64 ``(n,)``; it is drawn for the first of its batches."""

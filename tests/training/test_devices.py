@@ -23,7 +23,8 @@ from resnet50.data.mixing import Mixing
 from resnet50.data.share import Share
 from resnet50.inference.classifier import Classifier
 from resnet50.training import devices
-from resnet50.training.devices import check_alike, find_launcher, find_share, join_cluster, own_folder, parse_hosts
+from resnet50.training.devices import check_alike, find_share, join_cluster, own_folder
+from resnet50.training.launchers import find_launcher, parse_hosts
 
 SLURM = {
     "SLURM_JOB_ID": "77",
