@@ -253,6 +253,7 @@ def _run(job: _Job, images: Iterable[str | os.PathLike[str]], address: str, prog
 def _answered(job: _Job, paths: Sequence[str], address: str) -> Iterator[dict[str, bool]]:
     """Answer images, and yield those of each block that is done, and whether each can be read."""
     folder = None if all(map(os.path.isabs, paths)) else str(Path.cwd())
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # it prints what is no error of the caller's
     with connected(None if address == LOCAL else address, processors=max(_PROCESSORS, usable_cores())) as processors:
         import pyarrow as pa
         import ray
