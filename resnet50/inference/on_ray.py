@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 import os
 import platform
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import cached_property, partial
 from importlib.util import find_spec
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resnet50._io.fetch import Progress
+from resnet50._io.quiet import quiet
 from resnet50._io.ray_cluster import connected
 from resnet50._io.text import printable, short
 from resnet50._io.workers import usable_cores
@@ -237,24 +239,27 @@ def _run(job: _Job, images: Iterable[str | os.PathLike[str]], address: str, prog
     with opened(job.out):
         readable = read_done(job.out, job.about)
         left = [path for path in paths if path not in readable]
-        before = len(paths) - len(left)
-        done = before
-        for block in _answered(job, left, address) if left else ():
-            readable |= block
-            done += len(block)
-            if progress is not None:
-                progress(done, len(paths))
+        done = before = len(paths) - len(left)
+        with closing(_answered(job, left, address)) as blocks:
+            for block in blocks if left else ():
+                readable |= block
+                done += len(block)
+                if progress is not None:
+                    progress(done, len(paths))
     missing = [path for path in paths if path not in readable]
     if missing:
         raise OSError(f"{job.out}: expected a row for each image, got none for {short(missing[0])}; start again.")
     return StoredResults(job.out, len(paths), before, sum(not readable[path] for path in paths))
 
 
-def _answered(job: _Job, paths: Sequence[str], address: str) -> Iterator[dict[str, bool]]:
+def _answered(job: _Job, paths: Sequence[str], address: str) -> Generator[dict[str, bool]]:
     """Answer images, and yield those of each block that is done, and whether each can be read."""
     folder = None if all(map(os.path.isabs, paths)) else str(Path.cwd())
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # it prints what is no error of the caller's
-    with connected(None if address == LOCAL else address, processors=max(_PROCESSORS, usable_cores())) as processors:
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # it calls errors what are none of the caller's
+    with ExitStack() as stack:
+        with quiet():  # it prints that it has read that
+            cluster = connected(None if address == LOCAL else address, processors=max(_PROCESSORS, usable_cores()))
+            processors = stack.enter_context(cluster)
         import pyarrow as pa
         import ray
         from ray.data import ActorPoolStrategy, DataContext
