@@ -101,7 +101,8 @@ def predict_on_ray(
         if share is not None:
             check_share(share, name)
     options = {"top": top, "coverage": coverage, "refuse": refuse}
-    job = _Job.of(model, out, partial(prediction_rows, **options), options, precision, calibration)
+    answer = partial(prediction_rows, top=top, coverage=coverage, refuse=refuse)
+    job = _Job.of(model, out, answer, options, precision, calibration)
     return _run(job, images, address, progress)
 
 
