@@ -41,6 +41,8 @@ from .graph.fold_model import fold_batch_norm as fold_batch_norm
 from .inference.classifier import Classifier as Classifier
 from .inference.embed import embed as embed
 from .inference.features import feature_model as feature_model
+from .inference.on_ray import embed_on_ray as embed_on_ray
+from .inference.on_ray import predict_on_ray as predict_on_ray
 from .inference.predict import find_images as find_images
 from .inference.predict import predict as predict
 from .inference.shards import select_shard as select_shard

@@ -18,6 +18,7 @@ from resnet50.cli.model import (
 )
 from resnet50.cli.out import check_new, check_suffix
 from resnet50.cli.parser import examples
+from resnet50.cli.ray_option import add_ray_option, embed_on_ray
 from resnet50.cli.shard_option import add_shard_option, find_files
 
 
@@ -28,9 +29,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "resnet50 embed photos features.npz --model runs/one",
         "resnet50 embed photos conv4.npz --at conv4_block6_out",
         "resnet50 embed photos features-3.npz --shard 3/64",
+        "resnet50 embed photos features --ray 192.168.1.10:6379",
     )
     parser.add_argument("folder", metavar="FOLDER", help="Folder of image files, or one file.")
-    parser.add_argument("out", metavar="OUT.npz", help="New file to write: features, paths, and what computed them.")
+    parser.add_argument(
+        "out",
+        metavar="OUT.npz",
+        help="New file to write: features, paths, and what computed them. With --ray, a folder of Parquet files.",
+    )
     add_model_option(parser)
     parser.add_argument(
         "--at",
@@ -40,10 +46,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_precision_option(parser)
     add_calibration_option(parser)
     add_shard_option(parser)
+    add_ray_option(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Write the features of every image; 2 if one could not be read, after the others are done."""
+    if options.ray:
+        return embed_on_ray(options)
     path = find_model(options.model)
     check_suffix(options.out, ".npz")
     check_new(options.out)

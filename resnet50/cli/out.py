@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
+from typing import TextIO
 
-from resnet50._io.files import check_name
+from resnet50._io.files import atomic_path, check_name
 from resnet50._io.paths import describe_path
 
 
@@ -38,6 +40,16 @@ def check_suffix(path: str | os.PathLike[str], *suffixes: str) -> str:
             "choose another name."
         )
     return suffix
+
+
+@contextmanager
+def destination(out: str | None) -> Iterator[TextIO]:
+    """Open a new text file that gets its name when the block has ended; None for standard output."""
+    if out is None:
+        yield sys.stdout
+    else:
+        with atomic_path(out) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+            yield file
 
 
 @contextmanager

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, TextIO
 
 from resnet50.cli import model as models
 from resnet50.cli.console import step
 from resnet50.cli.doubt_options import add_doubt_options, find_shares
-from resnet50.cli.out import check_new, check_suffix
+from resnet50.cli.out import check_new, check_suffix, destination
 from resnet50.cli.parser import examples, number
 from resnet50.cli.predictions import FORMATS, STDIN, WRITERS, Writer
+from resnet50.cli.ray_option import OUT_HELP, add_ray_option, predict_on_ray
 from resnet50.cli.shard_option import add_shard_option, find_files
 from resnet50.cli.streams import read_stdin
 
@@ -30,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "resnet50 predict new_photos --model model-openvino --json",
         "resnet50 predict new_photos --precision int8",
         "resnet50 predict new_photos --shard 3/64 --out answers-3.csv",
+        "resnet50 predict new_photos --ray 192.168.1.10:6379 --out answers",
         "curl -s https://example.org/new.jpg | resnet50 predict -",
     )
     parser.add_argument(
@@ -43,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     models.add_precision_option(parser)
     models.add_calibration_option(parser)
     add_shard_option(parser)
+    add_ray_option(parser)
     where = parser.add_mutually_exclusive_group()
     where.add_argument(
         "--format",
@@ -51,11 +53,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="Format to print; json is one object a line. Default: text.",
     )
     where.add_argument("--json", action="store_const", const="json", dest="format", help="The same as --format json.")
-    where.add_argument("--out", metavar="FILE", help="Write a new .csv, .json or .jsonl file, and print nothing.")
+    where.add_argument("--out", metavar="FILE", help=OUT_HELP)
 
 
 def run(options: argparse.Namespace) -> int:
     """Classify every image; 2 if one could not be read, after the others are done."""
+    if options.ray:
+        return predict_on_ray(options)
     name = options.format
     if options.out:
         name = FORMATS[check_suffix(options.out, *FORMATS)]
@@ -74,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
     if name == "text" or options.out:
         models.show_model(path, classifier)
     failed, start = 0, time.perf_counter()
-    with _destination(options.out) as file, _progress(file) as progress:
+    with destination(options.out) as file, _progress(file) as progress:
 
         def counted() -> Iterator[Prediction]:
             nonlocal failed
@@ -92,17 +96,6 @@ def run(options: argparse.Namespace) -> int:
         WRITERS[name](writer, counted())
     models.show_rate(len(images), failed, time.perf_counter() - start)
     return 2 if failed else 0
-
-
-@contextmanager
-def _destination(out: str | None) -> Iterator[TextIO]:
-    if out is None:
-        yield sys.stdout
-    else:
-        from resnet50._io.files import atomic_path
-
-        with atomic_path(out) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-            yield file
 
 
 def _progress(file: TextIO) -> AbstractContextManager[Callable[[int, int | None], None]]:

@@ -16,6 +16,12 @@ NO_PATH = "-"
 """The path of an image that was not passed as one."""
 
 
+def class_columns(top: int) -> list[tuple[str, str]]:
+    """Return the columns of the ``top`` most probable classes and of their probabilities, the most probable first."""
+    places = ["", *(f"_{place}" for place in range(2, top + 1))]
+    return [(f"class{place}", f"probability{place}") for place in places]
+
+
 def write_table(file: TextIO, predictions: Iterable[Prediction], *, top: int) -> None:
     """Write a row for each image: path, classes with their probabilities, why it cannot be read, and the doubt.
 
@@ -28,16 +34,7 @@ def write_table(file: TextIO, predictions: Iterable[Prediction], *, top: int) ->
         top: Number of classes.
     """
     table = csv.writer(file, lineterminator="\n")
-    places = ["", *(f"_{place}" for place in range(2, top + 1))]
-    table.writerow(
-        [
-            "path",
-            *(f"{column}{place}" for place in places for column in ("class", "probability")),
-            "error",
-            "set",
-            "refused",
-        ]
-    )
+    table.writerow(["path", *(name for pair in class_columns(top) for name in pair), "error", "set", "refused"])
     for prediction in predictions:
         answers = [value for name, share in prediction.top for value in (name, f"{share:.6f}")]
         refused = {None: "", False: "no", True: "yes"}[prediction.refused]

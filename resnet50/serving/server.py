@@ -11,8 +11,8 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from resnet50._io.ray_cluster import connected, threads_each
 from resnet50.inference.locate import Located, locate
-from resnet50.serving.cluster import connected, threads_each
 from resnet50.serving.served_model import ServedModel, model_name
 from resnet50.serving.signals import StopSignals, stop_signals
 

@@ -26,6 +26,7 @@ from resnet50.evaluation.rock_similarity import RockSimilarity
 from resnet50.exporters.export import export
 from resnet50.inference.embed import embed
 from resnet50.inference.prediction import Prediction
+from resnet50.inference.result_rows import feature_rows, prediction_rows
 from resnet50.metrics.scores import FeatureScoring
 from resnet50.metrics.similarity import similarity
 from resnet50.training.phases import LinearProbe
@@ -225,6 +226,13 @@ def test_features_have_the_arrays_on_the_page(page, run, tmp_path):
     embedding.save(tmp_path / "features.npz", model=run.folder.model)
     with np.load(tmp_path / "features.npz") as file:
         assert page["predictions"].keys(2) == list(file)
+
+
+@pytest.mark.slow
+def test_the_rows_of_a_cluster_have_the_columns_on_the_page(page, run):
+    columns = prediction_rows(run.classifier, [], top=2, coverage=None, refuse=None).types
+    assert [name for name in page["parquet"].keys(0) if name in columns] == list(columns)
+    assert page["parquet"].keys(1) == list(feature_rows(run.classifier, [], at=None).types)
 
 
 def test_predictions_have_the_columns_and_keys_on_the_page(page):

@@ -332,6 +332,25 @@ def _read_corrections(path: Path) -> str:
     return repr(read_corrections(path).rows)
 
 
+def _write_results(folder: Path) -> Path:
+    from resnet50.inference.parquet_folder import write_rows
+    from resnet50.inference.result_rows import Rows
+
+    types = {"path": "string", "probability": "float", "error": "string"}
+    rows = [
+        {"path": f"{k}.png", "probability": k / 8} if k % 3 else {"path": f"{k}.png", "error": "no image"}
+        for k in range(8)
+    ]
+    write_rows(folder / "rows.parquet", Rows(types, rows), {"top": "3"})
+    return folder / "rows.parquet"
+
+
+def _read_results(path: Path) -> str:
+    from resnet50.inference.parquet_folder import read_done
+
+    return repr(read_done(path.parent, {"top": "3"}))
+
+
 SUBJECTS: dict[str, Subject] = {
     "jpeg": Subject(_write_image(".jpg", quality=90), _read_image),
     "progressive-jpeg": Subject(_write_image(".jpg", progressive=True), _read_image),
@@ -360,5 +379,6 @@ SUBJECTS: dict[str, Subject] = {
     "corrections": Subject(_write_corrections, _read_corrections),
     "features": Subject(_write_features, _read_features, checked=True),
     "thresholds": Subject(_write_thresholds, _read_thresholds, checked=True),
+    "parquet": Subject(_write_results, _read_results, needs=("pyarrow",)),
 }
 """Every reader of files, by name."""

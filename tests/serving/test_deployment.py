@@ -24,6 +24,7 @@ import requests
 from PIL import Image
 
 from factories import classifier, noise, tiny_model, with_thresholds
+from processes import below, processes
 from resnet50.inference.classifier import Classifier
 
 pytestmark = [
@@ -59,28 +60,6 @@ def service(model: Path, *words: object, **environment: str) -> Iterator[Service
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
                 process.wait(120)
-
-
-def processes(name: str) -> dict[int, int]:
-    """The processes whose command begins with a name, and their parents."""
-    found = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            if folder.joinpath("cmdline").read_text().startswith(name):
-                stat = folder.joinpath("stat").read_text().rpartition(")")[2].split()
-                if stat[0] != "Z":
-                    found[int(folder.name)] = int(stat[1])
-    return found
-
-
-def below(ancestor: int, name: str) -> list[int]:
-    """The processes with a name that a process has started, at any remove."""
-    parents = processes("")
-
-    def is_below(process: int | None) -> bool:
-        return process is not None and (process == ancestor or is_below(parents.get(process)))
-
-    return [process for process in processes(name) if is_below(process)]
 
 
 @pytest.fixture(scope="module")

@@ -21,11 +21,13 @@ _CONNECT_SECONDS = 10.0  # Ray itself would try for minutes
 
 
 @contextmanager
-def connected(address: str | None) -> Iterator[list[int]]:
+def connected(address: str | None, *, processors: int | None = None) -> Iterator[list[int]]:
     """Be connected to Ray in the block.
 
     Args:
         address: Head of a running cluster, ``HOST:PORT``; None to start Ray for the block, on this machine alone.
+        processors: Logical processors of a Ray that is started, which may be more than there are; None for those that
+            this process may use.
 
     Yields:
         The number of processors of each node.
@@ -47,7 +49,7 @@ def connected(address: str | None) -> Iterator[list[int]]:
     if address is None:
         options |= {
             "address": "local",
-            "num_cpus": usable_cores(),
+            "num_cpus": processors or usable_cores(),
             "include_dashboard": False,
             "object_store_memory": _OBJECT_STORE,
             "_node_ip_address": "127.0.0.1",

@@ -8,8 +8,8 @@ from importlib.util import find_spec
 import pytest
 
 from factories import raises
-from resnet50.serving import cluster
-from resnet50.serving.cluster import connected, threads_each
+from resnet50._io import ray_cluster
+from resnet50._io.ray_cluster import connected, threads_each
 
 
 @pytest.fixture(autouse=True)
@@ -54,16 +54,16 @@ def test_a_cluster_that_is_not_there():
 def test_ray_reports_nothing_and_wants_a_token_of_this_process(monkeypatch):
     names = ("RAY_USAGE_STATS_ENABLED", "RAY_worker_niceness", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN")
     monkeypatch.delitem(sys.modules, "ray", raising=False)
-    cluster._set_variables(None)
+    ray_cluster._set_variables(None)
     statistics, niceness, mode, token = (os.environ[name] for name in names)
     assert (statistics, niceness, mode, len(token)) == ("0", "0", "token", 64)
     os.environ.update(dict.fromkeys(names, "mine"))
-    cluster._set_variables(None)
+    ray_cluster._set_variables(None)
     assert [os.environ[name] for name in names] == ["mine"] * 4
 
 
 def test_a_cluster_has_a_token_of_its_own():
-    cluster._set_variables("head:6379")
+    ray_cluster._set_variables("head:6379")
     assert "RAY_AUTH_TOKEN" not in os.environ
 
 
