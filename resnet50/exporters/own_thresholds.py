@@ -63,7 +63,7 @@ def _out_of_fold(
     Images that the export was calibrated on are learned from, and not scored.
     """
     recipe, chosen = Recipe.from_json(json.dumps(dict(exported.recipe))), images.chosen
-    probe = [phase for phase in recipe.phases if isinstance(phase, LinearProbe)][-1]
+    probe = next((phase for phase in reversed(recipe.phases) if isinstance(phase, LinearProbe)), LinearProbe())
     groups = cluster_numbers(images.train, images.near_duplicates)
     try:
         folds = assign_folds(chosen, np.unique(groups[images.indices], return_inverse=True)[1], FOLDS, seed=recipe.seed)
@@ -76,4 +76,6 @@ def _out_of_fold(
     distances = nearest_distances(features, original.features, original.neighbors, groups=compared[::-1])
     scored = ~images.calibrated
     own = OwnImages(probabilities[scored], chosen.labels[scored], distances[scored & np.isfinite(distances)])
-    return fit_thresholds(own, fitted_on="out-of-fold", features=original.features, method=original.method)
+    thresholds = fit_thresholds(own, fitted_on="out-of-fold", features=original.features, method=original.method)
+    # the logits of a calibrated classifier are divided by a temperature already, those of these heads are not
+    return thresholds.divided(exported.metrics.get("temperature", 1.0))
