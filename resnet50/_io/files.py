@@ -40,6 +40,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     Raises:
         ValueError: If ``path`` is a folder; before the block, so that no work is lost.
+        OSError: If the block, or the system at its end, reports a full disk; it names ``path``.
     """
     path = Path(path)
     check_name(path)
@@ -54,13 +55,30 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     os.close(handle)
     temporary = Path(name)
     try:
-        yield temporary
-        with temporary.open("rb+") as written:
-            os.fsync(written.fileno())
+        with _full_disk_named(path):
+            yield temporary
+            with temporary.open("rb+") as written:
+                os.fsync(written.fileno())
         _publish(temporary, path, 0o666)
     finally:
         with suppress(PermissionError):  # Windows, where something still has it open; an error of the block goes on
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _full_disk_named(path: Path) -> Iterator[None]:
+    """Name the file that there was no room for, which the system does not; callers still find its number."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in DISK_FULL:
+            raise
+        named = OSError(
+            f"{path}: expected room on the disk for the file, got none ({error.strerror}); free some, or choose "
+            "another place."
+        )
+        named.errno = error.errno
+        raise named from error
 
 
 @contextmanager

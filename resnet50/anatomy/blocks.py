@@ -29,11 +29,15 @@ class Contribution:
         share: ``|F(x)| / |x|``: the norm of the residual divided by that of the shortcut's output, the mean over
             images.
         spread: Standard deviation of that ratio over the images.
+        residual: ``|F(x)|``, the mean over images.
+        shortcut: ``|x|`` or ``|W x|``, the mean over images.
     """
 
     block: str
     share: float
     spread: float
+    residual: float
+    shortcut: float
 
 
 @dataclass(frozen=True)
@@ -81,8 +85,9 @@ def contributions(
     measured = keras.Model(model.input, ops.stack([_norm(path) for pair in paths for path in pair], axis=1))
     norms = forward_array(measured, images, batch_size=BATCH, progress=progress).reshape(len(images), len(blocks), 2)
     shares = norms[..., 1] / np.maximum(norms[..., 0], np.finfo(np.float32).tiny)  # (n, blocks)
-    means, spreads = shares.mean(axis=0).tolist(), shares.std(axis=0).tolist()
-    return tuple(Contribution(block.name, *row) for block, *row in zip(blocks, means, spreads, strict=True))
+    shortcut, residual = norms.mean(axis=0).T
+    rows = np.stack([shares.mean(axis=0), shares.std(axis=0), residual, shortcut], axis=1).tolist()
+    return tuple(Contribution(block.name, *row) for block, row in zip(blocks, rows, strict=True))
 
 
 def lesions(

@@ -17,9 +17,11 @@ import numpy as np
 from resnet50 import blocks, forms
 from resnet50._io.fetch import Progress
 from resnet50.anatomy.blocks import BATCH, contributions, lesions
+from resnet50.anatomy.pretrained import open_pretrained
 from resnet50.anatomy.probes import linear_probes
 from resnet50.anatomy.records import Anatomy, PartAnatomy, ShownImage, View
 from resnet50.anatomy.views import field_box, filters_in_rgb, strongest_channels, strongest_patches
+from resnet50.audit.issue import Issue
 from resnet50.data.dataset import Dataset
 from resnet50.data.images import ImageLike, fit_image
 from resnet50.evaluation.scored_images import Source, Trained, find_scored_images
@@ -34,6 +36,7 @@ from resnet50.metrics.receptive_field import effective_receptive_field
 from resnet50.metrics.scores import accuracy_interval
 from resnet50.plots.diagrams.network import Block, Network, Operation, describe, is_a, is_relu, read_network
 from resnet50.training.run import RunDirectory
+from resnet50.weights.registry import REGISTRY, names_weights
 
 MOST_SCORED = 500
 """Most held-out images that lesions and probes are scored on."""
@@ -74,7 +77,8 @@ def dissect(
     """Take a trained network apart: measure each residual block on held-out images, and show it on single ones.
 
     Args:
-        model: Folder of a run, or a ``.keras`` file.
+        model: Folder of a run, a ``.keras`` file, or pretrained weights: a name in `resnet50.weights.REGISTRY`, fetched
+            if it is not cached, or a file of weights.
         images: Images to show the network on, at most `MOST_SHOWN`; without any, held-out images of different classes
             that it classifies correctly.
         source: Images to score on, as for `resnet50.evaluate`; None for the dataset of the training, if it is there.
@@ -85,19 +89,16 @@ def dissect(
 
     Raises:
         FileNotFoundError: If the model, an image or a source that is given is not there.
-        ValueError: If the model is an export or has no residual block, or images cannot be read or are too many.
+        ValueError: If the model is an export or has no residual block, weights have no classifier, or images cannot be
+            read or are too many.
+        DownloadError: If published weights cannot be fetched.
     """
-    located = locate(model)
-    if located.kind == "export":
-        raise ValueError(f"{model}: expected a .keras file or the folder of a run, got an export; name its model.")
     if len(images) > MOST_SHOWN:
         raise ValueError(f"expected at most {MOST_SHOWN} images to show the network on, got {len(images)}.")
-    _log.info("opening the model")
-    classifier = Classifier.load(located.model, runtime="keras")
+    trained = _open(os.fspath(model))
+    classifier = trained.classifier
     network = read_network(classifier.model)
-    run = RunDirectory(located.run) if located.run else None
-    trained = Trained(located.model, classifier, run, run.read() if run else None)
-    scored, training, left_out = _find_images(trained, source, progress)
+    scored, training, left_out, issues = _find_images(trained, source, progress)
     shortcuts = any(block.shortcut is not None for block in network.blocks)
     if not shortcuts:
         left_out = (*left_out, "The blocks have no shortcut, so that there are no contributions and lesions.")
@@ -106,7 +107,7 @@ def dissect(
         right = forward_array(classifier.network, scored.images, batch_size=BATCH).argmax(axis=1) == scored.labels
     shown = _shown(classifier, images, scored, right)
     anatomy = Anatomy(
-        name=Path(model).name,
+        name=os.fspath(model) if os.fspath(model) in REGISTRY else Path(model).name,
         classifier=classifier,
         parts=_described(classifier.model, network),
         filters=filters_in_rgb(classifier.model, _first_convolution(network)),
@@ -116,26 +117,40 @@ def dissect(
         accuracy=None if right is None else (float(right.mean()), accuracy_interval(right)),
         has_shortcuts=shortcuts,
         left_out=left_out,
+        issues=issues,
     )
     anatomy = _with_scores(anatomy, progress)
     anatomy = _with_fields(_with_contributions(anatomy, progress), progress)
     return _with_patches(_with_views(anatomy, network, progress), progress)
 
 
+def _open(model: str) -> Trained:
+    _log.info("opening the model")
+    if names_weights(model):
+        return Trained(Path(model), open_pretrained(model), None, None)
+    located = locate(model)
+    if located.kind == "export":
+        raise ValueError(f"{model}: expected a .keras file or the folder of a run, got an export; name its model.")
+    run = RunDirectory(located.run) if located.run else None
+    return Trained(located.model, Classifier.load(located.model, runtime="keras"), run, run.read() if run else None)
+
+
 def _find_images(
     trained: Trained, source: Source | None, progress: Progress | None
-) -> tuple[Dataset | None, Dataset | None, tuple[str, ...]]:
-    """Return held-out and training images, at most as many as are used, and what is left out without them."""
+) -> tuple[Dataset | None, Dataset | None, tuple[str, ...], tuple[Issue, ...]]:
+    """Return held-out and training images, at most as many as are used, what is left out without them, and issues."""
+    if source is None and "name" not in trained.classifier.recipe:  # as of pretrained weights
+        return None, None, ("There are no lesions and probes: they need labeled images (--data, or source).",), ()
     try:
         images = find_scored_images(trained, source, None, progress)
     except (FileNotFoundError, ValueError) as error:
         if source is not None:
             raise
-        return None, None, (f"Without held-out images there are no lesions and probes: {error}",)
+        return None, None, (f"Without held-out images there are no lesions and probes: {error}",), ()
     scored, training = _some(images.test, MOST_SCORED), images.train and _some(images.train, MOST_TRAINING)
     if training is None:
-        return scored, None, ("Without the training images there are no probes and patches.",)
-    return scored, training, ()
+        return scored, None, ("Without the training images there are no probes and patches.",), images.issues
+    return scored, training, (), images.issues
 
 
 def _some(dataset: Dataset, most: int) -> Dataset:
@@ -160,7 +175,7 @@ def _shown(
         return ()
     probabilities = forward_array(classifier.network, np.stack(pixels), batch_size=BATCH)
     return tuple(
-        ShownImage(name, image, classifier.class_names[row.argmax()], float(row.max()))
+        ShownImage(name, image, int(row.argmax()), classifier.class_names[row.argmax()], float(row.max()))
         for name, image, row in zip(names, pixels, probabilities, strict=True)
     )
 
@@ -179,11 +194,11 @@ def _described(model: keras.Model, network: Network) -> tuple[PartAnatomy, ...]:
     """Return the stem, each block and the head with what the graph says of them."""
     maps = feature_maps(graph_of(model))
 
-    rows = [
-        _part(block.name, block.output, _equation(block), (*block.residual, *(block.shortcut or ()), *block.tail), maps)
-        for block in network.blocks
-    ]
-    rows = [replace(part, source=_source(block)) for part, block in zip(rows, network.blocks, strict=True)]
+    rows = []
+    for block in network.blocks:
+        members = (*block.residual, *(block.shortcut or ()), *block.tail)
+        part = _part(block.name, block.output, _equation(block), members, maps)
+        rows.append(replace(part, source=_source(block), shortcut=_carried(block)))
     pool = (
         "max pool(relu(norm(W x)))" if any(is_a(each, "MaxPooling2D") for each in network.stem) else "relu(norm(W x))"
     )
@@ -209,10 +224,15 @@ def _part(
     )
 
 
+def _carried(block: Block) -> str | None:
+    """Return what a block's shortcut carries; None without one."""
+    return None if block.shortcut is None else "x" if block.is_identity else "W x"
+
+
 def _equation(block: Block) -> str:
-    if block.shortcut is None:
+    carried = _carried(block)
+    if carried is None:
         return "y = relu(F(x))"
-    carried = "x" if block.is_identity else "W x"
     return f"y = relu({carried} + F(x))" if block.tail else f"y = {carried} + F(relu(norm(x)))"
 
 
@@ -253,7 +273,10 @@ def _with_scores(anatomy: Anatomy, progress: Progress | None) -> Anatomy:
         return anatomy
     _log.info("fitting a linear classifier to each block")
     names = {part.layer: part.name for part in anatomy.parts if part.name != "head"}
-    probes = linear_probes(model, training, scored, layers=list(names), progress=progress)
+    try:
+        probes = linear_probes(model, training, scored, layers=list(names), progress=progress)
+    except ValueError as error:  # the training images cannot be divided
+        return replace(anatomy, left_out=(*anatomy.left_out, f"There are no probes: {error}"))
     return _added(anatomy, "probe", {names[each.layer]: each for each in probes})
 
 
@@ -301,10 +324,10 @@ def _with_views(anatomy: Anatomy, network: Network, progress: Progress | None) -
 
 
 def _outputs(block: Block) -> dict[str, keras.KerasTensor]:
-    if block.shortcut is None:
+    carried = _carried(block)
+    if carried is None:
         return {"y": block.output.output}
     shortcut = block.shortcut[-1] if block.shortcut else block.source
-    carried = "x" if block.is_identity else "W x"
     return {carried: shortcut.output, "F(x)": block.residual[-1].output, "y": block.output.output}
 
 
@@ -319,9 +342,8 @@ def _view(anatomy: Anatomy, part: PartAnatomy, outputs: Mapping[str, keras.Keras
 
 def _heat(anatomy: Anatomy, part: PartAnatomy, image: ShownImage) -> np.ndarray | None:
     """Return Grad-CAM at the output of a part; None where it has no place on the image, or is one cell."""
-    chosen = np.array([anatomy.classifier.class_names.index(image.class_name)])
     try:
-        return grad_cam(anatomy.classifier.model, image.pixels[None], chosen, at=part.layer)[0]
+        return grad_cam(anatomy.classifier.model, image.pixels[None], np.array([image.label]), at=part.layer)[0]
     except ValueError:
         return None
 

@@ -11,10 +11,12 @@ from resnet50._io.text import plural
 from resnet50.anatomy.blocks import Lesion
 from resnet50.anatomy.probes import ProbeScore
 from resnet50.anatomy.records import VISIBLE, Anatomy, PartAnatomy, View
+from resnet50.plots import theme
 from resnet50.plots.heat import color_bar, overlay
 from resnet50.reports.pages import PageImage, page_image, render
 
 _FILTERS_IN_A_ROW = 8
+_POWER = 0.4  # of ratios of sizes in the strip, so that the smallest is still visible
 _ENLARGED = 96  # pixels of the shorter side, below which the image of a panel is enlarged
 
 
@@ -35,11 +37,29 @@ class Bar:
     label: str
 
 
+@dataclass(frozen=True)
+class Slab:
+    """The output of a part as it is drawn above its bars, a slab from the side, in pixels.
+
+    Attributes:
+        height: For the height and width of the feature map.
+        width: For the channels.
+        color: That of its stage.
+        shortcut: As in `PartAnatomy`.
+    """
+
+    height: float
+    width: float
+    color: str
+    shortcut: str | None
+
+
 def anatomy_page(anatomy: Anatomy) -> str:
     """Return the page of a network that was taken apart, as HTML text: no scripts, no requests."""
     return render(
         "anatomy.html.j2",
         anatomy=anatomy,
+        slabs=_slabs(anatomy),
         rows=_strip(anatomy),
         panels=[_panel(anatomy, part) for part in anatomy.parts],
         images=[(image, page_image(image.pixels)) for image in anatomy.images],
@@ -48,6 +68,21 @@ def anatomy_page(anatomy: Anatomy) -> str:
         parameters=sum(part.parameters for part in anatomy.parts),
         macs=sum(part.macs for part in anatomy.parts),
     )
+
+
+def _slabs(anatomy: Anatomy) -> list[Slab]:
+    """Return the slabs of the strip, in the proportions and colors of `resnet50.plots.diagrams.draw_network`."""
+    stages = list(dict.fromkeys(part.name.rsplit("_block", 1)[0] for part in anatomy.parts[1:-1]))
+    most = max(part.shape[-1] or 1 for part in anatomy.parts[:-1])
+    slabs = []
+    for part in anatomy.parts:
+        stage = part.name.rsplit("_block", 1)[0]
+        color = theme.STAGES[stages.index(stage) % len(theme.STAGES)] if stage in stages else theme.FEATURES
+        first, here = anatomy.parts[0].feature_map, part.feature_map
+        share = first.field.jump[0] / here.field.jump[0] if first and here else 1.0
+        width = 4 + 10 * ((part.shape[-1] or 1) / most) ** _POWER if part.name != "head" else 4
+        slabs.append(Slab(32 * share**_POWER, width, color, part.shortcut))
+    return slabs
 
 
 def _strip(anatomy: Anatomy) -> dict[str, list[Bar | None]]:

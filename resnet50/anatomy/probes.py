@@ -67,14 +67,15 @@ def linear_probes(
         A row for each layer.
 
     Raises:
-        ValueError: If the model has no such layer, or there are too few images.
+        ValueError: If the model has no such layer, or images to choose ``C`` by cannot be cut off: no class has two, or
+            groups connect them all.
 
     Source: Alain and Bengio 2016, arXiv:1610.01644.
     """
+    rest, held_out = cut_indices(train, np.arange(len(train)), _HELD_OUT, seed=seed)
     total = len(train) + len(test)
     fitted = pooled_features(model, train.images, layers, progress=_shifted(progress, 0, total))
     scored = pooled_features(model, test.images, layers, progress=_shifted(progress, len(train), total))
-    rest, held_out = cut_indices(train, np.arange(len(train)), _HELD_OUT, seed=seed)
     rows = []
     for layer in layers:
         features = fitted[layer]

@@ -11,6 +11,7 @@ import numpy as np
 from resnet50.anatomy.blocks import Contribution, Lesion
 from resnet50.anatomy.probes import ProbeScore
 from resnet50.anatomy.views import ChannelMaps, Patch
+from resnet50.audit.issue import Issue
 from resnet50.data.dataset import Dataset
 from resnet50.graph.geometry import FeatureMap
 from resnet50.inference.classifier import Classifier
@@ -26,12 +27,14 @@ class ShownImage:
     Attributes:
         name: Where it came from.
         pixels: RGB uint8 ``(height, width, 3)``, as the network sees it.
-        class_name: The most probable class.
+        label: Index of the most probable class.
+        class_name: Its name.
         probability: Its probability, 0..1.
     """
 
     name: str
     pixels: np.ndarray
+    label: int
     class_name: str
     probability: float
 
@@ -59,12 +62,13 @@ class PartAnatomy:
         name: Name of the block, ``"stem"`` or ``"head"``.
         layer: Name of the layer that its output comes from.
         equation: What it computes.
-        convolutions: Its convolutions and dense layers in words, without those of the shortcut.
+        convolutions: Its convolutions and dense layers in words, those of the shortcut last.
         source: Lines of this library that compute it; empty for the stem and the head.
         shape: Shape of its output.
         parameters: Numbers in its weights, moving statistics included.
         macs: Multiply-accumulates for one image.
         feature_map: Geometry of its output; None where it is not known.
+        shortcut: What its shortcut carries, ``"x"`` or ``"W x"``; None without one.
         effective_field: How much each pixel moves the cell in the middle, 0..1, ``(height, width)``; None without
             images.
         contribution: How much it adds; None without images.
@@ -83,6 +87,7 @@ class PartAnatomy:
     parameters: int
     macs: int
     feature_map: FeatureMap | None
+    shortcut: str | None = None
     effective_field: np.ndarray | None = None
     contribution: Contribution | None = None
     lesion: Lesion | None = None
@@ -117,7 +122,7 @@ class Anatomy:
     """A network taken apart.
 
     Attributes:
-        name: Name of the run's folder or of the file.
+        name: Name of the run's folder, of the file, or of published weights.
         classifier: The classifier.
         parts: Its stem, its residual blocks and its head, from the input up.
         filters: Filters of its first convolution as they act on RGB, float ``(filters, h, w, 3)``.
@@ -127,6 +132,7 @@ class Anatomy:
         accuracy: Accuracy of the whole network on ``scored``, 0..1, and its 95 % interval; None without them.
         has_shortcuts: Whether its blocks have shortcuts; without them there are no contributions and lesions.
         left_out: What was not measured, and why.
+        issues: What makes the accuracies unreliable, as in an evaluation.
     """
 
     name: str
@@ -139,6 +145,7 @@ class Anatomy:
     accuracy: tuple[float, tuple[float, float]] | None
     has_shortcuts: bool
     left_out: tuple[str, ...]
+    issues: tuple[Issue, ...] = ()
 
     def _repr_html_(self) -> str:
         """Return the page in a frame, for a notebook."""
@@ -153,5 +160,6 @@ class Anatomy:
             "accuracy": self.accuracy and self.accuracy[0],
             "images": self.scored and len(self.scored),
             "left_out": list(self.left_out),
+            "issues": [asdict(issue) for issue in self.issues],
             "parts": [part.to_dict() for part in self.parts],
         }

@@ -21,7 +21,8 @@ MOST_FILES = 200
 
 STYLE = """
 .grid-wrap { min-height: 0 !important; max-height: none !important; padding-top: 2.5rem !important }
-.grid-wrap .caption-label { max-width: 100% }
+.grid-wrap .caption-label { max-width: calc(100% - 2 * var(--block-label-margin)); white-space: normal !important }
+@media (max-width: 480px) { #answers .grid-container { --grid-cols: 2 !important } }
 #fitted .image-container, #evidence .image-container { padding-top: 2rem }
 """
 """Further CSS of the page: labels beside what they label, and no empty room below a gallery."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from resnet50._io.text import listed, plural
+from resnet50._io.text import are, listed, plural
 from resnet50.audit.issue import EXAMPLES, AllImages, Issue, Place
 
 _NAMED = 5  # classes in a summary
@@ -112,8 +112,9 @@ def label_issues(images: AllImages, probabilities: np.ndarray, features: np.ndar
     marks = int(errors.marked.sum())
     most = np.argsort(-errors.expected, kind="stable")
     per_class = [f"{errors.expected[k]:.0f} of {images.class_names[k]}" for k in most if errors.expected[k] >= 0.5]
-    total = errors.expected.sum()
-    expected = f"; about {total:.0f} wrong labels are expected: {listed(per_class, most=_NAMED)}" if per_class else ""
+    total = round(float(errors.expected.sum()))
+    words = f"; about {plural(total, 'wrong label')} {are(total)} expected: {listed(per_class, most=_NAMED)}"
+    expected = words if per_class else ""
     yield Issue(
         kind="label-error",
         severity="warning" if marks else "note",

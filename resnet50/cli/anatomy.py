@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from resnet50._io.text import printable
 from resnet50.cli.console import say, show, show_json, step
-from resnet50.cli.model import MODEL_HELP, load_keras
+from resnet50.cli.model import MODEL_HELP, find_model, load_keras
 from resnet50.cli.out import check_suffix
 from resnet50.cli.parser import examples
+from resnet50.cli.pretrained import fetch
 
 if TYPE_CHECKING:
     from resnet50.anatomy.records import Anatomy
@@ -23,8 +24,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "resnet50 anatomy runs/photos",
         "resnet50 anatomy runs/photos cat.jpg dog.jpg",
         "resnet50 anatomy model.keras --data new_photos --out model.html",
+        "resnet50 anatomy timm/a1_in1k cat.jpg",
     )
-    parser.add_argument("model", metavar="MODEL_OR_RUN", help=MODEL_HELP)
+    parser.add_argument(
+        "model", metavar="MODEL_OR_RUN", help=f"{MODEL_HELP} Or pretrained weights: a published name, or a file."
+    )
     parser.add_argument(
         "images",
         nargs="*",
@@ -49,6 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Take a network apart, write a page and print what each block adds, costs and knows."""
     check_suffix(options.out, ".html", ".htm")
+    _check_names(options)
     load_keras()
 
     from resnet50._io.files import write_text
@@ -59,6 +64,8 @@ def run(options: argparse.Namespace) -> int:
         anatomy = dissect(options.model, options.images, source=options.data, progress=progress)
     with step("writing the page"):
         write_text(options.out, anatomy_page(anatomy))
+    for issue in anatomy.issues:
+        say(f"{issue.severity}: {issue.summary} {issue.advice}", file=sys.stderr)
     for line in anatomy.left_out:
         say(f"note: {line}", file=sys.stderr)
     if options.json:
@@ -67,6 +74,19 @@ def run(options: argparse.Namespace) -> int:
     _show(anatomy)
     show(options.out)
     return 0
+
+
+def _check_names(options: argparse.Namespace) -> None:
+    """Refuse a model or an image that is not there before Keras is loaded, and fetch published weights."""
+    from resnet50.data.images import read_header
+    from resnet50.weights.registry import REGISTRY, names_weights
+
+    if not names_weights(options.model):
+        find_model(options.model)
+    for image in options.images:
+        read_header(image)
+    if options.model in REGISTRY:
+        fetch(REGISTRY[options.model])
 
 
 def _show(anatomy: Anatomy) -> None:

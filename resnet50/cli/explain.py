@@ -43,6 +43,9 @@ def run(options: argparse.Namespace) -> int:
     if options.out:
         check_new(out)  # it might be the image itself
 
+    from resnet50.data.images import read_header
+
+    read_header(options.image)  # before the model is opened, which takes seconds
     classifier = load_classifier(path)
     from resnet50.evaluation.explain import explain
 

@@ -56,7 +56,7 @@ def offer_weights(task: Task, options: argparse.Namespace, *, scratch: bool = Tr
     elif not scratch and not options.yes and (options.offline or not can_ask()):
         raise ValueError(f"expected {_describe(weights)} in the cache, got none; {_FEATURES}")
     elif options.yes or _agrees(weights, options):
-        _fetch(weights)
+        fetch(weights)
     elif options.variant is None:
         options.weights = NO_WEIGHTS
 
@@ -77,7 +77,7 @@ def _fetch_named(weights: PublishedWeights, options: argparse.Namespace) -> None
             f"expected the weights {weights.name} in the cache, got none, and --offline fetches nothing; leave one of "
             "both options out."
         )
-    _fetch(weights)
+    fetch(weights)
 
 
 def _agrees(weights: PublishedWeights, options: argparse.Namespace) -> bool:
@@ -100,7 +100,8 @@ def _describe(weights: PublishedWeights) -> str:
     return f"the pretrained weights {weights.name} (license {weights.license}, {size}{accuracy})"
 
 
-def _fetch(weights: PublishedWeights) -> None:
+def fetch(weights: PublishedWeights) -> None:
+    """Fetch published weights with a progress bar, unless they are cached."""
     from resnet50.weights.fetch import fetch_weights
 
     with step(f"fetching {weights.name}", in_bytes=True) as progress:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,6 @@ from resnet50.metrics.thresholds import OwnImages, fit_thresholds
 from resnet50.training.linear_probe import LabeledFeatures
 from resnet50.training.out_of_fold import predict_out_of_fold
 from resnet50.training.phases import LinearProbe
-from resnet50.training.recipe import Recipe
 from resnet50.training.thresholds import FOLDS
 from resnet50.uncertainty.distance import nearest_distances
 from resnet50.uncertainty.thresholds import Thresholds, spread_indices
@@ -62,18 +62,29 @@ def _out_of_fold(
 
     Images that the export was calibrated on are learned from, and not scored.
     """
-    recipe, chosen = Recipe.from_json(json.dumps(dict(exported.recipe))), images.chosen
-    probe = [phase for phase in recipe.phases if isinstance(phase, LinearProbe)][-1]
+    recipe, chosen = exported.recipe, images.chosen
     groups = cluster_numbers(images.train, images.near_duplicates)
     try:
-        folds = assign_folds(chosen, np.unique(groups[images.indices], return_inverse=True)[1], FOLDS, seed=recipe.seed)
+        folds = assign_folds(
+            chosen, np.unique(groups[images.indices], return_inverse=True)[1], FOLDS, seed=recipe.get("seed", 0)
+        )
     except ValueError:  # groups connect them, or a class has too few
         return None
-    weights = Batches(chosen, recipe.batch_size, balance=recipe.class_weight == "balanced").image_weights
+    weights = Batches(chosen, _BATCH, balance=recipe.get("class_weight") == "balanced").image_weights
     labeled = LabeledFeatures([features], chosen.labels, weights)
-    probabilities = predict_out_of_fold(probe, labeled, folds, classes=len(exported.class_names)).probabilities
+    out_of_fold = predict_out_of_fold(_probe(recipe), labeled, folds, classes=len(exported.class_names))
     compared = groups[spread_indices(len(groups))], groups[images.indices]
     distances = nearest_distances(features, original.features, original.neighbors, groups=compared[::-1])
     scored = ~images.calibrated
-    own = OwnImages(probabilities[scored], chosen.labels[scored], distances[scored & np.isfinite(distances)])
-    return fit_thresholds(own, fitted_on="out-of-fold", features=original.features, method=original.method)
+    own = OwnImages(
+        out_of_fold.probabilities[scored], chosen.labels[scored], distances[scored & np.isfinite(distances)]
+    )
+    thresholds = fit_thresholds(own, fitted_on="out-of-fold", features=original.features, method=original.method)
+    # the logits of a calibrated classifier are divided by a temperature already, those of these heads are not
+    return thresholds.divided(exported.metrics.get("temperature", 1.0))
+
+
+def _probe(recipe: Mapping[str, Any]) -> LinearProbe:
+    """Return the last linear probe of a recipe, as a classifier of any version stores it."""
+    probes = [phase for phase in recipe.get("phases", ()) if "c_values" in phase]
+    return LinearProbe(c_values=tuple(probes[-1]["c_values"])) if probes else LinearProbe()

@@ -489,8 +489,10 @@ def _check_metadata(metadata: Any, path: Path) -> None:
         **{name: (isinstance(text, str), "a string") for name, text in texts.items()},
         "recipe": (isinstance(recipe, dict) and isinstance(recipe.get("name", ""), str), "an object with a name"),
         "metrics": (
-            isinstance(metrics, dict) and all(isinstance(score, int | float) for score in metrics.values()),
-            "an object of numbers",
+            isinstance(metrics, dict)
+            and all(isinstance(score, int | float) for score in metrics.values())
+            and metrics.get("temperature", 1) > 0,
+            "an object of numbers, with a temperature above 0 if any",
         ),
     }
     for name, (holds, expected) in checks.items():

@@ -218,6 +218,6 @@ def _full_disk_reported(directory: RunDirectory) -> Iterator[None]:
         if error.errno not in DISK_FULL:
             raise
         raise OSError(
-            f"{directory.path}: expected room on the disk for the run, got none ({error.strerror}); free some, then "
-            f"resume it with 'resnet50 train --resume {directory.path}'."
+            f"{directory.path}: expected room on the disk for the run, got none ({os.strerror(error.errno or 0)}); "
+            f"free some, then resume it with 'resnet50 train --resume {directory.path}'."
         ) from error

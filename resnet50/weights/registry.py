@@ -321,6 +321,12 @@ def find_published(name: str) -> PublishedWeights:
     return REGISTRY[name]
 
 
+def names_weights(text: str) -> bool:
+    """Return whether a text is a name in `REGISTRY` or, by its suffix, a file of weights that is no classifier's."""
+    suffix = PureWindowsPath(text).suffix
+    return text in REGISTRY or (suffix in SUFFIXES and suffix != ".keras")
+
+
 def without_folder(weights: str) -> str:
     """Return the name of weights for what others read: that of published ones, or of a file without its folder.
 

@@ -72,6 +72,14 @@ def test_an_error_leaves_all_as_it_was(tmp_path, error, old):
         assert target.read_text() == old
 
 
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EFBIG])
+def test_a_full_disk_is_named_with_the_file(tmp_path, number):
+    with raises(OSError, tmp_path / "a.txt", os.strerror(number)) as caught, atomic_path(tmp_path / "a.txt"):
+        raise OSError(number, os.strerror(number))
+    assert caught.value.errno == number  # for who knows more of the work
+    assert names(tmp_path) == []
+
+
 def test_makes_the_folder(tmp_path):
     with atomic_path(tmp_path / "b" / "c" / "a.txt") as temporary:
         temporary.write_text("new")

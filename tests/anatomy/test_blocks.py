@@ -32,7 +32,9 @@ def test_a_contribution_is_the_mean_ratio_of_norms(model, dataset):
     for block, shortcut in (("conv2_block2", "conv2_block1_out"), ("conv3_block1", "conv3_block1_0_bn")):
         residual = output(model, f"{block}_3_bn", dataset.images).reshape(9, -1)
         carried = output(model, shortcut, dataset.images).reshape(9, -1)
-        ratios = np.linalg.norm(residual, axis=1) / np.linalg.norm(carried, axis=1)
+        added, passed = np.linalg.norm(residual, axis=1), np.linalg.norm(carried, axis=1)
+        ratios = added / passed
+        assert (rows[block].residual, rows[block].shortcut) == pytest.approx((added.mean(), passed.mean()), rel=1e-4)
         assert rows[block].share == pytest.approx(ratios.mean(), rel=1e-4)
         assert rows[block].spread == pytest.approx(ratios.std(), rel=1e-3, abs=1e-5)
 

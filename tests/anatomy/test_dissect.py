@@ -11,6 +11,7 @@ import pytest
 
 from factories import TINY_STAGES, fill_random, noise, raises, tiny_model, tiny_recipe, write_image
 from resnet50 import Classifier, DataSource, build_resnet50, dissect, rendered_signs, train
+from resnet50.anatomy import dissect as module
 from resnet50.anatomy.page import anatomy_page
 
 pytestmark = pytest.mark.slow
@@ -38,6 +39,7 @@ def test_every_part_is_measured(anatomy):
     assert [part.name for part in anatomy.parts] == ["stem", *BLOCKS, "head"]
     stem, first, second, *_, head = anatomy.parts
     assert (first.equation, second.equation) == ("y = relu(W x + F(x))", "y = relu(x + F(x))")
+    assert (stem.shortcut, first.shortcut, second.shortcut) == (None, "W x", "x")
     assert "def convolutional_block" in first.source
     assert "def identity_block" in second.source
     assert '"""' not in first.source
@@ -110,6 +112,7 @@ def test_every_form_is_taken_apart(form, equations, function, tmp_path):
     assert function in second.source
     has_shortcuts = form != "plain"
     assert len(anatomy.left_out) == (1 if has_shortcuts else 2)  # the training images are not known
+    assert [issue.kind for issue in anatomy.issues] == ["unknown-training"]
     assert (second.lesion is not None) == (second.contribution is not None) == has_shortcuts
     assert list(second.views[0].channels[0].maps) == (["x", "F(x)", "y"] if has_shortcuts else ["y"])
     assert "conv3_block2" in anatomy_page(anatomy)
@@ -145,6 +148,14 @@ def test_images_of_another_place_have_no_training_images(run, tmp_path):
     assert len(anatomy.left_out) == 1
 
 
+def test_probes_that_cannot_be_fitted_are_left_out(anatomy, monkeypatch):
+    monkeypatch.setattr(module, "lesions", lambda *_, **__: ())
+    _, firsts = np.unique(anatomy.training.labels, return_index=True)
+    found = module._with_scores(replace(anatomy, training=anatomy.training.select(firsts)), None)
+    (reason,) = found.left_out
+    assert "probes" in reason
+
+
 def test_too_many_images_an_export_and_a_missing_place_are_refused(run, tmp_path):
     with raises(ValueError, "4", "5"):
         dissect(run, [np.zeros((8, 8, 3), np.uint8)] * 5)
@@ -170,5 +181,9 @@ def test_a_block_is_chosen_by_mouse_and_keyboard(anatomy, browser, tmp_path):
     assert visible() == ["conv2_block2"]
     page.keyboard.press("ArrowRight")
     assert visible() == ["conv3_block1"]
+    for _ in range(2):
+        page.keyboard.press("ArrowRight")
+    box = page.locator("label[for=block6]").bounding_box()  # the strip is wider than the page, and moves
+    assert (visible(), box["x"] >= 0, box["x"] + box["width"] <= 390) == (["head"], True, True)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     page.close()

@@ -44,6 +44,19 @@ def test_a_probe_on_what_knows_nothing_is_at_chance():
     assert row.accuracy == pytest.approx(1 / 3)
 
 
+def test_images_that_cannot_be_divided_are_refused_before_any_work():
+    done = []
+    with raises(ValueError, "brightness", "two"):
+        linear_probes(
+            tiny_model(3, size=(32, 32)),
+            split(3, 1),
+            split(3, 2),
+            layers=["avg_pool"],
+            progress=lambda *_: done.append(1),
+        )
+    assert done == []
+
+
 def test_an_unknown_layer_is_refused():
     with raises(ValueError, "conv9"):
         linear_probes(tiny_model(3, size=(32, 32)), split(6, 1), split(3, 2), layers=["conv9"])

@@ -268,6 +268,10 @@ def test_it_fits_a_phone_and_follows_dark_mode(open_page, image):
         shot = np.asarray(Image.open(io.BytesIO(page.screenshot())).convert("L"))
         brightness[scheme] = float(np.median(shot))
         page.get_by_role("tab", name="Many images").click()
+        page.set_input_files("#files input[type=file]", [image])
+        caption = page.locator("#answers .caption-label")
+        shows(caption, "%")
+        assert caption.evaluate("caption => caption.scrollWidth <= caption.clientWidth")
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
     assert brightness["light"] > 200
     assert brightness["dark"] < 60

@@ -40,3 +40,8 @@ def test_the_measurements_are_printed_as_json(command, model, tmp_path):
 def test_a_page_of_another_kind_and_a_missing_model_are_refused(refused, model, tmp_path):
     refused(("anatomy", model, "--out", "page.pdf"), "page.pdf", ".html")
     refused(("anatomy", tmp_path / "nothing.keras"), tmp_path / "nothing.keras")
+
+
+def test_a_missing_image_is_named_before_the_model_is_opened(refused, tmp_path):
+    (tmp_path / "empty.keras").touch()
+    refused(("anatomy", tmp_path / "empty.keras", "missing.jpg"), "missing.jpg")

@@ -62,13 +62,15 @@ def test_a_model_without_feature_maps_is_refused(refused, image, tmp_path):
     ("words", "values"),
     [
         (["x.png"], ["runs"]),
-        (["x.png", "--model", "TRAINED"], ["x.png"]),
+        (["x.png", "--model", "EMPTY"], ["x.png"]),  # before the model is opened
         (["x.png", "--model", "TRAINED", "--top", "0"], ["top", 1, 0]),
         (["IMAGE", "--model", "TRAINED", "--out", "drawn"], ["drawn"]),
     ],
 )
-def test_what_cannot_be_done_gets_one_line_and_status_2(refused, trained, image, words, values):
-    refused(["explain", *({"TRAINED": trained, "IMAGE": image}.get(word, word) for word in words)], *values)
+def test_what_cannot_be_done_gets_one_line_and_status_2(refused, trained, image, tmp_path, words, values):
+    (tmp_path / "empty.keras").touch()
+    given = {"TRAINED": trained, "IMAGE": image, "EMPTY": tmp_path / "empty.keras"}
+    refused(["explain", *(given.get(word, word) for word in words)], *values)
 
 
 def test_the_layer_can_be_named(command, refused, image):

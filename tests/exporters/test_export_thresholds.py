@@ -15,6 +15,7 @@ from resnet50.build import build_resnet50
 from resnet50.exporters import export as module
 from resnet50.exporters.export import export
 from resnet50.exporters.images import FoundImages, TrainingImages
+from resnet50.exporters.own_thresholds import own_thresholds
 from resnet50.inference.batching import forward_array
 from resnet50.inference.classifier import Classifier
 from resnet50.inference.features import with_features
@@ -131,7 +132,7 @@ def test_an_openvino_file_states_them_itself(exports, precision):
 
 
 def test_after_a_linear_probe_8_bits_fit_theirs_on_training_images_out_of_fold(classifier, tmp_path, monkeypatch):
-    recipe = json.loads(FINE_TUNED.to_json())
+    recipe = json.loads(FINE_TUNED.to_json()) | {"weights_sha256": "0" * 64}  # as after pretrained weights
     features = reference_features(forward_array(with_features(classifier.model), OWN, batch_size=20)[:, 3:])
     thresholds = replace(classifier.thresholds, fitted_on="out-of-fold", features=features)
     probed = replace(classifier, recipe=recipe, thresholds=thresholds)
@@ -146,6 +147,11 @@ def test_after_a_linear_probe_8_bits_fit_theirs_on_training_images_out_of_fold(c
     assert np.median(thresholds.scores) > 0.5  # labels that mean nothing, learned by no head that scores them
     assert len(thresholds.distances) == 40
     assert thresholds.distances.min() > 1e-4  # none is compared with itself
+
+    calibrated_export = replace(Classifier.load(tmp_path / "out"), metrics={"temperature": 4.0})
+    divided = own_thresholds(calibrated_export, probed.thresholds, own)  # its logits are divided by 4 already
+    np.testing.assert_array_equal(divided.scores, thresholds.scores)
+    assert divided.temperature.value == pytest.approx(thresholds.temperature.value / 4)
 
     connected = replace(own, near_duplicates=np.zeros(60, np.int64))
     monkeypatch.setattr(module, "find_images", lambda *_, **__: found._replace(own=connected))

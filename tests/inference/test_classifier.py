@@ -422,6 +422,7 @@ def test_a_hostile_file_stops_the_reading_of_weights_too(saved, tmp_path):
         ({"recipe": []}, ["recipe", "[]"]),
         ({"recipe": {"name": []}}, ["recipe"]),
         ({"metrics": {"accuracy": "x"}}, ["metrics", "'x'"]),
+        ({"metrics": {"temperature": 0}}, ["metrics", "temperature", 0]),
     ],
 )
 def test_refuses_metadata_of_other_types_and_sizes_in_a_short_line(saved, tmp_path, changes, values):
