@@ -5,8 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import numpy as np
 
 from resnet50 import blocks, forms
 from resnet50._io.fetch import Progress
+from resnet50._io.quiet import without_retracing_warnings
 from resnet50.anatomy.blocks import BATCH, contributions, lesions
 from resnet50.anatomy.pretrained import open_pretrained
 from resnet50.anatomy.probes import linear_probes
@@ -54,19 +54,7 @@ _FIELD_IMAGES = 4  # for the effective receptive field
 _log = logging.getLogger(__name__)
 
 
-@contextmanager
-def _without_retracing_warnings() -> Iterator[None]:
-    """Silence TensorFlow's warning about many traced functions: each measurement needs a network of its own."""
-    logger = logging.getLogger("tensorflow")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
-
-
-@_without_retracing_warnings()
+@without_retracing_warnings()
 def dissect(
     model: str | os.PathLike[str],
     images: Sequence[ImageLike] = (),
