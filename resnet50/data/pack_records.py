@@ -26,7 +26,7 @@ from resnet50.data.file_index import read_file_headers
 from resnet50.data.fit import DEFAULT_FIT, Fit
 from resnet50.data.images import Header, TemporaryError, fit_image, measure_value_range
 from resnet50.data.listing import SPLITS, Listing, list_images
-from resnet50.data.near_duplicates import MAX_STORED_PAIRS, MOST_COMPARED, Copies, find_near_duplicates
+from resnet50.data.near_duplicates import MAX_STORED_PAIRS, MOST_COMPARED, Copies, Pairs, find_near_duplicates
 from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
 from resnet50.data.pack import Inspected, UnreadableFiles, deep_files, found_in_files, split_of
 from resnet50.data.records import MANIFEST, MOST_RECORD_BYTES, Manifest, array_record, shard_name
@@ -75,8 +75,8 @@ def pack_records(
         out: The folder; a new name.
         shards: Number of files with records; None for one for each 256 MiB.
         options: How the source is read; ``test_split`` and ``near_duplicates`` are not used here.
-        progress: Called with the files done and their number: as their headers are read, as they are written, and as
-            they are compared.
+        progress: Called with the files done and their number, as their headers are read and as they are written; then
+            with the steps done and their number, two for each image, as they are compared.
 
     Returns:
         The files that were left out, each with the reason; the manifest lists them too.
@@ -101,14 +101,14 @@ def pack_records(
     files = read_file_headers([entry.path for entry in entries], progress=progress)
     inspected = Inspected(listing, files)
     size = sum(_size(entry.path) for entry in entries)
-    count = shards or min(max(1, size // _SHARD_BYTES), _MOST_SHARDS)
+    count = min(shards or min(max(1, size // _SHARD_BYTES), _MOST_SHARDS), len(entries))
     check_room(out, size + len(entries) * _REST + (count << 16), "the packed records")
     fit = replace(DEFAULT_FIT, value_range=measure_value_range(deep_files(inspected)))
     with atomic_folder(out) as folder:
         # in a file, since those of a million images take 3 GB
         thumbnails = open_memmap(folder / _THUMBNAILS, "w+", np.uint8, (len(entries), _SIZE, _SIZE, 3))
         unreadable = UnreadableFiles(listing, options.max_unreadable)
-        written = _write_shards(inspected, folder, min(count, len(entries)), fit, unreadable, thumbnails, progress)
+        written = _write_shards(inspected, folder, count, fit, unreadable, thumbnails, progress)
         manifest = _describe(inspected, written, fit)
         _log.info("comparing images")
         _compare(manifest, thumbnails[: len(manifest)], progress).write(folder / MANIFEST)
@@ -225,10 +225,15 @@ def _compare(manifest: Manifest, images: np.ndarray, progress: Progress | None) 
     if len(manifest) > MOST_COMPARED:
         return manifest
     found = find_near_duplicates(splits, labels=manifest.labels, progress=progress)
-    mirrored = tuple(found.mirrored_pairs())
-    if found.stored is None or sum(len(pairs.first) for pairs in mirrored) > MAX_STORED_PAIRS:
+    if found.stored is None:
         return manifest
-    return replace(manifest, near_duplicates=replace(found, mirrored=mirrored))
+    mirrored, pairs_found = list[Pairs](), 0
+    for pairs in found.mirrored_pairs():
+        pairs_found += len(pairs.first)
+        if pairs_found > MAX_STORED_PAIRS:
+            return manifest
+        mirrored.append(pairs)
+    return replace(manifest, near_duplicates=replace(found, mirrored=tuple(mirrored)))
 
 
 def _size(path: Path) -> int:

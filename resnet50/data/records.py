@@ -53,6 +53,7 @@ _SPLITS = ("train", "validation", "test")  # as records are ordered
 # each shard has a reader that keeps the places of its records; without buffers it is the fastest at random places
 _READING = "readahead_buffer_size:0,max_parallelism:0"
 _ONE = 32_768  # bytes of a shard that are read at a time
+_MOST_OPEN = 128  # readers: each has its file open, of which a process may have 1,024, and 256 on macOS
 _DAMAGED = "copy the folder again, or pack the images again"
 
 Arrays = Mapping[str, np.ndarray]
@@ -72,7 +73,7 @@ class Manifest:
         sha256: SHA-256 of each record, uint8 ``(n, 32)``.
         shard_records: Number of records of each shard, int64 ``(shards,)``.
         shard_bytes: Size of each shard's file, int64 ``(shards,)``.
-        headers: Header of each image file.
+        headers: Header of each image file, without a size where it could not be read.
         near_duplicates: Those among the images, numbered as the records; None where only copies were searched for.
         copies: Which images are identical.
         single_color: Which images show a single color, bool ``(n,)``.
@@ -207,7 +208,12 @@ def _pairs(name: str, blocks: Sequence[Pairs]) -> dict[str, np.ndarray]:
 def _read_pairs(arrays: Arrays, name: str, count: int) -> tuple[Pairs, ...]:
     images, distance = arrays[f"{name}_images"], arrays[f"{name}_distance"]
     _check(images, name, np.int32, (2, len(distance)), count)
-    if distance.dtype != np.float64 or not (distance >= 0).all() or (images[0] >= images[1]).any():
+    if (
+        distance.dtype != np.float64
+        or distance.ndim != 1
+        or not (distance >= 0).all()
+        or (images[0] >= images[1]).any()
+    ):
         raise ValueError(f"{name}: pairs that are none")
     return (Pairs(images[0].astype(np.int64), images[1].astype(np.int64), distance),) if len(distance) else ()
 
@@ -383,7 +389,11 @@ def read_records(
         if end > start
     }
     splits = DatasetSplits.of(datasets, manifest.unreadable, manifest.left_out)
-    headers = dict(zip(manifest.paths, manifest.headers, strict=True))
+    headers = {
+        path: header
+        for path, header in zip(manifest.paths, manifest.headers, strict=True)
+        if header.width and header.height
+    }
     splits = replace(splits, fit=fit, headers=headers, identical_only=not options.near_duplicates)
     found = manifest.near_duplicates if options.near_duplicates else None
     split = np.repeat(np.arange(len(_SPLITS)), manifest.counts)
@@ -468,6 +478,8 @@ class Records:
                 )
                 if not reader.ok() or reader.num_records() != self.manifest.shard_records[shard]:
                     raise ValueError("the shard has another number of records")
+                if len(self._readers) >= _MOST_OPEN:  # a thread that reads with it keeps it until it is done
+                    del self._readers[next(iter(self._readers))]
                 self._readers[shard] = reader
             return self._readers[shard]
 

@@ -111,15 +111,22 @@ def _read(path: Path, columns: Sequence[str], about: Mapping[str, str]) -> pa.Ta
             schema, count = file.schema_arrow, file.metadata.num_rows
             if count > _MOST_ROWS:
                 raise ValueError(f"it declares {count:,} rows")
-            missing = [name for name in columns if name not in schema.names or schema.field(name).type not in _TEXT]
+            # a name that two columns have has the index -1 as well
+            missing = [
+                name
+                for name in columns
+                if (index := schema.get_field_index(name)) < 0 or schema.field(index).type not in _TEXT
+            ]
             table = None if missing else file.read(columns=list(columns))
+            if table is not None:
+                table.validate(full=True)  # text may be no UTF-8
     except FileNotFoundError:
         raise
     except (pa.ArrowException, OSError, ValueError) as error:
         reason = printable(" ".join(str(error).split())[:200])
         raise ValueError(f"{path}: expected a Parquet file, got one that is damaged or another ({reason}).") from error
     if table is None:
-        raise ValueError(f"{path}: expected a column {missing[0]!r} of text, got {short(schema.names)}.")
+        raise ValueError(f"{path}: expected one column {missing[0]!r} of text, got {short(schema.names)}.")
     for name, value in about.items():
         stored = (schema.metadata or {}).get(name.encode(), b"nothing").decode(errors="replace")
         if stored != value:

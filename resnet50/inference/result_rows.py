@@ -1,4 +1,4 @@
-"""Rows of results, one for each image, typed for a columnar file; and which images are left to do. No file is written.
+"""Rows of results, one for each image, typed for a columnar file; and blocks of images. No file is written.
 
 `resnet50.inference.parquet_folder` stores them.
 """

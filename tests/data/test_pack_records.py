@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ from resnet50.audit.check import find_issues
 from resnet50.audit.training_images import copies, read_training_images, write_training_images
 from resnet50.data.dataset import Dataset
 from resnet50.data.fit import Fit
+from resnet50.data.images import Header
 from resnet50.data.loading import load_dataset, read_splits
 from resnet50.data.options import ReadOptions
 from resnet50.data.pack_records import pack_records
@@ -87,6 +90,26 @@ def test_files_are_stored_as_they_are_in_shards_of_equal_numbers(photos, packed)
     for index in (-1, 25):
         with raises(IndexError, 24, index):
             records[index]
+
+
+def test_more_shards_than_files_may_be_open_are_read(packed, monkeypatch):
+    manifest = Manifest.read(packed / MANIFEST)
+    expected = [Records(packed, manifest)[index] for index in range(25)]
+    monkeypatch.setattr("resnet50.data.records._MOST_OPEN", 1)
+    records, before = Records(packed, manifest), len(list(Path("/dev/fd").iterdir()))
+    for index in (0, 24, 12, 1, 23):
+        assert records[index] == expected[index]
+        assert len(list(Path("/dev/fd").iterdir())) <= before + 1
+
+
+def test_an_image_whose_header_could_not_be_read_has_none(packed, tmp_path):
+    manifest = Manifest.read(packed / MANIFEST)
+    for file in packed.glob("*.array_record"):
+        os.link(file, tmp_path / file.name)
+    unknown = Header(0, 0, "", "", oriented=False)
+    replace(manifest, headers=(unknown, *manifest.headers[1:])).write(tmp_path / MANIFEST)
+    splits = read_splits(tmp_path, image_size=8)
+    assert splits.headers == dict(zip(manifest.paths[1:], manifest.headers[1:], strict=True))
 
 
 def test_the_same_files_give_the_same_folder(photos, packed, tmp_path):

@@ -125,6 +125,7 @@ BAD = {
     "near_duplicates": lambda arrays: {"near_duplicates": arrays["near_duplicates"] + 5},
     "pair_images": lambda arrays: {"pair_images": arrays["pair_images"][::-1]},
     "pair_distance": lambda arrays: {"pair_distance": arrays["pair_distance"] - 9},
+    "pair_distance of another shape": lambda arrays: {"pair_distance": arrays["pair_distance"][:, None]},
     "objects": lambda arrays: {"labels": np.array([None, 1, 2, 3, 4], dtype=object)},
     "format": about(format=9),
     "counts": about(counts=[5, 1, -1]),

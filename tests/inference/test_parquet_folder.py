@@ -105,6 +105,14 @@ def test_a_manifest_lists_images_relative_to_its_folder(tmp_path):
         pq.write_table(pa.table(column), tmp_path / "other.parquet")
         with raises(ValueError, tmp_path / "other.parquet", "'path'"):
             read_manifest(tmp_path / "other.parquet")
+    pq.write_table(pa.table([pa.array(["a.png"])] * 2, names=["path", "path"]), tmp_path / "twice.parquet")
+    with raises(ValueError, tmp_path / "twice.parquet", "one column 'path'"):
+        read_manifest(tmp_path / "twice.parquet")
+    ends = pa.array([0, 1], pa.int32()).buffers()[1]
+    bytes_only = pa.Array.from_buffers(pa.string(), 1, [None, ends, pa.py_buffer(b"\xff")])
+    pq.write_table(pa.table({"path": bytes_only}), tmp_path / "bytes.parquet")
+    with raises(ValueError, tmp_path / "bytes.parquet", "damaged"):
+        read_manifest(tmp_path / "bytes.parquet")
     with raises(FileNotFoundError):
         read_manifest(tmp_path / "nothing.parquet")
 
