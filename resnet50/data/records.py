@@ -302,7 +302,10 @@ def _read_headers(rows: np.ndarray, kinds: Sequence[Sequence[Any]]) -> tuple[Hea
 def _read_near_duplicates(arrays: Arrays, look_alike_distance: float | None, count: int) -> NearDuplicates | None:
     if "near_duplicates" not in arrays:
         return None
-    _check(arrays["near_duplicates"], "near_duplicates", np.int32, count, count)
+    groups = arrays["near_duplicates"]
+    _check(groups, "near_duplicates", np.int32, count, count)
+    if (np.diff(np.maximum.accumulate(groups), prepend=-1) > 1).any():
+        raise ValueError("near_duplicates that are not counted in order of first appearance")
     look_alikes = None
     if look_alike_distance is not None:
         numbers = arrays["look_alikes"]
@@ -312,7 +315,7 @@ def _read_near_duplicates(arrays: Arrays, look_alike_distance: float | None, cou
     return NearDuplicates(
         None,
         arrays["single_color"],
-        arrays["near_duplicates"].astype(np.int64),
+        groups.astype(np.int64),
         _read_pairs(arrays, "pair", count),
         look_alikes,
         mirrored=_read_pairs(arrays, "mirrored", count),

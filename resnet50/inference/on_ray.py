@@ -181,8 +181,14 @@ class _Job:
         """Open the model.
 
         Raises:
-            ValueError: If it is not the one that the command has found, as where machines have a copy each.
+            ValueError: If it is not the one that the command has found, as where machines have a copy each, or the
+                command's folder for the results is not there.
         """
+        if not self.out.is_dir():  # writing would create one on this machine alone
+            raise ValueError(
+                f"{self.out}: expected a folder on a disk that all machines share, got none on {platform.node()}; "
+                "choose another place."
+            )
         locate(self.model)
         if _digest(self.model) != self.about["model_sha256"]:
             raise ValueError(

@@ -123,6 +123,7 @@ BAD = {
     "too few paths": lambda arrays: {"path_ends": arrays["path_ends"][:-1]},
     "groups": lambda arrays: {"groups": arrays["groups"] + 5},
     "near_duplicates": lambda arrays: {"near_duplicates": arrays["near_duplicates"] + 5},
+    "near_duplicates that skip numbers": lambda arrays: {"near_duplicates": arrays["near_duplicates"][::-1]},
     "pair_images": lambda arrays: {"pair_images": arrays["pair_images"][::-1]},
     "pair_distance": lambda arrays: {"pair_distance": arrays["pair_distance"] - 9},
     "pair_distance of another shape": lambda arrays: {"pair_distance": arrays["pair_distance"][:, None]},

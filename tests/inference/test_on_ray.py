@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -17,8 +18,9 @@ from factories import classifier, noise, raises, tiny_model, with_thresholds, wr
 from processes import below
 from resnet50.inference.classifier import Classifier
 from resnet50.inference.embed import embed
-from resnet50.inference.on_ray import predict_on_ray
+from resnet50.inference.on_ray import _Job, predict_on_ray
 from resnet50.inference.predict import find_images, predict
+from resnet50.inference.result_rows import prediction_rows
 
 
 def with_ray(test):
@@ -42,6 +44,18 @@ def test_options_are_checked_first(options):
 def test_a_model_that_is_not_there(tmp_path):
     with raises(FileNotFoundError, tmp_path / "none"):
         predict_on_ray(tmp_path / "none", ["a.png"], tmp_path / "out")
+
+
+def test_a_machine_without_the_folder_or_with_another_model_is_named(tmp_path):
+    model, out = tmp_path / "pets.keras", tmp_path / "out"
+    model.write_bytes(b"one")
+    job = _Job.of(model, out, prediction_rows, {}, "fp32", None)
+    with raises(ValueError, out, platform.node()):
+        job.open()
+    out.mkdir()
+    model.write_bytes(b"another")
+    with raises(ValueError, model, platform.node()):
+        job.open()
 
 
 @pytest.fixture(scope="module")
