@@ -32,6 +32,7 @@ from resnet50.data.fit import DEFAULT_FIT, Fit
 from resnet50.data.images import Header, fit_image
 from resnet50.data.lazy_images import LazyImages
 from resnet50.data.left_out import REASONS, LeftOut
+from resnet50.data.listing import SPLITS
 from resnet50.data.near_duplicates import Copies, LookAlikes, NearDuplicates, Pairs
 from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
 from resnet50.data.splits import DatasetSplits
@@ -49,7 +50,6 @@ MOST_RECORD_BYTES = 1 << 30
 """Most bytes of an image file."""
 
 _FORMAT = 1
-_SPLITS = ("train", "validation", "test")  # as records are ordered
 # each shard has a reader that keeps the places of its records; without buffers it is the fastest at random places
 _READING = "readahead_buffer_size:0,max_parallelism:0"
 _ONE = 32_768  # bytes of a shard that are read at a time
@@ -244,7 +244,7 @@ def _manifest(arrays: Arrays) -> Manifest:
     _check(arrays["shard_records"], "shard_records", np.int64, shards, count + 1)
     _check(arrays["shard_bytes"], "shard_bytes", np.int64, shards, 1 << 62)
     counts = tuple(map(int, about["counts"]))
-    if len(counts) != len(_SPLITS) or min(counts) < 0 or sum(counts) != count:
+    if len(counts) != len(SPLITS) or min(counts) < 0 or sum(counts) != count:
         raise ValueError(f"splits of {short(counts)} records, expected {count}")
     if arrays["shard_records"].sum() != count:
         raise ValueError("shards of another number of records")
@@ -388,7 +388,7 @@ def read_records(
             name=manifest.name,
             groups=manifest.groups[start:end] if any(manifest.groups[start:end]) else (),
         )
-        for split, start, end in zip(_SPLITS, ends, ends[1:], strict=False)
+        for split, start, end in zip(SPLITS, ends, ends[1:], strict=False)
         if end > start
     }
     splits = DatasetSplits.of(datasets, manifest.unreadable, manifest.left_out)
@@ -399,7 +399,7 @@ def read_records(
     }
     splits = replace(splits, fit=fit, headers=headers, identical_only=not options.near_duplicates)
     found = manifest.near_duplicates if options.near_duplicates else None
-    split = np.repeat(np.arange(len(_SPLITS)), manifest.counts)
+    split = np.repeat(np.arange(len(SPLITS)), manifest.counts)
     return splits.with_near_duplicates(found or NearDuplicates.of_copies(manifest.copies, manifest.single_color, split))
 
 
