@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write the features of every image; 2 if one could not be read, after the others are done."""
-    if options.ray is not None:
+    if options.ray:
         return embed_on_ray(options)
     path = find_model(options.model)
     check_suffix(options.out, ".npz")

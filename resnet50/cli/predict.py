@@ -58,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Classify every image; 2 if one could not be read, after the others are done."""
-    if options.ray is not None:
+    if options.ray:
         return predict_on_ray(options)
     name = options.format
     if options.out:

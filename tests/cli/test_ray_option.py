@@ -71,10 +71,6 @@ def test_what_does_not_go_with_it_is_refused(refused, asked, images, words, valu
     assert asked == []
 
 
-def test_an_empty_address_is_an_address(refused, images):
-    refused(["predict", "images", "--out", "answers.csv", "--ray", ""], "answers.csv", "--ray")
-
-
 @pytest.mark.parametrize("missing", ["ray", "pyarrow", "pandas"])
 def test_a_package_that_is_not_installed(refused, images, monkeypatch, missing):
     monkeypatch.setattr(on_ray, "find_spec", lambda name: None if name == missing else find_spec("json"))
