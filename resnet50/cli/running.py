@@ -43,7 +43,7 @@ def join(options: argparse.Namespace) -> Share:
             f"expected --out where {share.count} processes train together, got none; give all of them the same folder."
         )
     if share.rank:
-        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - as long as the process lives
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - as long as the process lives
     return share
 
 
