@@ -35,7 +35,8 @@ def open_pretrained(weights: str) -> Classifier:
     layers, head = count_layers(file.arrays), file.arrays.get("predictions")
     if layers is None or layers not in TABLE_1:
         known = listed([str(each) for each in TABLE_1])
-        raise ValueError(f"{weights}: expected a ResNet of {known} layers, got one of {layers}.")
+        got = f"one of {layers}" if layers else "another network"
+        raise ValueError(f"{weights}: expected a ResNet of {known} layers, got {got}; name others.")
     if head is None:
         raise ValueError(f"{weights}: expected weights with a classifier, got features alone; name others.")
     classes = head[0].shape[-1]

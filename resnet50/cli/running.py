@@ -43,15 +43,23 @@ def join(options: argparse.Namespace) -> Share:
             f"expected --out where {share.count} processes train together, got none; give all of them the same folder."
         )
     if share.rank:
-        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - as long as the process lives
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - as long as the process lives
     return share
 
 
 def is_alone(options: argparse.Namespace) -> bool:
-    """Return whether this process trains alone, which is known before Keras is loaded."""
-    from resnet50.training.launchers import find_launcher
+    """Return whether this process trains alone, before images are read and Keras is loaded.
 
-    return options.hosts == "none" or (options.hosts is None and find_launcher(os.environ) is None)
+    Raises:
+        ValueError: If ``--hosts`` is none of its values, or a launcher does not say where the first process is.
+    """
+    from resnet50.training.launchers import find_launcher, parse_hosts
+
+    if options.hosts is None:
+        return find_launcher(os.environ) is None
+    if options.hosts not in ("auto", "none"):
+        parse_hosts(options.hosts)
+    return bool(options.hosts == "none")
 
 
 def announce(action: str, recipe: Recipe, splits: DatasetSplits) -> None:

@@ -78,8 +78,9 @@ def _train_in(folder: RunDirectory, images: DataSource, recipe: Recipe, options:
 
     folder.check_new()
     check_weights_file(recipe)
+    alone = is_alone(options)
     splits = source.load(images, image_size=recipe.image_size, fit=choose_fit(recipe, images))
-    if alone := is_alone(options):
+    if alone:
         announce(f"Training in {folder.path}", recipe, splits)
     load_keras()
     share = join(options)

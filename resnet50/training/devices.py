@@ -125,7 +125,7 @@ def own_folder(path: Path, share: Share) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="resnet50-") as temporary:
         own = path
         if share.rank:
-            own = Path(temporary) / path.name
+            own = Path(temporary) / path.resolve().name  # "." and ".." have none
             if path.is_dir():
                 shutil.copytree(path, own, ignore=shutil.ignore_patterns(".partial-*", "tensorboard"))
         _wait("the run begins")

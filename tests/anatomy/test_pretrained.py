@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -45,3 +47,10 @@ def test_another_table_is_refused(tmp_path):
     write(path, 3)
     with raises(ValueError, path, 18, 152, 14):
         open_pretrained(str(path))
+
+
+def test_another_network_is_refused(monkeypatch):
+    monkeypatch.setattr(pretrained, "read_weights", lambda weights: SimpleNamespace(arrays={"dense": []}))
+    with raises(ValueError, "vgg16.h5", "another network") as caught:
+        open_pretrained("vgg16.h5")
+    assert "None" not in str(caught.value)

@@ -80,6 +80,11 @@ def test_only_jax_trains_in_several_processes(refused):
     assert not Path("run").exists()
 
 
+def test_other_hosts_are_refused_before_images_are_read(refused, monkeypatch):
+    monkeypatch.setattr("resnet50.cli.source.load", None)
+    refused(("train", "tiny", "--out", "run", "--hosts", "a,2"), "ADDRESS,COUNT,INDEX", "a,2")
+
+
 @pytest.fixture
 def numbers_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser()

@@ -180,6 +180,17 @@ def test_all_processes_but_the_first_write_elsewhere(tmp_path, monkeypatch):
     assert not second.exists()
 
 
+@pytest.mark.parametrize("place", [".", ".."])
+def test_a_run_directory_may_be_named_by_dots(place, tmp_path, monkeypatch):
+    monkeypatch.setattr(devices, "_wait", lambda point: None)
+    run = tmp_path / "run"
+    (run / "inner").mkdir(parents=True)
+    (run / "recipe.json").write_text("{}")
+    monkeypatch.chdir(run if place == "." else run / "inner")
+    with own_folder(Path(place), Share(1, 2, 2)) as own:
+        assert (own.name, (own / "recipe.json").read_text()) == ("run", "{}")
+
+
 def test_processes_with_other_data_do_not_train_together(monkeypatch):
     heard = []
 
