@@ -266,7 +266,8 @@ def test_the_audit_says_where_images_are_too_many_for_near_duplicates(monkeypatc
         "train": labeled([*images, brighter(images[0], 2)], [0] * 9),
         "test": labeled([brighter(images[1], 1), images[2]], [0, 0]),
     }
-    monkeypatch.setattr("resnet50.data.near_duplicates.MOST_COMPARED", 10)
+    for module in ("data.near_duplicates", "audit.duplicates"):
+        monkeypatch.setattr(f"resnet50.{module}.MOST_COMPARED", 10)
     note, leak = find(**splits)
     assert (note.kind, note.severity) == ("copies-only", "note")
     assert numbers(note.summary)[0] == "11"
