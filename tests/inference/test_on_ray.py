@@ -71,9 +71,10 @@ def images(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("images")
     for k in range(10):
         write_image(folder / f"{k}.png", np.kron(noise(100, 150, 3, seed=k), np.ones((12, 12, 1), np.uint8)))
-    for k in range(10, 197):
+    for k in range(10, 198):
         os.link(folder / f"{k % 10}.png", folder / f"{k}.png")
     (folder / "97.jpg").write_text("no image")
+    (folder / "98.png").unlink()  # a link, whose file others are
     (folder / "98.png").write_bytes((folder / "9.png").read_bytes()[:9999])
     (folder / "99.gif").touch()
     return folder
@@ -132,7 +133,8 @@ def test_what_is_killed_on_the_way_loses_nothing(model, images, tmp_path, victim
         assert len(read(out)) < 200
         first = {file.name: file.stat().st_mtime_ns for file in out.glob("*.parquet")}
         status, printed, _ = finish(start(*words))
-    assert (status, printed) == (2, f"{out}: 200 images (3 unreadable)\n")
+    assert status == 2
+    assert printed.endswith(f"{out}: 200 images (3 unreadable)\n")  # after what Ray says of a process that died
     assert {name: (out / name).stat().st_mtime_ns for name in first} == first
     check_predictions(out, model, images)
 
