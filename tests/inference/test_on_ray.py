@@ -148,7 +148,7 @@ def test_features_of_a_manifest_and_an_error_of_a_process(model, images, tmp_pat
     pandas.DataFrame({"path": names}).to_parquet("list.parquet")
     words = ("list.parquet", tmp_path / "out", "--ray", "local", "--model", model)
     status, _, err = finish(start(*words, "--at", "conv9", name="embed"))
-    assert (status, err.splitlines()[-1].startswith("resnet50 embed: ")) == (2, True)
+    assert (status, err.splitlines()[-1].startswith("resnet50 embed: ")) == (2, True), err[-1500:]
     assert "'conv9'" in err
     assert finish(start(*words[:1], tmp_path / "new", *words[2:], name="embed"))[0] == 2
     expected = embed(Classifier.load(model), [Path(name) for name in names])
