@@ -74,8 +74,8 @@ def _full_disk_named(path: Path) -> Iterator[None]:
         if error.errno not in DISK_FULL:
             raise
         named = OSError(
-            f"{path}: expected room on the disk for the file, got none ({error.strerror}); free some, or choose "
-            "another place."
+            f"{path}: expected room on the disk for the file, got none ({os.strerror(error.errno)}); free some, or "
+            "choose another place."
         )
         named.errno = error.errno
         raise named from error

@@ -80,6 +80,12 @@ def test_a_full_disk_is_named_with_the_file(tmp_path, number):
     assert names(tmp_path) == []
 
 
+def test_a_full_disk_is_named_by_a_file_around_it_too(tmp_path):
+    inner, outer = tmp_path / "b.txt", tmp_path / "a.txt"
+    with raises(OSError, outer, os.strerror(errno.ENOSPC)), atomic_path(outer), atomic_path(inner):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
 def test_makes_the_folder(tmp_path):
     with atomic_path(tmp_path / "b" / "c" / "a.txt") as temporary:
         temporary.write_text("new")
