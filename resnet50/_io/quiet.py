@@ -7,6 +7,7 @@ is made here.
 
 from __future__ import annotations
 
+import gc
 import io
 import logging
 import os
@@ -80,6 +81,18 @@ def without_retracing_warnings() -> Iterator[None]:
         logger.setLevel(level)
 
 
+@contextmanager
+def without_collector() -> Iterator[None]:
+    """Pause the cyclic garbage collector: a fifth of the time of an import in which next to nothing is garbage."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
 def import_keras_quietly() -> None:
     """Make the next import of Keras in this process a quiet one, unless Keras or TensorFlow is imported already."""
     if not {"keras", "tensorflow"} & set(sys.modules) and not any(isinstance(f, _KerasFinder) for f in sys.meta_path):
@@ -119,7 +132,7 @@ class _QuietLoader(Loader):
             sys.meta_path.remove(self._finder)
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # for what comes later, such as that there is no GPU
         try:
-            with quiet():
+            with quiet(), without_collector():
                 self._loader.exec_module(module)
         except ModuleNotFoundError as error:
             if error.name not in _BACKENDS:

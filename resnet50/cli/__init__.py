@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -56,6 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         arguments: Words after the program's name; None for those of this process.
     """
     escape_what_streams_cannot_encode()
+    atexit.register(gc.freeze)  # else Python looks for garbage among all that Keras has loaded, for a second
     words = list(sys.argv[1:] if arguments is None else arguments)
     parser = build_parser(words)
     options = parser.parse_args(words)

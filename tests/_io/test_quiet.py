@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import sys
 import pytest
 
 from factories import WITHOUT_TENSORFLOW
-from resnet50._io.quiet import quiet
+from resnet50._io.quiet import quiet, without_collector
 
 
 def run(script: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -30,7 +31,9 @@ def run(script: str, **environment: str) -> subprocess.CompletedProcess[str]:
     ],
 )
 def test_the_first_use_prints_nothing_and_later_errors_are_seen(script):
-    done = run(f"{script}\nimport os, sys; assert 'keras' in sys.modules; os.write(2, b'seen')")
+    done = run(
+        f"{script}\nimport os, sys; import gc; assert 'keras' in sys.modules and gc.isenabled(); os.write(2, b'seen')"
+    )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "seen")
 
 
@@ -66,3 +69,15 @@ def test_what_was_held_back_is_printed_when_the_block_raises(capfd):
     assert capfd.readouterr().err == "the cause"
     os.write(2, b"after")
     assert capfd.readouterr().err == "after"
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_the_collector_pauses_and_is_then_as_it_was(enabled, monkeypatch):
+    monkeypatch.setattr(gc, "isenabled", lambda: enabled)
+    called = []
+    for name in ("enable", "disable"):
+        monkeypatch.setattr(gc, name, lambda name=name: called.append(name))
+    with pytest.raises(ImportError), without_collector():
+        called.append("work")
+        raise ImportError
+    assert called == ["disable", "work", *(["enable"] if enabled else [])]

@@ -40,6 +40,17 @@ finally:
     assert b"\\u2026" in done.stdout
 
 
+def test_no_garbage_is_looked_for_at_the_end():
+    script = """
+import atexit, gc
+from resnet50.cli import main
+atexit.register(lambda: print(gc.get_freeze_count() > 1000))
+main(["--version"])
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[1:] == ["True"]
+
+
 def test_no_words_give_help(command):
     assert command() == (0, command("--help")[1], "")
 
