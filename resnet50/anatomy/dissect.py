@@ -184,9 +184,9 @@ def _described(model: keras.Model, network: Network) -> tuple[PartAnatomy, ...]:
 
     rows = []
     for block in network.blocks:
-        members = (*block.residual, *(block.shortcut or ()), *block.tail)
-        part = _part(block.name, block.output, _equation(block), members, maps)
-        rows.append(replace(part, source=_source(block), shortcut=_carried(block)))
+        members = (*block.before, *block.residual, *(block.shortcut or ()), *block.tail)
+        part = _part(block.name, block.output, f"y = {block.equation}", members, maps)
+        rows.append(replace(part, source=_source(block), shortcut=block.carried))
     pool = (
         "max pool(relu(norm(W x)))" if any(is_a(each, "MaxPooling2D") for each in network.stem) else "relu(norm(W x))"
     )
@@ -210,18 +210,6 @@ def _part(
         macs=sum(layer_macs(layer) for layer in layers),
         feature_map=maps.get(last.name),
     )
-
-
-def _carried(block: Block) -> str | None:
-    """Return what a block's shortcut carries; None without one."""
-    return None if block.shortcut is None else "x" if block.is_identity else "W x"
-
-
-def _equation(block: Block) -> str:
-    carried = _carried(block)
-    if carried is None:
-        return "y = relu(F(x))"
-    return f"y = relu({carried} + F(x))" if block.tail else f"y = {carried} + F(relu(norm(x)))"
 
 
 _OPERATIONS = ("Conv2D", "BatchNormalization", "ZeroPadding2D", "Dropout")
@@ -312,11 +300,11 @@ def _with_views(anatomy: Anatomy, network: Network, progress: Progress | None) -
 
 
 def _outputs(block: Block) -> dict[str, keras.KerasTensor]:
-    carried = _carried(block)
-    if carried is None:
+    if block.carried is None:
         return {"y": block.output.output}
     shortcut = block.shortcut[-1] if block.shortcut else block.source
-    return {carried: shortcut.output, "F(x)": block.residual[-1].output, "y": block.output.output}
+    residual = f"F({block.argument})"
+    return {block.carried: shortcut.output, residual: block.residual[-1].output, "y": block.output.output}
 
 
 def _view(anatomy: Anatomy, part: PartAnatomy, outputs: Mapping[str, keras.KerasTensor], image: ShownImage) -> View:

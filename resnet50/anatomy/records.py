@@ -68,7 +68,7 @@ class PartAnatomy:
         parameters: Numbers in its weights, moving statistics included.
         macs: Multiply-accumulates for one image.
         feature_map: Geometry of its output; None where it is not known.
-        shortcut: What its shortcut carries, ``"x"`` or ``"W x"``; None without one.
+        shortcut: What its shortcut carries, ``"x"``, ``"W x"`` or ``"W a"``; None without one.
         effective_field: How much each pixel moves the cell in the middle, 0..1, ``(height, width)``; None without
             images.
         contribution: How much it adds; None without images.

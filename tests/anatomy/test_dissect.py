@@ -98,7 +98,11 @@ def test_without_its_images_the_rest_is_measured(tmp_path):
     ("form", "equations", "function"),
     [
         ("plain", ("y = relu(F(x))", "y = relu(F(x))"), "def plain_block"),
-        ("preactivation", ("y = W x + F(relu(norm(x)))", "y = x + F(relu(norm(x)))"), "def preactivated_residual"),
+        (
+            "preactivation",
+            ("y = W a + F(a), a = relu(norm(x))", "y = x + F(a), a = relu(norm(x))"),
+            "def preactivated_residual",
+        ),
     ],
 )
 def test_every_form_is_taken_apart(form, equations, function, tmp_path):
@@ -114,7 +118,9 @@ def test_every_form_is_taken_apart(form, equations, function, tmp_path):
     assert len(anatomy.left_out) == (1 if has_shortcuts else 2)  # the training images are not known
     assert [issue.kind for issue in anatomy.issues] == ["unknown-training"]
     assert (second.lesion is not None) == (second.contribution is not None) == has_shortcuts
-    assert list(second.views[0].channels[0].maps) == (["x", "F(x)", "y"] if has_shortcuts else ["y"])
+    assert list(second.views[0].channels[0].maps) == (["x", "F(a)", "y"] if has_shortcuts else ["y"])
+    assert sum(part.parameters for part in anatomy.parts) == anatomy.classifier.model.count_params()
+    assert anatomy.parts[0].layer == "pool1_pool"
     assert "conv3_block2" in anatomy_page(anatomy)
 
 
