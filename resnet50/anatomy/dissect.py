@@ -82,7 +82,7 @@ def dissect(
         DownloadError: If published weights cannot be fetched.
     """
     if len(images) > MOST_SHOWN:
-        raise ValueError(f"expected at most {MOST_SHOWN} images to show the network on, got {len(images)}.")
+        raise ValueError(f"expected at most {MOST_SHOWN} images to show the network on, got {len(images)}; name fewer.")
     trained = _open(os.fspath(model))
     classifier = trained.classifier
     network = read_network(classifier.model)
@@ -184,8 +184,8 @@ def _described(model: keras.Model, network: Network) -> tuple[PartAnatomy, ...]:
 
     rows = []
     for block in network.blocks:
-        members = (*block.before, *block.residual, *(block.shortcut or ()), *block.tail)
-        part = _part(block.name, block.output, f"y = {block.equation}", members, maps)
+        members = (*block.before, *block.residual, *block.tail)
+        part = _part(block.name, block.output, f"y = {block.equation}", members, maps, block.shortcut or ())
         rows.append(replace(part, source=_source(block), shortcut=block.carried))
     pool = (
         "max pool(relu(norm(W x)))" if any(is_a(each, "MaxPooling2D") for each in network.stem) else "relu(norm(W x))"
@@ -196,14 +196,20 @@ def _described(model: keras.Model, network: Network) -> tuple[PartAnatomy, ...]:
 
 
 def _part(
-    name: str, last: Operation, equation: str, members: Sequence[Operation], maps: Mapping[str, FeatureMap]
+    name: str,
+    last: Operation,
+    equation: str,
+    members: Sequence[Operation],
+    maps: Mapping[str, FeatureMap],
+    shortcut: Sequence[Operation] = (),
 ) -> PartAnatomy:
-    layers = [operation for operation in members if isinstance(operation, keras.layers.Layer)]
+    layers = [operation for operation in (*members, *shortcut) if isinstance(operation, keras.layers.Layer)]
     return PartAnatomy(
         name=name,
         layer=last.name,
         equation=equation,
-        convolutions=tuple(describe(operation) for operation in layers if is_a(operation, "Conv2D", "Dense")),
+        convolutions=_convolutions(members),
+        projection=_convolutions(shortcut),
         source="",
         shape=tuple(last.output.shape[1:]),
         parameters=sum(layer.count_params() for layer in layers),
@@ -212,12 +218,16 @@ def _part(
     )
 
 
+def _convolutions(operations: Sequence[Operation]) -> tuple[str, ...]:
+    return tuple(describe(operation) for operation in operations if is_a(operation, "Conv2D", "Dense"))
+
+
 _OPERATIONS = ("Conv2D", "BatchNormalization", "ZeroPadding2D", "Dropout")
 """What the library's blocks are made of, beside ReLU."""
 
 
 def _source(block: Block) -> str:
-    """Return the lines of the library that compute a block, without their docstrings; "" of a block of one's own."""
+    """Return the lines of the library that compute a block, without decorators and docstrings; "" of one's own."""
     if not all(is_relu(each) or is_a(each, *_OPERATIONS) for each in block.residual):
         return ""
     basic = sum(is_a(operation, "Conv2D") for operation in block.residual) == 2
@@ -232,6 +242,7 @@ def _source(block: Block) -> str:
 
 def _code(function: Callable[..., Any]) -> str:
     text = inspect.getsource(inspect.unwrap(function))
+    text = text[text.index("def ") :]
     head, _, rest = text.partition('"""')
     _, _, body = rest.partition('"""\n')
     return (head.rstrip() + "\n" + body).rstrip()

@@ -62,12 +62,13 @@ class PartAnatomy:
         name: Name of the block, ``"stem"`` or ``"head"``.
         layer: Name of the layer that its output comes from.
         equation: What it computes.
-        convolutions: Its convolutions and dense layers in words, those of the shortcut last.
+        convolutions: Its convolutions and dense layers in words, without those of a shortcut.
         source: Lines of this library that compute it; empty for the stem and the head.
         shape: Shape of its output.
         parameters: Numbers in its weights, moving statistics included.
         macs: Multiply-accumulates for one image.
         feature_map: Geometry of its output; None where it is not known.
+        projection: The convolutions of its shortcut in words; empty where it has none.
         shortcut: What its shortcut carries, ``"x"``, ``"W x"`` or ``"W a"``; None without one.
         effective_field: How much each pixel moves the cell in the middle, 0..1, ``(height, width)``; None without
             images.
@@ -87,6 +88,7 @@ class PartAnatomy:
     parameters: int
     macs: int
     feature_map: FeatureMap | None
+    projection: tuple[str, ...] = ()
     shortcut: str | None = None
     effective_field: np.ndarray | None = None
     contribution: Contribution | None = None

@@ -43,6 +43,10 @@ def test_every_part_is_measured(anatomy):
     assert "def convolutional_block" in first.source
     assert "def identity_block" in second.source
     assert '"""' not in first.source
+    assert "\n@" not in first.source
+    times = "\N{MULTIPLICATION SIGN}"
+    assert first.convolutions == (f"1{times}1, 4", f"3{times}3, 6", f"1{times}1, 16")
+    assert (first.projection, second.projection) == ((f"1{times}1, 16",), ())
     assert second.shape == (12, 12, 16)
     # conv2_block2: 1x1 16 to 4, 3x3 4 to 6, 1x1 6 to 16, with biases, and three batch norms
     assert second.parameters == (16 * 4 + 4) + (9 * 4 * 6 + 6) + (6 * 16 + 16) + 4 * (4 + 6 + 16)
@@ -73,6 +77,7 @@ def test_the_page_stands_alone_and_escapes_names(anatomy):
     assert "<script" not in page
     assert set(re.findall(r'(?:src|href)="([a-z]*)', page)) == {"data"}
     assert "&lt;" in page
+    assert "12 x 12 cells, 4 pixels apart" in page
     assert page.count('type="radio"') == 6
     assert "srcdoc" in anatomy._repr_html_()
 
