@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import numpy as np
 from resnet50 import blocks, forms
 from resnet50._io.fetch import Progress
 from resnet50._io.quiet import without_retracing_warnings
+from resnet50._io.text import plural
 from resnet50.anatomy.blocks import BATCH, contributions, lesions
 from resnet50.anatomy.pretrained import open_pretrained
 from resnet50.anatomy.probes import linear_probes
@@ -24,7 +25,8 @@ from resnet50.anatomy.views import field_box, filters_in_rgb, strongest_channels
 from resnet50.audit.issue import Issue
 from resnet50.data.dataset import Dataset
 from resnet50.data.images import ImageLike, fit_image
-from resnet50.evaluation.scored_images import Source, Trained, find_scored_images
+from resnet50.data.left_out import describe_left_out
+from resnet50.evaluation.scored_images import ScoredImages, Source, Trained, find_scored_images
 from resnet50.graph.geometry import FeatureMap, feature_maps
 from resnet50.graph.network_graph import graph_of
 from resnet50.inference.batching import forward_array
@@ -73,7 +75,8 @@ def dissect(
         progress: Called with the number of steps done and the total, or None, for each measurement.
 
     Returns:
-        The measurements. What needs images that are not known is left out, and `Anatomy.left_out` says so.
+        The measurements. What needs images that are not known is left out, and `Anatomy.left_out` says so, and which
+        images and files are not used.
 
     Raises:
         FileNotFoundError: If the model, an image or a source that is given is not there.
@@ -136,9 +139,20 @@ def _find_images(
             raise
         return None, None, (f"Without held-out images there are no lesions and probes: {error}",), ()
     scored, training = _some(images.test, MOST_SCORED), images.train and _some(images.train, MOST_TRAINING)
-    if training is None:
-        return scored, None, ("Without the training images there are no probes and patches.",), images.issues
-    return scored, training, (), images.issues
+    lacks = () if training is not None else ("Without the training images there are no probes and patches.",)
+    return scored, training, (*lacks, *_unused(images)), images.issues
+
+
+def _unused(images: ScoredImages) -> Iterator[str]:
+    """Yield a line on each kind of images and files of the source that are not used."""
+    for dataset, most, kind in ((images.test, MOST_SCORED, "held-out"), (images.train, MOST_TRAINING, "training")):
+        if dataset is not None and len(dataset) > most:
+            yield f"{most:,} of {len(dataset):,} {kind} images are used, drawn at random."
+    if unreadable := images.audited.unreadable:
+        first = unreadable[0]
+        yield f"{plural(len(unreadable), 'file')} cannot be read, such as {first.path} ({first.reason})."
+    if images.audited.left_out:
+        yield f"Left out: {describe_left_out(images.audited.left_out)}."
 
 
 def _some(dataset: Dataset, most: int) -> Dataset:

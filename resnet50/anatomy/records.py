@@ -133,7 +133,7 @@ class Anatomy:
         training: Training images of probes and patches; None where they are not known.
         accuracy: Accuracy of the whole network on ``scored``, 0..1, and its 95 % interval; None without them.
         has_shortcuts: Whether its blocks have shortcuts; without them there are no contributions and lesions.
-        left_out: What was not measured, and why.
+        left_out: What was not measured or not used, and why.
         issues: What makes the accuracies unreliable, as in an evaluation.
     """
 

@@ -13,6 +13,10 @@ from factories import TINY_STAGES, fill_random, noise, raises, tiny_model, tiny_
 from resnet50 import Classifier, DataSource, build_resnet50, dissect, rendered_signs, train
 from resnet50.anatomy import dissect as module
 from resnet50.anatomy.page import anatomy_page
+from resnet50.data.dataset import Unreadable
+from resnet50.data.left_out import LeftOut
+from resnet50.data.splits import DatasetSplits
+from resnet50.evaluation.scored_images import ScoredImages
 
 pytestmark = pytest.mark.slow
 
@@ -157,6 +161,21 @@ def test_images_of_another_place_have_no_training_images(run, tmp_path):
     assert anatomy.parts[1].lesion.images == 4
     assert anatomy.parts[1].probe is None
     assert len(anatomy.left_out) == 1
+
+
+def test_images_and_files_that_are_not_used_are_counted_and_named(anatomy, monkeypatch):
+    found = DatasetSplits(
+        test=anatomy.scored,
+        unreadable=(Unreadable("cats/a.png", "no image"), Unreadable("cats/b.png", "no image")),
+        left_out=(LeftOut("not-image", "dogs", ".dcm", 3),),
+    )
+    images = ScoredImages(anatomy.scored, anatomy.training, None, found, None, ())
+    monkeypatch.setattr(module, "MOST_SCORED", 7)
+    drawn, unreadable, others = module._unused(images)
+    assert "7 of 12 held-out" in drawn
+    assert "2 files" in unreadable
+    assert "cats/a.png (no image)" in unreadable
+    assert "3 .dcm" in others
 
 
 def test_probes_that_cannot_be_fitted_are_left_out(anatomy, monkeypatch):
