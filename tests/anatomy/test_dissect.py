@@ -212,6 +212,7 @@ def test_a_block_is_chosen_by_mouse_and_keyboard(anatomy, browser, tmp_path):
     page.keyboard.press("ArrowRight")
     assert visible() == ["conv3_block1"]
     for _ in range(2):
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
         page.keyboard.press("ArrowRight")
     box = page.locator("label[for=block6]").bounding_box()  # the strip is wider than the page, and moves
     assert (visible(), box["x"] >= 0, box["x"] + box["width"] <= 390) == (["head"], True, True)
