@@ -10,7 +10,7 @@ from itertools import count
 from pathlib import Path
 from typing import TextIO
 
-from resnet50._io.files import atomic_path, check_name
+from resnet50._io.files import atomic_path, check_name, check_writable
 from resnet50._io.paths import describe_path
 
 
@@ -27,11 +27,12 @@ def check_new(path: str | os.PathLike[str]) -> None:
         )
 
 
-def check_suffix(path: str | os.PathLike[str], *suffixes: str) -> str:
-    """Return the lower-case suffix of an output's name, checked before any work.
+def check_file(path: str | os.PathLike[str], *suffixes: str) -> str:
+    """Return the lower-case suffix of an output file, checked before any work, as is whether it can be written.
 
     Raises:
-        ValueError: If it is none of the suffixes.
+        ValueError: If the suffix is none of these, or the path is a folder's.
+        PermissionError: If its folder cannot be written to.
     """
     suffix = Path(path).suffix.lower()
     if suffix not in suffixes:
@@ -39,6 +40,7 @@ def check_suffix(path: str | os.PathLike[str], *suffixes: str) -> str:
             f"{path}: expected a name that ends in {', '.join(suffixes)}, got {suffix or 'no suffix'}; "
             "choose another name."
         )
+    check_writable(path)
     return suffix
 
 
