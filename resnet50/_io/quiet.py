@@ -7,7 +7,6 @@ is made here.
 
 from __future__ import annotations
 
-import gc
 import io
 import logging
 import os
@@ -21,6 +20,8 @@ from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from types import ModuleType
 from typing import Any, TextIO
+
+from resnet50._io.collector import without_collector
 
 _BACKENDS = ("tensorflow", "jax", "torch")
 
@@ -79,18 +80,6 @@ def without_retracing_warnings() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(level)
-
-
-@contextmanager
-def without_collector() -> Iterator[None]:
-    """Pause the cyclic garbage collector: a fifth of the time of an import in which next to nothing is garbage."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def import_keras_quietly() -> None:

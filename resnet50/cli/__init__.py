@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import atexit
-import gc
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 from typing import NoReturn
 
+from resnet50._io.collector import exit_without_collection
 from resnet50._io.out_of_memory import OutOfMemoryError, is_out_of_memory
 from resnet50.cli.console import show
 from resnet50.cli.parser import Parser, examples
@@ -58,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         arguments: Words after the program's name; None for those of this process.
     """
     escape_what_streams_cannot_encode()
-    atexit.register(gc.freeze)  # else Python looks for garbage among all that Keras has loaded, for a second
+    exit_without_collection()
     words = list(sys.argv[1:] if arguments is None else arguments)
     parser = build_parser(words)
     options = parser.parse_args(words)

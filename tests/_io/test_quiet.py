@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import subprocess
 import sys
@@ -10,7 +9,7 @@ import sys
 import pytest
 
 from factories import WITHOUT_TENSORFLOW
-from resnet50._io.quiet import quiet, without_collector
+from resnet50._io.quiet import quiet
 
 
 def run(script: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -69,15 +68,3 @@ def test_what_was_held_back_is_printed_when_the_block_raises(capfd):
     assert capfd.readouterr().err == "the cause"
     os.write(2, b"after")
     assert capfd.readouterr().err == "after"
-
-
-@pytest.mark.parametrize("enabled", [True, False])
-def test_the_collector_pauses_and_is_then_as_it_was(enabled, monkeypatch):
-    monkeypatch.setattr(gc, "isenabled", lambda: enabled)
-    called = []
-    for name in ("enable", "disable"):
-        monkeypatch.setattr(gc, name, lambda name=name: called.append(name))
-    with pytest.raises(ImportError), without_collector():
-        called.append("work")
-        raise ImportError
-    assert called == ["disable", "work", *(["enable"] if enabled else [])]
