@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -19,19 +20,16 @@ class ComparedGroup:
     """A run, or runs of one setting with different seeds, beside the others.
 
     Attributes:
+        name: Name of its first run, and how many others there are; its path where another group has that name.
         runs: The runs.
         changes: Numbers of their recipe that are not the same in all compared runs.
         difference: How they differ from the first group on the same images; None for the first.
     """
 
+    name: str
     runs: SeedGroup
     changes: dict[str, Any]
     difference: PairedDifference | None
-
-    @property
-    def name(self) -> str:
-        """Name of its first run, and how many others there are."""
-        return self.runs.name
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values."""
@@ -117,11 +115,19 @@ def compare(runs: Sequence[str | os.PathLike[str]]) -> Comparison:
         dataset=summaries[0].record.dataset,
         images=len(images),
         groups=tuple(
-            ComparedGroup(group, changed, paired_difference(right[0], of_group) if number else None)
-            for number, (group, changed, of_group) in enumerate(zip(groups, changes, right, strict=True))
+            ComparedGroup(name, group, changed, paired_difference(right[0], of_group) if number else None)
+            for number, (name, group, changed, of_group) in enumerate(
+                zip(_names(groups), groups, changes, right, strict=True)
+            )
         ),
         disagreements=_disagreements(images, np.stack(right, axis=1)),
     )
+
+
+def _names(groups: Sequence[SeedGroup]) -> list[str]:
+    """Return a name for each group that no other has: curves and columns are told apart by it."""
+    count = Counter(group.name for group in groups)
+    return [group.name if count[group.name] == 1 else group.place for group in groups]
 
 
 def _disagreements(images: Sequence[TrainingImage], right: np.ndarray) -> tuple[Disagreement, ...]:

@@ -69,8 +69,8 @@ class RunSummary:
 
     @property
     def name(self) -> str:
-        """Name of the directory."""
-        return self.folder.path.name
+        """Name of the directory, also where it is named as ``.``."""
+        return self.folder.path.resolve().name
 
     @property
     def seconds(self) -> float:
@@ -123,8 +123,16 @@ class SeedGroup:
     @property
     def name(self) -> str:
         """Name of the first run, and how many others there are."""
+        return self._with_others(self.runs[0].name)
+
+    @property
+    def place(self) -> str:
+        """Directory of the first run, and how many others there are; no other group has the same one."""
+        return self._with_others(str(self.runs[0].folder.path))
+
+    def _with_others(self, first: str) -> str:
         others = len(self.runs) - 1
-        return f"{self.runs[0].name} and {others} more" if others else self.runs[0].name
+        return f"{first} and {others} more" if others else first
 
     @property
     def accuracies(self) -> list[float]:

@@ -59,6 +59,15 @@ def test_other_test_images_are_refused(write_run, changes):
         compare([first, second])
 
 
+def test_runs_of_one_name_are_told_apart(write_run, monkeypatch):
+    first, second, third = write_run("day 1/photos"), write_run("day 2/photos", [1], epochs=3), write_run("c", epochs=4)
+    monkeypatch.chdir(third)
+    comparison = compare([first, second, "."])
+    assert [group.name for group in comparison.groups] == [str(first), str(second), "c"]
+    page = comparison_page(comparison)
+    assert page.count("day 2/") == page.count("day 1/") + 1 > 3  # rows and columns; the first is not tested
+
+
 def test_an_unfinished_run_is_refused(write_run):
     first, second = write_run("first"), write_run("second", None, epochs=3)
     with raises(ValueError, second, "--resume"):
