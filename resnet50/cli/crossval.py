@@ -62,7 +62,7 @@ def run(options: argparse.Namespace) -> int:
     task = find_task(images.task)
     pretrained.offer_weights(task, options, scratch=options.full)
     recipe = recipe_options.read_recipe(task, options)
-    name = run_name(images, recipe.name, kind="-crossval")
+    name = run_name(images, recipe.name, kind="crossval-")
     with nullcontext(Path(options.out)) if options.out else reserved_folder(RUNS / name) as out:
         return _run_in(out, images, recipe, options)
 

@@ -65,11 +65,11 @@ def run_name(images: DataSource, recipe: str, *, kind: str = "") -> str:
     Args:
         images: Where the images are.
         recipe: Name of the recipe, for images whose place has no name that can be shown.
-        kind: What stands between both, such as ``"-crossval"``.
+        kind: What stands before both, such as ``"crossval-"``: ``runs/photos-*`` are trainings alone.
     """
     own = Path(images.path).resolve() if images.task == "folder" and images.path else None
     name = (own.name if own.is_dir() else own.stem)[:_LONGEST] if own else recipe
-    return f"{name if can_be_shown(name) else recipe}{kind}-{datetime.now():%Y%m%d-%H%M%S}"
+    return f"{kind}{name if can_be_shown(name) else recipe}-{datetime.now():%Y%m%d-%H%M%S}"
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from resnet50._io.text import plural
 from resnet50.audit.training_images import TrainingImage, read_training_images
 from resnet50.comparison.runs import RunSummary, SeedGroup, changed_numbers, group_seeds, read_run
 from resnet50.metrics.paired import PairedDifference, paired_difference
@@ -156,13 +157,22 @@ def _check(runs: Sequence[RunSummary]) -> tuple[TrainingImage, ...]:
             )
     first, images = runs[0], _test_images(runs[0])
     for run in runs[1:]:
-        if not _same_images((run, _test_images(run)), (first, images)):
+        others = _test_images(run)
+        if not _same_images((run, others), (first, images)):
+            labels = _with_other_labels(images, others)
             raise ValueError(
                 f"{run.folder.path}: expected the test images of {first.folder.path} ({first.record.dataset}, "
-                f"{len(images):,} images), got others ({run.record.dataset}); compare runs that were scored on the "
-                "same images."
+                f"{plural(len(images), 'image')}), got others ({run.record.dataset}, {plural(len(others), 'image')}"
+                f"{f', {labels:,} with another label' if labels else ''}); compare runs that were scored on the same "
+                "images."
             )
     return images
+
+
+def _with_other_labels(images: Sequence[TrainingImage], others: Sequence[TrainingImage]) -> int:
+    """Return how many images have another label among the others, such as a corrected one."""
+    labels = {image.path: image.class_name for image in images}
+    return sum(labels.get(image.path, image.class_name) != image.class_name for image in others)
 
 
 _Scored = tuple[RunSummary, Sequence[TrainingImage]]

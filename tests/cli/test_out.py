@@ -56,6 +56,6 @@ def test_a_reserved_folder_is_new_and_goes_if_it_stays_empty(tmp_path):
 )
 def test_a_run_on_own_images_is_named_after_them(tmp_path, name, expected):
     (tmp_path / "photos v1.2").mkdir()
-    named = run_name(DataSource("folder", tmp_path / name), "recipe", kind="-crossval")
-    assert re.fullmatch(re.escape(expected) + r"-crossval-\d{8}-\d{6}", named)
+    named = run_name(DataSource("folder", tmp_path / name), "recipe", kind="crossval-")
+    assert re.fullmatch("crossval-" + re.escape(expected) + r"-\d{8}-\d{6}", named)
     assert run_name(DataSource("signs", tmp_path / name), "scratch").startswith("scratch-")

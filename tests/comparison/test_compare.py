@@ -59,6 +59,14 @@ def test_other_test_images_are_refused(write_run, changes):
         compare([first, second])
 
 
+def test_test_images_with_corrected_labels_are_told(write_run):
+    first, second = write_run("first"), write_run("second", test="bb", epochs=3)
+    images = second / "images.csv"
+    images.write_text(images.read_text().replace("3.jpg,cat", "3.jpg,dog"))
+    with raises(ValueError, second, "1 with another label", "10 images"):
+        compare([first, second])
+
+
 def test_runs_of_one_name_are_told_apart(write_run, monkeypatch):
     first, second, third = write_run("day 1/photos"), write_run("day 2/photos", [1], epochs=3), write_run("c", epochs=4)
     monkeypatch.chdir(third)
