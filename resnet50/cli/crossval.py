@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from resnet50.datasets.source import DataSource
     from resnet50.training.recipe import Recipe
 
-_OF_FEATURES = {"--variant", "--weights", "--normalization", "--image-size", "--precision", "--class-weight", "--seed"}
+_OF_FEATURES = {
+    *("--variant", "--weights", "--normalization", "--image-size", "--precision", "--class-weight", "--seed"),
+    *("--depth", "--stem", "--form", "--conventions"),
+}
 """Options of a recipe that features and linear heads depend on, beside those of the fit."""
 
 
