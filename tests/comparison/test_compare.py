@@ -99,6 +99,9 @@ def test_a_list_of_images_that_lacks_some_is_refused(write_run):
     (first / "images.csv").write_text("split,path,class,sha256\ntest,a.jpg,cat,0\n")
     with raises(ValueError, first / "images.csv", "10", "1"):
         compare([first, second])
+    (second / "images.csv").unlink()
+    with raises(FileNotFoundError, second / "images.csv", "restore"):
+        compare([second, first])
 
 
 def test_the_page_shows_scores_tests_numbers_and_images(write_run):
