@@ -126,7 +126,7 @@ def compare(runs: Sequence[str | os.PathLike[str]]) -> Comparison:
 
 
 def _names(groups: Sequence[SeedGroup]) -> list[str]:
-    """Return a name for each group that no other has: curves and columns are told apart by it."""
+    """Return a name for each group that no other has, since curves and columns bear it."""
     count = Counter(group.name for group in groups)
     return [group.name if count[group.name] == 1 else group.place for group in groups]
 

@@ -59,7 +59,7 @@ def test_other_test_images_are_refused(write_run, changes):
         compare([first, second])
 
 
-def test_test_images_with_corrected_labels_are_told(write_run):
+def test_the_message_counts_corrected_labels(write_run):
     first, second = write_run("first"), write_run("second", test="bb", epochs=3)
     images = second / "images.csv"
     images.write_text(images.read_text().replace("3.jpg,cat", "3.jpg,dog"))
@@ -67,7 +67,7 @@ def test_test_images_with_corrected_labels_are_told(write_run):
         compare([first, second])
 
 
-def test_runs_of_one_name_are_told_apart(write_run, monkeypatch):
+def test_runs_of_one_name_keep_names_of_their_own(write_run, monkeypatch):
     first, second, third = write_run("day 1/photos"), write_run("day 2/photos", [1], epochs=3), write_run("c", epochs=4)
     monkeypatch.chdir(third)
     comparison = compare([first, second, "."])

@@ -149,7 +149,7 @@ def test_a_number_that_tells_most_runs_apart_comes_first(write_run):
     assert list(changed_numbers(runs)[0]) == ["epochs", "image_size"]
 
 
-def test_options_of_reading_are_told(write_run):
+def test_options_of_reading_count(write_run):
     first, second = write_run("a"), write_run("b")
     environment = json.loads((second / "environment.json").read_text())
     options = ReadOptions(corrections="/x/corrections.csv", test_split=0.3)
