@@ -48,7 +48,7 @@ def fine_tune_command(training: TrainingSummary, weights: str) -> str:
     """Return the command that fine-tunes published weights, fetched if necessary, by the task's own recipe for that.
 
     Args:
-        training: A training from scratch.
+        training: A training from scratch, whose network and fit are repeated.
         weights: Name of the weights.
 
     Returns:
@@ -56,7 +56,9 @@ def fine_tune_command(training: TrainingSummary, weights: str) -> str:
     """
     if training.source is None:
         return ""
-    return _command(*_train_words(training.source), *_options({"weights": weights, **_network(training)}))
+    return _command(
+        *_train_words(training.source), *_options({"weights": weights, **_network(training), **_fit(training)})
+    )
 
 
 def cross_validate_command(training: TrainingSummary) -> str:

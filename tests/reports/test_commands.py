@@ -83,6 +83,8 @@ def test_what_is_not_known_of_a_training_is_left_out():
 def test_published_weights_are_fine_tuned_by_the_recipe_for_that():
     train = fine_tune_command(TRAINING, "imagenet")
     assert (read(train).task, read(train).weights, read(train).epochs) == ("/data/my pets", "imagenet", None)
+    padded = replace(TRAINING, recipe=TRAINING.recipe | {"fit": asdict(Fit(mode="pad"))})
+    assert (read(train).fit, read(fine_tune_command(padded, "imagenet")).fit) == (None, "pad")
 
 
 def test_without_a_place_of_the_images_or_the_model_there_is_no_command(tmp_path):
