@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import os
+import re
 
 import pytest
 
 from factories import raises
-from resnet50.cli.out import check_file, check_new, reserved_folder
+from resnet50.cli.out import check_file, check_new, check_suffix, reserved_folder, run_name
+from resnet50.datasets.source import DataSource
 
 
 def test_what_is_there_is_not_replaced(tmp_path):
@@ -60,3 +62,20 @@ def test_a_reserved_folder_is_new_and_goes_if_it_stays_empty(tmp_path):
     with pytest.raises(RuntimeError), reserved_folder(tmp_path / "others" / "x"):
         raise RuntimeError
     assert not (tmp_path / "others").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("photos v1.2", "photos v1.2"),
+        ("list.csv", "list"),
+        ("a\x1bb", "recipe"),
+        ("/", "recipe"),
+        ("\u00e9" * 99, "\u00e9" * 40),
+    ],
+)
+def test_a_run_on_own_images_is_named_after_them(tmp_path, name, expected):
+    (tmp_path / "photos v1.2").mkdir()
+    named = run_name(DataSource("folder", tmp_path / name), "recipe", kind="crossval-")
+    assert re.fullmatch("crossval-" + re.escape(expected) + r"-\d{8}-\d{6}", named)
+    assert run_name(DataSource("signs", tmp_path / name), "scratch").startswith("scratch-")
