@@ -32,7 +32,7 @@ _TRIED_PIXELS = 1 << 20  # a forward pass of a larger image takes gigabytes
 _DISTANCE = "distance_from_float32"
 _COMPARED = 32  # most images that an int8 graph is compared with float32 on
 
-_VERSION = 3  # of the graphs; increase it when the same file would give another one
+_VERSION = 4  # of the graphs; increase it when the same file would give another one
 
 
 def open_compiled(
