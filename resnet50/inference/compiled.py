@@ -217,7 +217,7 @@ def _session(
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = usable_cores()
-    options.log_severity_level = 3  # errors; it warns of a machine without a GPU
+    options.log_severity_level = 4  # none: errors are raised, and a machine without a GPU is no reason to warn
     if optimized:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     if write:
