@@ -309,7 +309,7 @@ def _batch_norm(graph: _Nodes, layer: _Layer) -> str:
 
 def _padding(graph: _Nodes, layer: _Layer) -> str:
     (top, bottom), (left, right) = layer.config["padding"]
-    return graph.padded(*layer.inputs, (top, left, bottom, right), layer.name)
+    return graph.padded(layer.inputs[0], (top, left, bottom, right), layer.name)
 
 
 def _rescaling(graph: _Nodes, layer: _Layer) -> str:
