@@ -11,6 +11,7 @@ from typing import Any
 import keras
 from keras import layers
 
+from resnet50.training.accelerator import find_accelerator
 from resnet50.training.recipe import PRECISIONS
 
 # The layers before the first convolution; the last layer, whose output the loss reads, stays float32 by its name.
@@ -18,7 +19,10 @@ _FLOAT32 = (layers.InputLayer, layers.Rescaling)
 
 
 def resolve_precision(precision: str) -> str:
-    """Resolve ``"auto"`` into the fastest precision here: bfloat16 where the processor is faster in it, else float32.
+    """Resolve ``"auto"`` into the fastest precision here: bfloat16 where the device is faster in it, else float32.
+
+    The device is the GPU or TPU that the backend computes on (`find_accelerator`), or else the processor, of whose
+    bfloat16 only TensorFlow makes use.
 
     Args:
         precision: One of `PRECISIONS`.
@@ -33,13 +37,18 @@ def resolve_precision(precision: str) -> str:
         raise ValueError(f"expected precision to be one of {', '.join(PRECISIONS)}, got {precision!r}.")
     if precision != "auto":
         return precision
+    accelerator = find_accelerator()
+    if accelerator is not None:
+        return "bfloat16" if accelerator.bfloat16 else "float32"
     return "bfloat16" if keras.backend.backend() == "tensorflow" and _has_fast_bfloat16() else "float32"
 
 
 def build_training_model(
     model: keras.Model, precision: str, *, image_size: int | None = None, logits: bool = False
 ) -> keras.Model:
-    """Copy a model into the form that trains fastest on this backend.
+    """Copy a model into the form that trains fastest on this backend and device.
+
+    TensorFlow on a processor gets layers of few operations. On a GPU it fuses Keras' own layers by itself.
 
     Args:
         model: Flat functional float32 model for images of one size; not changed.
@@ -54,7 +63,7 @@ def build_training_model(
     """
     replacements: dict[type, Any] = {}
     call = None
-    if keras.backend.backend() == "tensorflow":
+    if keras.backend.backend() == "tensorflow" and find_accelerator() is None:
         from resnet50.training.fast_cpu.fused import FusedBatchNormalization, FusedConvolution, FusedRescaling
         from resnet50.training.fast_cpu.rewiring import share_subsampling, use_followers
 
