@@ -32,8 +32,8 @@ def build_optimizer(
         steps_per_epoch: Batches in an epoch.
 
     Returns:
-        Optimizer with its moments; for TensorFlow on a processor AdamW is the fused one. Its schedule counts batches: a step that
-        takes the gradients of several has the rate of the last. If the first step created the moments,
+        Optimizer with its moments; for TensorFlow on a processor AdamW is the fused one. Its schedule counts batches: a
+        step that takes the gradients of several has the rate of the last. If the first step created the moments,
         TensorFlow would trace that step twice.
     """
     accumulated = recipe.gradient_accumulation_steps
