@@ -1,4 +1,4 @@
-"""The GPU or TPU that Keras computes on, if any, and whether it is fast in bfloat16."""
+"""The GPU or TPU that Keras computes on, if any, whether it is fast in bfloat16, and what it costs to feed it."""
 
 from __future__ import annotations
 
@@ -36,6 +36,14 @@ def find_accelerator() -> Accelerator | None:
     backend = keras.backend.backend()
     find = {"jax": _of_jax, "tensorflow": _of_tensorflow, "torch": _of_torch}.get(backend)
     return find(import_module(backend)) if find else None
+
+
+def compiles_each_size() -> bool:
+    """Return whether a step is compiled anew for batches of another size: by JAX, and by TensorFlow on a GPU (XLA)."""
+    import keras
+
+    backend = keras.backend.backend()
+    return bool(backend == "jax" or (backend == "tensorflow" and find_accelerator()))
 
 
 def _of_jax(jax: Any) -> Accelerator | None:

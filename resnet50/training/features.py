@@ -215,7 +215,9 @@ def _what_rounds(environment: Environment) -> dict[str, Any]:
     machine = environment["machine"]
     packages = ("keras", environment["backend"], "onnxruntime", "pillow")
     versions = {name: environment["versions"].get(name) for name in packages}
-    device = {name: machine[name] for name in ("processor", "threads", "accelerator") if name in machine}
+    device: dict[str, Any] = {
+        name: machine[name] for name in ("processor", "threads", "accelerator") if name in machine
+    }
     return {**versions, **device}
 
 
