@@ -11,7 +11,9 @@ from typing import Any
 import keras
 from keras import layers
 
+from resnet50.training import one_pass
 from resnet50.training.accelerator import find_accelerator
+from resnet50.training.left_bias import leave_biases
 from resnet50.training.recipe import PRECISIONS
 
 # The layers before the first convolution; the last layer, whose output the loss reads, stays float32 by its name.
@@ -48,7 +50,8 @@ def build_training_model(
 ) -> keras.Model:
     """Copy a model into the form that trains fastest on this backend and device.
 
-    TensorFlow on a processor gets layers of few operations. On a GPU it fuses Keras' own layers by itself.
+    TensorFlow on a processor gets layers of few operations; on a GPU it fuses Keras' own layers by itself. JAX gets
+    layers that read feature maps less often (`resnet50.training.one_pass`), on any device.
 
     Args:
         model: Flat functional float32 model for images of one size; not changed.
@@ -62,17 +65,19 @@ def build_training_model(
         original.
     """
     replacements: dict[type, Any] = {}
-    call = None
+    call, rewire = None, leave_biases
     if keras.backend.backend() == "tensorflow" and find_accelerator() is None:
         from resnet50.training.fast_cpu.fused import FusedBatchNormalization, FusedConvolution, FusedRescaling
         from resnet50.training.fast_cpu.rewiring import share_subsampling, use_followers
 
-        call = share_subsampling()
+        call, rewire = share_subsampling(), use_followers
         replacements = {
             layers.Rescaling: FusedRescaling,
             layers.Conv2D: FusedConvolution,
             layers.BatchNormalization: FusedBatchNormalization,
         }
+    elif keras.backend.backend() == "jax":
+        replacements = {layers.Conv2D: one_pass.Convolution, layers.BatchNormalization: one_pass.BatchNormalization}
 
     def convert(layer: keras.layers.Layer) -> keras.layers.Layer:
         config = layer.get_config()
@@ -91,8 +96,7 @@ def build_training_model(
     inputs = None if image_size is None else _input_of_size(model, image_size)
     training_model = keras.models.clone_model(model, inputs, clone_function=convert, call_function=call)
     training_model.set_weights(model.get_weights())
-    if replacements:
-        use_followers(training_model)
+    rewire(training_model)
     return training_model
 
 
