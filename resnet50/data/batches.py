@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import keras
 import numpy as np
 
+from resnet50._io.workers import THREADS
 from resnet50.data.augmentation import Augmentation
 from resnet50.data.dataset import Dataset
 from resnet50.data.mixing import Mixing, Mixture
@@ -43,6 +46,9 @@ class Batches(keras.utils.PyDataset):
             an epoch, fewer than there are devices.
         fill: Whether no image is left out instead: copies of the first one fill the last batch up. All batches then
             hold weights, which are 0 for the copies and such that a mean over the batches is that over the images.
+        equal: Whether all batches have the same size, so that a step is compiled once. They are as many as otherwise,
+            and an epoch leaves out the last of its images, fewer than it has batches; with ``fill`` none.
+        ahead: Number of batches that threads make before they are requested.
 
     Attributes:
         epoch: Epoch whose batches are returned, counted from 0.
@@ -68,11 +74,14 @@ class Batches(keras.utils.PyDataset):
         seed: int = 0,
         share: Share = ALONE,
         fill: bool = False,
+        equal: bool = False,
+        ahead: int = 0,
     ) -> None:
         # TensorFlow gets two threads: Keras then does without tf.data's autotuner, which can idle for ten seconds at
         # the end of an epoch (TensorFlow 2.21). JAX and PyTorch get none: there fit takes a batch before the first
-        # epoch begins (Keras 3.15), and batches that threads had prepared by then would be used for that epoch.
-        super().__init__(workers=2 if keras.backend.backend() == "tensorflow" else 1)
+        # epoch begins (Keras 3.15), and batches that Keras' threads had prepared by then would be used for that epoch.
+        keras_threads = keras.backend.backend() == "tensorflow"
+        super().__init__(workers=max(2, ahead) if keras_threads else 1)
         if batch_size < 1:
             raise ValueError(f"expected batch_size to be at least 1, got {batch_size!r}.")
         if seed < 0:
@@ -81,7 +90,7 @@ class Batches(keras.utils.PyDataset):
             raise ValueError("expected no mixing where there are features, since it mixes images, got both.")
         if not len(dataset):
             raise ValueError(f"{dataset.name}: expected images to make batches of, got none.")
-        copies = -len(dataset) % share.devices if fill else 0
+        copies = -len(dataset) % (batch_size if equal and len(dataset) > batch_size else share.devices) if fill else 0
         share.check(batch_size, len(dataset) + copies)
         self.dataset, self.batch_size, self.seed, self.views = dataset, batch_size, seed, views
         self.features, self.resize = features, resize
@@ -89,7 +98,11 @@ class Batches(keras.utils.PyDataset):
         self.share = share
         self.epoch = 0
         self._copies = copies
-        self._bounds = _bounds(len(dataset) + copies, batch_size, share_last, share.devices)
+        bounds = _equal_bounds if equal else _bounds
+        self._bounds = bounds(len(dataset) + copies, batch_size, share_last=share_last, devices=share.devices)
+        self._ahead = 0 if keras_threads else ahead
+        self._threads: ThreadPoolExecutor | None = None
+        self._making: deque[tuple[tuple[int, int], Future[tuple[np.ndarray, ...]]]] = deque()
         self._one_hot = np.eye(len(dataset.class_names), dtype=np.float32)
         self._class_weights = _balancing_weights(dataset)
         self._order: tuple[tuple[int, int], np.ndarray] | None = None
@@ -111,7 +124,21 @@ class Batches(keras.utils.PyDataset):
         """
         if not 0 <= index < len(self):
             raise IndexError(f"expected a batch index in 0..{len(self) - 1}, got {index}.")
-        epoch = self.epoch
+        return self._made_ahead(self.epoch, index) if self._ahead else self._make(self.epoch, index)
+
+    def _made_ahead(self, epoch: int, index: int) -> tuple[np.ndarray, ...]:
+        """Return a batch, and let threads make those that follow in its epoch."""
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(min(self._ahead, THREADS))
+        if not self._making or self._making[0][0] != (epoch, index):  # the first of an epoch, or any other order
+            for _, future in self._making:
+                future.cancel()
+            self._making = deque([((epoch, index), self._threads.submit(self._make, epoch, index))])
+        for later in range(self._making[-1][0][1] + 1, min(index + self._ahead + 1, len(self))):
+            self._making.append(((epoch, later), self._threads.submit(self._make, epoch, later)))
+        return self._making.popleft()[1].result()
+
+    def _make(self, epoch: int, index: int) -> tuple[np.ndarray, ...]:
         positions = np.arange(self._bounds[index], self._bounds[index + 1])
         batch = np.where(positions < len(self.dataset), positions, 0)
         if self.shuffle:
@@ -121,7 +148,7 @@ class Batches(keras.utils.PyDataset):
         mixture = self._draw_mixture(len(batch), (self.seed, epoch, index, 1))
         made = rows if mixture is None else np.union1d(rows, mixture.order[rows])
         chosen = batch[made]
-        images = self.features[epoch % len(self.features)][chosen] if self.features else self.versions(chosen)
+        images = self.features[epoch % len(self.features)][chosen] if self.features else self.versions(chosen, epoch)
         targets = self._one_hot[self.dataset.labels[chosen]]
         if mixture is not None:
             own, others = np.searchsorted(made, rows), np.searchsorted(made, mixture.order[rows])
@@ -159,13 +186,16 @@ class Batches(keras.utils.PyDataset):
     @property
     def version(self) -> int | None:
         """The version of the images in this epoch, counted from 0; None where it is the images themselves."""
-        version = self.epoch % self.views if self.views else self.epoch
+        return self._version(self.epoch)
+
+    def _version(self, epoch: int) -> int | None:
+        version = epoch % self.views if self.views else epoch
         unchanged = self.augmentation is None or not self.augmentation.changes
         return None if unchanged or (self.views and not version) else version
 
-    def versions(self, chosen: np.ndarray) -> np.ndarray:
-        """Return images in the version of this epoch, by their indices ``(n,)`` in the dataset."""
-        images, version = self.dataset.images[chosen], self.version
+    def versions(self, chosen: np.ndarray, epoch: int | None = None) -> np.ndarray:
+        """Return images in the version of an epoch, by default this one, by their indices ``(n,)`` in the dataset."""
+        images, version = self.dataset.images[chosen], self._version(self.epoch if epoch is None else epoch)
         if self.augmentation is None or version is None:
             return images if self.resize is None else np.stack([self.resize.apply(image) for image in images])
         # an image's change depends on its index in the dataset, so that it is the same for any batch size
@@ -176,7 +206,14 @@ class Batches(keras.utils.PyDataset):
         )
 
 
-def _bounds(images: int, batch_size: int, share_last: bool, devices: int) -> list[int]:
+def _equal_bounds(images: int, batch_size: int, *, share_last: bool, devices: int) -> list[int]:
+    """Return where each batch of an epoch begins, and where the last one ends, for batches of one size."""
+    count = len(_bounds(images, batch_size, share_last=share_last, devices=devices)) - 1
+    size = images // devices // count * devices
+    return [*range(0, count * size + 1, size)]
+
+
+def _bounds(images: int, batch_size: int, *, share_last: bool, devices: int) -> list[int]:
     """Return where each batch of an epoch begins, and where the last one ends: multiples of the number of devices."""
     units = images // devices
     total = units * devices
