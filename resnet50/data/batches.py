@@ -7,8 +7,10 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
-from resnet50.data.augmentation import Augmentation
+from resnet50.data.ahead import MadeAhead
+from resnet50.data.augmentation import Augmentation, resize_all
 from resnet50.data.dataset import Dataset
+from resnet50.data.lazy_images import LazyImages
 from resnet50.data.mixing import Mixing, Mixture
 from resnet50.data.random_crop import Resize
 from resnet50.data.share import ALONE, Share
@@ -69,10 +71,11 @@ class Batches(keras.utils.PyDataset):
         share: Share = ALONE,
         fill: bool = False,
     ) -> None:
-        # TensorFlow gets two threads: Keras then does without tf.data's autotuner, which can idle for ten seconds at
-        # the end of an epoch (TensorFlow 2.21). JAX and PyTorch get none: there fit takes a batch before the first
-        # epoch begins (Keras 3.15), and batches that threads had prepared by then would be used for that epoch.
-        super().__init__(workers=2 if keras.backend.backend() == "tensorflow" else 1)
+        # TensorFlow gets two of Keras' threads: it then does without tf.data's autotuner, which can idle for ten
+        # seconds at the end of an epoch (TensorFlow 2.21). JAX and PyTorch get threads of our own: there fit takes a
+        # batch before the first epoch begins (Keras 3.15), and would use what Keras' threads had made by then.
+        by_keras = keras.backend.backend() == "tensorflow"
+        super().__init__(workers=2 if by_keras else 1)
         if batch_size < 1:
             raise ValueError(f"expected batch_size to be at least 1, got {batch_size!r}.")
         if seed < 0:
@@ -93,6 +96,7 @@ class Batches(keras.utils.PyDataset):
         self._one_hot = np.eye(len(dataset.class_names), dtype=np.float32)
         self._class_weights = _balancing_weights(dataset)
         self._order: tuple[tuple[int, int], np.ndarray] | None = None
+        self._ahead = None if by_keras else MadeAhead(self._make, len(self))
 
     def __len__(self) -> int:
         """Return the number of batches in an epoch."""
@@ -111,7 +115,9 @@ class Batches(keras.utils.PyDataset):
         """
         if not 0 <= index < len(self):
             raise IndexError(f"expected a batch index in 0..{len(self) - 1}, got {index}.")
-        epoch = self.epoch
+        return (self._ahead.get if self._ahead else self._make)(self.epoch, index)
+
+    def _make(self, epoch: int, index: int) -> tuple[np.ndarray, ...]:
         positions = np.arange(self._bounds[index], self._bounds[index + 1])
         batch = np.where(positions < len(self.dataset), positions, 0)
         if self.shuffle:
@@ -121,7 +127,7 @@ class Batches(keras.utils.PyDataset):
         mixture = self._draw_mixture(len(batch), (self.seed, epoch, index, 1))
         made = rows if mixture is None else np.union1d(rows, mixture.order[rows])
         chosen = batch[made]
-        images = self.features[epoch % len(self.features)][chosen] if self.features else self.versions(chosen)
+        images = self.features[epoch % len(self.features)][chosen] if self.features else self._images(chosen, epoch)
         targets = self._one_hot[self.dataset.labels[chosen]]
         if mixture is not None:
             own, others = np.searchsorted(made, rows), np.searchsorted(made, mixture.order[rows])
@@ -159,18 +165,25 @@ class Batches(keras.utils.PyDataset):
     @property
     def version(self) -> int | None:
         """The version of the images in this epoch, counted from 0; None where it is the images themselves."""
-        version = self.epoch % self.views if self.views else self.epoch
+        return self._version(self.epoch)
+
+    def _version(self, epoch: int) -> int | None:
+        version = epoch % self.views if self.views else epoch
         unchanged = self.augmentation is None or not self.augmentation.changes
         return None if unchanged or (self.views and not version) else version
 
     def versions(self, chosen: np.ndarray) -> np.ndarray:
         """Return images in the version of this epoch, by their indices ``(n,)`` in the dataset."""
-        images, version = self.dataset.images[chosen], self.version
+        return self._images(chosen, self.epoch)
+
+    def _images(self, chosen: np.ndarray, epoch: int) -> np.ndarray:
+        images, version = self.dataset.images, self._version(epoch)
+        selected = images.select(chosen) if isinstance(images, LazyImages) and images.is_encoded else images[chosen]
         if self.augmentation is None or version is None:
-            return images if self.resize is None else np.stack([self.resize.apply(image) for image in images])
+            return resize_all(selected, self.resize)
         # an image's change depends on its index in the dataset, so that it is the same for any batch size
         return self.augmentation.apply(
-            images,
+            selected,
             [np.random.default_rng((self.seed, version, int(image))) for image in chosen],
             resize=self.resize,
         )

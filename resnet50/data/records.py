@@ -28,8 +28,9 @@ from resnet50._io.text import can_be_shown, short
 from resnet50._io.workers import in_order
 from resnet50.data.cache import DECODING
 from resnet50.data.dataset import Dataset, Unreadable
+from resnet50.data.encoded_image import EncodedImage
 from resnet50.data.fit import DEFAULT_FIT, Fit
-from resnet50.data.images import Header, fit_image
+from resnet50.data.images import Header
 from resnet50.data.lazy_images import LazyImages
 from resnet50.data.left_out import REASONS, LeftOut
 from resnet50.data.listing import SPLITS
@@ -519,8 +520,15 @@ class EncodedImages:
             images[place] = image
         return images
 
-    def _decode(self, index: int) -> np.ndarray:
+    def encoded(self, index: int) -> EncodedImage:
+        """Return the image file of a number, not decoded.
+
+        Raises:
+            ValueError: If its record is damaged.
+        """
         content = self._records[index]
         shard, place = self._records.place(index)
-        name = f"{self._records.shard(shard)}: record {place}"
-        return fit_image(content, height=self._size, width=self._size, fit=self._fit, name=name)
+        return EncodedImage(content, self._size, self._fit, f"{self._records.shard(shard)}: record {place}")
+
+    def _decode(self, index: int) -> np.ndarray:
+        return self.encoded(index).decode(self._size, self._size)
