@@ -80,7 +80,7 @@ _LASTING = (None, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOTDIR) 
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Header:
     """The properties of an image file that are known before any pixel is decoded.
 

@@ -106,7 +106,9 @@ class Manifest:
     def write(self, path: Path) -> None:
         """Write the manifest, atomically."""
         kinds: dict[tuple[Any, ...], int] = {}
-        headers = [(each.width, each.height, kinds.setdefault(_kind(each), len(kinds))) for each in self.headers]
+        headers = np.empty((len(self.headers), 3), np.uint32)  # a list of them would take 100 MB for a million
+        for row, each in enumerate(self.headers):
+            headers[row] = each.width, each.height, kinds.setdefault(_kind(each), len(kinds))
         about = {
             "format": _FORMAT,
             "name": self.name,
@@ -125,7 +127,7 @@ class Manifest:
             "sha256": self.sha256,
             "shard_records": self.shard_records,
             "shard_bytes": self.shard_bytes,
-            "headers": np.array(headers, np.uint32).reshape(-1, 3),
+            "headers": headers,
             "copies": np.stack([self.copies.thumbnails, self.copies.mirrored]).astype(np.int32),
             "single_color": self.single_color,
         }
