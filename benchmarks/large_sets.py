@@ -6,15 +6,23 @@ epoch with its first batch, and each further batch (``batch``); a stratified cut
 (``folds``) by the near-duplicates; the search for those (``copies``); ``report.json`` of as many classes (``report``),
 whose images are 20,000 at most; and what a training with packed records does before it reads an image (``start``).
 
+A million tiny records have steps of their own, with ``--records``: files of 8 x 8 pixels are written, which is not
+measured; packed (``pack``); and read as a training does, in the order of an epoch, with a random-resized crop of each,
+after a start that is measured by itself (``epoch``). The peak of memory is that of the whole process, whose Keras is
+on its NumPy backend.
+
 Run: ``python benchmarks/large_sets.py``; adds a session to ``benchmarks/results/large-sets.json``.
-``--images 10000 100000`` takes other numbers of images.
+``--images 10000 100000`` takes other numbers of images. ``python benchmarks/large_sets.py --records 1000000`` measures
+the records alone: about 20 minutes on two cores, 4 GB of disk for the files and 3 GB for their thumbnails.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -144,6 +152,53 @@ def start(count: int) -> Step:
     return timed(work)
 
 
+def write_files(folder: Path, count: int) -> None:
+    """Write so many BMP files of noise, in the folders of splits and of a thousand classes."""
+    head = b"BM" + struct.pack("<IHHIIiiHHIIiiII", 246, 0, 0, 54, 40, SIZE, SIZE, 1, 24, 0, 192, 0, 0, 0, 0)
+    rng = np.random.default_rng(0)
+    for split, first, last in (("train", 0, count - count // 20), ("val", count - count // 20, count)):
+        folders = [folder / split / f"{label:03}" for label in range(CLASSES)]
+        for each in folders:
+            each.mkdir(parents=True)
+        for index in range(first, last):
+            (folders[index % CLASSES] / f"{index:07}.bmp").write_bytes(head + rng.bytes(192))
+
+
+def pack(folder: Path) -> dict[str, float]:
+    """Pack the files of a folder."""
+    from resnet50.data.pack_records import pack_records
+
+    began = time.perf_counter()
+    pack_records(folder / "files", folder / "records", shards=8)
+    return {"seconds": time.perf_counter() - began}
+
+
+def epoch(folder: Path) -> dict[str, float]:
+    """Start on packed records as a training does, and read an epoch of crops."""
+    from resnet50.data.augmentation import Augmentation
+    from resnet50.data.batches import Batches
+    from resnet50.data.random_crop import Resize
+    from resnet50.datasets.imagenet import load
+
+    began = time.perf_counter()
+    splits = load(folder / "records", image_size=SIZE)
+    [each.fingerprint for each in splits.by_name.values()]
+    augmentation, resize = Augmentation(crop_area=0.08, flip=True), Resize(SIZE, SIZE)
+    batches = Batches(splits["train"], BATCH, shuffle=True, augmentation=augmentation, resize=resize)
+    batches[0]
+    started = time.perf_counter()
+    images = sum(len(images) for images, _ in batches)
+    return {"start_seconds": started - began, "seconds": time.perf_counter() - started, "read": images}
+
+
+RECORD_STEPS = {step.__name__: step for step in (pack, epoch)}
+
+
+def measure_records(step: str, folder: Path) -> dict[str, float]:
+    """Measure a step with records in this process, which has done nothing else."""
+    return {**RECORD_STEPS[step](folder), "peak_mib": memory("VmHWM")}
+
+
 def timed(step: Callable[[], object]) -> Step:
     """Return a step that measures its time."""
 
@@ -176,24 +231,43 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, nargs="+", default=list(COUNTS), help="numbers of images")
     parser.add_argument("--steps", nargs="+", choices=list(STEPS), default=list(STEPS), help="what is measured")
-    parser.add_argument("--measured", action="store_true", help=argparse.SUPPRESS)  # starts the measured process
+    parser.add_argument("--records", type=int, metavar="N", help="measure so many records alone")
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)  # of the records that a process measures
+    parser.add_argument("--measured", help=argparse.SUPPRESS)  # the step that this process measures
     options = parser.parse_args()
+    if options.folder:
+        print(json.dumps(measure_records(options.measured, options.folder)))
+        return
     if options.measured:
-        print(json.dumps(measure(options.steps[0], options.images[0])))
+        print(json.dumps(measure(options.measured, options.images[0])))
         return
     session = Session(
         RESULTS,
         what="seconds and memory of steps before and beside the training, by the number of images",
-        command="python benchmarks/large_sets.py",
+        command=" ".join(["python", "benchmarks/large_sets.py", *sys.argv[1:]]),
     )
     results: dict[str, list[dict[str, float]]] = {}
-    for step in options.steps:
-        for count in options.images:
-            command = [sys.executable, __file__, "--measured", "--steps", step, "--images", str(count)]
-            answer = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout.splitlines()[-1]
-            results.setdefault(step, []).append(json.loads(answer))
-            print(step, results[step][-1], flush=True)
+    if options.records:
+        with tempfile.TemporaryDirectory() as folder:
+            write_files(Path(folder) / "files", options.records)
+            for step in RECORD_STEPS:
+                measured = in_a_process(step, "--folder", folder)
+                results[step] = [{"images": options.records, **measured}]
+                print(step, measured, flush=True)
+    else:
+        for step in options.steps:
+            for count in options.images:
+                results.setdefault(step, []).append(in_a_process(step, "--images", str(count)))
+                print(step, results[step][-1], flush=True)
     session.write(results)
+
+
+def in_a_process(step: str, *words: str) -> dict[str, float]:
+    """Measure a step in a process of its own."""
+    command = [sys.executable, __file__, "--measured", step, *words]
+    environment = {**os.environ, "KERAS_BACKEND": "numpy"}
+    answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment).stdout.splitlines()[-1]
+    return dict(json.loads(answer))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = examples(
         "resnet50 pack photos photos.h5", "resnet50 train photos.h5", "resnet50 pack photos photos-records --records"
     )
-    parser.add_argument("source", metavar="SRC", help="Folder of images, or a CSV file with a header path,label.")
+    parser.add_argument(
+        "source",
+        metavar="SRC",
+        help="Folder of images, a CSV file with a header path,label, or the address of a folder, such as s3://bucket/photos.",
+    )
     parser.add_argument("out", metavar="OUT", help="New .h5 file, or folder of records, that 'resnet50 train' takes.")
     parser.add_argument(
         "--image-size",
@@ -53,14 +58,18 @@ def run(options: argparse.Namespace) -> int:
         raise ValueError("expected --records with --shards, got --shards alone; an .h5 file is one file.")
 
     from resnet50.data.listing import list_images
+    from resnet50.data.remote import local_copy
 
     chosen = read_options.read_options(options)
-    with step("listing images"):
-        listing = list_images(options.source, pattern=chosen.pattern, groups=chosen.groups)
-    if options.records:
-        _pack_records(listing, Path(options.out), options.shards, chosen)
-    else:
-        _pack(listing, Path(options.out), options.image_size or 224, fit or DEFAULT_FIT, chosen)
+    with ExitStack() as copied:
+        with step("copying images") as progress:
+            source = copied.enter_context(local_copy(options.source, beside=options.out, progress=progress))
+        with step("listing images"):
+            listing = list_images(source, pattern=chosen.pattern, groups=chosen.groups)
+        if options.records:
+            _pack_records(listing, Path(options.out), options.shards, chosen)
+        else:
+            _pack(listing, Path(options.out), options.image_size or 224, fit or DEFAULT_FIT, chosen)
     return 0
 
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
 from PIL import Image
 
 from resnet50._io.arguments import check_types, check_values, number
+from resnet50._io.workers import in_order
+from resnet50.data.encoded_image import EncodedImage
+from resnet50.data.lazy_images import LazyImages
 from resnet50.data.policies import LARGEST, rand_augment, trivial_augment
 from resnet50.data.random_crop import Resize, draw_box
 
@@ -90,12 +95,17 @@ class Augmentation:
         return self.flips or any(getattr(self, each.name) != each.default for each in fields(self))
 
     def apply(
-        self, images: np.ndarray, generators: list[np.random.Generator], *, resize: Resize | None = None
+        self,
+        images: np.ndarray | LazyImages,
+        generators: Sequence[np.random.Generator],
+        *,
+        resize: Resize | None = None,
     ) -> np.ndarray:
         """Change each image by the draws of its own generator.
 
         Args:
-            images: RGB uint8 ``(n, height, width, 3)``, 0..255; not changed.
+            images: RGB uint8 ``(n, height, width, 3)``, 0..255; not changed. Those in files
+                (`LazyImages.is_encoded`) are decoded and changed by several threads, and crops are cut from the whole.
             generators: One for each image; the same state gives the same change, whatever the other images are.
             resize: Size of the result, and how a crop is resized; None for the size of the images, bicubic.
 
@@ -104,27 +114,25 @@ class Augmentation:
             the border, but for those of a policy.
 
         Raises:
-            ValueError: If the images do not have this type and shape, or there is not one generator for each.
+            ValueError: If the images do not have this type and shape, there is not one generator for each, or a file
+                cannot be read.
         """
         if images.dtype != np.uint8 or images.ndim != 4 or len(generators) != len(images):
             raise ValueError(
                 "expected uint8 images (n, height, width, 3) and a generator for each, "
                 f"got {images.dtype} {images.shape} and {len(generators)} generators."
             )
-        if not self.changes and resize is None:
-            return images
-        resize = resize or Resize(*images.shape[1:3])
-        changed = np.empty((len(images), resize.height, resize.width, 3), np.uint8)
-        for index, generator in enumerate(generators):
-            image = images[index]
-            changed[index] = self._change(image, generator, resize) if self.changes else resize.apply(image)
-        return changed
+        if not self.changes:
+            return resize_all(images, resize)
+        size = resize or Resize(*images.shape[1:3])
+        return _map(lambda image, place: self._change(image, generators[place], size), images, size)
 
-    def _change(self, image: np.ndarray, generator: np.random.Generator, resize: Resize) -> np.ndarray:
+    def _change(self, image: np.ndarray | EncodedImage, generator: np.random.Generator, resize: Resize) -> np.ndarray:
         draw = generator.uniform(-1, 1, 8)  # first, so that other changes leave it as it is
-        height, width = image.shape[:2]
-        box = draw_box(height, width, self.crop_area, generator) if self.crop_area < 1 else None
-        image = resize.apply(image, box)
+        if self.crop_area < 1:
+            image = resize.crop(image, lambda height, width: draw_box(height, width, self.crop_area, generator))
+        else:
+            image = resize.apply(image)
         image = self._light(_sample(image, self._warp(draw, *image.shape[:2])), draw)
         if self.rand_augment:
             image = rand_augment(image, self.rand_augment, generator)
@@ -153,6 +161,37 @@ class Augmentation:
         factor, offset = 1 + self.contrast * draw[6], 255 * self.brightness * draw[7]
         table = np.clip(np.rint((np.arange(256) - mean) * factor + mean + offset), 0, 255).astype(np.uint8)
         return table[image]
+
+
+def resize_all(images: np.ndarray | LazyImages, resize: Resize | None) -> np.ndarray:
+    """Return images that nothing else changes.
+
+    Args:
+        images: As for `Augmentation.apply`.
+        resize: Their size; None for the size that they have.
+
+    Returns:
+        uint8 ``(n, height, width, 3)``.
+
+    Raises:
+        ValueError: If a file cannot be read.
+    """
+    return np.asarray(images) if resize is None else _map(lambda image, _: resize.apply(image), images, resize)
+
+
+def _map(
+    change: Callable[[np.ndarray | EncodedImage, int], np.ndarray], images: np.ndarray | LazyImages, size: Resize
+) -> np.ndarray:
+    """Return what a function of an image and its place makes of each; several threads decode and change files."""
+    files = images if isinstance(images, LazyImages) and images.is_encoded else None
+    changed = np.empty((len(images), size.height, size.width, 3), np.uint8)
+
+    def put(place: int) -> None:
+        changed[place] = change(images[place] if files is None else files.encoded(place), place)
+
+    places = range(len(images))
+    deque(map(put, places) if files is None else in_order(put, places), maxlen=0)
+    return changed
 
 
 def _sample(image: np.ndarray, warp: tuple[float, ...]) -> np.ndarray:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 
 import keras
 import numpy as np
 
-from resnet50._io.workers import THREADS
-from resnet50.data.augmentation import Augmentation
+from resnet50.data.ahead import MadeAhead
+from resnet50.data.augmentation import Augmentation, resize_all
 from resnet50.data.dataset import Dataset
+from resnet50.data.lazy_images import LazyImages
 from resnet50.data.mixing import Mixing, Mixture
 from resnet50.data.random_crop import Resize
 from resnet50.data.share import ALONE, Share
@@ -77,11 +76,11 @@ class Batches(keras.utils.PyDataset):
         equal: bool = False,
         ahead: int = 0,
     ) -> None:
-        # TensorFlow gets two threads: Keras then does without tf.data's autotuner, which can idle for ten seconds at
-        # the end of an epoch (TensorFlow 2.21). JAX and PyTorch get none: there fit takes a batch before the first
-        # epoch begins (Keras 3.15), and batches that Keras' threads had prepared by then would be used for that epoch.
-        keras_threads = keras.backend.backend() == "tensorflow"
-        super().__init__(workers=max(2, ahead) if keras_threads else 1)
+        # TensorFlow gets two of Keras' threads: it then does without tf.data's autotuner, which can idle for ten
+        # seconds at the end of an epoch (TensorFlow 2.21). JAX and PyTorch get threads of our own: there fit takes a
+        # batch before the first epoch begins (Keras 3.15), and would use what Keras' threads had made by then.
+        by_keras = keras.backend.backend() == "tensorflow"
+        super().__init__(workers=max(2, ahead) if by_keras else 1)
         if batch_size < 1:
             raise ValueError(f"expected batch_size to be at least 1, got {batch_size!r}.")
         if seed < 0:
@@ -100,12 +99,10 @@ class Batches(keras.utils.PyDataset):
         self._copies = copies
         bounds = _equal_bounds if equal else _bounds
         self._bounds = bounds(len(dataset) + copies, batch_size, share_last=share_last, devices=share.devices)
-        self._ahead = 0 if keras_threads else ahead
-        self._threads: ThreadPoolExecutor | None = None
-        self._making: deque[tuple[tuple[int, int], Future[tuple[np.ndarray, ...]]]] = deque()
         self._one_hot = np.eye(len(dataset.class_names), dtype=np.float32)
         self._class_weights = _balancing_weights(dataset)
         self._order: tuple[tuple[int, int], np.ndarray] | None = None
+        self._ahead = MadeAhead(self._make, len(self), ahead) if ahead and not by_keras else None
 
     def __len__(self) -> int:
         """Return the number of batches in an epoch."""
@@ -124,19 +121,7 @@ class Batches(keras.utils.PyDataset):
         """
         if not 0 <= index < len(self):
             raise IndexError(f"expected a batch index in 0..{len(self) - 1}, got {index}.")
-        return self._made_ahead(self.epoch, index) if self._ahead else self._make(self.epoch, index)
-
-    def _made_ahead(self, epoch: int, index: int) -> tuple[np.ndarray, ...]:
-        """Return a batch, and let threads make those that follow in its epoch."""
-        if self._threads is None:
-            self._threads = ThreadPoolExecutor(min(self._ahead, THREADS))
-        if not self._making or self._making[0][0] != (epoch, index):  # the first of an epoch, or any other order
-            for _, future in self._making:
-                future.cancel()
-            self._making = deque([((epoch, index), self._threads.submit(self._make, epoch, index))])
-        for later in range(self._making[-1][0][1] + 1, min(index + self._ahead + 1, len(self))):
-            self._making.append(((epoch, later), self._threads.submit(self._make, epoch, later)))
-        return self._making.popleft()[1].result()
+        return (self._ahead.get if self._ahead else self._make)(self.epoch, index)
 
     def _make(self, epoch: int, index: int) -> tuple[np.ndarray, ...]:
         positions = np.arange(self._bounds[index], self._bounds[index + 1])
@@ -148,7 +133,7 @@ class Batches(keras.utils.PyDataset):
         mixture = self._draw_mixture(len(batch), (self.seed, epoch, index, 1))
         made = rows if mixture is None else np.union1d(rows, mixture.order[rows])
         chosen = batch[made]
-        images = self.features[epoch % len(self.features)][chosen] if self.features else self.versions(chosen, epoch)
+        images = self.features[epoch % len(self.features)][chosen] if self.features else self._images(chosen, epoch)
         targets = self._one_hot[self.dataset.labels[chosen]]
         if mixture is not None:
             own, others = np.searchsorted(made, rows), np.searchsorted(made, mixture.order[rows])
@@ -193,14 +178,18 @@ class Batches(keras.utils.PyDataset):
         unchanged = self.augmentation is None or not self.augmentation.changes
         return None if unchanged or (self.views and not version) else version
 
-    def versions(self, chosen: np.ndarray, epoch: int | None = None) -> np.ndarray:
-        """Return images in the version of an epoch, by default this one, by their indices ``(n,)`` in the dataset."""
-        images, version = self.dataset.images[chosen], self._version(self.epoch if epoch is None else epoch)
+    def versions(self, chosen: np.ndarray) -> np.ndarray:
+        """Return images in the version of this epoch, by their indices ``(n,)`` in the dataset."""
+        return self._images(chosen, self.epoch)
+
+    def _images(self, chosen: np.ndarray, epoch: int) -> np.ndarray:
+        images, version = self.dataset.images, self._version(epoch)
+        selected = images.select(chosen) if isinstance(images, LazyImages) and images.is_encoded else images[chosen]
         if self.augmentation is None or version is None:
-            return images if self.resize is None else np.stack([self.resize.apply(image) for image in images])
+            return resize_all(selected, self.resize)
         # an image's change depends on its index in the dataset, so that it is the same for any batch size
         return self.augmentation.apply(
-            images,
+            selected,
             [np.random.default_rng((self.seed, version, int(image))) for image in chosen],
             resize=self.resize,
         )

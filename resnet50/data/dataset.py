@@ -109,7 +109,8 @@ class Dataset:
         """
         digest = hashlib.sha256(repr((self.images.shape, self.class_names)).encode())
         if isinstance(self.images, LazyImages) and (hashes := self.images.file_hashes) is not None:
-            digest.update(self.images.decoding.encode() + hashes.tobytes() + self.labels.tobytes())
+            for part in (self.images.decoding.encode(), hashes, self.labels):
+                digest.update(np.ascontiguousarray(part).data if isinstance(part, np.ndarray) else part)
             return digest.hexdigest()
         count = max(1, _BLOCK // (math.prod(self.images.shape[1:]) or 1))
         for start in range(0, len(self), count):

@@ -29,7 +29,7 @@ _MOST_BYTES = 64 << 20  # of an index, enough for about half a million files; la
 _SETTLED = 2_500_000_000  # nanoseconds
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ImageFile:
     """What is known of an image file before it is decoded.
 
@@ -92,18 +92,19 @@ def inspect_files(listing: Listing, index: Path, *, progress: Progress | None = 
     return tuple(files)
 
 
-def read_file_headers(paths: Sequence[Path], *, progress: Progress | None = None) -> tuple[ImageFile, ...]:
-    """Read the headers of files, which are not hashed.
+def read_file_headers(entries: Sequence[Entry], *, progress: Progress | None = None) -> tuple[ImageFile, ...]:
+    """Read the headers of files, which are not hashed; files with equal ones share an object.
 
     Args:
-        paths: The files.
+        entries: The files.
         progress: Called with the files done and their number.
     """
+    known: dict[Header | None, ImageFile] = {}
     files = []
-    for header in in_order(_header, paths):
-        files.append(ImageFile(header=header))
+    for header in in_order(lambda entry: _header(entry.path), entries):
+        files.append(known.setdefault(header, ImageFile(header=header)))
         if progress is not None:
-            progress(len(files), len(paths))
+            progress(len(files), len(entries))
     return tuple(files)
 
 

@@ -35,7 +35,7 @@ def files_in_folders(root: Path, *, for_training: bool = True) -> FoundFiles:
                 "move it into one of them, or out."
             )
         if len(inside) > depth + 1:
-            files.append(LabeledFile(root.joinpath(*inside), class_name(inside[depth]), splits.get(inside[0])))
+            files.append(LabeledFile(str(root.joinpath(*inside)), class_name(inside[depth]), splits.get(inside[0])))
         else:
             loose.append(inside)
     if loose:
@@ -60,7 +60,7 @@ def files_matching(root: Path, pattern: str) -> FoundFiles:
         groups = match.groupdict() if match else {}
         if groups.get("class"):
             split = split_name(groups.get("split"), where=path)
-            files.append(LabeledFile(path, class_name(groups["class"]), split, groups.get("group") or ""))
+            files.append(LabeledFile(str(path), class_name(groups["class"]), split, groups.get("group") or ""))
         else:
             missed.append(inside)
     if missed:

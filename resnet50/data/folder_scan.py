@@ -126,9 +126,14 @@ def _walk(root: Path) -> Iterable[tuple[Path, Sequence[str]]]:
         yield here, files
 
 
+def is_image_name(name: str) -> bool:
+    """Return whether a file is listed as an image, by its name alone."""
+    return name.lower().endswith(SUFFIXES + _REFUSED)
+
+
 def _reason(folder: Path, name: str, *, own: bool) -> str | None:
     """Return why a file is left out; None for an image, "" for a file that is not even counted."""
-    is_image = name.lower().endswith(SUFFIXES + _REFUSED)
+    is_image = is_image_name(name)
     if name.startswith("."):
         return HIDDEN if is_image and not name.startswith("._") else ""  # ._name is macOS' metadata
     if is_image:

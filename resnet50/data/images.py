@@ -6,13 +6,14 @@ import ctypes
 import errno
 import io
 import logging
+import math
 import os
 import threading
 import warnings
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import BinaryIO
@@ -22,7 +23,7 @@ from PIL import Image, TiffImagePlugin, _imaging, features
 
 from resnet50._io.paths import as_given, describe_path
 from resnet50._io.workers import in_order
-from resnet50.data.fit import DEFAULT_FIT, Fit
+from resnet50.data.fit import BORDER, DEFAULT_FIT, Fit
 from resnet50.data.resizing import decoded_size, fit_pixels
 from resnet50.data.signatures import describe_start
 from resnet50.data.value_range import (
@@ -41,6 +42,9 @@ SUFFIXES = (
     *((".avif",) if _AVIF else ()),
 )  # fmt: skip
 """Suffixes of the files in a folder that count as images."""
+
+Box = tuple[int, int, int, int]
+"""Left, top, right and bottom of a piece of an image, in whole pixels."""
 
 ImageLike = str | os.PathLike[str] | bytes | BinaryIO | Image.Image | np.ndarray
 """What `fit_image` takes: the path of an image file, its bytes, an open binary file, a Pillow image, or pixels."""
@@ -76,7 +80,7 @@ _LASTING = (None, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOTDIR) 
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Header:
     """The properties of an image file that are known before any pixel is decoded.
 
@@ -168,6 +172,46 @@ def fit_image(image: ImageLike, *, height: int, width: int, fit: Fit = DEFAULT_F
         return _decode(_from_pixels(image), height, width, fit)
 
 
+def crop_image(
+    content: bytes,
+    draw: Callable[[int, int], Box],
+    *,
+    height: int,
+    width: int,
+    fit: Fit = DEFAULT_FIT,
+    name: str = "image",
+) -> np.ndarray:
+    """Cut a piece out of an encoded image, upright as `read_image` reads it, and resize the piece.
+
+    A JPEG is decoded at a fraction of its size where the piece then still has twice the size of the result.
+
+    Args:
+        content: Content of a file that `read_image` reads.
+        draw: Called with height and width of the whole image in pixels; returns the piece.
+        height: Height of the result in pixels.
+        width: Width of the result in pixels.
+        fit: Its resampling and value range are used.
+        name: Name of the image, for errors.
+
+    Returns:
+        RGB uint8 ``(height, width, 3)``, 0..255.
+
+    Raises:
+        ValueError: As `read_image`.
+    """
+    with _reading(name), _quiet, _open(io.BytesIO(content)) as image:
+        _check_format(image)
+        stored = image.size
+        across, down = stored[::-1] if _is_turned(image) else stored
+        left, top, right, bottom = draw(down, across)
+        scale = min((right - left) / (2 * width), (bottom - top) / (2 * height))
+        upright = _upright(image, (math.ceil(stored[0] / scale), math.ceil(stored[1] / scale)), fit)
+        fraction = 2 ** round(math.log2(max(upright.size) / max(stored)))  # 1 to 1/8; the last column may show less
+        box = round(left * fraction), round(top * fraction), round(right * fraction), round(bottom * fraction)
+        whole_piece = replace(fit, mode="stretch", crop_ratio=1.0, pad_color=BORDER)
+        return fit_pixels(upright.crop(box), (width, height), whole_piece)
+
+
 def read_header(path: str | os.PathLike[str]) -> Header:
     """Read the properties of an image file; its pixels are not decoded and may be damaged.
 
@@ -183,10 +227,7 @@ def read_header(path: str | os.PathLike[str]) -> Header:
     """
     with _opened(path) as image:
         orientation = _orientation(image)
-        turned = (
-            orientation in _QUARTER_TURNS and image.format != "TIFF"
-        )  # Pillow has exchanged a TIFF's width and height already
-        width, height = image.size[::-1] if turned else image.size
+        width, height = image.size[::-1] if _is_turned(image) else image.size
         oriented, mode, deep = orientation in _TURNS, image.mode, is_deep(image)
         return Header(width, height, mode, image.format or "", oriented, deep, _has_more_frames(image))
 
@@ -231,16 +272,25 @@ def _sample(path: str | os.PathLike[str]) -> Sample | None:
 
 
 def _decode(image: Image.Image, height: int, width: int, fit: Fit) -> np.ndarray:
+    enough = decoded_size((width, height), fit)
+    return fit_pixels(_upright(image, (enough, enough), fit), (width, height), fit)
+
+
+def _upright(image: Image.Image, enough: tuple[int, int], fit: Fit) -> Image.Image:
+    """Decode an opened image, and turn it as its EXIF orientation says; ``enough`` is a width and height to decode."""
     _check_scans(image)
     _check_checksums(image)
     deep = read_deep_color(image, fit.value_range) if is_deep_color(image) else None
-    enough = decoded_size((width, height), fit)
-    image.draft("RGB", (enough, enough))  # a JPEG can be decoded at a fraction of its size
+    image.draft("RGB", enough)  # a JPEG can be decoded at a fraction of its size
     image.load()
     turn = _TURNS.get(_orientation(image))
     decoded = deep or image
-    upright = decoded if turn is None else decoded.transpose(turn)
-    return fit_pixels(upright, (width, height), fit)
+    return decoded if turn is None else decoded.transpose(turn)
+
+
+def _is_turned(image: Image.Image) -> bool:
+    """Return whether width and height are exchanged in the upright image; Pillow has done it already in a TIFF."""
+    return image.format != "TIFF" and _orientation(image) in _QUARTER_TURNS
 
 
 def _from_pixels(pixels: object) -> Image.Image:

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
+from resnet50.data.encoded_image import EncodedImage
+
 Check = Callable[[np.ndarray, np.ndarray], None]
 
 
@@ -64,6 +66,15 @@ class LazyImages:
     def decoding(self) -> str:
         """What the pixels depend on beside the files; "" where pixels are stored."""
         return getattr(self._array, "decoding", "")
+
+    @property
+    def is_encoded(self) -> bool:
+        """Whether the images are in image files, which `encoded` returns."""
+        return self.file_hashes is not None
+
+    def encoded(self, place: int) -> EncodedImage:
+        """Return the image file with this place; only where `is_encoded`."""
+        return self._array.encoded(int(self._indices[place]))
 
     def select(self, indices: np.ndarray) -> LazyImages:
         """Return the images at these indices, in this order, without reading them."""

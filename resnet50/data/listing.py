@@ -20,21 +20,26 @@ SPLITS = ("train", "validation", "test")
 """The splits that an image can be in."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One image of a source.
 
     Attributes:
-        path: The file. It may be damaged or missing; decoding it reports that.
+        location: Path of the file, as text. It may be damaged or missing; decoding it reports that.
         label: Index into the listing's ``class_names``.
         split: One of `SPLITS`; None if the source does not assign one.
         group: What the image belongs to, such as a patient or a specimen; "" for nothing.
     """
 
-    path: Path
+    location: str
     label: int
     split: str | None = None
     group: str = ""
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return Path(self.location)
 
 
 @dataclass(frozen=True)
@@ -60,8 +65,8 @@ class Listing:
 
     def name_of(self, entry: Entry) -> str:
         """Return an image's path below the root, or its whole path if it is elsewhere, with ``/`` between names."""
-        inside = entry.path.is_relative_to(self.root)
-        return (entry.path.relative_to(self.root) if inside else entry.path).as_posix()
+        path = entry.path
+        return (path.relative_to(self.root) if path.is_relative_to(self.root) else path).as_posix()
 
 
 def list_images(
@@ -136,8 +141,8 @@ def _listing(source: Path, root: Path, found: FoundFiles, *, for_training: bool)
     if for_training:
         _check_classes(source, files, names)
     label = {name: index for index, name in enumerate(names)}
-    ordered = sorted(files, key=lambda file: file.path.parts)
-    entries = tuple(Entry(file.path, label[file.class_name], file.split, file.group) for file in ordered)
+    ordered = sorted(files, key=lambda file: file.location.replace(os.sep, "\0"))  # name by name
+    entries = tuple(Entry(file.location, label[file.class_name], file.split, file.group) for file in ordered)
     name = source.resolve().stem if source.is_file() else source.resolve().name
     return Listing(root, entries, tuple(names), printable(utf8_name(name or str(source))), found.left_out)
 

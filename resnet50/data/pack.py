@@ -30,6 +30,7 @@ from resnet50.data.images import TemporaryError, has_pixels_not_finite, measure_
 from resnet50.data.left_out import MORE_FRAMES, NOT_FINITE, LeftOut, count_left_out
 from resnet50.data.listing import SPLITS, Entry, Listing, list_images
 from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
+from resnet50.data.remote import is_address, local_copy
 
 try:
     import fcntl
@@ -59,7 +60,9 @@ def pack(
     the same folder removes what a killed process left half written.
 
     Args:
-        source: What `list_images` takes or returned; images without a split go into ``train``.
+        source: What `list_images` takes or returned, or the address of a folder, such as ``"s3://bucket/photos"``,
+            whose images are copied beside ``out`` meanwhile (`resnet50.data.remote`). Images without a split go into
+            ``train``.
         out: The file; one that exists is replaced once the new one is complete.
         image_size: Height and width in pixels of the decoded images (`read_image`).
         fit: How they are fitted to it. A value range that it does not give is measured over the source, if there are
@@ -79,12 +82,15 @@ def pack(
     """
     if image_size < 1:
         raise ValueError(f"expected image_size to be at least 1 pixel, got {image_size!r}.")
+    if is_address(source):
+        with local_copy(source, beside=out, progress=progress) as folder:
+            return pack(folder, out, image_size=image_size, fit=fit, options=options, progress=progress)
     listing = (
         source if isinstance(source, Listing) else list_images(source, pattern=options.pattern, groups=options.groups)
     )
     if options.corrections is not None:
         listing = correct_listing(listing, read_corrections(options.corrections))
-    files = read_file_headers([entry.path for entry in listing.entries], progress=progress)
+    files = read_file_headers(listing.entries, progress=progress)
     inspected = Inspected(listing, files)
     return pack_inspected(inspected, out, image_size=image_size, fit=fit, options=options, progress=progress)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+from array import array
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -14,7 +15,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.lib.format import open_memmap
 
 from resnet50._io.fetch import Progress
 from resnet50._io.files import atomic_folder, check_room
@@ -25,18 +25,20 @@ from resnet50.data.dataset import Unreadable
 from resnet50.data.file_index import read_file_headers
 from resnet50.data.fit import DEFAULT_FIT, Fit
 from resnet50.data.images import Header, TemporaryError, fit_image, measure_value_range
+from resnet50.data.lazy_images import LazyImages
 from resnet50.data.listing import SPLITS, Listing, list_images
 from resnet50.data.near_duplicates import MAX_STORED_PAIRS, MOST_COMPARED, Copies, Pairs, find_near_duplicates
 from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
 from resnet50.data.pack import Inspected, UnreadableFiles, deep_files, found_in_files, split_of
 from resnet50.data.records import MANIFEST, MOST_RECORD_BYTES, Manifest, array_record, shard_name
+from resnet50.data.remote import is_address, local_copy
 
 _log = logging.getLogger(__name__)
 
 _SHARD_BYTES = 256 << 20  # about the size of a shard where their number is not given
 _MOST_SHARDS = 1_024  # where their number is not given
 _SIZE = 32  # height and width in pixels at which images are compared
-_THUMBNAILS = "thumbnails.npy"
+_THUMBNAILS = "thumbnails"
 _REST = 4_096  # bytes of disk for an image beside its file: thumbnail, row of the manifest, frame of the record
 
 
@@ -50,8 +52,8 @@ class _File(NamedTuple):
 class _Written(NamedTuple):
     """What was written: the places of the files in the listing, their SHA-256, the shards, and what was left out."""
 
-    places: list[int]
-    sha256: list[bytes]
+    places: array[int]
+    sha256: bytearray
     shard_records: np.ndarray
     shard_bytes: np.ndarray
     unreadable: tuple[Unreadable, ...]
@@ -71,11 +73,14 @@ def pack_records(
     whether it can be read and to compare the images. The folder gets its name when it is complete.
 
     Args:
-        source: What `list_images` takes or returned; images without a split go into ``train``.
+        source: What `list_images` takes or returned, or the address of a folder, such as ``"s3://bucket/photos"``,
+            whose images are copied beside ``out`` meanwhile (`resnet50.data.remote`). Images without a split go into
+            ``train``.
         out: The folder; a new name.
         shards: Number of files with records; None for one for each 256 MiB.
         options: How the source is read; ``test_split`` and ``near_duplicates`` are not used here.
-        progress: Called with the files done and their number, as their headers are read and as they are written; then
+        progress: Called with the files done and their number, as those at an address are copied (whose number is not
+            known), as their headers are read and as they are written; then
             with the steps done and their number, two for each image, as they are compared.
 
     Returns:
@@ -91,6 +96,9 @@ def pack_records(
     if shards is not None and shards < 1:
         raise ValueError(f"expected at least 1 shard, got {shards!r}.")
     array_record()
+    if is_address(source):
+        with local_copy(source, beside=out, progress=progress) as folder:
+            return pack_records(folder, out, shards=shards, options=options, progress=progress)
     listing = (
         source if isinstance(source, Listing) else list_images(source, pattern=options.pattern, groups=options.groups)
     )
@@ -98,23 +106,54 @@ def pack_records(
         listing = correct_listing(listing, read_corrections(options.corrections))
     entries = sorted(listing.entries, key=lambda entry: SPLITS.index(split_of(entry)))
     listing = replace(listing, entries=tuple(entries))
-    files = read_file_headers([entry.path for entry in entries], progress=progress)
+    files = read_file_headers(entries, progress=progress)
     inspected = Inspected(listing, files)
     size = sum(_size(entry.path) for entry in entries)
     count = min(shards or min(max(1, size // _SHARD_BYTES), _MOST_SHARDS), len(entries))
     check_room(out, size + len(entries) * _REST + (count << 16), "the packed records")
     fit = replace(DEFAULT_FIT, value_range=measure_value_range(deep_files(inspected)))
-    with atomic_folder(out) as folder:
-        # in a file, since those of a million images take 3 GB
-        thumbnails = open_memmap(folder / _THUMBNAILS, "w+", np.uint8, (len(entries), _SIZE, _SIZE, 3))
+    with atomic_folder(out) as folder, _Thumbnails(folder / _THUMBNAILS) as thumbnails:
         unreadable = UnreadableFiles(listing, options.max_unreadable)
         written = _write_shards(inspected, folder, count, fit, unreadable, thumbnails, progress)
         manifest = _describe(inspected, written, fit)
+        del listing, entries, files, inspected, unreadable  # those of a million images take 300 MB
         _log.info("comparing images")
-        _compare(manifest, thumbnails[: len(manifest)], progress).write(folder / MANIFEST)
-        del thumbnails
-        (folder / _THUMBNAILS).unlink()
+        _compare(manifest, thumbnails, progress).write(folder / MANIFEST)
     return written.unreadable
+
+
+class _Thumbnails:
+    """Thumbnails of images in a temporary file, since those of a million take 3 GB; indexed like an array.
+
+    It is not mapped: pages of a mapped file count as memory of the process.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._file = path, path.open("w+b")
+        self._count = 0
+        self.ndim, self.dtype = 4, np.dtype(np.uint8)
+
+    def __enter__(self) -> _Thumbnails:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+        self._path.unlink(missing_ok=True)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._count, _SIZE, _SIZE, 3
+
+    def append(self, image: np.ndarray) -> None:
+        self._file.write(image.data)
+        self._count += 1
+
+    def __getitem__(self, indices: Any) -> np.ndarray:
+        images = np.empty((np.size(indices), *self.shape[1:]), np.uint8)
+        for image, index in zip(images, np.ravel(indices).tolist(), strict=True):
+            self._file.seek(index * image.nbytes)
+            self._file.readinto(image.data)
+        return images.reshape(*np.shape(indices), *self.shape[1:])
 
 
 def _write_shards(
@@ -123,13 +162,12 @@ def _write_shards(
     shards: int,
     fit: Fit,
     unreadable: UnreadableFiles,
-    thumbnails: np.ndarray,
+    thumbnails: _Thumbnails,
     progress: Progress | None,
 ) -> _Written:
     """Write every file that can be read into its shard, and its thumbnail."""
     entries = inspected.listing.entries
-    places: list[int] = []
-    sha256: list[bytes] = []
+    places, sha256 = array("q"), bytearray()
     records = np.zeros(shards, np.int64)
     _log.info("writing images")
     with ExitStack() as opened:
@@ -145,10 +183,10 @@ def _write_shards(
                 unreadable.add(file, entries[place].label)
             else:
                 writer.write(file.content)
-                thumbnails[len(places)] = file.thumbnail
+                thumbnails.append(file.thumbnail)
                 records[shard] += 1
                 places.append(place)
-                sha256.append(hashlib.sha256(file.content).digest())
+                sha256 += hashlib.sha256(file.content).digest()
             if progress is not None:
                 progress(place + 1, len(entries))
     if not places:
@@ -205,7 +243,7 @@ def _describe(inspected: Inspected, written: _Written, fit: Fit) -> Manifest:
         counts=tuple(splits[split] for split in SPLITS),
         paths=tuple(map(listing.name_of, entries)),
         groups=groups if any(groups) else (),
-        sha256=np.frombuffer(b"".join(written.sha256), np.uint8).reshape(-1, 32),
+        sha256=np.frombuffer(written.sha256, np.uint8).reshape(-1, 32),
         shard_records=written.shard_records,
         shard_bytes=written.shard_bytes,
         headers=tuple(inspected.files[place].header or unknown for place in written.places),
@@ -217,9 +255,10 @@ def _describe(inspected: Inspected, written: _Written, fit: Fit) -> Manifest:
     )
 
 
-def _compare(manifest: Manifest, images: np.ndarray, progress: Progress | None) -> Manifest:
+def _compare(manifest: Manifest, images: _Thumbnails, progress: Progress | None) -> Manifest:
     """Return the manifest with the images' near-duplicates, as far as they can be found and stored."""
-    splits = np.split(images, np.cumsum(manifest.counts)[:-1])
+    numbers = np.split(np.arange(len(manifest)), np.cumsum(manifest.counts)[:-1])
+    splits = [LazyImages(images, of_split) for of_split in numbers]
     identical = find_near_duplicates(splits, identical_only=True, progress=progress)
     manifest = replace(manifest, copies=identical.copies or manifest.copies, single_color=identical.single_color)
     if len(manifest) > MOST_COMPARED:

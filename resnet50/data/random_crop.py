@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
+from resnet50.data.encoded_image import EncodedImage
+from resnet50.data.images import Box
+
 ASPECT = (3 / 4, 4 / 3)
 """Width of a piece over its height, from and to; its logarithm is drawn uniformly."""
 
 _ATTEMPTS = 10
-
-Box = tuple[int, int, int, int]  # left, top, right, bottom
 
 
 @dataclass(frozen=True)
@@ -30,16 +32,43 @@ class Resize:
     width: int
     resampling: str = "bicubic"
 
-    def apply(self, image: np.ndarray, box: Box | None = None) -> np.ndarray:
+    def crop(self, image: np.ndarray | EncodedImage, draw: Callable[[int, int], Box]) -> np.ndarray:
+        """Cut a piece out of an image, and resize it.
+
+        The piece of an image file is cut out of the whole image where its fit is a center crop. The other fits show the
+        whole image already, and the piece is cut out of what they show.
+
+        Args:
+            image: RGB uint8 ``(height, width, 3)``, not changed; or an image file.
+            draw: Called with the image's height and width in pixels; returns the piece.
+
+        Returns:
+            RGB uint8 of this size.
+
+        Raises:
+            ValueError: If the file cannot be read.
+        """
+        if isinstance(image, EncodedImage):
+            if image.fit.mode == "crop":
+                return image.crop(draw, self.height, self.width)
+            image = image.decode(image.size, image.size)
+        return self.apply(image, draw(*image.shape[:2]))
+
+    def apply(self, image: np.ndarray | EncodedImage, box: Box | None = None) -> np.ndarray:
         """Resize an image, or the piece in a box of it, with antialiasing.
 
         Args:
-            image: RGB uint8 ``(height, width, 3)``; not changed.
+            image: RGB uint8 ``(height, width, 3)``, not changed; or an image file, of which the whole is fitted.
             box: Left, top, right and bottom in pixels; None for the whole image.
 
         Returns:
             RGB uint8 of this size. The image itself where there is nothing to do.
+
+        Raises:
+            ValueError: If the file cannot be read.
         """
+        if isinstance(image, EncodedImage):
+            return image.decode(self.height, self.width)
         if box is not None:  # cut out first: Pillow's own box would mix in pixels around it
             left, top, right, bottom = box
             image = image[top:bottom, left:right]

@@ -13,8 +13,10 @@ import json
 import os
 import threading
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -28,8 +30,9 @@ from resnet50._io.text import can_be_shown, short
 from resnet50._io.workers import in_order
 from resnet50.data.cache import DECODING
 from resnet50.data.dataset import Dataset, Unreadable
+from resnet50.data.encoded_image import EncodedImage
 from resnet50.data.fit import DEFAULT_FIT, Fit
-from resnet50.data.images import Header, fit_image
+from resnet50.data.images import Header
 from resnet50.data.lazy_images import LazyImages
 from resnet50.data.left_out import REASONS, LeftOut
 from resnet50.data.listing import SPLITS
@@ -53,6 +56,7 @@ _FORMAT = 1
 # each shard has a reader that keeps the places of its records; without buffers it is the fastest at random places
 _READING = "readahead_buffer_size:0,max_parallelism:0"
 _ONE = 32_768  # bytes of a shard that are read at a time
+_TEXTS = 65_536  # whose bounds are numbers of Python at a time
 _MOST_OPEN = 128  # readers: each has its file open, of which a process may have 1,024, and 256 on macOS
 _DAMAGED = "copy the folder again, or pack the images again"
 
@@ -105,7 +109,9 @@ class Manifest:
     def write(self, path: Path) -> None:
         """Write the manifest, atomically."""
         kinds: dict[tuple[Any, ...], int] = {}
-        headers = [(each.width, each.height, kinds.setdefault(_kind(each), len(kinds))) for each in self.headers]
+        headers = np.empty((len(self.headers), 3), np.uint32)  # a list of them would take 100 MB for a million
+        for row, each in enumerate(self.headers):
+            headers[row] = each.width, each.height, kinds.setdefault(_kind(each), len(kinds))
         about = {
             "format": _FORMAT,
             "name": self.name,
@@ -124,7 +130,7 @@ class Manifest:
             "sha256": self.sha256,
             "shard_records": self.shard_records,
             "shard_bytes": self.shard_bytes,
-            "headers": np.array(headers, np.uint32).reshape(-1, 3),
+            "headers": headers,
             "copies": np.stack([self.copies.thumbnails, self.copies.mirrored]).astype(np.int32),
             "single_color": self.single_color,
         }
@@ -191,10 +197,10 @@ def _read_texts(arrays: Arrays, name: str) -> tuple[str, ...]:
     _check(ends, name, np.int64, len(ends), int(arrays[f"{name}_bytes"].size) + 1)
     if (np.diff(ends) < 0).any():
         raise ValueError(f"{name}_ends that do not ascend")
-    content = arrays[f"{name}_bytes"].tobytes()
-    starts = np.concatenate([[0], ends[:-1]]).tolist()
+    content, bounds = arrays[f"{name}_bytes"].data, np.concatenate([[0], ends])
+    blocks = (bounds[first : first + _TEXTS + 1].tolist() for first in range(0, len(ends), _TEXTS))
     return tuple(
-        content[start:end].decode("utf-8", "surrogateescape") for start, end in zip(starts, ends.tolist(), strict=True)
+        str(content[start:end], "utf-8", "surrogateescape") for block in blocks for start, end in pairwise(block)
     )
 
 
@@ -289,14 +295,12 @@ def _read_groups(arrays: Arrays, count: int) -> tuple[str, ...]:
 
 def _read_headers(rows: np.ndarray, kinds: Sequence[Sequence[Any]]) -> tuple[Header, ...]:
     """Return a header for each row; equal ones are one object, since many images have one size."""
-    made: dict[tuple[int, ...], Header] = {}
-    headers = []
-    for row in map(tuple, rows.tolist()):
-        if row not in made:
-            mode, file_format, *flags = kinds[row[2]]
-            made[row] = Header(row[0], row[1], str(mode), str(file_format), *map(bool, flags))
-        headers.append(made[row])
-    return tuple(headers)
+    different, numbers = np.unique(rows, axis=0, return_inverse=True)
+    made = []
+    for width, height, kind in different.tolist():
+        mode, file_format, *flags = kinds[kind]
+        made.append(Header(width, height, str(mode), str(file_format), *map(bool, flags)))
+    return tuple(made[number] for number in numbers.ravel().tolist())
 
 
 def _read_near_duplicates(arrays: Arrays, look_alike_distance: float | None, count: int) -> NearDuplicates | None:
@@ -392,15 +396,31 @@ def read_records(
         if end > start
     }
     splits = DatasetSplits.of(datasets, manifest.unreadable, manifest.left_out)
-    headers = {
-        path: header
-        for path, header in zip(manifest.paths, manifest.headers, strict=True)
-        if header.width and header.height
-    }
-    splits = replace(splits, fit=fit, headers=headers, identical_only=not options.near_duplicates)
+    splits = replace(splits, fit=fit, headers=_HeadersByPath(manifest), identical_only=not options.near_duplicates)
     found = manifest.near_duplicates if options.near_duplicates else None
     split = np.repeat(np.arange(len(SPLITS)), manifest.counts)
     return splits.with_near_duplicates(found or NearDuplicates.of_copies(manifest.copies, manifest.single_color, split))
+
+
+class _HeadersByPath(Mapping[str, Header]):
+    """The headers that could be read, by path; they are put in order when the first is looked up."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        self._manifest = manifest
+
+    @cached_property
+    def _headers(self) -> dict[str, Header]:
+        pairs = zip(self._manifest.paths, self._manifest.headers, strict=True)
+        return {path: header for path, header in pairs if header.width and header.height}
+
+    def __getitem__(self, path: str) -> Header:
+        return self._headers[path]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._headers)
+
+    def __len__(self) -> int:
+        return len(self._headers)
 
 
 @dataclass(eq=False)
@@ -519,8 +539,15 @@ class EncodedImages:
             images[place] = image
         return images
 
-    def _decode(self, index: int) -> np.ndarray:
+    def encoded(self, index: int) -> EncodedImage:
+        """Return the image file of a number, not decoded.
+
+        Raises:
+            ValueError: If its record is damaged.
+        """
         content = self._records[index]
         shard, place = self._records.place(index)
-        name = f"{self._records.shard(shard)}: record {place}"
-        return fit_image(content, height=self._size, width=self._size, fit=self._fit, name=name)
+        return EncodedImage(content, self._size, self._fit, f"{self._records.shard(shard)}: record {place}")
+
+    def _decode(self, index: int) -> np.ndarray:
+        return self.encoded(index).decode(self._size, self._size)

@@ -52,7 +52,7 @@ def files_in_table(path: Path) -> FoundFiles:
         first, label = rows.setdefault(os.path.normcase(os.path.normpath(image)), (line, row["label"]))
         if first != line:
             _refuse_again(where, row, first, label)
-        files.append(LabeledFile(image, class_name(row["label"]), split, row.get("group", "")))
+        files.append(LabeledFile(str(image), class_name(row["label"]), split, row.get("group", "")))
     if not files:
         raise ValueError(f"{path}: expected a row for each image, got a header alone.")
     if not _any_exists(files):

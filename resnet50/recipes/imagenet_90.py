@@ -5,10 +5,10 @@ precision on eight A100, and 77.10 ± 0.06 % on sixteen V100 (NVIDIA/DeepLearnin
 ``PyTorch/Classification/ConvNets/resnet50v1.5/README.md``; the numbers are from there and from ``configs.yml`` and
 ``image_classification/optimizers.py`` beside it). Not measured here.
 
-A step has 2,048 images, as there: eight batches of 256, each with batch norm statistics of its own. What differs: crops
-are cut from the center square that an image is stored as, not from the whole file; the rate of the warm-up rises in
-every step and not in every epoch; the bias of the last layer does not decay; residuals start at zero. Images are
-decoded into a cache of 150 KB each, about 200 GB for all of ImageNet.
+A step has 2,048 images, as there: eight batches of 256, each with batch norm statistics of its own. What differs: the
+rate of the warm-up rises in every step and not in every epoch; the bias of the last layer does not decay; residuals
+start at zero. Crops are cut from the whole image where DIR holds packed records; from a folder of images, which are
+decoded into a cache of 150 KB each, they are cut from the center square that is stored there.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ MOST_BYTES = 2 << 30
 CACHE_BYTES = 8 << 30
 """Most bytes of features that the cache keeps; for new ones, those that were used longest ago are removed."""
 
-_VERSION = 2  # of the files; increase it when the same key would mean other numbers
+_VERSION = 3  # of the files; increase it when the same key would mean other numbers
 _BATCH = 32  # images in a forward pass
 
 

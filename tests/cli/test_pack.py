@@ -97,6 +97,20 @@ def test_errors_are_one_line(refused, pets, tmp_path, words, values):
     assert not list(tmp_path.glob("*out*"))
 
 
+def test_a_folder_at_an_address_is_packed(command, pets, tmp_path):
+    pytest.importorskip("fsspec")
+    status, out, err = command("pack", f"file://{pets}", "one.h5", "--image-size", 16)
+    assert status == 0
+    assert command("pack", pets, "two.h5", "--image-size", 16)[1:] == (
+        out.replace("one.h5", "two.h5"),
+        err.replace("one.h5", "two.h5"),
+    )
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["one.h5", "pets", "two.h5"]
+    status, _, err = command("pack", "memory://nothing/here", "other.h5")
+    assert status == 2
+    assert "memory://nothing/here" in err
+
+
 def test_records_are_packed_checked_trained_on_and_scored(command, own_task, numbers, pets):
     pytest.importorskip("array_record")
     status, out, err = command("pack", pets, "records", "--records", "--shards", 2)

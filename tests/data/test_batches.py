@@ -465,12 +465,3 @@ def test_batches_that_threads_make_ahead_are_the_same_in_any_order(monkeypatch):
         for index in order:
             for expected, found in zip(usual[index], ahead[index], strict=True):
                 np.testing.assert_array_equal(found, expected)
-
-
-def test_what_a_thread_cannot_make_is_an_error_where_it_is_asked_for(monkeypatch):
-    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
-    ahead = Batches(dataset([0, 1], "ab", images=noise(2, 2, 2, 3)), 1, ahead=2)
-    monkeypatch.setattr(ahead, "versions", lambda chosen, epoch: 1 / 0)
-    for index in range(2):
-        with pytest.raises(ZeroDivisionError):
-            ahead[index]

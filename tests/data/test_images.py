@@ -15,7 +15,8 @@ from PIL import Image, ImageFile, ImageOps, TiffImagePlugin, UnidentifiedImageEr
 from factories import noise, raises, write_image
 from resnet50.data import images
 from resnet50.data.fit import Fit
-from resnet50.data.images import SUFFIXES, TemporaryError, measure_value_range, read_header, read_image
+from resnet50.data.images import SUFFIXES, TemporaryError, crop_image, measure_value_range, read_header, read_image
+from resnet50.data.resizing import fit_pixels
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 # how an image is stored that EXIF calls 2..8
@@ -765,3 +766,45 @@ def test_a_system_that_loads_pillows_library_once_reads_images(tmp_path, monkeyp
     images._silence_libtiff.__wrapped__()
     write_image(tmp_path / "a.tif", noise(8, 8, 3))
     assert read_image(tmp_path / "a.tif", height=8, width=8).shape == (8, 8, 3)
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 7])
+def test_a_piece_is_cut_out_of_the_whole_upright_image(tmp_path, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = write_image(tmp_path / "a.jpg", noise(50, 90, 3), exif=exif, quality=95)
+    upright = np.asarray(ImageOps.exif_transpose(Image.open(path)))
+    asked = []
+
+    def draw(height, width):
+        asked.append((height, width))
+        return 5, 10, 37, 40
+
+    piece = crop_image(path.read_bytes(), draw, height=20, width=24, fit=Fit(crop_ratio=0.5, resampling="bilinear"))
+    assert asked == [upright.shape[:2]]
+    expected = Image.fromarray(upright[10:40, 5:37]).resize((24, 20), Image.Resampling.BILINEAR)
+    np.testing.assert_array_equal(piece, np.asarray(expected))
+
+
+def test_a_piece_of_a_large_jpeg_is_decoded_at_a_fraction_of_its_size(tmp_path, monkeypatch):
+    smooth = np.asarray(Image.fromarray(noise(8, 12, 3)).resize((1201, 803), Image.Resampling.BICUBIC))
+    content = write_image(tmp_path / "a.jpg", smooth, quality=95).read_bytes()
+    decoded = []
+    monkeypatch.setattr(
+        images, "fit_pixels", lambda image, *rest: decoded.append(image.size) or fit_pixels(image, *rest)
+    )
+    for box, size in (
+        ((0, 0, 1201, 803), (150, 100)),  # an eighth
+        ((600, 3, 1201, 404), (150, 100)),  # a quarter
+        ((10, 10, 60, 50), (50, 40)),
+    ):
+        piece = crop_image(content, lambda height, width, box=box: box, height=40, width=60)
+        assert decoded.pop() == size
+        left, top, right, bottom = box
+        expected = Image.fromarray(smooth[top:bottom, left:right]).resize((60, 40), Image.Resampling.BICUBIC)
+        assert np.abs(piece.astype(int) - np.asarray(expected)).mean() < 3
+
+
+def test_a_piece_of_what_is_no_image_is_refused():
+    with raises(ValueError, "shard 3"):
+        crop_image(b"broken", lambda height, width: (0, 0, 1, 1), height=8, width=8, name="shard 3")

@@ -79,7 +79,7 @@ def test_a_folder_for_each_class(tmp_path):
         ("cats/2.png", "cats", None, ""),
         ("dogs/1.jpg", "dogs", None, ""),
     ]
-    assert listing.entries[0] == Entry(path=tmp_path / "pets" / "birds" / "4.tif", label=0, split=None, group="")
+    assert listing.entries[0] == Entry(str(tmp_path / "pets" / "birds" / "4.tif"), label=0, split=None, group="")
     with pytest.raises(FrozenInstanceError):
         listing.name = "other"
 

@@ -35,7 +35,7 @@ def images(root, count=7):
 def listing_of(root, paths, *, splits=None, groups=None, class_names=("cat", "dog")):
     n = len(paths)
     rows = zip(paths, [index % 2 for index in range(n)], splits or [None] * n, groups or [""] * n, strict=True)
-    return Listing(root, tuple(Entry(*row) for row in rows), class_names, "pets")
+    return Listing(root, tuple(Entry(str(path), *rest) for path, *rest in rows), class_names, "pets")
 
 
 def decoded(paths, image_size=16):
@@ -284,7 +284,7 @@ from resnet50.data.options import ReadOptions
 from pathlib import Path
 
 root = Path(sys.argv[1])
-entries = tuple(Entry(path, index % 2) for index, path in enumerate(sorted(root.iterdir())))
+entries = tuple(Entry(str(path), index % 2) for index, path in enumerate(sorted(root.iterdir())))
 
 def kill(done, total):
     if done == 3 and list(Path(sys.argv[2]).parent.glob(".partial-*")):

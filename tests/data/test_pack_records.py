@@ -7,17 +7,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from factories import draw_image, noise, raises, write_image
 from resnet50.audit.check import find_issues
 from resnet50.audit.training_images import copies, read_training_images, write_training_images
+from resnet50.data.augmentation import Augmentation
+from resnet50.data.batches import Batches
 from resnet50.data.dataset import Dataset
 from resnet50.data.fit import Fit
 from resnet50.data.images import Header
 from resnet50.data.loading import load_dataset, read_splits
 from resnet50.data.options import ReadOptions
 from resnet50.data.pack_records import pack_records
+from resnet50.data.random_crop import Resize
 from resnet50.data.records import MANIFEST, EncodedImages, Manifest, Records, shard_name
+from resnet50.data.share import Share
 
 pytest.importorskip("array_record", reason="shards are read and written by array_record")
 
@@ -179,8 +184,6 @@ def test_groups_are_packed(tmp_path):
 
 
 def test_deep_images_keep_the_range_that_was_measured(tmp_path):
-    from PIL import Image
-
     for index in range(4):
         path = tmp_path / "deep" / "ab"[index % 2] / f"{index}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -256,6 +259,59 @@ def test_images_of_a_run_are_known_by_their_files(packed, tmp_path, cache, photo
     write_training_images(path, {"train": splits["train"], "test": stored})  # of pixels, since not all are records
     assert {image.of_file for image in read_training_images(path)} == {False}
     assert [issue.kind for issue in copies(splits["test"], read_training_images(path))] == ["in-training"]
+
+
+def test_crops_are_cut_from_the_whole_file_and_what_follows_is_that_of_arrays(photos, packed):
+    train = read_splits(packed, image_size=24, fit=Fit(resampling="bilinear"))["train"]
+    augmentation = Augmentation(crop_area=0.3, flip=True, brightness=0.2, rand_augment=5)
+    resize, chosen = Resize(20, 16, "bilinear"), np.array([5, 0, 9, 2])
+    batches = Batches(train, 4, augmentation=augmentation, resize=resize, seed=3)
+    batches.epoch = 2
+    for index, image in zip(chosen.tolist(), batches.versions(chosen), strict=True):
+        with Image.open(photos / train.paths[index]) as whole:  # too small for a part of its size to be enough
+            pixels = np.asarray(whole.convert("RGB"))[None]
+        (expected,) = augmentation.apply(pixels, [np.random.default_rng((3, 2, index))], resize=resize)
+        np.testing.assert_array_equal(image, expected)
+
+
+def test_validation_images_are_fitted_to_the_training_size_from_their_files(packed):
+    validation = read_splits(packed, image_size=24)["validation"]
+    small = read_splits(packed, image_size=16)["validation"]
+    batches = Batches(validation, 9, resize=Resize(16, 16))
+    np.testing.assert_array_equal(batches[0][0], small.images[:])
+
+
+@pytest.mark.parametrize("mode", ["pad", "stretch"])
+def test_crops_of_a_fit_that_shows_the_whole_image_are_cut_from_what_it_shows(packed, mode):
+    train = read_splits(packed, image_size=24, fit=Fit(mode=mode))["train"]
+    augmentation, resize = Augmentation(crop_area=0.3), Resize(20, 20)
+    stored = replace(train, images=np.asarray(train.images))
+    ways = [Batches(each, 5, augmentation=augmentation, resize=resize) for each in (train, stored)]
+    np.testing.assert_array_equal(*(batches[1][0] for batches in ways))
+
+
+def test_ranks_share_the_images_and_their_changes_whatever_their_number(packed):
+    train = read_splits(packed, image_size=24)["train"].select(np.arange(8))
+    augmentation, resize = Augmentation(crop_area=0.3, flip=True), Resize(16, 16)
+    of_one = Batches(train, 8, shuffle=True, augmentation=augmentation, resize=resize, share=Share(0, 1, 8))[0]
+    for count in (2, 4, 8):
+        ranks = [
+            Batches(train, 8, shuffle=True, augmentation=augmentation, resize=resize, share=Share(rank, count, 8))[0]
+            for rank in range(count)
+        ]
+        for expected, *parts in zip(of_one, *ranks, strict=True):
+            np.testing.assert_array_equal(np.concatenate(parts), expected)
+
+
+def test_a_damaged_shard_is_named_in_the_midst_of_a_training(packed, tmp_path):
+    def flip(shard, content):
+        content[100] ^= 1
+        shard.write_bytes(content)
+
+    shard = damaged(packed, tmp_path / "flip", flip)
+    train = read_splits(tmp_path / "flip", image_size=8)["train"]
+    with raises(ValueError, shard, "record"):
+        list(Batches(train, 4, augmentation=Augmentation(crop_area=0.5), resize=Resize(8, 8)))
 
 
 def test_grain_takes_records_as_a_source(packed):

@@ -8,6 +8,7 @@ from PIL import Image
 
 from factories import raises, write_image
 from resnet50.data.options import ReadOptions
+from resnet50.data.pack_records import pack_records
 from resnet50.datasets import (
     DATASETS,
     caltech101,
@@ -138,6 +139,23 @@ def test_the_validation_images_of_imagenet_are_its_test_split(tmp_path):
         draw(tmp_path / "ilsvrc" / "test" / name, 1, rng)
     splits = imagenet.load(tmp_path / "ilsvrc", image_size=32)
     assert (len(splits.validation), len(splits.test)) == (4, 2)
+
+
+def test_imagenet_is_read_from_the_records_that_it_was_packed_into(tmp_path):
+    pytest.importorskip("array_record")
+    rng = np.random.default_rng(4)
+    for split, count in (("train", 4), ("val", 2)):
+        for name in ("n01440764", "n01443537"):
+            draw(tmp_path / "ilsvrc" / split / name, count, rng)
+        pack_records(tmp_path / "ilsvrc", tmp_path / f"records-{split}")
+    with raises(ValueError, tmp_path / "records-train", "val"):
+        imagenet.load(tmp_path / "records-train", image_size=32)
+    splits = imagenet.load(tmp_path / "records-val", image_size=32)
+    folder = imagenet.load(tmp_path / "ilsvrc", image_size=32)
+    assert (len(splits.train), splits.validation, splits.test.name) == (8, None, "ImageNet")
+    assert (splits.train.paths, splits.test.paths) == (folder.train.paths, folder.test.paths)
+    np.testing.assert_array_equal(splits.test.images[:], folder.test.images[:])
+    np.testing.assert_array_equal(splits.near_duplicates.groups, folder.near_duplicates.groups)
 
 
 def test_caltech_leaves_its_unrelated_images_out(tmp_path):

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import keras
 import numpy as np
 import pytest
 
+from factories import write_image
+from resnet50.data.pack_records import pack_records
 from resnet50.data.splits import DatasetSplits
 from resnet50.datasets.rendered_signs import rendered_signs
+from resnet50.datasets.source import DataSource
 from resnet50.inference.classifier import Classifier
 from resnet50.recipes import imagenet, imagenet_90
 from resnet50.training.progress import Progress
@@ -30,8 +35,19 @@ def test_the_numbers_are_the_published_ones():
 
 
 @pytest.fixture(scope="module")
-def images() -> DatasetSplits:
-    return DatasetSplits(*rendered_signs(train=48, test=12, image_size=48))
+def images(tmp_path_factory) -> DatasetSplits:
+    """Drawn signs in packed records, of which crops are cut from whole files; in memory where there is no package."""
+    signs = DatasetSplits(*rendered_signs(train=48, test=12, image_size=48))
+    if find_spec("array_record") is None:
+        return signs
+    folder = tmp_path_factory.mktemp("signs")
+    for name, dataset in (("train", signs["train"]), ("val", signs["test"])):
+        for index, (image, label) in enumerate(zip(dataset.images, dataset.labels, strict=True)):
+            write_image(
+                folder / "files" / name / str(label) / f"{index:02}.png", np.pad(image, ((0, 9), (0, 0), (0, 0)))
+            )
+    pack_records(folder / "files", folder / "records", shards=2)
+    return DataSource("imagenet", folder / "records").load(48)
 
 
 class Stop(Progress):

@@ -1,0 +1,109 @@
+"""Folders at addresses: fsspec's file system in memory stands for an object store."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+
+from factories import image_folder, raises
+from resnet50.data.loading import read_splits
+from resnet50.data.pack import pack
+from resnet50.data.pack_records import pack_records
+from resnet50.data.remote import is_address, local_copy
+
+fsspec = pytest.importorskip("fsspec")
+
+
+@pytest.fixture
+def bucket(tmp_path):
+    """A folder in memory with images of two classes, and the same on the disk."""
+    store = fsspec.filesystem("memory")
+    root = image_folder(tmp_path / "pets", splits=("train", "test"))
+    (root / "train" / "cat" / "notes.txt").write_text("a")
+    store.put(f"{root}/", "/bucket/pets", recursive=True)
+    yield root
+    store.rm("/bucket", recursive=True)
+
+
+@pytest.mark.parametrize(
+    ("source", "known"),
+    [
+        ("s3://bucket/photos", True),
+        ("memory://pets", True),
+        ("zip://::file:///a.zip", True),
+        ("photos", False),
+        ("C:\\photos", False),
+        ("a:b/photos", False),
+        ("/srv/photos", False),
+        (3, False),
+    ],
+)
+def test_an_address_is_known_by_its_beginning(source, known):
+    assert is_address(source) is known
+
+
+@pytest.mark.parametrize("kind", ["memory", "file", "zip"])
+def test_the_images_of_an_address_are_packed_like_those_of_a_folder(bucket, tmp_path, kind):
+    pytest.importorskip("array_record")
+    address = {"memory": "memory://bucket/pets", "file": f"file://{bucket}", "zip": f"zip://::file://{bucket}.zip"}[
+        kind
+    ]
+    if kind == "zip":
+        import shutil
+
+        shutil.make_archive(str(bucket), "zip", bucket)
+    folder = tmp_path / "out"
+    steps = []
+    pack_records(address, folder / "records", progress=lambda *step: steps.append(step))
+    assert steps[:13] == [(number, None) for number in range(1, 14)]
+    pack(address, folder / "pets.h5", image_size=16)
+    assert sorted(path.name for path in folder.iterdir()) == ["pets.h5", "records"]
+    expected = read_splits(bucket, image_size=16)
+    for packed in ("records", "pets.h5"):
+        splits = read_splits(folder / packed, image_size=16)
+        assert splits.left_out == expected.left_out
+        for name, dataset in expected.by_name.items():
+            assert splits[name].name == "pets"
+            assert splits[name].paths == dataset.paths
+            np.testing.assert_array_equal(splits[name].images[:], dataset.images[:])
+
+
+def test_other_files_than_images_are_not_copied(bucket, tmp_path):
+    with local_copy("memory://bucket/pets", beside=tmp_path / "out" / "records") as folder:
+        assert (folder / "train" / "cat" / "notes.txt").read_bytes() == b""
+        assert len(list(folder.rglob("*.png"))) == 12
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_path_stays_as_it_is(tmp_path):
+    with local_copy(tmp_path, beside=tmp_path / "out") as source:
+        assert source is tmp_path
+
+
+def test_an_address_without_files_is_refused(tmp_path):
+    with raises(FileNotFoundError, "memory://bucket/nothing"), local_copy("memory://bucket/nothing", beside=tmp_path):
+        pass
+
+
+def test_an_address_that_cannot_be_read_is_named_without_its_password(tmp_path):
+    with raises(OSError, "nosuch://...@host/photos") as caught:
+        pack_records("nosuch://me:secret@host/photos", tmp_path / "out")
+    assert "secret" not in str(caught.value).replace("me:secret@host", "")
+
+
+def test_names_that_lead_out_of_the_folder_are_refused(tmp_path, monkeypatch):
+    files = {"a": {"name": "/bucket/pets/../../evil.png"}}
+    monkeypatch.setattr(
+        type(fsspec.filesystem("memory")), "walk", lambda self, *_, **options: iter([("/bucket/pets", {}, files)])
+    )
+    with raises(ValueError, "memory://bucket/pets", "../../evil.png"):
+        pack_records("memory://bucket/pets", tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == []
+
+
+def test_without_the_package_the_error_says_how_to_install_it(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "fsspec", None)
+    with pytest.raises(ImportError, match=r"fsspec.*resnet50\[records\]"):
+        pack_records("memory://bucket/pets", tmp_path / "out")
