@@ -8,6 +8,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow reads it when i
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")  # JAX compiles in half the time
 
 import csv
+import gc
 import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -31,9 +32,14 @@ def tiny_stages() -> tuple[Stage, ...]:
 
 @pytest.fixture(scope="module", autouse=True)
 def _memory() -> Iterator[None]:
-    """What a file of tests has compiled is given back: a suite would grow to gigabytes."""
+    """What a file of tests has compiled is given back: a suite would grow to gigabytes.
+
+    What is left stays until the end, such as imported modules and the tests themselves: millions of objects, which no
+    later collection of garbage goes through again.
+    """
     yield
     keras.utils.clear_session()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
