@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 import factories
-from factories import WITHOUT_TENSORFLOW, fill_random, noise, raises
+from factories import WITHOUT_TENSORFLOW, fill_random, jax_compiled_in, noise, raises
 from resnet50.build import build_resnet50
 from resnet50.conventions import V1_5
 from resnet50.data.dataset import Unreadable
@@ -636,7 +636,7 @@ assert all((a == b).all() for a, b in zip(*weights))
     (tmp_path / "recipe.json").write_text(recipe.to_json())
     done = subprocess.run(
         [sys.executable, "-c", script, str(tmp_path)],
-        env={**os.environ, "KERAS_BACKEND": backend},
+        env={**os.environ, "KERAS_BACKEND": backend, **jax_compiled_in(tmp_path)},
         capture_output=True,
         text=True,
         check=False,
