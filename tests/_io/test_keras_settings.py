@@ -20,8 +20,7 @@ from resnet50.datasets.rendered_signs import rendered_signs
 from resnet50.graph.fold_model import fold_batch_norm
 from resnet50.inference.classifier import Classifier
 from resnet50.model import Stage
-from resnet50.training.run import Run
-from resnet50.training.train import train
+from resnet50.training.train import Run, train
 
 SETTINGS = ["float16", "bfloat16", "float64", "mixed_float16"]
 

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import factories
-from factories import WITHOUT_TENSORFLOW, fill_random, jax_compiled_in
+from factories import PLAIN_FIGURES, WITHOUT_TENSORFLOW, fill_random, jax_compiled_in
 from resnet50.build import build_resnet50
 from resnet50.conventions import V1_5
 from resnet50.data.augmentation import Augmentation
@@ -413,6 +413,7 @@ def test_two_classes_and_other_weights_of_classes_change_the_probe(images, tmp_p
 
 SCRIPT = (
     WITHOUT_TENSORFLOW
+    + PLAIN_FIGURES
     + """
 from pathlib import Path
 
