@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow reads it when it is imported
@@ -127,8 +126,3 @@ def write_run(tmp_path) -> Callable[..., Path]:
         return folder
 
     return write
-
-
-def pytest_collection_finish() -> None:
-    """What is loaded now lives until the end: the collector need not go through it after every file."""
-    gc.freeze()
