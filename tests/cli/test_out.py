@@ -6,7 +6,7 @@ import re
 import pytest
 
 from factories import raises
-from resnet50.cli.out import check_file, check_new, check_suffix, reserved_folder, run_name
+from resnet50.cli.out import check_file, check_new, reserved_folder, run_name
 from resnet50.datasets.source import DataSource
 
 
