@@ -70,6 +70,12 @@ def load_recorded(
     try:
         return source.load(image_size, fit=fit, progress=progress)
     except FileNotFoundError as error:
+        corrections = source.options.corrections
+        if corrections is not None and str(error).startswith(f"{corrections}:"):
+            raise FileNotFoundError(
+                f"{error} The run applied these corrections; put the file back, or give the images anew (--data with "
+                "--corrections, or splits in Python)."
+            ) from error
         if source.path is None:
             raise
         raise FileNotFoundError(

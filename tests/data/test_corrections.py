@@ -17,6 +17,7 @@ from resnet50.data.pack import pack
 from resnet50.data.splits import DatasetSplits
 from resnet50.datasets import DATASETS
 from resnet50.datasets.source import DataSource
+from resnet50.inference.recorded_images import load_recorded
 from resnet50.training.checks import check_resumable
 from resnet50.training.environment import describe_environment
 from resnet50.training.record import RunRecord
@@ -174,3 +175,14 @@ def test_a_run_is_not_resumed_with_other_corrections(hashes, tmp_path):
     assert RunRecord.from_json(record.to_json(), record.recipe).corrections == recorded
     with raises(ValueError, tmp_path, "corrections", "others" if found else "none"):
         check_resumable(RunDirectory(tmp_path), record, splits)
+
+
+def test_images_are_not_sought_elsewhere_where_the_corrections_are_gone(tmp_path):
+    image_folder(tmp_path / "pets")
+    gone = tmp_path / "gone.csv"
+    source = DataSource("folder", str(tmp_path / "pets"), ReadOptions(corrections=str(gone)))
+    with pytest.raises(FileNotFoundError, match="--corrections") as error:
+        load_recorded(source, 32, fit=None)
+    assert str(error.value).startswith(str(gone))
+    with pytest.raises(FileNotFoundError, match="new place"):
+        load_recorded(DataSource("folder", str(tmp_path / "none")), 32, fit=None)
