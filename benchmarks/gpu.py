@@ -1,16 +1,20 @@
 """Training and inference of our network on Keras' JAX backend beside PyTorch's compiled one, on one accelerator.
 
-Both compute in bfloat16 (weights stay float32) on the same uint8 images, which are normalized on the device: ours is
-compiled by XLA, PyTorch's (that of transformers) by ``torch.compile``, channels last. Training is the step of
-``resnet50.train``, including its check of every loss, on images in the processor's memory without augmentation;
-inference is the forward pass on images in the device's memory. Each contender and batch size has a process of its own,
-one after the other, since each reserves the memory that it finds.
+All compute in bfloat16 (weights stay float32) on the same uint8 images, which are normalized on the device: ours and
+Keras' (keras.applications with plain ``fit``) are compiled by XLA, PyTorch's (that of transformers) by
+``torch.compile``, channels last. Training is the step of ``resnet50.train`` on images in the processor's memory without
+augmentation: its training model, and its check of every loss one step late. Two more rates of ours tell what feeding
+costs: ``training_waiting`` reads each loss before the next step, and ``training_fed`` crops and flips images at random
+in threads, as the recipe imagenet-90 does. Inference is the forward pass on images in the device's memory. Each
+contender and batch size has a process of its own, one after the other, since each reserves the memory that it finds.
 
 Model FLOP utilization is the rate of the network's multiply-accumulates (three times those of inference in training) as
 a share of the device's peak in bfloat16 without sparsity.
 
-Run: ``pip install jax[cuda13] torch transformers``, then ``python benchmarks/gpu.py``; TensorFlow is not needed. Writes
-``benchmarks/results/gpu.json``. It runs on a processor too, with ``--image-size 32 --batches 2 --steps 2`` in a minute.
+Run: ``pip install jax[cuda13] torch transformers``, then ``python benchmarks/gpu.py --batches 256`` for a few minutes,
+or without an option for all sizes; TensorFlow is not needed. Writes ``benchmarks/results/gpu.json``, with what was
+predicted before any of it was measured. It runs on a processor too, with ``--image-size 32 --batches 2 --steps 2`` in a
+minute.
 """
 
 from __future__ import annotations
@@ -33,6 +37,27 @@ RESULTS = Path(__file__).parent / "results" / "gpu.json"
 
 PEAK_TFLOPS = {"H200": 989.0, "H100": 989.0, "A100": 312.0, "L40S": 362.0, "L4": 121.0}
 """Dense bfloat16 TFLOP/s by a word of the device's name, from the makers' data sheets (H100 and H200: SXM)."""
+
+PREDICTED: dict[str, Any] = {
+    "written": "2026-11-29, before this was run on any accelerator",
+    "published": {
+        "A100, PyTorch with AMP (NVIDIA DeepLearningExamples)": 2470,
+        "A100, MXNet with DALI (NVIDIA DeepLearningExamples, from 90 epochs in 8.75 h)": 3660,
+    },
+    "images_per_second_of_training_in_batches_of_256": {
+        "A100": {"ours": [2200, 2900], "PyTorch": [2300, 2900]},
+        "H200": {"ours": [3800, 6000], "PyTorch": [3800, 5500]},
+    },
+    "ours_over_PyTorch": {"training": [0.85, 1.15], "inference": [0.8, 1.1]},
+    "ours_over_Keras": [1.05, 1.3],
+    "waiting_over_not": {"64": [0.8, 0.95], "256": [0.93, 0.99]},
+    "fed_images_per_second_of_a_processor_with_16_cores": [500, 1500],
+    "why": "Training is bound by memory traffic: a feature map is read for each mean, and PyTorch's cuDNN reads it as "
+    "often as one pass does, while Keras reads it once more in either direction. A loss that is waited for costs the "
+    "time from its end to the next step's start, about 3 ms. Crops take 1 to 2 ms of a core and hold Python's lock for "
+    "a part of that, so that threads cannot feed such a device: processes would have to (Grain).",
+}
+"""What is expected, as ranges, written down before the first measurement."""
 
 CLASSES = 1000
 REPEATS = 3  # timed rounds of steps, after one that warms up; the median counts
@@ -60,9 +85,13 @@ def ours(batch: int, image_size: int, steps: int) -> dict[str, Any]:
     import jax
     import keras
 
+    from resnet50.data.batches import Batches
+    from resnet50.data.dataset import Dataset
     from resnet50.metrics.complexity import summary
+    from resnet50.recipes.imagenet_90 import RECIPE
     from resnet50.training.environment import describe_environment
     from resnet50.training.fast_cpu.precision import build_training_model
+    from resnet50.training.feeding import OneStepLate, batches_ahead
     from resnet50.training.network import build_network
     from resnet50.training.optimizer import build_optimizer
     from resnet50.training.phases import Phase
@@ -85,15 +114,31 @@ def ours(batch: int, image_size: int, steps: int) -> dict[str, Any]:
             return images, targets
 
     class CheckLoss(keras.callbacks.Callback):
-        """Wait for the loss of every step, as a run does to stop when training diverges."""
+        """Look at every loss, as a run does to stop when training diverges."""
 
         def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
             float((logs or {})["loss"])
 
-    def train() -> None:
-        training_model.fit(Same(), epochs=1, verbose=0, shuffle=False, callbacks=[CheckLoss()])
+    rows = np.arange(min(steps, 8) * batch) % batch
+    names = tuple(f"class {index}" for index in range(CLASSES))
+    changed = Batches(
+        Dataset(images[rows], labels[rows], names, ("noise",) * len(rows), name="noise"),
+        batch,
+        augmentation=RECIPE.augmentation,
+        ahead=batches_ahead(),
+    )
 
-    training = timed(train, batch * steps)
+    def train(batches: keras.utils.PyDataset, *, late: bool = True) -> None:
+        callbacks: Any = [CheckLoss()]
+        if late:
+            callbacks = OneStepLate(callbacks, model=training_model, epochs=1, steps=len(batches), verbose=0)
+        training_model.fit(batches, epochs=1, verbose=0, shuffle=False, callbacks=callbacks)
+
+    training = {
+        "training": timed(lambda: train(Same()), batch * steps),
+        "training_waiting": timed(lambda: train(Same(), late=False), batch * steps),
+        "training_fed": timed(lambda: train(changed), len(rows)),
+    }
     weights = [
         [variable.value for variable in variables]
         for variables in (training_model.trainable_variables, training_model.non_trainable_variables)
@@ -114,12 +159,43 @@ def ours(batch: int, image_size: int, steps: int) -> dict[str, Any]:
     device = jax.devices()[0]
     memory = (device.memory_stats() or {}).get("peak_bytes_in_use")
     return {
-        "training": training,
+        **training,
         "inference": inference,
         "peak_gib": memory and memory / 2**30,
         "device": device.device_kind,
         **describe_environment(),
         "macs": summary(model).macs,
+    }
+
+
+def plain_keras(batch: int, image_size: int, steps: int) -> dict[str, Any]:
+    """Measure the training of keras.applications' network in mixed precision, with nothing of this package."""
+    import jax
+    import keras
+
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    inputs = keras.Input((image_size, image_size, 3))
+    x = keras.layers.Rescaling(1 / 127.5, -1.0, dtype="float32")(inputs)
+    x = keras.applications.ResNet50(include_top=False, weights=None, input_shape=inputs.shape[1:], pooling="avg")(x)
+    model = keras.Model(inputs, keras.layers.Dense(CLASSES, activation="softmax", dtype="float32")(x))
+    model.compile(keras.optimizers.AdamW(), keras.losses.SparseCategoricalCrossentropy())
+    images, labels = noise(batch, image_size)
+
+    class Same(keras.utils.PyDataset):
+        def __len__(self) -> int:
+            return steps
+
+        def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+            return images, labels
+
+    def train() -> None:
+        model.fit(Same(), epochs=1, verbose=0, shuffle=False)
+
+    training = timed(train, batch * steps)
+    return {
+        "training": training,
+        "device": jax.devices()[0].device_kind,
+        "versions": {"keras": keras.__version__, "jax": jax.__version__},
     }
 
 
@@ -184,7 +260,7 @@ def pytorch(batch: int, image_size: int, steps: int) -> dict[str, Any]:
     }
 
 
-CONTENDERS = {"ours": ours, "PyTorch": pytorch}
+CONTENDERS = {"ours": ours, "Keras": plain_keras, "PyTorch": pytorch}
 
 
 def measure(name: str, batch: int, options: argparse.Namespace) -> dict[str, Any]:
@@ -208,9 +284,17 @@ def quiet_output() -> Iterator[Any]:
         yield answers
 
 
+def compared(measured: dict[str, Any], peer: str) -> dict[str, Any]:
+    """Return how many times as fast as a peer ours is in what both did; nothing where one of them failed."""
+    mine, other = measured.get("ours", {}), measured.get(peer, {})
+    both = [work for work in ("training", "inference") if work in mine and work in other]
+    ratios = {work: mine[work]["median"] / other[work]["median"] for work in both}
+    return {f"ours_over_{peer}": ratios} if ratios else {}
+
+
 def add_utilization(rates: dict[str, Any], macs: float, peak: float | None) -> None:
     """Add to each rate its share of the device's peak."""
-    for work, passes in (("training", 3), ("inference", 1)):
+    for work, passes in (("training", 3), ("training_waiting", 3), ("training_fed", 3), ("inference", 1)):
         if peak and work in rates:
             rates[work]["flop_utilization"] = rates[work]["median"] * 2 * macs * passes / (peak * 1e12)
 
@@ -237,6 +321,7 @@ def main() -> None:
         "what": f"images per second of ResNet-50, {options.image_size} x {options.image_size}, {CLASSES} classes, "
         "bfloat16",
         "command": "python benchmarks/" + " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "predicted": PREDICTED,
         "processor_load": os.getloadavg()[0],
         "batches": {},
     }
@@ -248,11 +333,8 @@ def main() -> None:
             peaks = [peak for word, peak in PEAK_TFLOPS.items() if word in words]
             if macs:
                 add_utilization(contender, macs, options.peak_tflops or next(iter(peaks), None))
-        if all("training" in measured.get(name, {}) for name in CONTENDERS):
-            measured["ours_over_PyTorch"] = {
-                work: measured["ours"][work]["median"] / measured["PyTorch"][work]["median"]
-                for work in ("training", "inference")
-            }
+        for peer in ("Keras", "PyTorch"):
+            measured |= compared(measured, peer)
         results["batches"][batch] = measured
         options.out.write_text(json.dumps(results, indent=2) + "\n")
         print(json.dumps({batch: measured}), flush=True)

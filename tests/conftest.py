@@ -8,6 +8,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow reads it when i
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")  # JAX compiles in half the time
 
 import csv
+import gc
 import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +24,12 @@ from resnet50.training.phases import Phase
 from resnet50.training.recipe import Recipe
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first, so that in the end no process waits for the other's."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture
 def tiny_stages() -> tuple[Stage, ...]:
     """Two stages of two blocks."""
@@ -31,9 +38,14 @@ def tiny_stages() -> tuple[Stage, ...]:
 
 @pytest.fixture(scope="module", autouse=True)
 def _memory() -> Iterator[None]:
-    """What a file of tests has compiled is given back: a suite would grow to gigabytes."""
+    """What a file of tests has compiled is given back: a suite would grow to gigabytes.
+
+    What is left stays until the end, such as imported modules and the tests themselves: millions of objects, which no
+    later collection of garbage goes through again.
+    """
     yield
     keras.utils.clear_session()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

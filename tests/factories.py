@@ -73,6 +73,20 @@ for name in ("SIGTERM", "SIGHUP"):
 """Beginning of a script that a signal ends: a suite in the background, or under nohup, passes ignored ones on."""
 
 
+PLAIN_FIGURES = """
+from matplotlib.figure import Figure
+from resnet50.reports.figures import ReportFigure
+
+ReportFigure.with_title = ReportFigure.without_title = lambda figure: Figure(figsize=(1, 1))
+"""
+"""Beginning of a script whose reports have empty figures, as in `plain_figures`."""
+
+
+def jax_compiled_in(folder: Path) -> dict[str, str]:
+    """Return an environment where JAX compiles a function once for all the models and processes that have it."""
+    return {"JAX_COMPILATION_CACHE_DIR": str(folder / "jax"), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
+
+
 @contextmanager
 def raises(kind: type[BaseException], *values: object) -> Iterator[pytest.ExceptionInfo[BaseException]]:
     """Expect an error of one line that holds these values: file names, numbers, names of arguments and classes.

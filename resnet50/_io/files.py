@@ -43,10 +43,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         OSError: If the block, or the system at its end, reports a full disk; it names ``path``.
     """
     path = Path(path)
-    check_name(path)
-    if path.is_dir() or is_dead_link(path):  # replacing a link would not write where it leads
-        got = describe_path(path)
-        raise ValueError(f"{path}: expected a file name to write to, got {got}; choose another name.")
+    _check_file_name(path)
     # Keras knows suffixes such as .weights.h5, so the suffix is everything from the first dot on
     suffix = path.name[path.name.index(".") :] if "." in path.name else ""
     with _callers_file_named(path):
@@ -121,6 +118,29 @@ def check_name(path: str | os.PathLike[str]) -> None:
     name = Path(path).name
     if sys.platform == "win32" and (_DEVICE.fullmatch(name) or set(name) & set(_NOT_IN_WINDOWS) or name[-1:] in ". "):
         raise ValueError(f"{path}: expected a name that Windows can store, got {name!r}; choose another.")
+
+
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Refuse a place that no file can be written to, before any work. Nothing is created, not even its folder.
+
+    Raises:
+        ValueError: If ``path`` is a folder, or is to lie in a file.
+        PermissionError: If its folder, or the nearest one above it that exists, cannot be written to.
+    """
+    path = Path(path)
+    _check_file_name(path)
+    folder = next(each for each in path.absolute().parents if os.path.lexists(each))
+    if not folder.is_dir():
+        raise ValueError(f"{folder}: expected a folder to write to, got {describe_path(folder)}; choose another.")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(f"{path}: expected a folder that can be written to, got {folder}; choose another.")
+
+
+def _check_file_name(path: Path) -> None:
+    check_name(path)
+    if path.is_dir() or is_dead_link(path):  # replacing a link would not write where it leads
+        got = describe_path(path)
+        raise ValueError(f"{path}: expected a file name to write to, got {got}; choose another name.")
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:

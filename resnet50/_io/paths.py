@@ -33,6 +33,12 @@ def describe_path(path: str | os.PathLike[str]) -> str:
     return ABSENT
 
 
+def as_given(path: str | os.PathLike[str]) -> str:
+    """Return the text of a path, with the slash that a URL lost when it became a `Path`."""
+    text = os.fspath(path)
+    return _URL.sub(r"\1://", text) if is_url(text) and "://" not in text else text
+
+
 def is_url(text: str) -> bool:
     """Return whether a text is a URL, also one whose slashes a `Path` has reduced to one."""
     return _URL.match(text) is not None

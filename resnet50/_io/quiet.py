@@ -21,6 +21,8 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import Any, TextIO
 
+from resnet50._io.collector import without_collector
+
 _BACKENDS = ("tensorflow", "jax", "torch")
 
 
@@ -119,7 +121,7 @@ class _QuietLoader(Loader):
             sys.meta_path.remove(self._finder)
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # for what comes later, such as that there is no GPU
         try:
-            with quiet():
+            with quiet(), without_collector():
                 self._loader.exec_module(module)
         except ModuleNotFoundError as error:
             if error.name not in _BACKENDS:

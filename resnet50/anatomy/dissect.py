@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import numpy as np
 from resnet50 import blocks, forms
 from resnet50._io.fetch import Progress
 from resnet50._io.quiet import without_retracing_warnings
+from resnet50._io.text import plural
 from resnet50.anatomy.blocks import BATCH, contributions, lesions
 from resnet50.anatomy.pretrained import open_pretrained
 from resnet50.anatomy.probes import linear_probes
@@ -24,7 +25,8 @@ from resnet50.anatomy.views import field_box, filters_in_rgb, strongest_channels
 from resnet50.audit.issue import Issue
 from resnet50.data.dataset import Dataset
 from resnet50.data.images import ImageLike, fit_image
-from resnet50.evaluation.scored_images import Source, Trained, find_scored_images
+from resnet50.data.left_out import describe_left_out
+from resnet50.evaluation.scored_images import ScoredImages, Source, Trained, find_scored_images
 from resnet50.graph.geometry import FeatureMap, feature_maps
 from resnet50.graph.network_graph import graph_of
 from resnet50.inference.batching import forward_array
@@ -73,7 +75,8 @@ def dissect(
         progress: Called with the number of steps done and the total, or None, for each measurement.
 
     Returns:
-        The measurements. What needs images that are not known is left out, and `Anatomy.left_out` says so.
+        The measurements. What needs images that are not known is left out, and `Anatomy.left_out` says so, and which
+        images and files are not used.
 
     Raises:
         FileNotFoundError: If the model, an image or a source that is given is not there.
@@ -82,7 +85,7 @@ def dissect(
         DownloadError: If published weights cannot be fetched.
     """
     if len(images) > MOST_SHOWN:
-        raise ValueError(f"expected at most {MOST_SHOWN} images to show the network on, got {len(images)}.")
+        raise ValueError(f"expected at most {MOST_SHOWN} images to show the network on, got {len(images)}; name fewer.")
     trained = _open(os.fspath(model))
     classifier = trained.classifier
     network = read_network(classifier.model)
@@ -136,9 +139,20 @@ def _find_images(
             raise
         return None, None, (f"Without held-out images there are no lesions and probes: {error}",), ()
     scored, training = _some(images.test, MOST_SCORED), images.train and _some(images.train, MOST_TRAINING)
-    if training is None:
-        return scored, None, ("Without the training images there are no probes and patches.",), images.issues
-    return scored, training, (), images.issues
+    lacks = () if training is not None else ("Without the training images there are no probes and patches.",)
+    return scored, training, (*lacks, *_unused(images)), images.issues
+
+
+def _unused(images: ScoredImages) -> Iterator[str]:
+    """Yield a line on each kind of images and files of the source that are not used."""
+    for dataset, most, kind in ((images.test, MOST_SCORED, "held-out"), (images.train, MOST_TRAINING, "training")):
+        if dataset is not None and len(dataset) > most:
+            yield f"{most:,} of {len(dataset):,} {kind} images are used, drawn at random."
+    if unreadable := images.audited.unreadable:
+        first = unreadable[0]
+        yield f"{plural(len(unreadable), 'file')} cannot be read, such as {first.path} ({first.reason})."
+    if images.audited.left_out:
+        yield f"Left out: {describe_left_out(images.audited.left_out)}."
 
 
 def _some(dataset: Dataset, most: int) -> Dataset:
@@ -184,9 +198,9 @@ def _described(model: keras.Model, network: Network) -> tuple[PartAnatomy, ...]:
 
     rows = []
     for block in network.blocks:
-        members = (*block.residual, *(block.shortcut or ()), *block.tail)
-        part = _part(block.name, block.output, _equation(block), members, maps)
-        rows.append(replace(part, source=_source(block), shortcut=_carried(block)))
+        members = (*block.before, *block.residual, *block.tail)
+        part = _part(block.name, block.output, f"y = {block.equation}", members, maps, block.shortcut or ())
+        rows.append(replace(part, source=_source(block), shortcut=block.carried))
     pool = (
         "max pool(relu(norm(W x)))" if any(is_a(each, "MaxPooling2D") for each in network.stem) else "relu(norm(W x))"
     )
@@ -196,14 +210,20 @@ def _described(model: keras.Model, network: Network) -> tuple[PartAnatomy, ...]:
 
 
 def _part(
-    name: str, last: Operation, equation: str, members: Sequence[Operation], maps: Mapping[str, FeatureMap]
+    name: str,
+    last: Operation,
+    equation: str,
+    members: Sequence[Operation],
+    maps: Mapping[str, FeatureMap],
+    shortcut: Sequence[Operation] = (),
 ) -> PartAnatomy:
-    layers = [operation for operation in members if isinstance(operation, keras.layers.Layer)]
+    layers = [operation for operation in (*members, *shortcut) if isinstance(operation, keras.layers.Layer)]
     return PartAnatomy(
         name=name,
         layer=last.name,
         equation=equation,
-        convolutions=tuple(describe(operation) for operation in layers if is_a(operation, "Conv2D", "Dense")),
+        convolutions=_convolutions(members),
+        projection=_convolutions(shortcut),
         source="",
         shape=tuple(last.output.shape[1:]),
         parameters=sum(layer.count_params() for layer in layers),
@@ -212,16 +232,8 @@ def _part(
     )
 
 
-def _carried(block: Block) -> str | None:
-    """Return what a block's shortcut carries; None without one."""
-    return None if block.shortcut is None else "x" if block.is_identity else "W x"
-
-
-def _equation(block: Block) -> str:
-    carried = _carried(block)
-    if carried is None:
-        return "y = relu(F(x))"
-    return f"y = relu({carried} + F(x))" if block.tail else f"y = {carried} + F(relu(norm(x)))"
+def _convolutions(operations: Sequence[Operation]) -> tuple[str, ...]:
+    return tuple(describe(operation) for operation in operations if is_a(operation, "Conv2D", "Dense"))
 
 
 _OPERATIONS = ("Conv2D", "BatchNormalization", "ZeroPadding2D", "Dropout")
@@ -229,7 +241,7 @@ _OPERATIONS = ("Conv2D", "BatchNormalization", "ZeroPadding2D", "Dropout")
 
 
 def _source(block: Block) -> str:
-    """Return the lines of the library that compute a block, without their docstrings; "" of a block of one's own."""
+    """Return the lines of the library that compute a block, without decorators and docstrings; "" of one's own."""
     if not all(is_relu(each) or is_a(each, *_OPERATIONS) for each in block.residual):
         return ""
     basic = sum(is_a(operation, "Conv2D") for operation in block.residual) == 2
@@ -244,6 +256,7 @@ def _source(block: Block) -> str:
 
 def _code(function: Callable[..., Any]) -> str:
     text = inspect.getsource(inspect.unwrap(function))
+    text = text[text.index("def ") :]
     head, _, rest = text.partition('"""')
     _, _, body = rest.partition('"""\n')
     return (head.rstrip() + "\n" + body).rstrip()
@@ -312,11 +325,11 @@ def _with_views(anatomy: Anatomy, network: Network, progress: Progress | None) -
 
 
 def _outputs(block: Block) -> dict[str, keras.KerasTensor]:
-    carried = _carried(block)
-    if carried is None:
+    if block.carried is None:
         return {"y": block.output.output}
     shortcut = block.shortcut[-1] if block.shortcut else block.source
-    return {carried: shortcut.output, "F(x)": block.residual[-1].output, "y": block.output.output}
+    residual = f"F({block.argument})"
+    return {block.carried: shortcut.output, residual: block.residual[-1].output, "y": block.output.output}
 
 
 def _view(anatomy: Anatomy, part: PartAnatomy, outputs: Mapping[str, keras.KerasTensor], image: ShownImage) -> View:

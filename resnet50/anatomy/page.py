@@ -62,7 +62,6 @@ def anatomy_page(anatomy: Anatomy) -> str:
         slabs=_slabs(anatomy),
         rows=_strip(anatomy),
         panels=[_panel(anatomy, part) for part in anatomy.parts],
-        images=[(image, page_image(image.pixels)) for image in anatomy.images],
         filters=page_image(_filter_sheet(anatomy.filters)),
         color_bar=page_image(color_bar()),
         parameters=sum(part.parameters for part in anatomy.parts),

@@ -62,13 +62,14 @@ class PartAnatomy:
         name: Name of the block, ``"stem"`` or ``"head"``.
         layer: Name of the layer that its output comes from.
         equation: What it computes.
-        convolutions: Its convolutions and dense layers in words, those of the shortcut last.
+        convolutions: Its convolutions and dense layers in words, without those of a shortcut.
         source: Lines of this library that compute it; empty for the stem and the head.
         shape: Shape of its output.
         parameters: Numbers in its weights, moving statistics included.
         macs: Multiply-accumulates for one image.
         feature_map: Geometry of its output; None where it is not known.
-        shortcut: What its shortcut carries, ``"x"`` or ``"W x"``; None without one.
+        projection: The convolutions of its shortcut in words; empty where it has none.
+        shortcut: What its shortcut carries, ``"x"``, ``"W x"`` or ``"W a"``; None without one.
         effective_field: How much each pixel moves the cell in the middle, 0..1, ``(height, width)``; None without
             images.
         contribution: How much it adds; None without images.
@@ -87,6 +88,7 @@ class PartAnatomy:
     parameters: int
     macs: int
     feature_map: FeatureMap | None
+    projection: tuple[str, ...] = ()
     shortcut: str | None = None
     effective_field: np.ndarray | None = None
     contribution: Contribution | None = None
@@ -131,7 +133,7 @@ class Anatomy:
         training: Training images of probes and patches; None where they are not known.
         accuracy: Accuracy of the whole network on ``scored``, 0..1, and its 95 % interval; None without them.
         has_shortcuts: Whether its blocks have shortcuts; without them there are no contributions and lesions.
-        left_out: What was not measured, and why.
+        left_out: What was not measured or not used, and why.
         issues: What makes the accuracies unreliable, as in an evaluation.
     """
 

@@ -88,4 +88,4 @@ def _check_removable(block: Block) -> None:
 
 def _weighted(block: Block) -> list[Any]:
     """Return the layers of a block that have weights, in order."""
-    return [layer for layer in (*(block.shortcut or ()), *block.residual) if layer.weights]
+    return [layer for layer in (*block.before, *(block.shortcut or ()), *block.residual) if layer.weights]

@@ -110,22 +110,31 @@ def label_issues(images: AllImages, probabilities: np.ndarray, features: np.ndar
     if not len(errors.order):
         return
     marks = int(errors.marked.sum())
+    counts = _whole(errors.expected)
     most = np.argsort(-errors.expected, kind="stable")
-    per_class = [f"{errors.expected[k]:.0f} of {images.class_names[k]}" for k in most if errors.expected[k] >= 0.5]
-    total = round(float(errors.expected.sum()))
+    per_class = [f"{counts[k]:,} of {images.class_names[k]}" for k in most if counts[k]]
+    total = int(counts.sum())
     words = f"; about {plural(total, 'wrong label')} {are(total)} expected: {listed(per_class, most=_NAMED)}"
     expected = words if per_class else ""
     yield Issue(
         kind="label-error",
         severity="warning" if marks else "note",
-        summary=f"{plural(len(errors.order), 'image')} of {len(labels):,} may have a wrong label, {marks:,} of them "
-        f"probably{expected}.",
+        summary=f"{plural(len(errors.order), 'image')} of {len(labels):,} may have a wrong label, "
+        f"{f'{marks:,}' if marks else 'none'} of them probably{expected}.",
         advice="Look at them, the most suspicious first; each is predicted as another class by a model that has not "
         f"seen it. {_caution(1 - len(errors.order) / len(labels))}",
         examples=tuple(
             _example(images, int(k), probabilities, bool(errors.marked[k]), features) for k in errors.order[:EXAMPLES]
         ),
     )
+
+
+def _whole(expected: np.ndarray) -> np.ndarray:
+    """Return whole numbers that add up to the rounded sum: the largest remainders are rounded up."""
+    counts = np.floor(expected).astype(np.int64)
+    left = round(float(expected.sum())) - int(counts.sum())
+    counts[np.argsort(counts - expected, kind="stable")[:left]] += 1
+    return counts
 
 
 def _caution(accuracy: float) -> str:

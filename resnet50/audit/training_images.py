@@ -13,6 +13,7 @@ import numpy as np
 
 from resnet50._io.cells import harmless, restored
 from resnet50._io.files import atomic_path
+from resnet50._io.paths import describe_path
 from resnet50._io.text import share_of, short
 from resnet50.audit.issue import EXAMPLES, Issue, Place
 from resnet50.data.dataset import Dataset
@@ -70,6 +71,8 @@ def read_training_images(path: str | os.PathLike[str]) -> tuple[TrainingImage, .
         FileNotFoundError: If the file does not exist.
         ValueError: If it is not such a file.
     """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"{path}: expected the list of a run's images, got {describe_path(path)}; restore it.")
     with Path(path).open(newline="", encoding="utf-8", errors="surrogateescape") as file:
         try:
             header, *rows = csv.reader(file)

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import NoReturn
 
+from resnet50._io.collector import exit_without_collection
 from resnet50._io.out_of_memory import OutOfMemoryError, is_out_of_memory
 from resnet50.cli.console import show
+from resnet50.cli.installed import LEFT_OUT, check_installed, missing_package
 from resnet50.cli.parser import Parser, examples
 from resnet50.cli.streams import escape_what_streams_cannot_encode, one_line_warnings
 
@@ -38,9 +40,6 @@ COMMANDS = {
 }
 """Every command with its help."""
 
-_LEFT_OUT = ("jinja2", "keras", "matplotlib", "pooch", "requests", "safetensors", "scipy", "sklearn", "tensorflow")
-"""Packages that the small installation leaves out."""
-
 _EXAMPLES = examples(
     "resnet50 check photos             find out what is wrong with your images",
     "resnet50 train photos             train on a folder with one folder per class",
@@ -56,6 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         arguments: Words after the program's name; None for those of this process.
     """
     escape_what_streams_cannot_encode()
+    exit_without_collection()
     words = list(sys.argv[1:] if arguments is None else arguments)
     parser = build_parser(words)
     options = parser.parse_args(words)
@@ -69,6 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         sys.exit(0)
     try:
         with one_line_warnings():
+            check_installed(options.command)
             sys.exit(options.run(options))
     except Exception as error:
         # ImportError: the backend that KERAS_BACKEND names is not installed
@@ -84,11 +85,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def _line(error: Exception) -> str:
     """Return the message of an error as one line; a library's own on memory is cut short and explained."""
     message = " ".join(str(error).split())
-    if isinstance(error, ModuleNotFoundError) and error.name in _LEFT_OUT:
-        return (
-            f"expected the package {error.name}, got none installed: the small installation can predict, and embed "
-            "and explain at the last layer; install the project with all that it needs, 'pip install .'."
-        )
+    if isinstance(error, ModuleNotFoundError) and error.name in LEFT_OUT:
+        return missing_package(error)
     if is_out_of_memory(error) and not isinstance(error, OutOfMemoryError):
         message = f"ran out of memory ({message[:150]}); close other programs, or give fewer or smaller images at once."
     return message

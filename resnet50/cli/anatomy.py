@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from resnet50._io.text import printable
 from resnet50.cli.console import say, show, show_json, step
 from resnet50.cli.model import MODEL_HELP, find_model, load_keras
-from resnet50.cli.out import check_suffix
+from resnet50.cli.out import check_file
 from resnet50.cli.parser import examples
 from resnet50.cli.pretrained import fetch
 
@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Take a network apart, write a page and print what each block adds, costs and knows."""
-    check_suffix(options.out, ".html", ".htm")
+    check_file(options.out, ".html", ".htm")
     _check_names(options)
     load_keras()
 

@@ -48,9 +48,11 @@ def evaluate_together(options: argparse.Namespace, names: Sequence[str]) -> int:
 
     show_report(result.evaluation.report)
     difference, (low, high) = result.difference, result.difference.interval
+    alone = result.accuracies
+    mean = f", {sum(alone) / len(alone):.1%} on average" if len(alone) > 1 else ""
     say(
-        f"alone: {', '.join(f'{share:.1%}' for share in result.accuracies)}; averaging {result.passes} predictions of "
-        f"an image gains {100 * difference.difference:+.1f} points (95% interval {100 * low:+.1f} to "
+        f"alone: {', '.join(f'{share:.1%}' for share in alone)}{mean}; averaging {result.passes} predictions of an "
+        f"image gains {100 * difference.difference:+.1f} points on that (95% interval {100 * low:+.1f} to "
         f"{100 * high:+.1f}; p {difference.p_in_words}) and takes {result.passes} times as long"
     )
     show(result.evaluation.folder / "report.html")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from resnet50.cli import fit_options, label_options, read_options, source
 from resnet50.cli.console import show, show_json, step
 from resnet50.cli.issues import show_audit
-from resnet50.cli.out import check_suffix
+from resnet50.cli.out import check_file
 from resnet50.cli.parser import examples, number
 from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
 
@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Audit a dataset, write a page and print the issues, the worst first."""
     for page in (options.out, *([options.clean] if options.clean else [])):
-        check_suffix(page, ".html", ".htm")
+        check_file(page, ".html", ".htm")
     images, chosen = _find_source(options)
 
     from resnet50._io.files import write_text

@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING
 
 from resnet50.cli.console import say, show, show_json
-from resnet50.cli.out import check_suffix
+from resnet50.cli.out import check_file
 from resnet50.cli.parser import examples
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Compare runs, write a page and print the differences."""
-    check_suffix(options.out, ".html", ".htm")
+    check_file(options.out, ".html", ".htm")
 
     from resnet50.comparison.compare import compare
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 from contextlib import nullcontext
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resnet50.cli import fit_options, pretrained, recipe_options, source
 from resnet50.cli.console import show, step
 from resnet50.cli.model import load_keras
-from resnet50.cli.out import reserved_folder
+from resnet50.cli.out import reserved_folder, run_name
 from resnet50.cli.parser import examples, number
 from resnet50.inference.locate import RUNS
 from resnet50.recipes import find_task
@@ -20,7 +19,10 @@ if TYPE_CHECKING:
     from resnet50.datasets.source import DataSource
     from resnet50.training.recipe import Recipe
 
-_OF_FEATURES = {"--variant", "--weights", "--normalization", "--image-size", "--precision", "--class-weight", "--seed"}
+_OF_FEATURES = {
+    *("--variant", "--weights", "--normalization", "--image-size", "--precision", "--class-weight", "--seed"),
+    *("--depth", "--stem", "--form", "--conventions"),
+}
 """Options of a recipe that features and linear heads depend on, beside those of the fit."""
 
 
@@ -63,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
     task = find_task(images.task)
     pretrained.offer_weights(task, options, scratch=options.full)
     recipe = recipe_options.read_recipe(task, options)
-    name = f"{recipe.name}-crossval-{datetime.now():%Y%m%d-%H%M%S}"
+    name = run_name(images, recipe.name, kind="crossval-")
     with nullcontext(Path(options.out)) if options.out else reserved_folder(RUNS / name) as out:
         return _run_in(out, images, recipe, options)
 

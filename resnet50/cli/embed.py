@@ -16,7 +16,7 @@ from resnet50.cli.model import (
     show_model,
     show_rate,
 )
-from resnet50.cli.out import check_new, check_suffix
+from resnet50.cli.out import check_file, check_new
 from resnet50.cli.parser import examples
 from resnet50.cli.ray_option import add_ray_option, embed_on_ray
 from resnet50.cli.shard_option import add_shard_option, find_files
@@ -54,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
     if options.ray:
         return embed_on_ray(options)
     path = find_model(options.model)
-    check_suffix(options.out, ".npz")
+    check_file(options.out, ".npz")
     check_new(options.out)
 
     images = find_files([options.folder], options.shard)

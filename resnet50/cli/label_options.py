@@ -10,6 +10,7 @@ from resnet50.cli import pretrained
 from resnet50.cli.model import load_keras
 from resnet50.cli.parser import Parser, number
 from resnet50.cli.source import FOLDER
+from resnet50.training.recipe import DEPTHS
 
 if TYPE_CHECKING:
     from resnet50.datasets.source import DataSource
@@ -26,6 +27,12 @@ def add_label_options(parser: argparse.ArgumentParser) -> None:
         "network and cross-validation.",
     )
     group.add_argument("--weights", metavar="NAME", help="Its weights: a name or a file. Default: those of the task.")
+    group.add_argument(
+        "--depth",
+        type=number(int),
+        choices=DEPTHS,
+        help="Layers of the network of these weights. Default: that of the task.",
+    )
     group.add_argument(
         "--seeds", type=number(int, 1), metavar="INT", help="Number of cross-validations to average. Default: 1."
     )
@@ -45,7 +52,12 @@ def read_label_recipe(images: Path | DataSource, options: argparse.Namespace) ->
         ValueError: If an option needs ``--labels``, or there are no pretrained weights.
     """
     if not options.labels:
-        given = {"--weights": options.weights, "--seeds": options.seeds, "--yes": options.yes}
+        given = {
+            "--weights": options.weights,
+            "--depth": options.depth,
+            "--seeds": options.seeds,
+            "--yes": options.yes,
+        }
         if names := [name for name, value in given.items() if value]:
             raise ValueError(f"expected --labels with {', '.join(names)}, got none; give it, or leave them out.")
         return None

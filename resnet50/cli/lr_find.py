@@ -8,7 +8,7 @@ from pathlib import Path
 from resnet50.cli import source
 from resnet50.cli.console import say, show, step
 from resnet50.cli.model import load_keras
-from resnet50.cli.out import check_suffix
+from resnet50.cli.out import check_file
 from resnet50.cli.parser import examples, number
 
 _MIN_STEPS = 10  # as in `resnet50.training.lr_finder`, which loads Keras
@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
     images = source.find_source(options)
     numbers = {name: value for name in ("batch_size", "seed") if (value := getattr(options, name)) is not None}
     recipe = find_task(images.task).RECIPE.change(**numbers)
-    check_suffix(options.out, ".png", ".svg", ".pdf")
+    check_file(options.out, ".png", ".svg", ".pdf")
     train = source.load(images, image_size=recipe.image_size, fit=choose_fit(recipe, images))["train"]
 
     load_keras()

@@ -6,12 +6,19 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from itertools import count
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
-from resnet50._io.files import atomic_path, check_name
+from resnet50._io.files import atomic_path, check_name, check_writable
 from resnet50._io.paths import describe_path
+from resnet50._io.text import can_be_shown
+
+if TYPE_CHECKING:
+    from resnet50.datasets.source import DataSource
+
+_LONGEST = 40  # characters of a name, since a file system allows 255 bytes in all
 
 
 def check_new(path: str | os.PathLike[str]) -> None:
@@ -27,11 +34,12 @@ def check_new(path: str | os.PathLike[str]) -> None:
         )
 
 
-def check_suffix(path: str | os.PathLike[str], *suffixes: str) -> str:
-    """Return the lower-case suffix of an output's name, checked before any work.
+def check_file(path: str | os.PathLike[str], *suffixes: str) -> str:
+    """Return the lower-case suffix of an output file, checked before any work, as is whether it can be written.
 
     Raises:
-        ValueError: If it is none of the suffixes.
+        ValueError: If the suffix is none of these, or the path is a folder's.
+        PermissionError: If its folder cannot be written to.
     """
     suffix = Path(path).suffix.lower()
     if suffix not in suffixes:
@@ -39,6 +47,7 @@ def check_suffix(path: str | os.PathLike[str], *suffixes: str) -> str:
             f"{path}: expected a name that ends in {', '.join(suffixes)}, got {suffix or 'no suffix'}; "
             "choose another name."
         )
+    check_writable(path)
     return suffix
 
 
@@ -50,6 +59,19 @@ def destination(out: str | None) -> Iterator[TextIO]:
     else:
         with atomic_path(out) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
             yield file
+
+
+def run_name(images: DataSource, recipe: str, *, kind: str = "") -> str:
+    """Return the name of a new folder in ``runs/``: of your own images, or the recipe of a task, and the time.
+
+    Args:
+        images: Where the images are.
+        recipe: Name of the recipe, for images whose place has no name that can be shown.
+        kind: What stands before both, such as ``"crossval-"``: ``runs/photos-*`` are trainings alone.
+    """
+    own = Path(images.path).resolve() if images.task == "folder" and images.path else None
+    name = (own.name if own.is_dir() else own.stem)[:_LONGEST] if own else recipe
+    return f"{kind}{name if can_be_shown(name) else recipe}-{datetime.now():%Y%m%d-%H%M%S}"
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from resnet50._io.text import plural
 from resnet50.cli import fit_options, read_options
 from resnet50.cli.console import say, step
-from resnet50.cli.out import check_new, check_suffix
+from resnet50.cli.out import check_file, check_new
 from resnet50.cli.packed import say_corrections, show_packed
 from resnet50.cli.parser import examples, number
 from resnet50.data.fit import DEFAULT_FIT, Fit
@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Decode a source into one file, or write its files into records, and print the contents."""
     if not options.records:
-        check_suffix(options.out, ".h5", ".hdf5")
+        check_file(options.out, ".h5", ".hdf5")
     check_new(options.out)
     fit = fit_options.read_fit(options)
     if options.records and (options.image_size or fit):

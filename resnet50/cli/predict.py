@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 from resnet50.cli import model as models
 from resnet50.cli.console import step
 from resnet50.cli.doubt_options import add_doubt_options, find_shares
-from resnet50.cli.out import check_new, check_suffix, destination
+from resnet50.cli.out import check_file, check_new, destination
 from resnet50.cli.parser import examples, number
 from resnet50.cli.predictions import FORMATS, STDIN, WRITERS, Writer
 from resnet50.cli.ray_option import OUT_HELP, add_ray_option, predict_on_ray
@@ -62,7 +62,7 @@ def run(options: argparse.Namespace) -> int:
         return predict_on_ray(options)
     name = options.format
     if options.out:
-        name = FORMATS[check_suffix(options.out, *FORMATS)]
+        name = FORMATS[check_file(options.out, *FORMATS)]
         check_new(options.out)
     path = models.find_model(options.model, exports=True)
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _SORTED = ("started", "name", "accuracy", "time", "size")  # resnet50.comparison.runs.SORTED, which imports NumPy
 
+_SHOWN = 4  # numbers of a recipe in a row
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
@@ -52,22 +54,26 @@ def _show(found: RunList) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from resnet50._io.text import duration, printable
+    from resnet50._io.text import duration, listed, printable
 
     table = Table("run", "data", box=None, pad_edge=False)
     for name in ("accuracy", "time", "MB"):
-        table.add_column(name, justify="right")
-    table.add_column("recipe")
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("recipe", overflow="fold")
     for group, changes in zip(found.groups, found.changes, strict=True):
-        numbers = ", ".join(f"{name} {value}" for name, value in changes.items())
+        numbers = [f"{name} {'none' if value is None else value}" for name, value in changes.items()]
         words = (
             group.name,
             group.runs[0].record.dataset,
             group.accuracy_in_words,
             duration(group.seconds),
             group.megabytes,
-            numbers,
+            listed(numbers, most=_SHOWN),
         )
         table.add_row(*(Text(printable(word)) for word in words))  # Text, so that brackets in a name are no markup
     Console().print(table, highlight=False)
-    show("", "time: of the training's epochs. recipe: its numbers that other runs on the same data do not share.")
+    show("")
+    say(
+        "time: of the training's epochs. recipe: its numbers that other runs on the same data do not share; --json "
+        "prints all of them."
+    )

@@ -8,7 +8,7 @@ import sys
 from resnet50.cli.console import say, show, step
 from resnet50.cli.left_out import show_left_out
 from resnet50.cli.model import add_model_option, find_model, load_classifier, show_model
-from resnet50.cli.out import check_suffix
+from resnet50.cli.out import check_file
 from resnet50.cli.parser import examples, number
 
 
@@ -39,8 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Rank the images, and write the table and the page; 2 if one could not be read, after the others are done."""
-    check_suffix(options.out, ".csv")
-    check_suffix(options.page, ".html", ".htm")
+    check_file(options.out, ".csv")
+    check_file(options.page, ".html", ".htm")
     path = find_model(options.model)
 
     from resnet50.inference.predict import search_images

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 from contextlib import nullcontext
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resnet50.cli import pretrained, recipe_options, source
 from resnet50.cli.model import load_keras
-from resnet50.cli.out import reserved_folder
+from resnet50.cli.out import reserved_folder, run_name
 from resnet50.cli.parser import examples
 from resnet50.cli.running import add_hosts_option, announce, finish, is_alone, join, tensorboard
 from resnet50.inference.locate import RUNS
@@ -68,7 +67,7 @@ def _train(options: argparse.Namespace) -> int:
         RunDirectory(Path(options.out)).check_new()  # before a question for nothing
     pretrained.offer_weights(task, options)
     recipe = recipe_options.read_recipe(task, options)
-    name = f"{recipe.name}-{datetime.now():%Y%m%d-%H%M%S}"
+    name = run_name(images, recipe.name)
     with nullcontext(Path(options.out)) if options.out else reserved_folder(RUNS / name) as out:
         return _train_in(RunDirectory(out), images, recipe, options)
 

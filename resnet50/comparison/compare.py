@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
+from resnet50._io.text import plural
 from resnet50.audit.training_images import TrainingImage, read_training_images
 from resnet50.comparison.runs import RunSummary, SeedGroup, changed_numbers, group_seeds, read_run
 from resnet50.metrics.paired import PairedDifference, paired_difference
@@ -19,19 +21,16 @@ class ComparedGroup:
     """A run, or runs of one setting with different seeds, beside the others.
 
     Attributes:
+        name: Name of its first run, and how many others there are; its path where another group has that name.
         runs: The runs.
         changes: Numbers of their recipe that are not the same in all compared runs.
         difference: How they differ from the first group on the same images; None for the first.
     """
 
+    name: str
     runs: SeedGroup
     changes: dict[str, Any]
     difference: PairedDifference | None
-
-    @property
-    def name(self) -> str:
-        """Name of its first run, and how many others there are."""
-        return self.runs.name
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values."""
@@ -117,11 +116,19 @@ def compare(runs: Sequence[str | os.PathLike[str]]) -> Comparison:
         dataset=summaries[0].record.dataset,
         images=len(images),
         groups=tuple(
-            ComparedGroup(group, changed, paired_difference(right[0], of_group) if number else None)
-            for number, (group, changed, of_group) in enumerate(zip(groups, changes, right, strict=True))
+            ComparedGroup(name, group, changed, paired_difference(right[0], of_group) if number else None)
+            for number, (name, group, changed, of_group) in enumerate(
+                zip(_names(groups), groups, changes, right, strict=True)
+            )
         ),
         disagreements=_disagreements(images, np.stack(right, axis=1)),
     )
+
+
+def _names(groups: Sequence[SeedGroup]) -> list[str]:
+    """Return a name for each group that no other has, since curves and columns bear it."""
+    count = Counter(group.name for group in groups)
+    return [group.name if count[group.name] == 1 else group.place for group in groups]
 
 
 def _disagreements(images: Sequence[TrainingImage], right: np.ndarray) -> tuple[Disagreement, ...]:
@@ -150,13 +157,22 @@ def _check(runs: Sequence[RunSummary]) -> tuple[TrainingImage, ...]:
             )
     first, images = runs[0], _test_images(runs[0])
     for run in runs[1:]:
-        if not _same_images((run, _test_images(run)), (first, images)):
+        others = _test_images(run)
+        if not _same_images((run, others), (first, images)):
+            labels = _with_other_labels(images, others)
             raise ValueError(
                 f"{run.folder.path}: expected the test images of {first.folder.path} ({first.record.dataset}, "
-                f"{len(images):,} images), got others ({run.record.dataset}); compare runs that were scored on the "
-                "same images."
+                f"{plural(len(images), 'image')}), got others ({run.record.dataset}, {plural(len(others), 'image')}"
+                f"{f', {labels:,} with another label' if labels else ''}); compare runs that were scored on the same "
+                "images."
             )
     return images
+
+
+def _with_other_labels(images: Sequence[TrainingImage], others: Sequence[TrainingImage]) -> int:
+    """Return how many images have another label among the others, such as a corrected one."""
+    labels = {image.path: image.class_name for image in images}
+    return sum(labels.get(image.path, image.class_name) != image.class_name for image in others)
 
 
 _Scored = tuple[RunSummary, Sequence[TrainingImage]]

@@ -19,6 +19,7 @@ from resnet50.inference.locate import RECIPE, RUNS
 from resnet50.training.history import read_history
 from resnet50.training.record import RunRecord
 from resnet50.training.run import RunDirectory
+from resnet50.weights.registry import without_folder
 
 _LONGEST = 1e9  # seconds of an epoch: thirty years
 
@@ -69,8 +70,8 @@ class RunSummary:
 
     @property
     def name(self) -> str:
-        """Name of the directory."""
-        return self.folder.path.name
+        """Name of the directory, also where it is named as ``.``."""
+        return self.folder.path.resolve().name
 
     @property
     def seconds(self) -> float:
@@ -123,8 +124,16 @@ class SeedGroup:
     @property
     def name(self) -> str:
         """Name of the first run, and how many others there are."""
+        return self._with_others(self.runs[0].name)
+
+    @property
+    def place(self) -> str:
+        """Directory of the first run, and how many others there are; no other group has the same one."""
+        return self._with_others(str(self.runs[0].folder.path))
+
+    def _with_others(self, first: str) -> str:
         others = len(self.runs) - 1
-        return f"{self.runs[0].name} and {others} more" if others else self.runs[0].name
+        return f"{first} and {others} more" if others else first
 
     @property
     def accuracies(self) -> list[float]:
@@ -299,20 +308,27 @@ def _read_scores(path: Path) -> RunScores:
 def changed_numbers(runs: Sequence[RunSummary]) -> list[dict[str, Any]]:
     """Return for each run the numbers of its recipe that are not the same in all of them, without the seed.
 
-    A number of a phase is named after it, such as ``phase 1 epochs``, or ``epochs`` in a recipe of one phase.
+    A number of a phase is named after it, such as ``phase 1 epochs``, or ``epochs`` in a recipe of one phase. Options
+    of reading the images that are not the default, such as corrections, count too. Numbers with the most values among
+    the runs come first, and those of the whole recipe before those of its phases.
     """
-    flat = [_flatten(json.loads(run.record.recipe.to_json())) for run in runs]
-    names = dict.fromkeys(name for numbers in flat for name in numbers)
-    differing = [name for name in names if any(each.get(name) != flat[0].get(name) for each in flat)]
+    flat = [_flatten(run.record) for run in runs]
+    values = {
+        name: {json.dumps(each.get(name)) for each in flat} for name in dict.fromkeys(n for each in flat for n in each)
+    }
+    differing = sorted((name for name in values if len(values[name]) > 1), key=lambda name: -len(values[name]))
     return [{name: numbers[name] for name in differing if name in numbers} for numbers in flat]
 
 
-def _flatten(recipe: dict[str, Any]) -> dict[str, Any]:
+def _flatten(record: RunRecord) -> dict[str, Any]:
+    recipe = json.loads(record.recipe.to_json())
     phases = recipe.pop("phases")
     del recipe["seed"]
-    flat: dict[str, Any] = {}
-    for number, phase in enumerate(phases, start=1):
-        flat |= {f"phase {number} {name}" if len(phases) > 1 else name: value for name, value in phase.items()}
+    flat: dict[str, Any] = dict(record.source.changed_options) if record.source else {}
     for name, value in recipe.items():
         flat |= value if isinstance(value, dict) else {name: value}
+    flat |= {name: without_folder(flat[name]) for name in ("weights", "corrections") if flat.get(name)}
+    flat["phases"] = len(phases)
+    for number, phase in enumerate(phases, start=1):
+        flat |= {f"phase {number} {name}" if len(phases) > 1 else name: value for name, value in phase.items()}
     return flat

@@ -45,6 +45,9 @@ class Batches(keras.utils.PyDataset):
             an epoch, fewer than there are devices.
         fill: Whether no image is left out instead: copies of the first one fill the last batch up. All batches then
             hold weights, which are 0 for the copies and such that a mean over the batches is that over the images.
+        equal: Whether all batches have the same size, so that a step is compiled once. They are as many as otherwise,
+            and an epoch leaves out the last of its images, fewer than it has batches; with ``fill`` none.
+        ahead: Number of batches that threads make before they are requested.
 
     Attributes:
         epoch: Epoch whose batches are returned, counted from 0.
@@ -70,12 +73,14 @@ class Batches(keras.utils.PyDataset):
         seed: int = 0,
         share: Share = ALONE,
         fill: bool = False,
+        equal: bool = False,
+        ahead: int = 0,
     ) -> None:
         # TensorFlow gets two of Keras' threads: it then does without tf.data's autotuner, which can idle for ten
         # seconds at the end of an epoch (TensorFlow 2.21). JAX and PyTorch get threads of our own: there fit takes a
         # batch before the first epoch begins (Keras 3.15), and would use what Keras' threads had made by then.
         by_keras = keras.backend.backend() == "tensorflow"
-        super().__init__(workers=2 if by_keras else 1)
+        super().__init__(workers=max(2, ahead) if by_keras else 1)
         if batch_size < 1:
             raise ValueError(f"expected batch_size to be at least 1, got {batch_size!r}.")
         if seed < 0:
@@ -84,7 +89,7 @@ class Batches(keras.utils.PyDataset):
             raise ValueError("expected no mixing where there are features, since it mixes images, got both.")
         if not len(dataset):
             raise ValueError(f"{dataset.name}: expected images to make batches of, got none.")
-        copies = -len(dataset) % share.devices if fill else 0
+        copies = -len(dataset) % (batch_size if equal and len(dataset) > batch_size else share.devices) if fill else 0
         share.check(batch_size, len(dataset) + copies)
         self.dataset, self.batch_size, self.seed, self.views = dataset, batch_size, seed, views
         self.features, self.resize = features, resize
@@ -92,11 +97,12 @@ class Batches(keras.utils.PyDataset):
         self.share = share
         self.epoch = 0
         self._copies = copies
-        self._bounds = _bounds(len(dataset) + copies, batch_size, share_last, share.devices)
+        bounds = _equal_bounds if equal else _bounds
+        self._bounds = bounds(len(dataset) + copies, batch_size, share_last=share_last, devices=share.devices)
         self._one_hot = np.eye(len(dataset.class_names), dtype=np.float32)
         self._class_weights = _balancing_weights(dataset)
         self._order: tuple[tuple[int, int], np.ndarray] | None = None
-        self._ahead = None if by_keras else MadeAhead(self._make, len(self))
+        self._ahead = MadeAhead(self._make, len(self), ahead) if ahead and not by_keras else None
 
     def __len__(self) -> int:
         """Return the number of batches in an epoch."""
@@ -189,7 +195,14 @@ class Batches(keras.utils.PyDataset):
         )
 
 
-def _bounds(images: int, batch_size: int, share_last: bool, devices: int) -> list[int]:
+def _equal_bounds(images: int, batch_size: int, *, share_last: bool, devices: int) -> list[int]:
+    """Return where each batch of an epoch begins, and where the last one ends, for batches of one size."""
+    count = len(_bounds(images, batch_size, share_last=share_last, devices=devices)) - 1
+    size = images // devices // count * devices
+    return [*range(0, count * size + 1, size)]
+
+
+def _bounds(images: int, batch_size: int, *, share_last: bool, devices: int) -> list[int]:
     """Return where each batch of an epoch begins, and where the last one ends: multiples of the number of devices."""
     units = images // devices
     total = units * devices

@@ -21,7 +21,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, TiffImagePlugin, _imaging, features
 
-from resnet50._io.paths import describe_path
+from resnet50._io.paths import as_given, describe_path
 from resnet50._io.workers import in_order
 from resnet50.data.fit import BORDER, DEFAULT_FIT, Fit
 from resnet50.data.resizing import decoded_size, fit_pixels
@@ -321,7 +321,7 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
     path = Path(path)
     with _reading(path):
         if not path.is_file():  # reading a pipe would never end
-            raise FileNotFoundError(f"{path}: expected an image file, got {describe_path(path)}.")
+            raise FileNotFoundError(f"{as_given(path)}: expected an image file, got {describe_path(path)}.")
         with path.open("rb") as file, _quiet, _open(file) as image:
             _check_format(image)
             yield image

@@ -18,7 +18,7 @@ import numpy as np
 
 from resnet50._io.fetch import Progress
 from resnet50._io.files import atomic_folder, check_room
-from resnet50._io.paths import describe_path
+from resnet50._io.paths import as_given, describe_path
 from resnet50._io.workers import THREADS, in_order
 from resnet50.data.corrections import correct_listing, read_corrections
 from resnet50.data.dataset import Unreadable
@@ -215,7 +215,7 @@ def _read(place: int, *, inspected: Inspected, fit: Fit) -> _File | Unreadable:
     path = inspected.listing.entries[place].path
     try:
         if not path.is_file():  # reading a pipe would never end
-            raise FileNotFoundError(f"{path}: expected an image file, got {describe_path(path)}.")
+            raise FileNotFoundError(f"{as_given(path)}: expected an image file, got {describe_path(path)}.")
         if _size(path) > MOST_RECORD_BYTES:
             raise ValueError(f"{path}: expected a file of at most {MOST_RECORD_BYTES >> 30} GiB, got a larger one.")
         content = path.read_bytes()

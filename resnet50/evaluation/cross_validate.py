@@ -17,7 +17,7 @@ from resnet50._io.fetch import Progress
 from resnet50._io.keras_settings import keras_defaults
 from resnet50.data.dataset import Dataset
 from resnet50.data.splits import DatasetSplits
-from resnet50.data.splitting import assign_folds, cluster_numbers
+from resnet50.data.splitting import FoldsError, assign_folds, cluster_numbers
 from resnet50.evaluation.frozen_features import check_backbone, frozen_features
 from resnet50.metrics.cross_validation import CrossValidation, Repetition
 from resnet50.training.checks import check_fit, check_image_size
@@ -95,11 +95,11 @@ def _check(recipe: Recipe, splits: DatasetSplits, seeds: Sequence[int]) -> None:
     check_fit(recipe, splits)
     for dataset in splits.by_name.values():
         check_image_size(recipe, dataset)
-    if len(splits["train"].class_names) < 2:
-        raise ValueError(
-            f"{splits['train'].name}: expected images of at least two classes, got one, "
-            f"{splits['train'].class_names[0]}; add another."
-        )
+    train = splits["train"]
+    present = np.unique(np.concatenate([dataset.labels for dataset in splits.by_name.values()]))
+    if len(present) < 2:
+        got = f"one, {train.class_names[present[0]]}" if len(present) else "none"
+        raise FoldsError(f"{train.name}: expected images of at least two classes, got {got}; add those of another.")
 
 
 def _features(recipe: Recipe, dataset: Dataset, progress: Progress | None) -> tuple[np.ndarray, tuple[str, ...]]:

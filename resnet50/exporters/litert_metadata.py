@@ -44,7 +44,10 @@ class _Unsigned:
 def with_metadata(
     content: bytes, *, name: str, description: str, labels: str, size: Sequence[int], features: bool = False
 ) -> bytes:
-    """Add metadata to a LiteRT file of one input and one output, or two.
+    """Add metadata to a LiteRT file of one input and one output, or two, and bring its outputs into their order.
+
+    The converter lists outputs in any order. Programs that ask for the first one, and the metadata, mean that of the
+    signature: the probabilities.
 
     Args:
         content: The file.
@@ -58,6 +61,9 @@ def with_metadata(
         The file with its metadata.
     """
     model = schema.ModelT.InitFromPackedBuf(content)
+    ((signature,), (subgraph,)) = model.signatureDefs, model.subgraphs
+    signature.outputs.sort(key=lambda output: output.name)
+    subgraph.outputs = [output.tensorIndex for output in signature.outputs]
     buffer, entry = schema.BufferT(), schema.MetadataT()
     buffer.data = list(_flatbuffer(_model_metadata(name, description, size, features), b"M001"))
     model.buffers.append(buffer)

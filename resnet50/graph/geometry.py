@@ -51,10 +51,15 @@ class FeatureMap:
         return cls(values["layer"], tuple(values["cells"]), field)
 
     def __str__(self) -> str:
-        """Say how coarse it is: ``conv4_block6_out, 4 x 4 cells, 16 pixels apart``."""
+        """Name the layer, and say how coarse it is: ``conv4_block6_out, 4 x 4 cells, 16 pixels apart``."""
+        return f"{self.layer}, {self.cells_in_words}"
+
+    @property
+    def cells_in_words(self) -> str:
+        """How coarse it is: ``4 x 4 cells, 16 pixels apart``; without their number for images of any size."""
         (rows, columns), (down, right) = self.cells, self.field.jump
         apart = plural(down, "pixel") if down == right else f"{down} x {right} pixels"
-        return f"{self.layer}, {rows} x {columns} cells, {apart} apart"
+        return f"cells {apart} apart" if None in self.cells else f"{rows} x {columns} cells, {apart} apart"
 
     def resolves(self, image_size: tuple[int, int]) -> bool:
         """Return whether at least four of its cells fit beside each other into images of this (height, width)."""

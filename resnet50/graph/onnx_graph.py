@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -87,7 +87,7 @@ def onnx_model(
         total = made.add("Conv", [names[head.feature_map], weights], f"{MAPS}/sum")
         outputs[MAPS] = (made.add("Relu", [total], f"{MAPS}/relu"), None)
     for output, (tensor, _) in outputs.items():
-        made.nodes.append(helper.make_node("Identity", [tensor], [output]))
+        made.add("Identity", [tensor], output)
     onnx_graph = helper.make_graph(
         made.nodes,
         graph.name,
@@ -152,11 +152,6 @@ def _leaves_gaps(config: Mapping[str, Any], size: str) -> bool:
     )
 
 
-def _auto_pad(layer: _Layer, size: str) -> str:
-    """Return the padding; as in Keras, an odd pixel of it comes last."""
-    return "SAME_UPPER" if layer.config["padding"] == "same" and set(layer.config[size]) != {1} else "VALID"
-
-
 def _unknown(graph: Graph, row: Mapping[str, Any]) -> UnknownLayerError:
     return UnknownLayerError(
         f"the model {graph.name!r}: expected layers that can be written as ONNX, got {row['name']!r} "
@@ -190,10 +185,43 @@ class _Nodes:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
         self._apart = apart
+        self._paddings: dict[str, tuple[str, tuple[int, ...]]] = {}  # those without a node of their own, so far
 
     def add(self, operation: str, inputs: Sequence[str], name: str, **attributes: Any) -> str:
+        for tensor in inputs:
+            self._pad(tensor)
         self.nodes.append(helper.make_node(operation, inputs, [name], name=name, **attributes))
         return name
+
+    def padded(self, tensor: str, widths: tuple[int, ...], name: str) -> str:
+        """Pad a map with zeros at its top, left, bottom and right: a window that strides over it does so itself.
+
+        ONNX Runtime computes in blocks of channels, and a node for the padding takes the map out of them and back.
+        """
+        self._paddings[name] = tensor, widths
+        return name
+
+    def window(self, layer: _Layer, size: str) -> tuple[_Layer, dict[str, Any]]:
+        """Return a layer on the map that it strides over, and its padding; as in Keras, an odd pixel of it is last."""
+        window, (tensor,) = layer.config[size], layer.inputs
+        if layer.config["padding"] == "same" and set(window) != {1}:
+            return layer, {"auto_pad": "SAME_UPPER"}
+        inside, widths = self._paddings.get(tensor, (tensor, (0, 0, 0, 0)))
+        reaches = all(width < side for width, side in zip(widths, [*window, *window], strict=True))
+        zeros_change = size == "pool_size" and self._operation(inside) != "Relu"  # the largest of some and zero
+        if not reaches or zeros_change:
+            return layer, {}
+        return replace(layer, inputs=[inside]), {"pads": widths}
+
+    def _operation(self, tensor: str) -> str | None:
+        return next((node.op_type for node in self.nodes if tensor in node.output), None)
+
+    def _pad(self, tensor: str) -> None:
+        """Add the node of a padding that is used by something else than a window."""
+        if tensor in self._paddings:
+            inside, (top, left, bottom, right) = self._paddings.pop(tensor)
+            widths = self.constant([0, 0, top, left, 0, 0, bottom, right], f"{tensor}/widths")
+            self.add("Pad", [inside, widths], tensor)
 
     def constant(self, values: Any, name: str) -> str:
         array = np.ascontiguousarray(values)
@@ -239,6 +267,7 @@ def _average_pool(graph: _Nodes, layer: _Layer) -> str:
 
 def _convolution(graph: _Nodes, layer: _Layer) -> str:
     kernel, *bias = layer.weights
+    layer, padding = graph.window(layer, "kernel_size")
     return graph.weighted(
         "Conv",
         layer,
@@ -246,7 +275,7 @@ def _convolution(graph: _Nodes, layer: _Layer) -> str:
         strides=layer.config["strides"],
         dilations=layer.config["dilation_rate"],
         group=layer.config["groups"],
-        auto_pad=_auto_pad(layer, "kernel_size"),
+        **padding,
     )
 
 
@@ -264,14 +293,9 @@ def _flip(graph: _Nodes, layer: _Layer) -> str:
 
 
 def _max_pool(graph: _Nodes, layer: _Layer) -> str:
-    return graph.add(
-        "MaxPool",
-        layer.inputs,
-        layer.name,
-        kernel_shape=layer.config["pool_size"],
-        strides=layer.config["strides"],
-        auto_pad=_auto_pad(layer, "pool_size"),
-    )
+    layer, padding = graph.window(layer, "pool_size")
+    size, strides = layer.config["pool_size"], layer.config["strides"]
+    return graph.add("MaxPool", layer.inputs, layer.name, kernel_shape=size, strides=strides, **padding)
 
 
 def _batch_norm(graph: _Nodes, layer: _Layer) -> str:
@@ -285,8 +309,7 @@ def _batch_norm(graph: _Nodes, layer: _Layer) -> str:
 
 def _padding(graph: _Nodes, layer: _Layer) -> str:
     (top, bottom), (left, right) = layer.config["padding"]
-    widths = graph.constant([0, 0, top, left, 0, 0, bottom, right], f"{layer.name}/widths")
-    return graph.add("Pad", [*layer.inputs, widths], layer.name)
+    return graph.padded(layer.inputs[0], (top, left, bottom, right), layer.name)
 
 
 def _rescaling(graph: _Nodes, layer: _Layer) -> str:

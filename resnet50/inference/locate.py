@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from resnet50._io.paths import as_given, describe_path, is_url
+
 MODEL = "model.keras"
 """Name of the trained classifier in the folder of a run."""
 
@@ -67,7 +69,8 @@ def locate(path: str | os.PathLike[str]) -> Located:
     if path.is_dir():
         return _locate_in_folder(path)
     if not path.exists():
-        raise FileNotFoundError(f"{path}: expected {_EXPECTED}, got nothing there; train a model first.")
+        got = describe_path(path) if is_url(str(path)) else "nothing there; train a model first"
+        raise FileNotFoundError(f"{as_given(path)}: expected {_EXPECTED}, got {got}.")
     if path.suffix != ".keras":
         export = f"; name the folder {path.parent} for the export" if is_export(path.parent) else ""
         raise ValueError(

@@ -105,7 +105,8 @@ def load_training_images(
     splits = load_recorded(source, classifier.image_size[0], fit=classifier.fit, progress=progress)
     if splits["train"].fingerprint != classifier.fingerprint:
         raise ValueError(
-            f"{name}: expected the images that it was trained on, found others (their SHA-256 differs), some of which "
-            "may be in the test split; give the images (--data)."
+            f"{name}: expected the images that it was trained on, found others (the SHA-256 of their pixels differs, "
+            "as it may where another version of Pillow decodes them), some of which may be in the test split; give the "
+            "images (--data)."
         )
     return splits

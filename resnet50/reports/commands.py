@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import shlex
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from resnet50._io.text import printable
+from resnet50.data.fit import DEFAULT_FIT
 from resnet50.datasets import DATASETS
 from resnet50.datasets.source import DataSource
 from resnet50.reports.training_summary import TrainingSummary
+from resnet50.weights.registry import REGISTRY
 
 _FOLDER = "folder"  # the task of your own images, which a command names by their path alone
 
@@ -25,7 +28,7 @@ def train_command(training: TrainingSummary, **changes: Any) -> str:
     """Return the command of a training with other numbers; "" where the place of its images is not known.
 
     Args:
-        training: The training, whose network, weights, image size and epochs are repeated.
+        training: The training, whose network, weights, image size, fit and epochs are repeated.
         changes: The other numbers by their names in a recipe.
     """
     if training.source is None:
@@ -35,6 +38,7 @@ def train_command(training: TrainingSummary, **changes: Any) -> str:
         "image_size": training.recipe.get("image_size"),
         "epochs": training.last_phase.get("epochs"),
         **_network(training),
+        **_fit(training),
     }
     known = {name: value for name, value in (numbers | changes).items() if value is not None}
     return _command(*_train_words(training.source), *_options(known))
@@ -44,7 +48,7 @@ def fine_tune_command(training: TrainingSummary, weights: str) -> str:
     """Return the command that fine-tunes published weights, fetched if necessary, by the task's own recipe for that.
 
     Args:
-        training: A training from scratch.
+        training: A training from scratch, whose network and fit are repeated.
         weights: Name of the weights.
 
     Returns:
@@ -52,14 +56,16 @@ def fine_tune_command(training: TrainingSummary, weights: str) -> str:
     """
     if training.source is None:
         return ""
-    return _command(*_train_words(training.source), *_options({"weights": weights, **_network(training)}))
+    return _command(
+        *_train_words(training.source), *_options({"weights": weights, **_network(training), **_fit(training)})
+    )
 
 
 def cross_validate_command(training: TrainingSummary) -> str:
     """Return the command that cross-validates a training's images, in full where its network had random weights.
 
     Args:
-        training: The training, whose weights and image size are repeated.
+        training: The training, whose network, weights, image size and fit are repeated.
 
     Returns:
         The command; "" where the place of the images is not known.
@@ -68,7 +74,8 @@ def cross_validate_command(training: TrainingSummary) -> str:
         return ""
     weights, size = training.recipe.get("weights"), training.recipe.get("image_size")
     numbers = {"weights": weights or "none"} | ({"image_size": size} if size is not None else {})
-    options = _options(_changed(training.source) | numbers)
+    network = {name: value for name, value in _network(training).items() if name != "head" or not weights}
+    options = _options(_changed(training.source) | numbers | network | _fit(training))
     return _command("crossval", *_words(training.source), *options, *(() if weights else ("--full",)))
 
 
@@ -98,8 +105,20 @@ def explain_command(training: TrainingSummary, image: Path) -> str:
 
 def _network(training: TrainingSummary) -> dict[str, Any]:
     """Return the numbers of a network other than the usual one."""
-    usual = {"depth": 50, "form": "residual"}
+    usual = {"depth": 50, "form": "residual", "stem": "imagenet", "head": "linear"}
     return {name: value for name in usual if (value := training.recipe.get(name, usual[name])) != usual[name]}
+
+
+def _fit(training: TrainingSummary) -> dict[str, Any]:
+    """Return the options of a fit other than the usual one with these weights, but for a range that is measured."""
+    published = REGISTRY.get(training.recipe.get("weights") or "")
+    usual = asdict(DEFAULT_FIT) | (published.fit_values if published else {})
+    fit = training.recipe.get("fit") or {}
+    if fit.get("mode", "crop") != "crop":
+        usual["crop_ratio"] = DEFAULT_FIT.crop_ratio  # the only one without a crop
+    changed = {name: fit[name] for name in usual if name in fit and fit[name] != usual[name]}
+    changed.pop("value_range", None)
+    return {"fit" if name == "mode" else name: value for name, value in changed.items()}
 
 
 def _command(*words: str) -> str:

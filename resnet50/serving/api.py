@@ -38,6 +38,8 @@ Awaited = TypeVar("Awaited")
 
 _Share = Annotated[float | None, Query(gt=0, lt=1, description="As for resnet50 predict, with the same default.")]
 
+_PARAMETERS = ("top", "coverage", "refuse")  # one that is misspelled would go unnoticed
+
 _SHORT = 1 << 17  # bytes of JSON that are read in a few milliseconds, in which others may wait
 _JSON = {"requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}}
 _FILE = {"type": "string", "format": "binary"}
@@ -131,6 +133,8 @@ class _Routes:
         refuse: _Share = None,
     ) -> JSONResponse:
         """Classify an image, the body, or each file of a form. 422 if no image can be read."""
+        if not set(request.query_params) <= set(_PARAMETERS):
+            raise RequestError(400, f"expected no other parameters than {', '.join(_PARAMETERS)}, got one.")
         images = await read_images(request, self._limits)
         rows = await self._rows([image.content for image in images], Shares(coverage, refuse))
         about = {
@@ -223,8 +227,10 @@ async def _refused(_: Request, error: Exception) -> JSONResponse:
 
 
 async def _no_route(_: Request, error: Exception) -> JSONResponse:
-    status = getattr(error, "status_code", 404)
-    return JSONResponse({"error": str(getattr(error, "detail", ""))}, status, getattr(error, "headers", None))
+    status, headers = getattr(error, "status_code", 404), getattr(error, "headers", None)
+    got = {404: "another path", 405: "another method for this path"}.get(status)
+    message = f"expected a request as /openapi.json describes them, got {got}." if got else getattr(error, "detail", "")
+    return JSONResponse({"error": str(message)}, status, headers)
 
 
 async def _invalid(_: Request, error: Exception) -> JSONResponse:

@@ -13,6 +13,7 @@ import PIL
 
 from resnet50._io.processor import processor
 from resnet50._io.workers import usable_cores
+from resnet50.training.accelerator import find_accelerator
 
 
 class Environment(TypedDict):
@@ -21,8 +22,8 @@ class Environment(TypedDict):
     Attributes:
         backend: Keras' backend.
         versions: Version of each package that matters, and of Python; None for this package where it is not installed.
-        machine: Operating system, processor, number of cores that this process may use, and of the devices that train,
-            where there are several.
+        machine: Operating system, processor, number of cores that this process may use, the accelerator, if Keras
+            computes on one, and the number of devices that train, where there are several.
         commit: Commit of the checkout, with ``-dirty`` if the package differs from it; None outside a checkout.
     """
 
@@ -36,7 +37,7 @@ def describe_environment(devices: int = 1) -> Environment:
     """Return the environment of this process, or of one that trains on several devices."""
     import keras  # here, so that reading a run directory does not load a backend
 
-    backend = keras.backend.backend()
+    backend, accelerator = keras.backend.backend(), find_accelerator()
     return {
         "backend": backend,
         "versions": {
@@ -50,6 +51,7 @@ def describe_environment(devices: int = 1) -> Environment:
             "system": platform.platform(),
             "processor": processor(),
             "threads": usable_cores(),
+            **({"accelerator": accelerator.name} if accelerator else {}),
             **({"devices": devices} if devices > 1 else {}),
         },
         "commit": _commit(),

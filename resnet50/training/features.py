@@ -32,6 +32,7 @@ from resnet50.graph.fold_model import fold_batch_norm
 from resnet50.graph.network_graph import graph_of
 from resnet50.graph.onnx_graph import UnknownLayerError, onnx_model
 from resnet50.inference.runtimes import Network, open_graph
+from resnet50.training.accelerator import find_accelerator
 from resnet50.training.environment import Environment, describe_environment
 from resnet50.training.layer_groups import HEAD, layer_groups
 from resnet50.training.phases import LinearProbe, Phase
@@ -123,7 +124,7 @@ class FrozenPart:
 
     @property
     def is_here(self) -> bool:
-        """Whether this process computes with the backend, versions, processor and threads of the run."""
+        """Whether this process computes with the backend, versions, processor, threads and accelerator of the run."""
         return _what_rounds(describe_environment()) == self._computed_by
 
     def features(self, batches: Batches, version: int = 0, *, progress: Progress | None = None) -> np.ndarray:
@@ -201,9 +202,9 @@ class FrozenPart:
 def _open(part: keras.Model, precision: str) -> keras.Model | Network:
     """Return what computes a network with its batch norm folded.
 
-    For vectors in float32 it is ONNX Runtime, which is faster on processors and compiles nothing.
+    For vectors in float32 it is ONNX Runtime on processors, where it is faster and compiles nothing.
     """
-    if precision == "float32" and len(part.output_shape) == 2:
+    if precision == "float32" and len(part.output_shape) == 2 and find_accelerator() is None:
         with suppress(UnknownLayerError):
             return open_graph(onnx_model(fold(graph_of(part))).SerializeToString())
     return fold_batch_norm(part, precision=precision)
@@ -214,7 +215,10 @@ def _what_rounds(environment: Environment) -> dict[str, Any]:
     machine = environment["machine"]
     packages = ("keras", environment["backend"], "onnxruntime", "pillow")
     versions = {name: environment["versions"].get(name) for name in packages}
-    return {**versions, "processor": machine["processor"], "threads": machine["threads"]}
+    device: dict[str, Any] = {
+        name: machine[name] for name in ("processor", "threads", "accelerator") if name in machine
+    }
+    return {**versions, **device}
 
 
 def _words(values: dict[str, Any]) -> str:

@@ -21,6 +21,7 @@ from resnet50.data.random_crop import Resize
 from resnet50.data.share import ALONE, Share
 from resnet50.inference.classifier import Classifier
 from resnet50.inference.features import last_dense
+from resnet50.training.accelerator import compiles_each_size
 from resnet50.training.averaging import ValidateAverage, WeightAverage, averaged
 from resnet50.training.callbacks import KeepBest, SetEpoch, WriteHistory, phase_callbacks
 from resnet50.training.checkpoint import Checkpoint, Position, read_position, recorded_callbacks
@@ -29,6 +30,7 @@ from resnet50.training.divergence import DivergenceError, StopDivergence
 from resnet50.training.fast_cpu.memory import keep_freed_memory
 from resnet50.training.fast_cpu.precision import build_training_model
 from resnet50.training.features import FrozenPart, boundary, upper_part, versions, why_not_stored
+from resnet50.training.feeding import OneStepLate, batches_ahead, keep_compiled_programs, looks_at_steps
 from resnet50.training.held_out import chooses, halves
 from resnet50.training.layer_groups import freeze
 from resnet50.training.linear_probe import LabeledFeatures, LinearHead, fit_linear_head
@@ -79,6 +81,7 @@ def fit(run: PreparedRun, callbacks: Sequence[keras.callbacks.Callback], progres
         resnet50.training.divergence.DivergenceError: If the training diverges and no earlier phase has a best epoch.
     """
     keep_freed_memory()
+    keep_compiled_programs()
     fitting = _Fitting(run, callbacks, progress)
     position = read_position(run.directory.checkpoint)
     while position.phase < len(run.record.recipe.phases):
@@ -217,11 +220,12 @@ class _Fitting:
                 weighted_metrics=[Accuracy()],  # "accuracy", by name, would trace the step twice
             )
         stored = self.stored_callbacks(phase, position)
+        epochs = position.began + phase.epochs
         checkpoint = Checkpoint(
             self.run.directory.checkpoint,
             position=position,
             every=self.recipe.checkpoint_epochs,
-            epochs=position.began + phase.epochs,
+            epochs=epochs,
             others=stored,
             network=whole,
             before=self.best.write if self.best else None,
@@ -231,16 +235,19 @@ class _Fitting:
             self.frozen = None
         else:
             self.add_features(phase, train, validation)  # of the restored weights
+        callbacks = [*self.own_callbacks(phase, train), *stored, *self.logging, self.progress, checkpoint]
+        late = not any(looks_at_steps(callback) for callback in [*self.stored, *self.logging])
+        params = {"model": self.fitted, "epochs": epochs, "steps": len(train), "verbose": 0}
         try:
             with data_parallel(self.run.share):
                 self.fitted.fit(
                     train,
                     validation_data=validation,
                     initial_epoch=begins,
-                    epochs=position.began + phase.epochs,
+                    epochs=epochs,
                     shuffle=False,  # Batches shuffles, by the recipe's seed
                     verbose=0,
-                    callbacks=[*self.own_callbacks(phase, train), *stored, *self.logging, self.progress, checkpoint],
+                    callbacks=OneStepLate(callbacks, **params) if late else callbacks,
                 )
         except BaseException:  # Ctrl-C, a signal, or an error in the midst of an epoch
             checkpoint.write_latest()
@@ -252,8 +259,15 @@ class _Fitting:
         train = training_batches(self.recipe, self.run.splits["train"], views=phase.views, share=share)
         if self.validation is None:
             return train, None
-        resize = training_size(self.recipe)
-        return train, Batches(self.validation, self.recipe.batch_size, resize=resize, share=share, fill=True)
+        return train, Batches(
+            self.validation,
+            self.recipe.batch_size,
+            resize=training_size(self.recipe),
+            share=share,
+            fill=True,
+            equal=compiles_each_size(),
+            ahead=batches_ahead(),
+        )
 
     def add_features(self, phase: Phase | LinearProbe, train: Batches, validation: Batches | None) -> None:
         """Replace the images of batches by the features below a phase, in every version."""
@@ -399,4 +413,6 @@ def training_batches(recipe: Recipe, train: Dataset, *, views: int = 0, share: S
         balance=recipe.class_weight == "balanced",
         seed=recipe.seed,
         share=share,
+        equal=compiles_each_size(),
+        ahead=batches_ahead(),
     )

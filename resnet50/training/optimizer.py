@@ -8,6 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from resnet50.training.accelerator import find_accelerator
 from resnet50.training.layer_groups import learning_rate_multipliers
 from resnet50.training.phases import Phase
 from resnet50.training.recipe import Recipe
@@ -31,8 +32,8 @@ def build_optimizer(
         steps_per_epoch: Batches in an epoch.
 
     Returns:
-        Optimizer with its moments; on TensorFlow AdamW is the fused one. Its schedule counts batches: a step that
-        takes the gradients of several has the rate of the last. If the first step created the moments,
+        Optimizer with its moments; for TensorFlow on a processor AdamW is the fused one. Its schedule counts batches: a
+        step that takes the gradients of several has the rate of the last. If the first step created the moments,
         TensorFlow would trace that step twice.
     """
     accumulated = recipe.gradient_accumulation_steps
@@ -72,9 +73,9 @@ class _ForEachWeight(keras.optimizers.Optimizer):
 
 
 def _adamw() -> Any:
-    """Return AdamW on top of Adam: Keras' own, or on TensorFlow the fused one."""
+    """Return AdamW on top of Adam: Keras' own, or the fused one for TensorFlow on a processor."""
     adam: type[keras.optimizers.Adam] = keras.optimizers.Adam
-    if keras.backend.backend() == "tensorflow":
+    if keras.backend.backend() == "tensorflow" and find_accelerator() is None:
         from resnet50.training.fast_cpu.fused import FusedAdam
 
         adam = FusedAdam

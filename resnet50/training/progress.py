@@ -21,11 +21,14 @@ from resnet50.training.layer_groups import HEAD
 from resnet50.training.phases import LinearProbe, Phase
 from resnet50.weights.transfer import TransferReport
 
+_REDRAWS = 4  # of a bar in a second
+
 
 class Progress(keras.callbacks.Callback):
     """A callback that shows a training, with methods for the steps outside ``fit`` too.
 
     This class shows nothing; subclass it to show more. It cannot change the training, and checkpoints do not store it.
+    The end of a step is shown when the next one is under way, since a GPU would wait otherwise.
     """
 
     def begin_step(self, step: str) -> None:
@@ -123,6 +126,7 @@ class EpochTable(Progress):
             bars.TextColumn("{task.fields[now]}"),
             console=self._console,
             transient=True,
+            refresh_per_second=_REDRAWS,
             disable=not self._console.is_terminal,
         )
         self._notebook = NotebookTable() if self._console.is_jupyter else None
@@ -165,8 +169,15 @@ class EpochTable(Progress):
             yield lambda done, total: None
             return
         self._bars.stop()  # of an earlier phase; a console has one display
-        columns = (bars.TextColumn("{task.description}"), bars.BarColumn(), bars.MofNCompleteColumn())
-        with bars.Progress(*columns, bars.TimeRemainingColumn(), console=self._console, transient=True) as bar:
+        with bars.Progress(
+            bars.TextColumn("{task.description}"),
+            bars.BarColumn(),
+            bars.MofNCompleteColumn(),
+            bars.TimeRemainingColumn(),
+            console=self._console,
+            transient=True,
+            refresh_per_second=_REDRAWS,
+        ) as bar:
             task = bar.add_task(step, total=None)
             yield lambda done, total: bar.update(task, completed=done, total=total)
 

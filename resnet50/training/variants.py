@@ -118,12 +118,7 @@ def usual_fit(weights: str | None) -> Fit:
         or from scratch.
     """
     published = REGISTRY.get(weights) if weights else None
-    if published is None:
-        return DEFAULT_FIT
-    return Fit(
-        crop_ratio=published.crop or DEFAULT_FIT.crop_ratio,
-        resampling=published.interpolation or DEFAULT_FIT.resampling,
-    )
+    return Fit(**published.fit_values) if published else DEFAULT_FIT
 
 
 def choose_fit(recipe: Recipe, source: DataSource) -> Fit:

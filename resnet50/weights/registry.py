@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import PureWindowsPath
+from typing import Any
 
 from resnet50._io.fetch import Download
 
@@ -57,6 +58,15 @@ class PublishedWeights:
     top1_image_size: int | None = None
     classes: int = 1000
     depth: int = 50
+
+    @property
+    def fit_values(self) -> dict[str, Any]:
+        """The publisher's values of a fit (`resnet50.data.fit.Fit`) by the names of its fields, as far as known."""
+        return {
+            name: value
+            for name, value in (("crop_ratio", self.crop), ("resampling", self.interpolation))
+            if value is not None
+        }
 
 
 def _keras(

@@ -6,12 +6,13 @@ import json
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 
-from factories import classifier, noise, raises, tiny_model, tiny_recipe
+from factories import classifier, noise, plain_figures, raises, tiny_model, tiny_recipe
 from resnet50._io.keras_settings import keras_defaults
 from resnet50.build import build_resnet50
 from resnet50.data.splits import DatasetSplits
@@ -19,7 +20,7 @@ from resnet50.datasets.rendered_signs import rendered_signs
 from resnet50.graph.fold_model import fold_batch_norm
 from resnet50.inference.classifier import Classifier
 from resnet50.model import Stage
-from resnet50.training.train import train
+from resnet50.training.train import Run, train
 
 SETTINGS = ["float16", "bfloat16", "float64", "mixed_float16"]
 
@@ -73,17 +74,26 @@ def test_another_head_is_float32_too(setting):
     assert dtypes(model) == {"float32"}
 
 
+def train_tiny(out: Path) -> Run:
+    images = DatasetSplits(*rendered_signs(train=24, test=6, image_size=32))
+    with plain_figures():
+        return train(tiny_recipe(epochs=2, validation_split=0.25, ema=0.9), images, out=out, progress=False)
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    """A run with Keras' own settings."""
+    return train_tiny(tmp_path_factory.mktemp("runs") / "plain")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("setting", ["float16", "float64", "mixed_float16"])
-def test_training_is_the_same(setting, tmp_path):
-    images = DatasetSplits(*rendered_signs(train=24, test=6, image_size=32))
-    recipe = tiny_recipe(epochs=2, validation_split=0.25, ema=0.9)
-    plain = train(recipe, images, out=tmp_path / "plain", progress=False)
+def test_training_is_the_same(setting, plain, tmp_path):
     with user_setting(setting):
-        other = train(recipe, images, out=tmp_path / "other", progress=False)
+        other = train_tiny(tmp_path / "other")
     for a, b in zip(plain.classifier.model.get_weights(), other.classifier.model.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
-    losses = [json.loads((tmp_path / name / "report.json").read_text())["loss"] for name in ("plain", "other")]
+    losses = [json.loads(run.folder.report.read_text())["loss"] for run in (plain, other)]
     assert losses[0] == losses[1]
 
 

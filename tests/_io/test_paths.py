@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from resnet50._io.paths import ABSENT, describe_path, is_dead_link, is_url
+from resnet50._io.paths import ABSENT, as_given, describe_path, is_dead_link, is_url
 
 
 def test_what_is_there_is_named(tmp_path):
@@ -32,11 +32,13 @@ def test_a_url_is_no_path(url):
     assert is_url(str(url))
     assert "URL" in describe_path(url)
     assert "download" in describe_path(url)
+    assert "://" in as_given(url)
 
 
 @pytest.mark.parametrize("path", ["c:/photos", "a/https/b", "photos", "http", "data:x"])
 def test_a_path_is_no_url(path):
     assert not is_url(path)
+    assert as_given(path) == path
     assert describe_path(path) == ABSENT
 
 

@@ -30,7 +30,9 @@ def run(script: str, **environment: str) -> subprocess.CompletedProcess[str]:
     ],
 )
 def test_the_first_use_prints_nothing_and_later_errors_are_seen(script):
-    done = run(f"{script}\nimport os, sys; assert 'keras' in sys.modules; os.write(2, b'seen')")
+    done = run(
+        f"{script}\nimport os, sys; import gc; assert 'keras' in sys.modules and gc.isenabled(); os.write(2, b'seen')"
+    )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "seen")
 
 

@@ -13,6 +13,10 @@ from factories import TINY_STAGES, fill_random, noise, raises, tiny_model, tiny_
 from resnet50 import Classifier, DataSource, build_resnet50, dissect, rendered_signs, train
 from resnet50.anatomy import dissect as module
 from resnet50.anatomy.page import anatomy_page
+from resnet50.data.dataset import Unreadable
+from resnet50.data.left_out import LeftOut
+from resnet50.data.splits import DatasetSplits
+from resnet50.evaluation.scored_images import ScoredImages
 
 pytestmark = pytest.mark.slow
 
@@ -43,6 +47,10 @@ def test_every_part_is_measured(anatomy):
     assert "def convolutional_block" in first.source
     assert "def identity_block" in second.source
     assert '"""' not in first.source
+    assert "\n@" not in first.source
+    times = "\N{MULTIPLICATION SIGN}"
+    assert first.convolutions == (f"1{times}1, 4", f"3{times}3, 6", f"1{times}1, 16")
+    assert (first.projection, second.projection) == ((f"1{times}1, 16",), ())
     assert second.shape == (12, 12, 16)
     # conv2_block2: 1x1 16 to 4, 3x3 4 to 6, 1x1 6 to 16, with biases, and three batch norms
     assert second.parameters == (16 * 4 + 4) + (9 * 4 * 6 + 6) + (6 * 16 + 16) + 4 * (4 + 6 + 16)
@@ -73,6 +81,7 @@ def test_the_page_stands_alone_and_escapes_names(anatomy):
     assert "<script" not in page
     assert set(re.findall(r'(?:src|href)="([a-z]*)', page)) == {"data"}
     assert "&lt;" in page
+    assert "12 x 12 cells, 4 pixels apart" in page
     assert page.count('type="radio"') == 6
     assert "srcdoc" in anatomy._repr_html_()
 
@@ -98,7 +107,11 @@ def test_without_its_images_the_rest_is_measured(tmp_path):
     ("form", "equations", "function"),
     [
         ("plain", ("y = relu(F(x))", "y = relu(F(x))"), "def plain_block"),
-        ("preactivation", ("y = W x + F(relu(norm(x)))", "y = x + F(relu(norm(x)))"), "def preactivated_residual"),
+        (
+            "preactivation",
+            ("y = W a + F(a), a = relu(norm(x))", "y = x + F(a), a = relu(norm(x))"),
+            "def preactivated_residual",
+        ),
     ],
 )
 def test_every_form_is_taken_apart(form, equations, function, tmp_path):
@@ -114,7 +127,9 @@ def test_every_form_is_taken_apart(form, equations, function, tmp_path):
     assert len(anatomy.left_out) == (1 if has_shortcuts else 2)  # the training images are not known
     assert [issue.kind for issue in anatomy.issues] == ["unknown-training"]
     assert (second.lesion is not None) == (second.contribution is not None) == has_shortcuts
-    assert list(second.views[0].channels[0].maps) == (["x", "F(x)", "y"] if has_shortcuts else ["y"])
+    assert list(second.views[0].channels[0].maps) == (["x", "F(a)", "y"] if has_shortcuts else ["y"])
+    assert sum(part.parameters for part in anatomy.parts) == anatomy.classifier.model.count_params()
+    assert anatomy.parts[0].layer == "pool1_pool"
     assert "conv3_block2" in anatomy_page(anatomy)
 
 
@@ -146,6 +161,21 @@ def test_images_of_another_place_have_no_training_images(run, tmp_path):
     assert anatomy.parts[1].lesion.images == 4
     assert anatomy.parts[1].probe is None
     assert len(anatomy.left_out) == 1
+
+
+def test_images_and_files_that_are_not_used_are_counted_and_named(anatomy, monkeypatch):
+    found = DatasetSplits(
+        test=anatomy.scored,
+        unreadable=(Unreadable("cats/a.png", "no image"), Unreadable("cats/b.png", "no image")),
+        left_out=(LeftOut("not-image", "dogs", ".dcm", 3),),
+    )
+    images = ScoredImages(anatomy.scored, anatomy.training, None, found, None, ())
+    monkeypatch.setattr(module, "MOST_SCORED", 7)
+    drawn, unreadable, others = module._unused(images)
+    assert "7 of 12 held-out" in drawn
+    assert "2 files" in unreadable
+    assert "cats/a.png (no image)" in unreadable
+    assert "3 .dcm" in others
 
 
 def test_probes_that_cannot_be_fitted_are_left_out(anatomy, monkeypatch):
@@ -182,6 +212,7 @@ def test_a_block_is_chosen_by_mouse_and_keyboard(anatomy, browser, tmp_path):
     page.keyboard.press("ArrowRight")
     assert visible() == ["conv3_block1"]
     for _ in range(2):
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
         page.keyboard.press("ArrowRight")
     box = page.locator("label[for=block6]").bounding_box()  # the strip is wider than the page, and moves
     assert (visible(), box["x"] >= 0, box["x"] + box["width"] <= 390) == (["head"], True, True)

@@ -40,6 +40,17 @@ finally:
     assert b"\\u2026" in done.stdout
 
 
+def test_no_garbage_is_looked_for_at_the_end():
+    script = """
+import atexit, gc
+from resnet50.cli import main
+atexit.register(lambda: print(gc.get_freeze_count() > 1000))
+main(["--version"])
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[1:] == ["True"]
+
+
 def test_no_words_give_help(command):
     assert command() == (0, command("--help")[1], "")
 
@@ -195,3 +206,19 @@ def test_a_command_that_needs_layers_refuses_an_export_before_it_opens_one(refus
     (tmp_path / "exported").mkdir()
     (tmp_path / "exported" / "resnet50.json").write_text("{}")  # it would be refused for another reason
     refused(words, "exported", "an export", ".keras")
+
+
+@pytest.mark.parametrize(
+    ("words", "package"),
+    [
+        (("train", "photos"), "keras"),
+        (("lr-find", "photos"), "keras"),
+        (("crossval", "photos"), "keras"),
+        (("evaluate", "runs/photos"), "matplotlib"),
+    ],
+)
+def test_what_the_small_installation_cannot_do_is_said_before_anything_is_read(command, monkeypatch, words, package):
+    monkeypatch.setattr("resnet50.cli.installed.find_spec", lambda name: None if name == package else name)
+    status, out, error = command(*words)
+    assert (status, out, error.count("\n")) == (2, "", 1)
+    assert f"the package {package}," in error

@@ -79,7 +79,11 @@ def test_what_is_left_out_of_a_folder_is_counted(command, trained, images):
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("https://a.b/c.jpg", "download"), ("dead.png", "link"), ("a.heic", "HEIC")],
+    [
+        ("https://a.b/c.jpg", "https://a.b/c.jpg: expected an image file, got a URL"),
+        ("dead.png", "link"),
+        ("a.heic", "HEIC"),
+    ],
 )
 def test_what_cannot_be_an_input_is_said(command, trained, images, tmp_path, name, words):
     (tmp_path / "dead.png").symlink_to("gone.png")

@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import json
 
+from resnet50.training.phases import Phase
+from resnet50.training.recipe import Recipe
+
 
 def test_runs_are_listed_with_what_differs(command, write_run):
     folder = write_run("first", [0]).parent
@@ -17,6 +20,19 @@ def test_runs_are_listed_with_what_differs(command, write_run):
     assert "85.0%, sd 7.1" in pair
     assert "5 s" in pair
     assert " 3.0 " in pair
+
+
+def test_recipes_that_differ_in_many_numbers_take_a_few_lines(command, write_run):
+    two = Recipe(name="photos", phases=(Phase(epochs=1, trainable="head"), Phase(epochs=2)), weights="a/b.keras")
+    folder = write_run("first").parent
+    write_run("second", recipe=two)
+    write_run("third", epochs=7)
+    status, out, _ = command("runs", folder)
+    assert status == 0
+    assert len(out.splitlines()) < 30
+    assert "b.keras" in out
+    assert "a/b.keras" not in out
+    assert "more" in out
 
 
 def test_runs_are_printed_as_json(command, write_run):

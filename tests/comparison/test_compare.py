@@ -59,6 +59,23 @@ def test_other_test_images_are_refused(write_run, changes):
         compare([first, second])
 
 
+def test_the_message_counts_corrected_labels(write_run):
+    first, second = write_run("first"), write_run("second", test="bb", epochs=3)
+    images = second / "images.csv"
+    images.write_text(images.read_text().replace("3.jpg,cat", "3.jpg,dog"))
+    with raises(ValueError, second, "1 with another label", "10 images"):
+        compare([first, second])
+
+
+def test_runs_of_one_name_keep_names_of_their_own(write_run, monkeypatch):
+    first, second, third = write_run("day 1/photos"), write_run("day 2/photos", [1], epochs=3), write_run("c", epochs=4)
+    monkeypatch.chdir(third)
+    comparison = compare([first, second, "."])
+    assert [group.name for group in comparison.groups] == [str(first), str(second), "c"]
+    page = comparison_page(comparison)
+    assert page.count("day 2/") == page.count("day 1/") + 1 > 3  # rows and columns; the first is not tested
+
+
 def test_an_unfinished_run_is_refused(write_run):
     first, second = write_run("first"), write_run("second", None, epochs=3)
     with raises(ValueError, second, "--resume"):
@@ -82,6 +99,9 @@ def test_a_list_of_images_that_lacks_some_is_refused(write_run):
     (first / "images.csv").write_text("split,path,class,sha256\ntest,a.jpg,cat,0\n")
     with raises(ValueError, first / "images.csv", "10", "1"):
         compare([first, second])
+    (second / "images.csv").unlink()
+    with raises(FileNotFoundError, second / "images.csv", "restore"):
+        compare([second, first])
 
 
 def test_the_page_shows_scores_tests_numbers_and_images(write_run):

@@ -7,6 +7,8 @@ import pytest
 from factories import raises
 from resnet50 import Phase, Recipe, list_runs
 from resnet50.comparison.runs import changed_numbers, read_run
+from resnet50.data.options import ReadOptions
+from resnet50.datasets.source import DataSource
 
 
 def test_a_run_is_read_with_its_scores_time_and_size(write_run):
@@ -138,3 +140,21 @@ def test_numbers_of_phases_and_augmentation_have_names(write_run):
     assert one["phase 1 trainable"] == "head"
     assert other["epochs"] == 2
     assert "phase 1 trainable" not in other
+    assert (one["phases"], other["phases"]) == (2, 1)
+    assert list(one).index("phases") < list(one).index("phase 1 trainable")
+
+
+def test_a_number_that_tells_most_runs_apart_comes_first(write_run):
+    runs = [read_run(write_run(f"{k}", epochs=2 + k, image_size=64 if k else 32)) for k in range(3)]
+    assert list(changed_numbers(runs)[0]) == ["epochs", "image_size"]
+
+
+def test_options_of_reading_count(write_run):
+    first, second = write_run("a"), write_run("b")
+    environment = json.loads((second / "environment.json").read_text())
+    options = ReadOptions(corrections="/x/corrections.csv", test_split=0.3)
+    environment["data"]["source"] = DataSource("folder", "/photos", options).to_dict()
+    (second / "environment.json").write_text(json.dumps(environment))
+    assert changed_numbers([read_run(first), read_run(second)]) == [
+        {}, {"test_split": 0.3, "corrections": "corrections.csv"},
+    ]  # fmt: skip

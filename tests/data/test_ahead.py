@@ -20,7 +20,7 @@ def test_what_follows_is_made_before_it_is_asked_for():
             both.set()
         return epoch, index
 
-    ahead = MadeAhead(make, 9)
+    ahead = MadeAhead(make, 9, 2)
     assert ahead.get(0, 0) == (0, 0)
     assert both.wait(10)
     assert [ahead.get(0, index) for index in range(1, 9)] == [(0, index) for index in range(1, 9)]
@@ -28,7 +28,7 @@ def test_what_follows_is_made_before_it_is_asked_for():
 
 
 def test_what_was_made_for_another_epoch_is_not_used():
-    ahead = MadeAhead(lambda epoch, index: (epoch, index), 5)
+    ahead = MadeAhead(lambda epoch, index: (epoch, index), 5, 2)
     assert [ahead.get(epoch, 0) for epoch in (0, 3, 0)] == [(0, 0), (3, 0), (0, 0)]
     assert ahead.get(0, 4) == (0, 4)
 
@@ -39,7 +39,7 @@ def test_an_error_comes_with_its_batch():
             raise ValueError("shard 3")
         return index
 
-    ahead = MadeAhead(make, 3)
+    ahead = MadeAhead(make, 3, 2)
     assert ahead.get(0, 0) == 0
     with pytest.raises(ValueError, match="shard 3"):
         ahead.get(0, 1)
@@ -51,7 +51,7 @@ def test_batches_are_the_same_on_backends_for_which_they_are_made_ahead(monkeypa
     seen = {}
     for backend in ("tensorflow", "jax", "torch"):
         monkeypatch.setattr(batches.keras.backend, "backend", lambda backend=backend: backend)
-        made = Batches(images, 4, shuffle=True, augmentation=Augmentation(rotation=20), seed=5)
+        made = Batches(images, 4, shuffle=True, augmentation=Augmentation(rotation=20), seed=5, ahead=2)
         assert made.workers == (2 if backend == "tensorflow" else 1)
         made[0]  # as fit does before the first epoch
         seen[backend] = []

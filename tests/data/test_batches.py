@@ -7,6 +7,7 @@ from resnet50.data.augmentation import Augmentation
 from resnet50.data.batches import Batches
 from resnet50.data.mixing import Mixing
 from resnet50.data.random_crop import Resize
+from resnet50.data.share import Share
 
 CHANGES = Augmentation(shift=0.2, rotation=30, zoom=0.2, brightness=0.2, flip=True)
 
@@ -421,3 +422,46 @@ def test_batches_have_the_size_that_is_asked_for():
         assert [images.shape for images, _ in batches] == [(3, 12, 20, 3), (2, 12, 20, 3)]
     whole = Batches(made(5), 5, augmentation=Augmentation(crop_area=0.3), resize=resize)
     np.testing.assert_array_equal(whole[0][0][:3], batches[0][0])  # whatever the batch size is
+
+
+@pytest.mark.parametrize(
+    ("n", "devices", "sizes"),
+    [(40, 1, [20, 20]), (65, 1, [21] * 3), (64, 1, [32, 32]), (31, 1, [31]), (70, 4, [20] * 3), (33, 1, [16, 16])],
+)
+def test_batches_of_one_size_are_as_many_as_others(n, devices, sizes):
+    images, share = noise(n, 2, 2, 3), Share(devices=devices)
+    batches = Batches(dataset(np.zeros(n, int), "ab", images=images), 32, equal=True, share=share)
+    assert [len(targets) for _, targets in batches] == sizes
+    assert len(Batches(batches.dataset, 32, share=share)) == len(sizes)
+
+
+@pytest.mark.parametrize(("n", "sizes"), [(40, [32, 32]), (20, [20]), (32, [32])])
+def test_batches_of_one_size_may_be_filled_so_that_no_image_is_left_out(n, sizes):
+    images = noise(n, 2, 2, 3)
+    images[:, 0, 0, 0] = np.arange(n)
+    batches = Batches(dataset(np.zeros(n, int), "ab", images=images), 32, equal=True, fill=True)
+    assert [len(batch[0]) for batch in batches] == sizes
+    if sizes[-1] * len(sizes) > n:
+        counted = [int(image) for pixels, _, weights in batches for image in pixels[weights > 0, 0, 0, 0]]
+        assert counted == list(range(n))
+        assert sum(weights.sum() for _, _, weights in batches) == pytest.approx(sum(sizes))
+
+
+def test_on_tensorflow_keras_has_the_threads(monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "tensorflow")
+    assert [Batches(made(), 4, ahead=ahead).workers for ahead in (0, 4)] == [2, 4]
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    assert Batches(made(), 4, ahead=4).workers == 1
+
+
+def test_batches_that_threads_make_ahead_are_the_same_in_any_order(monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    some = dataset(np.arange(22) % 3, "abc", images=noise(22, 8, 8, 3))
+    options = {"shuffle": True, "augmentation": Augmentation(rotation=20), "mixing": Mixing(0.4, 1.0), "seed": 2}
+    usual, ahead = Batches(some, 4, **options), Batches(some, 4, **options, ahead=3)
+    assert len(ahead[0][0]) == 4  # as fit takes one before an epoch begins
+    for epoch, order in ((1, range(6)), (2, (0, 1, 4, 5)), (1, (3, 0, 0, 5))):
+        usual.epoch = ahead.epoch = epoch
+        for index in order:
+            for expected, found in zip(usual[index], ahead[index], strict=True):
+                np.testing.assert_array_equal(found, expected)

@@ -63,6 +63,7 @@ def test_the_rows_and_the_hash_are_read(file):
     [
         (["a.png,cat,rename,dog"], ["rename", "row 2"]),
         (["a.png,cat,relabel,"], ["row 2", "none"]),
+        (["a.png,cat,relabel,cat"], ["row 2", "cat", "keep"]),
         (["a.png,cat,keep,dog"], ["row 2", "dog"]),
         (["a.png,cat,keep,", "a.png,cat,keep,"], ["row 3", "a.png"]),
         (["a.png,cat"], ["row 2", 4, 2]),

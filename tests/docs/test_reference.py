@@ -6,18 +6,20 @@ import ast
 import json
 import re
 from collections import Counter
+from dataclasses import astuple
 from pathlib import Path
 
 import griffe
 import pytest
 
-from factories import raises
+from factories import TINY_STAGES, raises
 from generators.defaults import ShowDefaults
 from generators.links import LinkNames, documented_names, find_links, linked
 from generators.name_tables import name_table, name_tables
 from resnet50.data.splits import DatasetSplits
 from resnet50.datasets import DATASETS
 from resnet50.datasets.rendered_signs import rendered_signs
+from resnet50.recipes import RECIPES
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "docs" / "reference"
@@ -143,8 +145,11 @@ def few_signs(path, *, image_size: int, fit=None, progress=None) -> DatasetSplit
 
 @pytest.mark.slow
 def test_the_examples_run_one_after_the_other(tmp_path, monkeypatch):
+    """On few images, and with a tiny network where one is trained."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(DATASETS, "rendered-signs", few_signs)
+    task = RECIPES["rendered-signs"]
+    monkeypatch.setattr(task, "RECIPE", task.RECIPE.change(stages=tuple(map(astuple, TINY_STAGES))))
     for page in ["index", *PAGES]:
         blocks = re.findall(r"```python\n(.*?)```", (REFERENCE / f"{page}.md").read_text(encoding="utf-8"), re.DOTALL)
         assert blocks, page

@@ -90,6 +90,9 @@ def test_what_cannot_be_cross_validated_is_refused_before_any_work(recipe, split
         cross_validate(recipe, splits, seeds=(3, 3))
     with raises(ValueError, 64, 32):
         cross_validate(recipe.change(image_size=64), splits)
+    one_left = splits.map(lambda dataset: dataset.select(np.flatnonzero(dataset.labels == 1)))
+    with raises(ValueError, "two classes", splits["train"].class_names[1]):  # as corrections may leave it
+        cross_validate(recipe, one_left)
 
 
 @pytest.mark.slow

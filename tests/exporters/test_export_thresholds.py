@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import onnx
 import pytest
+from ai_edge_litert.interpreter import Interpreter
 
 from factories import dataset, fill_random
 from resnet50.build import build_resnet50
@@ -110,6 +111,20 @@ def test_the_manifest_states_the_thresholds_and_the_tensor_of_features(exports, 
     assert about["thresholds"] == json.loads(json.dumps(Classifier.load(folder).thresholds.to_dict(3)))
     assert about["tensors"]["features"] == ("output_1" if pair[0] in ("saved_model", "litert") else "features")
     assert "thresholds.npz" in about["files"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", FORMATS["litert"].precisions)
+def test_the_first_output_of_a_litert_file_is_the_probabilities(exports, precision):
+    folder, _ = exports(("litert", precision))
+    interpreter = Interpreter(str(folder / "model.tflite"))
+    outputs = interpreter.get_output_details()
+    assert [each["shape"].tolist() for each in outputs] == [[1, 3], [1, 24]]
+    named = interpreter.get_signature_runner().get_output_details()
+    assert [(name, each["index"]) for name, each in named.items()] == [
+        ("output_0", outputs[0]["index"]),
+        ("output_1", outputs[1]["index"]),
+    ]
 
 
 @pytest.mark.parametrize("pair", [("onnx", "fp32"), ("onnx", "int8")], ids="-".join)

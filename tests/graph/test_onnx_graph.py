@@ -85,6 +85,45 @@ def test_pads_as_keras_does_where_a_window_strides(random_weights, size):
     np.testing.assert_allclose(run(onnx_model(graph_of(model)), images), model.predict_on_batch(images), atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("widths", "layer", "separate"),
+    [
+        (1, lambda: layers.Conv2D(5, 3, strides=2), 0),
+        (((1, 0), (2, 1)), lambda: layers.Conv2D(5, (2, 3)), 0),
+        (1, lambda: layers.MaxPooling2D(3, strides=2), 0),
+        (1, lambda: layers.Conv2D(5, 1), 1),  # a window of nothing but padding
+        (((0, 2), (0, 0)), lambda: layers.MaxPooling2D(2), 1),
+        (1, lambda: layers.Conv2D(5, 3, strides=2, padding="same"), 1),
+    ],
+)
+def test_a_window_pads_the_map_itself(random_weights, widths, layer, separate):
+    inputs = keras.Input((8, 9, 4))
+    x = layers.Flatten()(layer()(layers.ZeroPadding2D(widths)(layers.Activation("relu")(inputs))))
+    model = random_weights(keras.Model(inputs, x))
+    made = onnx_model(graph_of(model))
+    onnx.checker.check_model(made, full_check=True)
+    assert [node.op_type for node in made.graph.node].count("Pad") == separate
+    images = np.random.default_rng(0).normal(0, 1, (2, 8, 9, 4)).astype(np.float32)
+    np.testing.assert_allclose(run(made, images), model.predict_on_batch(images), atol=1e-5)
+
+
+def test_the_largest_of_values_below_zero_and_padding_is_zero():
+    inputs = keras.Input((8, 8, 4))
+    model = keras.Model(inputs, layers.Flatten()(layers.MaxPooling2D(3)(layers.ZeroPadding2D(1)(inputs))))
+    images = np.full((1, 8, 8, 4), -5, np.float32)
+    np.testing.assert_array_equal(run(onnx_model(graph_of(model)), images), model.predict_on_batch(images))
+
+
+def test_a_padding_may_be_used_by_a_window_and_by_another_layer(random_weights):
+    inputs = keras.Input((8, 8, 4))
+    padded = layers.ZeroPadding2D(1)(layers.ZeroPadding2D(1)(inputs))
+    outputs = layers.Add()([layers.Conv2D(4, 3, padding="same")(padded), padded])
+    x = layers.Add()([layers.Conv2D(4, 3)(padded), layers.MaxPooling2D(3, strides=1)(outputs)])
+    model = random_weights(keras.Model(inputs, layers.Flatten()(x)))
+    images = np.random.default_rng(0).normal(0, 1, (2, 8, 8, 4)).astype(np.float32)
+    np.testing.assert_allclose(run(onnx_model(graph_of(model)), images), model.predict_on_batch(images), atol=1e-5)
+
+
 @pytest.mark.parametrize("side", range(7, 12))
 def test_a_window_of_one_pixel_is_not_padded(random_weights, side):
     inputs = keras.Input((side, 8, 4))

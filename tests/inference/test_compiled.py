@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
 import zipfile
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -270,6 +272,25 @@ def test_a_configuration_that_is_none_is_one_error(tmp_path, change):
     for options in ({}, {"precision": "int8", "calibration": IMAGES}):
         with raises(ValueError, path):
             Classifier.load(path, **options)
+
+
+def test_what_the_runtime_finds_is_one_error_and_nothing_else(tmp_path, capfd):
+    path = save(tmp_path, tiny_model(seed=1))
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    weights = io.BytesIO(members["model.weights.h5"])
+    with h5py.File(weights, "r+") as file:
+        kernel = file["layers/conv2d/vars/0"]
+        shape = (*kernel.shape[:2], 4, kernel.shape[3])  # of four channels, where images have three
+        del file["layers/conv2d/vars/0"]
+        file["layers/conv2d/vars"].create_dataset("0", data=np.zeros(shape, np.float32))
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in (members | {"model.weights.h5": weights.getvalue()}).items():
+            archive.writestr(name, content)
+    capfd.readouterr()
+    with raises(ValueError, path):
+        Classifier.load(path)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_no_framework_is_imported(tmp_path):

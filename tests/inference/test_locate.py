@@ -60,6 +60,8 @@ def test_an_export_is_a_folder_with_a_description(tmp_path, run):
 def test_what_is_no_model_is_refused(tmp_path, run):
     with raises(FileNotFoundError, tmp_path / "nothing.keras", ".keras"):
         locate(tmp_path / "nothing.keras")
+    with raises(FileNotFoundError, "https://a.org/m.keras", "URL", "download"):
+        locate("https://a.org/m.keras")
     touch(tmp_path / "empty" / "notes.txt")
     with raises(FileNotFoundError, tmp_path / "empty", "model.keras", "resnet50.json"):
         locate(tmp_path / "empty")

@@ -20,28 +20,29 @@ def write_signs(folder: Path) -> None:
             write_image(folder / split / dataset.class_names[label] / f"{number}.png", image)
 
 
-def check_two_phases(printed: str, *, parameters: str, layers: str) -> None:
+def check_two_phases(printed: str) -> None:
     """Check that the head trains first, then every convolution and the head, but no batch norm."""
-    assert re.search(rf"^phase 1: {parameters} ", printed, re.MULTILINE)
-    assert layers in printed
+    assert re.search(r"^phase 1: 150 ", printed, re.MULTILINE)
+    assert "{'conv1': 1, 'conv2': 7, 'conv3': 7, 'head': 1}" in printed
     assert "statistics unchanged: True" in printed
 
 
 @pytest.mark.slow
 def test_the_notebook_runs_on_nothing(run_notebook):
-    outputs = run_notebook("transfer.ipynb", WEIGHTS=None, DATA=None, IMAGE_SIZE=32, IMAGES_PER_CLASS=4, EPOCHS=1)
+    outputs = run_notebook(
+        "transfer.ipynb", tiny="", WEIGHTS=None, DATA=None, IMAGE_SIZE=32, IMAGES_PER_CLASS=4, EPOCHS=1
+    )
     printed = outputs.printed
     assert outputs.images == 2  # curves, predictions
     assert "random.safetensors" in printed
-    assert re.search(r"\btorchvision\b.*\b107\b.*\n.*\bv1\.5\b.*'torch'", printed)
+    assert re.search(r"\btorchvision\b.*\b31\b.*\n.*\bv1\.5\b.*'torch'", printed)
     assert re.search(r"rendered signs: .*\b24\b.*\b120\b", printed)
-    assert re.search(r"\b106\b.*\b1\b", printed)  # layers that were loaded, and that were not
+    assert re.search(r"\b30\b.*\b1\b", printed)  # layers that were loaded, and that were not
     assert re.search(r"\bpredictions\b.*\b1000\b.*\b6\b", printed)
-    layers = "{'conv1': 1, 'conv2': 10, 'conv3': 13, 'conv4': 19, 'conv5': 10, 'head': 1}"
-    check_two_phases(printed, parameters="12,294", layers=layers)
+    check_two_phases(printed)
     for name in ("pretrained", "from scratch"):
         assert re.search(rf"^{name}: .*% of 120 ", printed, re.MULTILINE)
-    assert re.search(r"\b107\b.*\b0\b", printed)  # layers of the saved network that were loaded, and that were not
+    assert re.search(r"\b31\b.*\b0\b", printed)  # layers of the saved network that were loaded, and that were not
     assert len(re.findall(r"^true label: [0-5], ", printed, re.MULTILINE)) == 6
     assert outputs.warned == ""
 
@@ -60,6 +61,6 @@ def test_the_notebook_runs_on_a_file_of_weights_and_a_folder_of_images(tmp_path,
     assert "random.safetensors" not in printed
     assert re.search(r"\bkeras\b.*\b31\b.*\n.*\bv1\b(?!\.5).*'caffe'", printed)
     assert re.search(r"\b18\b.*\b12\b", printed)
-    check_two_phases(printed, parameters="150", layers="{'conv1': 1, 'conv2': 7, 'conv3': 7, 'head': 1}")
+    check_two_phases(printed)
     assert "trained.h5 (keras layout): 31 " in printed
     assert outputs.warned == ""

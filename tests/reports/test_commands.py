@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 
 from factories import draw_image
 from resnet50.cli import build_parser
+from resnet50.data.fit import Fit
 from resnet50.data.options import ReadOptions
 from resnet50.datasets.source import DataSource
 from resnet50.reports.commands import (
     calibrate_command,
     check_command,
+    cross_validate_command,
     explain_command,
     fine_tune_command,
     train_command,
@@ -52,6 +54,26 @@ def test_a_training_is_repeated_with_another_number():
     assert read(train_command(TRAINING)).epochs == 40
 
 
+@pytest.mark.parametrize("command", [train_command, cross_validate_command])
+def test_network_and_fit_are_those_of_the_training(command):
+    network = {"depth": 18, "form": "residual", "stem": "cifar", "head": "norm"}
+    fit = asdict(Fit(mode="pad", pad_color="#000000", value_range=(0, 9)))
+    options = read(command(replace(TRAINING, recipe=TRAINING.recipe | network | {"fit": fit})))
+    assert (options.depth, options.form, options.stem, options.head) == (18, None, "cifar", "norm")
+    assert (options.fit, options.pad_color, options.crop_ratio, options.value_range) == ("pad", "#000000", None, None)
+
+
+@pytest.mark.parametrize(("crop_ratio", "named"), [(0.875, None), (1.0, 1.0)])
+def test_the_fit_of_published_weights_is_not_named(crop_ratio, named):
+    fit = asdict(Fit(crop_ratio=crop_ratio, resampling="bilinear"))
+    recipe = {"weights": "timm/tv_in1k", "image_size": 224, "head": "norm", "fit": fit}
+    options = read(cross_validate_command(replace(TRAINING, recipe=recipe)))
+    assert (options.crop_ratio, options.resampling, options.head, options.full) == (named, None, None, False)
+    pad = asdict(Fit(mode="pad", resampling="bilinear"))
+    options = read(cross_validate_command(replace(TRAINING, recipe=recipe | {"fit": pad})))
+    assert (options.fit, options.crop_ratio) == ("pad", None)
+
+
 def test_what_is_not_known_of_a_training_is_left_out():
     assert train_command(TrainingSummary("signs", {}, {}, DataSource("rendered-signs"))) == (
         "resnet50 train rendered-signs --weights none"
@@ -61,6 +83,8 @@ def test_what_is_not_known_of_a_training_is_left_out():
 def test_published_weights_are_fine_tuned_by_the_recipe_for_that():
     train = fine_tune_command(TRAINING, "imagenet")
     assert (read(train).task, read(train).weights, read(train).epochs) == ("/data/my pets", "imagenet", None)
+    padded = replace(TRAINING, recipe=TRAINING.recipe | {"fit": asdict(Fit(mode="pad"))})
+    assert (read(train).fit, read(fine_tune_command(padded, "imagenet")).fit) == (None, "pad")
 
 
 def test_without_a_place_of_the_images_or_the_model_there_is_no_command(tmp_path):

@@ -235,5 +235,7 @@ def test_few_test_images_are_a_reason_to_cross_validate(weights, options):
     found = next_steps(replace(given, splits=splits, report=score(probabilities, few)))
     (only,) = [each for each in found if "Cross-validate" in each.title]
     assert all(value in only.reason for value in ("40", "100", "91%"))
-    assert only.commands == (f"resnet50 crossval pets --weights {weights or 'none'} --image-size 96{options}",)
+    assert only.commands == (
+        f"resnet50 crossval pets --weights {weights or 'none'} --image-size 96 --stem cifar{options}",
+    )
     assert "Cross-validate" not in "".join(each.title for each in next_steps(given))

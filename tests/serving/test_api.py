@@ -100,6 +100,18 @@ def test_a_wrong_number_of_classes_is_not_repeated(start, png, top):
     assert top not in error.replace("equal to 1", "")
 
 
+def test_a_parameter_that_is_misspelled_is_refused(start, png):
+    error = error_of(requests.post(f"{start()}/predict", png, params={"coverag\x1be": "0.8"}, timeout=120), 400)
+    assert "top, coverage, refuse" in error
+    assert "coverag\x1b" not in error
+
+
+def test_other_paths_and_methods_are_refused_with_a_hint(start, png):
+    url = start()
+    assert "/openapi.json" in error_of(requests.post(f"{url}/predct", png, timeout=120), 404)
+    assert "/openapi.json" in error_of(requests.get(f"{url}/predict", timeout=120), 405)
+
+
 @pytest.mark.parametrize(
     "content_type", ["text/plain", "application/json", "application/x-www-form-urlencoded", "\xff"]
 )

@@ -16,7 +16,7 @@ import keras
 import numpy as np
 import pytest
 
-from factories import WITHOUT_TENSORFLOW, dataset, noise, raises, tiny_recipe
+from factories import WITHOUT_TENSORFLOW, dataset, jax_compiled_in, noise, raises, tiny_recipe
 from resnet50.data.augmentation import Augmentation
 from resnet50.data.batches import Batches
 from resnet50.data.mixing import Mixing
@@ -279,8 +279,7 @@ def start(folder, hosts, count):
         "KERAS_BACKEND": "jax",
         "JAX_PLATFORMS": "cpu",
         "XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={count}",
-        "JAX_COMPILATION_CACHE_DIR": str(folder / "jax"),  # the second run of a process compiles nothing
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        **jax_compiled_in(folder),
         "RESNET50_CACHE": str(folder / "cache"),
         "PYTHONPATH": str(Path(__file__).parents[2]),
     }

@@ -66,8 +66,7 @@ function named(places) {
   if (!places) return "";
   const names = places.slice(0, NAMED).map((place) => manifest.class_names[place]);
   if (places.length > NAMED) names.push(`${places.length - NAMED} others`);
-  const among = places.length > 1 ? ", one of them" : "";
-  return `${names.join(" or ")}${among}: the right class for 95% of images like the training's.`;
+  return `${names.join(" or ")}. For 95% of images like the training's, the right class is among those named here.`;
 }
 
 async function decoded(source) {

@@ -56,16 +56,16 @@ def draw_block(model: keras.Model, block: str) -> Figure:
     """
     network = read_network(model)
     found = network.block(block, model.name)
+    residual = f"F({found.argument})"
+    learned = f"{residual}: the residual that the block learns"
     if found.shortcut is None:
-        title, lines = "Plain block", ["no shortcut", "F(x): all that the block computes"]
+        title, lines = "Plain block", ["no shortcut", f"{residual}: all that the block computes"]
     elif found.is_identity:
-        title, lines = "Identity block", ["x: the shortcut passes the input on", _RESIDUAL]
+        title, lines = "Identity block", ["x: the shortcut passes the input on", learned]
     else:
-        title, lines = "Convolutional block", ["W x: the shortcut projects x to the size of F(x)", _RESIDUAL]
-    return _draw_columns(title, block, [(found, network.shapes, [_equation(found), *lines])])
-
-
-_RESIDUAL = "F(x): the residual that the block learns"
+        projected = f"{found.carried}: the shortcut projects {str(found.carried)[-1]} to the size of {residual}"
+        title, lines = "Convolutional block", [projected, learned]
+    return _draw_columns(title, block, [(found, network.shapes, [found.equation, *lines])])
 
 
 def draw_conventions(models: Mapping[str, keras.Model], block: str, *, title: str) -> Figure:
@@ -117,20 +117,13 @@ def _fit(figure: Figure, axes: Axes, right: float, rise: tuple[float, float]) ->
     return figure
 
 
-def _equation(block: Block) -> str:
-    total = "F(x)" if block.shortcut is None else "x + F(x)" if block.is_identity else "W x + F(x)"
-    return f"relu({total})" if block.tail else total
-
-
 def _legend(network: Network) -> dict[bool, str]:
     """Return the equation of both types of blocks: whether the shortcut is projected, and its text; of plain ones."""
+    equations = {not block.is_identity: block.equation for block in network.blocks}
     if network.blocks[0].shortcut is None:
-        return {False: "block: relu(F(x)), without a shortcut"}
-    total = "relu({})" if any(block.tail for block in network.blocks) else "{}"
-    return {
-        True: f"convolutional block: {total.format('W x + F(x)')}",
-        False: f"identity block: {total.format('x + F(x)')}",
-    }
+        return {False: f"block: {equations[True]}, without a shortcut"}
+    names = {True: "convolutional block", False: "identity block"}
+    return {kind: f"{name}: {equations[kind]}" for kind, name in names.items() if kind in equations}
 
 
 def _describe_strides(block: Block) -> list[str]:

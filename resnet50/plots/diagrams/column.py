@@ -46,11 +46,14 @@ class BlockColumn:
         """Draw the block below ``top``; return its lower end."""
         block, main = self.block, self.main
         y = self._draw_map(main, top, block.source)
+        for rows in _boxes(block.before):
+            y = glyphs.draw_arrow_down(self.axes, main, y, ARROW)
+            y = glyphs.draw_box(self.axes, main, y, rows, self.main_width)
         fork = y - 0.11
         begin = glyphs.draw_arrow_down(self.axes, main, y, 0.56)
         end = self._draw_path(main, begin, block.residual, self.main_width, theme.INK)
         glyphs.draw_panel(self.axes, (self.left, self.edge), (end - 0.12, begin + 0.3), theme.MUTED)
-        theme.write(self.axes, self.left + FRAME, begin + 0.15, "F(x)", ha="left", weight="bold")
+        theme.write(self.axes, self.left + FRAME, begin + 0.15, f"F({block.argument})", ha="left", weight="bold")
         y = glyphs.draw_arrow_down(self.axes, main, end, 0.32)
         if block.shortcut is not None:
             self._draw_shortcut(block.shortcut, fork, begin, y - glyphs.RADIUS)
@@ -72,8 +75,8 @@ class BlockColumn:
             glyphs.draw_line(self.axes, [*start, (bypass, begin)], color=theme.SHORTCUT, radius=CORNER)
             end = self._draw_path(bypass, begin, shortcut, self.bypass_width, theme.SHORTCUT, below=True)
             glyphs.draw_line(self.axes, [(bypass, end), *last], color=theme.SHORTCUT, radius=CORNER)
-        symbol = "x" if self.block.is_identity else "W x"
-        theme.write(self.axes, bypass + 0.08, (end + join) / 2, symbol, ha="left", weight="bold", color=theme.SHORTCUT)
+        words, place = self.block.carried, (bypass + 0.08, (end + join) / 2)
+        theme.write(self.axes, *place, str(words), ha="left", weight="bold", color=theme.SHORTCUT)
 
     def _draw_path(
         self, x: float, y: float, operations: Sequence[Operation], width: float, color: str, *, below: bool = False

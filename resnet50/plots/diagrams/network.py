@@ -48,7 +48,8 @@ class Block:
 
     Attributes:
         name: Name of the addition without its suffix ``_add``, or the beginning of the names of a plain block's layers.
-        source: Operation whose output enters the block.
+        source: Operation whose output enters the block: x.
+        before: Operations that both paths share, ``a = relu(norm(x))``, where a block of preactivation projects.
         residual: Operations of the longer path, in order.
         shortcut: Operations of the shorter path, in order; empty in an identity block, None in a plain one.
         tail: Operations after the addition: its activation, if it has one.
@@ -57,6 +58,7 @@ class Block:
 
     name: str
     source: Operation
+    before: tuple[Operation, ...]
     residual: tuple[Operation, ...]
     shortcut: tuple[Operation, ...] | None
     tail: tuple[Operation, ...]
@@ -66,6 +68,23 @@ class Block:
     def is_identity(self) -> bool:
         """Whether the shortcut changes nothing."""
         return self.shortcut == ()
+
+    @property
+    def argument(self) -> str:
+        """What F is a function of: ``"x"``, or ``"a"`` for ``a = relu(norm(x))`` in a block of preactivation."""
+        return "a" if is_a((*self.before, *self.residual)[0], "BatchNormalization") else "x"
+
+    @property
+    def carried(self) -> str | None:
+        """What the shortcut carries: ``"x"``, ``"W x"`` or ``"W a"``; None without one."""
+        return None if self.shortcut is None else "x" if self.is_identity else f"W {'a' if self.before else 'x'}"
+
+    @property
+    def equation(self) -> str:
+        """What the block computes, such as ``"relu(x + F(x))"`` or ``"x + F(a), a = relu(norm(x))"``."""
+        total = " + ".join(filter(None, (self.carried, f"F({self.argument})")))
+        total = f"relu({total})" if self.tail else total
+        return total if self.argument == "x" else f"{total}, a = relu(norm(x))"
 
     @property
     def stage(self) -> str:
@@ -215,9 +234,12 @@ def _block(
     shortcut, residual = sorted((path[len(shared) :] for path in paths), key=len)
     after = children[addition]
     tail = tuple(after) if len(after) == 1 and is_relu(after[0]) else ()
+    name = addition.name.removesuffix("_add")
+    before = [operation for operation in shared if operation.name.startswith(f"{name}_")]
     return Block(
-        name=addition.name.removesuffix("_add"),
-        source=shared[-1],
+        name=name,
+        source=shared[-1 - len(before)],
+        before=tuple(before),
         residual=tuple(residual),
         shortcut=tuple(shortcut),
         tail=tail,
@@ -233,7 +255,7 @@ def _plain_blocks(parents: Mapping[Operation, list[Operation]]) -> Iterator[Bloc
             layers.setdefault(match[1], []).append(operation)
     for name, (first, *others) in layers.items():
         *path, last = first, *others
-        yield Block(name, parents[first][0], tuple(path), None, (last,), last)
+        yield Block(name, parents[first][0], (), tuple(path), None, (last,), last)
 
 
 def _path_to(operation: Operation, parents: Mapping[Operation, list[Operation]]) -> Iterator[Operation]:

@@ -10,28 +10,19 @@ import numpy as np
 import tensorflow as tf
 from keras import layers, optimizers
 
+from resnet50.training.left_bias import LeavesBias, TakesBias
+
 # Positions (height times width) of a feature map up to which a matrix product is faster than oneDNN's convolution:
 _POINTWISE = 28 * 28  # a 1x1 convolution
 _SMALL = 16 * 16  # in bfloat16 also the gradient of a larger kernel
 _TINY = 2 * 2  # in bfloat16 any convolution
 
 
-class FusedConvolution(layers.Conv2D):
+class FusedConvolution(LeavesBias, layers.Conv2D):
     """Keras' convolution: matrix products on small feature maps, and no bias where batch norm cancels it.
 
-    Same weights, same results to rounding. Batch norm subtracts the mean of each channel, so that a bias in front of it
-    changes nothing but that mean and has the gradient zero: `leave_bias_to` saves its passes over the feature map.
-
-    Attributes:
-        adds_bias: Returns whether the bias, if any, is added here.
+    Same weights, same results to rounding.
     """
-
-    adds_bias: Callable[[], bool] = staticmethod(lambda: True)
-
-    def leave_bias_to(self, norm: FusedBatchNormalization) -> None:
-        """Let the batch norm that follows account for the bias, as long as it is trainable."""
-        self.adds_bias = lambda: not norm.trainable
-        norm.bias_left_out = lambda: tf.cast(self.bias, tf.float32) if norm.trainable else None
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """Convolve ``(batch, height, width, channels)``."""
@@ -130,21 +121,19 @@ def _positions(feature_map: tf.Tensor) -> tf.Tensor:
     return tf.reshape(feature_map, (-1, height * width, channels))
 
 
-class FusedBatchNormalization(layers.BatchNormalization):
+class FusedBatchNormalization(TakesBias, layers.BatchNormalization):
     """Keras' batch norm over the channels of a feature map, computed by TensorFlow's fused operation.
 
     Same weights, same results to rounding; in bfloat16 the training step takes about two thirds of the time, since the
     feature map is neither converted to float32 nor read several times.
 
     Attributes:
-        bias_left_out: Returns the bias, ``(channels,)``, that the convolution in front did not add, or None.
         by_rows: Whether each row is handled as a feature map of its own. The results are the same and oneDNN is faster,
             but TensorFlow then cannot fuse a ReLU that follows.
 
     Source: Ioffe and Szegedy 2015, arXiv:1502.03167, algorithms 1 and 2.
     """
 
-    bias_left_out: Callable[[], tf.Tensor | None] = staticmethod(lambda: None)
     by_rows = False
 
     def call(self, inputs: tf.Tensor, training: bool | None = None, mask: None = None) -> tf.Tensor:

@@ -11,6 +11,9 @@ from typing import Any
 import keras
 from keras import layers
 
+from resnet50.training import one_pass
+from resnet50.training.accelerator import find_accelerator
+from resnet50.training.left_bias import leave_biases
 from resnet50.training.recipe import PRECISIONS
 
 # The layers before the first convolution; the last layer, whose output the loss reads, stays float32 by its name.
@@ -18,7 +21,10 @@ _FLOAT32 = (layers.InputLayer, layers.Rescaling)
 
 
 def resolve_precision(precision: str) -> str:
-    """Resolve ``"auto"`` into the fastest precision here: bfloat16 where the processor is faster in it, else float32.
+    """Resolve ``"auto"`` into the fastest precision here: bfloat16 where the device is faster in it, else float32.
+
+    The device is the GPU or TPU that the backend computes on (`find_accelerator`), or else the processor, of whose
+    bfloat16 only TensorFlow makes use.
 
     Args:
         precision: One of `PRECISIONS`.
@@ -33,13 +39,19 @@ def resolve_precision(precision: str) -> str:
         raise ValueError(f"expected precision to be one of {', '.join(PRECISIONS)}, got {precision!r}.")
     if precision != "auto":
         return precision
+    accelerator = find_accelerator()
+    if accelerator is not None:
+        return "bfloat16" if accelerator.bfloat16 else "float32"
     return "bfloat16" if keras.backend.backend() == "tensorflow" and _has_fast_bfloat16() else "float32"
 
 
 def build_training_model(
     model: keras.Model, precision: str, *, image_size: int | None = None, logits: bool = False
 ) -> keras.Model:
-    """Copy a model into the form that trains fastest on this backend.
+    """Copy a model into the form that trains fastest on this backend and device.
+
+    TensorFlow on a processor gets layers of few operations; on a GPU it fuses Keras' own layers by itself. JAX gets
+    layers that read feature maps less often (`resnet50.training.one_pass`), on any device.
 
     Args:
         model: Flat functional float32 model for images of one size; not changed.
@@ -53,17 +65,19 @@ def build_training_model(
         original.
     """
     replacements: dict[type, Any] = {}
-    call = None
-    if keras.backend.backend() == "tensorflow":
+    call, rewire = None, leave_biases
+    if keras.backend.backend() == "tensorflow" and find_accelerator() is None:
         from resnet50.training.fast_cpu.fused import FusedBatchNormalization, FusedConvolution, FusedRescaling
         from resnet50.training.fast_cpu.rewiring import share_subsampling, use_followers
 
-        call = share_subsampling()
+        call, rewire = share_subsampling(), use_followers
         replacements = {
             layers.Rescaling: FusedRescaling,
             layers.Conv2D: FusedConvolution,
             layers.BatchNormalization: FusedBatchNormalization,
         }
+    elif keras.backend.backend() == "jax":
+        replacements = {layers.Conv2D: one_pass.Convolution, layers.BatchNormalization: one_pass.BatchNormalization}
 
     def convert(layer: keras.layers.Layer) -> keras.layers.Layer:
         config = layer.get_config()
@@ -82,8 +96,7 @@ def build_training_model(
     inputs = None if image_size is None else _input_of_size(model, image_size)
     training_model = keras.models.clone_model(model, inputs, clone_function=convert, call_function=call)
     training_model.set_weights(model.get_weights())
-    if replacements:
-        use_followers(training_model)
+    rewire(training_model)
     return training_model
 
 

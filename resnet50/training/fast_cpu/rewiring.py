@@ -9,6 +9,7 @@ import keras
 from keras import layers
 
 from resnet50.training.fast_cpu.fused import FusedBatchNormalization, FusedConvolution, Subsampling
+from resnet50.training.left_bias import followers, leave_biases
 
 
 def share_subsampling() -> Callable[..., Any]:
@@ -36,18 +37,9 @@ def share_subsampling() -> Callable[..., Any]:
 def use_followers(model: keras.Model) -> None:
     """Adapt the layers of a training model to the layers that follow.
 
-    A convolution leaves its bias to a batch norm that is its only follower; a batch norm without a ReLU after it works
-    by rows.
+    A convolution leaves its bias to a batch norm (`leave_biases`); a batch norm without a ReLU after it works by rows.
     """
+    leave_biases(model)
     for layer in model.layers:
-        after = followers(layer)
-        if isinstance(layer, FusedConvolution) and layer.use_bias and layer.activation is keras.activations.linear:
-            if len(after) == 1 and isinstance(after[0], FusedBatchNormalization):
-                layer.leave_bias_to(after[0])
-        elif isinstance(layer, FusedBatchNormalization):
-            layer.by_rows = not any(isinstance(follower, layers.Activation | layers.ReLU) for follower in after)
-
-
-def followers(layer: layers.Layer) -> list[Any]:
-    """Return the layers that are called on this one's output."""
-    return [node.operation for node in layer._outbound_nodes]
+        if isinstance(layer, FusedBatchNormalization):
+            layer.by_rows = not any(isinstance(after, layers.Activation | layers.ReLU) for after in followers(layer))

@@ -45,11 +45,12 @@ def test_basic_blocks_and_preactivation_are_drawn_as_they_are():
     assert words["ResNet-8"] == words["identity block: relu(x + F(x))"] == 1
     before = network(V1, form="preactivation")
     words = texts(draw_block(before, "conv3_block1"))
-    assert words["Convolutional block"] == words["W x + F(x)"] == 1
+    assert words["Convolutional block"] == words["W a + F(a), a = relu(norm(x))"] == words["W a"] == words["F(a)"] == 1
     assert words["conv"] == 4
-    assert words["batch norm"] == 2  # the first one is in front of both paths
+    assert words["batch norm"] == words["ReLU"] == 3  # the first ones are in front of both paths
     words = texts(draw_network(before))
-    assert words["ResNet-17"] == words["identity block: x + F(x)"] == words["convolutional block: W x + F(x)"] == 1
+    assert words["ResNet-17"] == words["identity block: x + F(a), a = relu(norm(x))"] == 1
+    assert words["convolutional block: W a + F(a), a = relu(norm(x))"] == 1
 
 
 def test_a_plain_network_is_drawn_without_shortcuts():

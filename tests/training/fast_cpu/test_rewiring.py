@@ -12,7 +12,8 @@ from resnet50.blocks import convolutional_block, identity_block  # noqa: E402
 from resnet50.conventions import V1, V1_5  # noqa: E402
 from resnet50.training.fast_cpu.fused import FusedBatchNormalization, FusedConvolution, Subsampling  # noqa: E402
 from resnet50.training.fast_cpu.precision import build_training_model  # noqa: E402
-from resnet50.training.fast_cpu.rewiring import followers, use_followers  # noqa: E402
+from resnet50.training.fast_cpu.rewiring import use_followers  # noqa: E402
+from resnet50.training.left_bias import followers  # noqa: E402
 
 
 def blocks(random_weights, conventions, image_size):
