@@ -13,7 +13,7 @@ on its NumPy backend.
 
 Run: ``python benchmarks/large_sets.py``; adds a session to ``benchmarks/results/large-sets.json``.
 ``--images 10000 100000`` takes other numbers of images. ``python benchmarks/large_sets.py --records 1000000`` measures
-the records alone: about 20 minutes on two cores, 4 GB of disk for the files and 3 GB for their thumbnails.
+the records alone: a quarter of an hour on two cores, 4 GB of disk for the files and 3 GB for their thumbnails.
 """
 
 from __future__ import annotations

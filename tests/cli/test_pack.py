@@ -99,7 +99,7 @@ def test_errors_are_one_line(refused, pets, tmp_path, words, values):
 
 def test_a_folder_at_an_address_is_packed(command, pets, tmp_path):
     pytest.importorskip("fsspec")
-    status, out, err = command("pack", f"file://{pets}", "one.h5", "--image-size", 16)
+    status, out, err = command("pack", pets.as_uri(), "one.h5", "--image-size", 16)
     assert status == 0
     assert command("pack", pets, "two.h5", "--image-size", 16)[1:] == (
         out.replace("one.h5", "two.h5"),

@@ -47,9 +47,7 @@ def test_an_address_is_known_by_its_beginning(source, known):
 @pytest.mark.parametrize("kind", ["memory", "file", "zip"])
 def test_the_images_of_an_address_are_packed_like_those_of_a_folder(bucket, tmp_path, kind):
     pytest.importorskip("array_record")
-    address = {"memory": "memory://bucket/pets", "file": f"file://{bucket}", "zip": f"zip://::file://{bucket}.zip"}[
-        kind
-    ]
+    address = {"memory": "memory://bucket/pets", "file": bucket.as_uri(), "zip": f"zip://::{bucket.as_uri()}.zip"}[kind]
     if kind == "zip":
         import shutil
 
@@ -89,7 +87,7 @@ def test_an_address_without_files_is_refused(tmp_path):
 
 def test_an_address_that_cannot_be_read_is_named_without_its_password(tmp_path):
     with raises(OSError, "nosuch://...@host/photos") as caught:
-        pack_records("nosuch://me:secret@host/photos", tmp_path / "out")
+        pack("nosuch://me:secret@host/photos", tmp_path / "out.h5", image_size=8)
     assert "secret" not in str(caught.value).replace("me:secret@host", "")
 
 
@@ -99,11 +97,11 @@ def test_names_that_lead_out_of_the_folder_are_refused(tmp_path, monkeypatch):
         type(fsspec.filesystem("memory")), "walk", lambda self, *_, **options: iter([("/bucket/pets", {}, files)])
     )
     with raises(ValueError, "memory://bucket/pets", "../../evil.png"):
-        pack_records("memory://bucket/pets", tmp_path / "out")
-    assert [path.name for path in tmp_path.iterdir()] == []
+        pack("memory://bucket/pets", tmp_path / "out.h5", image_size=8)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_without_the_package_the_error_says_how_to_install_it(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "fsspec", None)
     with pytest.raises(ImportError, match=r"fsspec.*resnet50\[records\]"):
-        pack_records("memory://bucket/pets", tmp_path / "out")
+        pack("memory://bucket/pets", tmp_path / "out.h5", image_size=8)

@@ -66,11 +66,16 @@ def _write_deep_image(folder: Path) -> Path:
 
 def _read_image(path: Path) -> str:
     from resnet50.data.fit import Fit
-    from resnet50.data.images import measure_value_range, read_header, read_image
+    from resnet50.data.images import crop_image, measure_value_range, read_header, read_image
 
     read_header(path)
     fit = Fit(value_range=measure_value_range([path]) or (0, 4095))
-    return _digest(read_image(path, height=32, width=32, fit=fit))
+    whole = read_image(path, height=32, width=32, fit=fit)
+    return _digest(whole) + _digest(crop_image(path.read_bytes(), _lower_left, height=8, width=8, fit=fit))
+
+
+def _lower_left(height: int, width: int) -> tuple[int, int, int, int]:
+    return 0, height // 3, (width + 1) // 2, height
 
 
 # -------------------------------------------------------------------------------------------------------------- weights
