@@ -1,4 +1,5 @@
 import errno
+import itertools
 import os
 import shutil
 import subprocess
