@@ -217,7 +217,7 @@ def test_a_command_that_needs_layers_refuses_an_export_before_it_opens_one(refus
         (("evaluate", "runs/photos"), "matplotlib"),
     ],
 )
-def test_what_the_small_installation_cannot_do_is_said_before_anything_is_read(command, monkeypatch, words, package):
+def test_the_small_installation_refuses_a_command_before_anything_is_read(command, monkeypatch, words, package):
     monkeypatch.setattr("resnet50.cli.installed.find_spec", lambda name: None if name == package else name)
     status, out, error = command(*words)
     assert (status, out, error.count("\n")) == (2, "", 1)
