@@ -27,11 +27,15 @@ from resnet50.inference.classifier import Classifier
 from resnet50.inference.features import feature_model
 from resnet50.plots.heat import overlay
 
-pytest.importorskip("gradio", exc_type=ImportError)
-
 pytestmark = pytest.mark.slow
 
 WAIT = 180_000  # milliseconds
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _gradio():
+    """Imported here, where it is needed: it takes seconds."""
+    pytest.importorskip("gradio", exc_type=ImportError)
 
 
 @dataclass(frozen=True)

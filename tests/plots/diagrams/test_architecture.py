@@ -183,16 +183,16 @@ def test_a_narrow_network_has_the_same_words_in_lines():
 
 
 @pytest.mark.parametrize(
-    "model",
+    ("build", "options"),
     [
-        network(V1_5, stem="cifar", head="mlp"),
-        network(normalization="caffe"),
-        ResNet50((64, 64, 3), include_top=False, pooling="max"),
+        (network, {"conventions": V1_5, "stem": "cifar", "head": "mlp"}),
+        (network, {"normalization": "caffe"}),
+        (ResNet50, {"include_top": False, "pooling": "max"}),
     ],
     ids=["small-mlp", "caffe", "pooled"],
 )
-def test_every_variant_can_be_drawn(model):
-    assert png(draw_network(model)).startswith(b"\x89PNG")
+def test_every_variant_can_be_drawn(build, options):
+    assert png(draw_network(build(**options))).startswith(b"\x89PNG")
 
 
 def test_the_head_may_be_missing_or_have_hidden_layers():
