@@ -24,12 +24,6 @@ from resnet50.training.phases import Phase
 from resnet50.training.recipe import Recipe
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with slow tests come first, so that in the end no process waits for the other's."""
-    slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
-
-
 @pytest.fixture
 def tiny_stages() -> tuple[Stage, ...]:
     """Two stages of two blocks."""
