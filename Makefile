@@ -16,9 +16,8 @@ test: $(VENV)/for-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	# files of tests share what they have trained, and come in the order of tests/conftest.py; a crash ends the suite,
-	# which would wait for ever
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
+	# files of tests share what they have trained; a crash ends the suite, which would wait for ever
+	$(BIN)/python -m pytest -n 2 --dist loadfile --max-worker-restart 0
 
 docs: $(VENV)/for-test
 	$(BIN)/python docs/assemble.py

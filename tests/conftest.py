@@ -24,12 +24,6 @@ from resnet50.training.phases import Phase
 from resnet50.training.recipe import Recipe
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with slow tests come first, so that in the end no process waits for the other's."""
-    slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
-
-
 @pytest.fixture
 def tiny_stages() -> tuple[Stage, ...]:
     """Two stages of two blocks."""
@@ -37,13 +31,13 @@ def tiny_stages() -> tuple[Stage, ...]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _memory() -> Iterator[None]:
-    """What a file of tests has compiled is given back: a suite would grow to gigabytes.
+def _memory() -> None:
+    """What the file of tests before has compiled is given back: a suite would grow to gigabytes.
 
-    What is left stays until the end, such as imported modules and the tests themselves: millions of objects, which no
-    later collection of garbage goes through again.
+    That is done before a file, since after one its last test still holds its fixtures. What is left stays until the
+    end, such as imported modules and the tests themselves: millions of objects, which no later collection of garbage
+    goes through again.
     """
-    yield
     keras.utils.clear_session()
     gc.freeze()
 
