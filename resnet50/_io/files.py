@@ -129,7 +129,8 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     """
     path = Path(path)
     _check_file_name(path)
-    folder = next(each for each in path.absolute().parents if os.path.lexists(each))
+    parents = path.absolute().parents
+    folder = next((each for each in parents if os.path.lexists(each)), parents[-1])  # no drive of that letter
     if not folder.is_dir():
         raise ValueError(f"{folder}: expected a folder to write to, got {describe_path(folder)}; choose another.")
     if not os.access(folder, os.W_OK | os.X_OK):

@@ -23,8 +23,8 @@ class ChannelMaps:
 
     Attributes:
         channel: Its index.
-        maps: Float ``(h, w)`` by name: ``"x"``, what the shortcut carries, ``"F(x)"``, what the block adds, and
-            ``"y"``, what goes out.
+        maps: Float ``(h, w)`` by name: what the shortcut carries, such as ``"x"`` or ``"W x"``, what the block adds,
+            ``"F(x)"`` or ``"F(a)"``, and ``"y"``, what goes out.
     """
 
     channel: int

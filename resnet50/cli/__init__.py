@@ -85,7 +85,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def _line(error: Exception) -> str:
     """Return the message of an error as one line; a library's own on memory is cut short and explained."""
     message = " ".join(str(error).split())
-    if isinstance(error, ModuleNotFoundError) and error.name in LEFT_OUT:
+    of_backend = "KERAS_BACKEND" in message  # which says itself what to do
+    if isinstance(error, ModuleNotFoundError) and error.name in LEFT_OUT and not of_backend:
         return missing_package(error)
     if is_out_of_memory(error) and not isinstance(error, OutOfMemoryError):
         message = f"ran out of memory ({message[:150]}); close other programs, or give fewer or smaller images at once."

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from resnet50._io.text import printable
 from resnet50.cli.console import say, show, show_json, step
+from resnet50.cli.issues import say_issues
 from resnet50.cli.model import MODEL_HELP, find_model, load_keras
 from resnet50.cli.out import check_file
 from resnet50.cli.parser import examples
@@ -64,8 +65,7 @@ def run(options: argparse.Namespace) -> int:
         anatomy = dissect(options.model, options.images, source=options.data, progress=progress)
     with step("writing the page"):
         write_text(options.out, anatomy_page(anatomy))
-    for issue in anatomy.issues:
-        say(f"{issue.severity}: {issue.summary} {issue.advice}", file=sys.stderr)
+    say_issues(anatomy.issues)
     for line in anatomy.left_out:
         say(f"note: {line}", file=sys.stderr)
     if options.json:

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from resnet50.cli.console import say, show, show_json, step
+from resnet50.cli.issues import say_issues
 from resnet50.cli.model import MODEL_HELP
 from resnet50.cli.read_options import option
 
@@ -41,6 +42,7 @@ def evaluate_together(options: argparse.Namespace, names: Sequence[str]) -> int:
     out = options.out or "averaged-report"
     with step("evaluating") as progress:
         result = evaluate_averaged(options.model, options.data, out=out, tta=options.tta, progress=progress)
+    say_issues(result.evaluation.warnings)
     if options.json:
         show_json(result.to_json())
         return 0

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 from resnet50.cli import read_options
 from resnet50.cli.averaged import add_models, evaluate_together
-from resnet50.cli.console import say, show, show_json, step
+from resnet50.cli.console import show, show_json, step
+from resnet50.cli.issues import say_issues
 from resnet50.cli.model import add_precision_option
 from resnet50.cli.parser import examples
 
@@ -69,8 +69,7 @@ def run(options: argparse.Namespace) -> int:
             precision=options.precision,
             progress=progress,
         )
-    for issue in result.warnings:
-        say(f"{issue.severity}: {issue.summary} {issue.advice}", file=sys.stderr)
+    say_issues(result.warnings)
     if options.json:
         show_json(result.report.to_json())
         return 0

@@ -1,15 +1,24 @@
-"""The issues of an audit on the terminal."""
+"""The issues of an audit or of scores on the terminal."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from resnet50.cli.console import say, wrap
 
 if TYPE_CHECKING:
     from resnet50.audit.check import Audit
+    from resnet50.audit.issue import Issue
 
 _COLORS = {"error": "bold red", "warning": "bold yellow", "note": "bold blue"}
+
+
+def say_issues(issues: Iterable[Issue]) -> None:
+    """Print on standard error what makes scores unreliable, and what to do."""
+    for issue in issues:
+        say(f"{issue.severity}: {issue.summary} {issue.advice}", file=sys.stderr)
 
 
 def show_audit(audit: Audit) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -243,11 +243,14 @@ def list_runs(folder: str | os.PathLike[str] = RUNS, *, sort: str = "started") -
     return RunList(tuple(groups), tuple(_changes(groups)), tuple(unreadable))
 
 
-def _changes(groups: Sequence[SeedGroup]) -> Iterator[dict[str, Any]]:
-    """Yield for each group what differs from the others of its dataset."""
-    for group in groups:
-        same = [other.runs[0] for other in groups if other.runs[0].record.dataset == group.runs[0].record.dataset]
-        yield changed_numbers(same)[same.index(group.runs[0])]
+def _changes(groups: Sequence[SeedGroup]) -> list[dict[str, Any]]:
+    """Return for each group what differs from the others of its dataset."""
+    runs = [group.runs[0] for group in groups]
+    changes: dict[int, dict[str, Any]] = {}
+    for dataset in {run.record.dataset for run in runs}:
+        same = [index for index, run in enumerate(runs) if run.record.dataset == dataset]
+        changes |= zip(same, changed_numbers([runs[index] for index in same]), strict=True)
+    return [changes[index] for index in range(len(runs))]
 
 
 def group_seeds(runs: Iterable[RunSummary]) -> list[SeedGroup]:

@@ -130,7 +130,9 @@ def test_every_form_is_taken_apart(form, equations, function, tmp_path):
     assert list(second.views[0].channels[0].maps) == (["x", "F(a)", "y"] if has_shortcuts else ["y"])
     assert sum(part.parameters for part in anatomy.parts) == anatomy.classifier.model.count_params()
     assert anatomy.parts[0].layer == "pool1_pool"
-    assert "conv3_block2" in anatomy_page(anatomy)
+    page = anatomy_page(anatomy)
+    assert "conv3_block2" in page
+    assert ("dashed line" in page) == ("A line over a block" in page) == has_shortcuts  # a plain one has no bars here
 
 
 def test_basic_blocks_are_taken_apart(tmp_path):

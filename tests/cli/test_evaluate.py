@@ -6,12 +6,14 @@ import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from factories import dataset, write_image
 from resnet50 import datasets
+from resnet50.audit.issue import Issue
 from resnet50.data.hdf5 import read_split, write_split
 from resnet50.data.loading import load_dataset
 from resnet50.data.options import ReadOptions
@@ -415,6 +417,13 @@ def test_a_class_without_images_has_no_shares(capsys):
     show_report(score(np.eye(3)[:2], dataset([0, 1], ("cats", "dogs", "owls"))))
     rows = {line.split()[0]: line.split()[1:] for line in capsys.readouterr().out.splitlines()[-3:]}
     assert rows == {"cats": ["100.0%"] * 3 + ["1"], "dogs": ["100.0%"] * 3 + ["1"], "owls": ["0"]}
+
+
+def test_what_makes_averaged_scores_unreliable_is_printed(command, monkeypatch):
+    issue = Issue("unknown-training", "warning", "photos has no test split.", "Evaluate new images.")
+    result = SimpleNamespace(evaluation=SimpleNamespace(warnings=(issue,)), to_json=lambda: "{}")
+    monkeypatch.setattr("resnet50.comparison.averaging.evaluate_averaged", lambda *_, **__: result)
+    assert command("evaluate", "a", "b", "--json") == (0, "{}\n", f"warning: {issue.summary} {issue.advice}\n")
 
 
 def test_several_runs_are_averaged(command, refused, held_out, trained, tmp_path):

@@ -222,3 +222,15 @@ def test_the_small_installation_refuses_a_command_before_anything_is_read(comman
     status, out, error = command(*words)
     assert (status, out, error.count("\n")) == (2, "", 1)
     assert f"the package {package}," in error
+
+
+def test_a_backend_that_is_missing_says_itself_what_to_do(command, monkeypatch):
+    def missing(_):
+        raise ModuleNotFoundError(
+            "expected the package tensorflow, which KERAS_BACKEND names; set it.", name="tensorflow"
+        )
+
+    monkeypatch.setattr("resnet50.cli.check_installed", missing)
+    status, _, error = command("runs")
+    assert status == 2
+    assert "KERAS_BACKEND names" in error

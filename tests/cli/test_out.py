@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import re
+from pathlib import Path
 
 import pytest
 
@@ -45,6 +46,10 @@ def test_a_place_that_cannot_be_written_to_is_refused_before_any_work(tmp_path, 
             check_file(tmp_path / path, ".html")
     assert check_file(tmp_path / "new" / "page.html", ".html") == ".html"
     assert not (tmp_path / "new").exists()
+    with monkeypatch.context() as nothing, raises(ValueError, "expected a folder to write to"):
+        nothing.setattr(os.path, "lexists", lambda _: False)  # as of a drive that is not there
+        nothing.setattr(Path, "is_dir", lambda _: False)
+        check_file(tmp_path / "page.html", ".html")
     asked = []
     monkeypatch.setattr(os, "access", lambda path, mode: asked.append((path, mode)))
     with raises(PermissionError, tmp_path / "new" / "page.html"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -235,11 +236,12 @@ def _block(
     after = children[addition]
     tail = tuple(after) if len(after) == 1 and is_relu(after[0]) else ()
     name = addition.name.removesuffix("_add")
-    before = [operation for operation in shared if operation.name.startswith(f"{name}_")]
+    own = takewhile(lambda operation: operation.name.startswith(f"{name}_"), reversed(shared[1:]))  # not the input
+    before = tuple(own)[::-1]
     return Block(
         name=name,
         source=shared[-1 - len(before)],
-        before=tuple(before),
+        before=before,
         residual=tuple(residual),
         shortcut=tuple(shortcut),
         tail=tail,

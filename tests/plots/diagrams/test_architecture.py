@@ -9,6 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from factories import png, raises
+from resnet50.blocks import identity_block
 from resnet50.build import build_resnet50
 from resnet50.conventions import V1, V1_5
 from resnet50.model import ResNet50, Stage
@@ -209,6 +210,12 @@ def test_a_model_that_shares_layers_with_another_is_drawn_as_itself():
     tap = keras.Model(model.input, model.get_layer("conv3_block1_out").output)
     assert texts(draw_network(tap))["12"] == 0
     assert texts(draw_block(tap, "conv3_block1")) == texts(draw_block(model, "conv3_block1"))
+
+
+def test_the_input_of_a_model_is_that_of_its_only_block_whatever_its_name():
+    inputs = keras.Input((8, 8, 16), name="only_input")
+    model = keras.Model(inputs, identity_block(inputs, (4, 4, 16), name="only"))
+    assert texts(draw_block(model, "only"))["relu(x + F(x))"] == 1
 
 
 def test_an_unknown_block_is_refused_with_those_there_are():
