@@ -92,10 +92,7 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         ValueError: If ``path`` exists; before the block, so that no work is lost.
     """
     path = Path(path)
-    if os.path.lexists(path):
-        got = describe_path(path)
-        raise ValueError(f"{path}: expected a new name, got that of {got}; remove it or choose another name.")
-    check_name(path)
+    check_new_folder(path)
     with _callers_file_named(path):
         _make_folder(path.parent)
         temporary = Path(tempfile.mkdtemp(prefix=".partial-", dir=path.parent))
@@ -107,6 +104,18 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         _publish(temporary, path, 0o777)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def check_new_folder(path: str | os.PathLike[str]) -> None:
+    """Refuse a name that `atomic_folder` would refuse, before any work.
+
+    Raises:
+        ValueError: If something has that name, or Windows cannot store it.
+    """
+    if os.path.lexists(path):
+        got = describe_path(path)
+        raise ValueError(f"{path}: expected a new name, got that of {got}; remove it or choose another name.")
+    check_name(path)
 
 
 def check_name(path: str | os.PathLike[str]) -> None:

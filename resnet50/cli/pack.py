@@ -58,8 +58,11 @@ def run(options: argparse.Namespace) -> int:
         raise ValueError("expected --records with --shards, got --shards alone; an .h5 file is one file.")
 
     from resnet50.data.listing import list_images
+    from resnet50.data.records import array_record
     from resnet50.data.remote import local_copy
 
+    if options.records:
+        array_record()  # before images are copied for nothing
     chosen = read_options.read_options(options)
     with ExitStack() as copied:
         with step("copying images") as progress:

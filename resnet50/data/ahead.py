@@ -15,6 +15,8 @@ _Key = tuple[int, int]
 class MadeAhead(Generic[_Batch]):
     """The batches of epochs: with each one, threads begin to make those that follow it in its epoch.
 
+    One thread at a time may ask for them.
+
     Args:
         make: Called with an epoch and an index, in any thread; returns the batch, whatever was made before.
         length: Batches in an epoch.

@@ -46,7 +46,7 @@ class Batches(keras.utils.PyDataset):
         fill: Whether no image is left out instead: copies of the first one fill the last batch up. All batches then
             hold weights, which are 0 for the copies and such that a mean over the batches is that over the images.
         equal: Whether all batches have the same size, so that a step is compiled once. They are as many as otherwise,
-            and an epoch leaves out the last of its images, fewer than it has batches; with ``fill`` none.
+            and an epoch leaves out the last of its images, fewer than it has batches on one device; with ``fill`` none.
         ahead: Number of batches that threads make before they are requested.
 
     Attributes:

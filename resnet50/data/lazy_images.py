@@ -70,7 +70,8 @@ class LazyImages:
     @property
     def is_encoded(self) -> bool:
         """Whether the images are in image files, which `encoded` returns."""
-        return self.file_hashes is not None
+        # asked for each batch: `file_hashes` would copy those of all images, 40 MB of a million
+        return getattr(self._array, "file_hashes", None) is not None
 
     def encoded(self, place: int) -> EncodedImage:
         """Return the image file with this place; only where `is_encoded`."""

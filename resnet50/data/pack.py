@@ -18,7 +18,7 @@ import h5py
 import numpy as np
 
 from resnet50._io.fetch import Progress
-from resnet50._io.files import DISK_FULL, check_room
+from resnet50._io.files import DISK_FULL, check_room, check_writable
 from resnet50._io.workers import in_order
 from resnet50.data.corrections import correct_listing, read_corrections
 from resnet50.data.dataset import Unreadable
@@ -83,6 +83,7 @@ def pack(
     if image_size < 1:
         raise ValueError(f"expected image_size to be at least 1 pixel, got {image_size!r}.")
     if is_address(source):
+        check_writable(out)
         with local_copy(source, beside=out, progress=progress) as folder:
             return pack(folder, out, image_size=image_size, fit=fit, options=options, progress=progress)
     listing = (

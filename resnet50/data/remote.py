@@ -20,7 +20,8 @@ INSTALL = "pip install 'resnet50[records]'"
 """What installs the package that reads addresses; each kind of store has one more of its own."""
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:(//|:)", re.IGNORECASE)  # not C:\photos; zip:: begins a chain
-_SECRET = re.compile(r"//[^/@]*@")
+_SECRET = re.compile(r"(?<=//)[^/]*@")  # a user's name and password
+_QUERY = re.compile(r"\?\S+")  # it may hold a signature
 
 
 def is_address(source: object) -> bool:
@@ -58,7 +59,7 @@ def local_copy(source: Any, *, beside: str | os.PathLike[str], progress: Progres
 
 
 def _copy(address: str, folder: Path, progress: Progress | None) -> None:
-    shown = printable(_SECRET.sub("//...@", address))
+    shown = _without_secrets(address)
     fsspec = _fsspec()
     done = 0
     try:
@@ -81,33 +82,56 @@ def _copy(address: str, folder: Path, progress: Progress | None) -> None:
             f"({' '.join(str(error).split())})."
         ) from error
     except Exception as error:  # each store raises errors of its own
-        if isinstance(error, ValueError | FileNotFoundError) and str(error).startswith("expected"):
-            raise type(error)(f"{shown}: {error}") from error
-        reason = short(" ".join(str(error).split()) or type(error).__name__)
+        if isinstance(error, ValueError) and str(error).startswith("expected"):
+            raise ValueError(f"{shown}: {error}") from error
+        reason = short(_without_secrets(" ".join(str(error).split())) or type(error).__name__)
         raise OSError(f"{shown}: expected a folder of files that can be read, got an error ({reason}).") from error
     if not done:
         raise FileNotFoundError(f"{shown}: expected a folder of images, got no files; see that the address is right.")
 
 
 def _files(store: Any, root: str, folder: Path) -> Iterator[tuple[str, Path]]:
-    """Yield each file of a store below a root, and the path that its copy gets."""
-    start = root.strip("/")
-    for _, _, files in store.walk(root, detail=True):
-        for about in files.values():
-            inside = PurePosixPath(about["name"].strip("/").removeprefix(start).strip("/"))
-            if not inside.parts:  # an object store may have an object with the name of a folder
+    """Yield each file of a store below a root, and the path that its copy gets.
+
+    fsspec's ``walk`` leaves out folders that cannot be listed, whatever it is told: so each is listed here.
+    """
+    start, folders = root.strip("/"), [root]
+    while folders:
+        here = folders.pop()
+        for about in _listed(store, here, missing_ok=here == root):
+            name = about["name"].strip("/")
+            if name == here.strip("/"):  # an object store may have an object with the name of a folder
                 continue
-            if ".." in inside.parts or (os.sep != "/" and os.sep in str(inside)):
+            if about["type"] == "directory":
+                folders.append(about["name"])
+                continue
+            inside = PurePosixPath(name.removeprefix(start).strip("/"))
+            if ".." in inside.parts or (os.sep != "/" and {os.sep, ":"} & set(str(inside))):
                 raise ValueError(f"expected names of files within the folder, got {printable(short(str(inside)))}.")
             yield about["name"], folder.joinpath(*inside.parts)
         store.invalidate_cache()  # or the lists of a million files stay in memory
 
 
+def _listed(store: Any, folder: str, *, missing_ok: bool) -> list[dict[str, Any]]:
+    try:
+        return list(store.ls(folder, detail=True))
+    except FileNotFoundError:
+        if missing_ok:
+            return []
+        raise
+
+
 def _name(address: str) -> str:
     """Return the last name of an address: that of the folder, or of an archive without its suffix."""
-    names = [name for part in address.split("::") for name in part.partition("://")[2].split("/") if name]
+    parts = _QUERY.sub("", _SECRET.sub("", address)).split("::")
+    names = [name for part in parts for name in part.partition("://")[2].split("/") if name]
     last = PurePosixPath(names[-1] if names else "images")
     return re.sub(r"[^\w.-]", "_", last.stem if "::" in address else last.name).strip(".") or "images"
+
+
+def _without_secrets(text: str) -> str:
+    """Return a text, which may hold addresses, as it may be shown."""
+    return printable(_QUERY.sub("?...", _SECRET.sub("...@", text)))
 
 
 def _fsspec() -> ModuleType:

@@ -150,7 +150,7 @@ class FrozenPart:
         if stored is None:
             if not self.is_here:
                 raise ValueError(
-                    f"expected the versions, processor and threads that computed the run's other features of "
+                    f"expected the versions and the machine that computed the run's other features of "
                     f"{self.name} ({_words(self._computed_by)}), got {_words(_what_rounds(describe_environment()))}; "
                     "resume the run where it was started, or start a new one."
                 )

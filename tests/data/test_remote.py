@@ -85,17 +85,52 @@ def test_an_address_without_files_is_refused(tmp_path):
         pass
 
 
-def test_an_address_that_cannot_be_read_is_named_without_its_password(tmp_path):
-    with raises(OSError, "nosuch://...@host/photos") as caught:
-        pack("nosuch://me:secret@host/photos", tmp_path / "out.h5", image_size=8)
-    assert "secret" not in str(caught.value).replace("me:secret@host", "")
+@pytest.mark.parametrize("secret", ["me:secret", "me:sec@ret"])
+def test_an_address_that_cannot_be_read_is_named_without_its_password(secret, tmp_path, monkeypatch):
+    address = f"memory://{secret}@host/photos?signature=secret"
+
+    def refuse(_, path, **options):
+        raise PermissionError(f"no access to {address}")
+
+    monkeypatch.setattr(type(fsspec.filesystem("memory")), "ls", refuse)
+    with raises(OSError, "memory://...@host/photos", "no access to memory://...@host") as caught:
+        pack(address, tmp_path / "out.h5", image_size=8)
+    assert "sec" not in str(caught.value)
+    assert "ret" not in str(caught.value)
+
+
+def test_the_copy_is_not_named_after_a_password(tmp_path):
+    store = fsspec.filesystem("memory")
+    store.pipe("/me:secret@host/a.png", b"a")
+    with local_copy("memory://me:secret@host", beside=tmp_path) as folder:
+        assert (folder.name, [path.name for path in folder.iterdir()]) == ("host", ["a.png"])
+    store.rm("/me:secret@host", recursive=True)
+
+
+def test_a_folder_that_cannot_be_listed_is_not_left_out(bucket, tmp_path, monkeypatch):
+    kind = type(fsspec.filesystem("memory"))
+    ls = kind.ls
+
+    def refuse_one(store, path, **options):
+        if path.endswith("/cat"):
+            raise PermissionError("no access to cat")
+        return ls(store, path, **options)
+
+    monkeypatch.setattr(kind, "ls", refuse_one)
+    with raises(OSError, "memory://bucket/pets", "no access to cat"):
+        pack("memory://bucket/pets", tmp_path / "out.h5", image_size=8)
+
+
+def test_a_place_that_is_taken_is_refused_before_anything_is_copied(tmp_path):
+    pytest.importorskip("array_record")
+    for write in (pack_records, lambda source, out: pack(source, out, image_size=8)):
+        with raises(ValueError, tmp_path, "folder"):
+            write("nosuch://host/photos", tmp_path)
 
 
 def test_names_that_lead_out_of_the_folder_are_refused(tmp_path, monkeypatch):
-    files = {"a": {"name": "/bucket/pets/../../evil.png"}}
-    monkeypatch.setattr(
-        type(fsspec.filesystem("memory")), "walk", lambda self, *_, **options: iter([("/bucket/pets", {}, files)])
-    )
+    listed = [{"name": "/bucket/pets/../../evil.png", "type": "file"}]
+    monkeypatch.setattr(type(fsspec.filesystem("memory")), "ls", lambda self, path, **options: listed)
     with raises(ValueError, "memory://bucket/pets", "../../evil.png"):
         pack("memory://bucket/pets", tmp_path / "out.h5", image_size=8)
     assert list(tmp_path.iterdir()) == []
