@@ -11,7 +11,7 @@ import csv
 import gc
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +31,13 @@ def tiny_stages() -> tuple[Stage, ...]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _memory() -> Iterator[None]:
-    """What a file of tests has compiled is given back: a suite would grow to gigabytes.
+def _memory() -> None:
+    """What the file of tests before has compiled is given back: a suite would grow to gigabytes.
 
-    What is left stays until the end, such as imported modules and the tests themselves: millions of objects, which no
-    later collection of garbage goes through again.
+    That is done before a file, since after one its last test still holds its fixtures. What is left stays until the
+    end, such as imported modules and the tests themselves: millions of objects, which no later collection of garbage
+    goes through again.
     """
-    yield
     keras.utils.clear_session()
     gc.freeze()
 
