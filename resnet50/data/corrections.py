@@ -122,7 +122,7 @@ def _correction(cells: Sequence[str], where: str) -> Correction:
         expected = "a new label" if row.action == RELABEL else f"no new label with {row.action!r}"
         got = short(row.new_label) if row.new_label else "none"
         raise ValueError(f"{where}: expected {expected}, got {got}; correct the row.")
-    if row.new_label == row.label:
+    if row.action == RELABEL and row.new_label == row.label:
         raise ValueError(f"{where}: expected another new label than {short(row.label)}, got the same; write {KEEP}.")
     return row
 

@@ -202,10 +202,15 @@ def crop_image(
     with _reading(name), _quiet, _open(io.BytesIO(content)) as image:
         _check_format(image)
         stored = image.size
-        across, down = stored[::-1] if _is_turned(image) else stored
+        # the EXIF of a PNG may come after its pixels: whether it is turned is known when it is decoded
+        decoded = _upright(image, stored, fit) if image.format == "PNG" else None
+        if decoded is not None:
+            across, down = decoded.size
+        else:
+            across, down = stored[::-1] if _is_turned(image) else stored
         left, top, right, bottom = draw(down, across)
         scale = min((right - left) / (2 * width), (bottom - top) / (2 * height))
-        upright = _upright(image, (math.ceil(stored[0] / scale), math.ceil(stored[1] / scale)), fit)
+        upright = decoded or _upright(image, (math.ceil(stored[0] / scale), math.ceil(stored[1] / scale)), fit)
         fraction = 2 ** round(math.log2(max(upright.size) / max(stored)))  # 1 to 1/8; the last column may show less
         box = round(left * fraction), round(top * fraction), round(right * fraction), round(bottom * fraction)
         whole_piece = replace(fit, mode="stretch", crop_ratio=1.0, pad_color=BORDER)

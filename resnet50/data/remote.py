@@ -93,7 +93,7 @@ def _copy(address: str, folder: Path, progress: Progress | None) -> None:
 def _files(store: Any, root: str, folder: Path) -> Iterator[tuple[str, Path]]:
     """Yield each file of a store below a root, and the path that its copy gets.
 
-    fsspec's ``walk`` leaves out folders that cannot be listed, whatever it is told: so each is listed here.
+    fsspec's ``walk`` leaves out folders that cannot be listed, whatever its `on_error` says: so each is listed here.
     """
     start, folders = root.strip("/"), [root]
     while folders:

@@ -14,6 +14,7 @@ import numpy as np
 from resnet50._io.keras_settings import keras_defaults
 from resnet50.data.dataset import Dataset
 from resnet50.data.splits import DatasetSplits
+from resnet50.training.accelerator import compiles_each_size
 from resnet50.training.checks import check_image_size
 from resnet50.training.fast_cpu.memory import keep_freed_memory
 from resnet50.training.fast_cpu.precision import resolve_precision
@@ -133,10 +134,13 @@ def _training_model(recipe: Recipe, classes: int) -> keras.Model:
 
 
 def _endless(recipe: Recipe, dataset: Dataset) -> Iterator[tuple[np.ndarray, ...]]:
-    """Yield the full batches of one epoch after another; for a smaller batch, TensorFlow would trace another graph."""
+    """Yield batches of one size, epoch after epoch: for a smaller one, TensorFlow would trace another graph.
+
+    They are the full ones, or all where training makes them of one size.
+    """
     full = recipe.change(batch_size=min(recipe.batch_size, len(dataset)), share_last_batch=False)
     batches = training_batches(full, dataset)
     for epoch in itertools.count():
         batches.epoch = epoch
-        for index in range(len(dataset) // batches.batch_size):
+        for index in range(len(batches) if compiles_each_size() else len(dataset) // batches.batch_size):
             yield batches[index]

@@ -53,9 +53,13 @@ def labels_of(splits):
 
 
 def test_the_rows_and_the_hash_are_read(file):
-    path = file("'=a.png,'-b,keep,", '"a ""b"", c.png",x,relabel,y')
+    path = file("'=a.png,'-b,keep,", '"a ""b"", c.png",x,relabel,y', "d.png,,keep,")
     read = read_corrections(path)
-    assert read.rows == (Correction("=a.png", "-b", "keep"), Correction('a "b", c.png', "x", "relabel", "y"))
+    assert read.rows == (
+        Correction("=a.png", "-b", "keep"),
+        Correction('a "b", c.png', "x", "relabel", "y"),
+        Correction("d.png", "", "keep"),
+    )
     assert read.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
 
 

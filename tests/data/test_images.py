@@ -236,14 +236,15 @@ def test_reads_sixteen_bits_of_color(shared_data):
     assert pixels.std() > 5
 
 
+def chunk(kind, content):
+    """Return a chunk of a PNG."""
+    checked = kind + content
+    return struct.pack(">I", len(content)) + checked + struct.pack(">I", zlib.crc32(checked))
+
+
 def sixteen_bit_png(values, color_type):
     """Return a PNG of 16 bits a channel, which Pillow does not write in color."""
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
-
-    def chunk(kind, content):
-        checked = kind + content
-        return struct.pack(">I", len(content)) + checked + struct.pack(">I", zlib.crc32(checked))
-
     header = struct.pack(">IIBBBBB", values.shape[1], values.shape[0], 16, color_type, 0, 0, 0)
     return PNG + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
@@ -784,6 +785,17 @@ def test_a_piece_is_cut_out_of_the_whole_upright_image(tmp_path, orientation):
     assert asked == [upright.shape[:2]]
     expected = Image.fromarray(upright[10:40, 5:37]).resize((24, 20), Image.Resampling.BILINEAR)
     np.testing.assert_array_equal(piece, np.asarray(expected))
+
+
+def test_a_piece_of_a_png_that_is_turned_after_its_pixels_is_cut_out_of_the_upright_image(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    pixels = noise(20, 40, 3)
+    content = write_image(tmp_path / "a.png", pixels).read_bytes()
+    end = chunk(b"IEND", b"")
+    turned = content.removesuffix(end) + chunk(b"eXIf", exif.tobytes().removeprefix(b"Exif\0\0")) + end
+    piece = crop_image(turned, lambda height, width: (0, 0, width, height), height=40, width=20)
+    np.testing.assert_array_equal(piece, np.rot90(pixels, -1))
 
 
 def test_a_piece_of_a_large_jpeg_is_decoded_at_a_fraction_of_its_size(tmp_path, monkeypatch):

@@ -98,6 +98,7 @@ def test_layers_and_optimizer_for_processors_are_used_on_no_gpu(monkeypatch):
 
 
 def test_the_record_of_a_run_names_the_accelerator(monkeypatch):
+    monkeypatch.setattr("resnet50.training.environment.find_accelerator", lambda: None)  # whatever tests run on
     assert "accelerator" not in describe_environment()["machine"]
     monkeypatch.setattr("resnet50.training.environment.find_accelerator", lambda: Accelerator("L4", True))
     assert describe_environment(2)["machine"]["accelerator"] == "L4"

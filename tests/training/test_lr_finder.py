@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import FrozenInstanceError
 from types import SimpleNamespace
@@ -11,6 +12,8 @@ import numpy as np
 import pytest
 
 from factories import raises, tiny_model
+from resnet50.data.augmentation import Augmentation
+from resnet50.training import fitting, lr_finder
 from resnet50.training.lr_finder import LearningRateCurve, find_learning_rate
 
 
@@ -90,6 +93,17 @@ def test_a_batch_size_above_the_number_of_images_takes_all_of_them(tiny_recipe, 
     seen = steps_seen([1.0] * 10)
     find_learning_rate(tiny_recipe.change(batch_size=100), images.train, steps=10)
     assert {len(images) for _, _, images, *_ in seen} == {48}
+
+
+def test_all_batches_are_taken_where_training_makes_them_of_one_size(tiny_recipe, images, monkeypatch):
+    for module in (fitting, lr_finder):
+        monkeypatch.setattr(module, "compiles_each_size", lambda: True)
+    recipe = tiny_recipe.change(batch_size=20, augmentation=Augmentation())
+    (*epoch, again) = itertools.islice(lr_finder._endless(recipe, images.train), 4)
+    assert [len(targets) for _, targets in (*epoch, again)] == [16] * 4
+    assert len({image.tobytes() for pixels, _ in epoch for image in pixels}) == len(
+        {image.tobytes() for image in images.train.images}
+    )
 
 
 def test_held_out_images_are_not_looked_at(tiny_recipe, images, steps_seen):
