@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = examples(
         "resnet50 crossval photos                    a linear head on frozen features, in seconds",
         "resnet50 crossval photos --seeds 5          five cuts into folds",
-        "resnet50 crossval photos --full --out runs/photos-crossval",
+        "resnet50 crossval photos --full --out runs/crossval-photos",
     )
     source.add_source_arguments(parser)
     parser.add_argument("--folds", type=number(int, 2), default=5, metavar="INT", help="Number of folds. Default: 5.")
