@@ -130,7 +130,7 @@ def check_name(path: str | os.PathLike[str]) -> None:
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:
-    """Refuse a place that no file can be written to, before any work. Nothing is created, not even its folder.
+    """Refuse a place that no file or new folder can be written to, before any work. Nothing is created there.
 
     Raises:
         ValueError: If ``path`` is a folder, or is to lie in a file.

@@ -96,7 +96,7 @@ def verdict(doubt: Doubt) -> str:
         return ""
     named, others = doubt.prediction_set[:_NAMED], len(doubt.prediction_set) - _NAMED
     names = " or ".join([*map(printable, named), *([f"{others:,} others"] if others > 0 else [])])
-    return f"{names}. For {COVERAGE:.0%} of images like the training's, the right class is among those named here."
+    return f"{names}. For {COVERAGE:.0%} of images like the training's, the right class is among these."
 
 
 def answer_many(

@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from resnet50._io.files import check_writable
 from resnet50.cli import fit_options, pretrained, recipe_options, source
 from resnet50.cli.console import show, step
 from resnet50.cli.model import load_keras
@@ -61,6 +62,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Cross-validate, write the page and the tables, and print the scores."""
     _check_options(options)
+    if options.out:
+        check_writable(Path(options.out) / "crossval.html")
     images = source.find_source(options)
     task = find_task(images.task)
     pretrained.offer_weights(task, options, scratch=options.full)

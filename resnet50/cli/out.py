@@ -11,7 +11,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from resnet50._io.files import atomic_path, check_name, check_writable
+from resnet50._io.files import atomic_path, check_writable
 from resnet50._io.paths import describe_path
 from resnet50._io.text import can_be_shown
 
@@ -22,16 +22,17 @@ _LONGEST = 40  # characters of a name, since a file system allows 255 bytes in a
 
 
 def check_new(path: str | os.PathLike[str]) -> None:
-    """Refuse a name that is taken or that cannot be stored, before any work.
+    """Refuse a name that is taken or a place that cannot be written to, before any work.
 
     Raises:
-        ValueError: If a file or folder has that name, or Windows cannot store it.
+        ValueError: If a file or folder has that name, it is to lie in a file, or Windows cannot store it.
+        PermissionError: If its folder cannot be written to.
     """
-    check_name(path)
     if os.path.lexists(path):
         raise ValueError(
             f"{path}: expected a new name, got that of {describe_path(path)}; remove it or choose another."
         )
+    check_writable(path)
 
 
 def check_file(path: str | os.PathLike[str], *suffixes: str) -> str:

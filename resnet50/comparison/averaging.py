@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from resnet50._io.fetch import Progress
+from resnet50._io.files import check_writable
 from resnet50._io.matrix_json import with_matrix
 from resnet50.evaluation.evaluate import Evaluation, Source, check_request, open_trained
 from resnet50.evaluation.scored_images import Trained, find_scored_images
@@ -78,11 +79,13 @@ def evaluate_averaged(
 
     Raises:
         FileNotFoundError: If a model or the images are not there.
+        PermissionError: If the report cannot be written.
         ValueError: If a model is named twice, the models do not fit each other or the images, there is nothing to
             average, or a run was trained without any change that ``tta`` can average over.
     """
     if len(models) < 2 and not tta:
         raise ValueError("expected at least two runs to average, or --tta with one, got one run; name more.")
+    check_writable(Path(out) / "report.html")
     located = [check_request(model, source) for model in models]
     places = [each.model.resolve() for each in located]
     for model, place in zip(models, places, strict=True):

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from resnet50._io.fetch import Progress
+from resnet50._io.files import check_writable
 from resnet50._io.text import plural
 from resnet50.audit.check import find_issues
 from resnet50.audit.issue import Issue
@@ -80,10 +81,13 @@ def evaluate(
     Raises:
         FileNotFoundError: If the model or the images are not there.
         ImportError: If the runtime of an export or of the precision is not installed.
+        PermissionError: If the report cannot be written.
         ValueError: If the images do not fit the classifier or are not known, the run's history is damaged, or no
             temperature is recommended to ``calibrate`` with.
     """
     located = check_request(model, source, options=options, calibrate=calibrate, precision=precision)
+    folder = Path(out) if out is not None else _report_folder(located)
+    check_writable(folder / "report.html")
     trained = open_trained(located, precision, progress)
     images = find_scored_images(trained, source, options, progress)
     if calibrate is not None and trained.classifier.thresholds is None:
@@ -91,7 +95,6 @@ def evaluate(
     _log.info("comparing images")
     found = find_issues(images.audited, progress=progress)
     issues = (*images.issues, *found)
-    folder = Path(out) if out is not None else _report_folder(located)
     report = _score(folder, trained, images, issues, os.fspath(model))
     classifier = trained.classifier
     if calibrate is not None:

@@ -6,6 +6,8 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+from resnet50._io.files import check_writable
+from resnet50._io.paths import describe_path
 from resnet50.evaluation.scored_images import ScoredImages
 from resnet50.inference.classifier import Classifier
 from resnet50.metrics.calibration import calibrate
@@ -16,12 +18,14 @@ def check_calibrated_name(out: str | os.PathLike[str]) -> None:
     """Refuse the name of a calibrated classifier that cannot be written.
 
     Raises:
+        PermissionError: If its folder cannot be written to.
         ValueError: If it does not end in ``.keras``, or something is there.
     """
     if Path(out).suffix != ".keras":
         raise ValueError(f"{out}: expected the name of a classifier, which ends in .keras; choose another.")
-    if Path(out).exists():
-        raise ValueError(f"{out}: expected a new name, got that of an existing file; remove it or choose another.")
+    if os.path.lexists(out):
+        raise ValueError(f"{out}: expected a new name, got that of {describe_path(out)}; remove it or choose another.")
+    check_writable(out)
 
 
 def check_validation_images(images: ScoredImages, model: object) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Self, overload
 
 from resnet50._io.cells import harmless
-from resnet50._io.files import atomic_path
+from resnet50._io.files import atomic_path, check_writable
 from resnet50._io.limits import read_text
 from resnet50._io.locks import LockedError, locked
 from resnet50._io.paths import describe_path
@@ -75,13 +75,15 @@ class RunDirectory:
         """Refuse a place where no run can be started.
 
         Raises:
-            ValueError: If there is a run in the directory already, or a file in its place.
+            PermissionError: If nothing can be written there.
+            ValueError: If there is a run in the directory already, or a file in its place or above it.
         """
         if self.recipe.exists():
             raise ValueError(f"{self.path}: expected no run there yet, got one; resume it, or choose another folder.")
         if os.path.lexists(self.path) and not self.path.is_dir():
             got = describe_path(self.path)
             raise ValueError(f"{self.path}: expected a folder for the run, got {got}; choose another name.")
+        check_writable(self.recipe)
 
     def create(self, record: RunRecord) -> None:
         """Make the directory and write the record of the run.
@@ -89,6 +91,7 @@ class RunDirectory:
         Of two processes that create the same run at once, one gets the directory and the other the error.
 
         Raises:
+            PermissionError: As `check_new`.
             ValueError: As `check_new`.
         """
         self.check_new()

@@ -62,6 +62,11 @@ def test_a_number_of_trainings_needs_full(refused, own, pets):
     refused(["crossval", pets, "--folds", 1], 2)
 
 
+def test_a_folder_that_cannot_be_written_is_refused_before_any_work(refused, tmp_path):
+    (tmp_path / "cv").touch()
+    refused(["crossval", "signs", "--out", "cv"], "cv", "a file")
+
+
 @pytest.mark.parametrize("words", [("crossval",), ("check", "--labels")])
 def test_features_may_be_those_of_a_network_of_another_depth(refused, own, pets, weights, words):
     refused([*words, pets, "--depth", 18, "--weights", weights], "50 where stages are given")  # as the task's own are

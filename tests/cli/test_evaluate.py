@@ -193,6 +193,8 @@ def test_an_impossible_calibration_is_refused_before_any_work(refused, trained, 
     write_split(test, tmp_path / "other.h5", "test")
     refused(("evaluate", model, "--calibrate", "x.keras"), model, "--calibrate")
     refused(("evaluate", trained, "--calibrate", "x.h5"), "x.h5", ".keras")
+    refused(("evaluate", trained, "--calibrate", "m.keras/x.keras"), "m.keras", "a file")
+    refused(("evaluate", trained, "--out", "m.keras"), "m.keras", "a file")
     refused(("evaluate", trained, "--calibrate", "x.keras"), trained, "validation")
     words = ("evaluate", earlier, "--calibrate", "x.keras", "--data", "other.h5")
     refused(words, earlier, "--calibrate")

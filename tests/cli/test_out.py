@@ -18,6 +18,8 @@ def test_what_is_there_is_not_replaced(tmp_path):
     for path, what in ((tmp_path / "old.csv", "file"), (tmp_path, "folder")):
         with raises(ValueError, path, what):
             check_new(path)
+    with raises(ValueError, tmp_path / "old.csv", "a file"):
+        check_new(tmp_path / "old.csv" / "folder")
 
 
 def test_a_link_to_nothing_is_no_new_name(tmp_path):

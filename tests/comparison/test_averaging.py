@@ -90,6 +90,8 @@ def test_nothing_to_average_is_refused(models, images, tmp_path):
         evaluate_averaged(models[:1], images, out=tmp_path / "report")
     with raises(ValueError, plain, "--tta"):
         evaluate_averaged([plain], images, out=tmp_path / "report", tta=True)
+    with raises(ValueError, plain, "a file"):
+        evaluate_averaged(models, images, out=plain)
     assert not (tmp_path / "report").exists()
 
 

@@ -205,6 +205,9 @@ def test_a_run_is_not_begun_at_a_link_to_nothing(tmp_path):
     (tmp_path / "dead").symlink_to(tmp_path / "gone")
     with raises(ValueError, tmp_path / "dead", "link", tmp_path / "gone"):
         RunDirectory(tmp_path / "dead").check_new()
+    (tmp_path / "file").touch()
+    with raises(ValueError, tmp_path / "file", "a file"):
+        RunDirectory(tmp_path / "file" / "run").check_new()
 
 
 def test_damaged_files_are_named(record, tmp_path):

@@ -66,7 +66,7 @@ function named(places) {
   if (!places) return "";
   const names = places.slice(0, NAMED).map((place) => manifest.class_names[place]);
   if (places.length > NAMED) names.push(`${places.length - NAMED} others`);
-  return `${names.join(" or ")}. For 95% of images like the training's, the right class is among those named here.`;
+  return `${names.join(" or ")}. For 95% of images like the training's, the right class is among these.`;
 }
 
 async function decoded(source) {
