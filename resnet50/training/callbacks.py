@@ -173,5 +173,5 @@ def check_callbacks(recipe: Recipe, callbacks: Sequence[keras.callbacks.Callback
             if missing:
                 raise ValueError(
                     f"TensorBoard: expected the packages tensorflow and tensorboard, got no "
-                    f"{' and no '.join(missing)}; install resnet50[tensorboard]."
+                    f"{' and no '.join(missing)}; pip install 'resnet50[tensorboard]'."
                 )
