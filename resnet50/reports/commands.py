@@ -161,6 +161,9 @@ def _options(values: dict[str, Any]) -> tuple[str, ...]:
     """Return options as they are typed, with their values."""
     words: list[str] = []
     for name, value in values.items():
-        option = f"--{name.replace('_', '-')}"
-        words += [f"{option}={value}"] if str(value).startswith("-") else [option, str(value)]
+        option = f"{'--no-' if value is False else '--'}{name.replace('_', '-')}"
+        if isinstance(value, bool):
+            words.append(option)
+        else:
+            words += [f"{option}={value}"] if str(value).startswith("-") else [option, str(value)]
     return tuple(words)

@@ -55,6 +55,13 @@ def test_a_training_is_repeated_with_another_number():
 
 
 @pytest.mark.parametrize("command", [train_command, cross_validate_command])
+def test_options_without_a_value_are_typed_without_one(command):
+    chosen = ReadOptions(groups=True, near_duplicates=False)
+    options = read(command(replace(TRAINING, source=DataSource("folder", "/data/pets", chosen))))
+    assert (options.groups, options.near_duplicates) == (True, False)
+
+
+@pytest.mark.parametrize("command", [train_command, cross_validate_command])
 def test_network_and_fit_are_those_of_the_training(command):
     network = {"depth": 18, "form": "residual", "stem": "cifar", "head": "norm"}
     fit = asdict(Fit(mode="pad", pad_color="#000000", value_range=(0, 9)))
