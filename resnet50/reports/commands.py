@@ -19,9 +19,8 @@ _FOLDER = "folder"  # the task of your own images, which a command names by thei
 
 
 def check_command(source: DataSource) -> str:
-    """Return the command that audits a source."""
-    names = ("pattern", "corrections")
-    return _command("check", *_words(source), *_options({k: v for k, v in _changed(source).items() if k in names}))
+    """Return the command that audits a source as it was read."""
+    return _command("check", *_words(source), *_options(_changed(source)))
 
 
 def train_command(training: TrainingSummary, **changes: Any) -> str:

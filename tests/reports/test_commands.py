@@ -39,7 +39,7 @@ def test_a_source_is_audited_at_its_place():
     assert check_command(DataSource("rendered-signs")) == "resnet50 check rendered-signs"
     assert check_command(DataSource("rocks", "/r")) == "resnet50 check rocks --data /r"
     options = read(check_command(PETS))
-    assert (options.source, options.pattern) == ("/data/my pets", r"(?P<class>\w+)_")
+    assert (options.source, options.pattern, options.test_split) == ("/data/my pets", r"(?P<class>\w+)_", 0.3)
 
 
 @pytest.mark.parametrize("name", ["rocks", "-x"])
