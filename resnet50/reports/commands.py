@@ -19,9 +19,8 @@ _FOLDER = "folder"  # the task of your own images, which a command names by thei
 
 
 def check_command(source: DataSource) -> str:
-    """Return the command that audits a source."""
-    names = ("pattern", "corrections")
-    return _command("check", *_words(source), *_options({k: v for k, v in _changed(source).items() if k in names}))
+    """Return the command that audits a source as it was read."""
+    return _command("check", *_words(source), *_options(_changed(source)))
 
 
 def train_command(training: TrainingSummary, **changes: Any) -> str:
@@ -161,6 +160,9 @@ def _options(values: dict[str, Any]) -> tuple[str, ...]:
     """Return options as they are typed, with their values."""
     words: list[str] = []
     for name, value in values.items():
-        option = f"--{name.replace('_', '-')}"
-        words += [f"{option}={value}"] if str(value).startswith("-") else [option, str(value)]
+        option = f"{'--no-' if value is False else '--'}{name.replace('_', '-')}"
+        if isinstance(value, bool):
+            words.append(option)
+        else:
+            words += [f"{option}={value}"] if str(value).startswith("-") else [option, str(value)]
     return tuple(words)

@@ -39,7 +39,7 @@ def test_a_source_is_audited_at_its_place():
     assert check_command(DataSource("rendered-signs")) == "resnet50 check rendered-signs"
     assert check_command(DataSource("rocks", "/r")) == "resnet50 check rocks --data /r"
     options = read(check_command(PETS))
-    assert (options.source, options.pattern) == ("/data/my pets", r"(?P<class>\w+)_")
+    assert (options.source, options.pattern, options.test_split) == ("/data/my pets", r"(?P<class>\w+)_", 0.3)
 
 
 @pytest.mark.parametrize("name", ["rocks", "-x"])
@@ -52,6 +52,13 @@ def test_a_training_is_repeated_with_another_number():
     assert (options.task, options.pattern, options.test_split) == ("/data/my pets", r"(?P<class>\w+)_", 0.3)
     assert (options.weights, options.image_size, options.epochs, options.weight_decay) == ("none", 96, 80, 0.04)
     assert read(train_command(TRAINING)).epochs == 40
+
+
+@pytest.mark.parametrize("command", [train_command, cross_validate_command])
+def test_options_without_a_value_are_typed_without_one(command):
+    chosen = ReadOptions(groups=True, near_duplicates=False)
+    options = read(command(replace(TRAINING, source=DataSource("folder", "/data/pets", chosen))))
+    assert (options.groups, options.near_duplicates) == (True, False)
 
 
 @pytest.mark.parametrize("command", [train_command, cross_validate_command])
