@@ -23,6 +23,7 @@ _NEEDED = {
     "lr-find": ("keras", "matplotlib"),
     "crossval": ("keras", "matplotlib"),
     "evaluate": ("matplotlib",),
+    "pack": ("scipy",),
 }
 """Packages of commands that would otherwise miss them only after they have fetched, read or computed a lot."""
 

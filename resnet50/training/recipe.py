@@ -189,7 +189,7 @@ class Recipe:
                 "stem": (self.stem in STEMS, f"one of {', '.join(STEMS)}"),
                 "conventions": (
                     self.conventions is None or (self.conventions in _CONVENTIONS and not self.weights),
-                    f"one of {', '.join(_CONVENTIONS)}, or None where there are weights, which determine it",
+                    f"one of {', '.join(_CONVENTIONS)}, and None where there are weights, which determine it",
                 ),
                 "depth": (
                     self.depth in DEPTHS and (self.depth == 50 or self.stages is None),

@@ -215,6 +215,7 @@ def test_a_command_that_needs_layers_refuses_an_export_before_it_opens_one(refus
         (("lr-find", "photos"), "keras"),
         (("crossval", "photos"), "keras"),
         (("evaluate", "runs/photos"), "matplotlib"),
+        (("pack", "photos", "photos-records", "--records"), "scipy"),
     ],
 )
 def test_the_small_installation_refuses_a_command_before_anything_is_read(command, monkeypatch, words, package):
