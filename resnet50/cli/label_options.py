@@ -10,7 +10,6 @@ from resnet50.cli import pretrained
 from resnet50.cli.model import load_keras
 from resnet50.cli.parser import Parser, number
 from resnet50.cli.source import FOLDER
-from resnet50.training.recipe import DEPTHS
 
 if TYPE_CHECKING:
     from resnet50.datasets.source import DataSource
@@ -30,8 +29,7 @@ def add_label_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--depth",
         type=number(int),
-        choices=DEPTHS,
-        help="Layers of the network of these weights. Default: that of the task.",
+        help="Layers of the network of these weights: 18, 34, 50, 101 or 152. Default: that of the task.",
     )
     group.add_argument(
         "--seeds", type=number(int, 1), metavar="INT", help="Number of cross-validations to average. Default: 1."
