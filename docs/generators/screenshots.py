@@ -53,7 +53,7 @@ def write_hands(folder: Path, new: Path) -> None:
         path = folder / f"shows {train.class_names[label]}" / f"{number:04}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(image).save(path)
-    Image.fromarray(test.images[0]).save(new)
+    Image.fromarray(test.images[1]).save(new)
 
 
 def screenshot(page: Path, path: Path, *, scheme: str) -> None:
