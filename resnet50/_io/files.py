@@ -89,10 +89,11 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         Path of an empty folder.
 
     Raises:
-        ValueError: If ``path`` exists; before the block, so that no work is lost.
+        PermissionError: As `check_new`.
+        ValueError: As `check_new`; before the block, so that no work is lost.
     """
     path = Path(path)
-    check_new_folder(path)
+    check_new(path)
     with _callers_file_named(path):
         _make_folder(path.parent)
         temporary = Path(tempfile.mkdtemp(prefix=".partial-", dir=path.parent))
@@ -106,16 +107,17 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def check_new_folder(path: str | os.PathLike[str]) -> None:
-    """Refuse a name that `atomic_folder` would refuse, before any work.
+def check_new(path: str | os.PathLike[str]) -> None:
+    """Refuse a name that is taken or a place that cannot be written to, before any work.
 
     Raises:
-        ValueError: If something has that name, or Windows cannot store it.
+        ValueError: If a file or folder has that name, it is to lie in a file, or Windows cannot store it.
+        PermissionError: If its folder cannot be written to.
     """
     if os.path.lexists(path):
         got = describe_path(path)
-        raise ValueError(f"{path}: expected a new name, got that of {got}; remove it or choose another name.")
-    check_name(path)
+        raise ValueError(f"{path}: expected a new name, got that of {got}; remove it or choose another.")
+    check_writable(path)
 
 
 def check_name(path: str | os.PathLike[str]) -> None:

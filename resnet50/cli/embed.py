@@ -6,6 +6,7 @@ import argparse
 import sys
 import time
 
+from resnet50._io.files import check_new
 from resnet50.cli.console import show, step
 from resnet50.cli.model import (
     add_calibration_option,
@@ -16,7 +17,7 @@ from resnet50.cli.model import (
     show_model,
     show_rate,
 )
-from resnet50.cli.out import check_file, check_new
+from resnet50.cli.out import check_file
 from resnet50.cli.parser import examples
 from resnet50.cli.ray_option import add_ray_option, embed_on_ray
 from resnet50.cli.shard_option import add_shard_option, find_files

@@ -6,9 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 
+from resnet50._io.files import check_new
 from resnet50.cli.console import say, show, step
 from resnet50.cli.model import add_model_option, find_model, load_classifier, show_model
-from resnet50.cli.out import check_new
 from resnet50.cli.parser import examples, number
 
 

@@ -7,11 +7,11 @@ import shlex
 import sys
 from pathlib import Path
 
+from resnet50._io.files import check_new
 from resnet50._io.quiet import quiet
 from resnet50.cli import read_options
 from resnet50.cli.console import say, show, step
 from resnet50.cli.model import MODEL_HELP, find_model, load_keras
-from resnet50.cli.out import check_new
 from resnet50.cli.parser import examples
 
 

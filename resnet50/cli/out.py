@@ -12,27 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from resnet50._io.files import atomic_path, check_writable
-from resnet50._io.paths import describe_path
 from resnet50._io.text import can_be_shown
 
 if TYPE_CHECKING:
     from resnet50.datasets.source import DataSource
 
 _LONGEST = 40  # characters of a name, since a file system allows 255 bytes in all
-
-
-def check_new(path: str | os.PathLike[str]) -> None:
-    """Refuse a name that is taken or a place that cannot be written to, before any work.
-
-    Raises:
-        ValueError: If a file or folder has that name, it is to lie in a file, or Windows cannot store it.
-        PermissionError: If its folder cannot be written to.
-    """
-    if os.path.lexists(path):
-        raise ValueError(
-            f"{path}: expected a new name, got that of {describe_path(path)}; remove it or choose another."
-        )
-    check_writable(path)
 
 
 def check_file(path: str | os.PathLike[str], *suffixes: str) -> str:

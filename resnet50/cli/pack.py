@@ -7,10 +7,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from resnet50._io.files import check_new
 from resnet50._io.text import plural
 from resnet50.cli import fit_options, read_options
 from resnet50.cli.console import say, step
-from resnet50.cli.out import check_file, check_new
+from resnet50.cli.out import check_file
 from resnet50.cli.packed import say_corrections, show_packed
 from resnet50.cli.parser import examples, number
 from resnet50.data.fit import DEFAULT_FIT, Fit

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, TextIO
 
+from resnet50._io.files import check_new
 from resnet50.cli import model as models
 from resnet50.cli.console import step
 from resnet50.cli.doubt_options import add_doubt_options, find_shares
-from resnet50.cli.out import check_file, check_new, destination
+from resnet50.cli.out import check_file, destination
 from resnet50.cli.parser import examples, number
 from resnet50.cli.predictions import FORMATS, STDIN, WRITERS, Writer
 from resnet50.cli.ray_option import OUT_HELP, add_ray_option, predict_on_ray

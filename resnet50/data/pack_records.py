@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from resnet50._io.fetch import Progress
-from resnet50._io.files import atomic_folder, check_new_folder, check_room
+from resnet50._io.files import atomic_folder, check_new, check_room
 from resnet50._io.paths import as_given, describe_path
 from resnet50._io.workers import THREADS, in_order
 from resnet50.data.corrections import correct_listing, read_corrections
@@ -96,7 +96,7 @@ def pack_records(
     if shards is not None and shards < 1:
         raise ValueError(f"expected at least 1 shard, got {shards!r}.")
     array_record()
-    check_new_folder(out)
+    check_new(out)
     if is_address(source):
         with local_copy(source, beside=out, progress=progress) as folder:
             return pack_records(folder, out, shards=shards, options=options, progress=progress)

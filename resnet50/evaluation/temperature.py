@@ -6,8 +6,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from resnet50._io.files import check_writable
-from resnet50._io.paths import describe_path
+from resnet50._io.files import check_new
 from resnet50.evaluation.scored_images import ScoredImages
 from resnet50.inference.classifier import Classifier
 from resnet50.metrics.calibration import calibrate
@@ -23,9 +22,7 @@ def check_calibrated_name(out: str | os.PathLike[str]) -> None:
     """
     if Path(out).suffix != ".keras":
         raise ValueError(f"{out}: expected the name of a classifier, which ends in .keras; choose another.")
-    if os.path.lexists(out):
-        raise ValueError(f"{out}: expected a new name, got that of {describe_path(out)}; remove it or choose another.")
-    check_writable(out)
+    check_new(out)
 
 
 def check_validation_images(images: ScoredImages, model: object) -> None:

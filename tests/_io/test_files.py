@@ -12,11 +12,28 @@ from types import SimpleNamespace
 import pytest
 
 from factories import posix, raises
-from resnet50._io.files import atomic_folder, atomic_path, check_room, write_text
+from resnet50._io.files import atomic_folder, atomic_path, check_new, check_room, write_text
 
 
 def names(folder):
     return sorted(entry.name for entry in folder.iterdir())
+
+
+def test_what_is_there_is_not_replaced(tmp_path):
+    check_new(tmp_path / "new.csv")
+    check_new(str(tmp_path / "no" / "such" / "folder.csv"))
+    (tmp_path / "old.csv").touch()
+    for path, what in ((tmp_path / "old.csv", "file"), (tmp_path, "folder")):
+        with raises(ValueError, path, what):
+            check_new(path)
+    with raises(ValueError, tmp_path / "old.csv", "a file"):
+        check_new(tmp_path / "old.csv" / "folder")
+
+
+def test_a_link_to_nothing_is_no_new_name(tmp_path):
+    (tmp_path / "dead.csv").symlink_to(tmp_path / "gone.csv")
+    with raises(ValueError, tmp_path / "dead.csv", "link", tmp_path / "gone.csv"):
+        check_new(tmp_path / "dead.csv")
 
 
 def test_the_file_is_there_after_the_block(tmp_path):

@@ -7,25 +7,8 @@ from pathlib import Path
 import pytest
 
 from factories import raises
-from resnet50.cli.out import check_file, check_new, reserved_folder, run_name
+from resnet50.cli.out import check_file, reserved_folder, run_name
 from resnet50.datasets.source import DataSource
-
-
-def test_what_is_there_is_not_replaced(tmp_path):
-    check_new(tmp_path / "new.csv")
-    check_new(str(tmp_path / "no" / "such" / "folder.csv"))
-    (tmp_path / "old.csv").touch()
-    for path, what in ((tmp_path / "old.csv", "file"), (tmp_path, "folder")):
-        with raises(ValueError, path, what):
-            check_new(path)
-    with raises(ValueError, tmp_path / "old.csv", "a file"):
-        check_new(tmp_path / "old.csv" / "folder")
-
-
-def test_a_link_to_nothing_is_no_new_name(tmp_path):
-    (tmp_path / "dead.csv").symlink_to(tmp_path / "gone.csv")
-    with raises(ValueError, tmp_path / "dead.csv", "link", tmp_path / "gone.csv"):
-        check_new(tmp_path / "dead.csv")
 
 
 def test_the_suffix_of_a_result_is_checked():
