@@ -145,7 +145,7 @@ def export(folder: Path, run: Path, records: Path) -> float:
     out = folder / f"onnx-{run.name}"
     command = [sys.executable, "-m", "resnet50", "export", str(run), str(out), "--format", "onnx"]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    trained, exported = Classifier.load(run), Classifier.load(out)
+    trained, exported = Classifier.load(run, runtime="keras"), Classifier.load(out)
     images = DataSource("imagenet", str(records)).load(SIZE, fit=trained.fit)["test"].images[:]
     return float(np.abs(trained.probabilities(images) - exported.probabilities(images)).max())
 
