@@ -322,6 +322,55 @@ def pack_memory(result: File) -> str:
     return table(["images", "seconds", "memory once listed, MB", "memory, MB", "file, MB"], rows) + sessions(result)
 
 
+STEPS = {
+    "a first batch of 256, with the order of the epoch": ("batch", "first_seconds"),
+    "each further batch": ("batch", "seconds"),
+    "a stratified cut in 1,000 classes": ("cut", "seconds"),
+    "five folds": ("folds", "seconds"),
+    "near-duplicates; of more than 200,000 images, identical ones": ("copies", "seconds"),
+    "`report.json`, of 20,000 images at most": ("report", "seconds"),
+    "a start on packed records": ("start", "seconds"),
+}
+"""What is measured by the number of images, and where the file has its time."""
+
+
+def many_images(result: File) -> str:
+    """Return time and memory of steps that depend on the number of images, not on their pixels."""
+    measured = [each for each in result["sessions"] if "start" in each]
+    counts = [run["images"] for run in measured[0]["start"]]
+    rows = []
+    for words, (step, seconds) in STEPS.items():
+        cells = []
+        for index in range(len(counts)):
+            runs = [each[step][index] for each in measured]
+            more = span(max(run["more_mib"], 1) for run in runs)
+            cells.append(f"{span((1000 * run[seconds] for run in runs), 'ms')}, {more} MiB")
+        rows.append([words, *cells])
+    return table(["", *(f"{number:,} images" for number in counts)], rows) + sessions({"sessions": measured})
+
+
+def many_records(result: File) -> str:
+    """Return time and memory of packing tiny images and reading them as a training does."""
+    measured = [each for each in result["sessions"] if "pack" in each]
+    packed, read = ([each[step][0] for each in measured] for step in ("pack", "epoch"))
+    rows = [
+        [
+            "packing, with the search for copies",
+            *_time_and_rate(packed, "images"),
+            memory(run["peak_mib"] for run in packed),
+        ],
+        ["a start, up to the first batch", span((run["start_seconds"] for run in read), "s"), "", ""],
+        ["an epoch of random-resized crops", *_time_and_rate(read, "read"), memory(run["peak_mib"] for run in read)],
+    ]
+    title = f"{packed[0]['images']:,} images"
+    return table([title, "time", "images/s", "memory, MiB"], rows) + sessions({"sessions": measured})
+
+
+def _time_and_rate(runs: list[File], number: str) -> tuple[str, str]:
+    """Return the seconds of runs, and their images per second."""
+    return span((run["seconds"] for run in runs), "s"), span(run[number] / run["seconds"] for run in runs)
+
+
 def batches(result: File) -> str:
     """Return how fast augmented batches are made."""
     ways = {
@@ -486,6 +535,27 @@ def probe_trials(*results: File) -> str:
 def peak(runs: Iterable[File]) -> str:
     """Return the peak of memory of runs."""
     return span((run["memory_mb"] / 1000 for run in runs), "GB")
+
+
+def published_on_shards(result: File) -> str:
+    """Return what became of the published recipes, which were killed in their second epoch and resumed."""
+    each = latest(result)
+    rows = []
+    for recipe in ("imagenet-90", "imagenet"):
+        run = each[recipe]
+        equal = run["same_history"] and run["same_weights"]
+        rows.append(
+            [
+                f"`{recipe}`",
+                span([run["seconds"]], "s"),
+                f"{run['epochs_before_the_kill']} of {run['epochs']}",
+                f"equal, {count(run['arrays'], 'array')}" if equal else "differ",
+                f"{run['export_differs_by']:.0e}",
+            ]
+        )
+    title = f"{each['images']:,} images, {each['depth']} layers"
+    header = [title, "undisturbed", "epochs stored at the kill", "history and weights", "ONNX differs by at most"]
+    return table(header, rows) + sessions({"sessions": [each]})
 
 
 def transfer(result: File) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 
 from resnet50._io.text import check_printable, plural, printable
 from resnet50.data.lazy_images import LazyImages
+from resnet50.data.texts import Texts
 
 _BLOCK = 64 << 20  # bytes of images that are hashed at a time
 
@@ -26,7 +27,7 @@ class Dataset:
             indexed and iterated like an array and read only then; ``np.asarray`` reads all.
         labels: Index into ``class_names`` for each image, int64, ``(n,)``; a view that cannot be written to.
         class_names: Name of each class, in the order of the model's outputs.
-        paths: Where each image came from: a file, or a place in one; ``n`` strings.
+        paths: Where each image came from: a file, or a place in one; ``n`` strings, of which `Texts` holds very many.
         name: Name of the dataset, shown in figures and reports.
         groups: What each image belongs to, such as a patient or a specimen, ``n`` strings, "" for nothing; () if
             no image belongs to anything. A cut never separates the images of a group.
@@ -38,7 +39,7 @@ class Dataset:
     images: np.ndarray | LazyImages
     labels: np.ndarray
     class_names: tuple[str, ...]
-    paths: tuple[str, ...]
+    paths: Sequence[str]
     name: str
     groups: tuple[str, ...] = ()
 
@@ -96,7 +97,7 @@ class Dataset:
             self,
             images=images.select(chosen) if isinstance(images, LazyImages) else images[chosen],
             labels=self.labels[chosen],
-            paths=tuple(self.paths[i] for i in chosen),
+            paths=self.paths.select(chosen) if isinstance(self.paths, Texts) else tuple(self.paths[i] for i in chosen),
             groups=tuple(self.groups[i] for i in chosen) if self.groups else (),
         )
 

@@ -32,6 +32,7 @@ from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
 from resnet50.data.pack import Inspected, UnreadableFiles, deep_files, found_in_files, split_of
 from resnet50.data.records import MANIFEST, MOST_RECORD_BYTES, Manifest, array_record, shard_name
 from resnet50.data.remote import is_address, local_copy
+from resnet50.data.texts import Texts
 
 _log = logging.getLogger(__name__)
 
@@ -242,7 +243,7 @@ def _describe(inspected: Inspected, written: _Written, fit: Fit) -> Manifest:
         class_names=listing.class_names,
         labels=np.array([entry.label for entry in entries], np.int64),
         counts=tuple(splits[split] for split in SPLITS),
-        paths=tuple(map(listing.name_of, entries)),
+        paths=Texts.of(map(listing.name_of, entries)),
         groups=groups if any(groups) else (),
         sha256=np.frombuffer(written.sha256, np.uint8).reshape(-1, 32),
         shard_records=written.shard_records,

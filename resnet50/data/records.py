@@ -16,7 +16,6 @@ import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -39,6 +38,7 @@ from resnet50.data.listing import SPLITS
 from resnet50.data.near_duplicates import Copies, LookAlikes, NearDuplicates, Pairs
 from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
 from resnet50.data.splits import DatasetSplits
+from resnet50.data.texts import Texts
 
 MANIFEST = "manifest.npz"
 """Name of the file that describes the records of a folder."""
@@ -56,7 +56,6 @@ _FORMAT = 1
 # each shard has a reader that keeps the places of its records; without buffers it is the fastest at random places
 _READING = "readahead_buffer_size:0,max_parallelism:0"
 _ONE = 32_768  # bytes of a shard that are read at a time
-_TEXTS = 65_536  # whose bounds are numbers of Python at a time
 _MOST_OPEN = 128  # readers: each has its file open, of which a process may have 1,024, and 256 on macOS
 _DAMAGED = "copy the folder again, or pack the images again"
 
@@ -72,7 +71,7 @@ class Manifest:
         class_names: Name of each class.
         labels: Class of each record, int64 ``(n,)``.
         counts: Number of records of the splits train, validation and test, which are in this order.
-        paths: Path of each image file below the packed source.
+        paths: Path of each image file below the packed source, `Texts` where they were read or packed.
         groups: Group of each image, "" for none; () if there are no groups.
         sha256: SHA-256 of each record, uint8 ``(n, 32)``.
         shard_records: Number of records of each shard, int64 ``(shards,)``.
@@ -90,7 +89,7 @@ class Manifest:
     class_names: tuple[str, ...]
     labels: np.ndarray
     counts: tuple[int, ...]
-    paths: tuple[str, ...]
+    paths: Sequence[str]
     groups: tuple[str, ...]
     sha256: np.ndarray
     shard_records: np.ndarray
@@ -184,24 +183,17 @@ def _kind(header: Header) -> tuple[Any, ...]:
 
 
 def _texts(name: str, texts: Sequence[str]) -> dict[str, np.ndarray]:
-    """Return texts as their bytes in one array, and where each ends; a path need not be UTF-8 on Linux."""
-    encoded = [text.encode("utf-8", "surrogateescape") for text in texts]
-    return {
-        f"{name}_bytes": np.frombuffer(b"".join(encoded), np.uint8),
-        f"{name}_ends": np.cumsum([len(text) for text in encoded], dtype=np.int64),
-    }
+    content, ends = (texts if isinstance(texts, Texts) else Texts.of(texts)).arrays
+    return {f"{name}_bytes": content, f"{name}_ends": ends}
 
 
-def _read_texts(arrays: Arrays, name: str) -> tuple[str, ...]:
-    ends = arrays[f"{name}_ends"]
-    _check(ends, name, np.int64, len(ends), int(arrays[f"{name}_bytes"].size) + 1)
+def _read_texts(arrays: Arrays, name: str) -> Texts:
+    content, ends = arrays[f"{name}_bytes"], arrays[f"{name}_ends"]
+    _check(content, f"{name}_bytes", np.uint8, content.size, 256)
+    _check(ends, f"{name}_ends", np.int64, ends.size, content.size + 1)
     if (np.diff(ends) < 0).any():
         raise ValueError(f"{name}_ends that do not ascend")
-    content, bounds = arrays[f"{name}_bytes"].data, np.concatenate([[0], ends])
-    blocks = (bounds[first : first + _TEXTS + 1].tolist() for first in range(0, len(ends), _TEXTS))
-    return tuple(
-        str(content[start:end], "utf-8", "surrogateescape") for block in blocks for start, end in pairwise(block)
-    )
+    return Texts(content, ends)
 
 
 def _pairs(name: str, blocks: Sequence[Pairs]) -> dict[str, np.ndarray]:
@@ -288,7 +280,7 @@ def _manifest(arrays: Arrays) -> Manifest:
 def _read_groups(arrays: Arrays, count: int) -> tuple[str, ...]:
     if "groups" not in arrays:
         return ()
-    names = _read_texts(arrays, "group")
+    names = tuple(_read_texts(arrays, "group"))
     _check(arrays["groups"], "groups", np.int32, count, len(names))
     return tuple(names[number] for number in arrays["groups"].tolist())
 

@@ -116,7 +116,7 @@ class KeepBest(keras.callbacks.Callback):
         """Compare, and copy if validation improved."""
         logs = logs or {}
         accuracy, loss = logs["val_accuracy"], logs["val_loss"]
-        if (accuracy, -loss) > (self.best_accuracy, -self.best_loss):
+        if _rank(accuracy, loss) > _rank(self.best_accuracy, self.best_loss):
             with signals_held_back():  # an interruption must not write half a copy
                 self.best_accuracy, self.best_loss = float(accuracy), float(loss)
                 self._write = self._copy(logs)
@@ -126,6 +126,11 @@ class KeepBest(keras.callbacks.Callback):
         if self._write:
             self._write()
             self._write = None
+
+
+def _rank(accuracy: float, loss: float) -> tuple[float, float]:
+    """Return what is greater for the better epoch: 14 of 30 is one number, in float32 of an epoch as of a probe."""
+    return round(accuracy, 6), -loss
 
 
 def phase_callbacks(phase: Phase) -> list[keras.callbacks.Callback]:

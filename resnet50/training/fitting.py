@@ -157,7 +157,8 @@ class _Fitting:
         if self.best:
             self.best.forget()
         probes = (phase for phase in self.recipe.phases if isinstance(phase, LinearProbe))
-        self.choose_head(next(probe for probe in probes if probe.views == best.views), position.began - 1)
+        head = self.choose_head(next(probe for probe in probes if probe.views == best.views), position.began - 1)
+        self.progress.set_aside(len(self.set_aside), len(self.validation), head.scores["val_accuracy"])
 
     def start_from_best(self) -> None:
         """Give the network the weights of the epoch that validated best, which may not be those of the last one."""

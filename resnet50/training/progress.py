@@ -64,6 +64,15 @@ class Progress(keras.callbacks.Callback):
             after: Best validation accuracy of all phases so far, 0..1.
         """
 
+    def set_aside(self, images: int, rest: int, accuracy: float) -> None:
+        """Show that validation images choose nothing from here on.
+
+        Args:
+            images: Number of images that thresholds will be fitted on.
+            rest: Number of the others.
+            accuracy: Accuracy of the linear probe on those, 0..1.
+        """
+
     @contextmanager
     def counted(self, step: str) -> Iterator[Count]:
         """Show a step whose images are counted, in the block.
@@ -186,8 +195,9 @@ class EpochTable(Progress):
         self._show_epoch(epoch, scores, f"  C {c:g}")
 
     def end_phase(self, phase: int, before: float, after: float) -> None:
-        """Print the gain."""
-        gain = f"raises it from {before:.1%} to {after:.1%}" if after > before else f"leaves it at {before:.1%}"
+        """Print the gain; epochs have theirs in float32, so that equal ones may differ."""
+        gained = round(after - before, 6) > 0
+        gain = f"raises it from {before:.1%} to {after:.1%}" if gained else f"leaves it at {before:.1%}"
         self.say(f"best validation accuracy: phase {phase + 1} {gain}")
 
     def leave_out(self, phase: int, error: float) -> None:
@@ -195,6 +205,13 @@ class EpochTable(Progress):
         self.say(
             f"{self._name(phase)}; left out, since the validation error of {error:.1%} is not above "
             f"{self._phases[phase].min_error:.1%}"
+        )
+
+    def set_aside(self, images: int, rest: int, accuracy: float) -> None:
+        """Say why the accuracy that is to be raised is another one now."""
+        self.say(
+            f"{images} validation images are set aside for thresholds; of the other {rest}, which choose from here on, "
+            f"the linear probe classifies {accuracy:.1%} correctly"
         )
 
     def without_thresholds(self, reason: str) -> None:

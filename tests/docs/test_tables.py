@@ -355,6 +355,56 @@ def test_packing_many_images_shows_time_and_memory():
     )
 
 
+def test_steps_of_many_images_have_a_column_for_each_number():
+    def runs(*seconds):
+        numbers = ((10_000, 0.2), (1_281_167, 99.4))
+        pairs = zip(numbers, seconds, strict=True)
+        return [{"images": images, "seconds": each, "more_mib": more} for (images, more), each in pairs]
+
+    batch = [{**run, "first_seconds": 0.02} for run in runs(0.0001, 0.0002)]
+    steps = {"cut": runs(0.03, 3.1), "folds": runs(0.1, 9), "copies": runs(2, 4), "report": runs(0.5, 0.6)}
+    result = one(batch=batch, **steps, start=runs(0.05, 5.2))
+    result["sessions"].append({**SESSION, "pack": [], "epoch": []})  # another kind of session
+    lines = tables.many_images(result).splitlines()
+    assert lines[0] == "| | 10,000 images | 1,281,167 images |"
+    assert lines[2] == "| a first batch of 256, with the order of the epoch | 20 ms, 1.0 MiB | 20 ms, 99 MiB |"
+    assert lines[3] == "| each further batch | 0.10 ms, 1.0 MiB | 0.20 ms, 99 MiB |"
+    assert lines[4] == "| a stratified cut in 1,000 classes | 30 ms, 1.0 MiB | 3100 ms, 99 MiB |"
+    assert lines[8] == "| a start on packed records | 50 ms, 1.0 MiB | 5200 ms, 99 MiB |"
+    assert "\n".join(lines[9:]) + "\n" == LIST
+
+
+def test_packing_and_reading_many_records():
+    packed = {"images": 1_000_000, "seconds": 500, "peak_mib": 540.2}
+    read = {"images": 1_000_000, "start_seconds": 6.1, "seconds": 100, "read": 950_000, "peak_mib": 560.7}
+    result = one(pack=[packed], epoch=[read])
+    result["sessions"].append({**SESSION, "start": []})
+    assert tables.many_records(result) == (
+        "| 1,000,000 images | time | images/s | memory, MiB |\n"
+        "| --- | --- | --- | --- |\n"
+        "| packing, with the search for copies | 500 s | 2000 | 540 |\n"
+        "| a start, up to the first batch | 6.1 s | | |\n"
+        "| an epoch of random-resized crops | 100 s | 9500 | 561 |\n" + LIST
+    )
+
+
+def test_recipes_that_were_killed_and_resumed():
+    def run(same):
+        scored = {"same_history": True, "same_weights": same, "arrays": 102, "export_differs_by": 1.23e-7}
+        return {"seconds": 143.7, "epochs_before_the_kill": 1, "epochs": 3, **scored}
+
+    text = tables.published_on_shards(
+        one(**{"images": 2000, "depth": 18, "imagenet-90": run(True), "imagenet": run(False)})
+    )
+    assert text == (
+        "| 2,000 images, 18 layers | undisturbed | epochs stored at the kill | history and weights | "
+        "ONNX differs by at most |\n"
+        "| --- | --- | --- | --- | --- |\n"
+        "| `imagenet-90` | 140 s | 1 of 3 | equal, 102 arrays | 1e-07 |\n"
+        "| `imagenet` | 140 s | 1 of 3 | differ | 1e-07 |\n" + LIST
+    )
+
+
 def test_batches_are_shown_beside_layers_and_steps():
     def session(batches, layers, steps, over_layers, over_steps):
         rates = {"batches": batches, "keras_layers": layers, "training_step": steps}

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import keras
+import numpy as np
 import pytest
 
 from factories import raises
@@ -32,6 +33,16 @@ def test_the_best_is_the_highest_accuracy_then_the_lowest_loss():
     assert copied == [0, 2, 4]
     assert written == [2, 4]  # the latest copy, and each once
     assert (best.best_accuracy, best.best_loss) == (0.6, 2.0)
+
+
+def test_equal_accuracies_are_equal_however_they_are_rounded():
+    """A probe counts in float64, and Keras in float32: 14 of 30."""
+    copied = []
+    best = KeepBest(lambda logs: copied.append(logs["val_loss"]))
+    for accuracy, loss in ((14 / 30, 1.7), (float(np.float32(14 / 30)), 2.0), (14 / 30, 1.6)):
+        best.on_epoch_end(0, {"val_accuracy": accuracy, "val_loss": loss})
+    assert float(np.float32(14 / 30)) > 14 / 30
+    assert copied == [1.7, 1.6]
 
 
 def test_a_phase_brings_keras_own_callbacks():

@@ -104,11 +104,16 @@ def test_a_phase_that_is_left_out_is_named_with_its_reason(show, terminal):
     assert re.search(r"\b3\b.*\b3\b.*\ball layers\b.*\bleft out\b.*\b1\.2%.*\b2\.0%", line)
 
 
-@pytest.mark.parametrize(("after", "numbers"), [(0.95, ["90.0%", "95.0%"]), (0.9, ["90.0%"])])
+@pytest.mark.parametrize(("after", "numbers"), [(0.95, ["90.0%", "95.0%"]), (0.9, ["90.0%"]), (0.90000001, ["90.0%"])])
 def test_the_gain_of_a_phase_is_shown(show, after, numbers):
     (line,) = show(lambda table: table.end_phase(1, 0.9, after))
     assert re.findall(r"[\d.]+%", line) == numbers
     assert "2" in line.split()
+
+
+def test_images_that_are_set_aside_are_counted(show):
+    lines = show(lambda table: table.set_aside(28, 32, 0.46875))
+    assert re.findall(r"[\d.]+%?", " ".join(lines)) == ["28", "32", "46.9%"]
 
 
 @pytest.mark.parametrize("terminal", [True, False])

@@ -29,10 +29,13 @@ STOPS = Phase(epochs=2, learning_rate=1e-3, trainable="conv3", views=1)
 class Watch(Progress):
     def __init__(self, *, epoch=None):
         super().__init__()
-        self.reasons, self.epoch = [], epoch
+        self.reasons, self.aside, self.epoch = [], [], epoch
 
     def without_thresholds(self, reason):
         self.reasons.append(reason)
+
+    def set_aside(self, images, rest, accuracy):
+        self.aside.append((images, rest, accuracy))
 
     def on_epoch_begin(self, epoch, logs=None):
         if epoch == self.epoch:
@@ -123,7 +126,9 @@ def test_images_that_choose_nothing_are_all_used(weights, many, tmp_path):
 def test_where_an_epoch_is_chosen_half_of_the_validation_images_is_set_aside(weights, many, tmp_path):
     """And the same half after an interruption, with the same choice."""
     recipe = recipe_of(weights, PROBE, STOPS)
-    run = train(recipe, many, out=tmp_path / "whole", progress=False)
+    run = train(recipe, many, out=tmp_path / "whole", progress=(watch := Watch()))
+    ((aside, rest, accuracy),) = watch.aside
+    assert (aside + rest, round(accuracy * rest, 6) % 1) == (64, 0)
     with pytest.raises(KeyboardInterrupt):
         train(recipe, many, out=tmp_path / "cut", progress=Watch(epoch=2))
     resumed = resume(tmp_path / "cut", many, progress=False)
