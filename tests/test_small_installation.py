@@ -73,7 +73,12 @@ def test_it_predicts_in_int8(small):
 
 
 @pytest.mark.parametrize(
-    ("words", "package"), [(("evaluate", "model.keras", "--data", "photos"), "matplotlib"), (("summary",), "keras")]
+    ("words", "package"),
+    [
+        (("evaluate", "model.keras", "--data", "photos"), "matplotlib"),
+        (("bench", "model.keras"), "keras"),
+        (("summary",), "keras"),
+    ],
 )
 def test_what_it_cannot_do_is_said_in_one_line(small, words, package):
     status, out, err = small(*words)

@@ -249,8 +249,10 @@ def _source(block: Block) -> str:
     outer: Callable[..., Any] = blocks.identity_block if block.is_identity else blocks.convolutional_block
     if block.shortcut is None:
         outer = forms.plain_block
-    elif not block.tail:
+    elif block.is_preactivated and not block.tail:
         inner, outer = forms.preactivated_residual, forms.preactivation_block
+    elif block.argument == "a" or not block.tail:
+        return ""
     return f"{_code(inner)}\n\n\n{_code(outer)}"
 
 

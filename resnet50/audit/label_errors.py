@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from resnet50._io.text import are, listed, plural
+from resnet50._io.text import are, have, listed, plural
 from resnet50.audit.issue import EXAMPLES, AllImages, Issue, Place
 
 _NAMED = 5  # classes in a summary
@@ -31,7 +31,9 @@ class LabelErrors:
     expected: np.ndarray
 
 
-def find_label_errors(probabilities: np.ndarray, labels: np.ndarray) -> LabelErrors:
+def find_label_errors(
+    probabilities: np.ndarray, labels: np.ndarray, *, decided: np.ndarray | bool = False
+) -> LabelErrors:
     """Rank images by how probable it is that their label is wrong.
 
     They are ranked by self-confidence, which finds more planted errors than the normalized margin where there are many
@@ -40,13 +42,15 @@ def find_label_errors(probabilities: np.ndarray, labels: np.ndarray) -> LabelErr
     Args:
         probabilities: Out-of-fold probabilities, ``(n, classes)``, 0..1.
         labels: ``(n,)``, 0..classes-1.
+        decided: Images whose label is known to be right, bool ``(n,)``.
     """
     scores = self_confidence(probabilities, labels)
-    wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
-    joint = confident_joint(probabilities, labels)
+    wrong = np.flatnonzero((probabilities.argmax(axis=1) != labels) & np.logical_not(decided))
+    joint = confident_joint(probabilities, labels, decided=decided)
     shares = 1 - np.diag(joint) / np.maximum(joint.sum(axis=1), 1)
     expected = np.where(joint.sum(axis=1) > 0, shares, 0) * np.bincount(labels, minlength=len(joint))
-    return LabelErrors(wrong[np.argsort(scores[wrong], kind="stable")], scores, marked(probabilities, labels), expected)
+    marks = marked(probabilities, labels, decided=decided)
+    return LabelErrors(wrong[np.argsort(scores[wrong], kind="stable")], scores, marks, expected)
 
 
 def self_confidence(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -64,52 +68,61 @@ def normalized_margin(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarr
     return (self_confidence(probabilities, labels) - others.max(axis=1) + 1) / 2
 
 
-def confident_classes(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def confident_classes(
+    probabilities: np.ndarray, labels: np.ndarray, *, decided: np.ndarray | bool = False
+) -> np.ndarray:
     """Return the class that each image is confidently of, ``(n,)``; -1 for none.
 
     A class is a candidate if its probability is at least the mean over the images that are labeled so; of several, the
-    most probable one counts.
+    most probable one counts. Images of ``decided``, bool ``(n,)``, are of their label's.
 
     Source: Northcutt et al. 2021, arXiv:1911.00068, equations 1 and 2.
     """
     classes = probabilities.shape[1]
     thresholds = np.array([probabilities[labels == k, k].mean() if (labels == k).any() else 2 for k in range(classes)])
     candidates = np.where(probabilities >= thresholds, probabilities, -1)
-    return np.where(candidates.max(axis=1) > -1, candidates.argmax(axis=1), -1)
+    confident = np.where(candidates.max(axis=1) > -1, candidates.argmax(axis=1), -1)
+    return np.where(decided, labels, confident)
 
 
-def confident_joint(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def confident_joint(probabilities: np.ndarray, labels: np.ndarray, *, decided: np.ndarray | bool = False) -> np.ndarray:
     """Return the counts of images by their label and the class that they are confidently of, ``(classes, classes)``."""
-    classes, confident = probabilities.shape[1], confident_classes(probabilities, labels)
+    classes, confident = probabilities.shape[1], confident_classes(probabilities, labels, decided=decided)
     known = confident >= 0
     return np.bincount(labels[known] * classes + confident[known], minlength=classes**2).reshape(classes, classes)
 
 
-def marked(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def marked(probabilities: np.ndarray, labels: np.ndarray, *, decided: np.ndarray | bool = False) -> np.ndarray:
     """Return whether confident learning marks each label, bool ``(n,)``.
 
     It does if the image is confidently of another class, and that is not its label's.
     """
-    confident = confident_classes(probabilities, labels)
+    confident = confident_classes(probabilities, labels, decided=decided)
     return (confident >= 0) & (confident != labels) & (probabilities.argmax(axis=1) != labels)
 
 
-def label_issues(images: AllImages, probabilities: np.ndarray, features: np.ndarray | None) -> Iterator[Issue]:
+def label_issues(
+    images: AllImages, probabilities: np.ndarray, features: np.ndarray | None, *, decided: Collection[str] = ()
+) -> Iterator[Issue]:
     """Find images whose label may be wrong.
 
     Args:
         images: All images.
         probabilities: Their out-of-fold probabilities, in the same order, ``(n, classes)``, 0..1.
         features: Their features, ``(n, d)``, by which the nearest images are found; None shows none.
+        decided: Paths of images whose label somebody has decided (`resnet50.data.corrections`): they are not found.
 
     Yields:
         One issue, if the prediction of any image is not its label.
     """
     labels = images.labels
-    errors = find_label_errors(probabilities, labels)
+    paths = (path for dataset in images.splits.values() for path in dataset.paths)
+    is_decided = np.array([path in decided for path in paths])
+    errors = find_label_errors(probabilities, labels, decided=is_decided)
     if not len(errors.order):
         return
-    marks = int(errors.marked.sum())
+    right = float((probabilities.argmax(axis=1) == labels).mean())
+    marks, others = int(errors.marked.sum()), int(is_decided.sum())
     counts = _whole(errors.expected)
     most = np.argsort(-errors.expected, kind="stable")
     per_class = [f"{counts[k]:,} of {images.class_names[k]}" for k in most if counts[k]]
@@ -120,9 +133,10 @@ def label_issues(images: AllImages, probabilities: np.ndarray, features: np.ndar
         kind="label-error",
         severity="warning" if marks else "note",
         summary=f"{plural(len(errors.order), 'image')} of {len(labels):,} may have a wrong label, "
-        f"{f'{marks:,}' if marks else 'none'} of them probably{expected}.",
+        f"{f'{marks:,}' if marks else 'none'} of them probably{expected}."
+        + (f" {plural(others, 'other')} {have(others)} a label that the corrections decide." if others else ""),
         advice="Look at them, the most suspicious first; each is predicted as another class by a model that has not "
-        f"seen it. {_caution(1 - len(errors.order) / len(labels))}",
+        f"seen it. {_caution(right)}",
         examples=tuple(
             _example(images, int(k), probabilities, bool(errors.marked[k]), features) for k in errors.order[:EXAMPLES]
         ),

@@ -23,6 +23,7 @@ _NEEDED = {
     "lr-find": ("keras", "matplotlib"),
     "crossval": ("keras", "matplotlib"),
     "evaluate": ("matplotlib",),
+    "bench": ("keras",),
     "pack": ("scipy",),
 }
 """Packages of commands that would otherwise miss them only after they have fetched, read or computed a lot."""

@@ -6,7 +6,8 @@ import argparse
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, TextIO
+from pathlib import Path
+from typing import TextIO
 
 from resnet50._io.files import check_new
 from resnet50.cli import model as models
@@ -16,11 +17,7 @@ from resnet50.cli.out import check_file, destination
 from resnet50.cli.parser import examples, number
 from resnet50.cli.predictions import FORMATS, STDIN, WRITERS, Writer
 from resnet50.cli.ray_option import OUT_HELP, add_ray_option, predict_on_ray
-from resnet50.cli.shard_option import add_shard_option, find_files
-from resnet50.cli.streams import read_stdin
-
-if TYPE_CHECKING:
-    from resnet50.data.images import ImageLike
+from resnet50.cli.shard_option import add_shard_option, find_inputs
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -70,10 +67,7 @@ def run(options: argparse.Namespace) -> int:
     from resnet50.inference.predict import predict
     from resnet50.inference.prediction import Prediction
 
-    if options.shard and STDIN in options.images:
-        raise ValueError("expected files or folders with --shard, got - (standard input); leave one of the two out.")
-    paths = find_files((name for name in options.images if name != STDIN), options.shard)
-    images: list[ImageLike] = [*paths, *([read_stdin()] if STDIN in options.images else [])]
+    images = find_inputs(options.images, options.shard)
     classifier = models.load_classifier(path, precision=options.precision, calibration=options.data)
     shares = find_shares(options, classifier)
     if name == "text" or options.out:
@@ -90,7 +84,7 @@ def run(options: argparse.Namespace) -> int:
 
         writer = Writer(
             file,
-            width=max((len(str(path)) for path in paths), default=len(STDIN)),
+            width=max(len(str(image)) if isinstance(image, Path) else len(STDIN) for image in images),
             top=min(options.top, len(classifier.class_names)),
             about={"model": str(path), "dataset": classifier.dataset, "precision": classifier.precision, **shares},
         )

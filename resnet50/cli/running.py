@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from resnet50.cli.console import say, show
+from resnet50.inference.locate import resume_command
 
 if TYPE_CHECKING:
     from resnet50.data.share import Share
@@ -101,10 +102,8 @@ def _stopped(folder: RunDirectory) -> str:
 
     if not folder.recipe.exists():
         return "Stopped before the training began; nothing was written. Give the same command again."
-    finished, command = finished_epochs(folder.checkpoint), f"resnet50 train --resume {folder.path}"
+    finished, command = finished_epochs(folder.checkpoint), resume_command(folder.path)
     if not finished:
         return f"Stopped before the first epoch was finished, so there is no state yet. To start over: {command}"
-    return (
-        f"Stopped. The state after epoch {finished} of {folder.read().recipe.epochs} is stored, what came after it is "
-        f"lost. To resume: {command}"
-    )
+    epochs = f"{finished} of {folder.read().recipe.epochs}"
+    return f"Stopped. The state after epoch {epochs} is stored, what came after it is lost. To resume: {command}"

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 
 from resnet50.cli.console import say, step
 from resnet50.cli.parser import examples, number
+from resnet50.inference.locate import RUNS, latest_run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,11 +17,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Ctrl-C or SIGTERM stops it; requests under way are answered first. It has no\n"
         "passwords and no encryption: put a proxy in front of it before others can reach\nit.\n\n"
     ) + examples(
-        "resnet50 serve runs/photos",
-        "resnet50 serve model-onnx --port 8080 --replicas 2",
+        "resnet50 serve",
+        "resnet50 serve runs/one --port 8080 --replicas 2",
+        "resnet50 serve model-onnx",
         "curl -s -H 'Content-Type: image/jpeg' --data-binary @new.jpg http://127.0.0.1:8000/predict",
     )
-    parser.add_argument("model", metavar="MODEL", help="A .keras file, the folder of a run, or an export.")
+    parser.add_argument(
+        "model",
+        nargs="?",
+        metavar="MODEL",
+        help=f"A .keras file, the folder of a run, or an export. Default: the latest run in {RUNS}/.",
+    )
     _add_server_options(parser)
 
 
@@ -59,6 +66,7 @@ def _add_server_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Serve the model until the process is asked to stop."""
+    model = latest_run() if options.model is None else options.model
     from resnet50.serving.server import serve
 
     with ExitStack() as starting:
@@ -66,11 +74,11 @@ def run(options: argparse.Namespace) -> int:
 
         def started(url: str) -> None:
             starting.close()
-            say(f"Serving {options.model} at {url}/predict. Ctrl-C stops it.")
+            say(f"Serving {model} at {url}/predict. Ctrl-C stops it.")
             sys.stdout.flush()
 
         serve(
-            options.model,
+            model,
             host=options.host,
             port=options.port,
             replicas=options.replicas,

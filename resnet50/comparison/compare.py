@@ -13,6 +13,7 @@ import numpy as np
 from resnet50._io.text import plural
 from resnet50.audit.training_images import TrainingImage, read_training_images
 from resnet50.comparison.runs import RunSummary, SeedGroup, changed_numbers, group_seeds, read_run
+from resnet50.inference.locate import resume_command
 from resnet50.metrics.paired import PairedDifference, paired_difference
 
 
@@ -152,8 +153,8 @@ def _check(runs: Sequence[RunSummary]) -> tuple[TrainingImage, ...]:
     for run in runs:
         if run.scores is None:
             raise ValueError(
-                f"{run.folder.path}: expected a finished run, got one without scores; resume it with "
-                f"'resnet50 train --resume {run.folder.path}'."
+                f"{run.folder.path}: expected a finished run, got one without scores; resume it: "
+                f"{resume_command(run.folder.path)}"
             )
     first, images = runs[0], _test_images(runs[0])
     for run in runs[1:]:

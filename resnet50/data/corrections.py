@@ -60,6 +60,11 @@ class Corrections:
     sha256: str
     rows: tuple[Correction, ...]
 
+    @property
+    def decided(self) -> frozenset[str]:
+        """The images (`Dataset.paths`) whose label somebody has confirmed or changed."""
+        return frozenset(row.path for row in self.rows if row.action != LEAVE_OUT)
+
     def describe(self) -> str:
         """Return one line on what they change, such as ``2 images relabeled, 1 left out, 5 confirmed``."""
         counts = {action: [row.path for row in self.rows if row.action == action] for action in ACTIONS}

@@ -33,7 +33,8 @@ def check_labels(
     Every image is predicted by a linear head on frozen features that was fitted without it
     (`resnet50.cross_validate`). Images that are predicted as another class are ranked by the probability of their
     label, with the nearest images of both classes; confident learning marks those that are probably wrong, and says how
-    many are expected of each class (`resnet50.audit.label_errors`).
+    many are expected of each class (`resnet50.audit.label_errors`). Images whose label corrections confirm or change
+    are not among them.
 
     Args:
         source: As for `resnet50.check`.
@@ -59,7 +60,10 @@ def check_labels(
     except FoldsError as error:
         return _not_checked(audit, str(error))
     images = AllImages(audit.splits.by_name)
-    issues = (*audit.issues, *label_issues(images, result.probabilities, result.features))
+    corrections = audit.splits.corrections
+    decided = corrections.decided if corrections is not None else frozenset()
+    found = label_issues(images, result.probabilities, result.features, decided=decided)
+    issues = (*audit.issues, *found)
     return replace(audit, issues=tuple(sorted(issues, key=lambda issue: SEVERITIES.index(issue.severity))))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -100,6 +101,11 @@ def _started(run: Path) -> float:
         return (run / MODEL).stat().st_mtime
 
 
+def resume_command(run: Path) -> str:
+    """Return the command that resumes a run, for a POSIX shell."""
+    return shlex.join(("resnet50", "train", "--resume", str(run)))
+
+
 def is_export(path: Path) -> bool:
     """Return whether the path is the folder of an export."""
     return (path / MANIFEST).is_file()
@@ -120,11 +126,11 @@ def _locate_in_folder(folder: Path) -> Located:
     model, has_recipe = folder / MODEL, (folder / RECIPE).is_file()
     if not model.is_file():
         reason = (
-            f"an unfinished run (no {MODEL}); resume it with 'resnet50 train --resume {folder}'"
+            f"an unfinished run (no {MODEL}); resume it: {resume_command(folder)}"
             if has_recipe
-            else f"a folder without {MODEL} and {MANIFEST}"
+            else f"a folder without {MODEL} and {MANIFEST}."
         )
-        raise FileNotFoundError(f"{folder}: expected {_EXPECTED}, got {reason}.")
+        raise FileNotFoundError(f"{folder}: expected {_EXPECTED}, got {reason}")
     return Located("run", model, folder) if has_recipe else Located("model", model, None)
 
 

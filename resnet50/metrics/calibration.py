@@ -67,6 +67,21 @@ class TemperatureScaling:
     loss: float
 
 
+class NoTemperatureError(ValueError):
+    """No temperature is recommended.
+
+    Args:
+        reason: Why, as a sentence for a report.
+
+    Attributes:
+        reason: The same.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"expected images by which a temperature is recommended, got others: {reason}")
+        self.reason = reason
+
+
 def reliability(probabilities: np.ndarray, labels: np.ndarray) -> tuple[Bin, ...]:
     """Group images by confidence, the probability of the most probable class.
 
@@ -129,18 +144,18 @@ def recommend_temperature(probabilities: np.ndarray, labels: np.ndarray) -> Temp
         labels: True classes, int ``(n,)``.
 
     Raises:
-        ValueError: If none is recommended, with the reason: as `fit_temperature`; or the best temperature is at the
-            limit of the search; or it does not lower the loss of held-out images.
+        NoTemperatureError: If none is recommended: as `fit_temperature`; or the best temperature is at the limit of the
+            search; or it does not lower the loss of held-out images.
     """
     temperature = fit_temperature(probabilities, labels)
     _check_limit(temperature, len(labels))
     before, after = losses(probabilities, labels), cross_validated_losses(probabilities, labels)
     gain, error = float((before - after).mean()), float((before - after).std(ddof=1) / np.sqrt(len(labels)))
     if not gain > error:  # NaN compares false
-        raise ValueError(
-            f"expected a temperature that clearly lowers the loss of held-out images, got {after.mean():.3f} with it "
-            f"and {before.mean():.3f} without (standard error of the difference {error:.3f}) in a {FOLDS}-fold "
-            f"cross-validation on {len(labels):,} images; leave the probabilities as they are."
+        raise NoTemperatureError(
+            f"it does not clearly lower the loss of held-out images, which is {after.mean():.3f} with it and "
+            f"{before.mean():.3f} without (standard error of the difference {error:.3f}), in a {FOLDS}-fold "
+            f"cross-validation on {len(labels):,} images."
         )
     return Temperature(temperature, len(labels), float(before.mean()), float(after.mean()))
 
@@ -149,8 +164,8 @@ def find_temperature(probabilities: np.ndarray, labels: np.ndarray) -> Temperatu
     """Return what `recommend_temperature` does, or a temperature of 1 with the reason why none is recommended."""
     try:
         return recommend_temperature(probabilities, labels)
-    except ValueError as error:
-        return Temperature(images=len(labels), reason=str(error))
+    except NoTemperatureError as error:
+        return Temperature(images=len(labels), reason=error.reason)
 
 
 def score_temperature(fitted: Temperature, probabilities: np.ndarray, labels: np.ndarray) -> TemperatureScaling:
@@ -183,21 +198,21 @@ def fit_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:
         The temperature, from 1/20 to 20; above 1 where the classifier is overconfident.
 
     Raises:
-        ValueError: If there are fewer than `MIN_IMAGES` images, a probability is not finite, or all are right, so that
-            the loss falls as long as T does.
+        NoTemperatureError: If there are fewer than `MIN_IMAGES` images, a probability is not finite, or all are right,
+            so that the loss falls as long as T does.
 
     Source: Guo et al. 2017, arXiv:1706.04599, section 4.2, temperature scaling.
     """
     if len(labels) < MIN_IMAGES:
-        raise ValueError(
-            f"expected at least {MIN_IMAGES} held-out images to fit a temperature on, got {len(labels)}; hold out more."
+        raise NoTemperatureError(
+            f"it is fitted on at least {MIN_IMAGES} held-out images, and there are {len(labels)}. Hold out more."
         )
     if not np.isfinite(probabilities).all():
-        raise ValueError("expected probabilities to fit a temperature on, got NaN or infinity among them.")
+        raise NoTemperatureError("some probabilities are NaN or infinite.")
     if (probabilities.argmax(axis=1) == labels).all():
-        raise ValueError(
-            "expected at least one mistake on the held-out images to fit a temperature, got "
-            f"{len(labels):,} images that are all classified correctly; hold out more."
+        raise NoTemperatureError(
+            f"all {len(labels):,} held-out images are classified correctly, and it is fitted on mistakes as well. Hold "
+            "out more."
         )
     return _best_temperature(probabilities, labels)
 
@@ -212,7 +227,7 @@ def temperature_scaling(
         test: The same of the test images, as `score_temperature` takes them.
 
     Raises:
-        ValueError: If none is recommended, as `recommend_temperature`.
+        NoTemperatureError: If none is recommended, as `recommend_temperature`.
     """
     return score_temperature(recommend_temperature(*validation), *test)
 
@@ -309,13 +324,13 @@ def _best_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:
 
 
 def _check_limit(temperature: float, images: int) -> None:
-    """Raise ValueError for the highest or lowest temperature that the fit tries, since another might fit better."""
+    """Refuse the highest and lowest temperature that the fit tries, since another might fit better."""
     if abs(np.log(temperature)) <= 0.999 * np.log(_MAX_TEMPERATURE):
         return
     reason = "its confidence hardly depends on whether a prediction is right"
     if temperature < 1:
         reason = "its predicted class is hardly more probable than the others"
-    raise ValueError(
-        f"expected the best temperature on {images:,} held-out images between {1 / _MAX_TEMPERATURE:g} and "
-        f"{_MAX_TEMPERATURE:g}, got one at the limit of this search: for this classifier, {reason}."
+    raise NoTemperatureError(
+        f"the best one on {images:,} held-out images is at the limit of the search from {1 / _MAX_TEMPERATURE:g} to "
+        f"{_MAX_TEMPERATURE:g}: for this classifier, {reason}."
     )

@@ -24,6 +24,7 @@ from resnet50._io.cache_limit import limit_cache
 from resnet50._io.fetch import Progress, cache_folder
 from resnet50._io.files import atomic_path, check_room
 from resnet50._io.seal import check_seal, seal
+from resnet50._io.text import printable
 from resnet50._io.workers import in_order
 from resnet50.data.batches import Batches
 from resnet50.data.cache import unwritable_reported
@@ -222,7 +223,7 @@ def _what_rounds(environment: Environment) -> dict[str, Any]:
 
 
 def _words(values: dict[str, Any]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in values.items())
+    return ", ".join(f"{name} {printable(value)}" for name, value in values.items())
 
 
 def _describe(part: keras.Model) -> str:

@@ -16,6 +16,7 @@ from resnet50.audit.training_images import write_training_images
 from resnet50.data.splits import DatasetSplits
 from resnet50.datasets.source import DataSource
 from resnet50.inference.classifier import Classifier
+from resnet50.inference.locate import resume_command
 from resnet50.inference.recorded_images import load_recorded, training_source
 from resnet50.metrics.scores import Report, score
 from resnet50.reports.report import write_report
@@ -219,5 +220,5 @@ def _full_disk_reported(directory: RunDirectory) -> Iterator[None]:
             raise
         raise OSError(
             f"{directory.path}: expected room on the disk for the run, got none ({os.strerror(error.errno or 0)}); "
-            f"free some, then resume it with 'resnet50 train --resume {directory.path}'."
+            f"free some, then resume it: {resume_command(directory.path)}"
         ) from error

@@ -156,6 +156,32 @@ def test_a_block_of_ones_own_is_shown_without_lines_of_the_library(tmp_path):
     assert [bool(part.source) for part in parts] == [False, True, False, True, True, False]
 
 
+def test_a_block_in_another_order_than_the_librarys_is_described_as_it_is(tmp_path):
+    def block(x, name, *, relu_first, norm_first=True, tail=False):
+        y = keras.layers.BatchNormalization(name=f"{name}_1_bn")(x) if norm_first else x
+        y = keras.layers.ReLU(name=f"{name}_1_relu")(y) if relu_first else y
+        for number in (1, 2):
+            y = keras.layers.Conv2D(4, 3, padding="same", name=f"{name}_{number}_conv")(y)
+        y = keras.layers.Add(name=f"{name}_add")([x, y])
+        return keras.layers.ReLU(name=f"{name}_out")(y) if tail else y
+
+    inputs = keras.Input((16, 16, 3))
+    x = keras.layers.Conv2D(4, 3, padding="same", name="conv1_conv")(inputs)
+    x = block(x, "conv2_block1", relu_first=False)
+    x = block(x, "conv2_block2", relu_first=True, tail=True)
+    x = block(x, "conv2_block3", relu_first=False, norm_first=False)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    model = keras.Model(inputs, keras.layers.Dense(3, "softmax", name="predictions")(x))
+    Classifier(model, ("a", "b", "c"), "letters", "0" * 64, {}, {}).save(tmp_path / "model.keras")
+    parts = dissect(tmp_path / "model.keras").parts[1:4]
+    assert [part.equation for part in parts] == [
+        "y = x + F(a), a = norm(x)",
+        "y = relu(x + F(a)), a = relu(norm(x))",
+        "y = x + F(x)",
+    ]
+    assert [part.source for part in parts] == [""] * 3
+
+
 def test_images_of_another_place_have_no_training_images(run, tmp_path):
     for number in range(4):
         write_image(tmp_path / "new" / f"<{number % 2}>" / f"{number}.png", noise(48, 48, 3, seed=number))

@@ -30,15 +30,15 @@ def test_a_gradient_is_that_of_the_training_loss(dataset):
     model.compile(keras.optimizers.SGD(0.0), "sparse_categorical_crossentropy")  # a step changes no weight
     for place in np.ndindex(value.shape):
         losses = []
-        for step in (-2e-2, 2e-2):
+        for step in (-5e-3, 5e-3):  # a larger one bends the line, a smaller one drowns in rounding
             changed = value.copy()
             changed[place] += step
             kernel.assign(changed)
             model.reset_metrics()
             losses.append(model.train_on_batch(dataset.images, dataset.labels))
-        numeric[place] = (losses[1] - losses[0]) / 4e-2
+        numeric[place] = (losses[1] - losses[0]) / 1e-2
     row = rows["conv2_block2_3_conv"]
-    assert row.norm == pytest.approx(np.linalg.norm(numeric), rel=0.05)
+    assert row.norm == pytest.approx(np.linalg.norm(numeric), rel=0.01)  # 0.0003, rounding another 0.0004
     assert row.relative == pytest.approx(row.norm / np.linalg.norm(value))
 
 

@@ -82,6 +82,17 @@ def test_the_issue_has_each_image_with_the_nearest_of_both_classes():
     assert (last[0].split, last[0].suggestion, last[0].index) == ("test", "cats", 1)
 
 
+def test_a_label_that_somebody_has_decided_is_not_found_again():
+    (issue,) = label_issues(images(), PROBABILITIES, np.eye(8), decided={"2.png", "0.png"})
+    assert [example[0].path for example in issue.examples] == ["7.png", "5.png"]
+    assert "2 images of 8" in issue.summary
+    assert "2 others have" in issue.summary
+    assert ("of cats" in issue.summary, "1 of dogs" in issue.summary) == (False, True)
+    assert "62%" in issue.advice  # of all predictions, as before
+    everything = {f"{k}.png" for k in range(8)}
+    assert list(label_issues(images(), PROBABILITIES, None, decided=everything)) == []
+
+
 def test_without_features_there_are_no_nearest_images_and_without_errors_no_issue():
     (issue,) = label_issues(images(), PROBABILITIES, None)
     assert [len(example) for example in issue.examples] == [1, 1, 1]

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from resnet50.cli import installed
 from resnet50.profiling import training
 
 
@@ -47,3 +48,9 @@ def test_a_model_is_measured_beside_keras_applications(command, numbers, trained
 )
 def test_what_cannot_be_measured_is_refused(refused, words, values):
     refused(("bench", *words), *values)
+
+
+@pytest.mark.parametrize("models", [(), ("x.keras",)])
+def test_without_keras_nothing_is_measured(refused, monkeypatch, models):
+    monkeypatch.setattr(installed, "find_spec", lambda package: None)
+    refused(("bench", *models), "keras", "pip install .")

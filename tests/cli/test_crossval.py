@@ -96,6 +96,10 @@ def test_check_ranks_labels_and_the_cleaning_page_saves_what_train_applies(comma
     assert "1 image relabeled" in issues["corrections"]["summary"]
     assert "label-error" not in issues
     assert status == 0
+    (tmp_path / "c.csv").write_text("path,label,action,new_label\ndog/wrong.png,dog,keep,\n")
+    _, out, _ = command("check", pets, "--labels", "--json", "--corrections", "c.csv", "--offline")
+    listed = [issue["examples"] for issue in json.loads(out) if issue["kind"] == "label-error"]
+    assert not [place for examples in listed for places in examples for place in places[:1] if "wrong" in place["path"]]
 
 
 def test_options_of_labels_need_them(refused, pets):

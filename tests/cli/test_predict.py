@@ -56,6 +56,10 @@ def test_standard_input_has_no_shards(refused, trained):
     refused(("predict", "-", "--model", trained, "--shard", "1/2"), "--shard")
 
 
+def test_standard_input_is_one_image(refused, trained, images):
+    refused(("predict", "-", images, "-", "--model", trained), "standard input", 2)
+
+
 @pytest.mark.slow
 def test_it_says_when_keras_opens_a_model(images, tmp_path):
     inputs = keras.Input((32, 32, 3))
@@ -97,9 +101,10 @@ def test_what_cannot_be_an_input_is_said(command, trained, images, tmp_path, nam
 def test_a_hyphen_is_an_image_on_standard_input(command, trained, images, monkeypatch):
     content = (images / "b.jpg").read_bytes()
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
-    status, out, _ = command("predict", "-", images / "b.jpg", "--model", trained, "--json")
+    status, out, _ = command("predict", images / "a.png", "-", images / "b.jpg", "--model", trained, "--json")
     assert status == 0
-    named, piped = map(json.loads, out.splitlines())
+    first, piped, named = map(json.loads, out.splitlines())  # in the order of the words
+    assert first["path"] == str(images / "a.png")
     assert piped.pop("path") == "-"
     assert named.pop("path") == str(images / "b.jpg")
     assert piped == named

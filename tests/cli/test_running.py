@@ -17,7 +17,7 @@ from resnet50.training.run import RunDirectory
 @pytest.fixture
 def folder(tmp_path):
     """A run directory with the record of a run of four epochs."""
-    folder = RunDirectory(tmp_path / "run")
+    folder = RunDirectory(tmp_path / "a run")
     folder.checkpoint.parent.mkdir(parents=True)
     folder.recipe.write_text(tiny_recipe().to_json())
     record = {"backend": "b", "versions": {}, "machine": {}, "commit": None, "precision": "float32", "weights": None}
@@ -56,14 +56,14 @@ def test_an_interrupted_run_says_what_is_stored_and_how_to_resume(interruption, 
         position = {"phase": 0, "began": 0, "epoch": 3}
         file["state"] = json.dumps({**position, "stopped": False, "callbacks": [], "attributes": []})
     error = stop(folder, capsys, interruption)
-    assert f"resnet50 train --resume {folder.path}" in error
+    assert f"resnet50 train --resume '{folder.path}'" in error
     assert "over" not in error
     assert numbers(error) == ["3", "4"]
 
 
 def test_a_run_without_a_state_starts_over(folder, capsys, numbers):
     error = stop(folder, capsys, KeyboardInterrupt())
-    assert f"start over: resnet50 train --resume {folder.path}" in error
+    assert f"start over: resnet50 train --resume '{folder.path}'" in error
     assert numbers(error) == []
 
 

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
 from resnet50.serving import server
@@ -31,6 +34,18 @@ def test_the_options(command, served):
     assert command("serve", "x", *words, "--max-body", 2)[0] == 0
     ((_, options),) = served
     assert list(options.values()) == ["0.0.0.0", 0, 3, "head:6379", 5.0, 2]  # noqa: S104
+
+
+def test_the_latest_run_is_the_default(command, refused, served, tmp_path):
+    refused(["serve"], "runs")
+    for number, name in enumerate(("b", "a")):
+        run = tmp_path / "runs" / name
+        run.mkdir(parents=True)
+        (run / "model.keras").touch()
+        (run / "environment.json").write_text(json.dumps({"started": f"2026-01-0{number + 1}T00:00:00+00:00"}))
+    status, out, _ = command("serve")
+    assert (status, out.splitlines()[0].split()[:2]) == (0, ["Serving", "runs/a"])
+    assert [model for model, _ in served] == [Path("runs/a")]
 
 
 @pytest.mark.parametrize(

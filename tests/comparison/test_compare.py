@@ -77,9 +77,10 @@ def test_runs_of_one_name_keep_names_of_their_own(write_run, monkeypatch):
 
 
 def test_an_unfinished_run_is_refused(write_run):
-    first, second = write_run("first"), write_run("second", None, epochs=3)
-    with raises(ValueError, second, "--resume"):
+    first, second = write_run("first"), write_run("the second", None, epochs=3)
+    with raises(ValueError, second) as caught:
         compare([first, second])
+    assert str(caught.value).endswith(f"--resume '{second}'")
 
 
 def test_runs_of_one_setting_are_refused(write_run):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import inspect
 import io
 import json
 import re
@@ -19,8 +20,10 @@ from factories import image_folder, tiny_recipe
 from generators.format_tables import format_tables, json_type, key_table
 from resnet50.app.training import run_images
 from resnet50.cli.predictions import Writer, write_csv, write_json_lines
+from resnet50.data import cifar10
 from resnet50.data.pack import pack
 from resnet50.data.pack_records import pack_records
+from resnet50.datasets import DATASETS
 from resnet50.datasets.source import DataSource
 from resnet50.evaluation.rock_similarity import RockSimilarity
 from resnet50.exporters.export import export
@@ -126,6 +129,19 @@ def test_a_table_of_keys_has_the_types_of_json():
 )
 def test_types_of_json(annotation, expected):
     assert json_type(annotation) == expected
+
+
+def test_the_named_datasets_are_on_the_page_as_their_modules_describe_them(page):
+    assert {*page["datasets"].keys(), "folder", "rendered-signs"} == {*DATASETS}
+    for row in re.findall(r"(?m)^\| `.*\|$", page["datasets"].text):
+        names, source, terms, holds = (cell.strip() for cell in row.strip("|").split(" | "))
+        module = inspect.getmodule(DATASETS[names.split("`")[1]])
+        about, code = " ".join(module.__doc__.split()), inspect.getsource(module) + inspect.getsource(cifar10)
+        link = re.search(r"\((https://.*?)\)", source)
+        assert (link[1] if link else source) in about
+        assert terms in about
+        files = re.findall("`([^`]+)`", holds)
+        assert [name for name in files if re.sub(r"\d\.bin", "", name) not in code] == []
 
 
 @pytest.mark.slow

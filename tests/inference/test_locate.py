@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from factories import raises
-from resnet50.inference.locate import Located, latest_run, locate
+from resnet50.inference.locate import Located, latest_run, locate, resume_command
 
 
 def touch(*paths: Path) -> None:
@@ -68,8 +68,13 @@ def test_what_is_no_model_is_refused(tmp_path, run):
     with raises(ValueError, tmp_path / "empty" / "notes.txt", "'.txt'", ".keras"):
         locate(tmp_path / "empty" / "notes.txt")
     (run / "model.keras").unlink()
-    with raises(FileNotFoundError, run, "model.keras", "--resume"):
+    with raises(FileNotFoundError, run, "model.keras") as caught:
         locate(run)
+    assert str(caught.value).endswith(f": resnet50 train --resume {run}")
+
+
+def test_a_command_names_a_run_as_a_shell_reads_it():
+    assert resume_command(Path("my runs/one")) == "resnet50 train --resume 'my runs/one'"
 
 
 def test_the_latest_run_is_the_one_that_was_started_last(tmp_path):

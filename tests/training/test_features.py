@@ -135,7 +135,7 @@ def other_weights(network):
         ({"backend": "abacus"}, "abacus"),
         ({"versions": {**ENVIRONMENT["versions"], "keras": "0.9"}}, "keras 0.9"),
         ({"versions": {**ENVIRONMENT["versions"], "pillow": "0.9"}}, "pillow 0.9"),  # it makes the changed images
-        ({"machine": {**ENVIRONMENT["machine"], "processor": "an abacus"}}, "processor an abacus"),
+        ({"machine": {**ENVIRONMENT["machine"], "processor": "an \x1babacus"}}, r"processor an \x1babacus"),
         ({"machine": {**ENVIRONMENT["machine"], "threads": 999}}, "threads 999"),
     ],
 )

@@ -72,8 +72,13 @@ class Block:
 
     @property
     def argument(self) -> str:
-        """What F is a function of: ``"x"``, or ``"a"`` for ``a = relu(norm(x))`` in a block of preactivation."""
+        """What F is a function of: ``"x"``, or ``"a"`` in a block that begins with batch norm."""
         return "a" if is_a((*self.before, *self.residual)[0], "BatchNormalization") else "x"
+
+    @property
+    def is_preactivated(self) -> bool:
+        """Whether it begins with ``a = relu(norm(x))``, as blocks of preactivation do."""
+        return self.argument == "a" and is_relu((*self.before, *self.residual)[1])
 
     @property
     def carried(self) -> str | None:
@@ -85,7 +90,9 @@ class Block:
         """What the block computes, such as ``"relu(x + F(x))"`` or ``"x + F(a), a = relu(norm(x))"``."""
         total = " + ".join(filter(None, (self.carried, f"F({self.argument})")))
         total = f"relu({total})" if self.tail else total
-        return total if self.argument == "x" else f"{total}, a = relu(norm(x))"
+        if self.argument == "x":
+            return total
+        return f"{total}, a = {'relu(norm(x))' if self.is_preactivated else 'norm(x)'}"
 
     @property
     def stage(self) -> str:
