@@ -115,6 +115,19 @@ def test_processes_that_are_started_together_need_jax(monkeypatch):
     assert join_cluster("none") == Share()
 
 
+@pytest.mark.parametrize("hosts", ["auto", "10.0.0.1:1234,2,0"])
+def test_processes_that_cannot_be_joined_are_an_error_of_one_line(hosts, monkeypatch):
+    def refuse(*place):
+        raise RuntimeError(f"no\nanswer to {place}.")
+
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    monkeypatch.setattr(keras.utils, "set_random_seed", lambda seed: None)
+    monkeypatch.setattr(keras.distribution, "initialize", refuse)
+    place = (None, None, None) if hosts == "auto" else ("10.0.0.1:1234", 2, 0)
+    with raises(ValueError, f"no answer to {place})", "ADDRESS,COUNT,INDEX"):
+        join_cluster(hosts)
+
+
 def some(n):
     images = noise(n, 6, 6, 3)
     images[:, 0, 0, 0] = np.arange(n)
