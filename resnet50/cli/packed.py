@@ -36,6 +36,6 @@ def show_packed(
     for file in unreadable[:_SHOWN]:
         say(f"left out {file.path}: {file.reason}", file=sys.stderr)
     if unreadable:
-        count = f"{len(unreadable)} of {files} files"
-        say(f"{count} were left out because they cannot be read; {out} lists them.", file=sys.stderr)
+        count = f"{len(unreadable)} of {files}"
+        say(f"Files left out because they cannot be read: {count}; {out} lists them.", file=sys.stderr)
     show_left_out(left_out)

@@ -34,33 +34,33 @@ def join(options: argparse.Namespace) -> Share:
     """Join the other processes of a training; only the first of them prints.
 
     Raises:
-        ValueError: If they cannot be joined, or do not know of one folder.
+        ValueError: If they cannot be joined.
     """
     from resnet50.training.devices import join_cluster
 
     share = join_cluster(options.hosts)
-    if share.count > 1 and not (options.out or options.resume):
-        raise ValueError(
-            f"expected --out where {share.count} processes train together, got none; give all of them the same folder."
-        )
     if share.rank:
         sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - as long as the process lives
     return share
 
 
 def is_alone(options: argparse.Namespace) -> bool:
-    """Return whether this process trains alone, before images are read and Keras is loaded.
+    """Return whether this process trains a new run alone, before images are read and Keras is loaded.
 
     Raises:
-        ValueError: If ``--hosts`` is none of its values, or a launcher does not say where the first process is.
+        ValueError: If ``--hosts`` is none of its values, a launcher does not say where the first process is, or several
+            processes have no name of one folder.
     """
     from resnet50.training.launchers import find_launcher, parse_hosts
 
-    if options.hosts is None:
-        return find_launcher(os.environ) is None
-    if options.hosts not in ("auto", "none"):
+    if options.hosts not in (None, "auto", "none"):
         parse_hosts(options.hosts)
-    return bool(options.hosts == "none")
+    alone = find_launcher(os.environ) is None if options.hosts is None else options.hosts == "none"
+    if not (alone or options.out):
+        raise ValueError(
+            "expected --out where several processes train together, got none; give all of them the same folder."
+        )
+    return bool(alone)
 
 
 def announce(action: str, recipe: Recipe, splits: DatasetSplits) -> None:

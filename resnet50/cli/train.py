@@ -63,21 +63,26 @@ def _train(options: argparse.Namespace) -> int:
 
     images = source.find_source(options)
     task = find_task(images.task)
-    if options.out:
-        RunDirectory(Path(options.out)).check_new()  # before a question for nothing
+    alone = is_alone(options)
+    if options.out:  # before a question for nothing
+        folder = RunDirectory(Path(options.out))
+        if alone:
+            folder.check_new()
+        else:
+            folder.check_absent()  # the first process alone writes, which is not known yet
     pretrained.offer_weights(task, options)
     recipe = recipe_options.read_recipe(task, options)
     name = run_name(images, recipe.name)
     with nullcontext(Path(options.out)) if options.out else reserved_folder(RUNS / name) as out:
-        return _train_in(RunDirectory(out), images, recipe, options)
+        return _train_in(RunDirectory(out), images, recipe, options, alone=alone)
 
 
-def _train_in(folder: RunDirectory, images: DataSource, recipe: Recipe, options: argparse.Namespace) -> int:
+def _train_in(
+    folder: RunDirectory, images: DataSource, recipe: Recipe, options: argparse.Namespace, *, alone: bool
+) -> int:
     from resnet50.training.variants import check_weights_file, choose_fit
 
-    folder.check_new()
     check_weights_file(recipe)
-    alone = is_alone(options)
     splits = source.load(images, image_size=recipe.image_size, fit=choose_fit(recipe, images))
     if alone:
         announce(f"Training in {folder.path}", recipe, splits)

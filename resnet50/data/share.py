@@ -33,7 +33,7 @@ class Share:
             below = batch_size // self.devices * self.devices
             sizes = [str(size) for size in (below, below + self.devices) if size]
             raise ValueError(
-                f"expected a batch_size that {self.devices} devices divide, got {batch_size}; set it to "
+                f"expected a batch_size that {self.devices} devices divide, got {batch_size}; begin a run with "
                 f"{' or '.join(sizes)}, or use fewer devices."
             )
         if images < self.devices:

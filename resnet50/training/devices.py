@@ -54,10 +54,11 @@ def join_cluster(hosts: str | None = None) -> Share:
     try:
         keras.distribution.initialize(*place)
     except (RuntimeError, ValueError) as error:
-        reason = " ".join(str(error).split())
+        reason = " ".join(str(error).split())[:300].removesuffix(".")
+        others = "a cluster that JAX finds by itself" if hosts == "auto" else launcher or short(hosts)
         raise ValueError(
-            f"expected to join the processes of {launcher or hosts}, got an error of JAX ({reason[:300]}); see that "
-            "all have started, and that each can reach the first."
+            f"expected to join the processes of {others}, got an error of JAX ({reason}); see that all have started, "
+            "and that each can reach the first, or give --hosts ADDRESS,COUNT,INDEX."
         ) from error
     return find_share()
 

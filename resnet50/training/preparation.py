@@ -14,7 +14,9 @@ from resnet50.audit.issue import Issue
 from resnet50.data.share import Share
 from resnet50.data.splits import DatasetSplits
 from resnet50.datasets.source import DataSource
+from resnet50.training.checkpoint import finished_epochs
 from resnet50.training.checks import check_flip, check_steps, fingerprints
+from resnet50.training.devices import check_alike
 from resnet50.training.environment import describe_environment
 from resnet50.training.fast_cpu.precision import resolve_precision
 from resnet50.training.network import build_network
@@ -58,7 +60,8 @@ def prepare_new(
 
     Raises:
         ValueError: If no images can be held out, mirror images cross classes and the recipe leaves ``flip`` open, the
-            pretrained weights do not fit, the devices do not divide the batches, or there is a run already.
+            pretrained weights do not fit, the devices do not divide the batches, the processes have different data, or
+            there is a run already.
         FileNotFoundError: If there is no file of the pretrained weights.
         OSError: If the disk has no room for the run.
     """
@@ -82,6 +85,7 @@ def prepare_new(
         corrections=splits.corrections.sha256 if splits.corrections is not None else None,
     )
     check_room(directory.path, _most_bytes(model, recipe), "the model and the checkpoints of the run")
+    check_alike(share, **_shared(record))
     directory.create(record)
     if splits.unreadable:
         write_unreadable(directory.unreadable, splits.unreadable)
@@ -94,13 +98,15 @@ def prepare_resumed(directory: RunDirectory, record: RunRecord, splits: DatasetS
     """Prepare a run that was interrupted; before its first checkpoint it needs the pretrained weights again.
 
     Raises:
-        ValueError: If the pretrained weights are not those of the run, or the devices do not divide its batches.
+        ValueError: If the pretrained weights are not those of the run, the devices do not divide its batches, or the
+            processes have different data or checkpoints.
         FileNotFoundError: If there is no file of the pretrained weights.
     """
     recipe, transfer = record.recipe, None
     directory.remove_leftovers()
     held_out = splits.hold_out(recipe.validation_split, seed=recipe.seed)
     share.check(recipe.batch_size, len(held_out["train"]))
+    check_alike(share, **_shared(record), checkpoint=str(finished_epochs(directory.checkpoint)))
     model = _build(recipe, splits, record.weights)
     if recipe.weights and not directory.checkpoint.exists():
         weights = read_weights(recipe.weights)
@@ -111,6 +117,11 @@ def prepare_resumed(directory: RunDirectory, record: RunRecord, splits: DatasetS
             )
         transfer = load_weights(model, weights, class_names=splits["train"].class_names)
     return PreparedRun(directory, record, held_out, model, transfer, find_issues(splits), share)
+
+
+def _shared(record: RunRecord) -> dict[str, str]:
+    """Return what must be the same in all processes of a run, each by its name."""
+    return {"recipe": record.recipe.to_json(), "images": str(record.fingerprints)}
 
 
 def describe_weights(weights: WeightsFile, recipe: Recipe) -> PretrainedWeights:

@@ -78,12 +78,20 @@ class RunDirectory:
             PermissionError: If nothing can be written there.
             ValueError: If there is a run in the directory already, or a file in its place or above it.
         """
+        self.check_absent()
+        check_writable(self.recipe)
+
+    def check_absent(self) -> None:
+        """Refuse a place where there is a run already; a process that writes nothing needs no more.
+
+        Raises:
+            ValueError: If there is a run in the directory, or a file in its place.
+        """
         if self.recipe.exists():
             raise ValueError(f"{self.path}: expected no run there yet, got one; resume it, or choose another folder.")
         if os.path.lexists(self.path) and not self.path.is_dir():
             got = describe_path(self.path)
             raise ValueError(f"{self.path}: expected a folder for the run, got {got}; choose another name.")
-        check_writable(self.recipe)
 
     def create(self, record: RunRecord) -> None:
         """Make the directory and write the record of the run.

@@ -21,9 +21,8 @@ from resnet50.inference.recorded_images import load_recorded, training_source
 from resnet50.metrics.scores import Report, score
 from resnet50.reports.report import write_report
 from resnet50.training.callbacks import check_callbacks
-from resnet50.training.checkpoint import finished_epochs
 from resnet50.training.checks import check_resumable, check_splits
-from resnet50.training.devices import check_alike, find_share, own_folder
+from resnet50.training.devices import find_share, own_folder
 from resnet50.training.extension import extend
 from resnet50.training.fitting import fit
 from resnet50.training.interruption import exit_on_signals
@@ -99,7 +98,10 @@ def train(
     """
     directory, share = RunDirectory(Path(out)), find_share()
     with opened(progress if share.rank == 0 else False, recipe.phases) as shown:
-        directory.check_new()  # before hours of work for nothing
+        if share.rank:
+            directory.check_absent()
+        else:
+            directory.check_new()  # before hours of work for nothing
         check_splits(recipe, splits)
         check_callbacks(recipe, callbacks)
         with own_folder(directory.path, share) as folder:
@@ -179,9 +181,7 @@ def _train(run: PreparedRun, callbacks: Sequence[keras.callbacks.Callback], prog
 
 
 def _train_and_write(run: PreparedRun, callbacks: Sequence[keras.callbacks.Callback], progress: Progress) -> Run:
-    directory, record = run.directory, run.record
-    state = str(finished_epochs(directory.checkpoint))
-    check_alike(run.share, recipe=record.recipe.to_json(), images=str(record.fingerprints), checkpoint=state)
+    directory = run.directory
     write_training_images(directory.images, run.splits.by_name)
     if run.transfer:
         write_text(directory.transfer, run.transfer.to_json())

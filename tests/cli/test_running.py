@@ -9,7 +9,7 @@ import h5py
 import pytest
 
 from factories import raises, tiny_recipe
-from resnet50.cli.running import finish, join
+from resnet50.cli.running import finish, is_alone, join
 from resnet50.data.share import Share
 from resnet50.training.run import RunDirectory
 
@@ -26,7 +26,7 @@ def folder(tmp_path):
     return folder
 
 
-def test_of_several_processes_the_first_prints_and_all_need_one_folder(monkeypatch):
+def test_of_several_processes_the_first_prints(monkeypatch):
     monkeypatch.setattr(sys, "stdout", sys.stdout)  # as it was, after the test
     options = argparse.Namespace(hosts="auto", out="run", resume=None)
     printed = {}
@@ -36,9 +36,18 @@ def test_of_several_processes_the_first_prints_and_all_need_one_folder(monkeypat
         printed[rank] = sys.stdout.name != os.devnull
     sys.stdout.close()
     assert printed == {0: True, 1: False}
+
+
+@pytest.mark.parametrize("hosts", ["auto", "10.0.0.1:1234,2,0", None])
+def test_several_processes_need_the_name_of_one_folder(hosts, monkeypatch):
+    options = argparse.Namespace(hosts=hosts, out="run")
+    monkeypatch.setattr("resnet50.training.launchers.find_launcher", lambda environment: "SLURM")
+    assert not is_alone(options)
     options.out = None
-    with raises(ValueError, "--out", 2):
-        join(options)
+    with raises(ValueError, "--out"):
+        is_alone(options)
+    options.hosts = "none"
+    assert is_alone(options)
 
 
 def stop(folder, capsys, interruption):

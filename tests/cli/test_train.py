@@ -279,6 +279,7 @@ def test_a_refused_network_leaves_no_folder(command, word):
 def test_a_folder_with_a_run_is_left_alone(refused, trained):
     before = (trained / "model.keras").read_bytes()
     refused(("train", "tiny", "--out", trained), trained)
+    refused(("train", "tiny", "--out", trained, "--hosts", "10.0.0.1:1234,2,1"), trained)
     refused(("train", "tiny", "--out", trained / "model.keras"), trained / "model.keras")
     assert (trained / "model.keras").read_bytes() == before
 

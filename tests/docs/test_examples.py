@@ -36,6 +36,7 @@ def commands(page: Path) -> Iterator[list[str]]:
     for block in fences(page, "sh"):
         for line in block.replace("\\\n", " ").splitlines():
             words = shlex.split(line, comments=True)
+            words = words[words[:1] == ["srun"] :]
             if "resnet50" in words[:1]:
                 yield words[1:]
 

@@ -21,10 +21,14 @@ from resnet50.data.augmentation import Augmentation
 from resnet50.data.batches import Batches
 from resnet50.data.mixing import Mixing
 from resnet50.data.share import Share
+from resnet50.data.splits import DatasetSplits
 from resnet50.inference.classifier import Classifier
-from resnet50.training import devices
+from resnet50.training import devices, preparation
+from resnet50.training import train as training
+from resnet50.training.checks import fingerprints
 from resnet50.training.devices import check_alike, find_share, join_cluster, own_folder
 from resnet50.training.launchers import find_launcher, parse_hosts
+from resnet50.training.run import RunDirectory
 
 SLURM = {
     "SLURM_JOB_ID": "77",
@@ -109,6 +113,19 @@ def test_processes_that_are_started_together_need_jax(monkeypatch):
     with raises(ValueError, "10.0.0.1:1234,2,0", "KERAS_BACKEND=jax"):
         join_cluster("10.0.0.1:1234,2,0")
     assert join_cluster("none") == Share()
+
+
+@pytest.mark.parametrize("hosts", ["auto", "10.0.0.1:1234,2,0"])
+def test_processes_that_cannot_be_joined_are_an_error_of_one_line(hosts, monkeypatch):
+    def refuse(*place):
+        raise RuntimeError(f"no\nanswer to {place}.")
+
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    monkeypatch.setattr(keras.utils, "set_random_seed", lambda seed: None)
+    monkeypatch.setattr(keras.distribution, "initialize", refuse)
+    place = (None, None, None) if hosts == "auto" else ("10.0.0.1:1234", 2, 0)
+    with raises(ValueError, f"no answer to {place})", "ADDRESS,COUNT,INDEX"):
+        join_cluster(hosts)
 
 
 def some(n):
@@ -205,6 +222,31 @@ def test_processes_with_other_data_do_not_train_together(monkeypatch):
     assert not heard
     with raises(ValueError, "images", 2, 1):
         check_alike(Share(1, 2, 2), recipe="a", images="b")
+
+
+@pytest.mark.parametrize(("rank", "error"), [(0, PermissionError), (1, NotImplementedError)])
+def test_the_first_process_alone_needs_to_write_to_the_run_directory(rank, error, tmp_path, monkeypatch):
+    def begin(*_):
+        raise NotImplementedError("the training begins")
+
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    monkeypatch.setattr(training, "find_share", lambda: Share(rank, 2, 2))
+    monkeypatch.setattr(training, "check_splits", begin)
+    with pytest.raises(error):
+        training.train(tiny_recipe(), DatasetSplits(some(6), some(3)), out=tmp_path / "run", progress=False)
+
+
+def test_nothing_is_written_by_processes_with_other_data(tmp_path, monkeypatch):
+    def refuse(share, **content):
+        assert content == {"recipe": recipe.to_json(), "images": str(fingerprints(splits))}
+        raise ValueError("other images")
+
+    recipe = tiny_recipe(stages=(("conv2", 1, (2, 2, 4), 1),))
+    splits = DatasetSplits(*(dataset([0, 1] * 4, images=noise(8, 32, 32, 3, seed=seed)) for seed in range(2)))
+    monkeypatch.setattr(preparation, "check_alike", refuse)
+    with raises(ValueError, "other images"):
+        preparation.prepare_new(RunDirectory(tmp_path / "run"), recipe, splits, None, Share())
+    assert not (tmp_path / "run").exists()
 
 
 # Trains on all devices of the process, or of all processes; a run is cut before its third epoch and resumed.
