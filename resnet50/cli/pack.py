@@ -68,9 +68,7 @@ def run(options: argparse.Namespace) -> int:
     if options.records:
         array_record()  # before images are copied for nothing
     chosen, out, size = read_options.read_options(options), Path(options.out), options.image_size or 224
-    needed: Callable[[int, int], int] = (
-        records_bytes if options.records else lambda images, _: packed_bytes(images, size)
-    )
+    needed: Callable[[int, int], int] = records_bytes if options.records else lambda n, _: packed_bytes(n, size)
     with ExitStack() as copied:
         with step("copying images") as progress:
             copy = local_copy(options.source, beside=out, packed_bytes=needed, progress=progress)
