@@ -129,7 +129,7 @@ def _errors_named(place: str, expected: str) -> Iterator[None]:
                 f"{place}: expected room on the disk for a copy, got none ({error.strerror}); free some, or choose "
                 "another place."
             ) from error
-        reason = short(_without_secrets(" ".join(str(error).split())) or type(error).__name__)
+        reason = short(_without_secrets(" ".join(f"{type(error).__name__}: {error}".split())))  # some give a path alone
         raise OSError(f"{place}: expected {expected} that can be read, got an error ({reason}).") from error
 
 

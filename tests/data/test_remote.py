@@ -141,6 +141,22 @@ def test_names_that_lead_out_of_the_folder_are_refused(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_names_that_are_one_on_this_disk_are_refused(tmp_path, monkeypatch):
+    listed = [{"name": f"/bucket/pets/cat/{name}", "type": "file"} for name in ("a.png", "./a.png")]
+    monkeypatch.setattr(type(fsspec.filesystem("memory")), "ls", lambda self, path, **options: listed)
+    monkeypatch.setattr(type(fsspec.filesystem("memory")), "get_file", lambda self, name, path: None)
+    with raises(ValueError, "memory://bucket/pets: cat/a.png", "two"), copy("memory://bucket/pets", tmp_path / "out"):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_archive_without_its_kind_is_a_file(tmp_path):
+    (tmp_path / "pets.zip").touch()
+    address = (tmp_path / "pets.zip").as_uri()
+    with raises(FileNotFoundError, "pets.zip: ", "a file", "zip://::"), copy(address, tmp_path / "out"):
+        pass
+
+
 def test_without_the_package_the_error_says_how_to_install_it(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "fsspec", None)
     with pytest.raises(ImportError, match=r"fsspec.*resnet50\[records\]"):
@@ -214,7 +230,8 @@ def test_a_file_that_cannot_be_copied_is_named(bucket, tmp_path, monkeypatch, er
         get(store, name, path)
 
     monkeypatch.setattr(kind, "get_file", refuse_one)
-    with raises(OSError, "memory://bucket/pets: train/dog/1.png"), copy("memory://bucket/pets", tmp_path / "out"):
+    values = ("memory://bucket/pets: train/dog/1.png", type(error).__name__)
+    with raises(OSError, *values), copy("memory://bucket/pets", tmp_path / "out"):
         pass
     assert [path.name for path in tmp_path.iterdir()] == ["pets"]
 
