@@ -56,7 +56,7 @@ def draw(folder: Path, train: int, val: int) -> None:
 
 
 class Ranks:
-    """Two processes that run one command together."""
+    """Two processes that run one command together; those that still run at the end of a ``with`` block are killed."""
 
     def __init__(self, folder: Path, *words: str) -> None:
         with socket.socket() as free:
@@ -77,6 +77,12 @@ class Ranks:
             with log.open("w") as out:
                 self._processes.append(subprocess.Popen(command, env=environment, stdout=out, stderr=out))
 
+    def __enter__(self) -> Ranks:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
     def wait(self) -> None:
         """Wait for both, and raise an error with the end of their output if one fails."""
         while None in (codes := [process.poll() for process in self._processes]):
@@ -84,7 +90,6 @@ class Ranks:
                 break
             time.sleep(0.5)
         if any(codes):
-            self.kill()
             raise RuntimeError(f"exits with {codes}:\n" + "\n".join(log.read_text()[-2000:] for log in self._logs))
 
     def kill(self) -> None:
@@ -111,16 +116,17 @@ def history(run: Path) -> list[dict[str, str]]:
 
 def train_killed(folder: Path, run: Path, words: list[str], seconds: float) -> int:
     """Train, kill both ranks in the midst of the second epoch and resume; return how many epochs were stored then."""
-    ranks = Ranks(folder, *words, "--out", str(run))
-    while ranks.run and len(history(run)) < 1:
-        time.sleep(0.1)
-    time.sleep(0.4 * seconds)
-    if not ranks.run:
-        ranks.wait()
-        raise RuntimeError("the training had ended before it could be killed")
-    ranks.kill()
+    with Ranks(folder, *words, "--out", str(run)) as ranks:
+        while ranks.run and len(history(run)) < 1:
+            time.sleep(0.1)
+        time.sleep(0.4 * seconds)
+        if not ranks.run:
+            ranks.wait()
+            raise RuntimeError("the training had ended before it could be killed")
+        ranks.kill()
     stored = len(history(run))
-    Ranks(folder, "train", "--resume", str(run)).wait()
+    with Ranks(folder, "train", "--resume", str(run)) as ranks:
+        ranks.wait()
     return stored
 
 
@@ -159,7 +165,8 @@ def go_through(name: str, folder: Path, records: Path, options: argparse.Namespa
         words += ["--train-image-size", str(RECIPES[name])]
     whole, killed = folder / f"{name}-whole", folder / f"{name}-killed"
     began = time.perf_counter()
-    Ranks(folder, *words, "--out", str(whole)).wait()
+    with Ranks(folder, *words, "--out", str(whole)) as ranks:
+        ranks.wait()
     seconds = time.perf_counter() - began
     with (whole / "history.csv").open() as file:
         epoch = float(list(csv.DictReader(file))[1]["seconds"])

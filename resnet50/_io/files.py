@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import glob
 import os
 import re
 import shutil
@@ -13,7 +14,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from resnet50._io.locks import locked_folder
 from resnet50._io.paths import describe_path, is_dead_link
+from resnet50._io.text import printable
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Numbers of the errors of a disk, a quota or a limit on files that is used up."""
@@ -23,6 +26,7 @@ _NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EBADF)  # fr
 _WAITS = (0.1, 0.3, 0.6)  # seconds between attempts to replace a file that another program has open
 _DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)\s*(\..*)?", re.IGNORECASE)
 _NOT_IN_WINDOWS = '<>:"|?*'
+_SHOWN_NAME = 50  # characters of a name in that of its temporary folder; a file system allows 255 bytes
 _LONGEST = 259  # characters of a path where Windows is not told otherwise
 
 
@@ -82,6 +86,8 @@ def _full_disk_named(path: Path) -> Iterator[None]:
 def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary folder beside ``path``; it is renamed to ``path`` when the block ends without an error.
 
+    Errors of the block name ``path``.
+
     Args:
         path: Final name. Its parent folder is created if it does not exist.
 
@@ -94,17 +100,56 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     path = Path(path)
     check_new(path)
-    with _callers_file_named(path):
-        _make_folder(path.parent)
-        temporary = Path(tempfile.mkdtemp(prefix=".partial-", dir=path.parent))
-    try:
-        yield temporary
+    with temporary_folder(path) as temporary:
+        with folder_named(temporary, str(path)):
+            yield temporary
         for written in filter(Path.is_file, temporary.rglob("*")):
             with written.open("rb+") as file:
                 os.fsync(file.fileno())
         _publish(temporary, path, 0o777)
+
+
+@contextmanager
+def temporary_folder(path: Path) -> Iterator[Path]:
+    """Yield an empty folder beside ``path``, removed after the block, as are those of ``path`` that a process left.
+
+    A killed process leaves its folder. A living one holds the folder's lock; where no folder can be locked, none is
+    known to be left, and none is removed.
+
+    Args:
+        path: What is to be written. Its parent folder is created if it does not exist.
+    """
+    name = path.name[:_SHOWN_NAME]
+    for left in path.parent.glob(f".partial-????????-{glob.escape(name)}"):
+        with locked_folder(left) as unused:
+            if unused:
+                shutil.rmtree(left, ignore_errors=True)
+    with _callers_file_named(path):
+        _make_folder(path.parent)
+        temporary = Path(tempfile.mkdtemp(prefix=".partial-", suffix=f"-{name}", dir=path.parent))
+    try:
+        with locked_folder(temporary):
+            yield temporary
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def folder_named(folder: Path, name: str) -> Iterator[None]:
+    """Name a temporary folder in the errors of the block as the caller knows it."""
+
+    def renamed(value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return value.replace(str(folder), name).replace(printable(folder), name)
+
+    try:
+        yield
+    except Exception as error:
+        error.args = tuple(map(renamed, error.args))
+        if isinstance(error, OSError) and error.filename is not None:
+            error.filename = renamed(error.filename)
+        raise
 
 
 def check_new(path: str | os.PathLike[str]) -> None:

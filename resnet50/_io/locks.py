@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,6 +46,31 @@ def locked(path: Path) -> Iterator[None]:
             if error.errno in _TAKEN:
                 raise LockedError(f"{path}: expected a file that no other process uses, got one in use.") from error
         yield
+
+
+@contextmanager
+def locked_folder(folder: Path) -> Iterator[bool]:
+    """Yield whether the block holds the lock of a folder: not where another process does, or no folder can be locked.
+
+    Windows and some network shares lock no folders.
+    """
+    if fcntl is None:
+        yield False
+        return
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:
+        yield False
+        return
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            held = True
+        except OSError:
+            held = False
+        yield held
+    finally:
+        os.close(handle)
 
 
 def _lock(file: IO[bytes]) -> None:

@@ -9,7 +9,12 @@ from pathlib import Path
 ABSENT = "a path that does not exist"
 """What `describe_path` returns where nothing is."""
 
-_URL = re.compile(r"(?i)(https?|ftp|s3|gs|hf|file):/")  # one slash is left of a URL that became a `Path`
+# A scheme has two letters or more, so that c:/photos is a path; zip:: begins a chain of URLs. Of a URL that became a
+# `Path` one slash is left, and a folder stands before it if that was made absolute.
+_SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):/", re.IGNORECASE)
+_URL = re.compile(rf"(?:.*?/)?((?:[a-z][a-z0-9+.-]+::)*{_SCHEME.pattern}.*)", re.IGNORECASE | re.DOTALL)
+
+_AT_URL = "a URL; download it and give the file or folder"
 
 
 def describe_path(path: str | os.PathLike[str]) -> str:
@@ -29,19 +34,28 @@ def describe_path(path: str | os.PathLike[str]) -> str:
     if text == "-":
         return "a hyphen; only 'resnet50 predict' reads standard input; write it to a file and give its name"
     if is_url(text):
-        return "a URL; download it and give the file or folder"
+        return _AT_URL
     return ABSENT
 
 
+def describe_source(path: str | os.PathLike[str]) -> str:
+    """Return like `describe_path` what is at a path where images were expected, and how those at a URL are read."""
+    there = describe_path(path)
+    return f"{there}, or write its images into OUT by 'resnet50 pack URL OUT --records'" if there == _AT_URL else there
+
+
 def as_given(path: str | os.PathLike[str]) -> str:
-    """Return the text of a path, with the slash that a URL lost when it became a `Path`."""
+    """Return the text of a path, or of the URL that became a `Path`, also an absolute one."""
     text = os.fspath(path)
-    return _URL.sub(r"\1://", text) if is_url(text) and "://" not in text else text
+    url = _URL.fullmatch(text)
+    if url is None or "://" in text:
+        return text
+    return _SCHEME.sub(lambda url: f"{url[1]}://" + "/" * (url[1].lower() == "file"), url[1])
 
 
 def is_url(text: str) -> bool:
     """Return whether a text is a URL, also one whose slashes a `Path` has reduced to one."""
-    return _URL.match(text) is not None
+    return _URL.fullmatch(text) is not None
 
 
 def is_dead_link(path: str | os.PathLike[str]) -> bool:

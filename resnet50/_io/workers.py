@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -31,7 +31,7 @@ _Result = TypeVar("_Result")
 
 def in_order(
     function: Callable[[_Item], _Result], items: Iterable[_Item], *, ahead: int = _AHEAD * THREADS
-) -> Iterator[_Result]:
+) -> Generator[_Result, None, None]:
     """Apply a function in `THREADS` threads, a few items ahead of the consumer.
 
     Args:

@@ -8,6 +8,7 @@ from pathlib import Path
 from resnet50.cli import source
 from resnet50.cli.console import say, show, step
 from resnet50.cli.left_out import show_left_out
+from resnet50.cli.out import check_file
 from resnet50.cli.parser import examples
 
 
@@ -47,6 +48,8 @@ def _show(options: argparse.Namespace) -> int:
     from resnet50._io.text import are, plural
     from resnet50.recipes import find_task
 
+    if options.out:
+        check_file(options.out, ".png", ".svg", ".pdf")
     images = source.find_source(options)
     splits = source.load(images, image_size=find_task(images.task).RECIPE.image_size)
     train = splits["train"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,21 +60,25 @@ def run(options: argparse.Namespace) -> int:
         raise ValueError("expected --records with --shards, got --shards alone; an .h5 file is one file.")
 
     from resnet50.data.listing import list_images
+    from resnet50.data.pack import packed_bytes
+    from resnet50.data.pack_records import records_bytes
     from resnet50.data.records import array_record
     from resnet50.data.remote import local_copy
 
     if options.records:
         array_record()  # before images are copied for nothing
-    chosen = read_options.read_options(options)
+    chosen, out, size = read_options.read_options(options), Path(options.out), options.image_size or 224
+    needed: Callable[[int, int], int] = records_bytes if options.records else lambda n, _: packed_bytes(n, size)
     with ExitStack() as copied:
         with step("copying images") as progress:
-            source = copied.enter_context(local_copy(options.source, beside=options.out, progress=progress))
+            copy = local_copy(options.source, beside=out, packed_bytes=needed, progress=progress)
+            source = copied.enter_context(copy)
         with step("listing images"):
             listing = list_images(source, pattern=chosen.pattern, groups=chosen.groups)
         if options.records:
-            _pack_records(listing, Path(options.out), options.shards, chosen)
+            _pack_records(listing, out, options.shards, chosen)
         else:
-            _pack(listing, Path(options.out), options.image_size or 224, fit or DEFAULT_FIT, chosen)
+            _pack(listing, out, size, fit or DEFAULT_FIT, chosen)
     return 0
 
 

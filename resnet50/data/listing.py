@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from resnet50._io.paths import as_given, describe_path
+from resnet50._io.paths import as_given, describe_source
 from resnet50._io.text import can_be_shown, printable, short
 from resnet50.data.folder import files_in_folders, files_matching
 from resnet50.data.labeled_file import FoundFiles, LabeledFile, utf8_name
@@ -115,7 +115,7 @@ def list_images(
         grouped = found._replace(files=group_by_subfolder(source, found.files, groups))
         return _listing(source, source, grouped, for_training=for_training)
     if not source.exists():
-        got = describe_path(source)
+        got = describe_source(source)
         raise FileNotFoundError(f"{as_given(source)}: expected a folder of images or a CSV file, got {got}.")
     if source.suffix.lower() != ".csv" or not source.is_file():
         raise ValueError(f"{source}: expected a folder of images or a CSV file, got something else.")

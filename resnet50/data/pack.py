@@ -68,8 +68,8 @@ def pack(
         fit: How they are fitted to it. A value range that it does not give is measured over the source, if there are
             images of more than 8 bits; the packed file records it.
         options: How the source is read; ``test_split`` is not used here.
-        progress: Called with the files done and their number: as their headers are read, and again as they are
-            decoded.
+        progress: Called with the files done and their number: as those at an address are copied, as their headers are
+            read, and again as they are decoded.
 
     Returns:
         The files that were left out, each with the reason; the packed file lists them too.
@@ -84,7 +84,11 @@ def pack(
         raise ValueError(f"expected image_size to be at least 1 pixel, got {image_size!r}.")
     if is_address(source):
         check_writable(out)
-        with local_copy(source, beside=out, progress=progress) as folder:
+
+        def needed(images: int, _: int) -> int:
+            return packed_bytes(images, image_size)
+
+        with local_copy(source, beside=out, packed_bytes=needed, progress=progress) as folder:
             return pack(folder, out, image_size=image_size, fit=fit, options=options, progress=progress)
     listing = (
         source if isinstance(source, Listing) else list_images(source, pattern=options.pattern, groups=options.groups)
@@ -305,10 +309,15 @@ def _described(unreadable: Iterable[Unreadable]) -> str:
     return ", ".join(f"{each.path}: {each.reason}" for each in unreadable)
 
 
+def packed_bytes(images: int, image_size: int) -> int:
+    """Return how many bytes of a packed file so many images take, without their paths and groups."""
+    return images * (3 * image_size**2 + _REST) + (1 << 20)
+
+
 def _most_bytes(listing: Listing, image_size: int) -> int:
     texts = [(listing.name_of(entry), entry.group) for entry in listing.entries]
     longest = [max(map(len, map(os.fsencode, column))) for column in zip(*texts, strict=True)]  # HDF5 pads all to it
-    return len(texts) * (3 * image_size**2 + sum(longest) + _REST) + (1 << 20)
+    return packed_bytes(len(texts), image_size) + len(texts) * sum(longest)
 
 
 @contextmanager

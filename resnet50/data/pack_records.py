@@ -80,9 +80,9 @@ def pack_records(
         out: The folder; a new name.
         shards: Number of files with records; None for one for each 256 MiB.
         options: How the source is read; ``test_split`` and ``near_duplicates`` are not used here.
-        progress: Called with the files done and their number, as those at an address are copied (whose number is not
-            known), as their headers are read and as they are written; then
-            with the steps done and their number, two for each image, as they are compared.
+        progress: Called with the files done and their number, as those at an address are copied, as their headers are
+            read and as they are written; then with the steps done and their number, two for each image, as they are
+            compared.
 
     Returns:
         The files that were left out, each with the reason; the manifest lists them too.
@@ -99,7 +99,7 @@ def pack_records(
     array_record()
     check_new(out)
     if is_address(source):
-        with local_copy(source, beside=out, progress=progress) as folder:
+        with local_copy(source, beside=out, packed_bytes=records_bytes, progress=progress) as folder:
             return pack_records(folder, out, shards=shards, options=options, progress=progress)
     listing = (
         source if isinstance(source, Listing) else list_images(source, pattern=options.pattern, groups=options.groups)
@@ -112,7 +112,7 @@ def pack_records(
     inspected = Inspected(listing, files)
     size = sum(_size(entry.path) for entry in entries)
     count = min(shards or min(max(1, size // _SHARD_BYTES), _MOST_SHARDS), len(entries))
-    check_room(out, size + len(entries) * _REST + (count << 16), "the packed records")
+    check_room(out, records_bytes(len(entries), size) + (count << 16), "the packed records")
     fit = replace(DEFAULT_FIT, value_range=measure_value_range(deep_files(inspected)))
     with atomic_folder(out) as folder, _Thumbnails(folder / _THUMBNAILS) as thumbnails:
         unreadable = UnreadableFiles(listing, options.max_unreadable)
@@ -122,6 +122,11 @@ def pack_records(
         _log.info("comparing images")
         _compare(manifest, thumbnails, progress).write(folder / MANIFEST)
     return written.unreadable
+
+
+def records_bytes(images: int, size: int) -> int:
+    """Return about how many bytes the records of so many images take, whose files have so many."""
+    return size + images * _REST
 
 
 class _Thumbnails:

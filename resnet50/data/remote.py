@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path, PurePosixPath
 from types import ModuleType
 from typing import Any
 
 from resnet50._io.fetch import Progress
+from resnet50._io.files import DISK_FULL, check_room, folder_named, temporary_folder
 from resnet50._io.text import printable, short
 from resnet50._io.workers import in_order
 from resnet50.data.folder_scan import is_image_name
 
 INSTALL = "pip install 'resnet50[records]'"
 """What installs the package that reads addresses; each kind of store has one more of its own."""
+
+_log = logging.getLogger(__name__)
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:(//|:)", re.IGNORECASE)  # not C:\photos; zip:: begins a chain
 _SECRET = re.compile(r"(?<=//)[^/]*@")  # a user's name and password
@@ -30,86 +33,136 @@ def is_address(source: object) -> bool:
 
 
 @contextmanager
-def local_copy(source: Any, *, beside: str | os.PathLike[str], progress: Progress | None = None) -> Iterator[Any]:
+def local_copy(
+    source: Any,
+    *,
+    beside: str | os.PathLike[str],
+    packed_bytes: Callable[[int, int], int],
+    progress: Progress | None = None,
+) -> Iterator[Any]:
     """Yield a source; the files of an address are in a temporary folder within the block.
 
-    Images alone are copied. Of other files there are names only, so that they are counted as left out.
+    All files are listed first. Images alone are copied. Of other files there are names only, so that they are counted
+    as left out. Errors of the block name the address, not the folder.
 
     Args:
         source: An address, or anything else, which is yielded as it is.
-        beside: A path whose folder the temporary one is made in.
-        progress: Called with the number of files that were copied, and None.
+        beside: What is to be written. The temporary folder is made beside it.
+        packed_bytes: Returns the bytes that will be written there, for a number of images and the bytes of their files.
+        progress: Called with the number of files that were copied, and their number.
 
     Raises:
         FileNotFoundError: If there are no files.
         ImportError: If fsspec, or what it needs for this kind of address, is not installed.
-        OSError: If the files cannot be read or written.
-        ValueError: If a file's name leads out of the folder.
+        OSError: If the files cannot be read or written, or there is no room on the disk for the images and what is to
+            be written, as far as the listing has sizes.
+        ValueError: If a file's name leads out of the folder, or two are the same on this disk.
     """
     if not is_address(source):
         yield source
         return
-    place = Path(beside).absolute().parent
-    place.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".partial-", dir=place) as temporary:
-        folder = Path(temporary) / _name(source)
+    shown = _without_secrets(source)
+    with temporary_folder(Path(beside).absolute()) as temporary:
+        folder = temporary / _name(source)
         folder.mkdir()
-        _copy(source, folder, progress)
-        yield folder
+        with folder_named(folder, shown if shown.endswith("://") else shown.rstrip("/")):
+            _copy(source, shown, folder, Path(beside), packed_bytes, progress)
+            yield folder
 
 
-def _copy(address: str, folder: Path, progress: Progress | None) -> None:
-    shown = _without_secrets(address)
+def _copy(
+    address: str,
+    shown: str,
+    folder: Path,
+    beside: Path,
+    packed_bytes: Callable[[int, int], int],
+    progress: Progress | None,
+) -> None:
     fsspec = _fsspec()
-    done = 0
-    try:
+    with _errors_named(shown, "a folder of files"):
         store, root = fsspec.core.url_to_fs(address)
+        _log.info("listing images")
+        files = list(_files(store, root))
+        is_file = not files and store.isfile(root)
+    if not files:
+        got = "a file; an archive's address begins with its kind, such as zip://::" if is_file else "no files"
+        raise FileNotFoundError(f"{shown}: expected a folder of images, got {got}; see that the address is right.")
+    sizes = [size for name, size in files if is_image_name(name)]
+    needed = sum(sizes) + packed_bytes(len(sizes), sum(sizes))
+    check_room(beside, needed, f"a copy of {shown} and what is packed from it")
 
-        def fetch(file: tuple[str, Path]) -> None:
-            file[1].parent.mkdir(parents=True, exist_ok=True)
-            if is_image_name(file[1].name):
-                store.get_file(file[0], str(file[1]))
-            else:
-                file[1].touch()
+    def fetch(file: tuple[str, int]) -> None:
+        name, _ = file
+        path = folder / _inside(name, root)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.touch(exist_ok=False)
+        except FileExistsError as error:
+            raise ValueError("expected names that differ on this disk, got two that do not; rename one.") from error
+        if is_image_name(name):
+            store.get_file(name, str(path))
 
-        for _ in in_order(fetch, _files(store, root, folder)):
-            done += 1
+    _log.info("copying images")
+    with closing(in_order(fetch, files)) as copied:
+        for done, (name, _) in enumerate(files, 1):
+            with _errors_named(f"{shown}: {_without_secrets(_inside(name, root))}", "a file"):
+                next(copied)
             if progress is not None:
-                progress(done, None)
+                progress(done, len(files))
+
+
+@contextmanager
+def _errors_named(place: str, expected: str) -> Iterator[None]:
+    """Turn the errors of a store, each of which has its own, into one line without secrets."""
+    try:
+        yield
     except ImportError as error:
         raise ImportError(
-            f"{shown}: expected the package for this kind of address, got none installed "
+            f"{place}: expected the package for this kind of address, got none installed "
             f"({' '.join(str(error).split())})."
         ) from error
-    except Exception as error:  # each store raises errors of its own
+    except Exception as error:
         if isinstance(error, ValueError) and str(error).startswith("expected"):
-            raise ValueError(f"{shown}: {error}") from error
-        reason = short(_without_secrets(" ".join(str(error).split())) or type(error).__name__)
-        raise OSError(f"{shown}: expected a folder of files that can be read, got an error ({reason}).") from error
-    if not done:
-        raise FileNotFoundError(f"{shown}: expected a folder of images, got no files; see that the address is right.")
+            raise ValueError(f"{place}: {error}") from error
+        if isinstance(error, OSError) and error.errno in DISK_FULL:
+            raise OSError(
+                f"{place}: expected room on the disk for a copy, got none ({error.strerror}); free some, or choose "
+                "another place."
+            ) from error
+        reason = short(_without_secrets(" ".join(f"{type(error).__name__}: {error}".split())))  # some give a path alone
+        raise OSError(f"{place}: expected {expected} that can be read, got an error ({reason}).") from error
 
 
-def _files(store: Any, root: str, folder: Path) -> Iterator[tuple[str, Path]]:
-    """Yield each file of a store below a root, and the path that its copy gets.
+def _files(store: Any, root: str) -> Iterator[tuple[str, int]]:
+    """Yield the name of each file of a store below a root, and its bytes; 0 where the store does not tell.
 
     fsspec's ``walk`` leaves out folders that cannot be listed, whatever its `on_error` says: so each is listed here.
     """
-    start, folders = root.strip("/"), [root]
+    folders = [root]
     while folders:
         here = folders.pop()
         for about in _listed(store, here, missing_ok=here == root):
-            name = about["name"].strip("/")
-            if name == here.strip("/"):  # an object store may have an object with the name of a folder
+            name = about["name"]
+            if name.strip("/") == here.strip("/"):  # an object store may have an object with the name of a folder
                 continue
             if about["type"] == "directory":
-                folders.append(about["name"])
-                continue
-            inside = PurePosixPath(name.removeprefix(start).strip("/"))
-            if ".." in inside.parts or (os.sep != "/" and {os.sep, ":"} & set(str(inside))):
-                raise ValueError(f"expected names of files within the folder, got {printable(short(str(inside)))}.")
-            yield about["name"], folder.joinpath(*inside.parts)
+                folders.append(name)
+            elif not name.endswith("/"):  # that of a folder below
+                _inside(name, root)
+                yield name, about.get("size") or 0
         store.invalidate_cache()  # or the lists of a million files stay in memory
+
+
+def _inside(name: str, root: str) -> str:
+    """Return the path of a file below the root.
+
+    Raises:
+        ValueError: If it leads out of it.
+    """
+    inside = PurePosixPath(name.strip("/").removeprefix(root.strip("/")).strip("/"))
+    if ".." in inside.parts or (os.sep != "/" and {os.sep, ":"} & set(str(inside))):
+        raise ValueError(f"expected names of files within the folder, got {printable(short(str(inside)))}.")
+    return str(inside)
 
 
 def _listed(store: Any, folder: str, *, missing_ok: bool) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from inspect import signature
 from typing import Any
 
 from resnet50._io.fetch import Progress
+from resnet50._io.paths import as_given, describe_source, is_url
 from resnet50._io.text import short
 from resnet50.data.corrections import read_corrections
 from resnet50.data.fit import Fit
@@ -79,6 +80,9 @@ class DataSource:
             FileNotFoundError: If nothing is at the path, or there is no path and no usual place.
             ValueError: If the images cannot be read.
         """
+        if self.path is not None and is_url(self.path) and not os.path.exists(self.path):  # noqa: PTH110
+            got = describe_source(self.path)
+            raise FileNotFoundError(f"{as_given(self.path)}: expected a folder or file of images, got {got}.")
         load, corrections = DATASETS[self.task], self.options.corrections
         if self._takes_options:
             options: dict[str, Any] = {"options": self.options}

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from resnet50._io.fetch import Progress
-from resnet50._io.files import write_text
+from resnet50._io.files import check_writable, write_text
 from resnet50.data.dataset import Dataset
 from resnet50.datasets import rocks
 from resnet50.datasets.source import DataSource
@@ -83,9 +83,13 @@ def rock_similarity(
 
     Raises:
         FileNotFoundError: If the model or the images are not there.
-        ValueError: If the model does not take square images or has no features, or there is no permutation.
+        PermissionError: If the folder cannot be written to; before anything is read.
+        ValueError: If the model does not take square images or has no features, there is no permutation, or ``out`` is
+            a file.
     """
     located = locate(model)
+    folder = located.model.parent if out is None else Path(out)
+    check_writable(folder / "similarity.json")
     images = _find_source(located, source)
     if permutations < 1:
         raise ValueError(f"expected permutations to be at least 1, got {permutations}.")
@@ -99,7 +103,7 @@ def rock_similarity(
     else:
         splits = load_recorded(images, height, fit=classifier.fit, progress=progress)
     agreement = _compare(classifier, splits["train"], splits["test"], str(images.path), permutations)
-    reports, folder = _score(classifier, splits["test"]), located.model.parent if out is None else Path(out)
+    reports = _score(classifier, splits["test"])
     result = RockSimilarity(located.model, classifier.dataset, agreement, reports, folder)
     _write(result)
     return result

@@ -6,12 +6,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from factories import posix, raises
+from resnet50._io import locks
 from resnet50._io.files import atomic_folder, atomic_path, check_new, check_room, write_text
 
 
@@ -197,6 +199,35 @@ def test_a_folder_that_fails_leaves_nothing(tmp_path):
         (temporary / "a").write_text("a")
         raise OSError("no room")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_errors_of_a_folder_name_what_the_caller_gave(tmp_path):
+    path = tmp_path / "export"
+    for kind, number in ((ValueError, ()), (OSError, ()), (PermissionError, (13, "denied"))):
+        with raises(kind, path / "a") as caught, atomic_folder(path) as temporary:
+            raise kind(*number, str(temporary / "a"))
+        assert ".partial" not in str(caught.value)
+
+
+@posix
+def test_a_folder_that_a_killed_process_left_is_removed_by_the_next(tmp_path, monkeypatch):
+    path = tmp_path / "a [1]*"
+    with atomic_folder(path) as left:
+        pass
+    path.rmdir()
+    (left / "sub").mkdir(parents=True)
+    with atomic_folder(tmp_path / "a [1]"), atomic_folder(tmp_path / "a 1"):
+        assert left.is_dir()
+    monkeypatch.setattr(locks, "fcntl", None)  # where no folder can be locked, none is known to be left
+    with atomic_folder(tmp_path / "other"), suppress(OSError), atomic_folder(path):
+        assert left.is_dir()
+        raise OSError
+    monkeypatch.undo()
+    with atomic_folder(path) as temporary:
+        assert not left.exists()
+        with suppress(OSError), atomic_folder(path):
+            assert temporary.is_dir()  # that of a living one
+            raise OSError
 
 
 @pytest.mark.parametrize("kind", ["file", "folder"])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from resnet50._io.paths import ABSENT, as_given, describe_path, is_dead_link, is_url
+from resnet50._io.paths import ABSENT, as_given, describe_path, describe_source, is_dead_link, is_url
 
 
 def test_what_is_there_is_named(tmp_path):
@@ -27,7 +27,21 @@ def test_a_pipe_is_named(tmp_path):
     assert describe_path(tmp_path / "pipe") not in ("a file", "a folder", ABSENT)
 
 
-@pytest.mark.parametrize("url", ["https://a.b/c.jpg", "HTTP://a.b", "s3://bucket/key", Path("https://a.b/c")])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://a.b/c.jpg",
+        "HTTP://a.b",
+        "s3://bucket/key",
+        "sftp://a.b/c",
+        "abfs://box/c",
+        "zip://::s3://bucket/c.zip",
+        "simplecache::s3://bucket/c",
+        Path("https://a.b/c"),
+        Path("gcs://bucket/c"),
+        Path("zip://::s3://bucket/c.zip"),
+    ],
+)
 def test_a_url_is_no_path(url):
     assert is_url(str(url))
     assert "URL" in describe_path(url)
@@ -35,7 +49,19 @@ def test_a_url_is_no_path(url):
     assert "://" in as_given(url)
 
 
-@pytest.mark.parametrize("path", ["c:/photos", "a/https/b", "photos", "http", "data:x"])
+def test_a_url_that_became_a_path_is_shown_as_it_was():
+    for url in ("s3://bucket/key", "zip://::file:///a.zip", "file:///a/b", "simplecache::gcs://bucket/c"):
+        assert as_given(url) == as_given(Path(url)) == as_given(Path(url).absolute()) == url
+
+
+def test_images_at_a_url_can_be_packed(tmp_path):
+    for url in ("s3://bucket/photos", "sftp://host/photos", Path("abfs://box/photos")):
+        assert "pack URL OUT --records" in describe_source(url)
+    assert describe_source(tmp_path / "gone") == ABSENT
+    assert describe_source(tmp_path) == "a folder"
+
+
+@pytest.mark.parametrize("path", ["c:/photos", "a/https/b", "photos", "http", "data:x", "c:x", "a::b", "data:x/b"])
 def test_a_path_is_no_url(path):
     assert not is_url(path)
     assert as_given(path) == path

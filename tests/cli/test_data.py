@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from factories import noise, write_image
 from resnet50._io.fetch import DownloadError
 from resnet50.datasets import signs
@@ -30,6 +32,12 @@ def test_files_that_were_left_out_are_counted(command, numbers, tmp_path):
     (tmp_path / "plants" / "fern" / "b.jpg").write_bytes(b"")
     (line,) = command("data", "show", "folder", "plants")[1].splitlines()[5:]
     assert numbers(line) == ["2"]
+
+
+@pytest.mark.parametrize(("out", "values"), [("sheet.txt", (".txt", ".png")), ("taken/sheet.png", ("taken", "a file"))])
+def test_a_figure_that_cannot_be_written_is_refused_before_images_are_read(refused, tmp_path, out, values):
+    (tmp_path / "taken").touch()
+    refused(("data", "show", "folder", "nowhere", "--out", out), *values)
 
 
 def test_fetching_says_where_the_files_are(command, monkeypatch, tmp_path):

@@ -138,6 +138,7 @@ def test_a_network_of_other_classes_is_compared_without_accuracy(command, number
         ("no data", ("360 Rocks", "120 Rocks", "--data")),
         ("not square", ("wide.keras", 48, 32)),
         ("no permutation", ("permutations", 1, 0)),
+        ("no place", ("taken", "a file")),
     ],
 )
 def test_an_impossible_comparison_is_refused_in_one_line(change, values, refused, model, folder, tmp_path):
@@ -148,6 +149,9 @@ def test_an_impossible_comparison_is_refused_in_one_line(change, values, refused
         words = []
     elif change == "not square":
         model = saved(tmp_path / "wide.keras", ("cat", "dog"), width=48)
+    elif change == "no place":
+        (tmp_path / "taken").touch()
+        words = ["--data", "not read", "--out", tmp_path / "taken" / "new"]
     else:
         words += ["--permutations", 0]
     refused(("rocks", "similarity", model, *words), *values)

@@ -53,6 +53,7 @@ def test_a_name_that_is_both_is_the_task_and_a_line_says_so(find, tmp_path, caps
         (("photos", "--data", "list.csv"), ("photos", "list.csv", "--data")),
         (("signs", "photos", "--data", "list.csv"), ("photos", "list.csv", "--data")),
         (("signs", "--test-split", "0.3"), ("signs", "test_split")),
+        (("s3://bucket/photos",), ("s3://bucket/photos", "pack URL OUT --records")),
     ],
 )
 def test_what_names_no_source_is_refused(find, words, values):

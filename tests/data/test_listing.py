@@ -260,7 +260,9 @@ def test_refuses_a_folder_without_images(tmp_path):
 
 def test_refuses_neither_a_folder_nor_a_table(tmp_path):
     refusal(tmp_path / "gone", tmp_path / "gone", "CSV", kind=FileNotFoundError)
-    refusal(Path("https://a.b/photos"), "https://a.b/photos:", "URL", kind=FileNotFoundError)
+    for url in ("https://a.b/photos", "abfs://box/photos"):
+        for path in (Path(url), Path(url).absolute()):
+            refusal(path, f"{url}:", "URL", "--records", kind=FileNotFoundError)
     tree(tmp_path, "a.jpg")
     refusal(tmp_path / "a.jpg", tmp_path / "a.jpg", "CSV")
 

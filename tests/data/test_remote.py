@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from factories import image_folder, raises
+from factories import image_folder, posix, raises
 from resnet50.data.loading import read_splits
 from resnet50.data.pack import pack
 from resnet50.data.pack_records import pack_records
@@ -25,6 +27,11 @@ def bucket(tmp_path):
     store.put(f"{root}/", "/bucket/pets", recursive=True)
     yield root
     store.rm("/bucket", recursive=True)
+
+
+def copy(source, out):
+    """Copy a source beside what takes no room."""
+    return local_copy(source, beside=out, packed_bytes=lambda images, size: 0)
 
 
 @pytest.mark.parametrize(
@@ -49,13 +56,11 @@ def test_the_images_of_an_address_are_packed_like_those_of_a_folder(bucket, tmp_
     pytest.importorskip("array_record")
     address = {"memory": "memory://bucket/pets", "file": bucket.as_uri(), "zip": f"zip://::{bucket.as_uri()}.zip"}[kind]
     if kind == "zip":
-        import shutil
-
         shutil.make_archive(str(bucket), "zip", bucket)
     folder = tmp_path / "out"
     steps = []
     pack_records(address, folder / "records", progress=lambda *step: steps.append(step))
-    assert steps[:13] == [(number, None) for number in range(1, 14)]
+    assert steps[:13] == [(number, 13) for number in range(1, 14)]
     pack(address, folder / "pets.h5", image_size=16)
     assert sorted(path.name for path in folder.iterdir()) == ["pets.h5", "records"]
     expected = read_splits(bucket, image_size=16)
@@ -69,19 +74,19 @@ def test_the_images_of_an_address_are_packed_like_those_of_a_folder(bucket, tmp_
 
 
 def test_other_files_than_images_are_not_copied(bucket, tmp_path):
-    with local_copy("memory://bucket/pets", beside=tmp_path / "out" / "records") as folder:
+    with copy("memory://bucket/pets", tmp_path / "out" / "records") as folder:
         assert (folder / "train" / "cat" / "notes.txt").read_bytes() == b""
         assert len(list(folder.rglob("*.png"))) == 12
     assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_a_path_stays_as_it_is(tmp_path):
-    with local_copy(tmp_path, beside=tmp_path / "out") as source:
+    with copy(tmp_path, tmp_path / "out") as source:
         assert source is tmp_path
 
 
 def test_an_address_without_files_is_refused(tmp_path):
-    with raises(FileNotFoundError, "memory://bucket/nothing"), local_copy("memory://bucket/nothing", beside=tmp_path):
+    with raises(FileNotFoundError, "memory://bucket/nothing"), copy("memory://bucket/nothing", tmp_path):
         pass
 
 
@@ -102,7 +107,7 @@ def test_an_address_that_cannot_be_read_is_named_without_its_password(secret, tm
 def test_the_copy_is_not_named_after_a_password(tmp_path):
     store = fsspec.filesystem("memory")
     store.pipe("/me:secret@host/a.png", b"a")
-    with local_copy("memory://me:secret@host", beside=tmp_path) as folder:
+    with copy("memory://me:secret@host", tmp_path) as folder:
         assert (folder.name, [path.name for path in folder.iterdir()]) == ("host", ["a.png"])
     store.rm("/me:secret@host", recursive=True)
 
@@ -136,7 +141,111 @@ def test_names_that_lead_out_of_the_folder_are_refused(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_names_that_are_one_on_this_disk_are_refused(tmp_path, monkeypatch):
+    listed = [{"name": f"/bucket/pets/cat/{name}", "type": "file"} for name in ("a.png", "./a.png")]
+    monkeypatch.setattr(type(fsspec.filesystem("memory")), "ls", lambda self, path, **options: listed)
+    monkeypatch.setattr(type(fsspec.filesystem("memory")), "get_file", lambda self, name, path: None)
+    with raises(ValueError, "memory://bucket/pets: cat/a.png", "two"), copy("memory://bucket/pets", tmp_path / "out"):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_archive_without_its_kind_is_a_file(tmp_path):
+    (tmp_path / "pets.zip").touch()
+    address = (tmp_path / "pets.zip").as_uri()
+    with raises(FileNotFoundError, "pets.zip: ", "a file", "zip://::"), copy(address, tmp_path / "out"):
+        pass
+
+
 def test_without_the_package_the_error_says_how_to_install_it(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "fsspec", None)
     with pytest.raises(ImportError, match=r"fsspec.*resnet50\[records\]"):
         pack("memory://bucket/pets", tmp_path / "out.h5", image_size=8)
+
+
+@pytest.mark.parametrize("kind", ["records", "h5"])
+def test_images_that_do_not_fit_onto_the_disk_are_refused_before_one_is_copied(bucket, tmp_path, monkeypatch, kind):
+    pytest.importorskip("array_record")
+    size = sum(path.stat().st_size for path in bucket.rglob("*.png"))
+    needed = size + (size + 12 * 4096 if kind == "records" else 12 * (3 * 16**2 + 256) + 2**20)
+    monkeypatch.setattr(type(fsspec.filesystem("memory")), "get_file", None)
+    for free, expected in ((needed - 1, "free disk .*memory://bucket/pets"), (needed, "NoneType")):
+        monkeypatch.setattr(shutil, "disk_usage", lambda _, free=free: SimpleNamespace(free=free))
+        with pytest.raises(OSError, match=expected):
+            if kind == "records":
+                pack_records("memory://bucket/pets", tmp_path / "out")
+            else:
+                pack("memory://bucket/pets", tmp_path / "out.h5", image_size=16)
+    assert [path.name for path in tmp_path.iterdir()] == ["pets"]
+
+
+def test_sizes_that_the_store_does_not_tell_need_no_room(bucket, tmp_path, monkeypatch):
+    kind = type(fsspec.filesystem("memory"))
+    ls = kind.ls
+    monkeypatch.setattr(
+        kind, "ls", lambda *words, **options: [{**each, "size": None} for each in ls(*words, **options)]
+    )
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
+    with copy("memory://bucket/pets", tmp_path / "out") as folder:
+        assert len(list(folder.rglob("*.png"))) == 12
+
+
+def test_a_disk_that_is_full_meanwhile_is_reported(bucket, tmp_path, monkeypatch):
+    def fill(store, name, path):
+        raise OSError(28, "No space left on device", path)
+
+    monkeypatch.setattr(type(fsspec.filesystem("memory")), "get_file", fill)
+    with (
+        raises(OSError, "memory://bucket/pets", "room", "No space left") as caught,
+        copy("memory://bucket/pets", tmp_path),
+    ):
+        pass
+    assert ".partial" not in str(caught.value)
+
+
+@pytest.mark.parametrize("write", [pack_records, lambda source, out: pack(source, out, image_size=16)])
+def test_errors_name_the_address_and_not_the_copy(tmp_path, write):
+    pytest.importorskip("array_record")
+    store = fsspec.filesystem("memory")
+    for name in ("cat/a.png", "cat/b.png", "dog/a.png"):
+        store.pipe(f"/odd/pets/{name}", b"broken")
+    with raises(ValueError, "memory://odd/pets", "cat") as caught:
+        write("memory://odd/pets/", tmp_path / "out")
+    assert ".partial" not in str(caught.value)
+    store.rm("/odd/pets/dog", recursive=True)
+    with raises(ValueError, "memory://odd/pets: ", "two classes") as caught:
+        write("memory://odd/pets/", tmp_path / "out")
+    store.rm("/odd", recursive=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError("/bucket/pets/gone"), PermissionError(13, "Permission denied")])
+def test_a_file_that_cannot_be_copied_is_named(bucket, tmp_path, monkeypatch, error):
+    kind = type(fsspec.filesystem("memory"))
+    get = kind.get_file
+
+    def refuse_one(store, name, path):
+        if name.endswith("train/dog/1.png"):
+            raise error
+        get(store, name, path)
+
+    monkeypatch.setattr(kind, "get_file", refuse_one)
+    values = ("memory://bucket/pets: train/dog/1.png", type(error).__name__)
+    with raises(OSError, *values), copy("memory://bucket/pets", tmp_path / "out"):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["pets"]
+
+
+@posix
+def test_what_a_killed_one_left_is_removed_by_the_next_for_the_same_place(bucket, tmp_path):
+    out = tmp_path / "out" / "records"
+    with copy("memory://bucket/pets", out) as folder:
+        with copy("memory://bucket/pets", out) as second:
+            assert folder.is_dir()  # that of a living one
+        assert not second.exists()
+    folder.mkdir(parents=True)
+    with copy("memory://bucket/pets", out.with_name("other")):
+        assert folder.is_dir()
+    with copy("memory://bucket/pets", out):
+        assert not folder.exists()
+    assert list(out.parent.iterdir()) == []

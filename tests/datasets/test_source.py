@@ -96,6 +96,14 @@ def test_a_dataset_without_a_usual_place_needs_a_path():
         DataSource("rocks").load(32)
 
 
+@pytest.mark.parametrize("task", ["rocks", "cifar10", "imagenet", "folder"])
+def test_a_url_is_refused_with_the_way_to_read_it(task):
+    url = "sftp://host/images"
+    for path in (url, str(Path(url).absolute())):  # as the command line records it
+        with raises(FileNotFoundError, f"{url}: ", "pack URL OUT --records"):
+            DataSource(task, path).load(32)
+
+
 def test_a_run_of_before_there_were_groups_of_subfolders_is_read_without_them():
     values = DataSource("folder", "pets").to_dict()
     del values["options"]["groups"]
