@@ -3,7 +3,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from threading import Barrier
 
 import pytest
 
@@ -69,6 +71,23 @@ def test_two_runs_that_are_created_at_once_are_not_mixed(record, tmp_path, monke
         run.create(replace(record, precision="bfloat16"))
     assert run.read() == record
     assert {path.name for path in tmp_path.iterdir()} == {"recipe.json", "environment.json"}
+
+
+def test_of_ten_starts_at_once_one_gets_the_directory(record, tmp_path):
+    run, together = RunDirectory(tmp_path / "run"), Barrier(10)
+    records = [replace(record, recipe=record.recipe.change(seed=seed)) for seed in range(10)]
+
+    def start(one):
+        together.wait()
+        try:
+            run.create(one)
+        except ValueError:
+            return None
+        return one
+
+    with ThreadPoolExecutor(10) as pool:
+        started = [one for one in pool.map(start, records) if one is not None]
+    assert started == [run.read()]
 
 
 def test_a_file_in_place_of_the_directory_is_refused(tmp_path):
