@@ -26,6 +26,7 @@ from resnet50.plots.explain import overlay
 from resnet50.reports.report import write_report
 from resnet50.reports.scored import Scored
 from resnet50.reports.training_summary import TrainingSummary
+from resnet50.uncertainty.scaling import Temperature
 
 RECIPE = {
     "name": "tiny", "phases": [{"trainable": "conv4", "epochs": 9, "learning_rate": 0.5, "schedule": "cosine"}],
@@ -319,6 +320,14 @@ def test_where_no_temperature_is_recommended_none_is_named(tmp_path):
     assert "1.0" not in section(tmp_path, "calibration").split("recommended")[1].split("Accuracy")[0]
     assert commands(tmp_path) == []
     assert json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["temperature_scaling"] is None
+
+
+def test_of_a_temperature_that_changes_nothing_nothing_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr("resnet50.reports.report.find_temperature", lambda *given: Temperature(1.0, images=60))
+    test = labeled(45, 15, 0)
+    report = written_with(tmp_path, confident(test), test, test)
+    assert (report.temperature_scaling, report.temperature_reason) == (None, "")
+    assert "emperature" not in section(tmp_path, "calibration")
 
 
 def test_the_test_images_have_no_part_in_the_recommendation(tmp_path):
