@@ -344,9 +344,14 @@ def many_images(result: File) -> str:
         for index in range(len(counts)):
             runs = [each[step][index] for each in measured]
             more = span(max(run["more_mib"], 1) for run in runs)
-            cells.append(f"{span((1000 * run[seconds] for run in runs), 'ms')}, {more} MiB")
+            cells.append(f"{_duration([run[seconds] for run in runs])}, {more} MiB")
         rows.append([words, *cells])
     return table(["", *(f"{number:,} images" for number in counts)], rows) + sessions({"sessions": measured})
+
+
+def _duration(seconds: list[float]) -> str:
+    """Return the range of times, in milliseconds where all are below a second."""
+    return span(seconds, "s") if max(seconds) >= 1 else span((1000 * each for each in seconds), "ms")
 
 
 def many_records(result: File) -> str:

@@ -369,8 +369,8 @@ def test_steps_of_many_images_have_a_column_for_each_number():
     assert lines[0] == "| | 10,000 images | 1,281,167 images |"
     assert lines[2] == "| a first batch of 256, with the order of the epoch | 20 ms, 1.0 MiB | 20 ms, 99 MiB |"
     assert lines[3] == "| each further batch | 0.10 ms, 1.0 MiB | 0.20 ms, 99 MiB |"
-    assert lines[4] == "| a stratified cut in 1,000 classes | 30 ms, 1.0 MiB | 3100 ms, 99 MiB |"
-    assert lines[8] == "| a start on packed records | 50 ms, 1.0 MiB | 5200 ms, 99 MiB |"
+    assert lines[4] == "| a stratified cut in 1,000 classes | 30 ms, 1.0 MiB | 3.1 s, 99 MiB |"
+    assert lines[8] == "| a start on packed records | 50 ms, 1.0 MiB | 5.2 s, 99 MiB |"
     assert "\n".join(lines[9:]) + "\n" == LIST
 
 
