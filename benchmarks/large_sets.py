@@ -247,19 +247,19 @@ def main() -> None:
         command=" ".join(["python", "benchmarks/large_sets.py", *sys.argv[1:]]),
     )
     results: dict[str, list[dict[str, float]]] = {}
-    if options.records:
-        with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder:
+        if options.records:
             write_files(Path(folder) / "files", options.records)
             for step in RECORD_STEPS:
                 measured = in_a_process(step, "--folder", folder)
                 results[step] = [{"images": options.records, **measured}]
                 print(step, measured, flush=True)
-    else:
-        for step in options.steps:
-            for count in options.images:
-                results.setdefault(step, []).append(in_a_process(step, "--images", str(count)))
-                print(step, results[step][-1], flush=True)
-    session.write(results)
+        else:
+            for step in options.steps:
+                for count in options.images:
+                    results.setdefault(step, []).append(in_a_process(step, "--images", str(count)))
+                    print(step, results[step][-1], flush=True)
+        session.write(results)  # before the files are removed, which takes minutes
 
 
 def in_a_process(step: str, *words: str) -> dict[str, float]:
