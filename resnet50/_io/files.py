@@ -113,8 +113,8 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
 def temporary_folder(path: Path) -> Iterator[Path]:
     """Yield an empty folder beside ``path``, removed after the block, as are those of ``path`` that a process left.
 
-    A killed process leaves its folder. A living one holds the folder's lock; where no folder can be locked, none is
-    known to be left, and none is removed.
+    A killed process leaves its folder. A living one on this machine holds the folder's lock; where no folder can be
+    locked, none is known to be left, and none is removed.
 
     Args:
         path: What is to be written. Its parent folder is created if it does not exist.

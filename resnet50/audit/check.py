@@ -140,7 +140,7 @@ def find_issues(
 
     Args:
         splits: The splits, all of the same classes and size; images may be memory maps of files larger than memory.
-            Properties of the files are included if ``splits.root`` is set or ``splits.headers`` are known.
+            Properties of the files are included if ``splits.root`` is set or the images are in packed records.
         refused: Why training refuses the source, one line, if it has too many unreadable files; else empty.
         test_split: Share of the images that training cuts off where there is no test split.
         progress: Called with the steps that are done and their number.

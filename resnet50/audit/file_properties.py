@@ -10,8 +10,10 @@ from resnet50._io.fetch import Progress
 from resnet50._io.text import are, listed, share_of
 from resnet50._io.workers import in_order
 from resnet50.audit.issue import AllImages, Issue, Place
+from resnet50.data.dataset import Dataset
 from resnet50.data.fit import DEFAULT_FIT, Fit
 from resnet50.data.images import Header, read_header
+from resnet50.data.lazy_images import LazyImages
 from resnet50.data.splits import DatasetSplits
 
 CROPPED = 0.35
@@ -40,7 +42,7 @@ _Known = list[tuple[int, Header]]  # numbers of the images that are files, with 
 
 
 def read_headers(splits: DatasetSplits, *, progress: Progress | None = None) -> dict[str, list[Header | None]]:
-    """Read the headers of image files, unless they are known (``splits.headers``).
+    """Read the headers of image files, unless they are known: by ``splits.headers``, or by the images themselves.
 
     Args:
         splits: The splits; ``splits.root`` is the folder that their paths start from.
@@ -48,13 +50,11 @@ def read_headers(splits: DatasetSplits, *, progress: Progress | None = None) -> 
 
     Returns:
         For each split a header for each image, None where its path is no file, such as a place in an h5 file; empty
-        without a root, unless headers are known without it.
+        without a root, unless images are `LazyImages` of image files.
     """
     if splits.root is None:
-        known = splits.headers
-        return (
-            {split: [known.get(path) for path in data.paths] for split, data in splits.by_name.items()} if known else {}
-        )
+        stored = {split: _stored(dataset) for split, dataset in splits.by_name.items()}
+        return {split: headers for split, headers in stored.items() if headers is not None}
     root, done, total = splits.root, 0, sum(len(dataset) for dataset in splits.by_name.values())
     headers: dict[str, list[Header | None]] = {}
     for split, dataset in splits.by_name.items():
@@ -65,6 +65,10 @@ def read_headers(splits: DatasetSplits, *, progress: Progress | None = None) -> 
             if progress is not None:
                 progress(done, total)
     return headers
+
+
+def _stored(dataset: Dataset) -> list[Header | None] | None:
+    return dataset.images.file_headers if isinstance(dataset.images, LazyImages) else None
 
 
 def _header(path: Path) -> Header | None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 import sys
 from pathlib import Path
 
 from resnet50._io.files import check_new
 from resnet50._io.quiet import quiet
+from resnet50._io.shell import command
 from resnet50.cli import read_options
 from resnet50.cli.console import say, show, step
 from resnet50.cli.model import MODEL_HELP, find_model, load_keras
@@ -91,7 +91,7 @@ def run(options: argparse.Namespace) -> int:
     )
     say(f"thresholds: {result.thresholds or 'none, so that it gives no prediction sets and refuses nothing'}")
     if options.format == "web":
-        show(f"try it: python -m http.server 8000 --directory {shlex.quote(options.out)}, then http://localhost:8000")
+        show(f"try it: python -m http.server 8000 --directory {command(options.out)}, then http://localhost:8000")
     return 0
 
 

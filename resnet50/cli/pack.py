@@ -71,7 +71,7 @@ def run(options: argparse.Namespace) -> int:
     needed: Callable[[int, int], int] = records_bytes if options.records else lambda n, _: packed_bytes(n, size)
     with ExitStack() as copied:
         with step("copying images") as progress:
-            copy = local_copy(options.source, beside=out, packed_bytes=needed, progress=progress)
+            copy = local_copy(options.source, beside=out, needed=needed, progress=progress)
             source = copied.enter_context(copy)
         with step("listing images"):
             listing = list_images(source, pattern=chosen.pattern, groups=chosen.groups)

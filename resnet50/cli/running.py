@@ -53,14 +53,15 @@ def is_alone(options: argparse.Namespace) -> bool:
     """
     from resnet50.training.launchers import find_launcher, parse_hosts
 
-    if options.hosts not in (None, "auto", "none"):
-        parse_hosts(options.hosts)
-    alone = find_launcher(os.environ) is None if options.hosts is None else options.hosts == "none"
+    if options.hosts is None:
+        alone = find_launcher(os.environ) is None
+    else:
+        alone = options.hosts == "none" or (options.hosts != "auto" and parse_hosts(options.hosts)[1] == 1)
     if not (alone or options.out):
         raise ValueError(
-            "expected --out where several processes train together, got none; give all of them the same folder."
+            "expected --out where several processes may train together, got none; give all of them the same folder."
         )
-    return bool(alone)
+    return alone
 
 
 def announce(action: str, recipe: Recipe, splits: DatasetSplits) -> None:

@@ -69,7 +69,7 @@ def _train(options: argparse.Namespace) -> int:
         if alone:
             folder.check_new()
         else:
-            folder.check_absent()  # the first process alone writes, which is not known yet
+            folder.check_absent()  # the first alone must be able to write; it looks once all have joined
     pretrained.offer_weights(task, options)
     recipe = recipe_options.read_recipe(task, options)
     name = run_name(images, recipe.name)

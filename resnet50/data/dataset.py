@@ -27,7 +27,8 @@ class Dataset:
             indexed and iterated like an array and read only then; ``np.asarray`` reads all.
         labels: Index into ``class_names`` for each image, int64, ``(n,)``; a view that cannot be written to.
         class_names: Name of each class, in the order of the model's outputs.
-        paths: Where each image came from: a file, or a place in one; ``n`` strings, of which `Texts` holds very many.
+        paths: Where each image came from: a file, or a place in one; ``n`` strings; `Texts` where they
+            come from packed records.
         name: Name of the dataset, shown in figures and reports.
         groups: What each image belongs to, such as a patient or a specimen, ``n`` strings, "" for nothing; () if
             no image belongs to anything. A cut never separates the images of a group.

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from resnet50.data.encoded_image import EncodedImage
+from resnet50.data.images import Header
 
 Check = Callable[[np.ndarray, np.ndarray], None]
 
@@ -61,6 +62,15 @@ class LazyImages:
         """SHA-256 of the image file of each, uint8 ``(n, 32)``; None where pixels are stored."""
         hashes = getattr(self._array, "file_hashes", None)
         return None if hashes is None else hashes[self._indices]
+
+    @property
+    def file_headers(self) -> list[Header | None] | None:
+        """Header of the image file of each, None for one that could not be read; None where pixels are stored."""
+        headers = getattr(self._array, "file_headers", None)
+        if headers is None:
+            return None
+        chosen = (headers[number] for number in self._indices.tolist())
+        return [header if header.width and header.height else None for header in chosen]
 
     @property
     def decoding(self) -> str:

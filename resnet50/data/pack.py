@@ -88,7 +88,7 @@ def pack(
         def needed(images: int, _: int) -> int:
             return packed_bytes(images, image_size)
 
-        with local_copy(source, beside=out, packed_bytes=needed, progress=progress) as folder:
+        with local_copy(source, beside=out, needed=needed, progress=progress) as folder:
             return pack(folder, out, image_size=image_size, fit=fit, options=options, progress=progress)
     listing = (
         source if isinstance(source, Listing) else list_images(source, pattern=options.pattern, groups=options.groups)

@@ -99,7 +99,7 @@ def pack_records(
     array_record()
     check_new(out)
     if is_address(source):
-        with local_copy(source, beside=out, packed_bytes=records_bytes, progress=progress) as folder:
+        with local_copy(source, beside=out, needed=records_bytes, progress=progress) as folder:
             return pack_records(folder, out, shards=shards, options=options, progress=progress)
     listing = (
         source if isinstance(source, Listing) else list_images(source, pattern=options.pattern, groups=options.groups)
@@ -125,7 +125,7 @@ def pack_records(
 
 
 def records_bytes(images: int, size: int) -> int:
-    """Return about how many bytes the records of so many images take, whose files have so many."""
+    """Return about how many bytes records take: of ``images`` images, whose files have ``size`` bytes."""
     return size + images * _REST
 
 

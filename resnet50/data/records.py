@@ -13,9 +13,8 @@ import json
 import os
 import threading
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -388,31 +387,10 @@ def read_records(
         if end > start
     }
     splits = DatasetSplits.of(datasets, manifest.unreadable, manifest.left_out)
-    splits = replace(splits, fit=fit, headers=_HeadersByPath(manifest), identical_only=not options.near_duplicates)
+    splits = replace(splits, fit=fit, identical_only=not options.near_duplicates)
     found = manifest.near_duplicates if options.near_duplicates else None
     split = np.repeat(np.arange(len(SPLITS)), manifest.counts)
     return splits.with_near_duplicates(found or NearDuplicates.of_copies(manifest.copies, manifest.single_color, split))
-
-
-class _HeadersByPath(Mapping[str, Header]):
-    """The headers that could be read, by path; they are put in order when the first is looked up."""
-
-    def __init__(self, manifest: Manifest) -> None:
-        self._manifest = manifest
-
-    @cached_property
-    def _headers(self) -> dict[str, Header]:
-        pairs = zip(self._manifest.paths, self._manifest.headers, strict=True)
-        return {path: header for path, header in pairs if header.width and header.height}
-
-    def __getitem__(self, path: str) -> Header:
-        return self._headers[path]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._headers)
-
-    def __len__(self) -> int:
-        return len(self._headers)
 
 
 @dataclass(eq=False)
@@ -512,6 +490,7 @@ class EncodedImages:
         ndim: 4.
         dtype: uint8.
         file_hashes: SHA-256 of each image file, uint8 ``(n, 32)``.
+        file_headers: Header of each image file, without a size where it could not be read.
         decoding: What the pixels depend on, beside the files.
     """
 
@@ -519,7 +498,7 @@ class EncodedImages:
         self._records, self._size, self._fit = records, image_size, fit
         self.shape = (len(records), image_size, image_size, 3)
         self.ndim, self.dtype = 4, np.dtype(np.uint8)
-        self.file_hashes = records.manifest.sha256
+        self.file_hashes, self.file_headers = records.manifest.sha256, records.manifest.headers
         self.decoding = repr((DECODING, image_size, fit))
 
     def __getitem__(self, indices: Any) -> np.ndarray:

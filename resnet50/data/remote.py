@@ -37,7 +37,7 @@ def local_copy(
     source: Any,
     *,
     beside: str | os.PathLike[str],
-    packed_bytes: Callable[[int, int], int],
+    needed: Callable[[int, int], int],
     progress: Progress | None = None,
 ) -> Iterator[Any]:
     """Yield a source; the files of an address are in a temporary folder within the block.
@@ -48,7 +48,7 @@ def local_copy(
     Args:
         source: An address, or anything else, which is yielded as it is.
         beside: What is to be written. The temporary folder is made beside it.
-        packed_bytes: Returns the bytes that will be written there, for a number of images and the bytes of their files.
+        needed: Returns the bytes that will be written there, for a number of images and the bytes of their files.
         progress: Called with the number of files that were copied, and their number.
 
     Raises:
@@ -66,7 +66,7 @@ def local_copy(
         folder = temporary / _name(source)
         folder.mkdir()
         with folder_named(folder, shown if shown.endswith("://") else shown.rstrip("/")):
-            _copy(source, shown, folder, Path(beside), packed_bytes, progress)
+            _copy(source, shown, folder, Path(beside), needed, progress)
             yield folder
 
 
@@ -75,7 +75,7 @@ def _copy(
     shown: str,
     folder: Path,
     beside: Path,
-    packed_bytes: Callable[[int, int], int],
+    needed: Callable[[int, int], int],
     progress: Progress | None,
 ) -> None:
     fsspec = _fsspec()
@@ -88,16 +88,15 @@ def _copy(
         got = "a file; an archive's address begins with its kind, such as zip://::" if is_file else "no files"
         raise FileNotFoundError(f"{shown}: expected a folder of images, got {got}; see that the address is right.")
     sizes = [size for name, size in files if is_image_name(name)]
-    needed = sum(sizes) + packed_bytes(len(sizes), sum(sizes))
-    check_room(beside, needed, f"a copy of {shown} and what is packed from it")
+    check_room(beside, sum(sizes) + needed(len(sizes), sum(sizes)), f"a copy of {shown} and what is packed from it")
 
     def fetch(file: tuple[str, int]) -> None:
         name, _ = file
         path = folder / _inside(name, root)
-        path.parent.mkdir(parents=True, exist_ok=True)
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.touch(exist_ok=False)
-        except FileExistsError as error:
+        except (FileExistsError, NotADirectoryError) as error:  # a store may have both a and a/b
             raise ValueError("expected names that differ on this disk, got two that do not; rename one.") from error
         if is_image_name(name):
             store.get_file(name, str(path))

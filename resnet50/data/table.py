@@ -72,7 +72,7 @@ def _refuse_again(where: str, row: dict[str, str], first: int, label: str) -> No
 
 
 def _find(finder: FileFinder, text: str, where: str) -> Path:
-    if is_url(text):
+    if "://" in text and is_url(text):  # "a:/b" may be a folder
         raise ValueError(f"{where}: expected the path of a file, got the URL {printable(text)}; download the images.")
     try:
         return finder.find(text)

@@ -9,7 +9,7 @@ from inspect import signature
 from typing import Any
 
 from resnet50._io.fetch import Progress
-from resnet50._io.paths import as_given, describe_source, is_url
+from resnet50._io.paths import as_given, describe_path, describe_source, is_url
 from resnet50._io.text import short
 from resnet50.data.corrections import read_corrections
 from resnet50.data.fit import Fit
@@ -81,7 +81,7 @@ class DataSource:
             ValueError: If the images cannot be read.
         """
         if self.path is not None and is_url(self.path) and not os.path.exists(self.path):  # noqa: PTH110
-            got = describe_source(self.path)
+            got = (describe_source if self._takes_options else describe_path)(self.path)
             raise FileNotFoundError(f"{as_given(self.path)}: expected a folder or file of images, got {got}.")
         load, corrections = DATASETS[self.task], self.options.corrections
         if self._takes_options:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from resnet50._io.paths import as_given, describe_path, is_url
+from resnet50._io.shell import command
 
 MODEL = "model.keras"
 """Name of the trained classifier in the folder of a run."""
@@ -102,8 +102,8 @@ def _started(run: Path) -> float:
 
 
 def resume_command(run: Path) -> str:
-    """Return the command that resumes a run, for a POSIX shell."""
-    return shlex.join(("resnet50", "train", "--resume", str(run)))
+    """Return the command that resumes a run."""
+    return command("resnet50", "train", "--resume", str(run))
 
 
 def is_export(path: Path) -> bool:

@@ -78,7 +78,7 @@ class NoTemperatureError(ValueError):
     """
 
     def __init__(self, reason: str) -> None:
-        super().__init__(f"expected images by which a temperature is recommended, got others: {reason}")
+        super().__init__(f"no temperature is recommended: {reason}")
         self.reason = reason
 
 

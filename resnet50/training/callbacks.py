@@ -19,6 +19,9 @@ from resnet50.training.interruption import signals_held_back
 from resnet50.training.phases import Phase
 from resnet50.training.recipe import Recipe
 
+ROUNDING = 1e-6
+"""How much equal accuracies may differ: an epoch's is float32, a probe's is not, and 1 - 0.95 is more than 0.05."""
+
 
 class SetEpoch(keras.callbacks.Callback):
     """Set the epoch that the batches are drawn for.
@@ -116,7 +119,8 @@ class KeepBest(keras.callbacks.Callback):
         """Compare, and copy if validation improved."""
         logs = logs or {}
         accuracy, loss = logs["val_accuracy"], logs["val_loss"]
-        if _rank(accuracy, loss) > _rank(self.best_accuracy, self.best_loss):
+        gain = accuracy - self.best_accuracy
+        if gain > ROUNDING or (gain >= -ROUNDING and loss < self.best_loss):
             with signals_held_back():  # an interruption must not write half a copy
                 self.best_accuracy, self.best_loss = float(accuracy), float(loss)
                 self._write = self._copy(logs)
@@ -126,11 +130,6 @@ class KeepBest(keras.callbacks.Callback):
         if self._write:
             self._write()
             self._write = None
-
-
-def _rank(accuracy: float, loss: float) -> tuple[float, float]:
-    """Return what is greater for the better epoch: 14 of 30 is one number, in float32 of an epoch as of a probe."""
-    return round(accuracy, 6), -loss
 
 
 def phase_callbacks(phase: Phase) -> list[keras.callbacks.Callback]:

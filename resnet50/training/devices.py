@@ -56,9 +56,10 @@ def join_cluster(hosts: str | None = None) -> Share:
     except (RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())[:300].removesuffix(".")
         others = "a cluster that JAX finds by itself" if hosts == "auto" else launcher or short(hosts)
+        otherwise = ", or give --hosts ADDRESS,COUNT,INDEX" if launcher or hosts == "auto" else ""
         raise ValueError(
             f"expected to join the processes of {others}, got an error of JAX ({reason}); see that all have started, "
-            "and that each can reach the first, or give --hosts ADDRESS,COUNT,INDEX."
+            f"and that each can reach the first{otherwise}."
         ) from error
     return find_share()
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import replace
 
+from resnet50._io.shell import command
 from resnet50.training.checkpoint import finished_epochs, is_finished, read_position
 from resnet50.training.history import read_history
 from resnet50.training.phases import LinearProbe
@@ -24,7 +24,7 @@ def extend(directory: RunDirectory, record: RunRecord, epochs: int) -> RunRecord
     finished = finished_epochs(directory.checkpoint)
     if not is_finished(directory.checkpoint, record.recipe) and not _ends_without_checkpoint(directory, record.recipe):
         state = f"one after epoch {finished} of {record.recipe.epochs}" if finished else "one without a checkpoint"
-        anew = f", or start a new run from its model (weights, --weights {shlex.quote(str(directory.model))})"
+        anew = f", or start a new run from its model (weights, --weights {command(str(directory.model))})"
         raise ValueError(
             f"{directory.path}: expected a finished run to train on to {epochs} epochs, got {state}; resume it without "
             f"epochs first{anew if directory.model.exists() else ''}."

@@ -23,7 +23,7 @@ from resnet50.inference.classifier import Classifier
 from resnet50.inference.features import last_dense
 from resnet50.training.accelerator import compiles_each_size
 from resnet50.training.averaging import ValidateAverage, WeightAverage, averaged
-from resnet50.training.callbacks import KeepBest, SetEpoch, WriteHistory, phase_callbacks
+from resnet50.training.callbacks import ROUNDING, KeepBest, SetEpoch, WriteHistory, phase_callbacks
 from resnet50.training.checkpoint import Checkpoint, Position, read_position, recorded_callbacks
 from resnet50.training.devices import data_parallel
 from resnet50.training.divergence import DivergenceError, StopDivergence
@@ -43,8 +43,6 @@ from resnet50.training.recipe import Recipe
 
 _STEP = 2.0
 """About how long an image takes in a training step of all layers, as a multiple of its forward pass in inference."""
-
-_ROUNDING = 1e-6  # 1 - 0.95 is a little more than 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +121,7 @@ class _Fitting:
         """Train one phase, from its beginning or its checkpoint, or leave it out."""
         phase = self.recipe.phases[position.phase]
         self.history.phase = position.phase + 1 if len(self.recipe.phases) > 1 else None
-        if self.best and phase.min_error and self.best.error <= phase.min_error + _ROUNDING:
+        if self.best and phase.min_error and self.best.error <= phase.min_error + ROUNDING:
             self.progress.leave_out(position.phase, self.best.error)
             return
         self.progress.begin_phase(position.phase, position.began, self.estimate(phase))

@@ -15,8 +15,9 @@ from rich.table import Table
 from rich.text import Text
 
 from resnet50._io.fetch import Progress as Count
-from resnet50._io.text import duration, printable
+from resnet50._io.text import are, duration, plural, printable
 from resnet50.audit.issue import Issue
+from resnet50.training.callbacks import ROUNDING
 from resnet50.training.layer_groups import HEAD
 from resnet50.training.phases import LinearProbe, Phase
 from resnet50.weights.transfer import TransferReport
@@ -65,10 +66,10 @@ class Progress(keras.callbacks.Callback):
         """
 
     def set_aside(self, images: int, rest: int, accuracy: float) -> None:
-        """Show that validation images choose nothing from here on.
+        """Show how many validation images are set aside for thresholds, and how the linear probe does on the others.
 
         Args:
-            images: Number of images that thresholds will be fitted on.
+            images: Number of images that thresholds are fitted on at the end, and that choose nothing from here on.
             rest: Number of the others.
             accuracy: Accuracy of the linear probe on those, 0..1.
         """
@@ -196,7 +197,7 @@ class EpochTable(Progress):
 
     def end_phase(self, phase: int, before: float, after: float) -> None:
         """Print the gain; epochs have theirs in float32, so that equal ones may differ."""
-        gained = round(after - before, 6) > 0
+        gained = after - before > ROUNDING
         gain = f"raises it from {before:.1%} to {after:.1%}" if gained else f"leaves it at {before:.1%}"
         self.say(f"best validation accuracy: phase {phase + 1} {gain}")
 
@@ -210,8 +211,8 @@ class EpochTable(Progress):
     def set_aside(self, images: int, rest: int, accuracy: float) -> None:
         """Say why the accuracy that is to be raised is another one now."""
         self.say(
-            f"{images} validation images are set aside for thresholds; of the other {rest}, which choose from here on, "
-            f"the linear probe classifies {accuracy:.1%} correctly"
+            f"{plural(images, 'validation image')} {are(images)} set aside for thresholds; of the other {rest:,}, "
+            f"which choose from here on, the linear probe classifies {accuracy:.1%} correctly"
         )
 
     def without_thresholds(self, reason: str) -> None:

@@ -46,8 +46,9 @@ def test_several_processes_need_the_name_of_one_folder(hosts, monkeypatch):
     options.out = None
     with raises(ValueError, "--out"):
         is_alone(options)
-    options.hosts = "none"
-    assert is_alone(options)
+    for hosts in ("none", "10.0.0.1:1234,1,0"):
+        options.hosts = hosts
+        assert is_alone(options)
 
 
 def stop(folder, capsys, interruption):

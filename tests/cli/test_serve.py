@@ -44,7 +44,7 @@ def test_the_latest_run_is_the_default(command, refused, served, tmp_path):
         (run / "model.keras").touch()
         (run / "environment.json").write_text(json.dumps({"started": f"2026-01-0{number + 1}T00:00:00+00:00"}))
     status, out, _ = command("serve")
-    assert (status, out.splitlines()[0].split()[:2]) == (0, ["Serving", "runs/a"])
+    assert (status, out.splitlines()[0].split()[:2]) == (0, ["Serving", str(Path("runs/a"))])
     assert [model for model, _ in served] == [Path("runs/a")]
 
 

@@ -31,7 +31,7 @@ def bucket(tmp_path):
 
 def copy(source, out):
     """Copy a source beside what takes no room."""
-    return local_copy(source, beside=out, packed_bytes=lambda images, size: 0)
+    return local_copy(source, beside=out, needed=lambda images, size: 0)
 
 
 @pytest.mark.parametrize(

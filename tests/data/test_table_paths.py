@@ -114,3 +114,12 @@ def test_an_unknown_header_is_refused_with_what_to_change(photos):
     path = write_table(photos, "cats/0.png,cat", header="picture,label")
     with raises(ValueError, path, "picture, label", "name the column", "path"):
         list_images(path)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no colons in names on Windows")
+def test_a_folder_whose_name_ends_in_a_colon_is_no_url(photos):
+    (photos / "cats").rename(photos / "cat-7:")
+    table = write_table(photos, "cat-7:/0.png,cat", "./cat-7:/IMG_1.JPG,cat", "dogs/2.png,dog")
+    assert len(list_images(table).entries) == 3
+    with raises(ValueError, "https://host/0.png"):
+        list_images(write_table(photos, "https://host/0.png,cat", "dogs/2.png,dog"))

@@ -35,6 +35,9 @@ def test_chosen_texts_share_their_bytes():
     texts = Texts.of(PATHS)
     chosen = texts.select(np.array([3, 0, 3])).select(np.array([1, 2]))
     assert tuple(chosen) == (PATHS[0], PATHS[3])
+    assert tuple(texts.select(np.array([-1, -3]))) == (PATHS[4], PATHS[2])
+    with pytest.raises(IndexError):
+        texts.select(np.array([5]))
     assert np.shares_memory(chosen._content, texts._content)
 
 

@@ -36,9 +36,8 @@ def commands(page: Path) -> Iterator[list[str]]:
     for block in fences(page, "sh"):
         for line in block.replace("\\\n", " ").splitlines():
             words = shlex.split(line, comments=True)
-            words = words[words[:1] == ["srun"] :]
-            if "resnet50" in words[:1]:
-                yield words[1:]
+            if "resnet50" in words[:1] or "srun" in words[:1]:
+                yield words[words.index("resnet50") + 1 :]
 
 
 @each_page

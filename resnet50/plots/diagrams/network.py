@@ -78,7 +78,7 @@ class Block:
     @property
     def is_preactivated(self) -> bool:
         """Whether it begins with ``a = relu(norm(x))``, as blocks of preactivation do."""
-        return self.argument == "a" and is_relu((*self.before, *self.residual)[1])
+        return self.argument == "a" and any(map(is_relu, (*self.before, *self.residual)[1:2]))
 
     @property
     def carried(self) -> str | None:
