@@ -4,12 +4,13 @@ The images are 8 x 8 pixels of noise, so that nothing but their number counts; a
 step has a process of its own at each number of images, since its peak of memory is that of the step: the order of an
 epoch with its first batch, and each further batch (``batch``); a stratified cut of 1000 classes (``cut``) and folds
 (``folds``) by the near-duplicates; the search for those (``copies``); ``report.json`` of as many classes (``report``),
-whose images are 20,000 at most; and what a training with packed records does before it reads an image (``start``).
+whose images are 20,000 at most; and what a training with packed records does before it reads an image (``start``), but
+for the audit and ``images.csv``.
 
 A million tiny records have steps of their own, with ``--records``: files of 8 x 8 pixels are written, which is not
 measured; packed (``pack``); and read as a training does, in the order of an epoch, with a random-resized crop of each,
-after a start that is measured by itself (``epoch``). The peak of memory is that of the whole process, whose Keras is
-on its NumPy backend.
+after such a start, which is measured by itself (``epoch``). The peak of memory is that of the whole process, whose
+Keras is on its NumPy backend.
 
 Run: ``python benchmarks/large_sets.py``; adds a session to ``benchmarks/results/large-sets.json``.
 ``--images 10000 100000`` takes other numbers of images. ``python benchmarks/large_sets.py --records 1000000`` measures

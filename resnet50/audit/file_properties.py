@@ -120,8 +120,10 @@ def _low_resolution(images: AllImages, known: _Known) -> Iterator[Issue]:
 
 
 def _odd_aspect_ratios(images: AllImages, known: _Known, fit: Fit) -> Iterator[Issue]:
-    lost = {number: 1 - fit.kept(header.width, header.height) for number, header in known}
-    long = sorted((each for each in known if lost[each[0]] > CROPPED), key=lambda each: -lost[each[0]])
+    shapes = {(header.width, header.height) for _, header in known}
+    lost = {shape: 1 - fit.kept(*shape) for shape in shapes}
+    cut_off = ((number, header, lost[header.width, header.height]) for number, header in known)
+    long = sorted((each for each in cut_off if each[2] > CROPPED), key=lambda each: -each[2])
     if long:
         loses, many = "loses" if len(long) == 1 else "lose", len(long) > _MANY * len(known)
         yield Issue(
@@ -133,11 +135,13 @@ def _odd_aspect_ratios(images: AllImages, known: _Known, fit: Fit) -> Iterator[I
             "apart is in the center."
             if many
             else "Check that the center shows the object, or train with --fit pad or --fit stretch.",
-            examples=images.each([(number, f"{_size(header)}, {lost[number]:.0%} cut off") for number, header in long]),
+            examples=images.each([(number, f"{_size(header)}, {share:.0%} cut off") for number, header, share in long]),
         )
 
 
 def _mixed_modes(images: AllImages, known: _Known) -> Iterator[Issue]:
+    if len({header.mode for _, header in known}) == 1:
+        return
     (usual, _), *others = Counter(_mode(header) for _, header in known).most_common()
     if others:
         odd = [(number, _mode(header)) for number, header in known if _mode(header) != usual]
@@ -167,8 +171,13 @@ def _spurious_properties(images: AllImages, known: _Known) -> Iterator[Issue]:
     """Find classes whose files share a property that hardly any others have, which a network may learn instead."""
     values: dict[int, str] = {}
     examples: dict[int, tuple[Place, ...]] = {}
+    # a million records share a few headers: each property is looked at once for each header of a class
+    headers = {id(header): header for _, header in known}
+    labels = images.labels[[number for number, _ in known]].tolist()
+    counts = Counter(zip(labels, (id(header) for _, header in known), strict=True))
+    files = [(label, headers[key], count) for (label, key), count in counts.items()]
     for property_of in (_sides, _mode, lambda header: header.format):
-        for label, value in _predictive(images, known, property_of):
+        for label, value in _predictive(files, property_of):
             if label not in values:
                 values[label] = value
                 same = [number for number, header in known if property_of(header) == value]
@@ -186,16 +195,24 @@ def _spurious_properties(images: AllImages, known: _Known) -> Iterator[Issue]:
         )
 
 
-def _predictive(images: AllImages, known: _Known, property_of: Callable[[Header], str]) -> Iterator[tuple[int, str]]:
-    """Yield each class that a value of a property predicts, with the value."""
-    pairs = Counter((int(images.labels[number]), property_of(header)) for number, header in known)
-    of_class, of_value = Counter[int](), Counter[str]()
+def _predictive(
+    files: Sequence[tuple[int, Header, int]], property_of: Callable[[Header], str]
+) -> Iterator[tuple[int, str]]:
+    """Yield each class that a value of a property predicts, with the value.
+
+    Args:
+        files: Class, header and number of the files that have both.
+        property_of: The property.
+    """
+    pairs, of_class, of_value = Counter[tuple[int, str]](), Counter[int](), Counter[str]()
+    for label, header, count in files:
+        pairs[label, property_of(header)] += count
     for (label, value), count in pairs.items():
         of_class[label] += count
         of_value[value] += count
     for (label, value), count in pairs.items():
         common = max(_LEAST, SPURIOUS * of_class[label], SPURIOUS * of_value[value])
-        if count >= common and len(known) - of_class[label] >= _LEAST:
+        if count >= common and of_class.total() - of_class[label] >= _LEAST:
             yield label, value
 
 

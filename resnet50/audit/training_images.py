@@ -59,9 +59,10 @@ def write_training_images(path: str | os.PathLike[str], splits: Mapping[str, Dat
         of_files = all(_file_hashes(dataset) is not None for dataset in splits.values())
         writer.writerow(_OF_FILES if of_files else _COLUMNS)
         for split, dataset in splits.items():
-            names = (dataset.class_names[label] for label in dataset.labels)
-            for row in zip(dataset.paths, names, _hashes(dataset, of_files=of_files), strict=True):
-                writer.writerow((split, *map(harmless, row)))
+            names = [harmless(name) for name in dataset.class_names]
+            hashes = _hashes(dataset, of_files=of_files)
+            for path, label, digest in zip(dataset.paths, dataset.labels.tolist(), hashes, strict=True):
+                writer.writerow((split, harmless(path), names[label], digest))
 
 
 def read_training_images(path: str | os.PathLike[str]) -> tuple[TrainingImage, ...]:
