@@ -36,7 +36,7 @@ class Batches(keras.utils.PyDataset):
         views: Versions of each image that the epochs take turns with: the image itself, then ``views - 1`` changes of
             it; epoch ``e`` has version ``e % views``. 0 draws a new change for every epoch.
         features: For each version of the images an array ``(n, ...)`` that batches have in place of them.
-        mixing: Random mixture of the images of a batch, after augmentation; None for none.
+        mixing: Random mixture of images of a batch, after augmentation; None for none.
         balance: Whether a batch also holds weights that give all classes the same influence: an image of a class with
             ``count`` of the ``n`` images weighs ``n / (classes * count)``, which is 1 on average over the images.
             Classes without images are not counted.
@@ -136,7 +136,8 @@ class Batches(keras.utils.PyDataset):
         images = self.features[epoch % len(self.features)][chosen] if self.features else self._images(chosen, epoch)
         targets = self._one_hot[self.dataset.labels[chosen]]
         if mixture is not None:
-            own, others = np.searchsorted(made, rows), np.searchsorted(made, mixture.order[rows])
+            mixture = mixture.select(rows)
+            own, others = np.searchsorted(made, rows), np.searchsorted(made, mixture.order)
             images = mixture.mix(images[own], images[others])
             targets = mixture.mix_targets(targets[own], targets[others])
         if not self.balance and not self._copies:

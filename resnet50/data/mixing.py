@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
+
+GROUP = 32
+"""Most images of a batch that are mixed with one another.
+
+Of several processes that share a batch, each can make its rows without those of the others, wherever the batch is
+divided between groups; and the mixtures are the same for any number of them.
+"""
 
 
 @dataclass(frozen=True)
 class Mixing:
     """How strongly the images of a batch are mixed with one another.
 
-    Each image is mixed with the one that a random permutation of the batch puts in its place. The share of itself in
-    the result is drawn once for the batch, from ``Beta(alpha, alpha)``: a small alpha hardly mixes, with 1 every share
-    is equally likely, a large alpha gives halves. If both are switched on, one of the two is drawn for each batch, with
-    equal probability.
+    A batch is divided into as few groups of at most `GROUP` images as can be, of about one size. Each image is mixed
+    with the one that a random permutation of its group puts in its place. The share of itself in the result is drawn
+    once for the group, from ``Beta(alpha, alpha)``: a small alpha hardly mixes, with 1 every share is equally likely, a
+    large alpha gives halves. If both are switched on, one of the two is drawn for each group, with equal probability.
 
     Attributes:
         mixup: Alpha of mixup, which blends two whole images; 0 switches it off.
@@ -39,12 +47,12 @@ class Mixing:
     def apply(
         self, images: np.ndarray, targets: np.ndarray, generator: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Mix a batch with a permutation of itself.
+        """Mix each group of a batch with a permutation of itself.
 
         Args:
             images: RGB uint8 ``(n, height, width, 3)``, 0..255; not changed.
             targets: Share of each class in each image, float ``(n, classes)``, each row summing to 1; not changed.
-            generator: Determines the permutation, the method, the share and the rectangle.
+            generator: Determines the permutations, the methods, the shares and the rectangles.
 
         Returns:
             Images, uint8 ``(n, height, width, 3)``, rounded, and targets, float32 ``(n, classes)``, each row summing
@@ -65,54 +73,60 @@ class Mixing:
 
     def draw(self, n: int, size: tuple[int, ...], generator: np.random.Generator) -> Mixture | None:
         """Draw how a batch of ``n`` images of a size, height and width, is mixed; None if both are switched off."""
-        alphas = [(alpha, method) for alpha, method in ((self.mixup, "mixup"), (self.cutmix, "cutmix")) if alpha]
-        if not alphas:
+        if not self.mixup and not self.cutmix:
             return None
+        groups = np.array_split(np.arange(n), -(-n // GROUP))
+        drawn = [self._draw_group(group, size, generator) for group in groups]
+        return Mixture(*map(np.concatenate, zip(*drawn, strict=True)))
+
+    def _draw_group(self, group: np.ndarray, size: tuple[int, ...], generator: np.random.Generator) -> Mixture:
+        alphas = [(alpha, method) for alpha, method in ((self.mixup, "mixup"), (self.cutmix, "cutmix")) if alpha]
         alpha, method = alphas[generator.integers(len(alphas))]
-        order, share = generator.permutation(n), generator.beta(alpha, alpha)
+        n, height, width = len(group), *size
+        order, share = group[generator.permutation(n)], generator.beta(alpha, alpha)
         if method == "mixup":
-            return Mixture(order, share)
-        height, width = size
-        (top, bottom), (left, right) = (_span(length, math.sqrt(1 - share), generator) for length in (height, width))
+            return Mixture(order, np.full(n, share), np.tile((0, height, 0, width), (n, 1)), np.full(n, share))
+        top, bottom, left, right = (end for length in size for end in _span(length, math.sqrt(1 - share), generator))
         share = 1 - (bottom - top) * (right - left) / (height * width)
-        return Mixture(order, share, (slice(top, bottom), slice(left, right)))
+        return Mixture(order, np.full(n, share), np.tile((top, bottom, left, right), (n, 1)), np.zeros(n))
 
 
-@dataclass(frozen=True, eq=False)
-class Mixture:
-    """How one batch is mixed: some of its rows can be mixed without the others.
+class Mixture(NamedTuple):
+    """How the images of one batch are mixed, a row for each: some can be mixed without the others.
 
     Attributes:
-        order: For each image of the batch the one that it is mixed with, ``(n,)``.
-        share: Share of the image itself in the result.
-        box: Rows and columns that are replaced by those of the other image: a rectangle of the image's aspect ratio,
-            its center anywhere in it, clipped at the border. None to blend whole images.
+        order: The image of the batch that each is mixed with, ``(n,)``.
+        share: Share of the image itself in the result, by which its target counts, ``(n,)``.
+        box: The part that is mixed: top, bottom, left and right in pixels, ``(n, 4)``. For mixup the whole image; for
+            cutmix a rectangle of its aspect ratio, its center anywhere in it, clipped at the border.
+        weight: Share of the image itself in that part, ``(n,)``: for cutmix 0.
     """
 
     order: np.ndarray
-    share: float
-    box: tuple[slice, slice] | None = None
+    share: np.ndarray
+    box: np.ndarray
+    weight: np.ndarray
+
+    def select(self, rows: np.ndarray) -> Mixture:
+        """Return the rows of some images, by their numbers in the batch."""
+        return Mixture(*(array[rows] for array in self))
 
     def mix(self, images: np.ndarray, others: np.ndarray) -> np.ndarray:
-        """Return images mixed with others, uint8 ``(m, height, width, 3)``: ``share * images + (1 - share) * others``.
+        """Return images mixed with others, uint8 ``(n, height, width, 3)``, rounded.
 
-        For a box it is the share of the area.
+        In the box: ``weight * image + (1 - weight) * other``.
         """
-        if self.box is None:
-            own, other = np.float32(self.share), np.float32(1 - self.share)
-            mixed = np.empty_like(images)
-            for index, (image, partner) in enumerate(zip(images, others, strict=True)):
-                # one by one: what is between stays in the processor's cache, a tenth of the time for a whole batch
-                mixed[index] = np.rint(image * own + partner * other)
-            return mixed
-        rows, columns = self.box
         mixed = images.copy()
-        mixed[:, rows, columns] = others[:, rows, columns]
+        for index, (top, bottom, left, right) in enumerate(self.box.tolist()):
+            # one by one: what is between stays in the processor's cache, a tenth of the time for a whole batch
+            part, weight = (index, slice(top, bottom), slice(left, right)), self.weight[index]
+            mixed[part] = np.rint(images[part] * np.float32(weight) + others[part] * np.float32(1 - weight))
         return mixed
 
     def mix_targets(self, targets: np.ndarray, others: np.ndarray) -> np.ndarray:
-        """Return the targets of mixed images, float32 ``(m, classes)``."""
-        return (self.share * targets + (1 - self.share) * others).astype(np.float32)
+        """Return the targets of mixed images, float32 ``(n, classes)``."""
+        share = self.share[:, None]
+        return (share * targets + (1 - share) * others).astype(np.float32)
 
 
 def _span(length: int, share: float, generator: np.random.Generator) -> tuple[int, int]:

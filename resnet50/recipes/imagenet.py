@@ -8,10 +8,10 @@ LAMB, binary cross-entropy, RandAugment 6, mixup 0.1, cutmix 1, no label smoothi
 second implementation (open-mmlab/mmpretrain, ``configs/resnet/resnet50_8xb256-rsb-a3-100e_in1k.py``), which trains at
 224 pixels with batch norm over all devices. A class counts in full above a share of 0.2 of a mixed image, as in
 published commands of these procedures (``--bce-target-thresh 0.2``, Alibaba-MIIL/ML_Decoder). A step has 2,048 images:
-four batches of 512, each with batch norm statistics and a mixture of its own. What differs: crops are always resized
-bicubically; validation images, where there are any, are scored at 160 pixels. Crops are cut from the whole image where
-DIR holds packed records; from a folder of images, which are decoded into a cache of 150 KB each, they are cut from the
-center square that is stored there.
+four batches of 512, each with batch norm statistics of its own. What differs: every 32 images have a mixture of their
+own, and not every batch of a GPU; crops are always resized bicubically; validation images, where there are any, are
+scored at 160 pixels. Crops are cut from the whole image where DIR holds packed records; from a folder of images, which
+are decoded into a cache of 150 KB each, they are cut from the center square that is stored there.
 """
 
 from __future__ import annotations

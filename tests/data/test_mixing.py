@@ -1,5 +1,7 @@
 """Mixtures, identified by targets in which every image is a class of its own."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -127,6 +129,22 @@ def test_of_two_ways_each_batch_takes_one_and_either_as_often():
         either = (after[first] == images[first]) | (after[first] == images[others[first]])
         blended += not either.all()
     assert 0.4 < blended / 400 < 0.6
+
+
+@pytest.mark.parametrize(("n", "sizes"), [(32, [32]), (33, [17, 16]), (70, [24, 23, 23])])
+def test_images_are_mixed_within_groups_that_each_draw_their_own(n, sizes):
+    ends = np.cumsum([0, *sizes])
+    shares = set()
+    for seed in range(4):
+        targets = Mixing(mixup=1.0, cutmix=1.0).apply(
+            np.zeros((n, 8, 8, 3), np.uint8), np.eye(n, dtype=np.float32), np.random.default_rng(seed)
+        )[1]
+        for start, end in pairwise(ends):
+            assert targets[start:end, start:end].sum() == pytest.approx(end - start)
+            moved = [targets[i, i] for i in range(start, end) if targets[i, i] < 1]
+            assert moved == pytest.approx(moved[:1] * len(moved))
+            shares.update(round(float(share), 6) for share in moved[:1])
+    assert len(shares) > 2 * len(sizes)
 
 
 def test_nothing_is_mixed_where_both_are_off():

@@ -146,6 +146,21 @@ def test_the_rows_of_all_processes_are_the_batch_of_one(mixing):
             np.testing.assert_array_equal(np.concatenate(found), expected)
 
 
+def test_a_process_makes_no_image_of_another_where_groups_of_the_mixture_lie_between_them(monkeypatch):
+    made = []
+    apply = Augmentation.apply
+    monkeypatch.setattr(
+        Augmentation,
+        "apply",
+        lambda self, images, *given, **named: made.append(len(images)) or apply(self, images, *given, **named),
+    )
+    options = {"augmentation": Augmentation(rotation=20), "mixing": Mixing(mixup=0.4)}
+    for rank in range(2):
+        images, _ = Batches(some(64), 64, **options, share=Share(rank, 2, 2))[0]
+        assert len(images) == 32
+    assert made == [32, 32]
+
+
 def test_an_epoch_has_every_image_once_over_all_processes_but_those_that_do_not_divide():
     parts = [Batches(some(22), 8, shuffle=True, seed=1, share=Share(rank, 2, 4)) for rank in range(2)]
     left_out = set()
