@@ -122,6 +122,7 @@ def report(count: int) -> Step:
 
 
 def start(count: int) -> Step:
+    from resnet50.data.headers import Headers
     from resnet50.data.images import Header
     from resnet50.data.near_duplicates import Copies
     from resnet50.data.records import MANIFEST, Manifest, read_records, shard_name
@@ -139,7 +140,7 @@ def start(count: int) -> Step:
         sha256=np.random.default_rng(0).integers(0, 256, (count, 32), np.uint8),
         shard_records=np.array([count]),
         shard_bytes=np.array([8]),
-        headers=(Header(SIZE, SIZE, "RGB", "JPEG", oriented=False),) * count,
+        headers=Headers((Header(SIZE, SIZE, "RGB", "JPEG", oriented=False),), np.zeros(count, np.int32)),
         copies=Copies(numbers, numbers + count),  # the mirror images are other ones
         single_color=np.zeros(count, dtype=bool),
     ).write(folder / MANIFEST)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from resnet50._io.fetch import Progress
 from resnet50._io.text import are, listed, share_of
 from resnet50._io.workers import in_order
-from resnet50.audit.issue import AllImages, Issue, Place
+from resnet50.audit.issue import EXAMPLES, AllImages, Issue, Place
 from resnet50.data.dataset import Dataset
 from resnet50.data.fit import DEFAULT_FIT, Fit
+from resnet50.data.headers import Headers
 from resnet50.data.images import Header, read_header
 from resnet50.data.lazy_images import LazyImages
 from resnet50.data.splits import DatasetSplits
@@ -38,10 +43,8 @@ _MODES = {
     "RGBA": "RGB with transparency",
 }
 
-_Known = list[tuple[int, Header]]  # numbers of the images that are files, with their headers
 
-
-def read_headers(splits: DatasetSplits, *, progress: Progress | None = None) -> dict[str, list[Header | None]]:
+def read_headers(splits: DatasetSplits, *, progress: Progress | None = None) -> dict[str, Headers]:
     """Read the headers of image files, unless they are known: by ``splits.headers``, or by the images themselves.
 
     Args:
@@ -55,19 +58,18 @@ def read_headers(splits: DatasetSplits, *, progress: Progress | None = None) -> 
     if splits.root is None:
         stored = {split: _stored(dataset) for split, dataset in splits.by_name.items()}
         return {split: headers for split, headers in stored.items() if headers is not None}
-    root, done, total = splits.root, 0, sum(len(dataset) for dataset in splits.by_name.values())
-    headers: dict[str, list[Header | None]] = {}
-    for split, dataset in splits.by_name.items():
-        headers[split] = []
-        for header in in_order(lambda path: splits.headers.get(path) or _header(root / path), dataset.paths):
-            headers[split].append(header)
-            done += 1
+    root, done, total = splits.root, itertools.count(1), sum(len(dataset) for dataset in splits.by_name.values())
+
+    def read(paths: Sequence[str]) -> Iterator[Header | None]:
+        for header in in_order(lambda path: splits.headers.get(path) or _header(root / path), paths):
+            yield header
             if progress is not None:
-                progress(done, total)
-    return headers
+                progress(next(done), total)
+
+    return {split: Headers.of(read(dataset.paths)) for split, dataset in splits.by_name.items()}
 
 
-def _stored(dataset: Dataset) -> list[Header | None] | None:
+def _stored(dataset: Dataset) -> Headers | None:
     return dataset.images.file_headers if isinstance(dataset.images, LazyImages) else None
 
 
@@ -78,9 +80,7 @@ def _header(path: Path) -> Header | None:
         return None
 
 
-def odd_files(
-    images: AllImages, headers: Mapping[str, Sequence[Header | None]], *, fit: Fit = DEFAULT_FIT
-) -> Iterator[Issue]:
+def odd_files(images: AllImages, headers: Mapping[str, Headers], *, fit: Fit = DEFAULT_FIT) -> Iterator[Issue]:
     """Find files that are small, long, of mixed color modes or rotated, and properties that predict the class.
 
     Args:
@@ -91,99 +91,154 @@ def odd_files(
     Yields:
         The issues.
     """
-    known = [
-        (number, header)
-        for split, start in zip(images.names, images.starts, strict=False)
-        for number, header in enumerate(headers.get(split, ()), start)
-        if header is not None
-    ]
-    if known:
-        yield from _low_resolution(images, known)
-        yield from _odd_aspect_ratios(images, known, fit)
-        yield from _spurious_properties(images, known)
-        yield from _mixed_modes(images, known)
-        yield from _exif_orientations(images, known)
+    files = _Files.of(images, headers)
+    if len(files):
+        yield from _low_resolution(images, files)
+        yield from _odd_aspect_ratios(images, files, fit)
+        yield from _spurious_properties(images, files)
+        yield from _mixed_modes(images, files)
+        yield from _exif_orientations(images, files)
 
 
-def _low_resolution(images: AllImages, known: _Known) -> Iterator[Issue]:
+@dataclass(frozen=True, eq=False)
+class _Files:
+    """The images that are files. A million of them have few different headers: each is looked at once.
+
+    Attributes:
+        numbers: Their numbers among all images, int64 ``(n,)``.
+        kinds: The different headers.
+        kind: Which of them each file has, int64 ``(n,)``.
+    """
+
+    numbers: np.ndarray
+    kinds: tuple[Header, ...]
+    kind: np.ndarray
+
+    @classmethod
+    def of(cls, images: AllImages, headers: Mapping[str, Headers]) -> _Files:
+        """Return those of all images that have a header."""
+        different: dict[Header, int] = {}
+        kind = np.full(len(images), -1)
+        for split, start in zip(images.names, images.starts.tolist(), strict=True):
+            if of_split := headers.get(split):
+                table = [
+                    -1 if header is None else different.setdefault(header, len(different)) for header in of_split.kinds
+                ]
+                kind[start : start + len(of_split)] = np.array(table)[of_split.numbers]
+        numbers = np.flatnonzero(kind >= 0)
+        used, kind = np.unique(kind[numbers], return_inverse=True)
+        kinds = tuple(different)
+        return cls(numbers, tuple(kinds[number] for number in used), kind)
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def values(self, property_of: Callable[[Header], float]) -> np.ndarray:
+        """Return a number of each file, ``(n,)``."""
+        return np.array([property_of(header) for header in self.kinds])[self.kind]
+
+    def where(self, property_of: Callable[[Header], object], value: object = True) -> np.ndarray:
+        """Return the places of the files whose header has this value of a property, int64 ``(m,)``."""
+        return np.flatnonzero(np.array([property_of(header) == value for header in self.kinds])[self.kind])
+
+    def examples(
+        self, images: AllImages, places: np.ndarray, remark: Callable[[Header], str]
+    ) -> tuple[tuple[Place, ...], ...]:
+        """Return the first of some files as examples, each with a remark on its header."""
+        first = places[:EXAMPLES]
+        return images.each([(self.numbers[place], remark(self.kinds[self.kind[place]])) for place in first])
+
+
+def _low_resolution(images: AllImages, files: _Files) -> Iterator[Issue]:
     image_size = min(next(iter(images.splits.values())).images.shape[1:3])
-    small = sorted((each for each in known if _short(each[1]) < image_size / 2), key=lambda each: _short(each[1]))
-    if small:
+    sides = files.values(_short)
+    small = np.flatnonzero(sides < image_size / 2)
+    if len(small):
         yield Issue(
             kind="low-resolution",
             severity="note",
-            summary=f"{share_of(len(small), len(known), 'files')} {are(small)} smaller than half of {image_size} "
+            summary=f"{share_of(len(small), len(files), 'files')} {are(small)} smaller than half of {image_size} "
             "pixels.",
             advice="Remove them, or train at a smaller image size; enlarging adds no detail.",
-            examples=images.each([(number, _size(header)) for number, header in small]),
+            examples=files.examples(images, small[np.argsort(sides[small], kind="stable")], _size),
         )
 
 
-def _odd_aspect_ratios(images: AllImages, known: _Known, fit: Fit) -> Iterator[Issue]:
-    shapes = {(header.width, header.height) for _, header in known}
-    lost = {shape: 1 - fit.kept(*shape) for shape in shapes}
-    cut_off = ((number, header, lost[header.width, header.height]) for number, header in known)
-    long = sorted((each for each in cut_off if each[2] > CROPPED), key=lambda each: -each[2])
-    if long:
-        loses, many = "loses" if len(long) == 1 else "lose", len(long) > _MANY * len(known)
+def _odd_aspect_ratios(images: AllImages, files: _Files, fit: Fit) -> Iterator[Issue]:
+    def cut_off(header: Header) -> float:
+        return 1 - fit.kept(header.width, header.height)
+
+    lost = files.values(cut_off)
+    long = np.flatnonzero(lost > CROPPED)
+    if len(long):
+        loses, many = "loses" if len(long) == 1 else "lose", len(long) > _MANY * len(files)
         yield Issue(
             kind="odd-aspect-ratio",
             severity="warning" if many else "note",
-            summary=f"{share_of(len(long), len(known), 'files')} {loses} more than {CROPPED:.0%} of the area by the "
+            summary=f"{share_of(len(long), len(files), 'files')} {loses} more than {CROPPED:.0%} of the area by the "
             "center crop.",
             advice="Train with --fit pad or --fit stretch, which show the whole image, unless what tells the classes "
             "apart is in the center."
             if many
             else "Check that the center shows the object, or train with --fit pad or --fit stretch.",
-            examples=images.each([(number, f"{_size(header)}, {share:.0%} cut off") for number, header, share in long]),
+            examples=files.examples(
+                images,
+                long[np.argsort(-lost[long], kind="stable")],
+                lambda header: f"{_size(header)}, {cut_off(header):.0%} cut off",
+            ),
         )
 
 
-def _mixed_modes(images: AllImages, known: _Known) -> Iterator[Issue]:
-    if len({header.mode for _, header in known}) == 1:
+def _mixed_modes(images: AllImages, files: _Files) -> Iterator[Issue]:
+    if len({header.mode for header in files.kinds}) == 1:
         return
-    (usual, _), *others = Counter(_mode(header) for _, header in known).most_common()
+    counts = Counter[str]()
+    for header, number in zip(files.kinds, np.bincount(files.kind).tolist(), strict=True):
+        counts[_mode(header)] += number
+    (usual, _), *others = counts.most_common()
     if others:
-        odd = [(number, _mode(header)) for number, header in known if _mode(header) != usual]
+        odd = files.where(lambda header: _mode(header) != usual)
         yield Issue(
             kind="mixed-modes",
             severity="note",
-            summary=f"{share_of(len(odd), len(known), 'files')} {are(odd)} not {usual}, as the others are: "
-            f"{', '.join(f'{count:,} {mode}' for mode, count in others)}.",
+            summary=f"{share_of(len(odd), len(files), 'files')} {are(odd)} not {usual}, as the others are: "
+            f"{', '.join(f'{number:,} {mode}' for mode, number in others)}.",
             advice="All files are converted to RGB. Check that the color mode does not predict the class.",
-            examples=images.each(odd),
+            examples=files.examples(images, odd, _mode),
         )
 
 
-def _exif_orientations(images: AllImages, known: _Known) -> Iterator[Issue]:
-    if oriented := [(number, "") for number, header in known if header.oriented]:
+def _exif_orientations(images: AllImages, files: _Files) -> Iterator[Issue]:
+    oriented = files.where(lambda header: header.oriented)
+    if len(oriented):
         yield Issue(
             kind="exif-orientation",
             severity="note",
-            summary=f"{share_of(len(oriented), len(known), 'files')} {are(oriented)} stored rotated or mirrored, with "
+            summary=f"{share_of(len(oriented), len(files), 'files')} {are(oriented)} stored rotated or mirrored, with "
             "the orientation in EXIF.",
             advice="They are turned upright here; a program that ignores EXIF shows them differently.",
-            examples=images.each(oriented),
+            examples=files.examples(images, oriented, lambda header: ""),
         )
 
 
-def _spurious_properties(images: AllImages, known: _Known) -> Iterator[Issue]:
+def _spurious_properties(images: AllImages, files: _Files) -> Iterator[Issue]:
     """Find classes whose files share a property that hardly any others have, which a network may learn instead."""
-    values: dict[int, str] = {}
+    found: dict[int, str] = {}
     examples: dict[int, tuple[Place, ...]] = {}
-    # a million records share a few headers: each property is looked at once for each header of a class
-    headers = {id(header): header for _, header in known}
-    labels = images.labels[[number for number, _ in known]].tolist()
-    counts = Counter(zip(labels, (id(header) for _, header in known), strict=True))
-    files = [(label, headers[key], count) for (label, key), count in counts.items()]
+    pairs, counts = np.unique(images.labels[files.numbers] * len(files.kinds) + files.kind, return_counts=True)
+    labels, kinds = np.divmod(pairs, len(files.kinds))
+    counted = [
+        (label, files.kinds[kind], number)
+        for label, kind, number in zip(labels.tolist(), kinds.tolist(), counts.tolist(), strict=True)
+    ]
     for property_of in (_sides, _mode, lambda header: header.format):
-        for label, value in _predictive(files, property_of):
-            if label not in values:
-                values[label] = value
-                same = [number for number, header in known if property_of(header) == value]
+        for label, value in _predictive(counted, property_of):
+            if label not in found:
+                found[label] = value
+                same = files.numbers[files.where(property_of, value)]
                 examples[label] = tuple(images.place(number, value) for number in same[:_SHOWN])
-    if values:
-        names = [f"{images.class_names[label]} ({values[label]})" for label in sorted(values)]
+    if found:
+        names = [f"{images.class_names[label]} ({found[label]})" for label in sorted(found)]
         yield Issue(
             kind="spurious-property",
             severity="warning",
@@ -191,7 +246,7 @@ def _spurious_properties(images: AllImages, known: _Known) -> Iterator[Issue]:
             f"{len(images.class_names):,} classes: {listed(names)}.",
             advice="Look at these images: a classifier may learn what the property leaves in the pixels, such as a "
             "border, instead of the content.",
-            examples=tuple(examples[label] for label in sorted(values)),
+            examples=tuple(examples[label] for label in sorted(found)),
         )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from resnet50.data.encoded_image import EncodedImage
-from resnet50.data.images import Header
+from resnet50.data.headers import Headers
 
 Check = Callable[[np.ndarray, np.ndarray], None]
 
@@ -64,13 +64,10 @@ class LazyImages:
         return None if hashes is None else hashes[self._indices]
 
     @property
-    def file_headers(self) -> list[Header | None] | None:
+    def file_headers(self) -> Headers | None:
         """Header of the image file of each, None for one that could not be read; None where pixels are stored."""
-        headers = getattr(self._array, "file_headers", None)
-        if headers is None:
-            return None
-        chosen = (headers[number] for number in self._indices.tolist())
-        return [header if header.width and header.height else None for header in chosen]
+        headers: Headers | None = getattr(self._array, "file_headers", None)
+        return None if headers is None else headers.select(self._indices)
 
     @property
     def decoding(self) -> str:

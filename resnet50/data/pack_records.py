@@ -24,7 +24,8 @@ from resnet50.data.corrections import correct_listing, read_corrections
 from resnet50.data.dataset import Unreadable
 from resnet50.data.file_index import read_file_headers
 from resnet50.data.fit import DEFAULT_FIT, Fit
-from resnet50.data.images import Header, TemporaryError, fit_image, measure_value_range
+from resnet50.data.headers import Headers
+from resnet50.data.images import TemporaryError, fit_image, measure_value_range
 from resnet50.data.lazy_images import LazyImages
 from resnet50.data.listing import SPLITS, Listing, list_images
 from resnet50.data.near_duplicates import MAX_STORED_PAIRS, MOST_COMPARED, Copies, Pairs, find_near_duplicates
@@ -241,7 +242,6 @@ def _describe(inspected: Inspected, written: _Written, fit: Fit) -> Manifest:
     listing = inspected.listing
     entries = [listing.entries[place] for place in written.places]
     splits = Counter(map(split_of, entries))
-    unknown = Header(0, 0, "", "", oriented=False)
     groups = tuple(entry.group for entry in entries)
     return Manifest(
         name=listing.name,
@@ -253,7 +253,7 @@ def _describe(inspected: Inspected, written: _Written, fit: Fit) -> Manifest:
         sha256=np.frombuffer(written.sha256, np.uint8).reshape(-1, 32),
         shard_records=written.shard_records,
         shard_bytes=written.shard_bytes,
-        headers=tuple(inspected.files[place].header or unknown for place in written.places),
+        headers=Headers.of(inspected.files[place].header for place in written.places),
         copies=Copies(np.arange(len(entries)), np.arange(len(entries))),
         single_color=np.zeros(len(entries), dtype=bool),
         value_range=fit.value_range,

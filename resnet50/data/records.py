@@ -30,6 +30,7 @@ from resnet50.data.cache import DECODING
 from resnet50.data.dataset import Dataset, Unreadable
 from resnet50.data.encoded_image import EncodedImage
 from resnet50.data.fit import DEFAULT_FIT, Fit
+from resnet50.data.headers import Headers
 from resnet50.data.images import Header
 from resnet50.data.lazy_images import LazyImages
 from resnet50.data.left_out import REASONS, LeftOut
@@ -52,6 +53,7 @@ MOST_RECORD_BYTES = 1 << 30
 """Most bytes of an image file."""
 
 _FORMAT = 1
+_UNKNOWN = Header(0, 0, "", "", oriented=False)  # in place of one that could not be read
 # each shard has a reader that keeps the places of its records; without buffers it is the fastest at random places
 _READING = "readahead_buffer_size:0,max_parallelism:0"
 _ONE = 32_768  # bytes of a shard that are read at a time
@@ -75,7 +77,7 @@ class Manifest:
         sha256: SHA-256 of each record, uint8 ``(n, 32)``.
         shard_records: Number of records of each shard, int64 ``(shards,)``.
         shard_bytes: Size of each shard's file, int64 ``(shards,)``.
-        headers: Header of each image file, without a size where it could not be read.
+        headers: Header of each image file, None where it could not be read.
         near_duplicates: Those among the images, numbered as the records; None where only copies were searched for.
         copies: Which images are identical.
         single_color: Which images show a single color, bool ``(n,)``.
@@ -93,7 +95,7 @@ class Manifest:
     sha256: np.ndarray
     shard_records: np.ndarray
     shard_bytes: np.ndarray
-    headers: tuple[Header, ...]
+    headers: Headers
     copies: Copies
     single_color: np.ndarray
     near_duplicates: NearDuplicates | None = None
@@ -107,9 +109,10 @@ class Manifest:
     def write(self, path: Path) -> None:
         """Write the manifest, atomically."""
         kinds: dict[tuple[Any, ...], int] = {}
-        headers = np.empty((len(self.headers), 3), np.uint32)  # a list of them would take 100 MB for a million
-        for row, each in enumerate(self.headers):
-            headers[row] = each.width, each.height, kinds.setdefault(_kind(each), len(kinds))
+        rows = [
+            (each.width, each.height, kinds.setdefault(_kind(each), len(kinds)))
+            for each in (header or _UNKNOWN for header in self.headers.kinds)
+        ]
         about = {
             "format": _FORMAT,
             "name": self.name,
@@ -128,7 +131,7 @@ class Manifest:
             "sha256": self.sha256,
             "shard_records": self.shard_records,
             "shard_bytes": self.shard_bytes,
-            "headers": headers,
+            "headers": np.array(rows, np.uint32).reshape(-1, 3)[self.headers.numbers],
             "copies": np.stack([self.copies.thumbnails, self.copies.mirrored]).astype(np.int32),
             "single_color": self.single_color,
         }
@@ -284,14 +287,21 @@ def _read_groups(arrays: Arrays, count: int) -> tuple[str, ...]:
     return tuple(names[number] for number in arrays["groups"].tolist())
 
 
-def _read_headers(rows: np.ndarray, kinds: Sequence[Sequence[Any]]) -> tuple[Header, ...]:
-    """Return a header for each row; equal ones are one object, since many images have one size."""
-    different, numbers = np.unique(rows, axis=0, return_inverse=True)
-    made = []
-    for width, height, kind in different.tolist():
+def _read_headers(rows: np.ndarray, kinds: Sequence[Sequence[Any]]) -> Headers:
+    """Return a header for each row: width, height and the number of a kind."""
+    _check(rows[:, 2], "kinds of headers", np.uint32, len(rows), len(kinds))
+    columns: list[np.ndarray] = []
+    numbers = np.zeros(len(rows), np.int64)
+    for column in rows.T:  # one column after the other: it sorts numbers, in a fraction of the memory of sorting rows
+        values, of_values = np.unique(column, return_inverse=True)
+        different, numbers = np.unique(numbers * len(values) + of_values, return_inverse=True)
+        columns = [each[different // len(values)] for each in columns] + [values[different % len(values)]]
+    made = list[Header | None]()
+    for width, height, kind in zip(*(column.tolist() for column in columns), strict=True):
         mode, file_format, *flags = kinds[kind]
-        made.append(Header(width, height, str(mode), str(file_format), *map(bool, flags)))
-    return tuple(made[number] for number in numbers.ravel().tolist())
+        known = width and height
+        made.append(Header(width, height, str(mode), str(file_format), *map(bool, flags)) if known else None)
+    return Headers(made, numbers.astype(np.int32))
 
 
 def _read_near_duplicates(arrays: Arrays, look_alike_distance: float | None, count: int) -> NearDuplicates | None:
@@ -490,7 +500,7 @@ class EncodedImages:
         ndim: 4.
         dtype: uint8.
         file_hashes: SHA-256 of each image file, uint8 ``(n, 32)``.
-        file_headers: Header of each image file, without a size where it could not be read.
+        file_headers: Header of each image file, None where it could not be read.
         decoding: What the pixels depend on, beside the files.
     """
 

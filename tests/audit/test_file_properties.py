@@ -7,6 +7,7 @@ from factories import dataset, write_image
 from resnet50.audit.file_properties import CROPPED, odd_files, read_headers
 from resnet50.audit.issue import AllImages, Place
 from resnet50.data.fit import Fit
+from resnet50.data.headers import Headers
 from resnet50.data.images import Header
 from resnet50.data.splits import DatasetSplits
 
@@ -20,7 +21,7 @@ def header(width=64, height=64, mode="RGB", file_format="JPEG", oriented=False):
 
 
 def find(labels, headers, **options):
-    return list(odd_files(AllImages({"train": labeled(labels)}), {"train": headers}, **options))
+    return list(odd_files(AllImages({"train": labeled(labels)}), {"train": Headers.of(headers)}, **options))
 
 
 def holds(text, *values):

@@ -16,7 +16,7 @@ from resnet50.data.augmentation import Augmentation
 from resnet50.data.batches import Batches
 from resnet50.data.dataset import Dataset
 from resnet50.data.fit import Fit
-from resnet50.data.images import Header
+from resnet50.data.headers import Headers
 from resnet50.data.loading import load_dataset, read_splits
 from resnet50.data.options import ReadOptions
 from resnet50.data.pack_records import pack_records
@@ -112,8 +112,7 @@ def test_an_image_whose_header_could_not_be_read_has_none(packed, tmp_path):
     manifest = Manifest.read(packed / MANIFEST)
     for file in packed.glob("*.array_record"):
         os.link(file, tmp_path / file.name)
-    unknown = Header(0, 0, "", "", oriented=False)
-    replace(manifest, headers=(unknown, *manifest.headers[1:])).write(tmp_path / MANIFEST)
+    replace(manifest, headers=Headers.of([None, *manifest.headers[1:]])).write(tmp_path / MANIFEST)
     splits = read_splits(tmp_path, image_size=8)
     read = [header for dataset in splits.by_name.values() for header in dataset.images.file_headers]
     assert read == [None, *manifest.headers[1:]]

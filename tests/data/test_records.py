@@ -9,6 +9,7 @@ import pytest
 
 from factories import fixed_camera, noise, raises
 from resnet50.data.dataset import Unreadable
+from resnet50.data.headers import Headers
 from resnet50.data.images import Header
 from resnet50.data.left_out import LeftOut
 from resnet50.data.near_duplicates import find_near_duplicates
@@ -33,7 +34,7 @@ def described(**changes):
         sha256=noise(5, 32),
         shard_records=np.array([3, 2]),
         shard_bytes=np.array([70_000, 80_000]),
-        headers=(wide, gray, wide, wide, gray),
+        headers=Headers.of([wide, gray, wide, wide, gray]),
         copies=identical.copies,
         single_color=identical.single_color,
         near_duplicates=replace(found, mirrored=()),
@@ -91,7 +92,7 @@ def test_look_alikes_are_known_without_their_pixels(tmp_path):
         groups=(),
         sha256=noise(40, 32),
         shard_records=np.array([40]),
-        headers=(Header(1, 1, "L", "PNG", False),) * 40,
+        headers=Headers.of([Header(1, 1, "L", "PNG", False)] * 40),
         shard_bytes=np.array([1]),
         copies=find_near_duplicates([camera], identical_only=True).copies,
         single_color=found.single_color,
