@@ -245,7 +245,7 @@ def _identical(images: AllImages, pairs: list[_Pair]) -> str:
 
 
 def _same_pixels(images: AllImages, pair: _Pair) -> bool:
-    return pair.distance == 0 and np.array_equal(images.image(pair.number), images.image(pair.nearest))
+    return pair.distance == 0 and images.same_pixels(pair.number, pair.nearest)
 
 
 def _examples(images: AllImages, pairs: list[_Pair]) -> tuple[tuple[Place, ...], ...]:

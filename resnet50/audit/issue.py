@@ -11,6 +11,7 @@ import numpy as np
 
 from resnet50._io.text import listed
 from resnet50.data.dataset import Dataset
+from resnet50.data.lazy_images import LazyImages
 from resnet50.data.listing import SPLITS
 
 SEVERITIES = ("error", "warning", "note")
@@ -140,6 +141,11 @@ class AllImages:
         dataset, index = self._find(number)
         return dataset.images[index]
 
+    def same_pixels(self, one: SupportsIndex, other: SupportsIndex) -> bool:
+        """Return whether two images are equal; those of equal image files are not decoded."""
+        first, second = self._file_hash(one), self._file_hash(other)
+        return (first is not None and first == second) or np.array_equal(self.image(one), self.image(other))
+
     def place(self, number: SupportsIndex, remark: str = "", suggestion: str = "") -> Place:
         """Return the split, index, class and path of an image, with a remark and a suggested class."""
         dataset, index = self._find(number)
@@ -155,6 +161,10 @@ class AllImages:
     def each(self, remarked: Sequence[tuple[SupportsIndex, str]]) -> tuple[tuple[Place, ...], ...]:
         """Return images with their remarks as examples of one image each."""
         return tuple((self.place(number, remark),) for number, remark in remarked[:EXAMPLES])
+
+    def _file_hash(self, number: SupportsIndex) -> bytes | None:
+        dataset, index = self._find(number)
+        return dataset.images.file_hash(index) if isinstance(dataset.images, LazyImages) else None
 
     def _find(self, number: SupportsIndex) -> tuple[Dataset, int]:
         split = self.split_index[number]

@@ -63,6 +63,11 @@ class LazyImages:
         hashes = getattr(self._array, "file_hashes", None)
         return None if hashes is None else hashes[self._indices]
 
+    def file_hash(self, place: int) -> bytes | None:
+        """Return the SHA-256 of one image's file; None where pixels are stored."""
+        hashes = getattr(self._array, "file_hashes", None)
+        return None if hashes is None else hashes[self._indices[place]].tobytes()
+
     @property
     def file_headers(self) -> Headers | None:
         """Header of the image file of each, None for one that could not be read; None where pixels are stored."""

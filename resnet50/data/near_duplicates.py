@@ -100,8 +100,8 @@ class Copies:
     """Hashes of images of which only identical ones are near-duplicates, in time and memory of their number.
 
     Attributes:
-        thumbnails: The same number for equal 32 x 32 thumbnails, int64 ``(n,)``.
-        mirrored: The number of each thumbnail's mirror image, int64 ``(n,)``.
+        thumbnails: The same number for equal 32 x 32 thumbnails, int32 or int64 ``(n,)``, 0 or more.
+        mirrored: The number of each thumbnail's mirror image, of the same type, ``(n,)``.
     """
 
     thumbnails: np.ndarray
@@ -117,8 +117,10 @@ class Copies:
             mirrored: Whether one image of each pair is the other's mirror image.
             progress: Called with the number of images whose pairs are all found.
         """
+        numbers, others = self.thumbnails, self.mirrored if mirrored else self.thumbnails
         chosen = np.flatnonzero(~left_out)
-        numbers, others = self.thumbnails[chosen], (self.mirrored if mirrored else self.thumbnails)[chosen]
+        chosen = chosen[_are_repeated(numbers[chosen], others[chosen], itself=not mirrored)]
+        numbers, others = numbers[chosen], others[chosen]
         order = np.argsort(others, kind="stable")
         begins, ends = (np.searchsorted(others[order], numbers, side) for side in ("left", "right"))
         candidates = np.cumsum(ends - begins)
@@ -522,6 +524,17 @@ def _has_single_color(images: np.ndarray, small: np.ndarray) -> np.ndarray:
     return single
 
 
+def _are_repeated(numbers: np.ndarray, others: np.ndarray, *, itself: bool) -> np.ndarray:
+    """Return whether each number is one of the others, or the other at its place one of the numbers, bool ``(n,)``.
+
+    Where both are the same, a number is there twice by itself. Most images have no copy: what is done for the others
+    takes a fraction of the memory.
+    """
+    size = max(numbers.max(initial=0), others.max(initial=0)) + 1
+    times = np.bincount(others, minlength=size)[numbers] + np.bincount(numbers, minlength=size)[others]
+    return times > 2 * itself
+
+
 def _sorted_pairs(one: np.ndarray, other: np.ndarray, distance: np.ndarray) -> Pairs:
     return Pairs(np.minimum(one, other), np.maximum(one, other), distance)
 
@@ -533,5 +546,7 @@ def _drop(pairs: Pairs, left_out: np.ndarray) -> Pairs:
 
 def _renumber(groups: np.ndarray) -> np.ndarray:
     """Count groups from 0 in order of first appearance."""
-    _, first, inverse = np.unique(groups, return_index=True, return_inverse=True)
-    return np.argsort(np.argsort(first))[inverse]
+    first = np.zeros(groups.max(initial=0) + 1, np.int64)
+    first[groups[::-1]] = np.arange(len(groups))[::-1]  # the last assignment to a group is its first image
+    first = first[groups]
+    return (np.cumsum(first == np.arange(len(groups))) - 1)[first]

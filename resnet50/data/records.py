@@ -53,6 +53,7 @@ MOST_RECORD_BYTES = 1 << 30
 """Most bytes of an image file."""
 
 _FORMAT = 1
+_BLOCK = 65_536  # rows that are lists of Python at a time
 _UNKNOWN = Header(0, 0, "", "", oriented=False)  # in place of one that could not be read
 # each shard has a reader that keeps the places of its records; without buffers it is the fastest at random places
 _READING = "readahead_buffer_size:0,max_parallelism:0"
@@ -254,7 +255,7 @@ def _manifest(arrays: Arrays) -> Manifest:
     value_range = about["value_range"]
     if value_range is not None:
         value_range = Fit(value_range=tuple(value_range)).value_range
-    copies = Copies(*arrays["copies"].astype(np.int64))
+    copies = Copies(*arrays["copies"])
     return Manifest(
         name=str(about["name"]),
         class_names=names,
@@ -290,18 +291,16 @@ def _read_groups(arrays: Arrays, count: int) -> tuple[str, ...]:
 def _read_headers(rows: np.ndarray, kinds: Sequence[Sequence[Any]]) -> Headers:
     """Return a header for each row: width, height and the number of a kind."""
     _check(rows[:, 2], "kinds of headers", np.uint32, len(rows), len(kinds))
-    columns: list[np.ndarray] = []
-    numbers = np.zeros(len(rows), np.int64)
-    for column in rows.T:  # one column after the other: it sorts numbers, in a fraction of the memory of sorting rows
-        values, of_values = np.unique(column, return_inverse=True)
-        different, numbers = np.unique(numbers * len(values) + of_values, return_inverse=True)
-        columns = [each[different // len(values)] for each in columns] + [values[different % len(values)]]
+    known: dict[tuple[int, ...], int] = {}
+    blocks = (rows[start : start + _BLOCK].tolist() for start in range(0, len(rows), _BLOCK))
+    each = (known.setdefault(tuple(row), len(known)) for block in blocks for row in block)
+    numbers = np.fromiter(each, np.int32, len(rows))  # to sort the rows would take ten times the memory
     made = list[Header | None]()
-    for width, height, kind in zip(*(column.tolist() for column in columns), strict=True):
+    for width, height, kind in known:
         mode, file_format, *flags = kinds[kind]
-        known = width and height
-        made.append(Header(width, height, str(mode), str(file_format), *map(bool, flags)) if known else None)
-    return Headers(made, numbers.astype(np.int32))
+        readable = width and height
+        made.append(Header(width, height, str(mode), str(file_format), *map(bool, flags)) if readable else None)
+    return Headers(made, numbers)
 
 
 def _read_near_duplicates(arrays: Arrays, look_alike_distance: float | None, count: int) -> NearDuplicates | None:

@@ -118,6 +118,17 @@ def test_an_image_whose_header_could_not_be_read_has_none(packed, tmp_path):
     assert read == [None, *manifest.headers[1:]]
 
 
+def test_the_audit_decodes_no_copy_of_an_image_file(packed, monkeypatch):
+    splits = read_splits(packed, image_size=16)
+    expected = find_issues(splits)
+    assert any("pixel by pixel" in issue.summary for issue in expected)
+    decoded, decode = set(), EncodedImages._decode
+    monkeypatch.setattr(EncodedImages, "_decode", lambda self, index: decoded.add(index) or decode(self, index))
+    assert find_issues(splits) == expected
+    paths = Manifest.read(packed / MANIFEST).paths
+    assert {paths[index] for index in decoded} == {"train/dog/1.png", "train/dog/7.png", "test/dog/9.png"}  # mirror images
+
+
 def test_the_same_files_give_the_same_folder(photos, packed, tmp_path):
     pack_records(photos, tmp_path / "again", shards=3, options=LENIENT)
     for file in packed.iterdir():
