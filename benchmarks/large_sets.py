@@ -9,8 +9,8 @@ for the audit and ``images.csv``.
 
 A million tiny records have steps of their own, with ``--records``: files of 8 x 8 pixels are written, which is not
 measured; packed (``pack``); and read as a training does, in the order of an epoch, with a random-resized crop of each,
-after such a start, which is measured by itself (``epoch``). The peak of memory is that of the whole process, whose
-Keras is on its NumPy backend.
+after a whole start, with the audit and ``images.csv``, which is measured by itself (``epoch``). The peak of memory is
+that of the whole process, whose Keras is on its NumPy backend.
 
 Run: ``python benchmarks/large_sets.py``; adds a session to ``benchmarks/results/large-sets.json``.
 ``--images 10000 100000`` takes other numbers of images. ``python benchmarks/large_sets.py --records 1000000`` measures
@@ -176,7 +176,9 @@ def pack(folder: Path) -> dict[str, float]:
 
 
 def epoch(folder: Path) -> dict[str, float]:
-    """Start on packed records as a training does, and read an epoch of crops."""
+    """Start on packed records as a training does, up to its first batch, and read an epoch of crops."""
+    from resnet50.audit.check import find_issues
+    from resnet50.audit.training_images import write_training_images
     from resnet50.data.augmentation import Augmentation
     from resnet50.data.batches import Batches
     from resnet50.data.random_crop import Resize
@@ -185,6 +187,8 @@ def epoch(folder: Path) -> dict[str, float]:
     began = time.perf_counter()
     splits = load(folder / "records", image_size=SIZE)
     [each.fingerprint for each in splits.by_name.values()]
+    find_issues(splits)
+    write_training_images(folder / "images.csv", splits.by_name)
     augmentation, resize = Augmentation(crop_area=0.08, flip=True), Resize(SIZE, SIZE)
     batches = Batches(splits["train"], BATCH, shuffle=True, augmentation=augmentation, resize=resize)
     batches[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from functools import cached_property
 from itertools import combinations
 from typing import NamedTuple
 
@@ -85,11 +86,21 @@ def _steps(progress: Progress | None, start: int, total: int) -> Progress | None
 
 
 class _Nearest:
-    """The nearest near-duplicate of each image; of several at the same distance, the one with the smallest number."""
+    """The nearest near-duplicate of each image; of several at the same distance, the one with the smallest number.
+
+    There are seven of them, and a million images take 12 MB in each that has pairs.
+    """
 
     def __init__(self, count: int) -> None:
-        self._distance = np.full(count, np.inf)
-        self._nearest = np.full(count, count)
+        self._count = count
+
+    @cached_property
+    def _distance(self) -> np.ndarray:
+        return np.full(self._count, np.inf)
+
+    @cached_property
+    def _nearest(self) -> np.ndarray:
+        return np.full(self._count, self._count, np.int32)
 
     def add(self, pairs: Pairs) -> None:
         """Consider pairs for both images of each."""
@@ -99,6 +110,8 @@ class _Nearest:
     def add_second(self, pairs: Pairs) -> None:
         """Consider pairs for the second image of each."""
         numbers, others = pairs.second, pairs.first
+        if not len(numbers):
+            return
         closer = pairs.distance < self._distance[numbers]
         closer |= (pairs.distance == self._distance[numbers]) & (others < self._nearest[numbers])
         numbers, others, distances = numbers[closer], others[closer], pairs.distance[closer]
@@ -108,6 +121,8 @@ class _Nearest:
 
     def pairs(self) -> list[_Pair]:
         """Return each image that has a near-duplicate, with the nearest; the nearest pair first."""
+        if "_distance" not in vars(self):
+            return []
         order = np.argsort(self._distance, kind="stable")[: np.isfinite(self._distance).sum()]
         return [_Pair(int(number), int(self._nearest[number]), float(self._distance[number])) for number in order]
 

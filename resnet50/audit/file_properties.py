@@ -118,7 +118,7 @@ class _Files:
     def of(cls, images: AllImages, headers: Mapping[str, Headers]) -> _Files:
         """Return those of all images that have a header."""
         different: dict[Header, int] = {}
-        kind = np.full(len(images), -1)
+        kind = np.full(len(images), -1, np.int32)
         for split, start in zip(images.names, images.starts.tolist(), strict=True):
             if of_split := headers.get(split):
                 table = [

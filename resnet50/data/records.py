@@ -292,8 +292,8 @@ def _read_headers(rows: np.ndarray, kinds: Sequence[Sequence[Any]]) -> Headers:
     """Return a header for each row: width, height and the number of a kind."""
     _check(rows[:, 2], "kinds of headers", np.uint32, len(rows), len(kinds))
     known: dict[tuple[int, ...], int] = {}
-    blocks = (rows[start : start + _BLOCK].tolist() for start in range(0, len(rows), _BLOCK))
-    each = (known.setdefault(tuple(row), len(known)) for block in blocks for row in block)
+    blocks = (rows[start : start + _BLOCK].T.tolist() for start in range(0, len(rows), _BLOCK))
+    each = (known.setdefault(row, len(known)) for block in blocks for row in zip(*block, strict=True))
     numbers = np.fromiter(each, np.int32, len(rows))  # to sort the rows would take ten times the memory
     made = list[Header | None]()
     for width, height, kind in known:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise
 from typing import overload
 
 import numpy as np
@@ -65,13 +64,11 @@ class Texts(Sequence[str]):
         return self._text(self._ends[number - 1] if number else 0, self._ends[number])
 
     def __iter__(self) -> Iterator[str]:
-        if self._chosen is not None:
-            yield from (self[place] for place in range(len(self)))
-            return
         for first in range(0, len(self), _BLOCK):
-            ends = self._ends[first : first + _BLOCK].tolist()
-            for start, end in pairwise([int(self._ends[first - 1]) if first else 0, *ends]):
-                yield self._text(start, end)
+            block = slice(first, min(first + _BLOCK, len(self)))
+            numbers = np.arange(block.start, block.stop) if self._chosen is None else self._chosen[block]
+            starts = np.where(numbers > 0, self._ends[numbers - 1], 0)
+            yield from map(self._text, starts.tolist(), self._ends[numbers].tolist())
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Sequence) or isinstance(other, str):

@@ -126,7 +126,8 @@ def test_the_audit_decodes_no_copy_of_an_image_file(packed, monkeypatch):
     monkeypatch.setattr(EncodedImages, "_decode", lambda self, index: decoded.add(index) or decode(self, index))
     assert find_issues(splits) == expected
     paths = Manifest.read(packed / MANIFEST).paths
-    assert {paths[index] for index in decoded} == {"train/dog/1.png", "train/dog/7.png", "test/dog/9.png"}  # mirror images
+    mirrored = {"train/dog/1.png", "train/dog/7.png", "test/dog/9.png"}
+    assert {paths[index] for index in decoded} == mirrored
 
 
 def test_the_same_files_give_the_same_folder(photos, packed, tmp_path):
