@@ -125,10 +125,9 @@ class _Files:
                     -1 if header is None else different.setdefault(header, len(different)) for header in of_split.kinds
                 ]
                 kind[start : start + len(of_split)] = np.array(table)[of_split.numbers]
-        numbers = np.flatnonzero(kind >= 0)
-        used, kind = np.unique(kind[numbers], return_inverse=True)
-        kinds = tuple(different)
-        return cls(numbers, tuple(kinds[number] for number in used), kind)
+        numbers, kinds = np.flatnonzero(kind >= 0), tuple(different)
+        used, kind_used = np.unique(kind[numbers], return_inverse=True)
+        return cls(numbers, tuple(kinds[number] for number in used), kind_used)
 
     def __len__(self) -> int:
         return len(self.numbers)

@@ -197,6 +197,8 @@ def _map(
 def _sample(image: np.ndarray, warp: tuple[float, ...]) -> np.ndarray:
     """Sample an image at the places of an affine map, bilinearly; beyond its border the image continues it."""
     height, width = image.shape[:2]
+    if warp in ((1, 0, 0, 0, 1, 0), (-1, 0, width, 0, 1, 0)):  # as it is, or mirrored: the same without interpolation
+        return image[:, :: int(warp[0])]
     a, b, c, d, e, f = warp
     corners = np.array([(a * x + b * y + c, d * x + e * y + f) for x in (0, width) for y in (0, height)])
     # the region of the continued image that is sampled, and one more pixel on each side to interpolate with
