@@ -30,7 +30,7 @@ from sessions import Session
 RESULTS = Path(__file__).parent / "results" / "feeding.json"
 RECIPES = ("imagenet-90", "imagenet")
 IMAGES, BATCH, CLASSES = 128, 64, 10
-TURNS, SECONDS = 3, 6.0
+TURNS, SECONDS, MIXED = 3, 6.0, 50
 WAKES, WAITED = 0.002, 0.00015  # seconds between two requests for the lock, and from which on one has waited
 
 
@@ -84,6 +84,21 @@ def feed(folder: Path, name: str, *, watched: bool) -> dict[str, float]:
     return {"images_per_second": images / seconds, "lock_share": float(np.mean(np.array(waits) > usual + WAITED))}
 
 
+def mix(name: str) -> float:
+    """Return the milliseconds that a recipe's mixup and cutmix take for each image; 0 where it has none."""
+    from resnet50.data.mixing import Mixing
+    from resnet50.recipes import RECIPES
+
+    recipe = RECIPES[name].RECIPE
+    size = recipe.train_image_size or recipe.image_size
+    images = np.random.default_rng(0).integers(0, 256, (BATCH, size, size, 3), np.uint8)
+    mixing, targets = Mixing(recipe.mixup, recipe.cutmix), np.eye(CLASSES)[np.arange(BATCH) % CLASSES]
+    began = time.perf_counter()
+    for seed in range(MIXED):
+        mixing.apply(images, targets, np.random.default_rng(seed))
+    return 1000 * (time.perf_counter() - began) / MIXED / BATCH if recipe.mixup or recipe.cutmix else 0.0
+
+
 def in_a_process(folder: Path, name: str, threads: int) -> dict[str, float]:
     """Measure in a process of its own with so many threads."""
     command = [sys.executable, __file__, "--folder", str(folder), "--recipe", name, "--threads", str(threads)]
@@ -117,10 +132,11 @@ def main() -> None:
         results: dict[str, dict[str, list[float]]] = {}
         for name in RECIPES * TURNS:
             one, all_threads = (in_a_process(records, name, threads) for threads in (1, THREADS))
-            rates = results.setdefault(name, {"one_thread": [], "all_threads": [], "lock_share": []})
+            rates = results.setdefault(name, {"one_thread": [], "all_threads": [], "lock_share": [], "mixing_ms": []})
             rates["one_thread"].append(one["images_per_second"])
             rates["all_threads"].append(all_threads["images_per_second"])
             rates["lock_share"].append(one["lock_share"])
+            rates["mixing_ms"].append(mix(name))
             print(name, rates, flush=True)
     session.write({"threads": THREADS, "recipes": results})
 

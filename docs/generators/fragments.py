@@ -23,6 +23,7 @@ TABLES: dict[str, tuple[Callable[..., str], list[str]]] = {
     "doubt-near-misses": (tables.doubt_near_misses, DOUBT),
     "doubt-strangers": (tables.doubt_strangers, DOUBT),
     "doubt-temperature": (tables.doubt_temperature, DOUBT),
+    "feeding": (tables.feeding, ["feeding"]),
     "first-call": (tables.first_call, ["first-call"]),
     "first-classifier": (tables.first_classifier, ["first-classifier"]),
     "fine-tuning": (tables.fine_tuning, [f"fine-tuning-{task}" for task in tables.FINE_TUNED]),

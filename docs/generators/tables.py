@@ -377,6 +377,28 @@ def _time_and_rate(runs: list[File], number: str) -> tuple[str, str]:
     return span((run["seconds"] for run in runs), "s"), span(run[number] / run["seconds"] for run in runs)
 
 
+FED = ("one_thread", "all_threads", "lock_share", "mixing_ms")
+
+
+def feeding(result: File) -> str:
+    """Return how fast threads make batches of records, and how many of them the interpreter lock lets work at once."""
+    most = max(each["threads"] for each in result["sessions"])
+    rows = []
+    for recipe in result["sessions"][0]["recipes"]:
+        runs = [each["recipes"][recipe] for each in result["sessions"]]
+        one, all_threads, shares, mixing = ([value for run in runs for value in run[key]] for key in FED)
+        held = span([100 * share for share in shares], "%")
+        rows.append([f"`{recipe}`", span(one), span(all_threads), held, span(mixing, "ms") if any(mixing) else ""])
+    heading = [
+        "recipe",
+        "images/s, one thread",
+        f"images/s, {most} threads",
+        "lock held by one thread",
+        "mixing an image",
+    ]
+    return table(heading, rows) + sessions(result)
+
+
 def batches(result: File) -> str:
     """Return how fast augmented batches are made."""
     ways = {
