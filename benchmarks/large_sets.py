@@ -7,19 +7,26 @@ epoch with its first batch, and each further batch (``batch``); a stratified cut
 whose images are 20,000 at most; and what a training with packed records does before it reads an image (``start``), but
 for the audit and ``images.csv``.
 
+The search for near-duplicates and mirror images by an index (``indexed``; the package ``faiss-cpu``) is measured where
+``--steps`` asks for it: among smooth images of 32 x 32 pixels, a twentieth of which are others encoded again, brighter
+or mirrored. Among up to 200,000, its pairs are counted beside those of the comparison of each with each, whose time is
+``exact_seconds``. The images are in a file: 4 GB of disk for 1,281,167.
+
 A million tiny records have steps of their own, with ``--records``: files of 8 x 8 pixels are written, which is not
 measured; packed (``pack``); and read as a training does, in the order of an epoch, with a random-resized crop of each,
 after a whole start, with the audit and ``images.csv``, which is measured by itself (``epoch``). The peak of memory is
 that of the whole process, whose Keras is on its NumPy backend.
 
 Run: ``python benchmarks/large_sets.py``; adds a session to ``benchmarks/results/large-sets.json``.
-``--images 10000 100000`` takes other numbers of images. ``python benchmarks/large_sets.py --records 1000000`` measures
+``--images 10000 100000`` takes other numbers of images, and ``--steps indexed --images 200000 1281167`` measures the
+index alone. ``python benchmarks/large_sets.py --records 1000000`` measures
 the records alone: a quarter of an hour on two cores, 4 GB of disk for the files and 3 GB for their thumbnails.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import shutil
@@ -28,10 +35,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 from sessions import Session
 
 from resnet50.data.dataset import Dataset
@@ -41,6 +49,7 @@ RESULTS = Path(__file__).parent / "results" / "large-sets.json"
 COUNTS = (10_000, 100_000, 1_281_167)  # the last is ImageNet's
 CLASSES, BATCH, BATCHES, SCORED = 1_000, 256, 20, 20_000
 SIZE = 8  # height and width in pixels
+PHOTOS, FINE = 4_096, 32  # smooth images that are drawn at a time, and their height and width in pixels
 
 Step = Callable[[], dict[str, float]]
 
@@ -104,6 +113,77 @@ def copies(count: int) -> Step:
 
     images = noise(count)
     return timed(lambda: find_near_duplicates([images]))
+
+
+def photos(batch: int) -> np.ndarray:
+    """Return the images of a batch: sums of waves that are lower as they are shorter, as in photos."""
+    rng = np.random.default_rng(batch)
+    waves = np.cos(np.pi * np.outer(np.arange(FINE) + 0.5, np.arange(6)) / FINE)
+    heights = 60 / (1 + np.hypot(*np.indices((6, 6))))[..., None]
+    gray, color = rng.normal(size=(PHOTOS, 6, 6, 1)), rng.normal(size=(PHOTOS, 6, 6, 3))
+    fields = np.einsum("yj,njkc,xk->nyxc", waves, (gray + 0.3 * color) * heights, waves, optimize=True)
+    return np.clip(fields + 120, 0, 255).astype(np.uint8)
+
+
+def version(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return an image encoded again or brighter; half of them mirrored."""
+    if rng.random() < 0.5:
+        image = image[:, ::-1]
+    if rng.random() < 0.5:
+        return np.clip(image + rng.uniform(-9, 9), 0, 255).astype(np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "JPEG", quality=int(rng.integers(30, 95)))
+    return np.asarray(Image.open(file))
+
+
+def photos_and_versions(count: int) -> Iterator[np.ndarray]:
+    """Yield images, a twentieth of which are versions of others far before them."""
+    rng = np.random.default_rng(0)
+    for batch, start in enumerate(range(0, count, PHOTOS)):
+        images, others = photos(batch), photos(batch // 2)
+        for place in rng.permutation(PHOTOS)[: PHOTOS // 20]:
+            images[place] = version(others[rng.integers(PHOTOS)], rng)
+        yield from images[: count - start]
+
+
+def indexed(count: int) -> Step:
+    from resnet50.data.near_duplicate_index import indexed_pairs
+    from resnet50.data.near_duplicates import MOST_COMPARED, near_duplicate_pairs, thumbnails
+    from resnet50.data.pack_records import ThumbnailFile
+
+    folder = Path(tempfile.mkdtemp())
+    images = ThumbnailFile(folder / "thumbnails")
+    for image in photos_and_versions(count):
+        images.append(image)
+    exact: list[set[tuple[int, int]]] = []
+    began = time.perf_counter()
+    if count <= MOST_COMPARED:
+        small = np.concatenate([thumbnails(images[block]) for block in np.array_split(np.arange(count), 100)])
+        for mirrored in (False, True):
+            found = near_duplicate_pairs(small, mirrored=mirrored)
+            exact.append({pair for pairs in found for pair in zip(*map(np.ndarray.tolist, pairs[:2]), strict=True)})
+        del small
+    exact_seconds = time.perf_counter() - began
+
+    def work() -> dict[str, float]:
+        began = time.perf_counter()
+        found = indexed_pairs(images, np.zeros(count, dtype=bool))
+        result = {"seconds": time.perf_counter() - began}
+        shutil.rmtree(folder)
+        if found is None:
+            raise RuntimeError("expected pairs that can be stored, got too many.")
+        result |= {"pairs": len(found[0].first), "mirrored_pairs": len(found[1].first)}
+        if exact:
+            pairs = [set(zip(each.first.tolist(), each.second.tolist(), strict=True)) for each in found]
+            result |= {
+                "exact_seconds": exact_seconds,
+                "exact_pairs": sum(map(len, exact)),
+                "exact_pairs_found": sum(len(one & other) for one, other in zip(pairs, exact, strict=True)),
+                "other_pairs_found": sum(len(one - other) for one, other in zip(pairs, exact, strict=True)),
+            }
+        return result
+
+    return work
 
 
 def report(count: int) -> Step:
@@ -216,7 +296,7 @@ def timed(step: Callable[[], object]) -> Step:
     return work
 
 
-STEPS = {prepare.__name__: prepare for prepare in (batch, cut, folds, copies, report, start)}
+STEPS = {prepare.__name__: prepare for prepare in (batch, cut, folds, copies, report, start, indexed)}
 
 
 def memory(key: str) -> float:
@@ -236,7 +316,7 @@ def measure(step: str, count: int) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, nargs="+", default=list(COUNTS), help="numbers of images")
-    parser.add_argument("--steps", nargs="+", choices=list(STEPS), default=list(STEPS), help="what is measured")
+    parser.add_argument("--steps", nargs="+", choices=list(STEPS), default=list(STEPS)[:-1], help="what is measured")
     parser.add_argument("--records", type=int, metavar="N", help="measure so many records alone")
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)  # of the records that a process measures
     parser.add_argument("--measured", help=argparse.SUPPRESS)  # the step that this process measures

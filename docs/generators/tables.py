@@ -359,6 +359,8 @@ def many_records(result: File) -> str:
     """Return time and memory of packing tiny images and reading them as a training does."""
     measured = [each for each in result["sessions"] if "pack" in each]
     packed, read = ([each[step][0] for each in measured] for step in ("pack", "epoch"))
+    searched = [each for each in result["sessions"] if "indexed" in each]
+    found = [run for each in searched for run in each["indexed"]]
     rows = [
         [
             "packing, with the search for copies",
@@ -368,8 +370,12 @@ def many_records(result: File) -> str:
         ["a start, up to the first batch", span((run["start_seconds"] for run in read), "s"), "", ""],
         ["an epoch of random-resized crops", *_time_and_rate(read, "read"), memory(run["peak_mib"] for run in read)],
     ]
+    for images in sorted({run["images"] for run in found}):
+        runs = [run for run in found if run["images"] == images]
+        name = f"near-duplicates of {images:,} images, by an index"
+        rows.append([name, *_time_and_rate(runs, "images"), memory(run["peak_mib"] for run in runs)])
     title = f"{packed[0]['images']:,} images"
-    return table([title, "time", "images/s", "memory, MiB"], rows) + sessions({"sessions": measured})
+    return table([title, "time", "images/s", "memory, MiB"], rows) + sessions({"sessions": measured + searched})
 
 
 def _time_and_rate(runs: list[File], number: str) -> tuple[str, str]:

@@ -13,6 +13,7 @@ import numpy as np
 from resnet50._io.fetch import Progress
 from resnet50._io.text import are, have, plural, share_of
 from resnet50.audit.issue import EXAMPLES, AllImages, Issue, Place
+from resnet50.data.lazy_images import LazyImages
 from resnet50.data.near_duplicates import MAX_STORED_PAIRS, MOST_COMPARED, LookAlikes, Pairs, join
 from resnet50.data.splits import DatasetSplits
 
@@ -49,7 +50,7 @@ def duplicates(images: AllImages, splits: DatasetSplits, *, progress: Progress |
     if near_duplicates.look_alikes is not None:
         yield _look_alike(images, near_duplicates.look_alikes)
     if near_duplicates.copies is not None and not splits.identical_only:
-        yield _copies_only(count)
+        yield _copies_only(count, splits)
     leaks = {pair: _Nearest(count) for pair in combinations(range(len(images.names)), 2)}
     conflicts, repeats, mirrored, crossing = (_Nearest(count) for _ in range(4))
     connected = repeated = np.arange(count)
@@ -141,16 +142,20 @@ def _look_alike(images: AllImages, look_alikes: LookAlikes) -> Issue:
     )
 
 
-def _copies_only(count: int) -> Issue:
+def _copies_only(count: int, splits: DatasetSplits) -> Issue:
+    packed = all(isinstance(each.images, LazyImages) and each.images.is_encoded for each in splits.by_name.values())
     why = f"there are more than {MAX_STORED_PAIRS:,} pairs of near-duplicates"
-    if count > MOST_COMPARED:
+    advice = "give them groups in a CSV file, or audit a part of the images"
+    if count > MOST_COMPARED and packed and splits.corrections is None:
+        why += ", or most images look alike"
+    elif count > MOST_COMPARED:
         why = f"{plural(count, 'image')} are more than the {MOST_COMPARED:,} that are compared each with each"
+        advice = "pack the images by resnet50 pack --records, which searches for them once"
     return Issue(
         kind="copies-only",
         severity="note",
         summary=f"Only identical images count as near-duplicates, since {why}.",
-        advice="Images that were encoded or resized again, and bursts, are not found: give them groups in a CSV file, "
-        "or audit a part of the images.",
+        advice=f"Images that were encoded or resized again, and bursts, are not found: {advice}.",
     )
 
 

@@ -1,4 +1,7 @@
-"""Find near-duplicate images: exactly, and in bounded memory even among 100,000; among more, copies alone."""
+"""Find near-duplicate images: exactly, and in bounded memory even among 100,000; among more, copies alone.
+
+Where more images are packed, all near-duplicates are found (`resnet50.data.near_duplicate_index`).
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,10 @@ IDENTICAL_DISTANCE = 0.01
 """Two images count as identical if their 32 x 32 thumbnails differ by less than this: by not a single gray level."""
 
 MOST_COMPARED = 200_000
-"""Most images that are compared each with each, which takes 0.8 GB; of more, identical ones alone are found."""
+"""Most images that are compared each with each, which takes 0.8 GB.
+
+Of more, identical ones alone are found, or, when they are packed, all by an index.
+"""
 
 MAX_STORED_PAIRS = 2_000_000
 """Most pairs that are stored after a search: 48 MB. Only a few thousand copies of one image exceed it."""
@@ -177,6 +183,27 @@ class NearDuplicates:
         few = (sizes * (sizes - 1) // 2).sum() <= MAX_STORED_PAIRS
         groups = _renumber(copies.thumbnails * (int(split.max(initial=0)) + 1) + split)
         return cls(None, single_color, groups, tuple(copies.pairs(single_color)) if few else None, copies=copies)
+
+    @classmethod
+    def of_pairs(
+        cls, pairs: Pairs, mirrored: Pairs, *, identical: NearDuplicates, split: np.ndarray, labels: np.ndarray
+    ) -> NearDuplicates | None:
+        """Return near-duplicates whose pairs are all known; None if so many look alike that no cut could separate them.
+
+        Args:
+            pairs: All pairs in which neither image is of a single color.
+            mirrored: The same of mirror images.
+            identical: What `of_copies` returns for these images. Those of a single color have its groups.
+            split: The split of each image, int64 ``(n,)``.
+            labels: The class of each image, int64 ``(n,)``.
+        """
+        single_color = identical.single_color
+        groups, stored, connected = _collect(iter([pairs]), single_color, split)
+        if len(_look_alike_numbers(connected, single_color, labels)):
+            return None
+        first = np.unique(identical.groups, return_index=True)[1]
+        groups = join(groups, np.arange(len(groups)), first[identical.groups])
+        return cls(None, single_color, groups, stored, mirrored=(mirrored,))
 
     def pairs(self) -> Iterator[Pairs]:
         """Yield all pairs of near-duplicates in which neither image is of a single color, block by block."""

@@ -28,7 +28,15 @@ from resnet50.data.headers import Headers
 from resnet50.data.images import TemporaryError, fit_image, measure_value_range
 from resnet50.data.lazy_images import LazyImages
 from resnet50.data.listing import SPLITS, Listing, list_images
-from resnet50.data.near_duplicates import MAX_STORED_PAIRS, MOST_COMPARED, Copies, Pairs, find_near_duplicates
+from resnet50.data.near_duplicate_index import faiss, indexed_pairs
+from resnet50.data.near_duplicates import (
+    MAX_STORED_PAIRS,
+    MOST_COMPARED,
+    Copies,
+    NearDuplicates,
+    Pairs,
+    find_near_duplicates,
+)
 from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
 from resnet50.data.pack import Inspected, UnreadableFiles, deep_files, found_in_files, split_of
 from resnet50.data.records import MANIFEST, MOST_RECORD_BYTES, Manifest, array_record, shard_name
@@ -90,7 +98,7 @@ def pack_records(
 
     Raises:
         FileNotFoundError: If nothing is there.
-        ImportError: If the package ``array_record`` is not installed.
+        ImportError: If the package ``array_record`` is not installed, or ``faiss-cpu`` for more than 200,000 images.
         OSError: If there is not enough room on the disk, or the folder cannot be written.
         ValueError: If the source holds no classes, more files of all or of a class than allowed cannot be read, or none
             can, ``out`` exists, or an argument is not as described.
@@ -109,13 +117,13 @@ def pack_records(
         listing = correct_listing(listing, read_corrections(options.corrections))
     entries = sorted(listing.entries, key=lambda entry: SPLITS.index(split_of(entry)))
     listing = replace(listing, entries=tuple(entries))
-    files = read_file_headers(entries, progress=progress)
-    inspected = Inspected(listing, files)
     size = sum(_size(entry.path) for entry in entries)
     count = min(shards or min(max(1, size // _SHARD_BYTES), _MOST_SHARDS), len(entries))
     check_room(out, records_bytes(len(entries), size) + (count << 16), "the packed records")
+    files = read_file_headers(entries, progress=progress)
+    inspected = Inspected(listing, files)
     fit = replace(DEFAULT_FIT, value_range=measure_value_range(deep_files(inspected)))
-    with atomic_folder(out) as folder, _Thumbnails(folder / _THUMBNAILS) as thumbnails:
+    with atomic_folder(out) as folder, ThumbnailFile(folder / _THUMBNAILS) as thumbnails:
         unreadable = UnreadableFiles(listing, options.max_unreadable)
         written = _write_shards(inspected, folder, count, fit, unreadable, thumbnails, progress)
         manifest = _describe(inspected, written, fit)
@@ -126,11 +134,17 @@ def pack_records(
 
 
 def records_bytes(images: int, size: int) -> int:
-    """Return about how many bytes records take: of ``images`` images, whose files have ``size`` bytes."""
+    """Return about how many bytes records take: of ``images`` images, whose files have ``size`` bytes.
+
+    Raises:
+        ImportError: If a package is not installed that packing so many needs.
+    """
+    if images > MOST_COMPARED:
+        faiss()
     return size + images * _REST
 
 
-class _Thumbnails:
+class ThumbnailFile:
     """Thumbnails of images in a temporary file, since those of a million take 3 GB; indexed like an array.
 
     It is not mapped: pages of a mapped file count as memory of the process.
@@ -141,7 +155,7 @@ class _Thumbnails:
         self._count = 0
         self.ndim, self.dtype = 4, np.dtype(np.uint8)
 
-    def __enter__(self) -> _Thumbnails:
+    def __enter__(self) -> ThumbnailFile:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -150,9 +164,11 @@ class _Thumbnails:
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """``(n, 32, 32, 3)``."""
         return self._count, _SIZE, _SIZE, 3
 
     def append(self, image: np.ndarray) -> None:
+        """Write a thumbnail behind the others, before any is read."""
         self._file.write(image.data)
         self._count += 1
 
@@ -170,7 +186,7 @@ def _write_shards(
     shards: int,
     fit: Fit,
     unreadable: UnreadableFiles,
-    thumbnails: _Thumbnails,
+    thumbnails: ThumbnailFile,
     progress: Progress | None,
 ) -> _Written:
     """Write every file that can be read into its shard, and its thumbnail."""
@@ -262,14 +278,14 @@ def _describe(inspected: Inspected, written: _Written, fit: Fit) -> Manifest:
     )
 
 
-def _compare(manifest: Manifest, images: _Thumbnails, progress: Progress | None) -> Manifest:
+def _compare(manifest: Manifest, images: ThumbnailFile, progress: Progress | None) -> Manifest:
     """Return the manifest with the images' near-duplicates, as far as they can be found and stored."""
     numbers = np.split(np.arange(len(manifest)), np.cumsum(manifest.counts)[:-1])
     splits = [LazyImages(images, of_split) for of_split in numbers]
     identical = find_near_duplicates(splits, identical_only=True, progress=progress)
     manifest = replace(manifest, copies=identical.copies or manifest.copies, single_color=identical.single_color)
     if len(manifest) > MOST_COMPARED:
-        return manifest
+        return replace(manifest, near_duplicates=_find_indexed(manifest, identical, images, progress))
     found = find_near_duplicates(splits, labels=manifest.labels, progress=progress)
     if found.stored is None:
         return manifest
@@ -280,6 +296,18 @@ def _compare(manifest: Manifest, images: _Thumbnails, progress: Progress | None)
             return manifest
         mirrored.append(pairs)
     return replace(manifest, near_duplicates=replace(found, mirrored=tuple(mirrored)))
+
+
+def _find_indexed(
+    manifest: Manifest, identical: NearDuplicates, images: ThumbnailFile, progress: Progress | None
+) -> NearDuplicates | None:
+    """Return the near-duplicates of very many images; None if they are too many to be stored."""
+    count, split = len(manifest), np.repeat(np.arange(len(SPLITS)), manifest.counts)
+    report = None if progress is None else lambda done: progress(2 * done, 2 * count)
+    found = indexed_pairs(images, identical.single_color, progress=report)
+    if found is None:
+        return None
+    return NearDuplicates.of_pairs(*found, identical=identical, split=split, labels=manifest.labels)
 
 
 def _size(path: Path) -> int:

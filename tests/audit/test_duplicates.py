@@ -271,6 +271,7 @@ def test_the_audit_says_where_images_are_too_many_for_near_duplicates(monkeypatc
     note, leak = find(**splits)
     assert (note.kind, note.severity) == ("copies-only", "note")
     assert numbers(note.summary)[0] == "11"
+    assert "--records" in note.advice
     assert places(leak) == [[("test", 1), ("train", 2)]]
     asked_for = replace(DatasetSplits.of(splits), identical_only=True)
     assert [issue.kind for issue in duplicates(AllImages(splits), asked_for)] == ["leak"]

@@ -8,6 +8,8 @@ from factories import fixed_camera
 from resnet50.data.lazy_images import LazyImages
 from resnet50.data.near_duplicates import (
     MAX_STORED_PAIRS,
+    NearDuplicates,
+    Pairs,
     find_near_duplicates,
     join,
     near_duplicate_groups,
@@ -392,6 +394,25 @@ def test_among_very_many_images_the_identical_ones_are_found(small_blocks, monke
     assert again.stored is None
     assert pairs_of(again) == pairs_of(result)
     assert pairs_of(again.reorder(order)) == dict.fromkeys(expected, 0)
+
+
+def test_pairs_that_were_found_elsewhere_are_near_duplicates():
+    images = noise(12)
+    images[6:9] = noise(3) + np.uint8(2)
+    images[[9, 10, 11]] = 7  # of one color
+    split, labels = np.arange(12) // 8, np.zeros(12, np.int64)  # the third copy is in another split
+    identical = find_near_duplicates([images[:8], images[8:]], identical_only=True)
+    pairs = Pairs(np.array([0, 1, 2]), np.array([6, 7, 8]), np.full(3, 2.0))
+    mirrored = Pairs(np.array([3]), np.array([4]), np.array([5.0]))
+    result = NearDuplicates.of_pairs(pairs, mirrored, identical=identical, split=split, labels=labels)
+    assert pairs_of(result) == {(0, 6): 2, (1, 7): 2, (2, 8): 2}
+    assert mirrored_pairs_of(result) == {(3, 4)}
+    assert result.groups.tolist() == [0, 1, 2, 3, 4, 5, 0, 1, 6, 7, 7, 7]
+    assert result.copies is None
+    chain = Pairs(np.arange(29), np.arange(1, 30), np.ones(29))
+    alike = find_near_duplicates([noise(40)], identical_only=True)
+    split, labels = np.zeros((2, 40), np.int64)
+    assert NearDuplicates.of_pairs(chain, mirrored, identical=alike, split=split, labels=labels) is None
 
 
 def test_no_images_have_no_copies():

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -171,18 +172,58 @@ def test_near_duplicates_are_those_of_the_images(photos, packed, cache):
         assert pairs == others != set()
 
 
-@pytest.mark.parametrize("limit", ["MOST_COMPARED", "MAX_STORED_PAIRS"])
-def test_copies_alone_are_known_where_near_duplicates_are_too_many(photos, packed, tmp_path, monkeypatch, limit):
-    monkeypatch.setattr(f"resnet50.data.pack_records.{limit}", 0)
-    if limit == "MAX_STORED_PAIRS":
-        monkeypatch.setattr("resnet50.data.near_duplicates.MAX_STORED_PAIRS", 0)
+def count_as_very_many(monkeypatch):
+    pytest.importorskip("faiss", reason="near-duplicates of very many images are found by an index of faiss")
+    for module in ("data.pack_records", "audit.duplicates"):
+        monkeypatch.setattr(f"resnet50.{module}.MOST_COMPARED", 24)
+
+
+def test_near_duplicates_of_very_many_images_are_those_of_a_few(photos, packed, tmp_path, monkeypatch):
+    count_as_very_many(monkeypatch)
+    steps = []
+    pack_records(photos, tmp_path / "records", options=LENIENT, shards=3, progress=lambda *step: steps.append(step))
+    assert steps[-1] == (50, 50)
+    found, expected = (Manifest.read(each / MANIFEST).near_duplicates for each in (tmp_path / "records", packed))
+    np.testing.assert_array_equal(found.groups, expected.groups)
+    for name in ("stored", "mirrored"):
+        columns, others = (
+            np.concatenate([np.stack(pairs) for pairs in getattr(each, name)], axis=1) for each in (found, expected)
+        )
+        np.testing.assert_array_equal(columns, others[:, np.lexsort((others[1], others[0]))])
+    kinds = {issue.kind for issue in find_issues(read_splits(tmp_path / "records", image_size=8))}
+    assert {"leak", "near-duplicates", "mirrored"} <= kinds
+    assert "copies-only" not in kinds
+    pack_records(photos, tmp_path / "again", options=LENIENT, shards=3)
+    assert (tmp_path / "again" / MANIFEST).read_bytes() == (tmp_path / "records" / MANIFEST).read_bytes()
+
+
+def test_without_faiss_nothing_is_copied_or_written_of_very_many_images(photos, tmp_path, monkeypatch):
+    monkeypatch.setattr("resnet50.data.pack_records.MOST_COMPARED", 25)
+    monkeypatch.setitem(sys.modules, "faiss", None)
+    steps = []
+    for source in (photos, photos.as_uri()):
+        with raises(ImportError, "faiss", "'resnet50[records]'"):
+            pack_records(source, tmp_path / "records", options=LENIENT, progress=lambda *step: steps.append(step))
+    assert list(tmp_path.iterdir()) == []
+    assert steps == []
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_copies_alone_are_known_where_near_duplicates_are_too_many(photos, packed, tmp_path, monkeypatch, many):
+    if many:
+        count_as_very_many(monkeypatch)
+    for module in ("near_duplicates", "pack_records", "near_duplicate_index"):
+        monkeypatch.setattr(f"resnet50.data.{module}.MAX_STORED_PAIRS", 0)
     pack_records(photos, tmp_path / "records", options=LENIENT)
     assert Manifest.read(tmp_path / "records" / MANIFEST).near_duplicates is None
     identical = read_splits(packed, image_size=8, options=ReadOptions(near_duplicates=False)).near_duplicates
     found = read_splits(tmp_path / "records", image_size=8).near_duplicates
     assert found.copies is not None
     np.testing.assert_array_equal(found.groups, identical.groups)
-    assert "copies-only" in {issue.kind for issue in find_issues(read_splits(tmp_path / "records", image_size=8))}
+    issues = find_issues(read_splits(tmp_path / "records", image_size=8))
+    (note,) = [issue for issue in issues if issue.kind == "copies-only"]
+    assert "2,000,000" in note.summary  # why, whether they are many images or few
+    assert "--records" not in note.advice
 
 
 def test_groups_are_packed(tmp_path):

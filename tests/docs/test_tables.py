@@ -379,7 +379,13 @@ def test_packing_and_reading_many_records():
     read = {"images": 1_000_000, "start_seconds": 6.1, "seconds": 100, "read": 950_000, "peak_mib": 560.7}
     result = one(pack=[packed], epoch=[read])
     result["sessions"].append({**SESSION, "start": []})
-    assert tables.many_records(result) == (
+    without = tables.many_records(result)
+    assert "index" not in without
+    indexed = {"images": 200_000, "seconds": 50, "peak_mib": 210.4}
+    assert "| near-duplicates of 200,000 images, by an index | 50 s | 4000 | 210 |" in tables.many_records(
+        {"sessions": [*result["sessions"], {**SESSION, "indexed": [indexed]}]}
+    )
+    assert without == (
         "| 1,000,000 images | time | images/s | memory, MiB |\n"
         "| --- | --- | --- | --- |\n"
         "| packing, with the search for copies | 500 s | 2000 | 540 |\n"
