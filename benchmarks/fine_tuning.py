@@ -5,8 +5,10 @@ contenders read that folder, start from the same weights, choose everything on t
 test images once. A run is a process of its own, from the command to its end, with its seconds and its peak of memory;
 ``others`` is the share of all processors that other processes used meanwhile.
 
-- ``ours``: ``resnet50 train FOLDER``, which decides by validation which phases it trains.
-- ``thorough``: the same with ``--thorough``, where it is another run: where ``ours`` has left a phase out.
+- ``ours``: ``resnet50 train FOLDER`` with the numbers of the task's recipe, which decides by validation which phases it
+  trains; for SIGNS and CIFAR-10, whose recipes have another stem, that recipe: from random weights, at the images' size.
+- ``folder``: for these two, ``resnet50 train FOLDER`` from the weights, as with images of your own.
+- ``thorough``: the run from the weights with ``--thorough``, where that is another one: where a phase was left out.
 - ``classic``: the setting of the task's public project (``--variant classic``), with these weights.
 - ``probe``: features of the frozen network and scikit-learn's logistic regression, in PyTorch.
 - ``fastai``: ``vision_learner`` and ``fine_tune``.
@@ -43,7 +45,7 @@ from resnet50.recipes import find_task, folder
 RESULTS = Path(__file__).parent / "results"
 VALIDATION = 0.15
 IMAGE_SIZE = 224
-OURS, PEERS = ("ours", "thorough", "classic"), ("probe", "fastai", "timm")
+OURS, PEERS = ("ours", "folder", "thorough", "classic"), ("probe", "fastai", "timm")
 
 PHASES = len(folder.FINE_TUNED.phases)
 """Phases of a run that leaves none out."""
@@ -83,6 +85,8 @@ def main() -> None:
             images = Path(temporary, "images")
             write_images(cut(options, seed), images)
             for name in missing:
+                if name == "folder" and is_fine_tuned(options.task):
+                    continue  # that is ours
                 if name == "thorough" and trained_all(results["runs"], seed):
                     continue
                 results["runs"].append(run(name, options, seed, images, Path(temporary, name)))
@@ -121,7 +125,13 @@ def describe_weights(path: str) -> dict[str, str]:
 
 def trained_all(runs: list[dict[str, Any]], seed: int) -> bool:
     """Return whether our run of a seed has left no phase out, so that ``--thorough`` changes nothing."""
-    return any((run["contender"], run["seed"]) == ("ours", seed) and len(run["phases"]) == PHASES for run in runs)
+    tuned = ("ours", "folder")
+    return any(run["contender"] in tuned and run["seed"] == seed and len(run["phases"]) == PHASES for run in runs)
+
+
+def is_fine_tuned(task: str) -> bool:
+    """Return whether the recipe of a task can begin with the weights."""
+    return "fine-tuned" in find_task(task).VARIANTS
 
 
 def cut(options: argparse.Namespace, seed: int) -> DatasetSplits:
@@ -184,9 +194,9 @@ def ours(name: str, options: argparse.Namespace, seed: int, images: Path, out: P
     """Return our command: the task's recipe, on the folder of the cut."""
     variants = find_task(options.task).VARIANTS
     weights = ["--weights", options.weights]
-    if name == "classic":
-        words = [options.task, str(images), options.weights, str(seed), str(out)]
-        return [sys.executable, "-c", "import sys, fine_tuning; fine_tuning.train_classic(*sys.argv[1:])", *words]
+    if name == "classic" or (name == "ours" and not is_fine_tuned(options.task)):
+        words = [options.task, "scratch" if name == "ours" else name, str(images), options.weights, str(seed), str(out)]
+        return [sys.executable, "-c", "import sys, fine_tuning; fine_tuning.train_variant(*sys.argv[1:])", *words]
     augmentation = variants.get("fine-tuned", variants["scratch"]).augmentation
     numbers = {field.name: getattr(augmentation, field.name) for field in fields(Augmentation)}
     changes = [option for number in numbers.items() for option in _change(*number)]
@@ -198,10 +208,11 @@ def ours(name: str, options: argparse.Namespace, seed: int, images: Path, out: P
     ]
 
 
-def train_classic(task: str, images: str, weights: str, seed: str, out: str) -> None:
-    """Train by the setting of a task's public project, from these weights."""
-    recipe = find_task(task).VARIANTS["classic"]
-    recipe = recipe.change(weights=weights, conventions=None, normalization=None, seed=int(seed))
+def train_variant(task: str, variant: str, images: str, weights: str, seed: str, out: str) -> None:
+    """Train by the setting of a task's public project, from these weights, or by its recipe from random ones."""
+    recipe = find_task(task).VARIANTS[variant].change(seed=int(seed))
+    if variant == "classic":
+        recipe = recipe.change(weights=weights, conventions=None, normalization=None)
     train(recipe, DataSource("folder", images).load(recipe.image_size), out=out, progress=False)
 
 

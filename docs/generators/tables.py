@@ -31,10 +31,14 @@ FINE_TUNED = {
     "caltech101": "a part of Caltech-101",
     "rocks": "rocks",
 }
-"""Names of tasks in the table of fine-tuning, in its order, by the names of their files."""
+"""Names of tasks that are fine-tuned, by the names of their files."""
+
+WITH_SIGNS = FINE_TUNED | {"signs": "SIGNS"}
+"""These and SIGNS, whose recipe begins with random weights."""
 
 CONTENDERS = {
     "ours": "`resnet50 train`",
+    "folder": "`resnet50 train`, as images of your own",
     "thorough": "`resnet50 train --thorough`",
     "probe": "features and logistic regression, PyTorch",
     "fastai": "fastai, `fine_tune`",
@@ -506,7 +510,7 @@ def fine_tuning(*results: File) -> str:
     """Return the accuracy of fine-tuning beside the others, and what it took: a row for each task and contender."""
     rows = []
     for result in results:
-        title, runs_of = FINE_TUNED[result["task"]], by_contender(result)
+        title, runs_of = WITH_SIGNS[result["task"]], by_contender(result)
         for contender, words in CONTENDERS.items():
             if not (runs := runs_of.get(contender)):
                 continue
@@ -631,8 +635,6 @@ def check_signs(issues: list[File]) -> str:
 DOUBT = ("cats-dogs", "leukemia", "caltech101", "signs", "rocks")
 """Tasks in the tables of prediction sets and refusal, which have result files."""
 
-_DOUBT_NAMES = FINE_TUNED | {"signs": "SIGNS"}
-
 SCORES = {"lac": "`lac`", "aps": "`aps`"}
 FITTED_ON = {"out-of-fold": "out of fold", "held-out": "held-out"}
 
@@ -648,7 +650,7 @@ def doubt_coverage(*results: File) -> str:
                 continue
             rows.append(
                 (
-                    _DOUBT_NAMES[result["task"]],
+                    WITH_SIGNS[result["task"]],
                     f"{FITTED_ON[fitted_on]}, {found['calibration_images']}",
                     SCORES[score],
                     f"{percent(found['covered'])} ± {100 * found['standard_error']:.1f}",
@@ -674,7 +676,7 @@ def doubt_strangers(*results: File) -> str:
     rows = []
     for result in results:
         own = result["own_refused"]
-        name = _DOUBT_NAMES[result["task"]]
+        name = WITH_SIGNS[result["task"]]
         rows.append((name, "test images", "", percent(own["neighbors 5"]), "", percent(own["softmax"])))
         for kind, found in result["strangers"].items():
             near, softmax = found["neighbors 5"], found["softmax"]
@@ -698,7 +700,7 @@ def doubt_near_misses(*results: File) -> str:
         draws = result["near_misses"]
         if not draws:
             continue
-        cells = [_DOUBT_NAMES[result["task"]], str(len(draws))]
+        cells = [WITH_SIGNS[result["task"]], str(len(draws))]
         for way in ("neighbors 1", "neighbors 5", "neighbors 10", "softmax"):
             values = [draw[way]["auroc"] for draw in draws]
             cells.append(f"{mean(values):.3f} ({min(values):.2f} to {max(values):.2f})")
@@ -726,7 +728,7 @@ def doubt_temperature(*results: File) -> str:
         losses = "" if lowered is None else f"{found['loss_before']:.3f} and {found['loss_after']:.3f}"
         rows.append(
             (
-                _DOUBT_NAMES[result["task"]],
+                WITH_SIGNS[result["task"]],
                 percent(found["offered"]),
                 "" if lowered is None else percent(lowered),
                 losses,
