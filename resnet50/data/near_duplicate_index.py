@@ -34,9 +34,10 @@ _LISTS = 1_024  # at most
 _SAMPLE = 64  # points for each list by which its centroid is placed; faiss asks for 39
 _BLOCK = 512  # images that are added to the index and searched for at a time
 _SCANNED = 1 << 21  # points that are compared by one call, since all of them may be near: 25 MB
-_VERIFIED = 4_096  # pairs of thumbnails that are compared at a time, in 25 MB
+_VERIFIED = 2_048  # pairs of thumbnails that are compared at a time, in 25 MB
 _CANDIDATES = 50  # pairs of thumbnails that are compared for each pair that may be stored; of more, it would take hours
 _MARGIN = 1.01  # since floats are rounded
+_ROUNDING = 1e-3  # more than float64 errs by in the square of a distance
 
 
 def faiss() -> ModuleType:
@@ -60,7 +61,7 @@ def indexed_pairs(
 ) -> tuple[Pairs, Pairs] | None:
     """Find all pairs of near-duplicates and of mirror images, in bounded memory: about 60 bytes for each image.
 
-    The threads are those of OpenMP, as many as `resnet50._io.workers.usable_cores`.
+    faiss takes the threads of OpenMP: as many as cores that the process may use, or ``OMP_NUM_THREADS``.
 
     Args:
         images: What is indexed by arrays of numbers like an array, uint8 ``(n, height, width, 3)``; it may lie in a
@@ -83,20 +84,19 @@ def indexed_pairs(
     sample = chosen[np.linspace(0, len(chosen) - 1, min(len(chosen), lists * _SAMPLE)).astype(np.int64)]
     index = _Index(_points(images, sample), lists)
     found: tuple[list[Pairs], list[Pairs]] = ([], [])
-    candidates = 0
+    counts, candidates = [0, 0], 0
     for start in range(0, len(chosen), _BLOCK):
         small = thumbnails(images[chosen[start : start + _BLOCK]])
         index.add(_cells(small))
-        for blocks, own in zip(found, (small, small[:, :, ::-1]), strict=True):
+        for kind, own in enumerate((small, small[:, :, ::-1])):
             for rows, earlier in index.near(_cells(own)):
-                candidates += len(rows)
-                if candidates > _CANDIDATES * MAX_STORED_PAIRS:
-                    return None
                 first, second = chosen[earlier], chosen[start + rows]
                 distance = _distances(own[rows], images, first)
-                blocks.append(Pairs(first, second, distance).where(distance < NEAR_DUPLICATE_DISTANCE))
-            if sum(len(pairs.first) for pairs in blocks) > MAX_STORED_PAIRS:
-                return None
+                found[kind].append(Pairs(first, second, distance).where(distance < NEAR_DUPLICATE_DISTANCE))
+                counts[kind] += len(found[kind][-1].first)
+                candidates += len(rows)
+                if max(counts) > MAX_STORED_PAIRS or candidates > _CANDIDATES * MAX_STORED_PAIRS:
+                    return None
         if progress is not None:
             progress(int(chosen[start : start + _BLOCK][-1]) + 1)
     if progress is not None:
@@ -142,7 +142,7 @@ class _Index:
         before = self._index.ntotal - len(points)
         squares = _squares(points, self._centroids)
         nearest = squares.argmin(axis=1)
-        lists = squares - squares.min(axis=1, keepdims=True) <= 2 * self._radius * self._apart[nearest] + _MARGIN
+        lists = squares - squares.min(axis=1, keepdims=True) <= 2 * self._radius * self._apart[nearest] + _ROUNDING
         ends = np.cumsum(lists @ self._sizes)
         parts = np.unique(np.searchsorted(ends, np.arange(0, ends[-1], _SCANNED), side="right"))
         for rows in np.split(np.arange(len(points)), parts[parts > 0]):
