@@ -147,10 +147,12 @@ def _copies_only(count: int, splits: DatasetSplits) -> Issue:
     why = f"there are more than {MAX_STORED_PAIRS:,} pairs of near-duplicates"
     advice = "give them groups in a CSV file, or audit a part of the images"
     if count > MOST_COMPARED and packed and splits.corrections is None:
-        why += ", or most images look alike"
+        why += ", to find them would take hours, or whole classes look alike"
     elif count > MOST_COMPARED:
         why = f"{plural(count, 'image')} are more than the {MOST_COMPARED:,} that are compared each with each"
-        advice = "pack the images by resnet50 pack --records, which searches for them once"
+        advice = "pack the image files by resnet50 pack --records, which searches for them once"
+        if packed:
+            advice = "give the corrections to resnet50 pack --records, which searches for them once"
     return Issue(
         kind="copies-only",
         severity="note",

@@ -35,7 +35,7 @@ KINDS: Mapping[str, str] = MappingProxyType(
         "label-error": "Labels that may be wrong, by predictions of models that have not seen the images.",
         "label-conflict": "Near-duplicates have different labels.",
         "look-alike": "More than half of the images look alike, so that they are compared more finely.",
-        "copies-only": "The images are too many to compare each with each, so that only identical ones are found.",
+        "copies-only": "The images, or their near-duplicates, are too many, so that only identical ones are found.",
         "near-duplicates": "Images of one class and split are near-duplicates.",
         "mirrored": "Images are mirror images of others of their class.",
         "mirrored-classes": "Images of one class are mirror images of those of another, or the classes' names say so.",

@@ -61,14 +61,14 @@ def run(options: argparse.Namespace) -> int:
 
     from resnet50.data.listing import list_images
     from resnet50.data.pack import packed_bytes
-    from resnet50.data.pack_records import records_bytes
+    from resnet50.data.pack_records import room_for_records
     from resnet50.data.records import array_record
     from resnet50.data.remote import local_copy
 
     if options.records:
         array_record()  # before images are copied for nothing
     chosen, out, size = read_options.read_options(options), Path(options.out), options.image_size or 224
-    needed: Callable[[int, int], int] = records_bytes if options.records else lambda n, _: packed_bytes(n, size)
+    needed: Callable[[int, int], int] = room_for_records if options.records else lambda n, _: packed_bytes(n, size)
     with ExitStack() as copied:
         with step("copying images") as progress:
             copy = local_copy(options.source, beside=out, needed=needed, progress=progress)

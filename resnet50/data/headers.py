@@ -49,7 +49,7 @@ class Headers(Sequence["Header | None"]):
         return self.kinds[self.numbers[index]]
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Sequence):
+        if not isinstance(other, Sequence) or isinstance(other, str):
             return NotImplemented
         return len(self) == len(other) and all(one == another for one, another in zip(self, other, strict=True))
 

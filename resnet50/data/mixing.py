@@ -73,22 +73,12 @@ class Mixing:
 
     def draw(self, n: int, size: tuple[int, ...], generator: np.random.Generator) -> Mixture | None:
         """Draw how a batch of ``n`` images of a size, height and width, is mixed; None if both are switched off."""
-        if not self.mixup and not self.cutmix:
+        ways = [(alpha, method) for alpha, method in ((self.mixup, "mixup"), (self.cutmix, "cutmix")) if alpha]
+        if not ways:
             return None
-        groups = np.array_split(np.arange(n), -(-n // GROUP))
-        drawn = [self._draw_group(group, size, generator) for group in groups]
+        groups = np.array_split(np.arange(n), max(1, -(-n // GROUP)))
+        drawn = [_draw_group(group, size, *ways[generator.integers(len(ways))], generator) for group in groups]
         return Mixture(*map(np.concatenate, zip(*drawn, strict=True)))
-
-    def _draw_group(self, group: np.ndarray, size: tuple[int, ...], generator: np.random.Generator) -> Mixture:
-        alphas = [(alpha, method) for alpha, method in ((self.mixup, "mixup"), (self.cutmix, "cutmix")) if alpha]
-        alpha, method = alphas[generator.integers(len(alphas))]
-        n, height, width = len(group), *size
-        order, share = group[generator.permutation(n)], generator.beta(alpha, alpha)
-        if method == "mixup":
-            return Mixture(order, np.full(n, share), np.tile((0, height, 0, width), (n, 1)), np.full(n, share))
-        top, bottom, left, right = (end for length in size for end in _span(length, math.sqrt(1 - share), generator))
-        share = 1 - (bottom - top) * (right - left) / (height * width)
-        return Mixture(order, np.full(n, share), np.tile((top, bottom, left, right), (n, 1)), np.zeros(n))
 
 
 class Mixture(NamedTuple):
@@ -127,6 +117,18 @@ class Mixture(NamedTuple):
         """Return the targets of mixed images, float32 ``(n, classes)``."""
         share = self.share[:, None]
         return (share * targets + (1 - share) * others).astype(np.float32)
+
+
+def _draw_group(
+    group: np.ndarray, size: tuple[int, ...], alpha: float, method: str, generator: np.random.Generator
+) -> Mixture:
+    n, height, width = len(group), *size
+    order, share = group[generator.permutation(n)], generator.beta(alpha, alpha)
+    if method == "mixup":
+        return Mixture(order, np.full(n, share), np.tile((0, height, 0, width), (n, 1)), np.full(n, share))
+    top, bottom, left, right = (end for length in size for end in _span(length, math.sqrt(1 - share), generator))
+    share = 1 - (bottom - top) * (right - left) / (height * width)
+    return Mixture(order, np.full(n, share), np.tile((top, bottom, left, right), (n, 1)), np.zeros(n))
 
 
 def _span(length: int, share: float, generator: np.random.Generator) -> tuple[int, int]:

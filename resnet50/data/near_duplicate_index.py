@@ -2,13 +2,14 @@
 
 Nothing is missed, and nothing else is found: the pairs are those of `near_duplicates.near_duplicate_pairs`, whatever
 the centroids are that the index divides images by. Images are points, whose coordinates are the means of 4 x 4 pixels
-of their thumbnails. Two points are never farther apart than the thumbnails: near-duplicates less than
-``r = NEAR_DUPLICATE_DISTANCE``. A point is in the list of its nearest centroid. For a point ``x`` with the nearest
-centroid ``a``, and ``y`` in the list of ``b``::
+of their thumbnails. With lengths ``|.|`` that are root mean squares, two points are never farther apart than the
+thumbnails: near-duplicates less than ``r = NEAR_DUPLICATE_DISTANCE``. A point is in the list of its nearest centroid.
+For a point ``x`` with the nearest centroid ``a``, and ``y`` in the list of ``b``::
 
     |x - b|^2 - |x - a|^2  =  |y - b|^2 - |y - a|^2 + 2 (x - y).(a - b)  <=  2 |x - y| |a - b|
 
-So only lists with ``|x - b|^2 - |x - a|^2 <= 2 r |a - b|`` can have a near-duplicate of ``x``: a few of a thousand.
+So only lists with ``|x - b|^2 - |x - a|^2 <= 2 r |a - b|`` can have a near-duplicate of ``x`` (the second step is the
+inequality of Cauchy and Schwarz): of photos a few of a thousand; of noise, which no centroids divide, most of them.
 faiss compares ``x`` with the points of these lists. The thumbnails of those that are near are compared.
 """
 
@@ -59,7 +60,7 @@ def faiss() -> ModuleType:
 def indexed_pairs(
     images: Any, left_out: np.ndarray, *, progress: Callable[[int], None] | None = None
 ) -> tuple[Pairs, Pairs] | None:
-    """Find all pairs of near-duplicates and of mirror images, in bounded memory: about 60 bytes for each image.
+    """Find all pairs of near-duplicates and of mirror images, in bounded memory: some 60 to 120 bytes for each image.
 
     faiss takes the threads of OpenMP: as many as cores that the process may use, or ``OMP_NUM_THREADS``.
 
@@ -79,6 +80,8 @@ def indexed_pairs(
     """
     chosen = np.flatnonzero(~left_out)
     if not len(chosen):
+        if progress is not None:
+            progress(len(left_out))
         return _sorted([]), _sorted([])
     lists = max(1, min(_LISTS, len(chosen) // _SAMPLE))
     sample = chosen[np.linspace(0, len(chosen) - 1, min(len(chosen), lists * _SAMPLE)).astype(np.int64)]
@@ -122,12 +125,13 @@ class _Index:
         self._apart = np.sqrt(np.maximum(_squares(self._centroids, self._centroids), 0))
         self._sizes = np.zeros(lists, np.int64)
         self._radius = _MARGIN * NEAR_DUPLICATE_DISTANCE * size**0.5
-        self._rounded_radius = _MARGIN * (NEAR_DUPLICATE_DISTANCE + 0.5) * size**0.5  # a byte is up to 0.5 away
+        # faiss compares bytes, and some processors' instructions would cut a fraction off: both points are rounded
+        self._rounded_radius = _MARGIN * (NEAR_DUPLICATE_DISTANCE + 2 * 0.5) * size**0.5
 
     def add(self, points: np.ndarray) -> None:
         """Add points, float64 ``(k, coordinates)``."""
         nearest = _squares(points, self._centroids).argmin(axis=1)
-        self._faiss.contrib.ivf_tools.add_preassigned(self._index, np.rint(points).astype(np.float32), nearest)
+        self._faiss.contrib.ivf_tools.add_preassigned(self._index, _rounded(points), nearest)
         self._sizes += np.bincount(nearest, minlength=len(self._sizes))
 
     def near(self, points: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -146,14 +150,12 @@ class _Index:
         ends = np.cumsum(lists @ self._sizes)
         parts = np.unique(np.searchsorted(ends, np.arange(0, ends[-1], _SCANNED), side="right"))
         for rows in np.split(np.arange(len(points)), parts[parts > 0]):
-            if not len(rows):
-                continue
             counts = np.count_nonzero(lists[rows], axis=1)
             self._index.nprobe = int(counts.max())
             probed = np.full((len(rows), self._index.nprobe), -1)  # faiss passes over -1
             probed[np.arange(self._index.nprobe) < counts[:, None]] = np.nonzero(lists[rows])[1]
             limits, _, numbers = self._index.range_search_preassigned(
-                points[rows], self._rounded_radius**2, probed, None
+                _rounded(points[rows]), self._rounded_radius**2, probed, None
             )
             rows = np.repeat(rows, np.diff(limits.astype(np.int64)))
             earlier = numbers < before + rows
@@ -171,6 +173,10 @@ def _points(images: Any, numbers: np.ndarray) -> np.ndarray:
 def _cells(small: np.ndarray) -> np.ndarray:
     count, side = len(small), small.shape[1] // _CELL
     return small.reshape(count, side, _CELL, side, _CELL, 3).mean(axis=(2, 4)).reshape(count, side * side * 3)
+
+
+def _rounded(points: np.ndarray) -> np.ndarray:
+    return np.rint(points).astype(np.float32)
 
 
 def _squares(points: np.ndarray, centroids: np.ndarray) -> np.ndarray:

@@ -37,7 +37,7 @@ Of more, identical ones alone are found, or, when they are packed, all by an ind
 """
 
 MAX_STORED_PAIRS = 2_000_000
-"""Most pairs that are stored after a search: 48 MB. Only a few thousand copies of one image exceed it."""
+"""Most pairs that are stored after a search: 48 MB. A few thousand copies of one image exceed it."""
 
 _SIZE = 16  # height and width of a thumbnail in pixels
 _FINE = 32  # height and width of a look-alike's thumbnail in pixels
@@ -389,12 +389,15 @@ def _look_alike_numbers(connected: np.ndarray, single_color: np.ndarray, labels:
     """Return the numbers of the images that are too many to be near-duplicates of each other."""
     count, group = len(connected), np.where(single_color, -1, connected)
     numbers, sizes = np.unique(group[group >= 0], return_counts=True)
-    large = numbers[sizes >= LOOK_ALIKE]
-    chosen = [number for number in large if 2 * (group == number).sum() > count]
-    if labels is not None and not chosen:
+    is_large = sizes >= LOOK_ALIKE
+    large, chosen = numbers[is_large], numbers[is_large & (2 * sizes > count)]
+    if labels is not None and not len(chosen):
         least = _WHOLE_CLASS * np.maximum(np.bincount(labels), 1)
-        whole = [each for each in large if (np.bincount(labels[group == each], minlength=len(least)) >= least).any()]
-        chosen = whole if 2 * np.isin(group, whole).sum() > count else []
+        members = np.isin(group, large)
+        pairs, counts = np.unique(group[members] * len(least) + labels[members], return_counts=True)
+        of_group, label = np.divmod(pairs, len(least))
+        whole = np.unique(of_group[counts >= least[label]])
+        chosen = whole if 2 * np.isin(group, whole).sum() > count else whole[:0]
     return np.flatnonzero(np.isin(group, chosen))
 
 

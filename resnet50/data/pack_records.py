@@ -108,7 +108,7 @@ def pack_records(
     array_record()
     check_new(out)
     if is_address(source):
-        with local_copy(source, beside=out, needed=records_bytes, progress=progress) as folder:
+        with local_copy(source, beside=out, needed=room_for_records, progress=progress) as folder:
             return pack_records(folder, out, shards=shards, options=options, progress=progress)
     listing = (
         source if isinstance(source, Listing) else list_images(source, pattern=options.pattern, groups=options.groups)
@@ -119,7 +119,7 @@ def pack_records(
     listing = replace(listing, entries=tuple(entries))
     size = sum(_size(entry.path) for entry in entries)
     count = min(shards or min(max(1, size // _SHARD_BYTES), _MOST_SHARDS), len(entries))
-    check_room(out, records_bytes(len(entries), size) + (count << 16), "the packed records")
+    check_room(out, room_for_records(len(entries), size) + (count << 16), "the packed records")
     files = read_file_headers(entries, progress=progress)
     inspected = Inspected(listing, files)
     fit = replace(DEFAULT_FIT, value_range=measure_value_range(deep_files(inspected)))
@@ -133,7 +133,7 @@ def pack_records(
     return written.unreadable
 
 
-def records_bytes(images: int, size: int) -> int:
+def room_for_records(images: int, size: int) -> int:
     """Return about how many bytes records take: of ``images`` images, whose files have ``size`` bytes.
 
     Raises:
