@@ -367,7 +367,7 @@ def many_records(result: File) -> str:
     found = [run for each in searched for run in each["indexed"]]
     rows = [
         [
-            "packing, with the search for copies",
+            "packing, with the search for near-duplicates",
             *_time_and_rate(packed, "images"),
             memory(run["peak_mib"] for run in packed),
         ],

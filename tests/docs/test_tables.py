@@ -388,7 +388,7 @@ def test_packing_and_reading_many_records():
     assert without == (
         "| 1,000,000 images | time | images/s | memory, MiB |\n"
         "| --- | --- | --- | --- |\n"
-        "| packing, with the search for copies | 500 s | 2000 | 540 |\n"
+        "| packing, with the search for near-duplicates | 500 s | 2000 | 540 |\n"
         "| a start, up to the first batch | 6.1 s | | |\n"
         "| an epoch of random-resized crops | 100 s | 9500 | 561 |\n" + LIST
     )
