@@ -398,15 +398,9 @@ def feeding(result: File) -> str:
         runs = [each["recipes"][recipe] for each in result["sessions"]]
         one, all_threads, shares, mixing = ([value for run in runs for value in run[key]] for key in FED)
         held = span([100 * share for share in shares], "%")
-        rows.append([f"`{recipe}`", span(one), span(all_threads), held, span(mixing, "ms") if any(mixing) else ""])
-    heading = [
-        "recipe",
-        "images/s, one thread",
-        f"images/s, {most} threads",
-        "lock held by one thread",
-        "mixing an image",
-    ]
-    return table(heading, rows) + sessions(result)
+        took = span(mixing, "ms") if any(mixing) else ""
+        rows.append([f"`{recipe}`", span(one, "/s"), span(all_threads, "/s"), held, took])
+    return table(["recipe", "1 thread", f"{most} threads", "lock held", "mixing"], rows) + sessions(result)
 
 
 def batches(result: File) -> str:

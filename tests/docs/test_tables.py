@@ -398,10 +398,10 @@ def test_what_feeds_a_device_has_a_row_for_each_recipe():
     made = {"one_thread": [300, 320.4], "all_threads": [600], "lock_share": [0.031, 0.044], "mixing_ms": [0.07]}
     plain = {**made, "mixing_ms": [0.0]}
     assert tables.feeding(one(threads=2, recipes={"imagenet": made, "plain": plain})) == (
-        "| recipe | images/s, one thread | images/s, 2 threads | lock held by one thread | mixing an image |\n"
+        "| recipe | 1 thread | 2 threads | lock held | mixing |\n"
         "| --- | --- | --- | --- | --- |\n"
-        "| `imagenet` | 300 to 320 | 600 | 3.1 to 4.4 % | 0.070 ms |\n"
-        "| `plain` | 300 to 320 | 600 | 3.1 to 4.4 % | |\n" + LIST
+        "| `imagenet` | 300 to 320 /s | 600 /s | 3.1 to 4.4 % | 0.070 ms |\n"
+        "| `plain` | 300 to 320 /s | 600 /s | 3.1 to 4.4 % | |\n" + LIST
     )
 
 
