@@ -36,7 +36,7 @@ TABLES: dict[str, tuple[Callable[..., str], list[str]]] = {
     "pack-memory": (tables.pack_memory, ["pack-memory"]),
     "predicting-224": (tables.predicting, ["predicting-224"]),
     "predicting-64": (tables.predicting, ["predicting-64"]),
-    "probe-trials": (tables.probe_trials, [f"probe-trials-{task}" for task in tables.FINE_TUNED]),
+    "probe-trials": (tables.probe_trials, [f"probe-trials-{task}" for task in tables.PROBED]),
     "published-on-shards": (tables.published_on_shards, ["published-on-shards"]),
     "reading": (tables.reading, ["reading"]),
     "same-network": (tables.same_network, ["same-network"]),

@@ -33,6 +33,9 @@ FINE_TUNED = {
 }
 """Names of tasks that are fine-tuned, by the names of their files."""
 
+PROBED = ("cats-dogs", "leukemia", "rocks")
+"""Tasks in the table of what helps a linear probe."""
+
 WITH_SIGNS = FINE_TUNED | {"signs": "SIGNS"}
 """These and SIGNS, whose recipe begins with random weights."""
 
