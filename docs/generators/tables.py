@@ -513,7 +513,7 @@ def fine_tuning(*results: File) -> str:
                 continue
             accuracies = percents([run["test_accuracy"] for run in runs])
             quiet = [run for run in runs if (run.get("others") or 0) <= QUIET]
-            took = span((run["seconds"] for run in quiet or runs), "s") + ("" if quiet else ", beside other work")
+            took = span((run["seconds"] for run in quiet or runs), "s") + ("" if quiet else " \N{DAGGER}")
             gain = _gain(runs_of["ours"], runs) if contender != "ours" and "ours" in runs_of else ""
             rows.append([title, words, count(len(runs), "seed"), accuracies, gain, took, peak(runs)])
             title = ""  # once for each task
