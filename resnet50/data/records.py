@@ -294,7 +294,7 @@ def _read_headers(rows: np.ndarray, kinds: Sequence[Sequence[Any]]) -> Headers:
     known: dict[tuple[int, ...], int] = {}
     blocks = (rows[start : start + _BLOCK].T.tolist() for start in range(0, len(rows), _BLOCK))
     each = (known.setdefault(row, len(known)) for block in blocks for row in zip(*block, strict=True))
-    numbers = np.fromiter(each, np.int32, len(rows))  # of few different ones; to sort rows takes more
+    numbers = np.fromiter(each, np.int32, len(rows))  # to sort the rows would take more memory
     made = list[Header | None]()
     for width, height, kind in known:
         mode, file_format, *flags = kinds[kind]
