@@ -67,7 +67,7 @@ ELSEWHERE = {
     "test_a_run_that_another_process_trains_is_not_resumed",
     "too little memory": "training/test_train.py::test_running_out_of_memory_names_what_to_change_and_leaves_a_state",
     "Ctrl-C": "cli/test_running.py::test_an_interrupted_run_says_what_is_stored_and_how_to_resume",
-    "SIGTERM": "training/test_interruption.py::test_a_signal_that_ends_the_process_becomes_an_exit_with_its_status",
+    "SIGTERM": "_io/test_interruption.py::test_a_signal_that_ends_the_process_becomes_an_exit_with_its_status",
     "`kill -9`, a power cut": "training/test_checkpoint.py::test_a_killed_run_ends_as_one_that_was_never_stopped",
     "`keras.json` with `floatx` of float16 or float64": "_io/test_keras_settings.py::test_training_is_the_same",
     "`keras.json` with `channels_first`": "_io/test_keras_settings.py::"

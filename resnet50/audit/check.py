@@ -12,6 +12,7 @@ from typing import NamedTuple
 from resnet50._io.fetch import Progress
 from resnet50._io.text import plural
 from resnet50.audit.class_counts import count_issues
+from resnet50.audit.damage import damaged_records
 from resnet50.audit.duplicates import duplicates
 from resnet50.audit.file_properties import odd_files, read_headers
 from resnet50.audit.groups import folder_groups, other_columns, shared_groups, shared_subfolders
@@ -95,7 +96,7 @@ def check(
         options: How a path is read; a `DataSource` has options of its own.
         validation_split: Share of the training images that the recipe holds out (`resnet50.Recipe`).
         progress: Called with the steps that are done and their number; starts over after the images are read, and
-            where they are compared with the cache, decoded and cut.
+            where they are compared with the cache, decoded and cut, or the records with their hashes.
 
     Returns:
         The audit, without splits if the source cannot be read.
@@ -119,6 +120,8 @@ def check(
         except ValueError as error:  # training would refuse it as well, for instance a table without a column label
             return Audit(_name_of(source), DatasetSplits(), (_unusable(str(error)),))
     share = options.test_split
+    if damaged := tuple(damaged_records(read.splits, progress=progress)):  # which cannot be compared
+        return Audit(_name(read.splits), read.splits, damaged, share)
     _log.info("comparing images")
     issues = find_issues(read.splits, refused=read.too_many_unreadable, test_split=share, progress=progress)
     refused = read.refused

@@ -21,6 +21,7 @@ KINDS: Mapping[str, str] = MappingProxyType(
     {
         "unusable": "The source cannot be used for training.",
         "unreadable": "Files cannot be read.",
+        "damaged": "Packed records are not as they were written.",
         "left-out": "Files that are no images, folders without images or links to nothing are not used.",
         "leak": "Images of one split have near-duplicates in another.",
         "group-leak": "Groups, such as patients, have images in two splits.",

@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import NoReturn
 
 from resnet50._io.collector import exit_without_collection
+from resnet50._io.interruption import exit_on_signals
 from resnet50._io.out_of_memory import OutOfMemoryError, is_out_of_memory
 from resnet50.cli.console import show
 from resnet50.cli.installed import LEFT_OUT, check_installed, missing_package
@@ -68,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         parser.print_help()
         sys.exit(0)
     try:
-        with one_line_warnings():
+        with one_line_warnings(), exit_on_signals():
             check_installed(options.command)
             sys.exit(options.run(options))
     except Exception as error:

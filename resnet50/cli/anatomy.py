@@ -33,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "images",
         nargs="*",
+        default=[],
         metavar="IMAGE",
         help="Image files to show the blocks on, at most 4. Default: held-out images of two classes.",
     )

@@ -22,13 +22,11 @@ def run(options: argparse.Namespace) -> int:
     """Serve the page until Ctrl-C."""
     path = find_model(options.model)
     from resnet50.app.launch import launch_app
-    from resnet50.training.interruption import exit_on_signals
 
-    with exit_on_signals():
-        with step("opening the model") as progress:
-            app = launch_app(path, port=options.port, open_browser=not options.no_browser, progress=progress)
-        with app:
-            say(f"model: {path}. {app.remark}", file=sys.stderr)
-            say(f"{app.url}  This machine alone reaches it; Ctrl-C ends it.", file=sys.stderr)
-            app.wait()
+    with step("opening the model") as progress:
+        app = launch_app(path, port=options.port, open_browser=not options.no_browser, progress=progress)
+    with app:
+        say(f"model: {path}. {app.remark}", file=sys.stderr)
+        say(f"{app.url}  This machine alone reaches it; Ctrl-C ends it.", file=sys.stderr)
+        app.wait()
     return 0

@@ -42,10 +42,10 @@ def evaluate_together(options: argparse.Namespace, names: Sequence[str]) -> int:
     out = options.out or "averaged-report"
     with step("evaluating") as progress:
         result = evaluate_averaged(options.model, options.data, out=out, tta=options.tta, progress=progress)
-    say_issues(result.evaluation.warnings)
+    status = say_issues(result.evaluation.warnings)
     if options.json:
         show_json(result.to_json())
-        return 0
+        return status
     from resnet50.cli.report import show_report
 
     show_report(result.evaluation.report)
@@ -58,4 +58,4 @@ def evaluate_together(options: argparse.Namespace, names: Sequence[str]) -> int:
         f"{100 * high:+.1f}; p {difference.p_in_words}) and takes {result.passes} times as long"
     )
     show(result.evaluation.folder / "report.html")
-    return 0
+    return status

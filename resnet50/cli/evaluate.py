@@ -69,10 +69,10 @@ def run(options: argparse.Namespace) -> int:
             precision=options.precision,
             progress=progress,
         )
-    say_issues(result.warnings)
+    status = say_issues(result.warnings)
     if options.json:
         show_json(result.report.to_json())
-        return 0
+        return status
 
     from resnet50.cli.report import show_report
 
@@ -80,4 +80,4 @@ def run(options: argparse.Namespace) -> int:
     show(result.folder / "report.html")
     if options.calibrate:
         show(options.calibrate)
-    return 0
+    return status

@@ -15,10 +15,13 @@ if TYPE_CHECKING:
 _COLORS = {"error": "bold red", "warning": "bold yellow", "note": "bold blue"}
 
 
-def say_issues(issues: Iterable[Issue]) -> None:
-    """Print on standard error what makes scores unreliable, and what to do."""
+def say_issues(issues: Iterable[Issue]) -> int:
+    """Print on standard error what makes scores unreliable, and what to do; return 1 if one is an error, else 0."""
+    status = 0
     for issue in issues:
         say(f"{issue.severity}: {issue.summary} {issue.advice}", file=sys.stderr)
+        status = max(status, issue.severity == "error")
+    return int(status)
 
 
 def show_audit(audit: Audit) -> None:

@@ -447,7 +447,8 @@ class Records:
             raise IndexError(f"expected the number of a record in 0..{len(self) - 1}, got {index}.")
         shard, place = self.place(index)
         try:
-            content = bytes(self._reader(shard).read([place])[0])
+            # a range, since a list of places is sorted into as many bins as the shard has records
+            content = bytes(self._reader(shard).read(place, place + 1)[0])
             if not self._checked[index]:
                 if hashlib.sha256(content).digest() != self.manifest.sha256[index].tobytes():
                     raise ValueError("its SHA-256 differs")

@@ -439,7 +439,12 @@ def _load_keras(path: Path) -> keras.Model:
         try:
             return keras.saving.load_model(path, compile=False)
         except Exception as error:  # Keras raises exceptions of many classes for a damaged archive
-            raise ValueError(f"{path}: Keras cannot open it ({' '.join(str(error).split())[:200]}).") from error
+            reason = " ".join(str(error).split())[:200]
+            reason = reason[: reason.rfind(". ")] if ". " in reason else reason  # whole sentences
+            raise ValueError(
+                f"{path}: expected a model that Keras opens without running code from the file, got an error "
+                f"({reason}); copy the file again, or open it in Keras yourself if you trust it."
+            ) from error
 
 
 def _read_metadata(path: Path) -> dict[str, Any]:

@@ -124,7 +124,9 @@ def _read(path: Path, columns: Sequence[str], about: Mapping[str, str]) -> pa.Ta
         raise
     except (pa.ArrowException, OSError, ValueError) as error:
         reason = printable(" ".join(str(error).split())[:200])
-        raise ValueError(f"{path}: expected a Parquet file, got one that is damaged or another ({reason}).") from error
+        raise ValueError(
+            f"{path}: expected a Parquet file, got one that is damaged or another ({reason}); remove or replace it."
+        ) from error
     if table is None:
         raise ValueError(f"{path}: expected one column {missing[0]!r} of text, got {short(schema.names)}.")
     for name, value in about.items():

@@ -217,21 +217,6 @@ def fit_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:
     return _best_temperature(probabilities, labels)
 
 
-def temperature_scaling(
-    validation: tuple[np.ndarray, np.ndarray], test: tuple[np.ndarray, np.ndarray]
-) -> TemperatureScaling:
-    """Recommend a temperature by validation images alone, and score the test images with it.
-
-    Args:
-        validation: Probabilities and true classes, as `recommend_temperature` takes them.
-        test: The same of the test images, as `score_temperature` takes them.
-
-    Raises:
-        NoTemperatureError: If none is recommended, as `recommend_temperature`.
-    """
-    return score_temperature(recommend_temperature(*validation), *test)
-
-
 def cross_validated_losses(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Return the cross-entropy of each image with `cross_validated` probabilities, in nats, float64 ``(n,)``."""
     return losses(cross_validated(probabilities, labels), labels)

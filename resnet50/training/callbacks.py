@@ -13,9 +13,9 @@ from typing import Any
 
 import keras
 
+from resnet50._io.interruption import signals_held_back
 from resnet50.data.batches import Batches
 from resnet50.training.history import write_history
-from resnet50.training.interruption import signals_held_back
 from resnet50.training.phases import Phase
 from resnet50.training.recipe import Recipe
 

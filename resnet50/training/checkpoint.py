@@ -17,9 +17,9 @@ import numpy as np
 
 from resnet50._io.files import atomic_path
 from resnet50._io.hdf5 import create_h5, open_h5
+from resnet50._io.interruption import signals_held_back
 from resnet50._io.seal import check_seal, seal
 from resnet50._io.text import short
-from resnet50.training.interruption import signals_held_back
 from resnet50.training.recipe import Recipe
 
 INTERVAL = 120.0

@@ -19,6 +19,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from resnet50._io.quiet import quiet
 from resnet50._io.text import short
 from resnet50.data.share import ALONE, Share
 from resnet50.training.launchers import find_launcher, parse_hosts
@@ -50,7 +51,8 @@ def join_cluster(hosts: str | None = None) -> Share:
             "KERAS_BACKEND=jax, or give --hosts none for a run of its own."
         )
     place = (None, None, None) if launcher or hosts == "auto" else parse_hosts(str(hosts))
-    keras.utils.set_random_seed(0)  # Keras would agree on a seed by a computation; a recipe has its own
+    with quiet():  # with any backend, it imports TensorFlow, which prints some lines
+        keras.utils.set_random_seed(0)  # Keras would agree on a seed by a computation; a recipe has its own
     try:
         keras.distribution.initialize(*place)
     except (RuntimeError, ValueError) as error:

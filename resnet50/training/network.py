@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import keras
 
+from resnet50._io.quiet import quiet
 from resnet50.build import build_resnet50
 from resnet50.conventions import V1, V1_5, Conventions
 from resnet50.model import TABLE_1, Stage
@@ -40,7 +41,8 @@ def build_network(
     Raises:
         ValueError: If a name in the recipe is unknown, or the weights do not fit.
     """
-    keras.utils.set_random_seed(recipe.seed)
+    with quiet():  # with any backend, it imports TensorFlow, which prints some lines
+        keras.utils.set_random_seed(recipe.seed)
     file = None if weights is None else read_fitting(weights, recipe.layers)
     if recipe.conventions:
         conventions = _CONVENTIONS[recipe.conventions]

@@ -11,6 +11,7 @@ from pathlib import Path
 import keras
 
 from resnet50._io.files import DISK_FULL, write_text
+from resnet50._io.interruption import exit_on_signals
 from resnet50._io.keras_settings import keras_defaults
 from resnet50.audit.training_images import write_training_images
 from resnet50.data.splits import DatasetSplits
@@ -25,7 +26,6 @@ from resnet50.training.checks import check_resumable, check_splits
 from resnet50.training.devices import find_share, own_folder
 from resnet50.training.extension import extend
 from resnet50.training.fitting import fit
-from resnet50.training.interruption import exit_on_signals
 from resnet50.training.out_of_memory import memory_explained
 from resnet50.training.preparation import PreparedRun, prepare_new, prepare_resumed
 from resnet50.training.progress import Progress, opened

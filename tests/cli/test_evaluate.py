@@ -370,7 +370,7 @@ def test_a_run_identifies_its_images_in_any_folder(command, numbers, own, plants
     known = sum(f"{name}/{number:02}.png" in own for name in ("bright", "dark") for number in range(10))
     assert 0 < known < 20
     status, _, err = command("evaluate", "run", "--data", "elsewhere")
-    assert status == 0
+    assert status == 1
     assert re.fullmatch(r"error: .*\breport\.json\b.*\n", err)
     assert numbers(err) == [str(known), "20", f"{known / 20:.1%}"]
     issues = json.loads((tmp_path / "run" / "evaluation" / "report.json").read_text())["issues"]

@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from importlib.metadata import version
 
 import pytest
 
-from resnet50.cli import COMMANDS
+from factories import posix
+from resnet50._io.files import atomic_path
+from resnet50.cli import COMMANDS, main
 
 HEAVY = ("keras", "tensorflow", "jax", "torch", "matplotlib", "h5py", "numpy", "PIL")
 
@@ -235,3 +238,17 @@ def test_a_backend_that_is_missing_says_itself_what_to_do(command, monkeypatch):
     status, _, error = command("runs")
     assert status == 2
     assert "KERAS_BACKEND names" in error
+
+
+@posix
+def test_a_signal_that_ends_a_command_leaves_no_temporary_file(monkeypatch, tmp_path):
+    def run(options):
+        with atomic_path(tmp_path / "answers.csv"):
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr("resnet50.cli.recipes.run", run)
+    with pytest.raises(SystemExit) as ended:
+        main(["recipes"])
+    assert ended.value.code == 128 + signal.SIGTERM
+    assert not list(tmp_path.iterdir())
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL

@@ -250,6 +250,11 @@ def test_deep_images_keep_the_range_that_was_measured(tmp_path):
     assert 90 < np.asarray(splits.train.images).mean() < 165
 
 
+def flip(shard, content):
+    content[100] ^= 1
+    shard.write_bytes(content)
+
+
 def damaged(packed, out, change):
     out.mkdir()
     for file in packed.iterdir():
@@ -263,10 +268,6 @@ def damaged(packed, out, change):
 def test_a_damaged_shard_is_named(packed, tmp_path):
     def cut(shard, content):
         shard.write_bytes(content[:-100])
-
-    def flip(shard, content):
-        content[100] ^= 1
-        shard.write_bytes(content)
 
     def swap(shard, content):  # for one of as many bytes, made of others
         start = bytes(content).index(b"\x89PNG")
@@ -358,10 +359,6 @@ def test_ranks_share_the_images_and_their_changes_whatever_their_number(packed):
 
 
 def test_a_damaged_shard_is_named_in_the_midst_of_a_training(packed, tmp_path):
-    def flip(shard, content):
-        content[100] ^= 1
-        shard.write_bytes(content)
-
     shard = damaged(packed, tmp_path / "flip", flip)
     train = read_splits(tmp_path / "flip", image_size=8)["train"]
     with raises(ValueError, shard, "record"):

@@ -1,4 +1,4 @@
-"""Interruption: signals that end a training let it write its state first."""
+"""Interruption: signals that end a command let it clean up, and a training write its state, first."""
 
 from __future__ import annotations
 

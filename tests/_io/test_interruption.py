@@ -10,9 +10,9 @@ import threading
 import pytest
 
 from factories import AS_IN_A_TERMINAL, posix
-from resnet50.training.interruption import exit_on_signals, signals_held_back
+from resnet50._io.interruption import exit_on_signals, signals_held_back
 
-IMPORT = "from resnet50.training.interruption import exit_on_signals, signals_held_back\n"
+IMPORT = "from resnet50._io.interruption import exit_on_signals, signals_held_back\n"
 
 ENDED = """
 try:
