@@ -74,6 +74,6 @@ def _show(found: RunList) -> None:
     show_table(table, last_below=True)
     show("")
     say(
-        "time: of the training's epochs. recipe: its numbers that other runs on the same data do not share; --json "
-        "prints all of them."
+        "time: of the training's epochs. recipe: its numbers, without the seed, that other runs on the same data do "
+        "not share; --json prints all of them."
     )
