@@ -205,6 +205,21 @@ class Classifier:
             for k, row in enumerate(rows[:, : len(self.class_names)])
         ]
 
+    def why_none(self, coverage: float | None = COVERAGE, refuse: float | None = REFUSE, *, prefix: str = "") -> str:
+        """Return why there are no prediction sets at a coverage, or no refusal, one line; "" where both can be given.
+
+        Also "" for a file without thresholds, since only its training knows why.
+
+        Args:
+            coverage: As for `judge`.
+            refuse: As for `judge`.
+            prefix: As for `resnet50.uncertainty.thresholds.Thresholds.why_none`.
+        """
+        if self.thresholds is not None:
+            return self.thresholds.why_none(coverage, refuse, classes=len(self.class_names), prefix=prefix)
+        has_layers = isinstance(self.network, Network) and self.network.source is not None  # no export
+        return _NONE_IN_INT8 if self.precision == "int8" and has_layers and (coverage or refuse) else ""
+
     def predict(
         self,
         image: ImageLike,
@@ -388,6 +403,11 @@ def _without_folders(recipe: Mapping[str, Any]) -> Mapping[str, Any]:
 _BLOCK = 2048  # images whose features are in memory
 
 _METADATA = tuple(field.name for field in fields(Classifier) if field.name not in ("network", "thresholds"))
+
+_NONE_IN_INT8 = (
+    "expected fp32 or bf16 for prediction sets and refusal, got int8, which the thresholds of a run are not fitted to; "
+    "take another precision, or an export in int8, which fits its own."
+)
 
 _NO_LAYERS = "expected a Keras model, got an export, which has no layers; use the .keras file that it was made from."
 
