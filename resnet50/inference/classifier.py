@@ -217,8 +217,9 @@ class Classifier:
         """
         if self.thresholds is not None:
             return self.thresholds.why_none(coverage, refuse, classes=len(self.class_names), prefix=prefix)
-        has_layers = isinstance(self.network, Network) and self.network.source is not None  # no export
-        return _NONE_IN_INT8 if self.precision == "int8" and has_layers and (coverage or refuse) else ""
+        if self.precision != "int8" or not (coverage or refuse) or not isinstance(self.network, Network):
+            return ""
+        return _NONE_IN_INT8 if self.network.source is not None and _has_thresholds(self.network.source) else ""
 
     def predict(
         self,
@@ -491,6 +492,12 @@ def _read_metadata(path: Path) -> dict[str, Any]:
 def _read_thresholds(path: Path, metadata: Mapping[str, Any]) -> Thresholds | None:
     with reading(path), zipfile.ZipFile(path) as archive:
         return read_member(archive, classes=len(metadata["class_names"]))
+
+
+def _has_thresholds(path: Path) -> bool:
+    """Return whether a ``.keras`` file has thresholds, which another precision may not take."""
+    with reading(path), zipfile.ZipFile(path) as archive:
+        return FILE in archive.namelist()
 
 
 def _check_metadata(metadata: Any, path: Path) -> None:

@@ -220,7 +220,7 @@ class Thresholds:
         if not missing:
             return ""
         instead = f", or take {' '.join(possible) if prefix else ' and '.join(possible)}" if possible else ""
-        return f"expected at least {' and '.join(missing)}; train on more images{instead}."
+        return f"expected at least {', and '.join(missing)}; train on more images{instead}."
 
     def divided(self, temperature: float) -> Thresholds:
         """Return the same thresholds for a classifier whose logits are divided by a temperature already."""

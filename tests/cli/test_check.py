@@ -103,7 +103,9 @@ def test_a_recipes_images_are_read_as_the_recipe_does(command, numbers, tmp_path
     status, out, err = command("check", "leukemia", "--data", "smears")
     assert (status, err) == (0, "")
     assert numbers(out.splitlines()[1]) == ["48", "12", "4", "96", "96"]
-    (issue_lines,) = (line for line in out.splitlines() if "Benign" in line and line[0] != " ")  # gray, in the files of Original
+    (issue_lines,) = (
+        line for line in out.splitlines() if "Benign" in line and line[0] != " "
+    )  # gray, in the files of Original
     assert numbers(issue_lines) == ["1", "4"]
 
 
