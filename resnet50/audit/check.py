@@ -37,6 +37,9 @@ from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
 from resnet50.data.splits import DatasetSplits
 from resnet50.datasets.source import DataSource
 
+IMAGE_SIZE = 96
+"""Height and width in pixels at which images are compared by default: enough for near-duplicates, and fast."""
+
 _log = logging.getLogger(__name__)
 
 _REFUSED = "Fix this first; training refuses the source too."
@@ -77,7 +80,7 @@ class Audit:
 def check(
     source: str | os.PathLike[str] | DataSource | Dataset | DatasetSplits,
     *,
-    image_size: int = 96,
+    image_size: int = IMAGE_SIZE,
     fit: Fit | None = None,
     options: ReadOptions = DEFAULT_OPTIONS,
     validation_split: float = 0.15,

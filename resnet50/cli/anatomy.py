@@ -14,6 +14,7 @@ from resnet50.cli.model import MODEL_HELP, find_model, load_keras
 from resnet50.cli.out import check_file
 from resnet50.cli.parser import examples
 from resnet50.cli.pretrained import fetch
+from resnet50.cli.tables import show_table
 
 if TYPE_CHECKING:
     from resnet50.anatomy.records import Anatomy
@@ -91,7 +92,6 @@ def _check_names(options: argparse.Namespace) -> None:
 
 
 def _show(anatomy: Anatomy) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -106,4 +106,4 @@ def _show(anatomy: Anatomy) -> None:
         adds = f"{part.contribution.share:.2f}" if part.contribution else ""
         scores = [f"{each.accuracy:.1%}" if each else "" for each in (part.lesion, part.probe)]
         table.add_row(Text(printable(part.name)), sees, adds, *scores)
-    Console().print(table, highlight=False)
+    show_table(table)

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from resnet50.audit.check import Audit
     from resnet50.datasets.source import DataSource
 
-_IMAGE_SIZE = 96  # pixels, without a network
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
@@ -84,9 +82,9 @@ def _audit(images: Path | DataSource, chosen: ReadOptions, options: argparse.Nam
             from resnet50.evaluation.check_labels import check_labels
 
             return check_labels(images, recipe, options=chosen, seeds=range(options.seeds or 1), progress=progress)
-        from resnet50.audit.check import check
+        from resnet50.audit.check import IMAGE_SIZE, check
 
-        fit, size = fit_options.read_fit(options), options.image_size or _IMAGE_SIZE
+        fit, size = fit_options.read_fit(options), options.image_size or IMAGE_SIZE
         return check(images, image_size=size, fit=fit, options=chosen, progress=progress)
 
 

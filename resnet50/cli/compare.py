@@ -62,6 +62,13 @@ def _show(group: ComparedGroup) -> None:
     if group.difference is None:
         return
     difference = group.difference
+    if difference.same:
+        say(
+            f"    classifies the same images correctly as the first; up to {difference.unseen:.1%} of other images may "
+            "differ (95% limit, rule of three)",
+            indent=4,
+        )
+        return
     low, high = difference.interval
     say(
         f"    {100 * difference.difference:+.1f} points against the first (95% interval {100 * low:+.1f} to "

@@ -46,21 +46,21 @@ def find_shares(options: argparse.Namespace, classifier: Classifier) -> Shares:
     """Return ``coverage`` and ``refuse`` as `resnet50.predict` takes them, and say what cannot be given.
 
     Raises:
-        ValueError: If an option asks for what the classifier has no thresholds for.
+        ValueError: If an option asks for what the classifier has no thresholds for. A default does not ask.
     """
     thresholds = classifier.thresholds
-    for name in ("coverage", "refuse"):
-        if thresholds is None and isinstance(getattr(options, name), float):
-            raise ValueError(
-                f"--{name}: expected a model with thresholds, got one without; train it anew, or leave the option out."
-            )
     coverage, refuse = _value(options.coverage, COVERAGE), _value(options.refuse, REFUSE)
-    if thresholds is not None:
-        problem = thresholds.why_none(coverage, refuse, classes=len(classifier.class_names))
-        if problem and (isinstance(options.coverage, float) or isinstance(options.refuse, float)):
-            raise ValueError(problem)
-        if problem:
-            say(problem, file=sys.stderr)
+    problem = classifier.why_none(coverage, refuse, prefix="--")
+    asked = {name: value for name in ("coverage", "refuse") if isinstance(value := getattr(options, name), float)}
+    if thresholds is None and asked:
+        without = "expected a model with thresholds, got one without; train it anew, or leave the option out."
+        raise ValueError(f"--{next(iter(asked))}: {problem or without}")
+    if thresholds is not None and thresholds.why_none(
+        asked.get("coverage"), asked.get("refuse"), classes=len(classifier.class_names)
+    ):
+        raise ValueError(problem)
+    if problem:
+        say(problem, file=sys.stderr)
     return {"coverage": coverage, "refuse": refuse}
 
 

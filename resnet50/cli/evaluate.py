@@ -6,7 +6,7 @@ import argparse
 
 from resnet50.cli import read_options
 from resnet50.cli.averaged import add_models, evaluate_together
-from resnet50.cli.console import show, show_json, step
+from resnet50.cli.console import say, show, show_json, step
 from resnet50.cli.issues import say_issues
 from resnet50.cli.model import add_precision_option
 from resnet50.cli.parser import examples
@@ -77,6 +77,8 @@ def run(options: argparse.Namespace) -> int:
     from resnet50.cli.report import show_report
 
     show_report(result.report)
+    if result.report.selective_reason:
+        say(result.report.selective_reason)
     show(result.folder / "report.html")
     if options.calibrate:
         show(options.calibrate)

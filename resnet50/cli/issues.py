@@ -6,11 +6,21 @@ import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from resnet50.cli.console import say, wrap
+from resnet50._io.text import printable
+from resnet50.cli.console import say, show, wrap
 
 if TYPE_CHECKING:
     from resnet50.audit.check import Audit
     from resnet50.audit.issue import Issue
+
+_EXAMPLES = 3
+"""Most examples of an issue."""
+
+_PATHS = 2
+"""Most images of an example."""
+
+_LONGEST = 60
+"""Most characters of a path."""
 
 _COLORS = {"error": "bold red", "warning": "bold yellow", "note": "bold blue"}
 
@@ -25,7 +35,7 @@ def say_issues(issues: Iterable[Issue]) -> int:
 
 
 def show_audit(audit: Audit) -> None:
-    """Print what was audited and each issue with its advice, the worst first."""
+    """Print what was audited, and each issue with its advice and first examples, the worst first."""
     from rich.console import Console
     from rich.text import Text
 
@@ -39,3 +49,14 @@ def show_audit(audit: Audit) -> None:
         text.stylize(_COLORS[issue.severity], 0, len(issue.severity))
         console.print(text, soft_wrap=True)
         say(f"{'':8}{issue.advice}")
+        for example in issue.examples[:_EXAMPLES]:
+            paths = [_shortened(place.path) for place in example[:_PATHS]]
+            show(f"{'':8}{', '.join(paths)}{', ...' if len(example) > _PATHS else ''}")
+        if len(issue.examples) > _EXAMPLES:
+            say(f"{'':8}... and more on the page")
+
+
+def _shortened(path: str) -> str:
+    """Return a path whose end alone is shown where it is long: that names the file."""
+    path = printable(path)
+    return path if len(path) <= _LONGEST else f"...{path[3 - _LONGEST :]}"

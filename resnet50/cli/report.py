@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from resnet50._io.text import have, plural, printable
 from resnet50.cli.console import say, show
+from resnet50.cli.tables import show_table
 
 if TYPE_CHECKING:
     from resnet50.metrics.cross_validation import CrossValidation
@@ -62,7 +63,6 @@ def show_cross_validation(result: CrossValidation) -> None:
 
 
 def _show_classes(classes: Mapping[str, ClassScores]) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -74,7 +74,7 @@ def _show_classes(classes: Mapping[str, ClassScores]) -> None:
         table.add_row(
             Text(printable(name)), *shares, str(scores.support)
         )  # Text, so that brackets in a name are no markup
-    Console().print(table, highlight=False)
+    show_table(table)
 
 
 def show_run(run: Run) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from resnet50.cli.console import say, show, show_json, step
 from resnet50.cli.model import MODEL_HELP, find_model, load_keras
 from resnet50.cli.parser import examples, number
+from resnet50.cli.tables import show_table
 
 if TYPE_CHECKING:
     from resnet50.evaluation.rock_similarity import RockSimilarity
@@ -76,7 +77,6 @@ def _show(result: RockSimilarity) -> None:
 
 
 def _show_table(similarity: Similarity, dimensions: tuple[str, ...]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     table = Table("", box=None, pad_edge=False)
@@ -90,7 +90,7 @@ def _show_table(similarity: Similarity, dimensions: tuple[str, ...]) -> None:
     table.add_row("overall", *(_cell(column.overall) for column in columns))
     for number_, name in enumerate(dimensions, 1):
         table.add_row(f"{number_} {name}", *(_cell(column.dimensions[number_ - 1]) for column in columns))
-    Console().print(table, highlight=False)
+    show_table(table)
 
 
 def _cell(correlation: Correlation) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from resnet50.cli.console import say, show, show_json
 from resnet50.cli.parser import examples
+from resnet50.cli.tables import show_table
 from resnet50.inference.locate import RUNS
 
 if TYPE_CHECKING:
@@ -50,7 +51,6 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _show(found: RunList) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -58,8 +58,8 @@ def _show(found: RunList) -> None:
 
     table = Table("run", "data", box=None, pad_edge=False)
     for name in ("accuracy", "time", "MB"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("recipe", overflow="fold")
+        table.add_column(name, justify="right")
+    table.add_column("recipe")
     for group, changes in zip(found.groups, found.changes, strict=True):
         numbers = [f"{name} {'none' if value is None else value}" for name, value in changes.items()]
         words = (
@@ -71,9 +71,9 @@ def _show(found: RunList) -> None:
             listed(numbers, most=_SHOWN),
         )
         table.add_row(*(Text(printable(word)) for word in words))  # Text, so that brackets in a name are no markup
-    Console().print(table, highlight=False)
+    show_table(table, last_below=True)
     show("")
     say(
-        "time: of the training's epochs. recipe: its numbers that other runs on the same data do not share; --json "
-        "prints all of them."
+        "time: of the training's epochs. recipe: its numbers, without the seed, that other runs on the same data do "
+        "not share; --json prints all of them."
     )

@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out",
         default="suggest.csv",
         metavar="CSV",
-        help="Table to fill in; replaced if it exists. Default: suggest.csv.",
+        help="Table to fill in; an earlier one is replaced if it has no labels yet. Default: suggest.csv.",
     )
     parser.add_argument(
         "--page",
@@ -41,6 +41,10 @@ def run(options: argparse.Namespace) -> int:
     """Rank the images, and write the table and the page; 2 if one could not be read, after the others are done."""
     check_file(options.out, ".csv")
     check_file(options.page, ".html", ".htm")
+
+    from resnet50.inference.suggest import check_unlabeled, suggest
+
+    check_unlabeled(options.out)
     path = find_model(options.model)
 
     from resnet50.inference.predict import search_images
@@ -50,7 +54,6 @@ def run(options: argparse.Namespace) -> int:
     classifier = load_classifier(path)
     show_model(path, classifier)
     from resnet50._io.files import write_text
-    from resnet50.inference.suggest import suggest
     from resnet50.reports.cleaning import labeling_page
 
     with step("computing features") as progress:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from resnet50.cli.console import say, show, step
 from resnet50.cli.model import load_keras
+from resnet50.cli.tables import show_table
 from resnet50.weights.status import cached_path, is_cached
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
 def show_registry() -> None:
     """Print a row for each file of published weights."""
-    from rich.console import Console
     from rich.table import Table
 
     from resnet50.weights.registry import REGISTRY
@@ -28,7 +28,7 @@ def show_registry() -> None:
         license_ = source.license if source.commercial else f"{source.license} *"
         top1 = "" if source.top1 is None else f"{source.top1:g} @{source.top1_image_size}"
         table.add_row(source.name, top1, license_, source.conventions, "yes" if is_cached(source) else "")
-    Console().print(table, highlight=False, no_wrap=True)
+    show_table(table)
     say("", "top-1: the publishers' figures, in percent, on ImageNet's validation images.")
     say("Names without a depth: ResNet-50.", "* not for commercial use")
 

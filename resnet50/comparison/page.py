@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from resnet50._io.text import duration
+from resnet50._io.text import duration, listed
 from resnet50.comparison.compare import Comparison
 from resnet50.plots.comparison import draw_comparison
 from resnet50.reports.pages import page_figure, render
 
 LISTED = 200
 """Most images on the page that the runs disagree about."""
+
+_SEEDS = 10  # seeds that a cell names
 
 
 def comparison_page(comparison: Comparison) -> str:
@@ -22,8 +24,17 @@ def comparison_page(comparison: Comparison) -> str:
     return render(
         "comparison.html.j2",
         comparison=comparison,
-        rows=[{"group": group, "time": duration(group.runs.seconds)} for group in groups],
+        rows=[
+            {
+                "group": group,
+                "time": duration(group.runs.seconds),
+                "seeds": listed([str(seed) for seed in group.runs.seeds], most=_SEEDS),
+            }
+            for group in groups
+        ],
         numbers=list(dict.fromkeys(name for group in groups for name in group.changes)),
+        other_seeds=len({group.runs.seeds for group in groups}) > 1,
+        same=next((group.difference for group in groups[1:] if group.difference and group.difference.same), None),
         curves=page_figure(figure, "loss and accuracy by epoch"),
         listed=LISTED,
     )

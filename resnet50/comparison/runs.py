@@ -161,6 +161,11 @@ class SeedGroup:
         return f"{self.accuracy:.1%} ({low:.1%} to {high:.1%})"
 
     @property
+    def seeds(self) -> tuple[int, ...]:
+        """Seeds of the runs, the lowest first."""
+        return tuple(sorted(run.record.recipe.seed for run in self.runs))
+
+    @property
     def seconds(self) -> float:
         """Mean duration of a run in seconds."""
         return fmean(run.seconds for run in self.runs)

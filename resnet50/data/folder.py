@@ -123,7 +123,7 @@ def _refuse_loose(root: Path, loose: Sequence[PathNames], files: Sequence[Labele
     )
     raise ValueError(
         f"{folder}: expected a folder for each class, got {count:,} images without one; make such folders, give a "
-        f"pattern that finds the class in the file names or, {advice}."
+        f"pattern that finds the class in the file names (pattern, --pattern) or, {advice}."
     )
 
 

@@ -13,6 +13,8 @@ _BRANDS = {  # in a file's first box, where HEIC, AVIF and videos have it
 _STARTS = {
     b"\x93NUMPY": f"a NumPy array; {_CONVERT}",
     b"\x89HDF\r\n\x1a\n": "an HDF5 file; give it by itself as the source",
+    b"\0\0\1\0": f"an ICO image; {_CONVERT}",
+    **dict.fromkeys((b"II*\0", b"MM\0*"), f"a camera's raw image or a damaged TIFF; {_CONVERT}"),
     b"8BPS": f"a Photoshop file; {_CONVERT}",
     b"\0\0\0\x0cjP  ": f"a JPEG 2000 image; {_CONVERT}",
     b"\0\0\0\x0cJXL ": f"a JPEG XL image; {_CONVERT}",

@@ -134,7 +134,9 @@ def check_request(
     located = locate(model)
     if calibrate is not None:
         if located.run is None:
-            raise ValueError(f"{model}: expected the folder of a run for --calibrate, got a model outside of one.")
+            raise ValueError(
+                f"{model}: expected the folder of a run for --calibrate, got a model outside of one; name its run."
+            )
         if precision != "fp32":
             raise ValueError(f"expected the precision fp32 with --calibrate, got {precision}; leave one of them out.")
         check_calibrated_name(calibrate)

@@ -205,6 +205,22 @@ class Classifier:
             for k, row in enumerate(rows[:, : len(self.class_names)])
         ]
 
+    def why_none(self, coverage: float | None = COVERAGE, refuse: float | None = REFUSE, *, prefix: str = "") -> str:
+        """Return why there are no prediction sets at a coverage, or no refusal, one line; "" where both can be given.
+
+        Also "" for a file without thresholds, since only its training knows why.
+
+        Args:
+            coverage: As for `judge`.
+            refuse: As for `judge`.
+            prefix: As for `resnet50.uncertainty.thresholds.Thresholds.why_none`.
+        """
+        if self.thresholds is not None:
+            return self.thresholds.why_none(coverage, refuse, classes=len(self.class_names), prefix=prefix)
+        if self.precision != "int8" or not (coverage or refuse) or not isinstance(self.network, Network):
+            return ""
+        return _NONE_IN_INT8 if self.network.source is not None and _has_thresholds(self.network.source) else ""
+
     def predict(
         self,
         image: ImageLike,
@@ -389,6 +405,11 @@ _BLOCK = 2048  # images whose features are in memory
 
 _METADATA = tuple(field.name for field in fields(Classifier) if field.name not in ("network", "thresholds"))
 
+_NONE_IN_INT8 = (
+    "expected fp32 or bf16 for prediction sets and refusal, got int8, which the thresholds of a run are not fitted to; "
+    "take another precision, or an export in int8, which fits its own."
+)
+
 _NO_LAYERS = "expected a Keras model, got an export, which has no layers; use the .keras file that it was made from."
 
 
@@ -476,6 +497,12 @@ def _read_metadata(path: Path) -> dict[str, Any]:
 def _read_thresholds(path: Path, metadata: Mapping[str, Any]) -> Thresholds | None:
     with reading(path), zipfile.ZipFile(path) as archive:
         return read_member(archive, classes=len(metadata["class_names"]))
+
+
+def _has_thresholds(path: Path) -> bool:
+    """Return whether a ``.keras`` file has thresholds, which another precision may not take."""
+    with reading(path), zipfile.ZipFile(path) as archive:
+        return FILE in archive.namelist()
 
 
 def _check_metadata(metadata: Any, path: Path) -> None:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from resnet50._io.paths import as_given, describe_path, is_url
+from resnet50._io.paths import as_given, describe_path
 from resnet50._io.shell import command
+from resnet50._io.text import listed
 
 MODEL = "model.keras"
 """Name of the trained classifier in the folder of a run."""
@@ -26,11 +27,19 @@ ENVIRONMENT = "environment.json"
 MANIFEST = "resnet50.json"
 """Name of the file that describes an export; its other files are those of its runtime."""
 
+CROSS_VALIDATION = "crossval.json"
+"""Name of the scores in the folder of a cross-validation."""
+
+FOLDS = "seed-*-fold-*"
+"""Names of the runs in the folder of a cross-validation that trained the whole recipe, as a pattern."""
+
 RUNS = Path("runs")
 """Folder below which runs are stored, in the current folder."""
 
 PRECISIONS = ("fp32", "bf16", "int8")
 """Precisions in which a ``.keras`` file can answer; here, since help pages name them and load nothing heavy."""
+
+_SHOWN = 3  # runs that a message names
 
 _EXPECTED = "the folder of a run, a .keras file or the folder of an export"
 
@@ -70,8 +79,7 @@ def locate(path: str | os.PathLike[str]) -> Located:
     if path.is_dir():
         return _locate_in_folder(path)
     if not path.exists():
-        got = describe_path(path) if is_url(str(path)) else "nothing there; train a model first"
-        raise FileNotFoundError(f"{as_given(path)}: expected {_EXPECTED}, got {got}.")
+        raise FileNotFoundError(f"{as_given(path)}: expected {_EXPECTED}, got {describe_no_run(path)}.")
     if path.suffix != ".keras":
         export = f"; name the folder {path.parent} for the export" if is_export(path.parent) else ""
         raise ValueError(
@@ -86,10 +94,40 @@ def latest_run(folder: str | os.PathLike[str] = RUNS) -> Path:
     Raises:
         FileNotFoundError: If there is none.
     """
-    runs = [model.parent for model in sorted(Path(folder).glob(f"*/{MODEL}"))]
+    runs = _trained_runs(Path(folder))
     if not runs:
         raise FileNotFoundError(f"{folder}: expected a trained run in it, got none; train one, or name a model.")
-    return max(runs, key=_started)
+    return runs[0]
+
+
+def describe_no_run(path: Path, lacks: str = f"{MODEL} and {MANIFEST}") -> str:
+    """Return what is at a path where a run was expected, and what to do, as the end of a sentence.
+
+    Args:
+        path: The path.
+        lacks: What a folder there lacks to be one.
+    """
+    folds = is_cross_validation(path)
+    got = f"a folder without {lacks}" if path.is_dir() else describe_path(path)
+    if folds:
+        got = "a cross-validation, which has no model"
+    elif ";" in got:  # it says what to do
+        return got
+    for folder in (path.parent, RUNS) if folds else (path, path.parent, RUNS):
+        if runs := _trained_runs(folder):
+            lists = f" ({command('resnet50', 'runs', str(folder))} lists them)" if len(runs) > _SHOWN else ""
+            return f"{got}; name a run, such as {listed([str(run) for run in runs], most=_SHOWN)}{lists}"
+    return f"{got}; train a model first by 'resnet50 train'"
+
+
+def is_cross_validation(folder: Path) -> bool:
+    """Return whether a folder is that of a cross-validation, also of one that is not finished."""
+    return (folder / CROSS_VALIDATION).is_file() or any(folder.glob(f"{FOLDS}/{RECIPE}"))
+
+
+def _trained_runs(folder: Path) -> list[Path]:
+    """Return the trained runs in a folder, the one that was started last first."""
+    return sorted((model.parent for model in sorted(folder.glob(f"*/{MODEL}"))), key=_started, reverse=True)
 
 
 def _started(run: Path) -> float:
@@ -128,7 +166,7 @@ def _locate_in_folder(folder: Path) -> Located:
         reason = (
             f"an unfinished run (no {MODEL}); resume it: {resume_command(folder)}"
             if has_recipe
-            else f"a folder without {MODEL} and {MANIFEST}."
+            else f"{describe_no_run(folder)}."
         )
         raise FileNotFoundError(f"{folder}: expected {_EXPECTED}, got {reason}")
     return Located("run", model, folder) if has_recipe else Located("model", model, None)

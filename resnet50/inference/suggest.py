@@ -13,9 +13,15 @@ import numpy as np
 from resnet50._io.cells import harmless
 from resnet50._io.fetch import Progress
 from resnet50._io.files import atomic_path
+from resnet50._io.text import plural
 from resnet50.data.dataset import Unreadable
 from resnet50.inference.classifier import Classifier
 from resnet50.inference.embed import embed
+
+COLUMNS = ("path", "label", "prediction", "probability", "second", "uncertainty")
+"""Columns of the table that `Suggestions.save` writes."""
+
+_LONGEST = 1 << 20  # characters of a line that is read
 
 
 @dataclass(frozen=True)
@@ -57,19 +63,54 @@ class Suggestions:
         """Write a row for each image as CSV, atomically: path, an empty label to fill in, and what is predicted.
 
         Paths of images below the folder of the table are relative to it, so that it can be read as a dataset.
+
+        Raises:
+            ValueError: As `check_unlabeled`.
         """
+        check_unlabeled(path)
         folder = Path(path).absolute().parent
         with (
             atomic_path(path) as temporary,
             temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
         ):
             table = csv.writer(file)
-            table.writerow(("path", "label", "prediction", "probability", "second", "uncertainty"))
+            table.writerow(COLUMNS)
             for each in self.images:
                 image = each.path.absolute()
                 place = image.relative_to(folder) if image.is_relative_to(folder) else image
                 words = map(harmless, (str(place), "", each.prediction))
                 table.writerow((*words, f"{each.probability:.4f}", harmless(each.second), f"{each.uncertainty:.4f}"))
+
+
+def check_unlabeled(path: str | os.PathLike[str]) -> None:
+    """Refuse to replace a table that somebody has begun to fill in, or a file that is no such table.
+
+    Args:
+        path: Where the table of `Suggestions.save` is to be written. Nothing there, an empty file, and a table of that
+            form without labels can be replaced.
+
+    Raises:
+        ValueError: If labels would be lost, or another file.
+    """
+    path = Path(path)
+    if not path.is_file():
+        return
+    with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
+        rows = csv.reader(iter(lambda: file.readline(_LONGEST), ""))
+        try:
+            header = tuple(next(rows, COLUMNS))
+            labels = sum(len(row) > 1 and bool(row[1].strip()) for row in rows)
+        except csv.Error:
+            header = ()
+    if header != COLUMNS:
+        raise ValueError(
+            f"{path}: expected a table of suggestions to replace, got another file; choose another name (--out)."
+        )
+    if labels:
+        raise ValueError(
+            f"{path}: expected a table without labels to replace, got one with {plural(labels, 'label')} filled in; "
+            "keep it under another name, or choose one for the new table (--out)."
+        )
 
 
 def suggest(

@@ -19,7 +19,8 @@ class PairedDifference:
         second_better: The same of the second.
         difference: Accuracy of the second minus that of the first, -1..1.
         interval: 95 % confidence interval of the difference, -1..1: the middle of what images that are drawn anew with
-            replacement give (Efron 1979, the percentile bootstrap).
+            replacement give (Efron 1979, the percentile bootstrap). If all images have the same difference, such as
+            none, that has no width, and `unseen` of the images may have any other.
         p_value: Probability that two equally accurate classifiers differ by at least as much on these images, 0..1:
             McNemar's test (1947) with the exact binomial distribution. For means of several networks, the signs of the
             images' differences are drawn anew, which is the same test where each is -1, 0 or 1.
@@ -31,6 +32,22 @@ class PairedDifference:
     difference: float
     interval: tuple[float, float]
     p_value: float
+
+    @property
+    def same(self) -> bool:
+        """Whether both classify the same images correctly."""
+        return self.first_better == self.second_better == 0
+
+    @property
+    def unseen(self) -> float:
+        """Largest share of images that is compatible with seeing none of them, 0..1: ``1 - 0.05 ** (1 / images)``.
+
+        The upper end of the one-sided 95 % interval, about ``3 / images``.
+
+        Source: Hanley and Lippman-Hand 1983, "If nothing goes wrong, is everything all right?", JAMA 249(13), the rule
+        of three.
+        """
+        return _unseen(self.images)
 
     @property
     def p_in_words(self) -> str:
@@ -62,6 +79,8 @@ def paired_difference(first: np.ndarray, second: np.ndarray, *, seed: int = 0) -
     rng = np.random.default_rng(seed)
     means = rng.multinomial(len(first), counts / len(first), size=_DRAWS) @ values / len(first)
     low, high = np.percentile(means, (2.5, 97.5))
+    if len(values) == 1:  # the bootstrap would be certain
+        low, high = values[0] + _unseen(len(first)) * (np.array([-1, 1]) - values[0])
     return PairedDifference(
         images=len(first),
         first_better=int((differences < 0).sum()),
@@ -70,6 +89,10 @@ def paired_difference(first: np.ndarray, second: np.ndarray, *, seed: int = 0) -
         interval=(float(low), float(high)),
         p_value=_p_value(differences, rng),
     )
+
+
+def _unseen(images: int) -> float:
+    return float(1 - 0.05 ** (1 / images))
 
 
 def _p_value(differences: np.ndarray, rng: np.random.Generator) -> float:

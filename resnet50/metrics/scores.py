@@ -107,6 +107,7 @@ class Report:
         from_features: How the probabilities were computed from features; None where the model computed them.
         precision: Precision in which the model computed, ``"fp32"``, ``"bf16"`` or ``"int8"``, or another of an export.
         selective: Scores of prediction sets and of refusal; None for a classifier without thresholds for them.
+        selective_reason: Why there are no sets or no refusal, one line; empty where there are, or that is not known.
     """
 
     dataset: str
@@ -129,6 +130,7 @@ class Report:
     from_features: FeatureScoring | None = None
     precision: str = "fp32"
     selective: SelectiveScores | None = None
+    selective_reason: str = ""
 
     @property
     def scored_classes(self) -> int:

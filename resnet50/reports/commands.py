@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from resnet50._io.text import printable
+from resnet50.audit.check import IMAGE_SIZE
 from resnet50.data.fit import DEFAULT_FIT
 from resnet50.datasets import DATASETS
 from resnet50.datasets.source import DataSource
@@ -18,9 +19,18 @@ from resnet50.weights.registry import REGISTRY
 _FOLDER = "folder"  # the task of your own images, which a command names by their path alone
 
 
-def check_command(source: DataSource) -> str:
-    """Return the command that audits a source as it was read."""
-    return _command("check", *_words(source), *_options(_changed(source)))
+def check_command(source: DataSource, training: TrainingSummary | None = None) -> str:
+    """Return the command that audits a source as it was read.
+
+    Args:
+        source: Where the images are.
+        training: A training whose image size and fit are repeated, since images are compared as they are fitted.
+    """
+    options = _changed(source)
+    if training is not None:
+        size = training.recipe.get("image_size", IMAGE_SIZE)
+        options |= ({"image_size": size} if size != IMAGE_SIZE else {}) | _fit(training)
+    return _command("check", *_words(source), *_options(options))
 
 
 def train_command(training: TrainingSummary, **changes: Any) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 from resnet50._io.files import write_text
 from resnet50.audit.issue import AllImages
 from resnet50.audit.label_errors import label_issues
+from resnet50.inference.locate import CROSS_VALIDATION
 from resnet50.metrics.calibration import BINS
 from resnet50.metrics.cross_validation import CrossValidation
 from resnet50.plots.confusion import draw_confusion
@@ -29,7 +30,7 @@ PAGE = "crossval.html"
 PREDICTIONS = "predictions.csv"
 """Name of the table of all predictions in the folder of a cross-validation."""
 
-SCORES = "crossval.json"
+SCORES = CROSS_VALIDATION
 """Name of the scores in the folder of a cross-validation."""
 
 

@@ -89,7 +89,7 @@ def _data(results: Results) -> Iterator[Step]:
             "Fix the data first" if has_errors else "Check the data",
             f"The audit found {summarize(serious)}. Its page shows the images.",
             "data-issues",
-            _without_empty(check_command(results.source) if results.source else ""),
+            _without_empty(check_command(results.source, results.training) if results.source else ""),
         )
 
 

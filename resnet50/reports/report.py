@@ -76,6 +76,7 @@ def write_report(
     training: TrainingSummary | None = None,
     source: DataSource | None = None,
     scored: Scored | None = None,
+    no_thresholds: str = "",
 ) -> Report:
     """Score a classifier, and write ``report.json``, ``report.html`` and the page's figures as PNG, each atomically.
 
@@ -90,6 +91,7 @@ def write_report(
             has recorded.
         source: Where the images of ``splits`` are, to name the place in commands; None where that is not known.
         scored: The classifier's probabilities for the test and validation images; None computes them here.
+        no_thresholds: Why its training could not fit thresholds, where that is known.
 
     Returns:
         The scores, as in ``report.json``.
@@ -111,6 +113,7 @@ def write_report(
         from_features=scored.from_features,
         precision=classifier.precision,
         selective=_selective(classifier, scored, test),
+        selective_reason=no_thresholds or classifier.why_none(prefix="--"),
     )
     training = training or TrainingSummary(classifier.dataset, classifier.recipe)
     results = Results(report, splits, training, source)
@@ -142,7 +145,7 @@ def report_page(results: Results, worst: WorstMistakes, figures: Mapping[str, Re
         steps=next_steps(results),
         issues=[_shown_issue(issue) for issue in report.issues],
         most_examples=EXAMPLES,
-        check=check_command(results.source) if results.source else "",
+        check=check_command(results.source, results.training) if results.source else "",
         classes=sorted(report.classes.items(), key=lambda item: (not item[1].support, item[1].f1)),
         confused=confused_pairs(report)[:PAIRS],
         bins=BINS,

@@ -104,7 +104,7 @@ class Progress(keras.callbacks.Callback):
         """
 
     def without_thresholds(self, reason: str) -> None:
-        """Say why the classifier gives no prediction sets and refuses nothing.
+        """Say why the classifier gives no prediction sets or refuses nothing.
 
         Args:
             reason: A sentence.
@@ -216,8 +216,8 @@ class EpochTable(Progress):
         )
 
     def without_thresholds(self, reason: str) -> None:
-        """Say why the classifier gives no prediction sets and refuses nothing."""
-        self.say(f"no prediction sets and no refusal of strangers: {reason}")
+        """Say why the classifier gives no prediction sets or refuses nothing."""
+        self.say(f"no prediction sets or refusal of strangers: {reason}")
 
     def say(self, line: str) -> None:
         """Print the line, wrapped at words; a path that is longer than a line stays whole."""

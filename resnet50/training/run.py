@@ -18,7 +18,7 @@ from resnet50._io.locks import LockedError, locked
 from resnet50._io.paths import describe_path
 from resnet50.data.dataset import Unreadable
 from resnet50.data.left_out import LeftOut
-from resnet50.inference.locate import BEST, ENVIRONMENT, MODEL, RECIPE
+from resnet50.inference.locate import BEST, ENVIRONMENT, MODEL, RECIPE, describe_no_run
 from resnet50.training.recipe import Recipe
 from resnet50.training.record import RunRecord
 
@@ -120,7 +120,7 @@ class RunDirectory:
             ValueError: If its files are damaged, or an earlier version of this package wrote them.
         """
         if missing := [file.name for file in (self.recipe, self.environment) if not file.is_file()]:
-            got = f"one without {' and '.join(missing)}" if self.path.is_dir() else "no folder there"
+            got = describe_no_run(self.path, " and ".join(missing))
             raise FileNotFoundError(f"{self.path}: expected the folder of a run, got {got}.")
         file = self.recipe
         try:

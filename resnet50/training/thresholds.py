@@ -16,7 +16,9 @@ from resnet50.training.linear_probe import LabeledFeatures
 from resnet50.training.out_of_fold import predict_out_of_fold
 from resnet50.training.phases import LinearProbe
 from resnet50.training.preparation import PreparedRun
+from resnet50.uncertainty.conformal import fewest_images
 from resnet50.uncertainty.distance import nearest_distances
+from resnet50.uncertainty.shares import COVERAGE
 from resnet50.uncertainty.thresholds import MOST_REFERENCES, NEIGHBORS, Thresholds, spread_indices
 
 FOLDS = 5
@@ -50,11 +52,16 @@ def find_thresholds(
             return None, str(error)
         return _out_of_fold(run, fitted.frozen, fitted.probe, folds, progress), ""
     if fitted.set_aside is None:
-        return None, (
-            "they are fitted on validation images that no choice was made by, and there are too few; train with a "
-            "larger --validation-split."
-        )
+        return None, _too_few(run.splits.validation)
     return _held_out(run, fitted, fitted.set_aside), ""
+
+
+def _too_few(validation: Dataset | None) -> str:
+    needed, found = fewest_images(COVERAGE), 0 if validation is None else len(validation)
+    return (
+        f"expected at least {needed} validation images that no choice was made by, which is half of {2 * needed} or "
+        f"more, got {found:,} in all; train on more images, or with a larger --validation-split."
+    )
 
 
 def _near_duplicates(run: PreparedRun) -> np.ndarray:

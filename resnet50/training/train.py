@@ -190,9 +190,9 @@ def _train_and_write(run: PreparedRun, callbacks: Sequence[keras.callbacks.Callb
         fitted = fit(run, callbacks, progress)
     with progress.counted("fitting thresholds") as count:
         thresholds, reason = find_thresholds(run, fitted, progress=count)
-    if thresholds is None:
-        progress.without_thresholds(reason)
     classifier = fitted.classifier.refitted(thresholds)
+    if missing := reason or classifier.why_none(prefix="--"):
+        progress.without_thresholds(missing)
     progress.begin_step("scoring the test images")
     scored = score_splits(classifier, fitted.frozen, run.splits)
     scores = score(scored.probabilities["test"], run.splits["test"])
@@ -207,6 +207,7 @@ def _train_and_write(run: PreparedRun, callbacks: Sequence[keras.callbacks.Callb
         training=summarize_training(run.record, fitted.history, model=directory.path),
         source=run.record.source,
         scored=scored,
+        no_thresholds=reason,
     )
     return Run(directory, classifier=classifier, history=fitted.history, report=report, transfer=run.transfer)
 

@@ -196,25 +196,31 @@ class Thresholds:
             )
         return nearest_distances(features, self.features, self.neighbors)
 
-    def why_none(self, coverage: float | None, refuse: float | None, *, classes: int) -> str:
+    def why_none(self, coverage: float | None, refuse: float | None, *, classes: int, prefix: str = "") -> str:
         """Return why there are no sets at a coverage, or no refusal; "" where both can be given.
 
         Args:
             coverage: As for `judge`.
             refuse: As for `judge`.
             classes: Number of classes.
+            prefix: What the names of the shares begin with where the reader types them, such as ``"--"``.
+
+        Returns:
+            One line, with shares that so many images are enough for.
         """
+        missing, possible = [], []
         if coverage is not None and self.class_thresholds(coverage, classes) is None:
-            return (
-                f"expected at least {plural(fewest_images(coverage), 'calibration image')} for prediction sets at a "
-                f"coverage of {coverage:g}, got {len(self.scores):,}; train on more images, or lower the coverage."
-            )
+            count, needed = len(self.scores), fewest_images(coverage)
+            missing.append(_too_few(needed, f"for prediction sets at a coverage of {coverage:g}", count))
+            possible += [f"{prefix}coverage {level:g}" for level in _possible(count)]
         if refuse is not None and self.refuses and self.farthest(refuse) is None:
-            return (
-                f"expected at least {plural(fewest_images(1 - refuse), 'calibration image')} to refuse a share of "
-                f"{refuse:g}, got {len(self.distances):,}; train on more images, or refuse a larger share."
-            )
-        return ""
+            count, needed = len(self.distances), fewest_images(1 - refuse)
+            missing.append(_too_few(needed, f"to refuse a share of {refuse:g}", count))
+            possible += [f"{prefix}refuse {1 - level:g}" for level in _possible(count)]
+        if not missing:
+            return ""
+        instead = f", or take {' '.join(possible) if prefix else ' and '.join(possible)}" if possible else ""
+        return f"expected at least {', and '.join(missing)}; train on more images{instead}."
 
     def divided(self, temperature: float) -> Thresholds:
         """Return the same thresholds for a classifier whose logits are divided by a temperature already."""
@@ -343,6 +349,15 @@ def spread_indices(count: int) -> np.ndarray:
 def right_scores(probabilities: np.ndarray, labels: np.ndarray, method: str) -> np.ndarray:
     """Return the scores of the right classes of images, float32 ``(n,)``."""
     return class_scores(probabilities, method)[np.arange(len(labels)), labels].astype(np.float32)
+
+
+def _too_few(needed: int, purpose: str, count: int) -> str:
+    return f"{plural(needed, 'calibration image')} {purpose}, got {count:,}"
+
+
+def _possible(count: int) -> list[float]:
+    """Return the highest usual coverage that so many calibration images are enough for; nothing if they are not."""
+    return [level for level in _LEVELS if fewest_images(level) <= count][-1:]
 
 
 def _in_range(values: np.ndarray, low: float, high: float) -> bool:

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from resnet50._io.paths import describe_path
 from resnet50.weights.fetch import check_weights, weights_folder
 from resnet50.weights.registry import REGISTRY, SUFFIXES, PublishedWeights, find_published
 
 if TYPE_CHECKING:
     from resnet50.weights.read import WeightsFile
+
+_CHOOSE = "check its name, or choose published weights ('resnet50 weights list')"
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ def find_weights(name: str) -> tuple[PublishedWeights | None, Path]:
         if path.is_file():
             return None, path
         if path.suffix in SUFFIXES or path.is_dir():
-            actual = "a folder; name the file in it" if path.is_dir() else "no such file"
+            actual = "a folder; name the file in it" if path.is_dir() else f"{describe_path(path)}; {_CHOOSE}"
             raise FileNotFoundError(f"{name}: expected a file of weights or a published name, got {actual}.")
     source = find_published(name)
     return source, cached_path(source)

@@ -43,6 +43,9 @@ def test_warnings_end_with_0_and_errors_with_1_the_worst_first(command, numbers,
     status, out, _ = command("check", folder, "--out", "pages/one.html")
     assert status == 0
     first, looked, *issue_lines, path = out.splitlines()
+    examples = [f"        cats/{name}" for name in ("broken.jpg", "red.png", "red.png", "red.png")]
+    assert issue_lines[2::3] == examples
+    del issue_lines[2::3]
     assert first.startswith("pets")
     assert numbers(first) == ["2", "2"]
     assert numbers(looked)[:2] == ["25", "2"]
@@ -78,6 +81,19 @@ def test_more_unreadable_files_than_training_takes_are_an_error_in_its_words(com
     assert [example[0]["path"] for example in issue["examples"]] == [f"cats/broken{k}.jpg" for k in range(3)]
 
 
+def test_the_first_examples_are_named_short_and_without_control_characters(command, folder):
+    for k in range(3):
+        write_image(folder / "dogs" / f"{'long' * 20}-{k}.png", image(k))
+    write_image(folder / "dogs" / "odd\x1b[31m.png", image(3))
+    lines = [line for line in command("check", folder)[1].splitlines() if ".png" in line]
+    assert [len(line.split(", ")) for line in lines] == [2, 2, 2]
+    assert lines[0].startswith("        cats/00.png, ...")
+    assert all(len(path) <= 60 for line in lines for path in line.strip().split(", "))
+    assert "\x1b" not in "".join(lines)
+    (folder / "dogs" / "broken\x1b[31m.jpg").write_bytes(b"no image")
+    assert "        dogs/broken\\x1b[31m.jpg" in command("check", folder)[1].splitlines()
+
+
 def test_a_recipes_images_are_read_as_the_recipe_does(command, numbers, tmp_path):
     for k, kind in enumerate(("Benign", "Early", "Pre", "Pro")):
         (tmp_path / "smears" / "Original" / kind).mkdir(parents=True)
@@ -87,7 +103,9 @@ def test_a_recipes_images_are_read_as_the_recipe_does(command, numbers, tmp_path
     status, out, err = command("check", "leukemia", "--data", "smears")
     assert (status, err) == (0, "")
     assert numbers(out.splitlines()[1]) == ["48", "12", "4", "96", "96"]
-    (issue_lines,) = (line for line in out.splitlines() if "Benign" in line)  # gray, in the files of Original
+    (issue_lines,) = (
+        line for line in out.splitlines() if "Benign" in line and line[0] != " "
+    )  # gray, in the files of Original
     assert numbers(issue_lines) == ["1", "4"]
 
 

@@ -24,3 +24,13 @@ def test_a_comparison_is_printed_as_json(command, write_run, tmp_path):
 def test_one_run_and_a_page_of_another_kind_are_refused(refused, write_run, tmp_path):
     refused(("compare", write_run("first"), "--out", tmp_path / "page.html"), "two")
     refused(("compare", "a", "b", "--out", "page.pdf"), "page.pdf", ".html")
+
+
+def test_runs_that_are_right_about_the_same_images_may_still_differ(command, write_run, tmp_path):
+    first, second = write_run("first", [0]), write_run("second", [0], epochs=3, seed=7)
+    out = command("compare", first, second, "--out", tmp_path / "page.html")[1]
+    page = (tmp_path / "page.html").read_text()
+    assert "25.9%" in out  # 0.741 ** 10 is 0.05
+    assert "+0.0" not in out
+    assert "-25.9 to +25.9" in page
+    assert "<td>seed</td>" in page

@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 
 import pytest
 
 from factories import classifier as classifier_of
 from factories import noise, with_thresholds, write_image
+from resnet50.inference.classifier import Classifier
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +70,27 @@ def test_too_few_images_are_said_and_refused_where_a_coverage_is_asked_for(comma
     assert "[" not in out
     assert "19" in err
     refused(("predict", image, "--model", models / "few.keras", "--coverage", 0.95), "19", "0.95", "12")
-    assert command("predict", image, "--model", models / "few.keras", "--coverage", 0.9, "--refuse", "off")[0] == 0
+    advice = re.search(r"--coverage [.\d]+ --refuse [.\d]+", err)[0].removesuffix(".")
+    status, out, err = command("predict", image, "--model", models / "few.keras", *advice.split())
+    assert (status, "[" in out, "expected" in err) == (0, True, False)
+
+
+@pytest.mark.parametrize(("words", "missing"), [(("--coverage", "0.9"), "0.05"), (("--refuse", "0.1"), "0.95")])
+def test_a_default_that_cannot_be_given_is_a_warning_beside_what_was_asked_for(command, models, image, words, missing):
+    status, out, err = command("predict", image, "--model", models / "few.keras", *words)
+    assert (status, "[" in out) == (0, words[0] == "--coverage")
+    assert missing in err
+    assert words[1] not in err
+
+
+def test_int8_says_that_it_gives_no_sets(command, refused, models, image):
+    Classifier.load(models / "near.keras", precision="int8", calibration=noise(4, 32, 40, 3))  # kept in the cache
+    words = ("predict", image, "--model", models / "near.keras", "--precision", "int8")
+    status, out, err = command(*words)
+    assert (status, "[" in out) == (0, False)
+    assert "got int8" in err
+    refused((*words, "--coverage", 0.9), "--coverage", "int8")
+    assert "got int8" not in command(*words, "--coverage", "off", "--refuse", "off")[2]
 
 
 @pytest.mark.parametrize("share", ["0", "1", "95", "none", "nan"])

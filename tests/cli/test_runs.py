@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import sys
+
+import pytest
 
 from resnet50.training.phases import Phase
 from resnet50.training.recipe import Recipe
@@ -33,6 +36,34 @@ def test_recipes_that_differ_in_many_numbers_take_a_few_lines(command, write_run
     assert "b.keras" in out
     assert "a/b.keras" not in out
     assert "more" in out
+
+
+LONG = "photos-of-the-second-greenhouse-20260102-030405"
+
+
+@pytest.fixture
+def long_names(write_run):
+    """The folder of runs that differ at the end of their names and in many numbers."""
+    write_run(LONG, [0])
+    return write_run(f"{LONG}-2", epochs=7, learning_rate=0.0125, weight_decay=0.0625).parent
+
+
+def test_a_pipe_has_every_cell_in_one_line(command, long_names, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = [line for line in command("runs", long_names)[1].splitlines() if LONG in line]
+    assert [line.split()[0] for line in lines] == [LONG, f"{LONG}-2"]
+    assert "0.0125" in lines[1]
+    assert "0.0625" in lines[1]
+
+
+def test_a_narrow_terminal_has_the_recipe_below_the_row_and_cuts_nothing(command, long_names, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    lines = command("runs", long_names)[1].splitlines()
+    assert [line.split()[0] for line in lines[:5:2]] == ["run", LONG, f"{LONG}-2"]
+    assert lines[1] == "    recipe"
+    assert "0.0125" in lines[5]
+    assert "…" not in "".join(lines)
 
 
 def test_runs_are_printed_as_json(command, write_run):

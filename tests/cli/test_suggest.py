@@ -51,3 +51,11 @@ def test_a_table_that_is_filled_in_is_a_dataset(command, model, tmp_path, table)
 def test_a_table_and_a_page_have_their_suffixes(refused, model, tmp_path):
     refused(["suggest", tmp_path, "--model", model, "--out", "x.txt"], "x.txt")
     refused(["suggest", tmp_path, "--model", model, "--page", "x.txt"], "x.txt")
+
+
+def test_labels_that_are_filled_in_are_not_replaced(refused, tmp_path):
+    table = tmp_path / "suggest.csv"
+    table.write_text("path,label,prediction,probability,second,uncertainty\na.png,cats,,,,\nb.png,,,,,\n")
+    before = table.read_bytes()
+    refused(["suggest", tmp_path], "suggest.csv", "1 label", "--out")  # before it looks for a model
+    assert table.read_bytes() == before

@@ -122,4 +122,5 @@ def test_the_page_says_what_else_differs_where_no_number_does(write_run):
     environment.write_text(environment.read_text().replace("float32", "bfloat16"))
     page = comparison_page(compare([first, second]))
     assert "precision" in page
+    assert "seed (" not in page
     assert "the same images correctly" in page

@@ -9,6 +9,8 @@ from resnet50.data.signatures import describe_start
 HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"
 FILES = {
     "HEIC": HEIC,
+    "ICO": b"\0\0\1\0\1\0\x10\x10",
+    "raw image": b"MM\0*" + b"\0" * 100,
     "DICOM": b"\0" * 128 + b"DICM",
     "NumPy": b"\x93NUMPY\x01\0",
     "PDF": b"%PDF-1.7\n",

@@ -74,7 +74,7 @@ def test_the_report_shows_the_training_of_the_run(trained, tmp_path):
     settings = re.search(r'<h2 id="training">(.*?)<h2', page, re.DOTALL)[1]
     assert all(f"<dd>{value}</dd>" in settings for value in ("tiny", "32 x 32 pixels", 8, 3))  # name, size, batch, seed
     assert "after 2 epochs" in settings
-    assert commands(result.folder)[0] == "resnet50 check tiny"
+    assert " ".join(commands(result.folder)[0].split()) == "resnet50 check tiny --image-size 32"
 
 
 def test_a_model_outside_of_a_run_has_settings_and_no_curves(trained, tmp_path):

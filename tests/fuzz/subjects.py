@@ -337,6 +337,20 @@ def _read_corrections(path: Path) -> str:
     return repr(read_corrections(path).rows)
 
 
+def _write_suggestions(folder: Path) -> Path:
+    from resnet50.inference.suggest import Suggestion, Suggestions
+
+    images = (Suggestion(folder / "a.png", "cats", 0.5, "dogs", 1.0),)
+    Suggestions(images, 1, ("cats", "dogs"), ()).save(folder / "suggest.csv")
+    return folder / "suggest.csv"
+
+
+def _read_suggestions(path: Path) -> None:
+    from resnet50.inference.suggest import check_unlabeled
+
+    check_unlabeled(path)
+
+
 def _write_results(folder: Path) -> Path:
     from resnet50.inference.parquet_folder import write_rows
     from resnet50.inference.result_rows import Rows
@@ -382,6 +396,7 @@ SUBJECTS: dict[str, Subject] = {
     "run": Subject(_write_run, _read_run),
     "scored-run": Subject(_write_scored_run, _read_scored_run),
     "corrections": Subject(_write_corrections, _read_corrections),
+    "suggestions": Subject(_write_suggestions, _read_suggestions),
     "features": Subject(_write_features, _read_features, checked=True),
     "thresholds": Subject(_write_thresholds, _read_thresholds, checked=True),
     "parquet": Subject(_write_results, _read_results, needs=("pyarrow",)),

@@ -98,7 +98,10 @@ def test_features_are_measured_block_by_block(known, monkeypatch):
 
 
 def test_int8_has_no_thresholds_and_bf16_has_those_of_the_file(file):
-    assert Classifier.load(file, precision="int8", calibration=noise(4, 32, 40, 3)).thresholds is None
+    small = Classifier.load(file, precision="int8", calibration=noise(4, 32, 40, 3))
+    assert small.thresholds is None
+    assert "int8" in small.why_none()
+    assert small.why_none(None, None) == ""
     pytest.importorskip("openvino")
     assert Classifier.load(file, precision="bf16").predict(noise(40, 50, 3)).refused is False
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from factories import raises
+from resnet50.comparison.runs import read_run
 from resnet50.inference.locate import Located, latest_run, locate, resume_command
 
 
@@ -71,6 +72,29 @@ def test_what_is_no_model_is_refused(tmp_path, run):
     with raises(FileNotFoundError, run, "model.keras") as caught:
         locate(run)
     assert str(caught.value).endswith(f": resnet50 train --resume {run}")
+
+
+def named(call, path) -> str:
+    with raises(FileNotFoundError, path) as caught:
+        call(path)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("call", [locate, read_run])
+def test_where_there_is_no_run_those_that_exist_are_named(call, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert "resnet50 train" in named(call, Path("runs", "pets"))
+    for day in range(1, 5):
+        touch(Path("runs", f"pets-{day}", "model.keras"))
+        Path("runs", f"pets-{day}", "environment.json").write_text(f'{{"started": "2026-01-0{day}T00:00:00+00:00"}}')
+    for path in (Path("runs", "dogs-*"), Path("elsewhere"), Path("runs")):
+        text = named(call, path)
+        assert "runs/pets-4, runs/pets-3, runs/pets-2 and 1 more (resnet50 runs" in text.replace(os.sep, "/")
+    touch(Path("runs", "crossval-pets", "crossval.json"), Path("runs", "full", "seed-0-fold-1", "recipe.json"))
+    for name in ("crossval-pets", "full"):
+        text = named(call, Path("runs", name))
+        assert "cross-validation" in text
+        assert "pets-4" in text
 
 
 def test_a_command_names_a_run_as_a_shell_reads_it():

@@ -9,7 +9,7 @@ import pytest
 
 from factories import classifier, draw_image, raises
 from resnet50.inference.embed import embed
-from resnet50.inference.suggest import choose, suggest
+from resnet50.inference.suggest import Suggestions, check_unlabeled, choose, suggest
 
 
 def test_uncertain_images_that_are_unlike_each_other_come_first():
@@ -58,3 +58,30 @@ def test_nothing_to_choose_is_refused(model, images, tmp_path):
     (tmp_path / "x.png").write_bytes(b"")
     with raises(ValueError, 1):
         suggest(model, [tmp_path / "x.png"])
+
+
+HEADER = "path,label,prediction,probability,second,uncertainty\n"
+
+
+@pytest.mark.parametrize("content", ["", HEADER, HEADER + "a.png, ,cats,0.5,dogs,1\n", "\ufeff" + HEADER])
+def test_a_table_without_labels_is_replaced(content, tmp_path):
+    (tmp_path / "table.csv").write_text(content, encoding="utf-8")
+    Suggestions((), 0, ("cats", "dogs"), ()).save(tmp_path / "table.csv")
+    assert (tmp_path / "table.csv").read_text() == HEADER
+    check_unlabeled(tmp_path / "new.csv")
+
+
+@pytest.mark.parametrize(
+    ("content", "got"),
+    [
+        (HEADER + "a.png,cats\nb.png,dogs,dogs,0.5,cats,1\nc.png,,,,,\n", "2 labels"),
+        ("path,label\na.png,\n", "another file"),
+        (HEADER.replace(",", ";"), "another file"),  # as a spreadsheet saves it in many countries
+        (HEADER + f'"{"a" * 200_000}",', "another file"),
+    ],
+)
+def test_labels_and_other_files_are_not_replaced(content, got, tmp_path):
+    (tmp_path / "table.csv").write_text(content)
+    with raises(ValueError, tmp_path / "table.csv", got):
+        Suggestions((), 0, ("cats", "dogs"), ()).save(tmp_path / "table.csv")
+    assert (tmp_path / "table.csv").read_text() == content

@@ -64,3 +64,18 @@ def test_different_numbers_of_images_are_refused():
 
 def test_a_small_p_value_has_no_false_digits():
     assert paired_difference(*of(0, 0, 20, 20)).p_in_words == "below 0.001"
+
+
+@pytest.mark.parametrize(
+    ("counts", "interval"),
+    [
+        ((50, 0, 0, 50), (-0.0295, 0.0295)),  # 0.9705 ** 100 is 0.05: as many equal images in 1 of 20 draws
+        ((0, 0, 100, 0), (1 - 2 * 0.0295, 1)),
+        ((0, 100, 0, 0), (-1, 2 * 0.0295 - 1)),
+    ],
+)
+def test_an_interval_of_equal_differences_has_a_width(counts, interval):
+    difference = paired_difference(*of(*counts))
+    assert difference.interval == pytest.approx(interval, abs=1e-4)
+    assert difference.unseen == pytest.approx(0.0295, abs=1e-4)
+    assert difference.same == (counts[0] > 0)

@@ -163,6 +163,7 @@ def test_json_is_strict_and_complete():
         "dataset", "images", "accuracy", "interval", "top_k", "macro_f1", "balanced_accuracy", "loss",
         "calibration_error", "chance_error", "temperature_scaling", "classes", "reliability", "confusion", "mistakes",
         "temperature_reason", "issues", "from_features", "precision", "selective",
+        "selective_reason",
     ]  # fmt: skip
     assert values["top_k"] == {"2": 1.0}
     assert values["temperature_scaling"] is None

@@ -42,6 +42,13 @@ def test_a_source_is_audited_at_its_place():
     assert (options.source, options.pattern, options.test_split) == ("/data/my pets", r"(?P<class>\w+)_", 0.3)
 
 
+def test_images_are_audited_at_the_size_and_fit_at_which_a_training_compared_them():
+    assert "--image-size" not in check_command(PETS, TRAINING)  # 96 is what check takes by itself
+    recipe = TRAINING.recipe | {"image_size": 224, "fit": asdict(Fit(mode="pad"))}
+    options = read(check_command(PETS, replace(TRAINING, recipe=recipe)))
+    assert (options.source, options.image_size, options.fit) == ("/data/my pets", 224, "pad")
+
+
 @pytest.mark.parametrize("name", ["rocks", "-x"])
 def test_a_folder_is_not_mistaken_for_a_task_or_an_option(name):
     assert check_command(DataSource("folder", name)) == f"resnet50 check ./{name}"

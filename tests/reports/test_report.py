@@ -140,7 +140,7 @@ def test_the_page_shows_everything(written):
     assert not missing(subtitle, 3, "Farm")
     (note,) = re.findall(r'<div class="note error">(.*?)</div>', text)
     assert not missing(note, "3 test images are in training.", "Take them out.")
-    assert commands(folder)[0] == "resnet50 check 'my farm'"
+    assert commands(folder)[0] == "resnet50 check 'my farm' --image-size 32"
     shown = re.findall(r"<tr><td>(k\d)</td><td class=\"number\">([\d.]+)%", text)
     assert sorted(name for name, _ in shown) == ["k0", "k1", "k2"]
     assert [float(share) for _, share in shown] == sorted(float(share) for _, share in shown)
@@ -272,6 +272,16 @@ def test_a_network_without_feature_maps_has_no_grad_cam(tmp_path):
     assert report.temperature_reason
     assert report.temperature_reason in section(tmp_path, "calibration")
     assert commands(tmp_path) == []
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_why_there_are_no_sets_is_on_the_page(tmp_path, known):
+    test, words = labeled(2, 1, 0), {"no_thresholds": "expected 19 images, got 12."} if known else {}
+    classifier = confident(test) if known else factories.with_thresholds(confident(test), calibration=12)
+    report = write_report(tmp_path, classifier, DatasetSplits(test=test), **words)
+    assert report.selective is None
+    assert not missing(report.selective_reason, 19, 12)
+    assert report.selective_reason in section(tmp_path, "sets")
 
 
 def labeled(*counts):

@@ -99,7 +99,7 @@ def test_a_file_in_place_of_the_directory_is_refused(tmp_path):
 def test_a_directory_without_a_run_is_refused(tmp_path):
     with raises(FileNotFoundError, tmp_path, "recipe.json"):
         RunDirectory(tmp_path).read()
-    with raises(FileNotFoundError, tmp_path / "nothing", "no folder"):
+    with raises(FileNotFoundError, tmp_path / "nothing", "does not exist", "resnet50 train"):
         RunDirectory(tmp_path / "nothing").read()
 
 

@@ -144,7 +144,16 @@ def test_too_few_images_leave_no_thresholds_and_the_reason_is_told(weights, imag
     assert run.classifier.thresholds is None
     assert run.report.selective is None
     (reason,) = watch.reasons
-    assert "--validation-split" in reason
+    assert all(word in reason for word in ("--validation-split", "19", "38"))
+    assert run.report.selective_reason == reason
+
+
+def test_too_few_training_images_for_a_set_are_told_at_the_end_of_the_training(weights, many, tmp_path):
+    few = DatasetSplits(many["train"].select(np.arange(25)), many["test"])
+    run = train(recipe_of(weights, PROBE, NEVER), few, out=tmp_path / "run", progress=(watch := Watch()))
+    (reason,) = watch.reasons
+    assert all(word in reason for word in ("19", str(len(run.classifier.thresholds.scores)), "--coverage"))
+    assert run.report.selective_reason == reason
 
 
 def test_features_that_are_too_many_are_not_stored(weights, many, tmp_path, monkeypatch):

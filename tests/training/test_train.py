@@ -96,7 +96,7 @@ def test_every_image_is_recorded_with_its_split(finished, images):
 def test_the_report_is_that_of_the_saved_file(finished, images):
     test = images.test
     saved = Classifier.load(finished.folder.model, runtime="keras")
-    plain = replace(finished.report, temperature_scaling=None, temperature_reason="", issues=())
+    plain = replace(finished.report, temperature_scaling=None, temperature_reason="", selective_reason="", issues=())
     assert score(saved.probabilities(test.images), test) == plain
     report = json.loads(finished.folder.report.read_text())
     assert report["accuracy"] == finished.report.accuracy

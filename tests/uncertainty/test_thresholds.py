@@ -73,6 +73,11 @@ def test_too_few_images_give_no_sets_and_say_so():
     assert found.why_none(0.9, None, classes=2) == ""
     refusal = found.why_none(None, 0.05, classes=2)
     assert all(value in refusal for value in ("19", "0.05", "18"))
+    both = found.why_none(0.95, 0.05, classes=2, prefix="--")
+    assert both.endswith("--coverage 0.9 --refuse 0.1.")
+    assert found.why_none(0.9, 0.1, classes=2) == ""
+    assert "coverage 0.95" in thresholds(20).why_none(0.99, None, classes=2)
+    assert thresholds(3).why_none(0.95, 0.05, classes=2).endswith("train on more images.")
     assert found.judge(np.array([[0.6, 0.4]]), np.ones(1)).refused is None
 
 

@@ -43,7 +43,7 @@ def test_weights_are_found_by_name_or_file(tmp_path):
     (tmp_path / "mine.pth").touch()
     assert find_weights("timm/a1_in1k") == (find_published("timm/a1_in1k"), cached_path(find_published("timm/a1_in1k")))
     assert find_weights("mine.pth")[0] is None
-    with raises(FileNotFoundError, "other.pth"):
+    with raises(FileNotFoundError, "other.pth", "resnet50 weights"):
         find_weights("other.pth")
     with raises(ValueError, "imagenet", "'imagent'"):
         find_weights("imagent")
