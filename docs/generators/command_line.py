@@ -21,12 +21,12 @@ _EXIT_STATUS = """\
 | status | meaning |
 | --- | --- |
 | 0 | The command did what it was asked to do. |
-| 1 | `check` found an issue that is an error. |
-| 2 | The command failed, and one line on standard error says why. `predict` and `embed` also exit with 2 if an image \
-cannot be read, after the others are done; `weights show` and `weights verify` if a file differs from its published \
-hash. |
+| 1 | `check` or `evaluate` found an issue that is an error: scores on these data do not hold. |
+| 2 | The command failed, and one line on standard error says why. `predict`, `embed` and `suggest` also exit with 2 \
+if an image cannot be read, after the others are done; `weights show` and `weights verify` if a file differs from its \
+published hash. |
 | 130 | The command was interrupted by Ctrl-C. `resnet50 train --resume RUN` resumes an interrupted training. |
-| 143, 129 | The same by SIGTERM, or because the terminal closed. |
+| 143, 129 | The same by SIGTERM, or because the terminal closed. `serve` ends with 0 then. |
 """
 _EXAMPLES = "examples:\n"
 _DEFAULT = re.compile(r"\s*Default: (?P<value>.*)\.$", re.DOTALL)

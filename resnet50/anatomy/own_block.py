@@ -83,7 +83,7 @@ def check_own_block(own: Block, library: Block) -> BlockCheck:
     images = np.random.default_rng(1).standard_normal((2, *x.shape[1:])).astype(np.float32)
     computed, expected = (_outputs(each, images) for each in (model, reference))
     difference = float(np.abs(computed - expected).max())
-    hint = None if difference < _TOLERANCE else _explain(model, computed, reference, images)
+    hint = None if difference < _TOLERANCE else _explain(model, computed, difference, reference, images)
     return BlockCheck(expected.size, difference, hint)
 
 
@@ -151,7 +151,9 @@ def _outputs(model: keras.Model, images: np.ndarray) -> np.ndarray:
     return ops.convert_to_numpy(model(images, training=False))
 
 
-def _explain(model: keras.Model, computed: np.ndarray, reference: keras.Model, images: np.ndarray) -> str:
+def _explain(
+    model: keras.Model, computed: np.ndarray, difference: float, reference: keras.Model, images: np.ndarray
+) -> str:
     """Return which well-known mistake gives these numbers."""
     if any(shape[0] > 1 and layer.strides != (1, 1) for shape, layer in _convolutions(model).items()):
         return "it strides on the 3x3 convolution, which is v1.5; v1 strides on the first 1x1"
@@ -169,7 +171,6 @@ def _explain(model: keras.Model, computed: np.ndarray, reference: keras.Model, i
     for mistake, numbers in mistakes.items():
         if np.abs(computed - numbers).max() < _TOLERANCE:
             return mistake
-    difference = np.abs(computed - np.maximum(s + f, 0)).max()
     return (
         f"the numbers differ by up to {difference:.2g}; look at the ReLUs: one behind the first batch norm and one "
         "behind the second, none behind the third or on the shortcut"

@@ -124,7 +124,9 @@ def check(
             return Audit(_name_of(source), DatasetSplits(), (_unusable(str(error)),))
     share = options.test_split
     if damaged := tuple(damaged_records(read.splits, progress=progress)):  # which cannot be compared
-        return Audit(_name(read.splits), read.splits, damaged, share)
+        images = sum(map(len, read.splits.by_name.values()))
+        others = _reading_issues(read.splits, images, read.too_many_unreadable)
+        return Audit(_name(read.splits), read.splits, (*damaged, *others), share)
     _log.info("comparing images")
     issues = find_issues(read.splits, refused=read.too_many_unreadable, test_split=share, progress=progress)
     refused = read.refused
@@ -161,9 +163,7 @@ def find_issues(
     first, second = _in_two_stages(progress, len(images) if splits.root else 0, 3 * len(images))
     headers = read_headers(splits, progress=first)
     issues = [
-        *_unreadable(splits.unreadable, len(images), refused),
-        *_left_out(splits.left_out),
-        *_corrected(splits.corrections),
+        *_reading_issues(splits, len(images), refused),
         *duplicates(images, splits, progress=second),
         *shared_groups(images),
         *folder_groups(images),
@@ -261,6 +261,13 @@ def _name_of(source: str | os.PathLike[str] | DataSource) -> str:
     if isinstance(source, DataSource):
         return Path(source.path).resolve().name if source.path else source.task
     return Path(source).resolve().name
+
+
+def _reading_issues(splits: DatasetSplits, count: int, refused: str) -> Iterator[Issue]:
+    """Yield what was found as the images were read."""
+    yield from _unreadable(splits.unreadable, count, refused)
+    yield from _left_out(splits.left_out)
+    yield from _corrected(splits.corrections)
 
 
 def _unreadable(unreadable: tuple[Unreadable, ...], read: int, refused: str) -> Iterator[Issue]:

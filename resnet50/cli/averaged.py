@@ -49,6 +49,8 @@ def evaluate_together(options: argparse.Namespace, names: Sequence[str]) -> int:
     from resnet50.cli.report import show_report
 
     show_report(result.evaluation.report)
+    if result.evaluation.report.selective_reason:
+        say(result.evaluation.report.selective_reason)
     difference, (low, high) = result.difference, result.difference.interval
     alone = result.accuracies
     mean = f", {sum(alone) / len(alone):.1%} on average" if len(alone) > 1 else ""

@@ -27,11 +27,10 @@ _COLORS = {"error": "bold red", "warning": "bold yellow", "note": "bold blue"}
 
 def say_issues(issues: Iterable[Issue]) -> int:
     """Print on standard error what makes scores unreliable, and what to do; return 1 if one is an error, else 0."""
-    status = 0
-    for issue in issues:
+    found = list(issues)
+    for issue in found:
         say(f"{issue.severity}: {issue.summary} {issue.advice}", file=sys.stderr)
-        status = max(status, issue.severity == "error")
-    return int(status)
+    return 1 if any(issue.severity == "error" for issue in found) else 0
 
 
 def show_audit(audit: Audit) -> None:

@@ -402,6 +402,18 @@ def read_records(
     return splits.with_near_duplicates(found or NearDuplicates.of_copies(manifest.copies, manifest.single_color, split))
 
 
+class DamagedRecordError(ValueError):
+    """A record is not as it was written.
+
+    Attributes:
+        shard: Its file.
+    """
+
+    def __init__(self, message: str, shard: Path) -> None:
+        super().__init__(message)
+        self.shard = shard
+
+
 @dataclass(eq=False)
 class Records:
     """The content of the records of a folder, by their numbers; a source of random access, as Grain calls it.
@@ -441,7 +453,7 @@ class Records:
 
         Raises:
             IndexError: If there is no such record.
-            ValueError: If it is damaged.
+            DamagedRecordError: If it is damaged.
         """
         if not 0 <= index < len(self):
             raise IndexError(f"expected the number of a record in 0..{len(self) - 1}, got {index}.")
@@ -455,9 +467,10 @@ class Records:
                 self._checked[index] = True
         except Exception as error:  # array_record raises RuntimeError and IndexError
             reason = short(" ".join(str(error).split()) or type(error).__name__)
-            raise ValueError(
+            raise DamagedRecordError(
                 f"{self.shard(shard)}: expected the record {place} as it was written, got a damaged one ({reason}); "
-                f"{_DAMAGED}."
+                f"{_DAMAGED}.",
+                self.shard(shard),
             ) from error
         return content
 

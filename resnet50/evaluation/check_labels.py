@@ -53,7 +53,7 @@ def check_labels(
         ValueError: As `resnet50.check` and `resnet50.cross_validate`.
     """
     audit = check(source, image_size=recipe.image_size, fit=recipe.fit, options=options, progress=progress)
-    if any(issue.kind == "unusable" for issue in audit.issues):
+    if any(issue.kind in ("unusable", "damaged") for issue in audit.issues):
         return _not_checked(audit, "the source cannot be used for training.")
     try:
         result = cross_validate(recipe.change(fit=None), audit.splits, folds=folds, seeds=seeds, progress=progress)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from resnet50._io.paths import as_given, describe_path
+from resnet50._io.paths import as_given, describe_path, is_url
 from resnet50._io.shell import command
 from resnet50._io.text import listed
 
@@ -94,27 +94,28 @@ def latest_run(folder: str | os.PathLike[str] = RUNS) -> Path:
     Raises:
         FileNotFoundError: If there is none.
     """
-    runs = _trained_runs(Path(folder))
+    runs = _runs(Path(folder), MODEL)
     if not runs:
         raise FileNotFoundError(f"{folder}: expected a trained run in it, got none; train one, or name a model.")
     return runs[0]
 
 
-def describe_no_run(path: Path, lacks: str = f"{MODEL} and {MANIFEST}") -> str:
+def describe_no_run(path: Path, lacks: str = f"{MODEL} and {MANIFEST}", *, having: str = MODEL) -> str:
     """Return what is at a path where a run was expected, and what to do, as the end of a sentence.
 
     Args:
         path: The path.
         lacks: What a folder there lacks to be one.
+        having: Name of a file that the runs have that are named instead.
     """
     folds = is_cross_validation(path)
     got = f"a folder without {lacks}" if path.is_dir() else describe_path(path)
     if folds:
         got = "a cross-validation, which has no model"
-    elif ";" in got:  # it says what to do
+    elif os.fspath(path) == "-" or is_url(os.fspath(path)):  # the description says what to do
         return got
     for folder in (path.parent, RUNS) if folds else (path, path.parent, RUNS):
-        if runs := _trained_runs(folder):
+        if runs := [run for run in _runs(folder, having) if run != path]:
             lists = f" ({command('resnet50', 'runs', str(folder))} lists them)" if len(runs) > _SHOWN else ""
             return f"{got}; name a run, such as {listed([str(run) for run in runs], most=_SHOWN)}{lists}"
     return f"{got}; train a model first by 'resnet50 train'"
@@ -125,18 +126,18 @@ def is_cross_validation(folder: Path) -> bool:
     return (folder / CROSS_VALIDATION).is_file() or any(folder.glob(f"{FOLDS}/{RECIPE}"))
 
 
-def _trained_runs(folder: Path) -> list[Path]:
-    """Return the trained runs in a folder, the one that was started last first."""
-    return sorted((model.parent for model in sorted(folder.glob(f"*/{MODEL}"))), key=_started, reverse=True)
+def _runs(folder: Path, having: str) -> list[Path]:
+    """Return the runs in a folder that have a file, the one that was started last first."""
+    return sorted((file.parent for file in sorted(folder.glob(f"*/{having}"))), key=_started, reverse=True)
 
 
 def _started(run: Path) -> float:
-    """Return when a run was started, in seconds since 1970, or when its model was written if it did not record that."""
+    """Return when a run was started, in seconds since 1970, or when it last changed if it did not record that."""
     try:
         recorded = json.loads((run / ENVIRONMENT).read_text(encoding="utf-8"))["started"]
         return datetime.fromisoformat(recorded).timestamp()
     except (OSError, ValueError, KeyError, TypeError):  # a run of an earlier version, or a damaged record
-        return (run / MODEL).stat().st_mtime
+        return max((file.stat().st_mtime for file in (run / MODEL, run / RECIPE) if file.exists()), default=0.0)
 
 
 def resume_command(run: Path) -> str:

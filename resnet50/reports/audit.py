@@ -34,6 +34,7 @@ def audit_page(audit: Audit) -> str:
     """Return the page of an audit, as HTML text."""
     counts = Counter(issue.severity for issue in audit.issues)
     splits = audit.splits.by_name
+    readable = not any(issue.kind == "damaged" for issue in audit.issues)
     return render(
         "audit.html.j2",
         audit=audit,
@@ -49,7 +50,7 @@ def audit_page(audit: Audit) -> str:
         most_shown=SHOWN,
         split_names=list(splits),
         classes=_class_counts(splits),
-        samples=list(_samples(next(iter(splits.values())))) if splits else [],
+        samples=list(_samples(next(iter(splits.values())))) if splits and readable else [],
     )
 
 

@@ -8,9 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+_NUMBERS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
 
 class StopSignals:
-    """SIGTERM and Ctrl-C, which may come while Ray starts: an exception in the middle of that leaves processes behind.
+    """SIGTERM, Ctrl-C and a closed terminal, each noted, since it may come while Ray starts.
+
+    An exception in the middle of that leaves processes behind.
 
     Attributes:
         received: Number of the first signal that came; None before one has.
@@ -21,7 +25,7 @@ class StopSignals:
     def take(self) -> None:
         """Take the signals, or take them again from a library that has."""
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in _NUMBERS:
                 signal.signal(number, self._note)
 
     def raise_received(self) -> None:
@@ -29,7 +33,7 @@ class StopSignals:
 
         Raises:
             KeyboardInterrupt: After Ctrl-C.
-            SystemExit: After SIGTERM, with the status of a process that it ended.
+            SystemExit: After another one, with the status of a process that it ended.
         """
         if self.received is not None:
             _end(self.received)
@@ -44,8 +48,7 @@ class StopSignals:
 def stop_signals() -> Iterator[StopSignals]:
     """Note signals in the block instead of being ended by them; a second one takes effect at once."""
     signals = StopSignals()
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.getsignal(number) for number in numbers}
+    before = {number: signal.getsignal(number) for number in _NUMBERS}
     signals.take()
     try:
         yield signals

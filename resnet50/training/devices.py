@@ -53,6 +53,8 @@ def join_cluster(hosts: str | None = None) -> Share:
     place = (None, None, None) if launcher or hosts == "auto" else parse_hosts(str(hosts))
     with quiet():  # with any backend, it imports TensorFlow, which prints some lines
         keras.utils.set_random_seed(0)  # Keras would agree on a seed by a computation; a recipe has its own
+    # JAX would take SIGTERM for itself, to announce it to a program that asks; nothing here does
+    import_module("jax").config.update("jax_enable_preemption_service", False)
     try:
         keras.distribution.initialize(*place)
     except (RuntimeError, ValueError) as error:
@@ -126,7 +128,7 @@ def own_folder(path: Path, share: Share) -> Iterator[Path]:
     if share.count == 1:
         yield path
         return
-    with tempfile.TemporaryDirectory(prefix="resnet50-") as temporary:
+    with tempfile.TemporaryDirectory(prefix="resnet50-process-") as temporary:
         own = path
         if share.rank:
             own = Path(temporary) / path.resolve().name  # "." and ".." have none

@@ -217,7 +217,7 @@ class EpochTable(Progress):
 
     def without_thresholds(self, reason: str) -> None:
         """Say why the classifier gives no prediction sets or refuses nothing."""
-        self.say(f"no prediction sets or refusal of strangers: {reason}")
+        self.say(f"prediction sets or the refusal of strangers are missing: {reason}")
 
     def say(self, line: str) -> None:
         """Print the line, wrapped at words; a path that is longer than a line stays whole."""

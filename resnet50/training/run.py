@@ -120,7 +120,7 @@ class RunDirectory:
             ValueError: If its files are damaged, or an earlier version of this package wrote them.
         """
         if missing := [file.name for file in (self.recipe, self.environment) if not file.is_file()]:
-            got = describe_no_run(self.path, " and ".join(missing))
+            got = describe_no_run(self.path, " and ".join(missing), having=RECIPE)
             raise FileNotFoundError(f"{self.path}: expected the folder of a run, got {got}.")
         file = self.recipe
         try:

@@ -12,6 +12,7 @@ from resnet50.metrics.calibration import find_temperature
 from resnet50.metrics.thresholds import OwnImages, fit_thresholds
 from resnet50.training.features import FrozenPart
 from resnet50.training.fitting import Fitted, training_batches
+from resnet50.training.held_out import chooses
 from resnet50.training.linear_probe import LabeledFeatures
 from resnet50.training.out_of_fold import predict_out_of_fold
 from resnet50.training.phases import LinearProbe
@@ -52,15 +53,20 @@ def find_thresholds(
             return None, str(error)
         return _out_of_fold(run, fitted.frozen, fitted.probe, folds, progress), ""
     if fitted.set_aside is None:
-        return None, _too_few(run.splits.validation)
+        return None, _too_few(run)
     return _held_out(run, fitted, fitted.set_aside), ""
 
 
-def _too_few(validation: Dataset | None) -> str:
-    needed, found = fewest_images(COVERAGE), 0 if validation is None else len(validation)
+def _too_few(run: PreparedRun) -> str:
+    validation, needed = run.splits.validation, fewest_images(COVERAGE)
+    found = 0 if validation is None else len(validation)
+    free = connected = ""
+    if chooses(run.record.recipe):
+        free = f" that no choice was made by, which is half of {2 * needed} or more"
+        connected = " that groups or near-duplicates connect" if found >= 2 * needed else ""
     return (
-        f"expected at least {needed} validation images that no choice was made by, which is half of {2 * needed} or "
-        f"more, got {found:,} in all; train on more images, or with a larger --validation-split."
+        f"expected at least {needed} validation images{free}, got {found:,} in all{connected}; train on more images, "
+        "or with a larger --validation-split."
     )
 
 

@@ -219,7 +219,8 @@ class Thresholds:
             possible += [f"{prefix}refuse {1 - level:g}" for level in _possible(count)]
         if not missing:
             return ""
-        instead = f", or take {' '.join(possible) if prefix else ' and '.join(possible)}" if possible else ""
+        shares = f"predict with {' '.join(possible)}" if prefix else f"take {' and '.join(possible)}"
+        instead = f", or {shares}" if possible else ""
         return f"expected at least {', and '.join(missing)}; train on more images{instead}."
 
     def divided(self, temperature: float) -> Thresholds:

@@ -8,6 +8,9 @@ from PIL import Image
 from factories import noise
 from resnet50.audit.check import check
 from resnet50.data.pack_records import pack_records
+from resnet50.evaluation.check_labels import check_labels
+from resnet50.recipes.folder import RECIPE
+from resnet50.reports.audit import audit_page
 
 pytest.importorskip("array_record", reason="records are written by array_record")
 
@@ -41,3 +44,13 @@ def test_a_damaged_record_is_an_error_that_names_image_and_shard(packed):
     assert place.path == "train/dogs/7.png"
     assert (place.split, place.index) == ("", None)
     assert str(shard) in place.remark
+    assert shard.name in issue.summary
+    assert "1 of 8" in audit_page(audit)  # without samples, among which the record may be
+
+
+def test_labels_of_damaged_records_are_not_checked(packed, monkeypatch):
+    shard = packed / "images-00000-of-00002.array_record"
+    shard.write_bytes(shard.read_bytes().replace(b"\x89PNG", b"GNP\x89"))
+    monkeypatch.setattr("resnet50.evaluation.check_labels.cross_validate", None)
+    kinds = [issue.kind for issue in check_labels(packed, RECIPE.change(image_size=32)).issues]
+    assert kinds[0] == "damaged"

@@ -85,7 +85,7 @@ def test_where_there_is_no_run_those_that_exist_are_named(call, tmp_path, monkey
     monkeypatch.chdir(tmp_path)
     assert "resnet50 train" in named(call, Path("runs", "pets"))
     for day in range(1, 5):
-        touch(Path("runs", f"pets-{day}", "model.keras"))
+        touch(Path("runs", f"pets-{day}", "model.keras"), Path("runs", f"pets-{day}", "recipe.json"))
         Path("runs", f"pets-{day}", "environment.json").write_text(f'{{"started": "2026-01-0{day}T00:00:00+00:00"}}')
     for path in (Path("runs", "dogs-*"), Path("elsewhere"), Path("runs")):
         text = named(call, path)

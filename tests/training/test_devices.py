@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -16,7 +17,16 @@ import keras
 import numpy as np
 import pytest
 
-from factories import WITHOUT_TENSORFLOW, dataset, jax_compiled_in, noise, raises, tiny_recipe
+from factories import (
+    AS_IN_A_TERMINAL,
+    WITHOUT_TENSORFLOW,
+    dataset,
+    jax_compiled_in,
+    noise,
+    posix,
+    raises,
+    tiny_recipe,
+)
 from resnet50.data.augmentation import Augmentation
 from resnet50.data.batches import Batches
 from resnet50.data.mixing import Mixing
@@ -381,12 +391,36 @@ def runs(tmp_path_factory):
     return folder
 
 
+def free_port():
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        return free.getsockname()[1]
+
+
+@pytest.mark.slow
+@posix
+def test_a_signal_ends_a_process_that_has_joined(monkeypatch):
+    if find_spec("jax") is None:
+        pytest.skip("jax is not installed")
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    script = f"""
+import time
+from resnet50._io.interruption import exit_on_signals
+from resnet50.training.devices import join_cluster
+
+with exit_on_signals():  # as around every command
+    join_cluster("localhost:{free_port()},1,0")
+    signal.raise_signal(signal.SIGTERM)
+    time.sleep(1)
+"""
+    done = subprocess.run([sys.executable, "-c", AS_IN_A_TERMINAL + script], check=False)
+    assert done.returncode == 128 + signal.SIGTERM
+
+
 @pytest.fixture(scope="module")
 def processes(runs):
     """The same folder, after two processes with two devices each have trained."""
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     started = [start(runs, f"localhost:{port},2,{rank}", 2) for rank in range(2)]
     try:
         for process in started:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
@@ -161,3 +163,16 @@ def test_features_that_are_too_many_are_not_stored(weights, many, tmp_path, monk
     run = train(recipe_of(weights, STOPS, restore_best=False), many, out=tmp_path / "run", progress=False)
     assert not run.classifier.thresholds.refuses
     assert run.report.selective.all.refused is None
+
+
+@pytest.mark.parametrize(
+    ("phases", "count", "words"),
+    [((PROBE,), 60, ("38", "60", "connect")), ((PROBE,), 20, ("38", "20")), ((STOPS,), 5, ("19", "5"))],
+)
+def test_the_reason_fits_the_recipe_and_the_images(phases, count, words):
+    recipe = recipe_of("weights.keras", *phases, restore_best=False)
+    run = SimpleNamespace(splits=SimpleNamespace(validation=range(count)), record=SimpleNamespace(recipe=recipe))
+    reason = module._too_few(run)
+    assert all(word in reason for word in words)
+    assert ("connect" in reason) == ("connect" in words)
+    assert ("38" in reason) == ("38" in words)
