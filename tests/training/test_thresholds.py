@@ -167,7 +167,7 @@ def test_features_that_are_too_many_are_not_stored(weights, many, tmp_path, monk
 
 @pytest.mark.parametrize(
     ("phases", "count", "words"),
-    [((PROBE,), 60, ("38", "60", "connect")), ((PROBE,), 20, ("38", "20")), ((STOPS,), 5, ("19", "5"))],
+    [((PROBE, NEVER), 60, ("38", "60", "connect")), ((PROBE, NEVER), 20, ("38", "20")), ((STOPS,), 5, ("19", "5"))],
 )
 def test_the_reason_fits_the_recipe_and_the_images(phases, count, words):
     recipe = recipe_of("weights.keras", *phases, restore_best=False)
