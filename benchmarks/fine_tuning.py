@@ -36,7 +36,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from resnet50 import Augmentation, DatasetSplits, train
+from resnet50 import DatasetSplits, Recipe, train
 from resnet50._io.files import write_text
 from resnet50._io.processor import processor
 from resnet50.datasets.source import DataSource
@@ -46,9 +46,6 @@ RESULTS = Path(__file__).parent / "results"
 VALIDATION = 0.15
 IMAGE_SIZE = 224
 OURS, PEERS = ("ours", "folder", "thorough", "classic"), ("probe", "fastai", "timm")
-
-PHASES = len(folder.FINE_TUNED.phases)
-"""Phases of a run that leaves none out."""
 
 PACKAGES = ("torch", "torchvision", "timm", "fastai", "scikit-learn")
 
@@ -87,7 +84,7 @@ def main() -> None:
             for name in missing:
                 if name == "folder" and is_fine_tuned(options.task):
                     continue  # that is ours
-                if name == "thorough" and trained_all(results["runs"], seed):
+                if name == "thorough" and trained_all(options.task, results["runs"], seed):
                     continue
                 results["runs"].append(run(name, options, seed, images, Path(temporary, name)))
                 print(results["runs"][-1], flush=True)
@@ -123,10 +120,18 @@ def describe_weights(path: str) -> dict[str, str]:
     }
 
 
-def trained_all(runs: list[dict[str, Any]], seed: int) -> bool:
+def trained_all(task: str, runs: list[dict[str, Any]], seed: int) -> bool:
     """Return whether our run of a seed has left no phase out, so that ``--thorough`` changes nothing."""
-    tuned = ("ours", "folder")
-    return any(run["contender"] in tuned and run["seed"] == seed and len(run["phases"]) == PHASES for run in runs)
+    phases = len(tuned(task).phases)
+    return any(
+        run["contender"] in ("ours", "folder") and run["seed"] == seed and len(run["phases"]) == phases for run in runs
+    )
+
+
+def tuned(task: str) -> Recipe:
+    """Return the recipe that begins with the weights: the task's or, where it has none, that of your own images."""
+    variants = find_task(task).VARIANTS
+    return variants.get("fine-tuned", folder.FINE_TUNED.change(augmentation=variants["scratch"].augmentation))
 
 
 def is_fine_tuned(task: str) -> bool:
@@ -192,19 +197,14 @@ def busy_seconds() -> float:
 
 def ours(name: str, options: argparse.Namespace, seed: int, images: Path, out: Path) -> list[str]:
     """Return our command: the task's recipe, on the folder of the cut."""
-    variants = find_task(options.task).VARIANTS
     weights = ["--weights", options.weights]
     if name == "classic" or (name == "ours" and not is_fine_tuned(options.task)):
         words = [options.task, "scratch" if name == "ours" else name, str(images), options.weights, str(seed), str(out)]
         return [sys.executable, "-c", "import sys, fine_tuning; fine_tuning.train_variant(*sys.argv[1:])", *words]
-    augmentation = variants.get("fine-tuned", variants["scratch"]).augmentation
-    numbers = {field.name: getattr(augmentation, field.name) for field in fields(Augmentation)}
-    changes = [option for number in numbers.items() for option in _change(*number)]
     extra = ["--thorough"] if name == "thorough" else []
-    balance = ["--class-weight", "balanced"] if variants.get("fine-tuned", folder.FINE_TUNED).class_weight else []
     return [
         *(sys.executable, "-m", "resnet50", "train", str(images), *weights, "--seed", str(seed), "--out", str(out)),
-        *(*changes, *balance, *extra),
+        *(*changed_options(tuned(options.task)), *extra),
     ]
 
 
@@ -216,11 +216,16 @@ def train_variant(task: str, variant: str, images: str, weights: str, seed: str,
     train(recipe, DataSource("folder", images).load(recipe.image_size), out=out, progress=False)
 
 
-def _change(name: str, value: Any) -> list[str]:
-    """Return the option of a number of the augmentation, where it is not that of your own images."""
-    if value == getattr(folder.FINE_TUNED.augmentation, name):
-        return []
-    return [f"--{'' if value else 'no-'}flip"] if name == "flip" else [f"--{name}", str(value)]
+def changed_options(recipe: Recipe) -> list[str]:
+    """Return the options of the numbers of a recipe that are not those of your own images."""
+    usual, options = folder.FINE_TUNED, [] if len(recipe.phases) > 1 else ["--head-epochs", "0"]
+    for own, other in ((recipe.last, usual.last), (recipe, usual), (recipe.augmentation, usual.augmentation)):
+        for field in fields(own):
+            value, name = getattr(own, field.name), field.name.replace("_", "-")
+            if "help" in field.metadata and value != getattr(other, field.name):
+                is_flag = isinstance(value, bool)
+                options += [f"--{'' if value else 'no-'}{name}"] if is_flag else [f"--{name}", str(value)]
+    return options
 
 
 def epochs_of(name: str, task: str) -> int:

@@ -57,5 +57,6 @@ def test_fine_tuning_trains_the_head_first():
         if "fine-tuned" in task.VARIANTS:
             recipe = task.VARIANTS["fine-tuned"]
             assert recipe.weights == "timm/tv_in1k"
-            assert [phase.trainable for phase in recipe.phases] == ["head", "head", "all"]
+            first = [] if task is RECIPES["rocks"] else ["head", "head"]  # whose probe errs on every second image
+            assert [phase.trainable for phase in recipe.phases] == [*first, "all"]
             assert recipe.image_size == 224
