@@ -38,7 +38,7 @@ def add_recipe_options(parser: argparse.ArgumentParser) -> None:
     common.add_argument(
         "--variant",
         metavar="NAME",
-        help="Recipe of the task: scratch, fine-tuned or classic, as far as it has them. "
+        help="Recipe of the task: scratch, fine-tuned, all-layers or classic, as far as it has them. "
         "Default: fine-tuned, or scratch without its weights.",
     )
     text = "Train every phase, also those that validation says are not needed."

@@ -53,21 +53,21 @@ def train_command(training: TrainingSummary, **changes: Any) -> str:
     return _command(*_train_words(training.source), *_options(known))
 
 
-def fine_tune_command(training: TrainingSummary, weights: str) -> str:
-    """Return the command that fine-tunes published weights, fetched if necessary, by the task's own recipe for that.
+def fine_tune_command(training: TrainingSummary, weights: str, *, variant: str | None = None) -> str:
+    """Return the command that fine-tunes weights, fetched if necessary, by a recipe of the task.
 
     Args:
-        training: A training from scratch, whose network and fit are repeated.
-        weights: Name of the weights.
+        training: A training, whose network and fit are repeated.
+        weights: Name or file of the weights.
+        variant: The recipe; None for the usual one.
 
     Returns:
         The command; "" where the place of the images is not known.
     """
     if training.source is None:
         return ""
-    return _command(
-        *_train_words(training.source), *_options({"weights": weights, **_network(training), **_fit(training)})
-    )
+    recipe = {"weights": weights} | ({"variant": variant} if variant else {})
+    return _command(*_train_words(training.source), *_options(recipe | _network(training) | _fit(training)))
 
 
 def cross_validate_command(training: TrainingSummary) -> str:

@@ -70,6 +70,34 @@ def test_a_linear_probe_that_fits_all_its_images_is_not_overfitted():
     assert next_steps(results(recipe={"phases": phases}, history=history)) == ()
 
 
+PROBED = [{"views": 1, "c_values": [1.0], "min_error": 0.0}, {"epochs": 6, "min_error": 0.03}]
+
+
+def test_a_probe_that_errs_much_is_followed_by_all_layers():
+    wrong = [1] * 60 + [0] * 90 + [1] * 110 + [0] * 40  # 200 of 300 are right
+    overfitted = {"accuracy": [1.0] * 12, "val_accuracy": [0.7] * 12}
+    found = next_steps(results(recipe={"phases": PROBED}, history=overfitted, predicted=wrong, sure=0.7))
+    (first,) = (each for each in found if each.section == "training")  # in place of a step against overfitting
+    assert first.commands == ("resnet50 train pets --weights imagenet --variant all-layers",)
+    assert "66.7%" in first.reason
+    assert "all-layers" in folder.VARIANTS
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"predicted": [1] * 40 + [0] * 110 + [1] * 150}, {"recipe": {"phases": [{"epochs": 6}]}}],
+    ids=["few errors", "no probe"],
+)
+def test_other_trainings_are_not_followed_by_all_layers(changes):
+    wrong = [1] * 60 + [0] * 90 + [1] * 110 + [0] * 40
+    given = results(**{"recipe": {"phases": PROBED}, "predicted": wrong, "sure": 0.7} | changes)
+    assert not any("all-layers" in command for each in next_steps(given) for command in each.commands)
+    other = replace(given.training, source=DataSource("leukemia", "cells"))
+    assert not any(
+        "all-layers" in command for each in next_steps(replace(given, training=other)) for command in each.commands
+    )
+
+
 def test_an_error_is_to_be_fixed_and_a_warning_to_be_checked():
     titles = {
         step(with_report(results(), issues=(Issue("leak", severity, "", ""),))).title
