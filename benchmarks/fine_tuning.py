@@ -241,7 +241,7 @@ def peer(name: str, options: argparse.Namespace, seed: int, images: Path) -> lis
 
 
 def read_run(out: Path) -> dict[str, Any]:
-    """Return the scores of one of our runs, and the phases that it trained."""
+    """Return the scores of one of our runs, of validation that of the best epoch, and the phases that it trained."""
     from resnet50.training.history import read_history
 
     rows = read_history(out / "history.csv")
