@@ -218,7 +218,8 @@ def train_variant(task: str, variant: str, images: str, weights: str, seed: str,
 
 def changed_options(recipe: Recipe) -> list[str]:
     """Return the options of the numbers of a recipe that are not those of your own images."""
-    usual, options = folder.FINE_TUNED, [] if len(recipe.phases) > 1 else ["--head-epochs", "0"]
+    is_usual = len(recipe.phases) > 1
+    usual, options = (folder.FINE_TUNED, []) if is_usual else (folder.ALL_LAYERS, ["--variant", "all-layers"])
     for own, other in ((recipe.last, usual.last), (recipe, usual), (recipe.augmentation, usual.augmentation)):
         for field in fields(own):
             value, name = getattr(own, field.name), field.name.replace("_", "-")
@@ -240,7 +241,7 @@ def peer(name: str, options: argparse.Namespace, seed: int, images: Path) -> lis
 
 
 def read_run(out: Path) -> dict[str, Any]:
-    """Return the scores of one of our runs, and the phases that it trained."""
+    """Return the scores of one of our runs, of validation that of the best epoch, and the phases that it trained."""
     from resnet50.training.history import read_history
 
     rows = read_history(out / "history.csv")

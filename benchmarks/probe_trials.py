@@ -83,7 +83,7 @@ def main() -> None:
 
 def compute(options: argparse.Namespace, train: Dataset) -> dict[str, np.ndarray]:
     """Return the features of all training images, float32 ``(n, 2048)``, by the name of their version."""
-    augmentation = find_task(options.task).VARIANTS["fine-tuned"].augmentation
+    augmentation = find_task(options.task).RECIPE.augmentation
     changes = replace(augmentation, flip=augmentation.flip is not False)
     part, larger_part = (frozen_part(options, size) for size in (IMAGE_SIZE, LARGER_INPUT))
     larger = load(options, LARGER)

@@ -24,9 +24,7 @@ NUMBERS = {field.name: field for owner in _OWNERS for field in fields(owner) if 
 """The numbers of a recipe, of its augmentation and of its last phase that are options."""
 
 _TYPES = {name: kind for owner in _OWNERS for name, kind in get_type_hints(owner).items()}
-_DESCRIPTION = (
-    "The defaults are those of your own images with pretrained weights; 'resnet50 recipes TASK' shows a task's."
-)
+_DESCRIPTION = "Defaults are those of your own images with pretrained weights; 'resnet50 recipes TASK' shows a task's."
 
 
 def add_recipe_options(parser: argparse.ArgumentParser) -> None:
@@ -38,7 +36,7 @@ def add_recipe_options(parser: argparse.ArgumentParser) -> None:
     common.add_argument(
         "--variant",
         metavar="NAME",
-        help="Recipe of the task: scratch, fine-tuned or classic, as far as it has them. "
+        help="Recipe of the task: scratch, fine-tuned, all-layers or classic, as far as it has them. "
         "Default: fine-tuned, or scratch without its weights.",
     )
     text = "Train every phase, also those that validation says are not needed."
@@ -96,6 +94,8 @@ def read_recipe(task: Task, options: argparse.Namespace) -> Recipe:
         raise ValueError("expected --thorough or --min-error, got both; --thorough sets it to 0.")
     numbers = {name: value for name in NUMBERS if (value := getattr(options, name)) is not None}
     recipe = choose_recipe(task.VARIANTS, variant=options.variant, weights=options.weights, depth=options.depth)
+    frozen = options.head_epochs or options.trainable not in (None, "all")
+    recipe = recipe.resized(options.image_size or recipe.image_size, one_size=frozen or options.head == "flatten")
     if options.weights is not None:
         numbers["weights"] = resolve_weights(options.weights)
     if options.head_epochs is not None:

@@ -27,7 +27,8 @@ class Task(Protocol):
     Attributes:
         RECIPE: Every number of a training from scratch.
         VARIANTS: Every way to train, by name: ``"scratch"``, which is `RECIPE`; ``"fine-tuned"``, from ImageNet
-            weights, where the network has their stem; ``"classic"``, the usual setting elsewhere, if it is another.
+            weights, where the network has their stem; ``"all-layers"``, from them too, for images of your own on which
+            a linear probe errs much; ``"classic"``, the usual setting elsewhere, if it is another.
     """
 
     RECIPE: Recipe

@@ -23,25 +23,9 @@ RECIPE = folder.RECIPE.change(
     augmentation=Augmentation(shift=0.1, rotation=180, zoom=0.25, brightness=0.05, contrast=0.1, flip=True),
 )
 
-FINE_TUNED = folder.FINE_TUNED.change(
-    name="rocks",
-    phases=(Phase(epochs=20, learning_rate=2e-3, warmup_epochs=2, layer_lr_decay=0.4),),
-    weight_decay=0.05,
-    label_smoothing=0.1,
-    restore_best=False,
-    train_image_size=160,
-    augmentation=Augmentation(crop_area=0.08, brightness=0.15, contrast=0.4, flip=True),
-)
-"""All layers from the first epoch, on random parts of the photos: a rock is known by its grain, at any scale.
-
-Much of it is as in timm's fine-tuning (crops, light, label smoothing, AdamW with layer decay), for 20 epochs in place
-of 30 and at 160 pixels in place of 224. The test images are scored at 224: things look larger in random parts than in
-whole photos (Touvron et al. 2019, arXiv:1906.06423). The numbers were chosen on folds of the training photos.
-"""
-
 VARIANTS = {
     "scratch": RECIPE,
-    "fine-tuned": FINE_TUNED,
+    "fine-tuned": folder.ALL_LAYERS.change(name="rocks", flip=True),
     "classic": Recipe(
         name="rocks",
         weights="imagenet",

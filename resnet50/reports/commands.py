@@ -16,6 +16,7 @@ from resnet50.datasets.source import DataSource
 from resnet50.reports.training_summary import TrainingSummary
 from resnet50.weights.registry import REGISTRY
 
+_USUAL_SIZE = 224  # pixels, of fine-tuning
 _FOLDER = "folder"  # the task of your own images, which a command names by their path alone
 
 
@@ -46,6 +47,7 @@ def train_command(training: TrainingSummary, **changes: Any) -> str:
         "weights": training.recipe.get("weights") or "none",
         "image_size": training.recipe.get("image_size"),
         "epochs": training.last_phase.get("epochs"),
+        **_variant(training),
         **_network(training),
         **_fit(training),
     }
@@ -53,25 +55,26 @@ def train_command(training: TrainingSummary, **changes: Any) -> str:
     return _command(*_train_words(training.source), *_options(known))
 
 
-def fine_tune_command(training: TrainingSummary, weights: str) -> str:
-    """Return the command that fine-tunes published weights, fetched if necessary, by the task's own recipe for that.
+def fine_tune_command(training: TrainingSummary, weights: str, *, variant: str | None = None) -> str:
+    """Return the command that fine-tunes weights, fetched if necessary, by a recipe of the task.
 
     Args:
-        training: A training from scratch, whose network and fit are repeated.
-        weights: Name of the weights.
+        training: A training, whose network and fit are repeated.
+        weights: Name or file of the weights.
+        variant: The recipe; None for the usual one. With another one, mirroring, class weights and the image size are
+            repeated too.
 
     Returns:
         The command; "" where the place of the images is not known.
     """
     if training.source is None:
         return ""
-    return _command(
-        *_train_words(training.source), *_options({"weights": weights, **_network(training), **_fit(training)})
-    )
+    recipe = {"weights": weights} | ({"variant": variant, **_chosen(training)} if variant else {})
+    return _command(*_train_words(training.source), *_options(recipe | _network(training) | _fit(training)))
 
 
 def cross_validate_command(training: TrainingSummary) -> str:
-    """Return the command that cross-validates a training's images, in full where its network had random weights.
+    """Return the command that cross-validates a training's images, in full where it began with all layers.
 
     Args:
         training: The training, whose network, weights, image size and fit are repeated.
@@ -84,8 +87,9 @@ def cross_validate_command(training: TrainingSummary) -> str:
     weights, size = training.recipe.get("weights"), training.recipe.get("image_size")
     numbers = {"weights": weights or "none"} | ({"image_size": size} if size is not None else {})
     network = {name: value for name, value in _network(training).items() if name != "head" or not weights}
-    options = _options(_changed(training.source) | numbers | network | _fit(training))
-    return _command("crossval", *_words(training.source), *options, *(() if weights else ("--full",)))
+    variant = _variant(training)
+    options = _options(_changed(training.source) | numbers | variant | network | _fit(training))
+    return _command("crossval", *_words(training.source), *options, *(("--full",) if variant or not weights else ()))
 
 
 def calibrate_command(training: TrainingSummary, source: DataSource | None) -> str:
@@ -110,6 +114,25 @@ def explain_command(training: TrainingSummary, image: Path) -> str:
     if training.model is None or not image.is_file():
         return ""
     return _command("explain", _from_here(image), "--model", _from_here(training.model))
+
+
+def _variant(training: TrainingSummary) -> dict[str, Any]:
+    """Return the variant of a folder's training, where it is that of all layers; others are the usual ones."""
+    recipe = training.recipe
+    of_folder = training.source is not None and training.source.task == _FOLDER
+    on_parts = recipe.get("train_image_size") and (recipe.get("augmentation") or {}).get("crop_area", 1) < 1
+    return {"variant": "all-layers"} if of_folder and recipe.get("weights") and on_parts else {}
+
+
+def _chosen(training: TrainingSummary) -> dict[str, Any]:
+    """Return what a user may have chosen for these images, but for the usual choices."""
+    recipe = training.recipe
+    numbers = {
+        "image_size": recipe.get("image_size"),
+        "class_weight": recipe.get("class_weight"),
+        "flip": (recipe.get("augmentation") or {}).get("flip"),
+    }
+    return {name: value for name, value in numbers.items() if value is not None and value != _USUAL_SIZE}
 
 
 def _network(training: TrainingSummary) -> dict[str, Any]:

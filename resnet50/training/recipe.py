@@ -337,6 +337,17 @@ class Recipe:
         """Whether the epoch that validated best becomes the trained model: ``restore_best``, or an early end."""
         return self.restore_best or self.last.patience > 0
 
+    def resized(self, image_size: int, *, one_size: bool = False) -> Recipe:
+        """Return the recipe for images of another size: a size of its own in training changes in proportion.
+
+        Args:
+            image_size: Height and width in pixels.
+            one_size: Whether training images have this size, too, as they must where layers are frozen.
+        """
+        train = self.train_image_size
+        train = None if one_size or train is None else max(32, round(train * image_size / self.image_size))
+        return replace(self, image_size=image_size, train_image_size=train)
+
     def change(self, **numbers: Any) -> Recipe:
         """Return the recipe with other numbers, each by its name in the recipe, its augmentation or its last phase.
 

@@ -186,6 +186,20 @@ def test_an_only_phase_is_not_left_out(numbers_parser):
     assert [(phase.trainable, phase.min_error) for phase in recipe.phases] == [("head", 0), ("all", 0.03)]
 
 
+def test_the_size_in_training_goes_with_the_size_of_the_images(numbers_parser):
+    def read(*words):
+        given = numbers_parser.parse_args(["--weights", "imagenet", "--variant", "all-layers", *words])
+        recipe = read_recipe(recipes.folder, given)
+        return recipe.image_size, recipe.train_image_size
+
+    assert read() == (224, 160)
+    assert read("--image-size", "448") == (448, 320)
+    assert read("--image-size", "32") == (32, 32)
+    assert read("--image-size", "64", "--train-image-size", "48") == (64, 48)
+    for words in (["--head-epochs", "2"], ["--trainable", "conv5"], ["--head", "flatten"]):
+        assert read(*words) == (224, None)  # the same features in every phase
+
+
 def test_views_and_the_smallest_error_are_those_of_the_last_phase(numbers_parser):
     words = ["--weights", "imagenet", "--views", "4", "--min-error", "0.5"]
     recipe = read_recipe(recipes.folder, numbers_parser.parse_args(words))

@@ -19,7 +19,7 @@ def test_the_tasks_of_the_field_are_there():
         assert find_task(name) is task
         assert task.VARIANTS["scratch"] is task.RECIPE
         assert {recipe.name for recipe in task.VARIANTS.values()} == {name}
-        assert set(task.VARIANTS) <= {"scratch", "fine-tuned", "classic"}
+        assert set(task.VARIANTS) <= {"scratch", "fine-tuned", "all-layers", "classic"}
         assert task.RECIPE.weights is None
         assert "classic" in task.VARIANTS or name == "imagenet-90"  # which is that of imagenet
         assert f"resnet50 train {'PATH' if name == 'folder' else name}" in task.__doc__

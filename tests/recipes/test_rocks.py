@@ -1,14 +1,15 @@
 from dataclasses import asdict
 
 from resnet50.data.augmentation import Augmentation
-from resnet50.recipes import rocks
+from resnet50.recipes import folder, rocks
 
 
 def test_every_variant_is_a_recipe_of_rocks():
     assert rocks.VARIANTS["scratch"] is rocks.RECIPE
     assert {recipe.name for recipe in rocks.VARIANTS.values()} == {"rocks"}
     assert rocks.RECIPE.weights is None
-    assert rocks.VARIANTS["fine-tuned"].weights == "timm/tv_in1k"
+    assert rocks.VARIANTS["fine-tuned"] == folder.ALL_LAYERS.change(name="rocks", flip=True)
+    assert folder.ALL_LAYERS.weights == "timm/tv_in1k"
 
 
 def test_the_classic_variant_is_the_published_setting():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +15,7 @@ from resnet50.datasets.source import DataSource
 from resnet50.metrics.calibration import TemperatureScaling
 from resnet50.metrics.scores import score
 from resnet50.recipes import folder
+from resnet50.reports.commands import cross_validate_command
 from resnet50.reports.next_steps import next_steps
 from resnet50.reports.results import Results
 from resnet50.reports.training_summary import TrainingSummary
@@ -68,6 +70,57 @@ def test_a_linear_probe_that_fits_all_its_images_is_not_overfitted():
     phases = [{"views": 1, "c_values": [1.0], "min_error": 0.0}]
     history = {"loss": [0.0], "accuracy": [1.0], "val_accuracy": [0.7]}
     assert next_steps(results(recipe={"phases": phases}, history=history)) == ()
+
+
+PROBED = [{"views": 1, "c_values": [1.0], "min_error": 0.0}, {"epochs": 6, "min_error": 0.03}]
+
+
+def test_a_probe_that_errs_much_is_followed_by_all_layers():
+    wrong = [1] * 60 + [0] * 90 + [1] * 110 + [0] * 40  # 200 of 300 are right
+    overfitted = {"accuracy": [1.0] * 12, "val_accuracy": [0.7] * 12}
+    found = next_steps(results(recipe={"phases": PROBED}, history=overfitted, predicted=wrong, sure=0.7))
+    (first,) = (each for each in found if each.section == "training")  # in place of a step against overfitting
+    assert first.commands == ("resnet50 train pets --weights imagenet --variant all-layers --image-size 96",)
+    assert "66.7%" in first.reason
+    assert "all-layers" in folder.VARIANTS
+
+
+def all_layers_steps(given):
+    return [command for each in next_steps(given) for command in each.commands if "all-layers" in command]
+
+
+def test_other_trainings_are_not_followed_by_all_layers():
+    wrong = [1] * 60 + [0] * 90 + [1] * 110 + [0] * 40
+    given = results(recipe={"phases": PROBED}, predicted=wrong, sure=0.7)
+    assert len(all_layers_steps(given)) == 1
+    few_errors = [1] * 40 + [0] * 110 + [1] * 150
+    assert not all_layers_steps(results(recipe={"phases": PROBED}, predicted=few_errors, sure=0.7))
+    for changes in ({"phases": [{"epochs": 6}]}, {"phases": None}, {"weights": None}):
+        assert not all_layers_steps(results(recipe={"phases": PROBED} | changes, predicted=wrong, sure=0.7))
+    task = replace(given.training, source=DataSource("leukemia", "cells"))
+    assert not all_layers_steps(replace(given, training=task))
+    other_images = DatasetSplits(test=given.splits["test"])  # as of resnet50 evaluate --data
+    assert not all_layers_steps(replace(given, splits=other_images))
+
+
+def test_all_layers_keep_what_was_chosen_for_the_images():
+    wrong = [1] * 60 + [0] * 90 + [1] * 110 + [0] * 40
+    chosen = {"class_weight": "balanced", "augmentation": {"flip": False}, "image_size": 128}
+    (command,) = all_layers_steps(results(recipe={"phases": PROBED, **chosen}, predicted=wrong, sure=0.7))
+    for words in ("--image-size 128", "--class-weight balanced", "--no-flip"):
+        assert words in command
+
+
+def test_a_training_of_all_layers_is_followed_by_others_of_its_kind():
+    recipe = json.loads(folder.ALL_LAYERS.to_json())
+    overfitted = {"accuracy": [0.99] * 20, "val_accuracy": [0.5] * 20}
+    found = step(results(recipe=recipe, history=overfitted))
+    assert "--variant all-layers" in found.commands[0]
+    parts = {"accuracy": [0.7] * 20, "val_accuracy": [0.7] * 20}  # of parts of the images: it may have fitted the whole
+    assert next_steps(results(recipe=recipe, history=parts)) == ()
+    command = cross_validate_command(results(recipe=recipe).training)
+    assert "--variant all-layers" in command
+    assert command.endswith("--full")
 
 
 def test_an_error_is_to_be_fixed_and_a_warning_to_be_checked():
