@@ -1,9 +1,10 @@
 """Rocks: 30 classes of igneous, metamorphic and sedimentary rocks; 360 images to train on and 120 to test.
 
-Command: ``resnet50 train rocks --data DIR``, which fine-tunes ImageNet weights in all layers. From scratch (``--weights none``) it
-reaches 14.2 % of the 120 test images on average over seeds 0 to 2, from 12.5 to 16.7, sd 2.2, where guessing gives 3.3;
-the classic setting, from scratch too, 5.3 %, from 3.3 to 7.5, sd 2.1 (``benchmarks/results/tasks-rocks.json``). Ten
-images of a class are few to learn from. A run took 203 to 213 s on two cores with AVX512-BF16.
+Command: ``resnet50 train rocks --data DIR``, which fine-tunes ImageNet weights in all layers. From scratch
+(``--weights none``) it reaches 14.2 % of the 120 test images on average over seeds 0 to 2, from 12.5 to 16.7, sd 2.2,
+where guessing gives 3.3; the classic setting, from scratch too, 5.3 %, from 3.3 to 7.5, sd 2.1
+(``benchmarks/results/tasks-rocks.json``). Ten images of a class are few to learn from. A run from scratch took 203 to
+213 s on two cores with AVX512-BF16.
 """
 
 from __future__ import annotations
