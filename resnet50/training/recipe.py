@@ -341,8 +341,11 @@ class Recipe:
         """Return the recipe for images of another size: a size of its own in training changes in proportion.
 
         Args:
-            image_size: Height and width in pixels.
+            image_size: Height and width in pixels, at least 32.
             one_size: Whether training images have this size, too, as they must where layers are frozen.
+
+        Raises:
+            ValueError: If there are no such images.
         """
         train = self.train_image_size
         train = None if one_size or train is None else max(32, round(train * image_size / self.image_size))

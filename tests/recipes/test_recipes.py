@@ -57,6 +57,6 @@ def test_fine_tuning_trains_the_head_first():
         if "fine-tuned" in task.VARIANTS:
             recipe = task.VARIANTS["fine-tuned"]
             assert recipe.weights == "timm/tv_in1k"
-            first = [] if task is RECIPES["rocks"] else ["head", "head"]  # whose probe errs on every second image
+            first = [] if task is RECIPES["rocks"] else ["head", "head"]  # on which a probe errs much
             assert [phase.trainable for phase in recipe.phases] == [*first, "all"]
             assert recipe.image_size == 224
