@@ -6,8 +6,8 @@ test images once. A run is a process of its own, from the command to its end, wi
 ``others`` is the share of all processors that other processes used meanwhile.
 
 - ``ours``: ``resnet50 train FOLDER`` with the numbers of the task's recipe, which decides by validation which phases it
-  trains; for SIGNS and CIFAR-10, whose recipes have another stem, that recipe: from random weights, at their own size.
-- ``folder``: for these two, ``resnet50 train FOLDER`` from the weights, as with images of your own.
+  trains; for SIGNS that recipe, which begins with random weights, at 64 pixels.
+- ``folder``: for SIGNS, ``resnet50 train FOLDER`` from the weights, as with images of your own.
 - ``thorough``: the run from the weights with ``--thorough``, where that is another one: where a phase was left out.
 - ``classic``: the setting of the task's public project (``--variant classic``), with these weights.
 - ``probe``: features of the frozen network and scikit-learn's logistic regression, in PyTorch.
