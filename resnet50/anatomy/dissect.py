@@ -274,7 +274,7 @@ def _with_scores(anatomy: Anatomy, progress: Progress | None) -> Anatomy:
         anatomy = _added(anatomy, "lesion", {each.block: each for each in lesions(model, scored, progress=progress)})
     if training is None:
         return anatomy
-    _log.info("fitting a linear classifier to each block")
+    _log.info("computing the features of each block")
     names = {part.layer: part.name for part in anatomy.parts if part.name != "head"}
     try:
         probes = linear_probes(model, training, scored, layers=list(names), progress=progress)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,8 @@ from resnet50.inference.batching import forward_array
 from resnet50.metrics.scores import accuracy_interval
 from resnet50.training.linear_probe import LabeledFeatures, fit_linear_head
 from resnet50.training.phases import LinearProbe
+
+_log = logging.getLogger(__name__)
 
 _BATCH = 32
 _HELD_OUT = 0.2  # of the training images, to choose C by
@@ -61,7 +64,8 @@ def linear_probes(
         test: Images to score on, with the same classes, which neither network nor probes have learned from.
         layers: Names of layers whose output is a feature map or a vector.
         seed: Determines the images that choose ``C``.
-        progress: Called with the number of images done and the total, while features are computed.
+        progress: Called with the number of images done and their total while features are computed, and then with that
+            of layers.
 
     Returns:
         A row for each layer.
@@ -77,7 +81,8 @@ def linear_probes(
     fitted = pooled_features(model, train.images, layers, progress=_shifted(progress, 0, total))
     scored = pooled_features(model, test.images, layers, progress=_shifted(progress, len(train), total))
     rows = []
-    for layer in layers:
+    _log.info("fitting a linear classifier to each block")
+    for number, layer in enumerate(layers, start=1):
         features = fitted[layer]
         head = fit_linear_head(
             LinearProbe(),
@@ -87,6 +92,8 @@ def linear_probes(
         )
         right = (scored[layer] @ head.kernel + head.bias).argmax(axis=1) == test.labels
         rows.append(ProbeScore(layer, float(right.mean()), accuracy_interval(right), len(right), head.c))
+        if progress is not None:
+            progress(number, len(layers))
     return tuple(rows)
 
 

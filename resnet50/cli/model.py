@@ -51,7 +51,8 @@ def find_model(named: str | None, *, exports: bool = False) -> Path:
         FileNotFoundError: If there is none.
         ValueError: If it is an export and exports are not allowed.
     """
-    located = locate(named if named is not None else latest_run())
+    path = named if named is not None else latest_run()
+    located = locate(path) if exports else locate(path, expected=_KERAS_FILE)
     if located.kind == "export" and not exports:
         raise ValueError(
             f"{located.model}: expected {_KERAS_FILE}, got an export, which has no layers; "

@@ -60,11 +60,12 @@ class Located:
     run: Path | None
 
 
-def locate(path: str | os.PathLike[str]) -> Located:
+def locate(path: str | os.PathLike[str], *, expected: str = _EXPECTED) -> Located:
     """Find out what a path to a model names, by its name.
 
     Args:
         path: Folder of a run, ``.keras`` file, or folder of an export.
+        expected: What errors say that was expected.
 
     Returns:
         The model and its run.
@@ -77,13 +78,13 @@ def locate(path: str | os.PathLike[str]) -> Located:
     if is_export(path):
         return Located("export", path, None)
     if path.is_dir():
-        return _locate_in_folder(path)
+        return _locate_in_folder(path, expected)
     if not path.exists():
-        raise FileNotFoundError(f"{as_given(path)}: expected {_EXPECTED}, got {describe_no_run(path)}.")
+        raise FileNotFoundError(f"{as_given(path)}: expected {expected}, got {describe_no_run(path)}.")
     if path.suffix != ".keras":
         export = f"; name the folder {path.parent} for the export" if is_export(path.parent) else ""
         raise ValueError(
-            f"{path}: expected {_EXPECTED}, got a file with the suffix {path.suffix!r}{export or _hint(path)}."
+            f"{path}: expected {expected}, got a file with the suffix {path.suffix!r}{export or _hint(path)}."
         )
     return Located("model", path, _run_of(path))
 
@@ -161,7 +162,7 @@ def _hint(path: Path) -> str:
     return ""
 
 
-def _locate_in_folder(folder: Path) -> Located:
+def _locate_in_folder(folder: Path, expected: str) -> Located:
     model, has_recipe = folder / MODEL, (folder / RECIPE).is_file()
     if not model.is_file():
         reason = (
@@ -169,7 +170,7 @@ def _locate_in_folder(folder: Path) -> Located:
             if has_recipe
             else f"{describe_no_run(folder)}."
         )
-        raise FileNotFoundError(f"{folder}: expected {_EXPECTED}, got {reason}")
+        raise FileNotFoundError(f"{folder}: expected {expected}, got {reason}")
     return Located("run", model, folder) if has_recipe else Located("model", model, None)
 
 

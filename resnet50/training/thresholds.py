@@ -60,6 +60,8 @@ def find_thresholds(
 def _too_few(run: PreparedRun) -> str:
     validation, needed = run.splits.validation, fewest_images(COVERAGE)
     found = 0 if validation is None else len(validation)
+    if not found:
+        return f"expected at least {needed} validation images, got none; hold some out by --validation-split."
     free = connected = ""
     if chooses(run.record.recipe):
         free = f" that no choice was made by, which is half of {2 * needed} or more"

@@ -68,6 +68,9 @@ def test_what_is_no_model_is_refused(tmp_path, run):
         locate(tmp_path / "empty")
     with raises(ValueError, tmp_path / "empty" / "notes.txt", "'.txt'", ".keras"):
         locate(tmp_path / "empty" / "notes.txt")
+    for path in (tmp_path / "nothing", tmp_path / "empty"):
+        with raises(FileNotFoundError, path, "expected a run, got"):
+            locate(path, expected="a run")
     (run / "model.keras").unlink()
     with raises(FileNotFoundError, run, "model.keras") as caught:
         locate(run)

@@ -167,7 +167,12 @@ def test_features_that_are_too_many_are_not_stored(weights, many, tmp_path, monk
 
 @pytest.mark.parametrize(
     ("phases", "count", "words"),
-    [((PROBE, NEVER), 60, ("38", "60", "connect")), ((PROBE, NEVER), 20, ("38", "20")), ((STOPS,), 5, ("19", "5"))],
+    [
+        ((PROBE, NEVER), 60, ("38", "60", "connect")),
+        ((PROBE, NEVER), 20, ("38", "20")),
+        ((STOPS,), 5, ("19", "5")),
+        ((STOPS,), 0, ("19", "none")),
+    ],
 )
 def test_the_reason_fits_the_recipe_and_the_images(phases, count, words):
     recipe = recipe_of("weights.keras", *phases, restore_best=False)
