@@ -26,7 +26,7 @@ TABLES: dict[str, tuple[Callable[..., str], list[str]]] = {
     "feeding": (tables.feeding, ["feeding"]),
     "first-call": (tables.first_call, ["first-call"]),
     "first-classifier": (tables.first_classifier, ["first-classifier"]),
-    "fine-tuning": (tables.fine_tuning, [f"fine-tuning-{task}" for task in tables.WITH_SIGNS]),
+    "fine-tuning": (tables.fine_tuning, [f"fine-tuning-{task}" for task in tables.BESIDE_OTHERS]),
     "growth": (tables.growth, ["growth"]),
     "int8-agreement": (tables.int8_agreement, ["predicting-64", "predicting-224"]),
     "label-errors": (tables.label_errors, [f"label-errors-{task}" for task in tables.FINE_TUNED]),

@@ -39,6 +39,9 @@ PROBED = ("cats-dogs", "leukemia", "rocks")
 WITH_SIGNS = FINE_TUNED | {"signs": "SIGNS"}
 """These and SIGNS, whose recipe begins with random weights."""
 
+BESIDE_OTHERS = FINE_TUNED | {"cifar10": "a part of CIFAR-10", "signs": "SIGNS"}
+"""Tasks in the table of fine-tuning."""
+
 CONTENDERS = {
     "ours": "`resnet50 train`",
     "folder": "`resnet50 train`, as images of your own",
@@ -507,7 +510,7 @@ def fine_tuning(*results: File) -> str:
     """Return the accuracy of fine-tuning beside the others, and what it took: a row for each task and contender."""
     rows = []
     for result in results:
-        title, runs_of = WITH_SIGNS[result["task"]], by_contender(result)
+        title, runs_of = BESIDE_OTHERS[result["task"]], by_contender(result)
         for contender, words in CONTENDERS.items():
             if not (runs := runs_of.get(contender)):
                 continue
