@@ -227,11 +227,10 @@ def _few_images(results: Results) -> Iterator[Step]:
         if scores.support and scores.f1 < min(FITTED, report.macro_f1) and count < FEW
     ]
     if low:
-        names = [f"{name} ({plural(count, 'image')}, F1 {f1:.1%})" for f1, name, count in sorted(low)]
+        names = [f"{name} ({plural(count, 'training image')}, F1 {f1:.1%})" for f1, name, count in sorted(low)]
         yield Step(
             "Add training images of the weakest classes",
-            f"F1 is {report.macro_f1:.1%} on average, and lower with few training images: "
-            f"{listed(names, most=_LONGEST)}.",
+            f"F1 is {report.macro_f1:.1%} on average, and lower for {listed(names, most=_LONGEST)}.",
             "classes",
             _without_empty(train_command(results.training)),
         )

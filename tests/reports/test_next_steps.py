@@ -224,7 +224,7 @@ def test_weak_classes_with_few_images_need_more():
     worse = results(predicted=[1] * 40 + [0] * 110 + [1] * 150, sure=0.9)
     last = next_steps(replace(worse, splits=replace(worse.splits, train=train)))[-1]
     assert last.section == "classes"
-    assert "cats (30 images, F1 84.6%)" in last.reason
+    assert "cats (30 training images, F1 84.6%)" in last.reason
     assert "dogs" not in last.reason
     assert last.commands == ("resnet50 train pets --weights imagenet --image-size 96 --epochs 12",)
 
