@@ -53,7 +53,10 @@ def find_shares(options: argparse.Namespace, classifier: Classifier) -> Shares:
     problem = classifier.why_none(coverage, refuse, prefix="--")
     asked = {name: value for name in ("coverage", "refuse") if isinstance(value := getattr(options, name), float)}
     if thresholds is None and asked:
-        without = "expected a model with thresholds, got one without; train it anew, or leave the option out."
+        without = (
+            "expected a model with thresholds, got one without; report.html of its run says why. Train it anew, or "
+            "leave the option out."
+        )
         raise ValueError(f"--{next(iter(asked))}: {problem or without}")
     if thresholds is not None and thresholds.why_none(
         asked.get("coverage"), asked.get("refuse"), classes=len(classifier.class_names)
