@@ -5,6 +5,7 @@ line need not wait for Keras.
 """
 
 import os
+import sys
 
 import lazy_loader
 
@@ -12,5 +13,6 @@ from resnet50._io.quiet import import_keras_quietly
 
 import_keras_quietly()
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # else ONNX Runtime reports its use to its makers
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # OpenVINO and NNCF then do not, either
 
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

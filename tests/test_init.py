@@ -51,3 +51,11 @@ def test_onnx_runtime_reports_to_nobody_unless_it_is_asked_to(given, expected):
         [sys.executable, "-c", script], env={**environment, **given}, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == expected
+
+
+@pytest.mark.parametrize(("before", "name"), [("", "telemetry_stub"), ("openvino_telemetry, ", "openvino_telemetry")])
+def test_openvino_reports_to_nobody_unless_it_is_asked_to(before, name):
+    script = f"import {before}resnet50; from openvino.tools.ovc import telemetry_utils as used; print(used.tm.__name__)"
+    environment = {**os.environ, "CI": "true"}  # so that this test does not report, either
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip().rpartition(".")[2] == name
