@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-from safetensors import safe_open
 
 from resnet50._io.hdf5 import open_h5
 from resnet50.conventions import CONVENTIONS, V1, V1_5, Conventions
@@ -185,6 +184,8 @@ def _read_archive(path: Path) -> WeightsFile:
 
 
 def _read_safetensors(path: Path) -> WeightsFile:
+    from safetensors import safe_open  # here: help pages come this far, also where it is not installed
+
     _check_size(path)
     with safe_open(path, framework="numpy") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is not a dict
