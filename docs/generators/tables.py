@@ -39,7 +39,7 @@ PROBED = ("cats-dogs", "leukemia", "rocks")
 WITH_SIGNS = FINE_TUNED | {"signs": "SIGNS"}
 """These and SIGNS, whose recipe begins with random weights."""
 
-BESIDE_OTHERS = FINE_TUNED | {"cifar10": "a part of CIFAR-10", "signs": "SIGNS"}
+BESIDE_OTHERS = WITH_SIGNS | {"cifar10": "a part of CIFAR-10"}
 """Tasks in the table of fine-tuning."""
 
 CONTENDERS = {
