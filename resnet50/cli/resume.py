@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from resnet50.cli import read_options, recipe_options, source
 from resnet50.cli.console import step
+from resnet50.cli.hosts import join
 from resnet50.cli.model import load_keras
-from resnet50.cli.running import announce, finish, join, tensorboard
+from resnet50.cli.running import announce, finish, tensorboard
 
 if TYPE_CHECKING:
     from resnet50.training.run import RunDirectory

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resnet50.cli import pretrained, recipe_options, source
+from resnet50.cli.hosts import add_hosts_option, is_alone, join
 from resnet50.cli.model import load_keras
 from resnet50.cli.out import reserved_folder, run_name
 from resnet50.cli.parser import examples
-from resnet50.cli.running import add_hosts_option, announce, finish, is_alone, join, tensorboard
+from resnet50.cli.running import announce, finish, tensorboard
 from resnet50.inference.locate import RUNS
 from resnet50.recipes import RECIPES, find_task
 from resnet50.training.recipe import Recipe
@@ -84,12 +85,13 @@ def _train_in(
 
     check_weights_file(recipe)
     splits = source.load(images, image_size=recipe.image_size, fit=choose_fit(recipe, images))
+    action = f"Training in {folder.path}"
     if alone:
-        announce(f"Training in {folder.path}", recipe, splits)
+        announce(action, recipe, splits, thorough=bool(options.thorough))
     load_keras()
     share = join(options)
     if not alone:  # the first process alone prints
-        announce(f"Training in {folder.path}", recipe, splits)
+        announce(action, recipe, splits, thorough=bool(options.thorough))
     from resnet50.training.train import train
 
     callbacks = tensorboard(folder) if options.tensorboard and not share.rank else []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -317,15 +318,20 @@ def changed_numbers(runs: Sequence[RunSummary]) -> list[dict[str, Any]]:
     """Return for each run the numbers of its recipe that are not the same in all of them, without the seed.
 
     A number of a phase is named after it, such as ``phase 1 epochs``, or ``epochs`` in a recipe of one phase. Options
-    of reading the images that are not the default, such as corrections, count too. Numbers with the most values among
-    the runs come first, and those of the whole recipe before those of its phases.
+    of reading the images that are not the default, such as corrections, count too. Those of a run that the fewest runs
+    share come first, then those with the most values, and those of the whole recipe before those of its phases.
     """
     flat = [_flatten(run.record) for run in runs]
-    values = {
-        name: {json.dumps(each.get(name)) for each in flat} for name in dict.fromkeys(n for each in flat for n in each)
+    counts = {
+        name: Counter(json.dumps(each.get(name)) for each in flat)
+        for name in dict.fromkeys(name for each in flat for name in each)
     }
-    differing = sorted((name for name in values if len(values[name]) > 1), key=lambda name: -len(values[name]))
-    return [{name: numbers[name] for name in differing if name in numbers} for numbers in flat]
+
+    def differing(numbers: dict[str, Any]) -> list[str]:
+        names = (name for name in counts if name in numbers and len(counts[name]) > 1)
+        return sorted(names, key=lambda name: (counts[name][json.dumps(numbers[name])], -len(counts[name])))
+
+    return [{name: numbers[name] for name in differing(numbers)} for numbers in flat]
 
 
 def _flatten(record: RunRecord) -> dict[str, Any]:

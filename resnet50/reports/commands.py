@@ -17,6 +17,7 @@ from resnet50.reports.training_summary import TrainingSummary
 from resnet50.weights.registry import REGISTRY
 
 _USUAL_SIZE = 224  # pixels, of fine-tuning
+_HEAD, _ALL = "head", "all"  # layers that a phase trains
 _FOLDER = "folder"  # the task of your own images, which a command names by their path alone
 
 
@@ -46,7 +47,7 @@ def train_command(training: TrainingSummary, **changes: Any) -> str:
     numbers = {
         "weights": training.recipe.get("weights") or "none",
         "image_size": training.recipe.get("image_size"),
-        "epochs": training.last_phase.get("epochs"),
+        **_phases(training),
         **_variant(training),
         **_network(training),
         **_fit(training),
@@ -74,10 +75,10 @@ def fine_tune_command(training: TrainingSummary, weights: str, *, variant: str |
 
 
 def cross_validate_command(training: TrainingSummary) -> str:
-    """Return the command that cross-validates a training's images, in full where it began with all layers.
+    """Return the command that cross-validates a training's images, in full where it trained in epochs.
 
     Args:
-        training: The training, whose network, weights, image size and fit are repeated.
+        training: The training, whose network, weights, image size and fit are repeated; in full, its last phase too.
 
     Returns:
         The command; "" where the place of the images is not known.
@@ -85,11 +86,12 @@ def cross_validate_command(training: TrainingSummary) -> str:
     if training.source is None:
         return ""
     weights, size = training.recipe.get("weights"), training.recipe.get("image_size")
+    full = training.has_epochs or not weights
     numbers = {"weights": weights or "none"} | ({"image_size": size} if size is not None else {})
-    network = {name: value for name, value in _network(training).items() if name != "head" or not weights}
-    variant = _variant(training)
-    options = _options(_changed(training.source) | numbers | variant | network | _fit(training))
-    return _command("crossval", *_words(training.source), *options, *(("--full",) if variant or not weights else ()))
+    network = {name: value for name, value in _network(training).items() if name != "head" or full}
+    phases = _variant(training) | _phases(training) if full else {}
+    options = _options(_changed(training.source) | numbers | phases | network | _fit(training))
+    return _command("crossval", *_words(training.source), *options, *(("--full",) if full else ()))
 
 
 def calibrate_command(training: TrainingSummary, source: DataSource | None) -> str:
@@ -114,6 +116,18 @@ def explain_command(training: TrainingSummary, image: Path) -> str:
     if training.model is None or not image.is_file():
         return ""
     return _command("explain", _from_here(image), "--model", _from_here(training.model))
+
+
+def _phases(training: TrainingSummary) -> dict[str, Any]:
+    """Return the epochs of the last phase, its layers where they are not all, and the epochs of the head before it."""
+    first, last = training.phases[:1], training.last_phase
+    of_head = [phase["epochs"] for phase in first if phase is not last and phase.get("trainable") == _HEAD]
+    trainable = last.get("trainable", _ALL)
+    return {
+        **({"epochs": last["epochs"]} if last.get("epochs") else {}),
+        **({"trainable": trainable} if trainable != _ALL else {}),
+        **({"head_epochs": of_head[0]} if of_head else {}),
+    }
 
 
 def _variant(training: TrainingSummary) -> dict[str, Any]:

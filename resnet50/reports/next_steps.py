@@ -101,10 +101,12 @@ def _small_test(results: Results) -> Iterator[Step]:
     images = sum(map(len, results.splits.by_name.values()))
     if test < SMALL_TEST and results.splits.train is not None and images >= 2 * test:
         low, high = results.report.interval
+        full = results.training.has_epochs and results.training.recipe.get("weights")
+        longer = " The command trains as this run did for each fold; without --full, a linear head takes seconds."
         yield Step(
             "Cross-validate, since there are few test images",
             f"With {plural(test, 'test image')} the accuracy may be {low:.0%} to {high:.0%}. Cross-validation "
-            f"predicts each of all {images:,} images by a model that has not seen it.",
+            f"predicts each of all {images:,} images by a model that has not seen it.{longer if full else ''}",
             "classes",
             _without_empty(cross_validate_command(results.training)),
         )
@@ -184,7 +186,8 @@ def _calibration(results: Results) -> Iterator[Step]:
         yield Step(
             "Write the calibrated classifier",
             f"A temperature of {scaling.temperature:.2f} lowers the loss of held-out images from "
-            f"{scaling.validation_loss:.3f} to {scaling.cross_validated_loss:.3f}. Predicted classes stay the same.",
+            f"{scaling.validation_loss:.3f} to {scaling.cross_validated_loss:.3f}. Test images, which had no part in it, "
+            f"have {report.loss:.3f} without and {scaling.loss:.3f} with it. Predicted classes stay the same.",
             "calibration",
             _without_empty(calibrate_command(results.training, results.source)),
         )

@@ -91,11 +91,12 @@ class TrainingSummary:
     def settings(self) -> dict[str, str]:
         """Return the settings by their titles, as a page shows them; those that are not known are left out."""
         recipe = self.recipe
-        size, share = recipe.get("image_size"), recipe.get("validation_split")
+        size, smaller, share = (recipe.get(name) for name in ("image_size", "train_image_size", "validation_split"))
         shown = {
             "Recipe": recipe.get("name"),
             "Pretrained weights": _name(recipe["weights"]) if "weights" in recipe else None,
             "Image size": f"{size} x {size} pixels" if size else None,
+            "Image size in training": f"{smaller} x {smaller} pixels" if smaller else None,
             "Fit to that size": str(Fit.from_dict(recipe["fit"])) if recipe.get("fit") else None,
             "Batch size": recipe.get("batch_size"),
             "Seed": recipe.get("seed"),

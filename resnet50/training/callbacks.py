@@ -110,11 +110,6 @@ class KeepBest(keras.callbacks.Callback):
         """Begin anew, as for other validation images."""
         self.best_accuracy, self.best_loss, self._write = -math.inf, math.inf, None
 
-    @property
-    def error(self) -> float:
-        """Share of the validation images that the best epoch misclassified, 0..1; infinite before the first epoch."""
-        return 1 - self.best_accuracy
-
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Compare, and copy if validation improved."""
         logs = logs or {}

@@ -23,7 +23,7 @@ from resnet50.inference.classifier import Classifier
 from resnet50.inference.features import last_dense
 from resnet50.training.accelerator import compiles_each_size
 from resnet50.training.averaging import ValidateAverage, WeightAverage, averaged
-from resnet50.training.callbacks import ROUNDING, KeepBest, SetEpoch, WriteHistory, phase_callbacks
+from resnet50.training.callbacks import KeepBest, SetEpoch, WriteHistory, phase_callbacks
 from resnet50.training.checkpoint import Checkpoint, Position, read_position, recorded_callbacks
 from resnet50.training.devices import data_parallel
 from resnet50.training.divergence import DivergenceError, StopDivergence
@@ -31,7 +31,7 @@ from resnet50.training.fast_cpu.memory import keep_freed_memory
 from resnet50.training.fast_cpu.precision import build_training_model
 from resnet50.training.features import FrozenPart, boundary, upper_part, versions, why_not_stored
 from resnet50.training.feeding import OneStepLate, batches_ahead, keep_compiled_programs, looks_at_steps
-from resnet50.training.held_out import chooses, halves
+from resnet50.training.held_out import Errors, chooses, halves
 from resnet50.training.layer_groups import freeze
 from resnet50.training.linear_probe import LabeledFeatures, LinearHead, fit_linear_head
 from resnet50.training.losses import Accuracy, build_loss, takes_logits
@@ -121,10 +121,11 @@ class _Fitting:
         """Train one phase, from its beginning or its checkpoint, or leave it out."""
         phase = self.recipe.phases[position.phase]
         self.history.phase = position.phase + 1 if len(self.recipe.phases) > 1 else None
-        if self.best and phase.min_error and self.best.error <= phase.min_error + ROUNDING:
-            self.progress.leave_out(position.phase, self.best.error)
+        errors = self.errors() if phase.min_error else None
+        if errors and errors.few(phase.min_error):
+            self.progress.leave_out(position.phase, errors)
             return
-        self.progress.begin_phase(position.phase, position.began, self.estimate(phase))
+        self.progress.begin_phase(position.phase, position.began, self.estimate(phase), errors)
         if isinstance(phase, Phase) and self.set_aside is None and self.validation is not None:
             self.divide_validation(position)
         before = self.best.best_accuracy if self.best else -math.inf
@@ -141,6 +142,13 @@ class _Fitting:
                 self.progress.say(f"This phase ended early: {error} The best epoch so far becomes the model.")
         if self.best and self.recipe.keeps_best and before >= 0:
             self.progress.end_phase(position.phase, before, self.best.best_accuracy)
+
+    def errors(self) -> Errors | None:
+        """Return the validation images that the best epoch so far misclassifies; None before the first epoch."""
+        if self.best is None or self.validation is None or self.best.best_accuracy < 0:
+            return None
+        images = len(self.validation)
+        return Errors(round((1 - self.best.best_accuracy) * images), images)
 
     def divide_validation(self, position: Position) -> None:
         """Set half of the validation images aside before a phase that trains more than a linear probe.

@@ -2,12 +2,40 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from resnet50._io.text import are, plural
 from resnet50.data.dataset import Dataset
 from resnet50.data.splitting import train_validation_split
 from resnet50.training.phases import LinearProbe
 from resnet50.training.recipe import Recipe
 from resnet50.uncertainty.conformal import fewest_images
 from resnet50.uncertainty.shares import COVERAGE
+
+_ROUNDING = 1e-6  # of a share times a number of images
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Validation images that are misclassified.
+
+    Attributes:
+        count: How many.
+        images: Of how many; at least 1.
+    """
+
+    count: int
+    images: int
+
+    def few(self, min_error: float) -> bool:
+        """Return whether there is at most one, too few to choose by, or at most ``min_error`` of them, 0..1."""
+        return self.count <= max(1.0, min_error * self.images + _ROUNDING)
+
+    def __str__(self) -> str:
+        """Return such as ``"3 of 24 validation images are misclassified (12.5%)"``."""
+        share = self.count / self.images
+        images = plural(self.images, "validation image")
+        return f"{self.count:,} of {images} {are(self.count)} misclassified ({share:.1%})"
 
 
 def chooses(recipe: Recipe) -> bool:

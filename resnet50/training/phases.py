@@ -49,7 +49,7 @@ class Phase:
             it. What the frozen layers below the phase compute is then stored and not computed again
             (`resnet50.training.features`). 0 draws a new change for every epoch.
         min_error: The phase is left out where an earlier one misclassified at most this share of the validation images,
-            0..1; 0 never leaves it out.
+            0..1, or a single one of them, which decides nothing; 0 never leaves it out.
 
     Raises:
         ValueError: If a number is impossible.
@@ -73,7 +73,7 @@ class Phase:
     views: int = number("Versions of each image that epochs take turns with; 0 for a new one in every epoch.", 0)
     min_error: float = number(
         "Leave the last phase out where an earlier one misclassified at most this share of the validation images, "
-        "0..1; 0 for never.",
+        "0..1, or a single one; 0 for never.",
         0.0,
     )
 

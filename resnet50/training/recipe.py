@@ -279,7 +279,9 @@ class Recipe:
                     "trainable": (phase.trainable in groups, f"one of {', '.join(groups)}"),
                     "min_error": (
                         not phase.min_error or (self.validation_split > 0 and phase is not self.phases[0]),
-                        "0 where validation_split is 0, and in the first phase",
+                        "0 in the first phase, which is never left out"
+                        if phase is self.phases[0]
+                        else "0 where validation_split is 0",
                     ),
                 },
             )

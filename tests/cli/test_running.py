@@ -1,16 +1,14 @@
 from __future__ import annotations
 
-import argparse
 import json
-import os
-import sys
 
 import h5py
 import pytest
 
-from factories import raises, tiny_recipe
-from resnet50.cli.running import finish, is_alone, join
-from resnet50.data.share import Share
+from factories import dataset, tiny_recipe
+from resnet50.cli.running import announce, finish
+from resnet50.data.splits import DatasetSplits
+from resnet50.recipes import folder as recipes
 from resnet50.training.run import RunDirectory
 
 
@@ -24,31 +22,6 @@ def folder(tmp_path):
     record["data"] = {"name": "pets", "fingerprints": {}, "source": None}
     folder.environment.write_text(json.dumps(record))
     return folder
-
-
-def test_of_several_processes_the_first_prints(monkeypatch):
-    monkeypatch.setattr(sys, "stdout", sys.stdout)  # as it was, after the test
-    options = argparse.Namespace(hosts="auto", out="run", resume=None)
-    printed = {}
-    for rank in range(2):
-        monkeypatch.setattr("resnet50.training.devices.join_cluster", lambda hosts, rank=rank: Share(rank, 2, 4))
-        assert join(options).rank == rank
-        printed[rank] = sys.stdout.name != os.devnull
-    sys.stdout.close()
-    assert printed == {0: True, 1: False}
-
-
-@pytest.mark.parametrize("hosts", ["auto", "10.0.0.1:1234,2,0", None])
-def test_several_processes_need_the_name_of_one_folder(hosts, monkeypatch):
-    options = argparse.Namespace(hosts=hosts, out="run")
-    monkeypatch.setattr("resnet50.training.launchers.find_launcher", lambda environment: "SLURM")
-    assert not is_alone(options)
-    options.out = None
-    with raises(ValueError, "--out"):
-        is_alone(options)
-    for hosts in ("none", "10.0.0.1:1234,1,0"):
-        options.hosts = hosts
-        assert is_alone(options)
 
 
 def stop(folder, capsys, interruption):
@@ -79,3 +52,17 @@ def test_a_run_without_a_state_starts_over(folder, capsys, numbers):
 
 def test_a_run_that_does_not_exist_yet_is_not_resumed(tmp_path, capsys):
     assert "--resume" not in stop(RunDirectory(tmp_path / "run"), capsys, KeyboardInterrupt())
+
+
+def test_a_training_says_where_its_images_are_smaller_and_which_option_is_vain(capsys, numbers):
+    splits = DatasetSplits(dataset([0, 1] * 10), dataset([0, 1]))
+
+    def announced(recipe, **options):
+        announce("Training", recipe, splits, **options)
+        return capsys.readouterr().out.splitlines()
+
+    assert len(announced(recipes.FINE_TUNED, thorough=True)) == 1
+    assert len(announced(recipes.RECIPE)) == 1
+    _, sizes, vain = announced(recipes.ALL_LAYERS, thorough=True)
+    assert numbers(sizes) == ["160", "224"]
+    assert "--thorough" in vain

@@ -149,6 +149,14 @@ def test_a_number_that_tells_most_runs_apart_comes_first(write_run):
     assert list(changed_numbers(runs)[0]) == ["epochs", "image_size"]
 
 
+def test_a_number_that_a_run_has_alone_comes_before_those_of_its_variant(write_run):
+    scratch = [write_run(f"scratch-{k}", epochs=4 + k) for k in range(2)]
+    tuned = [write_run(f"tuned-{k}", batch_size=8, image_size=64 if k else 32) for k in range(3)]
+    changed = changed_numbers([read_run(folder) for folder in (*scratch, *tuned)])
+    assert next(iter(changed[2])) == "image_size"  # of one run, where batch_size is that of three
+    assert next(iter(changed[0])) == "epochs"
+
+
 def test_options_of_reading_count(write_run):
     first, second = write_run("a"), write_run("b")
     environment = json.loads((second / "environment.json").read_text())

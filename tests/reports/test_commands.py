@@ -62,6 +62,27 @@ def test_a_training_is_repeated_with_another_number():
 
 
 @pytest.mark.parametrize("command", [train_command, cross_validate_command])
+def test_the_phases_of_a_training_are_repeated(command):
+    phases = [{"epochs": 5, "trainable": "head"}, {"epochs": 7, "trainable": "conv5"}]
+    recipe = {"weights": "imagenet", "image_size": 224, "head": "mlp", "phases": phases}
+    trained = replace(TRAINING, recipe=recipe, history={"loss": [1.0] * 12, "phase": [1] * 5 + [2] * 7})
+    options = read(command(trained))
+    assert (options.epochs, options.trainable, options.head_epochs, options.head) == (7, "conv5", 5, "mlp")
+    assert getattr(options, "full", True)
+
+
+def test_linear_probes_are_cross_validated_without_a_training():
+    phases = [{"c_values": [1.0], "views": 1}, {"epochs": 6, "trainable": "all", "min_error": 0.03}]
+    recipe = {"weights": "imagenet", "image_size": 224, "phases": phases}
+    probed = replace(TRAINING, recipe=recipe, history={"loss": [1.0], "phase": [1]})
+    options = read(cross_validate_command(probed))
+    assert (options.full, options.epochs, options.trainable) == (False, None, None)
+    longer = replace(probed, history={"loss": [1.0] * 7, "phase": [1] + [2] * 6})
+    options = read(cross_validate_command(longer))
+    assert (options.full, options.epochs, options.trainable, options.head_epochs) == (True, 6, None, None)
+
+
+@pytest.mark.parametrize("command", [train_command, cross_validate_command])
 def test_options_without_a_value_are_typed_without_one(command):
     chosen = ReadOptions(groups=True, near_duplicates=False)
     options = read(command(replace(TRAINING, source=DataSource("folder", "/data/pets", chosen))))

@@ -181,7 +181,7 @@ def test_a_recommended_temperature_can_be_written():
     scaling = TemperatureScaling(1.5, 100, 0.8, 0.7, 0.01, 0.1)
     found = step(with_report(results(), temperature_scaling=scaling))
     assert found.commands == ("resnet50 evaluate run --calibrate run/calibrated.keras",)
-    assert all(value in found.reason for value in ("1.50", "0.800", "0.700"))
+    assert all(value in found.reason for value in ("1.50", "0.800", "0.700", "0.100"))
 
 
 @pytest.mark.parametrize(("validation", "recipe", "steps"), [(0, {}, 1), (40, {}, 1), (100, {}, 0),
@@ -278,9 +278,18 @@ def test_a_class_without_test_images_is_not_called_weak():
     assert not any("weakest" in title for title in titles)
 
 
-@pytest.mark.parametrize(("weights", "options"), [("imagenet", ""), (None, " --full")])
-def test_few_test_images_are_a_reason_to_cross_validate(weights, options):
-    given = results(recipe={"weights": weights, "stem": "cifar"}, train=60, validation=0)
+@pytest.mark.parametrize(
+    ("phases", "weights", "options"),
+    [
+        (PROBED, "imagenet", "--stem cifar"),
+        ([{"epochs": 12}], "imagenet", "--epochs 12 --stem cifar --full"),
+        ([{"epochs": 12}], None, "--epochs 12 --stem cifar --full"),
+    ],
+)
+def test_few_test_images_are_a_reason_to_cross_validate(phases, weights, options):
+    history = {"phase": [1.0] * 12}  # that of the probe, or the only one
+    recipe = {"phases": phases, "weights": weights, "stem": "cifar"}
+    given = results(recipe=recipe, history=history, train=60, validation=0)
     few = given.splits["test"].select([*range(20), *range(150, 170)])
     probabilities = np.full((40, 2), 0.01)
     probabilities[np.arange(40), few.labels] = 0.99
@@ -288,7 +297,6 @@ def test_few_test_images_are_a_reason_to_cross_validate(weights, options):
     found = next_steps(replace(given, splits=splits, report=score(probabilities, few)))
     (only,) = [each for each in found if "Cross-validate" in each.title]
     assert all(value in only.reason for value in ("40", "100", "91%"))
-    assert only.commands == (
-        f"resnet50 crossval pets --weights {weights or 'none'} --image-size 96 --stem cifar{options}",
-    )
+    assert only.commands == (f"resnet50 crossval pets --weights {weights or 'none'} --image-size 96 {options}",)
+    assert ("--full" in only.reason) == (weights is not None and "--full" in options)  # it says what that takes
     assert "Cross-validate" not in "".join(each.title for each in next_steps(given))

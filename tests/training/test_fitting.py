@@ -25,6 +25,7 @@ from resnet50.inference.classifier import Classifier
 from resnet50.model import Stage
 from resnet50.training import features
 from resnet50.training.divergence import DivergenceError
+from resnet50.training.held_out import Errors
 from resnet50.training.phases import LinearProbe, Phase
 from resnet50.training.progress import EpochTable, Progress
 from resnet50.training.train import resume, train
@@ -59,16 +60,18 @@ class Watch(Progress):
 
     def __init__(self):
         super().__init__()
-        self.lines, self.left_out, self.began, self.probes, self.gains, self.counts = [], [], [], [], [], []
+        self.lines, self.left_out, self.began, self.reasons = [], [], [], []
+        self.probes, self.gains, self.counts = [], [], []
 
     def say(self, line):
         self.lines.append(line)
 
-    def leave_out(self, phase, error):
-        self.left_out.append((phase, error))
+    def leave_out(self, phase, errors):
+        self.left_out.append((phase, errors))
 
-    def begin_phase(self, phase, epoch, seconds=None):
+    def begin_phase(self, phase, epoch, seconds=None, errors=None):
         self.began.append((phase, epoch))
+        self.reasons.append(errors)
 
     def end_probe(self, epoch, c, scores):
         self.probes.append((epoch, c, scores))
@@ -156,7 +159,7 @@ class Cut(Progress):
         super().__init__()
         self.phase, self.epoch, self.step, self.steps = phase, epoch, step, 0
 
-    def begin_phase(self, phase, epoch, seconds=None):
+    def begin_phase(self, phase, epoch, seconds=None, errors=None):
         if phase == self.phase:
             raise KeyboardInterrupt
 
@@ -222,7 +225,7 @@ LEFT_OUT = {"phases": (LinearProbe(c_values=(1.0,)), Phase(epochs=2, learning_ra
 def test_a_phase_that_validation_leaves_out_is_recorded_as_such(recipe, images, tmp_path):
     watch = Watch()
     run = train(recipe.change(**LEFT_OUT), images, out=tmp_path / "run", progress=watch)
-    assert watch.left_out == [(1, pytest.approx(1 - run.history[0]["val_accuracy"], abs=1e-6))]
+    assert watch.left_out == [(1, Errors(round(12 * (1 - run.history[0]["val_accuracy"])), 12))]
     assert watch.began == [(0, 0)]
     assert [row["phase"] for row in run.history] == [1]
     page = run.folder.page.read_text()
@@ -244,11 +247,12 @@ def test_a_thorough_run_trains_what_validation_would_leave_out(recipe, images, t
 def test_a_phase_is_left_out_at_its_error_and_not_below(whole, recipe, images, tmp_path, more):
     """The probe misclassifies a whole number of the 12 validation images."""
     wrong = round(12 * (1 - whole[0].history[0]["val_accuracy"]))
-    assert 0 < wrong < 12
+    assert 1 < wrong < 12
     watch = Watch()
     last = Phase(epochs=1, learning_rate=1e-5, min_error=(wrong + more) / 12)
     train(recipe.change(phases=(PROBE, last)), images, out=tmp_path / "run", progress=watch)
-    assert [phase for phase, _ in watch.left_out] == ([] if more else [1])
+    assert watch.left_out == ([] if more else [(1, Errors(wrong, 12))])
+    assert watch.reasons == ([None, Errors(wrong, 12)] if more else [None])
 
 
 def test_a_probe_leaves_the_backbone_alone_and_fits_the_head(recipe, images, tmp_path):

@@ -7,7 +7,7 @@ import pytest
 
 import factories
 from factories import dataset
-from resnet50.training.held_out import chooses, halves
+from resnet50.training.held_out import Errors, chooses, halves
 from resnet50.training.phases import LinearProbe, Phase
 
 LAST = Phase(epochs=2)
@@ -49,3 +49,19 @@ def test_too_few_images_for_sets_are_not_cut():
 def test_images_that_belong_together_are_not_cut():
     whole = dataset(np.arange(80) % 2, groups=["one"] * 80)
     assert halves(whole, seed=0) == (whole, None)
+
+
+@pytest.mark.parametrize(
+    ("count", "images", "min_error", "few"),
+    [
+        (0, 24, 0.03, True),
+        (1, 24, 0.03, True),  # above the share, and a single image
+        (2, 24, 0.03, False),
+        (3, 100, 0.03, True),
+        (4, 100, 0.03, False),
+        (7, 12, 7 / 12, True),
+        (2, 2, 1.0, True),
+    ],
+)
+def test_errors_are_few_up_to_a_share_or_one_image(count, images, min_error, few):
+    assert Errors(count, images).few(min_error) is few

@@ -378,8 +378,9 @@ def test_what_validation_decides_needs_validation(tiny_recipe):
         tiny_recipe.change(phases=(LinearProbe(c_values=(0.1, 1.0)), tiny_recipe.last))
     one = tiny_recipe.change(phases=(LinearProbe(c_values=(0.1,)), tiny_recipe.last))
     assert one.phases[0].c_values == (0.1,)
-    with raises(ValueError, "min_error", "validation_split", 0.1):
+    with raises(ValueError, "min_error", "validation_split", 0.1) as refused:
         one.change(min_error=0.1)
+    assert "first" not in str(refused.value)
 
 
 @pytest.mark.parametrize("phase", [{"views": 0}, {"c_values": 5}, {"c_values": [2, 1]}, {"speed": 2}, {}, "epochs", 5])
