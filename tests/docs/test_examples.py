@@ -100,6 +100,13 @@ def test_a_run_on_a_built_in_dataset_is_scored_on_its_training_images_as_the_pag
     assert 0 <= float(capsys.readouterr().out) <= 1
 
 
+def test_a_link_to_a_line_leads_to_the_definition_of_what_it_names():
+    links = re.findall(r"\[`(\w+)`\]\(([\w/.]+\.py)#L(\d+)\)", PAGES[0].read_text("utf-8"))
+    assert links
+    for name, file, line in links:
+        assert ROOT.joinpath(file).read_text("utf-8").splitlines()[int(line) - 1].startswith(f"def {name}(")
+
+
 def test_readme_is_a_page():
     assert len(PAGES[0].read_text("utf-8").split()) <= 900
 
