@@ -32,7 +32,8 @@ def main() -> None:
     for folder in (PAGES, FRAGMENTS):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-    shutil.copytree(ROOT / "docs", PAGES, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+    others = shutil.ignore_patterns("*.py", "__pycache__", "README.md")  # README.md is for who opens docs/ itself
+    shutil.copytree(ROOT / "docs", PAGES, dirs_exist_ok=True, ignore=others)
     shutil.copytree(ROOT / "images", PAGES / "images")
     shutil.copytree(RESULTS, PAGES / "performance" / "results")
     write_fragments(RESULTS, FRAGMENTS)

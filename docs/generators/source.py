@@ -38,6 +38,7 @@ EXCERPTS: Mapping[str, Excerpt] = {
     "linear.py": Excerpt("resnet50/heads.py", "linear"),
     "plain_block.py": Excerpt("resnet50/forms.py", "plain_block"),
     "preactivation_block.py": Excerpt("resnet50/forms.py", "preactivation_block"),
+    "residual.py": Excerpt("resnet50/blocks.py", "residual"),
     "stage.py": Excerpt("resnet50/model.py", "Stage"),
     "stages.py": Excerpt("resnet50/model.py", "STAGES"),
     "stem.py": Excerpt("resnet50/model.py", "Stem"),

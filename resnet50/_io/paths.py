@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Collection
+from contextlib import suppress
+from difflib import get_close_matches
+from itertools import islice
 from pathlib import Path
 
 ABSENT = "a path that does not exist"
@@ -13,6 +17,8 @@ ABSENT = "a path that does not exist"
 # `Path` one slash is left, and a folder stands before it if that was made absolute.
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):/", re.IGNORECASE)
 _URL = re.compile(rf"(?:.*?/)?((?:[a-z][a-z0-9+.-]+::)*{_SCHEME.pattern}.*)", re.IGNORECASE | re.DOTALL)
+
+_MOST_BESIDE = 10_000  # names that are compared with a mistyped one
 
 _AT_URL = "a URL; download it and give the file or folder"
 
@@ -42,6 +48,27 @@ def describe_source(path: str | os.PathLike[str]) -> str:
     """Return like `describe_path` what is at a path where images were expected, and how those at a URL are read."""
     there = describe_path(path)
     return f"{there}, or write its images into OUT by 'resnet50 pack URL OUT --records'" if there == _AT_URL else there
+
+
+def no_source(path: str | os.PathLike[str], suffixes: Collection[str], words: Collection[str] = ()) -> str:
+    """Return the end of a message on a path where no images are: what is there, or the nearest name beside it.
+
+    Args:
+        path: The path, such as a mistyped one.
+        suffixes: Suffixes of the files that may be meant, in lower case; folders may always be.
+        words: Words that may be meant instead, if the path has no folder.
+    """
+    there = describe_source(path)
+    if there != ABSENT:
+        return f": {there}."
+    given = Path(path)
+    names = {word: word for word in words} if given.name == os.fspath(path) else {}
+    with suppress(OSError), os.scandir(given.parent) as entries:
+        for entry in islice(entries, _MOST_BESIDE):
+            if entry.is_dir() or Path(entry.name).suffix.lower() in suffixes:
+                names[entry.name] = str(given.with_name(entry.name))
+    near = get_close_matches(given.name, names, n=1)
+    return f"; did you mean {names[near[0]]}?" if near else f": {there}."
 
 
 def as_given(path: str | os.PathLike[str]) -> str:

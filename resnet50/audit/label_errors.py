@@ -165,7 +165,7 @@ def _example(
     predicted = int(probabilities[number].argmax())
     name = images.class_names[predicted]
     mark = ", probably wrong" if is_marked else ""
-    remark = f"predicted {name}, {probabilities[number, predicted]:.0%}{mark}"
+    remark = f"suspect: predicted {name}, {probabilities[number, predicted]:.0%}{mark}"
     place = images.place(number, remark, suggestion=name)
     if features is None:
         return (place,)
@@ -181,4 +181,4 @@ def _nearest(images: AllImages, number: int, features: np.ndarray, classes: tupl
         of_class = np.where(images.labels == label, cosine, -np.inf)
         nearest = int(of_class.argmax())
         if np.isfinite(of_class[nearest]):
-            yield images.place(nearest, f"nearest of {images.class_names[label]}")
+            yield images.place(nearest, f"for comparison: nearest of {images.class_names[label]}")

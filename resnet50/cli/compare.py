@@ -6,6 +6,7 @@ import argparse
 import json
 from typing import TYPE_CHECKING
 
+from resnet50._io.text import plural
 from resnet50.cli.console import say, show, show_json
 from resnet50.cli.out import check_file
 from resnet50.cli.parser import examples
@@ -72,7 +73,7 @@ def _show(group: ComparedGroup) -> None:
     low, high = difference.interval
     say(
         f"    {100 * difference.difference:+.1f} points against the first (95% interval {100 * low:+.1f} to "
-        f"{100 * high:+.1f}; {difference.second_better} images better, {difference.first_better} worse; "
+        f"{100 * high:+.1f}; {plural(difference.second_better, 'image')} better, {difference.first_better} worse; "
         f"p {difference.p_in_words})",
         indent=4,
     )

@@ -7,6 +7,7 @@ import sys
 import time
 
 from resnet50._io.files import check_new
+from resnet50._io.text import plural
 from resnet50.cli.console import show, step
 from resnet50.cli.model import (
     add_calibration_option,
@@ -70,9 +71,10 @@ def run(options: argparse.Namespace) -> int:
     for file in embedding.unreadable:
         show(file.reason, file=sys.stderr)
     if not embedding.paths:
-        raise ValueError(f"{options.folder}: expected images, got {len(images)} files that cannot be read.")
+        raise ValueError(f"{options.folder}: expected images, got {plural(len(images), 'file')} that cannot be read.")
     embedding.save(options.out, model=path)
     show_rate(len(images), len(embedding.unreadable), seconds)
     count, width = embedding.features.shape
-    show(f"{options.out}: {count} images, {width} features each" + (f" at {options.at}" if options.at else ""))
+    at = f" at {options.at}" if options.at else ""
+    show(f"{options.out}: {plural(count, 'image')}, {width} features each{at}")
     return 2 if embedding.unreadable else 0

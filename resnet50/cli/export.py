@@ -9,6 +9,7 @@ from pathlib import Path
 from resnet50._io.files import check_new
 from resnet50._io.quiet import quiet
 from resnet50._io.shell import command
+from resnet50._io.text import plural
 from resnet50.cli import read_options
 from resnet50.cli.console import say, show, step
 from resnet50.cli.model import MODEL_HELP, find_model, load_keras
@@ -83,11 +84,11 @@ def run(options: argparse.Namespace) -> int:
             progress=progress,
         )
     size = sum(file.stat().st_size for file in Path(options.out).rglob("*") if file.is_file())
-    on = f", calibrated on {result.calibration_images} images" if result.calibration_images else ""
+    on = f", calibrated on {plural(result.calibration_images, 'image')}" if result.calibration_images else ""
     say(f"{options.out}: {options.format}, {precision}, {size / 1e6:.1f} MB{on}")
     say(
-        f"compared with {path} on {result.images} images: probabilities differ by {result.mean:.2g} on average, "
-        f"{result.largest:.2g} at most; the most probable class is the same for {result.agreement:.1%}"
+        f"compared with {path} on {plural(result.images, 'image')}: probabilities differ by {result.mean:.2g} on "
+        f"average, {result.largest:.2g} at most; the most probable class is the same for {result.agreement:.1%}"
     )
     say(f"thresholds: {result.thresholds or 'none, so that it gives no prediction sets and refuses nothing'}")
     if options.format == "web":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from resnet50._io.text import printable
@@ -11,7 +11,7 @@ from resnet50.cli.console import say, show, wrap
 
 if TYPE_CHECKING:
     from resnet50.audit.check import Audit
-    from resnet50.audit.issue import Issue
+    from resnet50.audit.issue import Issue, Place
 
 _EXAMPLES = 3
 """Most examples of an issue."""
@@ -49,10 +49,17 @@ def show_audit(audit: Audit) -> None:
         console.print(text, soft_wrap=True)
         say(f"{'':8}{issue.advice}")
         for example in issue.examples[:_EXAMPLES]:
-            paths = [_shortened(place.path) for place in example[:_PATHS]]
-            show(f"{'':8}{', '.join(paths)}{', ...' if len(example) > _PATHS else ''}")
+            show(f"{'':8}{_in_words(example)}")
         if len(issue.examples) > _EXAMPLES:
             say(f"{'':8}... and more on the page")
+
+
+def _in_words(example: Sequence[Place]) -> str:
+    """Return the first paths of an example; of a label that may be wrong its image alone, with the reason."""
+    first = example[0]
+    if first.suggestion:  # the others are there to compare it with, on the page
+        return f"{_shortened(first.path)}, labeled {first.class_name}, {first.remark}"
+    return ", ".join([*(_shortened(place.path) for place in example[:_PATHS]), *(["..."] if example[_PATHS:] else [])])
 
 
 def _shortened(path: str) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from resnet50._io.text import plural
 from resnet50.cli import model as models
 from resnet50.cli.console import show, step
 from resnet50.cli.doubt_options import find_shares
@@ -104,5 +105,5 @@ def _finish(
     if results.before:
         show(f"{results.before} of {results.images} images had results before", file=sys.stderr)
     models.show_rate(results.images - results.before, 0, time.perf_counter() - start)
-    show(f"{options.out}: {results.images} images ({results.unreadable} unreadable)")
+    show(f"{options.out}: {plural(results.images, 'image')} ({results.unreadable} unreadable)")
     return 2 if results.unreadable else 0

@@ -9,8 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from resnet50._io.paths import ABSENT, describe_source
-from resnet50._io.text import did_you_mean
+from resnet50._io.paths import no_source
 from resnet50.cli.console import say, step
 from resnet50.cli.read_options import OPTIONS, add_read_options, read_options, say_read
 
@@ -56,10 +55,9 @@ def find_source(options: argparse.Namespace) -> DataSource:
             say(f"{name} is a task and a path: this is the task; ./{name} is the path.", file=sys.stderr)
         return DataSource(name, place(options.path, options.data), read_options(options))
     if not Path(name).is_dir() and not (Path(name).is_file() and Path(name).suffix.lower() in _FILES):
-        got = f": {there}." if (there := describe_source(name)) != ABSENT else did_you_mean(name, RECIPES)
         raise ValueError(
-            f"expected a task, one of {', '.join(RECIPES)}, or an existing folder, CSV file or h5 file, got "
-            f"{name!r}{got}"
+            "expected a folder, CSV file or h5 file of images, or a task ('resnet50 recipes' lists them), got "
+            f"{name!r}{no_source(name, _FILES, RECIPES)}"
         )
     return DataSource(FOLDER, place(name, options.path, options.data), read_options(options))
 

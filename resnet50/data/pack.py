@@ -19,6 +19,7 @@ import numpy as np
 
 from resnet50._io.fetch import Progress
 from resnet50._io.files import DISK_FULL, check_room, check_writable
+from resnet50._io.text import plural
 from resnet50._io.workers import in_order
 from resnet50.data.corrections import correct_listing, read_corrections
 from resnet50.data.dataset import Unreadable
@@ -168,7 +169,7 @@ def pack_inspected(
                 progress(done, total)
         if len(unreadable.files) == total:
             raise ValueError(
-                f"{listing.root}: expected images that can be read, got none among {total} files "
+                f"{listing.root}: expected images that can be read, got none among {plural(total, 'file')} "
                 f"({_described(unreadable.files[:1])}); replace them."
             )
         for split in rows:

@@ -19,6 +19,7 @@ import numpy as np
 from resnet50._io.fetch import Progress
 from resnet50._io.files import atomic_folder, check_new, check_room
 from resnet50._io.paths import as_given, describe_path
+from resnet50._io.text import plural
 from resnet50._io.workers import THREADS, in_order
 from resnet50.data.corrections import correct_listing, read_corrections
 from resnet50.data.dataset import Unreadable
@@ -216,8 +217,8 @@ def _write_shards(
     if not places:
         first = unreadable.files[0]
         raise ValueError(
-            f"{inspected.listing.root}: expected images that can be read, got none among {len(entries)} files "
-            f"({first.path}: {first.reason}); replace them."
+            f"{inspected.listing.root}: expected images that can be read, got none among "
+            f"{plural(len(entries), 'file')} ({first.path}: {first.reason}); replace them."
         )
     sizes = [(folder / shard_name(shard, shards)).stat().st_size for shard in range(shards)]
     return _Written(places, sha256, records, np.array(sizes, np.int64), tuple(unreadable.files))

@@ -19,6 +19,7 @@ from PIL import Image
 from resnet50._io.fetch import Progress
 from resnet50._io.files import DISK_FULL, atomic_folder, write_text
 from resnet50._io.quiet import silenced
+from resnet50._io.text import plural
 from resnet50.data.images import fit_image
 from resnet50.data.lazy_images import LazyImages
 from resnet50.data.options import DEFAULT_OPTIONS, ReadOptions
@@ -315,6 +316,6 @@ def _check_close(out: str | os.PathLike[str], comparison: Comparison, expected: 
     if not comparison.mean <= limit:  # NaN compares false
         raise ValueError(
             f"{out}: expected probabilities that differ from the original's by at most {limit:.2g}, as a mean over "
-            f"{comparison.images} images, got {comparison.mean:.2g} (largest {comparison.largest:.2g}; the same most "
-            f"probable class for {comparison.agreement:.1%}); choose another precision."
+            f"{plural(comparison.images, 'image')}, got {comparison.mean:.2g} (largest {comparison.largest:.2g}; the "
+            f"same most probable class for {comparison.agreement:.1%}); choose another precision."
         )

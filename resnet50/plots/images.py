@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from resnet50._io.text import plural
 from resnet50.data.dataset import Dataset
 from resnet50.plots import fonts, theme
 
@@ -44,7 +45,8 @@ def draw_contact_sheet(dataset: Dataset, *, rows: int = 4, title: str | None = N
     if rows < 1:
         raise ValueError(f"expected rows to be at least 1, got {rows}.")
     names = dataset.class_names
-    title = f"{dataset.name}: {len(dataset):,} images, {len(names)} classes" if title is None else title
+    if title is None:
+        title = f"{dataset.name}: {plural(len(dataset), 'image')}, {plural(len(names), 'class')}"
     wide, high = size = _size(dataset, max(theme.text_width(name, theme.NORMAL, "bold") for name in names))
     width = max(2 * MARGIN + len(names) * (wide + GAP) - GAP, _title_width(title))
     top = MARGIN + rows * (high + GAP) - GAP

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import keras
 
+from resnet50._io.text import plural
 from resnet50.audit.issue import Issue
 from resnet50.data.dataset import Dataset
 from resnet50.data.share import ALONE, Share
@@ -75,7 +76,8 @@ def check_steps(recipe: Recipe, images: int, share: Share = ALONE) -> None:
         if isinstance(phase, Phase) and batches < wanted:
             raise ValueError(
                 f"expected gradient_accumulation_steps to be at most {batches}, the batches of a phase of "
-                f"{phase.epochs} epochs on {images:,} images, got {wanted}; lower it, or the batch size."
+                f"{plural(phase.epochs, 'epoch')} on {plural(images, 'image')}, got {wanted}; lower it, or the batch "
+                "size."
             )
 
 

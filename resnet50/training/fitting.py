@@ -13,6 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from resnet50._io.text import plural
 from resnet50.data.batches import Batches
 from resnet50.data.dataset import Dataset
 from resnet50.data.fit import DEFAULT_FIT
@@ -259,6 +260,17 @@ class _Fitting:
         except BaseException:  # Ctrl-C, a signal, or an error in the midst of an epoch
             checkpoint.write_latest()
             raise
+        self.say_early_end(phase, position, stored)
+
+    def say_early_end(self, phase: Phase, position: Position, callbacks: Sequence[keras.callbacks.Callback]) -> None:
+        """Say so where the patience of a phase has ended it, and not its last epoch or a callback of the caller's."""
+        epochs = len(self.history.rows) - position.began
+        stopped = position.began + epochs - 1  # an extended run remembers an earlier one
+        if phase.patience and 1 < epochs < phase.epochs and getattr(callbacks[-1], "stopped_epoch", 0) == stopped:
+            self.progress.say(
+                f"ended early after {epochs} of {phase.epochs} epochs: {plural(phase.patience, 'epoch')} without a "
+                "lower validation loss"
+            )
 
     def batches(self, phase: Phase | LinearProbe) -> tuple[Batches, Batches | None]:
         """Return the batches of images that a phase trains on, and those that it is validated on."""

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from resnet50._io.keras_settings import keras_defaults
+from resnet50._io.text import plural
 from resnet50.data.dataset import Dataset
 from resnet50.data.splits import DatasetSplits
 from resnet50.training.accelerator import compiles_each_size
@@ -108,7 +109,8 @@ def find_learning_rate(
             break
     if len(rates) < MIN_STEPS:
         raise ValueError(
-            f"the training diverged after {len(rates)} steps, at a learning rate of {rate:.2g}; set lowest below it."
+            f"the training diverged after {plural(len(rates), 'step')}, at a learning rate of {rate:.2g}; set lowest "
+            "below it."
         )
     return LearningRateCurve(
         tuple(rates), tuple(losses), suggestion=rates[MIN_STEPS - 1 + int(np.argmin(losses[MIN_STEPS - 1 :]))]

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from resnet50._io.out_of_memory import OutOfMemoryError, is_out_of_memory
+from resnet50._io.text import plural
 from resnet50.inference.locate import resume_command
 from resnet50.training.recipe import Recipe
 
@@ -30,7 +31,7 @@ def memory_explained(recipe: Recipe, run: Path) -> Iterator[None]:
         if not is_out_of_memory(error):
             raise
         raise OutOfMemoryError(
-            f"{run}: the training ran out of memory with {recipe.batch_size} images of {recipe.image_size} x "
+            f"{run}: the training ran out of memory with {plural(recipe.batch_size, 'image')} of {recipe.image_size} x "
             f"{recipe.image_size} pixels in a step; start a new run with a smaller batch size (--batch-size) or image "
             f"size (--image-size), or resume this one when more memory is free: {resume_command(run)}"
         ) from error

@@ -6,7 +6,6 @@ stands for an unpublished value. To add weights, add a row.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pathlib import PureWindowsPath
 from typing import Any
 
 from resnet50._io.fetch import Download
+from resnet50._io.text import did_you_mean
 
 SUFFIXES = (".h5", ".hdf5", ".keras", ".safetensors", ".pth", ".pt", ".bin")
 """Suffixes of weights files; any other text is a name in `REGISTRY`."""
@@ -321,13 +321,13 @@ def find_published(name: str) -> PublishedWeights:
         The row of that name.
 
     Raises:
-        ValueError: If no row has that name; the message lists similar names, or all of ResNet-50.
+        ValueError: If no row has that name; the message has the nearest name, if any is near.
     """
     if name not in REGISTRY:
-        similar = difflib.get_close_matches(name.replace("resnet50.", ""), REGISTRY, n=4) or [
-            row.name for row in REGISTRY.values() if row.depth == 50
-        ]
-        raise ValueError(f"expected a name of published weights, such as {', '.join(similar)}, got {name!r}.")
+        near = did_you_mean(name.replace("resnet50.", ""), REGISTRY)
+        raise ValueError(
+            f"expected the name of published weights ('resnet50 weights list' shows them), got {name!r}{near}"
+        )
     return REGISTRY[name]
 
 

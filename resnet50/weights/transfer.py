@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 import keras
 import numpy as np
 
-from resnet50._io.text import listed, printable
+from resnet50._io.text import listed, plural, printable
 from resnet50.weights.layouts import HUGGING_FACE, TORCHVISION, Arrays, Shapes, describe_network, is_backbone
 from resnet50.weights.normalization import NORMALIZATIONS, UNKNOWN, model_normalization
 from resnet50.weights.read import WeightsFile, read_weights
@@ -43,7 +43,7 @@ class TransferReport:
         return json.dumps(asdict(self), indent=2)
 
     def __str__(self) -> str:
-        counts = f"{len(self.loaded)} layers loaded, {len(self.kept)} unchanged"
+        counts = f"{plural(len(self.loaded), 'layer')} loaded, {len(self.kept)} unchanged"
         unused = f"{len(self.unused)} {'entry' if len(self.unused) == 1 else 'entries'} of the file not used"
         lines = [f"{self.origin} ({self.layout} layout): {counts}, {unused}"]
         lines += [f"  unchanged: {line}" for line in _by_reason(self.kept)]
@@ -234,8 +234,8 @@ def _check_backbone(file: WeightsFile, expected: Shapes, available: Shapes, mode
     if names:
         examples = "; ".join(f"{n}: expected {expected.get(n)}, got {available.get(n)}" for n in names[:3])
         raise ValueError(
-            f"{file.origin}: expected weights of this network, got those of another; {len(names)} layers differ "
-            f"({examples}){_explain(file, expected, available)}."
+            f"{file.origin}: expected weights of this network, got those of another; {plural(len(names), 'layer')} "
+            f"{'differs' if len(names) == 1 else 'differ'} ({examples}){_explain(file, expected, available)}."
         )
     if file.layout != "keras" and strides_on_1x1(model):
         raise ValueError(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from resnet50._io.paths import ABSENT, as_given, describe_path, describe_source, is_dead_link, is_url
+from resnet50._io.paths import ABSENT, as_given, describe_path, describe_source, is_dead_link, is_url, no_source
 
 
 def test_what_is_there_is_named(tmp_path):
@@ -74,3 +74,27 @@ def test_a_hyphen_is_not_standard_input():
 
 def test_a_name_with_a_zero_byte_is_absent():
     assert describe_path("a\0b") == ABSENT
+
+
+def test_a_path_that_does_not_exist_gets_the_nearest_that_may_be_meant(tmp_path):
+    (tmp_path / "data" / "photos").mkdir(parents=True)
+    for name in ("list.CSV", "about.txt"):
+        (tmp_path / "data" / name).touch()
+    meant = {
+        tmp_path / "data" / "photoz": f"; did you mean {tmp_path / 'data' / 'photos'}?",
+        tmp_path / "data" / "about.tx": f": {ABSENT}.",  # a text is not what may be meant
+        tmp_path / "data" / "lists.CSV": f"; did you mean {tmp_path / 'data' / 'list.CSV'}?",
+        tmp_path / "data" / "signz": f": {ABSENT}.",  # a word has no folder
+        tmp_path / "dota" / "photos": f": {ABSENT}.",
+        tmp_path / "data" / "about.txt": ": a file.",
+    }
+    for path, expected in meant.items():
+        assert no_source(path, (".csv",), ("signs",)) == expected
+
+
+def test_a_word_without_a_folder_may_be_one_of_the_words(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sign").mkdir()
+    assert no_source("sings", (), ("signs",)) == "; did you mean signs?"
+    assert no_source("sings/", (), ("signs",)) == "; did you mean sign?"
+    assert no_source("x" * 5000, (), ("signs",)) == f": {ABSENT}."

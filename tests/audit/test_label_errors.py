@@ -75,6 +75,8 @@ def test_the_issue_has_each_image_with_the_nearest_of_both_classes():
         ("0.png", "cats"),
         ("4.png", "dogs"),
     ]
+    assert ["suspect" in place.remark for place in first] == [True, False, False]
+    assert ["comparison" in place.remark for place in first] == [False, True, True]
     assert first[0].suggestion == "dogs"
     assert "80%" in first[0].remark
     assert "probably wrong" in first[0].remark

@@ -10,6 +10,7 @@ def test_runs_are_compared_with_a_page(command, write_run, tmp_path):
     assert "first: accuracy 70.0%" in out
     assert "+20.0 points" in out
     assert "3 images better, 1 worse" in out
+    assert "1 image better, 3 worse" in command("compare", second, first, "--out", tmp_path / "page.html")[1]
     assert "p 0.625" in out
     assert "second" in (tmp_path / "page.html").read_text()
     assert out.splitlines()[-1] == str(tmp_path / "page.html")

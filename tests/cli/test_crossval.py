@@ -102,6 +102,14 @@ def test_check_ranks_labels_and_the_cleaning_page_saves_what_train_applies(comma
     assert not [place for examples in listed for places in examples for place in places[:1] if "wrong" in place["path"]]
 
 
+def test_check_names_the_suspect_alone_and_not_the_images_to_compare_it_with(command, own, pets):
+    (pets / "cat" / "7.png").rename(pets / "dog" / "wrong.png")
+    out = command("check", pets, "--labels", "--offline")[1]
+    (line,) = (line for line in out.splitlines() if "wrong.png" in line)
+    assert line.startswith("        dog/wrong.png, labeled dog, suspect: predicted cat, ")
+    assert line.count(".png") == 1
+
+
 def test_options_of_labels_need_them(refused, pets):
     refused(["check", pets, "--seeds", 2], "--labels", "--seeds")
     refused(["check", pets, "--clean", "clean.txt"], "clean.txt")

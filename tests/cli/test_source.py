@@ -9,6 +9,7 @@ from factories import dataset, raises
 from resnet50.cli import source
 from resnet50.data.options import ReadOptions
 from resnet50.datasets.source import DataSource
+from resnet50.recipes import RECIPES
 
 
 @pytest.fixture
@@ -47,7 +48,10 @@ def test_a_name_that_is_both_is_the_task_and_a_line_says_so(find, tmp_path, caps
     ("words", "values"),
     [
         (("sings",), ("'sings'", "did you mean signs?")),
-        (("nowhere",), ("'nowhere'", "rendered-signs")),
+        (("photoz",), ("'photoz'", "did you mean photos?")),
+        (("photoz/",), ("'photoz/'", "did you mean photos?")),
+        (("lists.csv",), ("'lists.csv'", "did you mean list.csv?")),
+        (("nowhere",), ("'nowhere'", "resnet50 recipes")),
         (("notes.txt",), ("'notes.txt'",)),
         (("photos", "photos"), ("photos",)),
         (("photos", "--data", "list.csv"), ("photos", "list.csv", "--data")),
@@ -59,6 +63,14 @@ def test_a_name_that_is_both_is_the_task_and_a_line_says_so(find, tmp_path, caps
 def test_what_names_no_source_is_refused(find, words, values):
     with raises(ValueError, *values):
         find(*words)
+
+
+@pytest.mark.parametrize("word", ["photoz", "photos/cats", "nowhere", "sings"])
+def test_the_error_on_a_mistyped_word_names_one_task_at_most(find, word):
+    with raises(ValueError, repr(word)) as caught:
+        find(word)
+    assert sum(name in str(caught.value).split("got ")[1] for name in RECIPES) <= 1
+    assert len(str(caught.value)) < 160
 
 
 def test_a_split_is_printed_with_a_number_for_each_class():

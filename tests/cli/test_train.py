@@ -253,7 +253,7 @@ def test_a_run_without_a_state_says_that_it_starts_over(command, trained, tmp_pa
     ("words", "values"),
     [
         ([], [*recipes.RECIPES, "--resume"]),
-        (["nosuch"], [*recipes.RECIPES, "'nosuch'"]),
+        (["nosuch"], ["'nosuch'", "'resnet50 recipes'"]),
         (["sings"], ["'sings'", "did you mean signs?"]),
         (["tiny", "--epochs", "0"], ["epochs", 1, 0]),
         (["tiny", "--learning-rate", "-1"], ["learning_rate", 0, -1.0]),
@@ -266,7 +266,8 @@ def test_a_run_without_a_state_says_that_it_starts_over(command, trained, tmp_pa
         (["tiny", "--trainable", "conv5"], ["trainable", "head", "conv3", "conv2", "all", "'conv5'"]),
         (["tiny", "--head-epochs", "-1"], ["epochs", 1, -1]),
         (["tiny", "--schedule", "plateau"], ["lr_factor", 0, 1]),
-        (["tiny", "--weights", "nosuch"], ["nosuch"]),
+        (["tiny", "--weights", "nosuch"], ["nosuch", "'resnet50 weights list'"]),
+        (["tiny", "--weights", "timm/a1_in1"], ["timm/a1_in1", "did you mean timm/a1_in1k?"]),
         (["tiny", "--min-error", "0.1"], ["min_error", "first phase", 0.1]),
         (["tiny", "--min-error", "2"], ["min_error", 2]),
         (["tiny", "--views", "-1"], ["views", 0, -1]),

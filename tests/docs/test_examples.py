@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from resnet50 import blocks
+from factories import tiny_recipe
+from resnet50 import DatasetSplits, blocks, rendered_signs, train
 from resnet50.cli import build_parser
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -86,6 +87,24 @@ def test_the_first_example_of_readme_runs(capsys):
     printed = capsys.readouterr().out
     assert "conv5" in printed  # the summary
     assert printed.strip().endswith("]]")  # the probabilities
+
+
+@pytest.mark.slow
+def test_a_run_on_a_built_in_dataset_is_scored_on_its_training_images_as_the_page_says(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    small = DatasetSplits(*rendered_signs(train=24, test=12, image_size=32))
+    train(tiny_recipe(epochs=2), small, out="runs/mine", progress=False)
+    capsys.readouterr()
+    (example,) = (block for block in fences(ROOT / "docs/explanation/batch_norm.md", "python") if "score(" in block)
+    exec(example, {})  # noqa: S102 - the example is ours
+    assert 0 <= float(capsys.readouterr().out) <= 1
+
+
+def test_a_link_to_a_line_leads_to_the_definition_of_what_it_names():
+    links = re.findall(r"\[`(\w+)`\]\(([\w/.]+\.py)#L(\d+)\)", PAGES[0].read_text("utf-8"))
+    assert links
+    for name, file, line in links:
+        assert ROOT.joinpath(file).read_text("utf-8").splitlines()[int(line) - 1].startswith(f"def {name}(")
 
 
 def test_readme_is_a_page():

@@ -42,6 +42,11 @@ def test_the_pages_can_be_searched(site):
         assert any(words in place["text"] and place["location"].startswith(page) for place in places), words
 
 
+def test_the_page_on_the_folder_is_no_page_of_the_site(site):
+    assert site.joinpath("index.html").exists()
+    assert not list(site.rglob("README*"))
+
+
 def test_no_page_is_a_stub(site):
     for page in ROOT.joinpath("docs").rglob("*.md"):
         assert len(page.read_text("utf-8").split()) > 60, page

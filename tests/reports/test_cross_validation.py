@@ -32,7 +32,8 @@ def test_the_page_has_scores_folds_classes_and_suspicious_labels(result):
     assert "A remark." in page
     assert page.count("dogs &lt;i&gt;") > 3
     assert "dogs <i>" not in page
-    assert page.count("<span>nearest of") == 2
+    assert page.count("<span>suspect: ") == 1
+    assert page.count("<span>for comparison: nearest of") == 2
     assert "predicted dogs &lt;i&gt;, 90%" in page
     assert "<script" not in page
 

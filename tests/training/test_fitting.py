@@ -357,6 +357,32 @@ def test_a_head_with_dropout_and_an_early_end_resume_exactly_on_features(recipe,
     assert_same_run(resume(tmp_path / "run", images, progress=False), expected)
 
 
+def test_a_phase_that_its_patience_ends_says_so(images, tmp_path):
+    too_slow = {"trainable": "head", "learning_rate": 1e-12}  # the loss cannot fall
+    phases = (Phase(epochs=2, trainable="head"), Phase(epochs=7, patience=1, **too_slow), Phase(epochs=2, patience=9))
+    recipe = factories.tiny_recipe(phases=phases, validation_split=0.25, restore_best=True)
+    watch = Watch()
+    run = train(recipe, images, out=tmp_path / "run", progress=watch)
+    trained = [row["phase"] for row in run.history].count(2)
+    (line,) = (line for line in watch.lines if "early" in line)
+    assert f"{trained} of 7 epochs" in line
+    assert "1 epoch " in line
+
+
+def test_an_end_by_a_callback_or_by_the_last_epoch_is_not_put_down_to_the_patience(images, tmp_path):
+    class StopNow(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.stop_training = epoch == 1
+
+    too_slow = Phase(epochs=2, trainable="head", learning_rate=1e-12, patience=1)
+    for name, phase, callbacks in (("last", too_slow, []), ("other", replace(ALL, epochs=5, patience=4), [StopNow()])):
+        watch = Watch()
+        recipe = factories.tiny_recipe(phases=(phase,), validation_split=0.25, restore_best=True)
+        run = train(recipe, images, out=tmp_path / name, callbacks=callbacks, progress=watch)
+        assert len(run.history) == 2
+        assert not [line for line in watch.lines if "early" in line]
+
+
 class Epochs(keras.callbacks.Callback):
     """A callback of the caller's, with a memory."""
 
