@@ -6,7 +6,6 @@ Nothing here imports Keras; TensorFlow is imported only to open a SavedModel.
 from __future__ import annotations
 
 import hashlib
-import importlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from resnet50._io.limits import read_text
-from resnet50._io.quiet import quiet
+from resnet50._io.quiet import import_quietly, quiet
 from resnet50._io.text import listed, printable, short
 from resnet50._io.workers import usable_cores
 from resnet50.graph.geometry import FeatureMap
@@ -167,11 +166,12 @@ def open_network(folder: Path, about: Mapping[str, Any]) -> Network:
     """
     runtime = FORMATS[about["format"]]
     try:
-        importlib.import_module(runtime.package)
+        import_quietly(runtime.package)
     except ImportError as error:
         raise ImportError(f"{folder}: expected {runtime.package} to open it, got none installed; {INSTALL}.") from error
     try:
-        network = runtime.open(folder, about)
+        with quiet():  # LiteRT prints which kernels it uses, TensorFlow that there is no GPU
+            network = runtime.open(folder, about)
     except Exception as error:  # each runtime raises classes of its own
         reason = " ".join(str(error).split())[:200]
         raise ValueError(f"{folder}: {runtime.package} cannot open it ({reason}).") from error
@@ -278,9 +278,8 @@ def _openvino(folder: Path, about: Mapping[str, Any]) -> Network:
 def _litert(folder: Path, about: Mapping[str, Any]) -> Network:
     from ai_edge_litert.interpreter import Interpreter
 
-    with quiet():  # it prints which kernels it uses
-        interpreter = Interpreter(str(folder / "model.tflite"), num_threads=usable_cores())
-        interpreter.allocate_tensors()
+    interpreter = Interpreter(str(folder / "model.tflite"), num_threads=usable_cores())
+    interpreter.allocate_tensors()
     (image,) = interpreter.get_input_details()
     details = interpreter.get_signature_runner().get_output_details()
     outputs = {name: details[tensor] for name, tensor in _outputs(about).items()}

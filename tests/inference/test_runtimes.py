@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -87,6 +88,22 @@ print(sorted({"keras", "tensorflow", "jax", "torch", "scipy", "matplotlib", "skl
 def test_opening_an_export_prints_nothing(folders, name, capfd):
     Classifier.load(folders[name])
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RUNTIMES)
+def test_predicting_in_a_new_process_prints_nothing(folders, name):
+    """What a runtime prints when it is imported, and for its first image, too."""
+    script = """
+import sys
+import numpy
+from resnet50.inference.classifier import Classifier
+Classifier.load(sys.argv[1]).probabilities(numpy.zeros((2, 32, 40, 3), numpy.uint8))
+"""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("TF_")}
+    command = [sys.executable, "-c", script, folders[name]]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_a_network_predicts_and_has_no_layers(folders):
