@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 _ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)]
 
@@ -45,6 +45,31 @@ def signals_held_back() -> Iterator[None]:
             signal.signal(number, handler)
         if received:
             signal.raise_signal(received[0])
+
+
+@contextmanager
+def handlers_kept() -> Iterator[None]:
+    """Keep the handlers of the signals of `exit_on_signals`, where a library in the block would set its own.
+
+    They are set again after the block: a library in C++ may have set others, of which Python does not know.
+    """
+    if not _is_main_thread():  # no other thread can set any
+        yield
+        return
+    set_handler = signal.signal
+    kept = {number: signal.getsignal(number) for number in _ENDING}
+
+    def set_others(number: int, handler: Any) -> Any:
+        return kept[number] if number in kept else set_handler(number, handler)
+
+    signal.signal = set_others  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        signal.signal = set_handler
+        for number, handler in kept.items():
+            if handler is not None:  # None: not Python's
+                set_handler(number, handler)
 
 
 def _exit(number: int, frame: FrameType | None) -> NoReturn:

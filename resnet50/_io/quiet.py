@@ -15,6 +15,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
+from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
@@ -55,6 +56,14 @@ def quiet() -> Iterator[TextIO]:
             _flush()
             os.dup2(terminal, 2)
             os.close(terminal)
+
+
+def import_quietly(name: str) -> ModuleType:
+    """Import a package, such as TensorFlow, and hold back what it prints."""
+    if name not in sys.modules:  # a program that has imported it keeps its settings
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # for what comes later, such as that there is no GPU
+    with quiet():
+        return import_module(name)
 
 
 @contextmanager

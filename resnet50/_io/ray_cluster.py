@@ -8,16 +8,20 @@ import shutil
 import socket
 import sys
 import tempfile
+import time
+import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from resnet50._io.interruption import handlers_kept
 from resnet50._io.text import printable
 from resnet50._io.workers import usable_cores
 
 _OBJECT_STORE = 512 << 20  # bytes of shared memory, for images on their way to a replica
 _CONNECT_SECONDS = 10.0  # Ray itself would try for minutes
+_WAITS = (0.1, 0.3, 1.0, 2.0)  # seconds between attempts to remove a folder
 
 
 @contextmanager
@@ -44,7 +48,7 @@ def connected(address: str | None, *, processors: int | None = None) -> Iterator
     if ray.is_initialized():
         raise ValueError("expected a process without Ray, got one that has started it; call ray.shutdown() first.")
     # private, since Ray lets every user write in the folder below it; and short, since sockets are in it
-    folder = tempfile.mkdtemp(prefix="resnet50-", dir="/tmp" if os.name == "posix" else None)  # noqa: S108
+    folder = Path(tempfile.mkdtemp(prefix="resnet50-", dir="/tmp" if os.name == "posix" else None))  # noqa: S108
     options: dict[str, Any] = {"address": address, "log_to_driver": False, "logging_level": "ERROR"}
     if address is None:
         options |= {
@@ -53,18 +57,48 @@ def connected(address: str | None, *, processors: int | None = None) -> Iterator
             "include_dashboard": False,
             "object_store_memory": _OBJECT_STORE,
             "_node_ip_address": "127.0.0.1",
-            "_temp_dir": str(Path(folder, "ray")),
+            "_temp_dir": str(folder / "ray"),
         }
     try:
         try:
-            ray.init(**options)
-        except Exception as error:  # of many classes
-            reason = printable(" ".join(str(error).split())[:200])
-            raise OSError(f"{address or 'Ray'}: expected it to answer, got an error ({reason}).") from error
+            with handlers_kept():  # its own would end this process in the middle of the start
+                ray.init(**options)
+        except BaseException as error:
+            _end_processes(error)
+            if not isinstance(error, Exception):  # a signal
+                raise
+            raise OSError(_describe(error, address)) from error
         yield [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
     finally:
-        ray.shutdown()
+        try:
+            ray.shutdown()
+        finally:
+            _remove(folder)
+
+
+def _describe(error: Exception, address: str | None) -> str:
+    got = f"got an error ({printable(' '.join(str(error).split())[:200])})"
+    if address is None:
+        return f"Ray: expected it to start, {got}; end other work if this machine is busy, and start again."
+    return f"{address}: expected it to answer, {got}; see by 'ray status' whether the cluster runs."
+
+
+def _end_processes(error: BaseException) -> None:
+    """End what a start that failed has left: ``ray.shutdown`` knows a node only once it has started."""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        end = getattr(frame.f_locals.get("self"), "kill_all_processes", None)
+        if end is not None:
+            with suppress(Exception):  # the error of the start says more
+                end(check_alive=False, allow_graceful=False, wait=True)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder, into which processes that are about to end may still write."""
+    for seconds in _WAITS:
         shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            break
+        time.sleep(seconds)
 
 
 def threads_each(processors: Sequence[int], replicas: int) -> float:

@@ -31,7 +31,7 @@ from resnet50.exporters.web_runtime import fetch_runtime, find_runtime
 from resnet50.graph.fold_model import fold_batch_norm
 from resnet50.inference.classifier import Classifier
 from resnet50.inference.locate import MANIFEST, locate
-from resnet50.inference.runtimes import FEATURES, FORMATS, INSTALL, check_format, sha256
+from resnet50.inference.runtimes import CHECKSUM, FEATURES, FORMATS, INSTALL, check_format, manifest_sha256, sha256
 from resnet50.uncertainty.thresholds import FILE, Thresholds
 
 TOLERANCES: Mapping[str, float] = {"fp32": 1e-4, "fp16": 0.01, "bf16": 0.05, "int8": 0.05, "uint8": 0.05}
@@ -99,9 +99,9 @@ def export(
     """Write a classifier for another runtime, with its batch norm folded, and compare it there with the original.
 
     The folder holds the runtime's files, ``labels.txt`` and ``resnet50.json``: the classifier's metadata, format,
-    precision, how an image becomes the input, names of the tensors, and the hash of each file. `Classifier.load` opens
-    it. Its graph takes RGB float32 ``(n, height, width, 3)``, 0..255, for any ``n``, and gives probabilities, float32
-    ``(n, classes)``; with the precision ``"uint8"`` both are uint8.
+    precision, how an image becomes the input, names of the tensors, and the hashes of each file and of itself.
+    `Classifier.load` opens it. Its graph takes RGB float32 ``(n, height, width, 3)``, 0..255, for any ``n``, and gives
+    probabilities, float32 ``(n, classes)``; with the precision ``"uint8"`` both are uint8.
 
     Args:
         model_or_run: A float32 classifier of Keras layers, its ``.keras`` file, or the folder of its run.
@@ -287,7 +287,9 @@ def _describe(
         "thresholds": own,
         "files": {path.relative_to(folder).as_posix(): sha256(path) for path in paths},
     }
-    write_text(folder / MANIFEST, json.dumps({**classifier.metadata(), "export": description}, indent=2))
+    manifest = json.loads(json.dumps({**classifier.metadata(), "export": description}))  # as it is read
+    manifest["export"][CHECKSUM] = manifest_sha256(manifest)
+    write_text(folder / MANIFEST, json.dumps(manifest, indent=2))
 
 
 def _compare(expected: np.ndarray, exported: np.ndarray) -> Comparison:

@@ -34,7 +34,14 @@ from resnet50.inference.prediction import Doubt, Prediction, name_classes
 from resnet50.inference.runtimes import FEATURES, Network, NoGraphError, open_network, read_manifest, sha256
 from resnet50.uncertainty.shares import COVERAGE, REFUSE
 from resnet50.uncertainty.thresholds import FILE, Judgement, Thresholds, read_file, read_member
-from resnet50.weights.keras_files import CLASSIFIER_MEMBER, CONFIG_MEMBER, check_archive, read_small, reading
+from resnet50.weights.keras_files import (
+    CLASSIFIER_MEMBER,
+    CONFIG_MEMBER,
+    check_archive,
+    check_complete,
+    read_small,
+    reading,
+)
 from resnet50.weights.registry import without_folder
 
 if TYPE_CHECKING:
@@ -476,6 +483,7 @@ def _read_metadata(path: Path) -> dict[str, Any]:
             any classifier has.
     """
     with reading(path), zipfile.ZipFile(path) as archive:
+        check_complete(archive)
         members = archive.namelist()
         text = read_small(archive, CLASSIFIER_MEMBER) if CLASSIFIER_MEMBER in members else None
     if text is None:

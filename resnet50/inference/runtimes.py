@@ -6,7 +6,6 @@ Nothing here imports Keras; TensorFlow is imported only to open a SavedModel.
 from __future__ import annotations
 
 import hashlib
-import importlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,13 +15,16 @@ from typing import Any
 import numpy as np
 
 from resnet50._io.limits import read_text
-from resnet50._io.quiet import quiet
+from resnet50._io.quiet import import_quietly, quiet
 from resnet50._io.text import listed, printable, short
 from resnet50._io.workers import usable_cores
 from resnet50.graph.geometry import FeatureMap
 from resnet50.inference.locate import MANIFEST
 
 _HARMLESS = (MANIFEST, ".DS_Store", "Thumbs.db", "desktop.ini")  # the description, and what file managers add
+
+CHECKSUM = "sha256"
+"""Key, in the ``export`` of a description, of the SHA-256 of the rest of it."""
 
 Compute = Callable[[np.ndarray], np.ndarray]
 """From RGB float32 ``(n, height, width, 3)``, 0..255, for any ``n``, to an output, float32 ``(n, ...)``."""
@@ -98,7 +100,10 @@ class NoGraphError(ValueError):
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """Read the description of an export, and check that its files are those that were written.
+    """Read the description of an export, and check that it and the files are those that were written.
+
+    Their checksums lie in the folder, and find accidental changes; who changes a file on purpose can change them, too.
+    A description of an earlier version has none of its own.
 
     Args:
         folder: The folder.
@@ -108,7 +113,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         input, names of the tensors, and files.
 
     Raises:
-        ValueError: If there is no such description, a file is missing or differs, or there are others.
+        ValueError: If there is no such description, it or a file was changed, a file is missing, or there are others.
     """
     path = folder / MANIFEST
     try:
@@ -118,9 +123,13 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         sides = manifest["export"]["image_size"]
         if not (isinstance(sides, list) and len(sides) == 2 and all(type(side) is int and side > 0 for side in sides)):
             raise ValueError(f"an image_size of {short(sides)}")
+        digest = manifest_sha256(manifest)
+        changed = manifest["export"].get(CHECKSUM, digest) != digest
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise ValueError(f"{path}: expected the description of an export, got other text ({reason}).") from error
+    if changed:
+        raise ValueError(f"{path}: expected the description that the export wrote, got a changed one; export again.")
     entries = [entry for entry in folder.rglob("*") if not entry.is_dir() or entry.is_symlink()]
     files = {entry.relative_to(folder).as_posix(): entry for entry in entries}
     for name, digest in {FORMATS[manifest["export"]["format"]].file: None, **hashes}.items():
@@ -138,6 +147,12 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
+def manifest_sha256(manifest: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of an export's description without its own `CHECKSUM`, whatever its order and white space."""
+    export = {name: value for name, value in manifest["export"].items() if name != CHECKSUM}
+    return hashlib.sha256(json.dumps({**manifest, "export": export}, sort_keys=True).encode("ascii")).hexdigest()
+
+
 def open_network(folder: Path, about: Mapping[str, Any]) -> Network:
     """Open the files of an export in their own runtime.
 
@@ -151,11 +166,12 @@ def open_network(folder: Path, about: Mapping[str, Any]) -> Network:
     """
     runtime = FORMATS[about["format"]]
     try:
-        importlib.import_module(runtime.package)
+        import_quietly(runtime.package)
     except ImportError as error:
         raise ImportError(f"{folder}: expected {runtime.package} to open it, got none installed; {INSTALL}.") from error
     try:
-        network = runtime.open(folder, about)
+        with quiet():  # LiteRT prints which kernels it uses, TensorFlow that there is no GPU
+            network = runtime.open(folder, about)
     except Exception as error:  # each runtime raises classes of its own
         reason = " ".join(str(error).split())[:200]
         raise ValueError(f"{folder}: {runtime.package} cannot open it ({reason}).") from error
@@ -262,9 +278,8 @@ def _openvino(folder: Path, about: Mapping[str, Any]) -> Network:
 def _litert(folder: Path, about: Mapping[str, Any]) -> Network:
     from ai_edge_litert.interpreter import Interpreter
 
-    with quiet():  # it prints which kernels it uses
-        interpreter = Interpreter(str(folder / "model.tflite"), num_threads=usable_cores())
-        interpreter.allocate_tensors()
+    interpreter = Interpreter(str(folder / "model.tflite"), num_threads=usable_cores())
+    interpreter.allocate_tensors()
     (image,) = interpreter.get_input_details()
     details = interpreter.get_signature_runner().get_output_details()
     outputs = {name: details[tensor] for name, tensor in _outputs(about).items()}

@@ -40,19 +40,19 @@ def is_form(request: Request) -> bool:
 async def read_images(request: Request, limits: Limits) -> list[NamedImage]:
     """Read the images of a request whose body is within the limits.
 
+    An empty file of a form is one that cannot be read, as other such files; the rest of the form is classified.
+
     Raises:
-        RequestError: If the body has another type (415), or is no form, incomplete, empty or of too many files (400).
+        RequestError: If the body has another type (415), or is empty, no form, incomplete or of too many files (400).
     """
     body = await request.body()
     if is_form(request):
         # in a thread: to read a large form takes a second, in which the others would wait
-        images = await asyncio.to_thread(read_form, body, request.headers["Content-Type"], most=limits.images)
-    else:
-        _check_media_type(_media_type(request))
-        images = [NamedImage(WHOLE_BODY, body)]
-    if not all(image.content for image in images):
-        raise RequestError(400, "expected an image, got an empty body or file.")
-    return images
+        return await asyncio.to_thread(read_form, body, request.headers["Content-Type"], most=limits.images)
+    _check_media_type(_media_type(request))
+    if not body:
+        raise RequestError(400, "expected an image, got an empty body.")
+    return [NamedImage(WHOLE_BODY, body)]
 
 
 def read_form(body: bytes, content_type: str, *, most: int) -> list[NamedImage]:

@@ -55,7 +55,7 @@ def serve(
         FileNotFoundError: If there is no such model.
         ImportError: If a package that serving needs is not installed.
         KeyboardInterrupt: If Ctrl-C ends the start. SIGTERM raises SystemExit.
-        OSError: If the address is taken or not one of this machine.
+        OSError: If the address is taken or not one of this machine, or Ray does not start.
         ValueError: If the model cannot be opened, a number is out of range, or the cluster has too few processors.
     """
     numbers = {"replicas": replicas, "time_limit": time_limit, "max_body": max_body}

@@ -46,12 +46,18 @@ class StopSignals:
 
 @contextmanager
 def stop_signals() -> Iterator[StopSignals]:
-    """Note signals in the block instead of being ended by them; a second one takes effect at once."""
+    """Note signals in the block instead of being ended by them; a second one takes effect at once.
+
+    After a signal, an error of the block is that signal's end: who has asked to stop is told no reason to stop.
+    """
     signals = StopSignals()
     before = {number: signal.getsignal(number) for number in _NUMBERS}
     signals.take()
     try:
         yield signals
+    except Exception:
+        signals.raise_received()
+        raise
     finally:
         if threading.current_thread() is threading.main_thread():
             for number, handler in before.items():

@@ -36,6 +36,8 @@ CLASSIFIER_MEMBER = "resnet50.json"
 NORMALIZATION_KEY = "resnet50.normalization"
 """Attribute of the file's root in which `resnet50.weights.save_weights` stores a row of `NORMALIZATIONS`."""
 
+_ARCHIVE_START = b"PK\x03\x04"
+
 # the normalization of the published bare network
 _PUBLISHED = "caffe"
 
@@ -97,7 +99,29 @@ def reading(path: Path) -> Iterator[None]:
         raise ValueError(f"{path}: expected a classifier (.keras), got {error}") from error
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
-        raise ValueError(f"{path}: expected a classifier (.keras), got a damaged or other file ({reason}).") from error
+        got = "a damaged or incomplete file" if _begins_as_archive(path) else "a damaged or other file"
+        raise ValueError(f"{path}: expected a classifier (.keras), got {got} ({reason}); copy it again.") from error
+
+
+def _begins_as_archive(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_ARCHIVE_START)) == _ARCHIVE_START
+    except OSError:
+        return False
+
+
+def check_complete(archive: zipfile.ZipFile) -> None:
+    """Refuse an archive that does not begin where its file does.
+
+    Where the end of a ``.keras`` file is missing, zipfile takes the last whole archive inside it, such as that of
+    thresholds, for the file.
+
+    Raises:
+        zipfile.BadZipFile: If it does not.
+    """
+    if min((info.header_offset for info in archive.infolist()), default=0):
+        raise zipfile.BadZipFile("a zip file without its end, which lists what is in it")
 
 
 def read_small(archive: zipfile.ZipFile, name: str) -> bytes:

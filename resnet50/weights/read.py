@@ -176,6 +176,7 @@ def _read_archive(path: Path) -> WeightsFile:
     if content.count(b"PK\x01\x02") > _MAX_MEMBERS:  # the signature of an entry of its directory
         raise UnfitFileError(f"an archive of more than {_MAX_MEMBERS} files.")
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        keras_files.check_complete(archive)
         if keras_files.MEMBER in archive.namelist():
             return replace(
                 _from_keras(path, *keras_files.read_archive(archive)), class_names=keras_files.read_class_names(archive)

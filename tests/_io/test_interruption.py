@@ -10,9 +10,9 @@ import threading
 import pytest
 
 from factories import AS_IN_A_TERMINAL, posix
-from resnet50._io.interruption import exit_on_signals, signals_held_back
+from resnet50._io.interruption import exit_on_signals, handlers_kept, signals_held_back
 
-IMPORT = "from resnet50._io.interruption import exit_on_signals, signals_held_back\n"
+IMPORT = "from resnet50._io.interruption import exit_on_signals, handlers_kept, signals_held_back\n"
 
 ENDED = """
 try:
@@ -44,6 +44,30 @@ try:
     signal.raise_signal(signal.SIGINT)
 except KeyboardInterrupt:
     print("again")
+"""
+
+
+KEPT = """
+def ours(number, frame): print("ours")
+signal.signal(signal.SIGTERM, ours)
+with handlers_kept():
+    print(signal.signal(signal.SIGTERM, lambda *_: print("theirs")) is ours)
+    print(signal.signal(signal.SIGINT, signal.SIG_IGN) is signal.default_int_handler)
+    signal.raise_signal(signal.SIGTERM)
+signal.raise_signal(signal.SIGTERM)
+print(signal.getsignal(signal.SIGINT) is signal.SIG_IGN)
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+signal.raise_signal(signal.SIGTERM)
+"""
+
+FROM_C = """
+import ctypes
+signal.signal(signal.SIGTERM, lambda *_: print("ours"))
+with handlers_kept():
+    library = ctypes.CDLL(None)
+    library.signal.argtypes = [ctypes.c_int, ctypes.c_void_p]
+    library.signal(int(signal.SIGTERM), 0)  # what the system does by default
+signal.raise_signal(signal.SIGTERM)
 """
 
 
@@ -80,3 +104,26 @@ def test_another_thread_changes_no_handlers():
     thread.start()
     thread.join()
     assert not failed
+
+
+def test_a_library_sets_no_handler_where_they_are_kept():
+    assert printed(KEPT).split() == ["True", "True", "ours", "ours", "True"]
+
+
+@posix
+def test_a_handler_that_a_library_sets_without_python_is_replaced_afterwards():
+    assert printed(FROM_C).split() == ["ours"]
+
+
+def test_another_thread_keeps_no_handlers():
+    """It cannot set any."""
+    before, done = signal.signal, []
+
+    def use() -> None:
+        with handlers_kept():
+            done.append(signal.signal is before)
+
+    thread = threading.Thread(target=use)
+    thread.start()
+    thread.join()
+    assert done == [True]

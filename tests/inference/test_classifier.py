@@ -309,7 +309,18 @@ def test_refuses_a_file_cut_anywhere(saved, tmp_path):
     path = tmp_path / "a.keras"
     for size in [0, 3, 40, *range(1000, len(whole), len(whole) // 15), len(whole) - 1]:
         path.write_bytes(whole[:size])
-        refuses(path, ".keras", "zip")
+        refuses(path, ".keras", "zip", "incomplete" if size >= 4 else "damaged")
+
+
+@pytest.mark.parametrize("missing", [1, 22, 100, 400, 1000])
+def test_a_file_without_its_end_is_not_taken_for_an_archive_inside_it(classifier, tmp_path, missing):
+    """The thresholds, which come last, are an archive of their own."""
+    with_thresholds(classifier).save(tmp_path / "whole.keras")
+    path = tmp_path / "a.keras"
+    path.write_bytes((tmp_path / "whole.keras").read_bytes()[:-missing])
+    refuses(path, ".keras", "incomplete")
+    with raises(ValueError, path, "damaged"):
+        read_weights(path)
 
 
 def test_refuses_other_files(tmp_path):

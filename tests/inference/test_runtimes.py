@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -51,11 +53,18 @@ def refuses(folder, *values, error=ValueError):
     return caught.value.__cause__
 
 
+def rewrite(folder, manifest):
+    """Write a description with the checksum that belongs to it, as an attacker would."""
+    manifest["export"].pop("sha256", None)
+    digest = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
+    manifest["export"]["sha256"] = digest
+    (folder / "resnet50.json").write_text(json.dumps(manifest))
+
+
 def change(folder, **changes):
-    path = folder / "resnet50.json"
-    manifest = json.loads(path.read_text())
+    manifest = json.loads((folder / "resnet50.json").read_text())
     manifest["export"] |= changes
-    path.write_text(json.dumps(manifest))
+    rewrite(folder, manifest)
 
 
 @pytest.mark.slow
@@ -79,6 +88,22 @@ print(sorted({"keras", "tensorflow", "jax", "torch", "scipy", "matplotlib", "skl
 def test_opening_an_export_prints_nothing(folders, name, capfd):
     Classifier.load(folders[name])
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RUNTIMES)
+def test_predicting_in_a_new_process_prints_nothing(folders, name):
+    """What a runtime prints when it is imported, and for its first image, too."""
+    script = """
+import sys
+import numpy
+from resnet50.inference.classifier import Classifier
+Classifier.load(sys.argv[1]).probabilities(numpy.zeros((2, 32, 40, 3), numpy.uint8))
+"""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("TF_")}
+    command = [sys.executable, "-c", script, folders[name]]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_a_network_predicts_and_has_no_layers(folders):
@@ -161,15 +186,55 @@ def test_refuses_a_description_of_something_else(copied, changes, values):
     refuses(copied, "/resnet50.json", *values)
 
 
-def test_refuses_labels_of_another_number(copied):
+def swap_names(manifest):
+    manifest["class_names"][:2] = manifest["class_names"][1::-1]
+
+
+CHANGES = {
+    "class names": swap_names,
+    "fit": lambda manifest: manifest["fit"].update(mode="stretch"),
+    "scores": lambda manifest: manifest["metrics"].update(accuracy=1),
+    "image": lambda manifest: manifest["export"]["image"].update(colors="BGR"),
+    "tensors": lambda manifest: manifest["export"]["tensors"].update(features="features"),
+    "thresholds": lambda manifest: manifest["export"].update(thresholds={}),
+    "another key": lambda manifest: manifest["export"].update(more=1),
+    "the checksum": lambda manifest: manifest["export"].update(sha256=5),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_description_that_was_edited_is_refused(copied, name):
     path = copied / "resnet50.json"
     manifest = json.loads(path.read_text())
-    path.write_text(json.dumps(manifest | {"class_names": ["a", 5, "c"]}))
+    CHANGES[name](manifest)
+    path.write_text(json.dumps(manifest, indent=2))
+    refuses(copied, "/resnet50.json")
+
+
+def test_order_and_white_space_of_a_description_do_not_matter(copied):
+    path = copied / "resnet50.json"
+    names = Classifier.load(copied).class_names
+    manifest = json.loads(path.read_text())
+    path.write_bytes(json.dumps(dict(reversed(manifest.items())), indent=1).replace("\n", "\r\n").encode())
+    assert Classifier.load(copied).class_names == names
+
+
+def test_an_earlier_export_without_a_checksum_of_its_description_is_opened(copied):
+    path = copied / "resnet50.json"
+    manifest = json.loads(path.read_text())
+    del manifest["export"]["sha256"]
+    path.write_text(json.dumps(manifest))
+    assert Classifier.load(copied).class_names == tuple(manifest["class_names"])
+
+
+def test_refuses_labels_of_another_number(copied):
+    manifest = json.loads((copied / "resnet50.json").read_text())
+    rewrite(copied, manifest | {"class_names": ["a", 5, "c"]})
     refuses(copied, "class_names", "resnet50.json", ["a", 5, "c"])
-    path.write_text(json.dumps(manifest | {"class_names": ["a", "b"]}))
+    rewrite(copied, manifest | {"class_names": ["a", "b"]})
     refuses(copied, 3, 2, "a, b")
     del manifest["dataset"]
-    path.write_text(json.dumps(manifest))
+    rewrite(copied, manifest)
     refuses(copied, "class_names", "dataset", "fingerprint", "recipe", "metrics", "resnet50.json")
 
 

@@ -130,7 +130,6 @@ def test_odd_forms_are_refused(start, png):
     form = "multipart/form-data; boundary=x"
     assert "2" in error_of(requests.post(url, files=[("a", ("a", png))] * 3, timeout=120), 400)
     assert "file" in error_of(requests.post(url, files={"a": (None, "text")}, timeout=120), 400)
-    assert "empty" in error_of(requests.post(url, files={"a": ("a", b"")}, timeout=120), 400)
     assert "empty" in error_of(requests.post(url, b"", headers={"Content-Type": "image/png"}, timeout=120), 400)
     for body, kind in [
         (b"", form),
@@ -145,6 +144,23 @@ def test_odd_forms_are_refused(start, png):
         (b"--x\r\n" + b"A: b\r\n" * 10_000, form),
     ]:
         assert post(body, kind)
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_an_empty_file_of_a_form_has_its_own_error(start, png, place):
+    files = [("image", (f"{k}.png", b"" if k == place else png)) for k in range(3)]
+    answer = requests.post(f"{start()}/predict", files=files, timeout=120)
+    assert answer.status_code == 200
+    found = answer.json()
+    assert [each["path"] for each in found] == ["0.png", "1.png", "2.png"]
+    assert [each["top"] for each in found] == [[] if k == place else ANSWER["top"] for k in range(3)]
+    assert "empty" in found[place]["error"]
+
+
+def test_a_form_of_empty_files_alone_has_no_image(start):
+    answer = requests.post(f"{start()}/predict", files=[("image", ("a.png", b""))] * 2, timeout=120)
+    assert answer.status_code == 422
+    assert [(each["path"], "empty" in each["error"]) for each in answer.json()] == [("a.png", True)] * 2
 
 
 def test_a_form_may_not_choose_how_its_names_are_decoded(start, png):

@@ -127,6 +127,29 @@ def test_a_signal_during_the_start_lets_it_clean_up(saved, name, status):
     assert (done.stdout.splitlines(), done.returncode) == (["stopped"], status), done.stderr
 
 
+FAILED = STOPPED.replace(
+    "def ray(address): yield [2]",
+    """def ray(address):
+    for name in sys.argv[3:]:
+        os.kill(os.getpid(), getattr(signal, name))
+    raise OSError("Ray did not start")
+    yield""",
+)
+
+
+@posix
+@pytest.mark.slow
+def test_a_start_that_fails_after_a_signal_ends_as_the_signal_asks(saved):
+    pytest.importorskip("fastapi", reason="the interface is made with FastAPI")
+    command = [sys.executable, "-c", FAILED, saved, "SIGTERM"]
+    failed, stopped = (
+        subprocess.run([*command, *names], capture_output=True, text=True, timeout=100, check=False)
+        for names in ((), ("SIGTERM",))
+    )
+    assert (failed.returncode, failed.stderr.splitlines()[-1]) == (1, "OSError: Ray did not start")
+    assert (stopped.returncode, stopped.stdout, stopped.stderr) == (128 + signal.SIGTERM, "", "")
+
+
 SECOND = """
 from resnet50.serving.signals import stop_signals
 
