@@ -186,8 +186,8 @@ def _calibration(results: Results) -> Iterator[Step]:
         yield Step(
             "Write the calibrated classifier",
             f"A temperature of {scaling.temperature:.2f} lowers the loss of held-out images from "
-            f"{scaling.validation_loss:.3f} to {scaling.cross_validated_loss:.3f}. Test images, which had no part in it, "
-            f"have {report.loss:.3f} without and {scaling.loss:.3f} with it. Predicted classes stay the same.",
+            f"{scaling.validation_loss:.3f} to {scaling.cross_validated_loss:.3f}. Test images, which had no part "
+            f"in it, have {report.loss:.3f} without and {scaling.loss:.3f} with it. Predicted classes stay the same.",
             "calibration",
             _without_empty(calibrate_command(results.training, results.source)),
         )
