@@ -32,7 +32,7 @@ def main() -> None:
     for folder in (PAGES, FRAGMENTS):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-    others = shutil.ignore_patterns("*.py", "__pycache__", "README.md")  # README.md is for who opens docs/ itself
+    others = shutil.ignore_patterns("*.py", "__pycache__", "README.md")  # README.md is for readers of docs/ itself
     shutil.copytree(ROOT / "docs", PAGES, dirs_exist_ok=True, ignore=others)
     shutil.copytree(ROOT / "images", PAGES / "images")
     shutil.copytree(RESULTS, PAGES / "performance" / "results")

@@ -364,7 +364,7 @@ def no_label_or_path(pets: Path) -> list[Path]:
 
 
 @row("a URL, `-` or a link to nothing as the source")
-def no_source(pets: Path) -> list[str]:
+def describe_missing_source(pets: Path) -> list[str]:
     link = pets.with_name("link")
     link.symlink_to(pets.with_name("gone"))
     return ["https://example.org/pets.zip", "-", str(link)]

@@ -49,26 +49,27 @@ def signals_held_back() -> Iterator[None]:
 
 @contextmanager
 def handlers_kept() -> Iterator[None]:
-    """Keep the handlers of the signals of `exit_on_signals`, where a library in the block would set its own.
+    """Keep the handlers of the signals of `exit_on_signals` in the block, where a library would set its own.
 
-    They are set again after the block: a library in C++ may have set others, of which Python does not know.
+    `signal.signal` ignores these signals in the block. Handlers set from C++, which it does not see, are replaced at
+    the end.
     """
-    if not _is_main_thread():  # no other thread can set any
+    if not _is_main_thread():  # only the main thread can set handlers
         yield
         return
     set_handler = signal.signal
     kept = {number: signal.getsignal(number) for number in _ENDING}
 
-    def set_others(number: int, handler: Any) -> Any:
+    def set_unless_kept(number: int, handler: Any) -> Any:
         return kept[number] if number in kept else set_handler(number, handler)
 
-    signal.signal = set_others  # type: ignore[assignment]
+    signal.signal = set_unless_kept  # type: ignore[assignment]
     try:
         yield
     finally:
         signal.signal = set_handler
         for number, handler in kept.items():
-            if handler is not None:  # None: not Python's
+            if handler is not None:  # None: set by C code; Python cannot set it again
                 set_handler(number, handler)
 
 

@@ -18,7 +18,7 @@ ABSENT = "a path that does not exist"
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):/", re.IGNORECASE)
 _URL = re.compile(rf"(?:.*?/)?((?:[a-z][a-z0-9+.-]+::)*{_SCHEME.pattern}.*)", re.IGNORECASE | re.DOTALL)
 
-_MOST_BESIDE = 10_000  # names that are compared with a mistyped one
+_MOST_COMPARED = 10_000  # names in the folder of a mistyped path
 
 _AT_URL = "a URL; download it and give the file or folder"
 
@@ -50,13 +50,18 @@ def describe_source(path: str | os.PathLike[str]) -> str:
     return f"{there}, or write its images into OUT by 'resnet50 pack URL OUT --records'" if there == _AT_URL else there
 
 
-def no_source(path: str | os.PathLike[str], suffixes: Collection[str], words: Collection[str] = ()) -> str:
-    """Return the end of a message on a path where no images are: what is there, or the nearest name beside it.
+def describe_missing_source(
+    path: str | os.PathLike[str], suffixes: Collection[str], words: Collection[str] = ()
+) -> str:
+    """Return the end of an error on a path that holds no images: what is there, or the nearest name in its folder.
 
     Args:
-        path: The path, such as a mistyped one.
-        suffixes: Suffixes of the files that may be meant, in lower case; folders may always be.
-        words: Words that may be meant instead, if the path has no folder.
+        path: The path as typed.
+        suffixes: Suffixes of files that may be suggested, in lower case; folders always may.
+        words: Other names that may be suggested where the path has no folder, such as tasks.
+
+    Returns:
+        ``"; did you mean NAME?"``, or ``": a file."`` and the like.
     """
     there = describe_source(path)
     if there != ABSENT:
@@ -64,7 +69,7 @@ def no_source(path: str | os.PathLike[str], suffixes: Collection[str], words: Co
     given = Path(path)
     names = {word: word for word in words} if given.name == os.fspath(path) else {}
     with suppress(OSError), os.scandir(given.parent) as entries:
-        for entry in islice(entries, _MOST_BESIDE):
+        for entry in islice(entries, _MOST_COMPARED):
             if entry.is_dir() or Path(entry.name).suffix.lower() in suffixes:
                 names[entry.name] = str(given.with_name(entry.name))
     near = get_close_matches(given.name, names, n=1)

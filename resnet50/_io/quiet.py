@@ -58,10 +58,14 @@ def quiet() -> Iterator[TextIO]:
             os.close(terminal)
 
 
+def _hide_later_messages() -> None:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # of TensorFlow, such as that there is no GPU
+
+
 def import_quietly(name: str) -> ModuleType:
     """Import a package, such as TensorFlow, and hold back what it prints."""
     if name not in sys.modules:  # a program that has imported it keeps its settings
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # for what comes later, such as that there is no GPU
+        _hide_later_messages()
     with quiet():
         return import_module(name)
 
@@ -128,7 +132,7 @@ class _QuietLoader(Loader):
             module.__spec__.loader = self._loader
         with suppress(ValueError):  # another import has removed it
             sys.meta_path.remove(self._finder)
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # for what comes later, such as that there is no GPU
+        _hide_later_messages()
         try:
             with quiet(), without_collector():
                 self._loader.exec_module(module)

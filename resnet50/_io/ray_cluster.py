@@ -21,7 +21,7 @@ from resnet50._io.workers import usable_cores
 
 _OBJECT_STORE = 512 << 20  # bytes of shared memory, for images on their way to a replica
 _CONNECT_SECONDS = 10.0  # Ray itself would try for minutes
-_WAITS = (0.1, 0.3, 1.0, 2.0)  # seconds between attempts to remove a folder
+_WAITS = (0.0, 0.1, 0.3, 1.0, 2.0)  # seconds before each attempt to remove a folder
 
 
 @contextmanager
@@ -79,26 +79,29 @@ def connected(address: str | None, *, processors: int | None = None) -> Iterator
 def _describe(error: Exception, address: str | None) -> str:
     got = f"got an error ({printable(' '.join(str(error).split())[:200])})"
     if address is None:
-        return f"Ray: expected it to start, {got}; end other work if this machine is busy, and start again."
-    return f"{address}: expected it to answer, {got}; see by 'ray status' whether the cluster runs."
+        return f"expected Ray to start, {got}; if this machine is busy, end other work and start again."
+    return f"{address}: expected Ray to answer, {got}; run 'ray status' on its head to see whether the cluster is up."
 
 
 def _end_processes(error: BaseException) -> None:
-    """End what a start that failed has left: ``ray.shutdown`` knows a node only once it has started."""
-    for frame, _ in traceback.walk_tb(error.__traceback__):
-        end = getattr(frame.f_locals.get("self"), "kill_all_processes", None)
-        if end is not None:
-            with suppress(Exception):  # the error of the start says more
-                end(check_alive=False, allow_graceful=False, wait=True)
+    """End the processes of a start that failed.
+
+    ``ray.shutdown`` does not know them: only the unfinished ``ray._private.node.Node`` does, the ``self`` of a frame.
+    """
+    owners = (frame.f_locals.get("self") for frame, _ in traceback.walk_tb(error.__traceback__))
+    node: Any = next((owner for owner in owners if hasattr(owner, "kill_all_processes")), None)
+    if node is not None:
+        with suppress(Exception):  # the error of the start says more
+            node.kill_all_processes(check_alive=False, allow_graceful=False, wait=True)
 
 
 def _remove(folder: Path) -> None:
     """Remove a folder, into which processes that are about to end may still write."""
     for seconds in _WAITS:
+        time.sleep(seconds)
         shutil.rmtree(folder, ignore_errors=True)
         if not folder.exists():
-            break
-        time.sleep(seconds)
+            return
 
 
 def threads_each(processors: Sequence[int], replicas: int) -> float:

@@ -45,7 +45,9 @@ def listed(names: Sequence[str], *, most: int = 5) -> str:
 
 def did_you_mean(word: str, names: Iterable[str]) -> str:
     """Return the end of a message on a word that is not a name: ``"; did you mean NAME?"``, or a full stop."""
-    near = difflib.get_close_matches(word, list(names), n=1)
+    every = list(names)
+    longer = [name for name in every if name.startswith(word)]
+    near = difflib.get_close_matches(word, longer or every, n=1)
     return f"; did you mean {near[0]}?" if near else "."
 
 

@@ -1,4 +1,4 @@
-"""``--hosts``: a training by several processes."""
+"""``--hosts``: train together with other processes."""
 
 from __future__ import annotations
 
@@ -25,6 +25,9 @@ def add_hosts_option(parser: argparse.ArgumentParser) -> None:
 def join(options: argparse.Namespace) -> Share:
     """Join the other processes of a training; only the first of them prints.
 
+    Returns:
+        The share of the batches that this process trains on.
+
     Raises:
         ValueError: If they cannot be joined.
     """
@@ -40,8 +43,8 @@ def is_alone(options: argparse.Namespace) -> bool:
     """Return whether this process trains a new run alone, before images are read and Keras is loaded.
 
     Raises:
-        ValueError: If ``--hosts`` is none of its values, a launcher does not say where the first process is, or several
-            processes have no name of one folder.
+        ValueError: If ``--hosts`` is none of its values, a launcher does not say where the first process is, or
+            ``--out`` is missing where several processes may train together.
     """
     from resnet50.training.launchers import find_launcher, parse_hosts
 

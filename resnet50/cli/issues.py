@@ -49,17 +49,18 @@ def show_audit(audit: Audit) -> None:
         console.print(text, soft_wrap=True)
         say(f"{'':8}{issue.advice}")
         for example in issue.examples[:_EXAMPLES]:
-            show(f"{'':8}{_in_words(example)}")
+            show(f"{'':8}{_example_line(example)}")
         if len(issue.examples) > _EXAMPLES:
             say(f"{'':8}... and more on the page")
 
 
-def _in_words(example: Sequence[Place]) -> str:
-    """Return the first paths of an example; of a label that may be wrong its image alone, with the reason."""
+def _example_line(example: Sequence[Place]) -> str:
+    """Return the line of an example: the suspect with its reason, or the first paths."""
     first = example[0]
     if first.suggestion:  # the others are there to compare it with, on the page
         return f"{_shortened(first.path)}, labeled {first.class_name}, {first.remark}"
-    return ", ".join([*(_shortened(place.path) for place in example[:_PATHS]), *(["..."] if example[_PATHS:] else [])])
+    paths = ", ".join(_shortened(place.path) for place in example[:_PATHS])
+    return paths + (", ..." if len(example) > _PATHS else "")
 
 
 def _shortened(path: str) -> str:

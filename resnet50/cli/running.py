@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def announce(action: str, recipe: Recipe, splits: DatasetSplits, *, thorough: bool = False) -> None:
-    """Print the action, the number of images, their size where training takes another one, and a vain option."""
+    """Print the action, the numbers of images, their size in training if it differs, and a useless ``--thorough``."""
     counts = ", ".join(f"{len(dataset):,} {split}" for split, dataset in splits.by_name.items())
     share = recipe.validation_split
     held_out = f" ({share:.0%} of train held out for validation)" if share and splits.validation is None else ""
@@ -28,10 +28,8 @@ def announce(action: str, recipe: Recipe, splits: DatasetSplits, *, thorough: bo
     if groups:
         say(f"Each of {len(groups):,} subfolders, such as {min(groups)}, stays in one split; --no-groups ends that.")
     if recipe.train_image_size:
-        say(
-            f"Images have {recipe.train_image_size} pixels a side in training and validation, and {recipe.image_size} "
-            "afterwards."
-        )
+        training, whole = (f"{size} x {size} pixels" for size in (recipe.train_image_size, recipe.image_size))
+        say(f"Images are {training} in training and validation, and {whole} afterwards.")
     if thorough and len(recipe.phases) == 1:
         say("--thorough changes nothing here: the recipe has one phase, which is always trained.")
     sys.stdout.flush()

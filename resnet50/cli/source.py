@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from resnet50._io.paths import no_source
+from resnet50._io.paths import describe_missing_source
 from resnet50.cli.console import say, step
 from resnet50.cli.read_options import OPTIONS, add_read_options, read_options, say_read
 
@@ -57,7 +57,7 @@ def find_source(options: argparse.Namespace) -> DataSource:
     if not Path(name).is_dir() and not (Path(name).is_file() and Path(name).suffix.lower() in _FILES):
         raise ValueError(
             "expected a folder, CSV file or h5 file of images, or a task ('resnet50 recipes' lists them), got "
-            f"{name!r}{no_source(name, _FILES, RECIPES)}"
+            f"{name!r}{describe_missing_source(name, _FILES, RECIPES)}"
         )
     return DataSource(FOLDER, place(name, options.path, options.data), read_options(options))
 

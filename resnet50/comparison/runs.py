@@ -318,8 +318,8 @@ def changed_numbers(runs: Sequence[RunSummary]) -> list[dict[str, Any]]:
     """Return for each run the numbers of its recipe that are not the same in all of them, without the seed.
 
     A number of a phase is named after it, such as ``phase 1 epochs``, or ``epochs`` in a recipe of one phase. Options
-    of reading the images that are not the default, such as corrections, count too. Those of a run that the fewest runs
-    share come first, then those with the most values, and those of the whole recipe before those of its phases.
+    of reading the images that are not the default, such as corrections, count too. Values that the fewest runs share
+    come first, then numbers with the most values; numbers of the recipe come before those of its phases.
     """
     flat = [_flatten(run.record) for run in runs]
     counts = {

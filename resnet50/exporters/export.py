@@ -287,7 +287,9 @@ def _describe(
         "thresholds": own,
         "files": {path.relative_to(folder).as_posix(): sha256(path) for path in paths},
     }
-    manifest = json.loads(json.dumps({**classifier.metadata(), "export": description}))  # as it is read
+    manifest = json.loads(
+        json.dumps({**classifier.metadata(), "export": description})
+    )  # tuples become lists, as in the file
     manifest["export"][CHECKSUM] = manifest_sha256(manifest)
     write_text(folder / MANIFEST, json.dumps(manifest, indent=2))
 

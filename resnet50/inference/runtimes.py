@@ -24,7 +24,7 @@ from resnet50.inference.locate import MANIFEST
 _HARMLESS = (MANIFEST, ".DS_Store", "Thumbs.db", "desktop.ini")  # the description, and what file managers add
 
 CHECKSUM = "sha256"
-"""Key, in the ``export`` of a description, of the SHA-256 of the rest of it."""
+"""Key of the manifest's own SHA-256, in its ``export``."""
 
 Compute = Callable[[np.ndarray], np.ndarray]
 """From RGB float32 ``(n, height, width, 3)``, 0..255, for any ``n``, to an output, float32 ``(n, ...)``."""
@@ -100,10 +100,10 @@ class NoGraphError(ValueError):
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """Read the description of an export, and check that it and the files are those that were written.
+    """Read the manifest of an export, and check it and the files against their checksums.
 
-    Their checksums lie in the folder, and find accidental changes; who changes a file on purpose can change them, too.
-    A description of an earlier version has none of its own.
+    Checksums find accidental changes. They are no protection: whoever changes a file can change its checksum, too.
+    Manifests of earlier versions have no checksum of their own and are not checked.
 
     Args:
         folder: The folder.
@@ -113,7 +113,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         input, names of the tensors, and files.
 
     Raises:
-        ValueError: If there is no such description, it or a file was changed, a file is missing, or there are others.
+        ValueError: If there is no manifest, it or a file was changed, a file is missing, or there are others.
     """
     path = folder / MANIFEST
     try:
@@ -123,13 +123,13 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         sides = manifest["export"]["image_size"]
         if not (isinstance(sides, list) and len(sides) == 2 and all(type(side) is int and side > 0 for side in sides)):
             raise ValueError(f"an image_size of {short(sides)}")
-        digest = manifest_sha256(manifest)
-        changed = manifest["export"].get(CHECKSUM, digest) != digest
+        actual = manifest_sha256(manifest)
+        changed = manifest["export"].get(CHECKSUM, actual) != actual
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise ValueError(f"{path}: expected the description of an export, got other text ({reason}).") from error
     if changed:
-        raise ValueError(f"{path}: expected the description that the export wrote, got a changed one; export again.")
+        raise ValueError(f"{path}: expected the manifest that the export wrote, got a changed one; export again.")
     entries = [entry for entry in folder.rglob("*") if not entry.is_dir() or entry.is_symlink()]
     files = {entry.relative_to(folder).as_posix(): entry for entry in entries}
     for name, digest in {FORMATS[manifest["export"]["format"]].file: None, **hashes}.items():
@@ -148,7 +148,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def manifest_sha256(manifest: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of an export's description without its own `CHECKSUM`, whatever its order and white space."""
+    """Return the SHA-256 of a manifest without its own `CHECKSUM`; key order and white space do not matter."""
     export = {name: value for name, value in manifest["export"].items() if name != CHECKSUM}
     return hashlib.sha256(json.dumps({**manifest, "export": export}, sort_keys=True).encode("ascii")).hexdigest()
 

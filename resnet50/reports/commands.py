@@ -17,7 +17,6 @@ from resnet50.reports.training_summary import TrainingSummary
 from resnet50.weights.registry import REGISTRY
 
 _USUAL_SIZE = 224  # pixels, of fine-tuning
-_HEAD, _ALL = "head", "all"  # layers that a phase trains
 _FOLDER = "folder"  # the task of your own images, which a command names by their path alone
 
 
@@ -39,7 +38,7 @@ def train_command(training: TrainingSummary, **changes: Any) -> str:
     """Return the command of a training with other numbers; "" where the place of its images is not known.
 
     Args:
-        training: The training, whose network, weights, image size, fit and epochs are repeated.
+        training: The training, whose network, weights, image size, fit, epochs and layers are repeated.
         changes: The other numbers by their names in a recipe.
     """
     if training.source is None:
@@ -78,7 +77,8 @@ def cross_validate_command(training: TrainingSummary) -> str:
     """Return the command that cross-validates a training's images, in full where it trained in epochs.
 
     Args:
-        training: The training, whose network, weights, image size and fit are repeated; in full, its last phase too.
+        training: The training, whose network, weights, image size and fit are repeated; with ``--full``, the epochs and
+            layers of its phases too.
 
     Returns:
         The command; "" where the place of the images is not known.
@@ -119,15 +119,14 @@ def explain_command(training: TrainingSummary, image: Path) -> str:
 
 
 def _phases(training: TrainingSummary) -> dict[str, Any]:
-    """Return the epochs of the last phase, its layers where they are not all, and the epochs of the head before it."""
-    first, last = training.phases[:1], training.last_phase
-    of_head = [phase["epochs"] for phase in first if phase is not last and phase.get("trainable") == _HEAD]
-    trainable = last.get("trainable", _ALL)
-    return {
-        **({"epochs": last["epochs"]} if last.get("epochs") else {}),
-        **({"trainable": trainable} if trainable != _ALL else {}),
-        **({"head_epochs": of_head[0]} if of_head else {}),
-    }
+    """Return the epochs and layers of the last phase, and the epochs of a first phase that trained the head alone."""
+    first, last = (training.phases or ({},))[0], training.last_phase
+    numbers = {"epochs": last["epochs"]} if last.get("epochs") else {}
+    if last.get("trainable", "all") != "all":
+        numbers["trainable"] = last["trainable"]
+    if len(training.phases) > 1 and first.get("trainable") == "head":
+        numbers["head_epochs"] = first["epochs"]
+    return numbers
 
 
 def _variant(training: TrainingSummary) -> dict[str, Any]:

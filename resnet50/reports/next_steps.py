@@ -102,7 +102,10 @@ def _small_test(results: Results) -> Iterator[Step]:
     if test < SMALL_TEST and results.splits.train is not None and images >= 2 * test:
         low, high = results.report.interval
         full = results.training.has_epochs and results.training.recipe.get("weights")
-        longer = " The command trains as this run did for each fold; without --full, a linear head takes seconds."
+        longer = (
+            " The command trains a network for each fold, with the weights, layers and epochs of this run. 'resnet50 "
+            "crossval' without --full and the numbers of a training fits a linear head instead, in seconds."
+        )
         yield Step(
             "Cross-validate, since there are few test images",
             f"With {plural(test, 'test image')} the accuracy may be {low:.0%} to {high:.0%}. Cross-validation "
@@ -186,8 +189,9 @@ def _calibration(results: Results) -> Iterator[Step]:
         yield Step(
             "Write the calibrated classifier",
             f"A temperature of {scaling.temperature:.2f} lowers the loss of held-out images from "
-            f"{scaling.validation_loss:.3f} to {scaling.cross_validated_loss:.3f}. Test images, which had no part "
-            f"in it, have {report.loss:.3f} without and {scaling.loss:.3f} with it. Predicted classes stay the same.",
+            f"{scaling.validation_loss:.3f} to {scaling.cross_validated_loss:.3f}. On the test images, which it was "
+            f"not fitted on, the loss is {report.loss:.3f} without and {scaling.loss:.3f} with it. Predicted classes "
+            "stay the same.",
             "calibration",
             _without_empty(calibrate_command(results.training, results.source)),
         )

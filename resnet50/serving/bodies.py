@@ -40,7 +40,7 @@ def is_form(request: Request) -> bool:
 async def read_images(request: Request, limits: Limits) -> list[NamedImage]:
     """Read the images of a request whose body is within the limits.
 
-    An empty file of a form is one that cannot be read, as other such files; the rest of the form is classified.
+    An empty file of a form is not refused here: it gets its own error, and the others are classified.
 
     Raises:
         RequestError: If the body has another type (415), or is empty, no form, incomplete or of too many files (400).

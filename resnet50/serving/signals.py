@@ -48,7 +48,7 @@ class StopSignals:
 def stop_signals() -> Iterator[StopSignals]:
     """Note signals in the block instead of being ended by them; a second one takes effect at once.
 
-    After a signal, an error of the block ends it as the signal asks: who stops the program needs no reason to stop.
+    If the block fails after a signal, the end that the signal asks for is raised, not the error.
     """
     signals = StopSignals()
     before = {number: signal.getsignal(number) for number in _NUMBERS}

@@ -20,7 +20,7 @@ from resnet50.training.phases import Phase
 from resnet50.training.recipe import Recipe
 
 ROUNDING = 1e-6
-"""How much equal accuracies may differ: an epoch's is float32, a probe's is not, and 1 - 0.95 is more than 0.05."""
+"""How much equal accuracies may differ: an epoch's is float32, a probe's is not."""
 
 
 class SetEpoch(keras.callbacks.Callback):

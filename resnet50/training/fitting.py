@@ -32,7 +32,7 @@ from resnet50.training.fast_cpu.memory import keep_freed_memory
 from resnet50.training.fast_cpu.precision import build_training_model
 from resnet50.training.features import FrozenPart, boundary, upper_part, versions, why_not_stored
 from resnet50.training.feeding import OneStepLate, batches_ahead, keep_compiled_programs, looks_at_steps
-from resnet50.training.held_out import Errors, chooses, halves
+from resnet50.training.held_out import Misclassified, chooses, halves
 from resnet50.training.layer_groups import freeze
 from resnet50.training.linear_probe import LabeledFeatures, LinearHead, fit_linear_head
 from resnet50.training.losses import Accuracy, build_loss, takes_logits
@@ -122,11 +122,11 @@ class _Fitting:
         """Train one phase, from its beginning or its checkpoint, or leave it out."""
         phase = self.recipe.phases[position.phase]
         self.history.phase = position.phase + 1 if len(self.recipe.phases) > 1 else None
-        errors = self.errors() if phase.min_error else None
-        if errors and errors.few(phase.min_error):
-            self.progress.leave_out(position.phase, errors)
+        wrong = self.misclassified() if phase.min_error else None
+        if wrong and wrong.at_most(phase.min_error):
+            self.progress.leave_out(position.phase, wrong)
             return
-        self.progress.begin_phase(position.phase, position.began, self.estimate(phase), errors)
+        self.progress.begin_phase(position.phase, position.began, self.estimate(phase), wrong)
         if isinstance(phase, Phase) and self.set_aside is None and self.validation is not None:
             self.divide_validation(position)
         before = self.best.best_accuracy if self.best else -math.inf
@@ -144,12 +144,12 @@ class _Fitting:
         if self.best and self.recipe.keeps_best and before >= 0:
             self.progress.end_phase(position.phase, before, self.best.best_accuracy)
 
-    def errors(self) -> Errors | None:
-        """Return the validation images that the best epoch so far misclassifies; None before the first epoch."""
+    def misclassified(self) -> Misclassified | None:
+        """Return how many validation images the best epoch so far misclassifies; None before the first epoch."""
         if self.best is None or self.validation is None or self.best.best_accuracy < 0:
             return None
         images = len(self.validation)
-        return Errors(round((1 - self.best.best_accuracy) * images), images)
+        return Misclassified(round((1 - self.best.best_accuracy) * images), images)
 
     def divide_validation(self, position: Position) -> None:
         """Set half of the validation images aside before a phase that trains more than a linear probe.
@@ -262,11 +262,13 @@ class _Fitting:
             raise
         self.say_early_end(phase, position, stored)
 
-    def say_early_end(self, phase: Phase, position: Position, callbacks: Sequence[keras.callbacks.Callback]) -> None:
-        """Say so where the patience of a phase has ended it, and not its last epoch or a callback of the caller's."""
+    def say_early_end(self, phase: Phase, position: Position, stored: Sequence[keras.callbacks.Callback]) -> None:
+        """Report that the patience of a phase ended it. Its last epoch and the caller's callbacks may end it, too."""
         epochs = len(self.history.rows) - position.began
-        stopped = position.began + epochs - 1  # an extended run remembers an earlier one
-        if phase.patience and 1 < epochs < phase.epochs and getattr(callbacks[-1], "stopped_epoch", 0) == stopped:
+        stopping = stored[-1]  # EarlyStopping is the last of `phase_callbacks` where a phase has patience
+        # 0 until it stops, and in an extended run perhaps that of an earlier end
+        stopped = getattr(stopping, "stopped_epoch", 0)
+        if phase.patience and 1 < epochs < phase.epochs and stopped == position.began + epochs - 1:
             self.progress.say(
                 f"ended early after {epochs} of {phase.epochs} epochs: {plural(phase.patience, 'epoch')} without a "
                 "lower validation loss"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from resnet50._io.text import are, plural
+from resnet50._io.text import are, share_of
 from resnet50.data.dataset import Dataset
 from resnet50.data.splitting import train_validation_split
 from resnet50.training.phases import LinearProbe
@@ -12,30 +12,32 @@ from resnet50.training.recipe import Recipe
 from resnet50.uncertainty.conformal import fewest_images
 from resnet50.uncertainty.shares import COVERAGE
 
-_ROUNDING = 1e-6  # of a share times a number of images
+_ROUNDING = 1e-6  # 0.29 * 100 is less than 29 in floating point
 
 
 @dataclass(frozen=True)
-class Errors:
-    """Validation images that are misclassified.
+class Misclassified:
+    """Number of misclassified validation images.
 
     Attributes:
-        count: How many.
-        images: Of how many; at least 1.
+        count: Misclassified images, 0 to ``images``.
+        images: All validation images, at least 1.
     """
 
     count: int
     images: int
 
-    def few(self, min_error: float) -> bool:
-        """Return whether there is at most one, too few to choose by, or at most ``min_error`` of them, 0..1."""
-        return self.count <= max(1.0, min_error * self.images + _ROUNDING)
+    def within(self, share: float) -> bool:
+        """Return whether they are at most this share of the images, 0..1."""
+        return self.count <= share * self.images + _ROUNDING
+
+    def at_most(self, min_error: float) -> bool:
+        """Return whether they are at most a share, 0..1, or one image, which is too few to decide by."""
+        return self.count <= 1 or self.within(min_error)
 
     def __str__(self) -> str:
-        """Return such as ``"3 of 24 validation images are misclassified (12.5%)"``."""
-        share = self.count / self.images
-        images = plural(self.images, "validation image")
-        return f"{self.count:,} of {images} {are(self.count)} misclassified ({share:.1%})"
+        """Return such as ``"3 of 24 validation images (12.5%) are misclassified"``."""
+        return f"{share_of(self.count, self.images, 'validation images')} {are(self.count)} misclassified"
 
 
 def chooses(recipe: Recipe) -> bool:

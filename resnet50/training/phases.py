@@ -48,8 +48,8 @@ class Phase:
         views: Versions of each image that the epochs take turns with: first the image itself, then random changes of
             it. What the frozen layers below the phase compute is then stored and not computed again
             (`resnet50.training.features`). 0 draws a new change for every epoch.
-        min_error: The phase is left out where an earlier one misclassified at most this share of the validation images,
-            0..1, or a single one of them, which decides nothing; 0 never leaves it out.
+        min_error: The phase is left out if the best model so far misclassifies at most this share of the validation
+            images, 0..1, or at most one image; 0 never leaves it out.
 
     Raises:
         ValueError: If a number is impossible.
@@ -72,8 +72,8 @@ class Phase:
     patience: int = number("End the phase after this many epochs without a lower validation loss; 0 for never.", 0)
     views: int = number("Versions of each image that epochs take turns with; 0 for a new one in every epoch.", 0)
     min_error: float = number(
-        "Leave the last phase out where an earlier one misclassified at most this share of the validation images, "
-        "0..1, or a single one; 0 for never.",
+        "Leave the last phase out if the best model so far misclassifies at most this share of the validation images, "
+        "0..1, or at most one image; 0 for never.",
         0.0,
     )
 

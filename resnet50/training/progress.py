@@ -18,7 +18,7 @@ from resnet50._io.fetch import Progress as Count
 from resnet50._io.text import are, duration, plural, printable
 from resnet50.audit.issue import Issue
 from resnet50.training.callbacks import ROUNDING
-from resnet50.training.held_out import Errors
+from resnet50.training.held_out import Misclassified
 from resnet50.training.layer_groups import HEAD
 from resnet50.training.phases import LinearProbe, Phase
 from resnet50.weights.transfer import TransferReport
@@ -48,15 +48,17 @@ class Progress(keras.callbacks.Callback):
             issues: Issues in the images, the worst first.
         """
 
-    def begin_phase(self, phase: int, epoch: int, seconds: float | None = None, errors: Errors | None = None) -> None:
+    def begin_phase(
+        self, phase: int, epoch: int, seconds: float | None = None, wrong: Misclassified | None = None
+    ) -> None:
         """Show that a phase begins or continues.
 
         Args:
             phase: Number of the phase, counted from 0.
             epoch: Epoch of the run at which the phase began, counted from 0.
             seconds: About how long it may take; None where that is not known.
-            errors: Validation images that are misclassified so far, which are more than its ``min_error``; None where
-                it has none, and where it continues.
+            wrong: Misclassified validation images so far, more than its ``min_error`` allows; None if the phase has no
+                ``min_error``, or continues.
         """
 
     def end_phase(self, phase: int, before: float, after: float) -> None:
@@ -98,12 +100,12 @@ class Progress(keras.callbacks.Callback):
             scores: As a row of the history.
         """
 
-    def leave_out(self, phase: int, errors: Errors) -> None:
+    def leave_out(self, phase: int, wrong: Misclassified) -> None:
         """Show that a phase is left out.
 
         Args:
             phase: Number of the phase, counted from 0.
-            errors: Validation images that are misclassified so far, which are not more than its ``min_error``.
+            wrong: Misclassified validation images so far, no more than its ``min_error`` allows.
         """
 
     def without_thresholds(self, reason: str) -> None:
@@ -163,7 +165,9 @@ class EpochTable(Progress):
             if issue.severity != "note":
                 self.say(f"{issue.severity}: {issue.summary}")
 
-    def begin_phase(self, phase: int, epoch: int, seconds: float | None = None, errors: Errors | None = None) -> None:
+    def begin_phase(
+        self, phase: int, epoch: int, seconds: float | None = None, wrong: Misclassified | None = None
+    ) -> None:
         """Count the epochs that are left, since an earlier phase may have ended early, and name the phase."""
         self._epochs = epoch + sum(later.epochs for later in self._phases[phase:])
         if len(self._phases) == 1:
@@ -173,8 +177,8 @@ class EpochTable(Progress):
             self._notebook.phase = line
         else:
             self._print(line, style="bold")
-        if errors:
-            self.say(f"it begins since {errors}, above its min_error of {self._phases[phase].min_error:.1%}")
+        if wrong:
+            self.say(f"it begins, since {wrong}, more than its min_error of {self._phases[phase].min_error:.1%}")
 
     @contextmanager
     def counted(self, step: str) -> Iterator[Count]:
@@ -206,12 +210,13 @@ class EpochTable(Progress):
         gain = f"raises it from {before:.1%} to {after:.1%}" if gained else f"leaves it at {before:.1%}"
         self.say(f"best validation accuracy: phase {phase + 1} {gain}")
 
-    def leave_out(self, phase: int, errors: Errors) -> None:
+    def leave_out(self, phase: int, wrong: Misclassified) -> None:
         """Print the phase and the reason."""
         min_error = self._phases[phase].min_error
-        above = errors.count > min_error * errors.images
-        reason = "and a single one decides nothing" if above else f"not above its min_error of {min_error:.1%}"
-        self.say(f"{self._name(phase)}; left out, since {errors}, {reason}")
+        reason = f"not more than its min_error of {min_error:.1%}"
+        if not wrong.within(min_error):
+            reason = "and one image is too few to decide by"
+        self.say(f"{self._name(phase)}; left out, since {wrong}, {reason}")
 
     def set_aside(self, images: int, rest: int, accuracy: float) -> None:
         """Say why the accuracy that is to be raised is another one now."""

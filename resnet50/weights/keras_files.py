@@ -99,8 +99,10 @@ def reading(path: Path) -> Iterator[None]:
         raise ValueError(f"{path}: expected a classifier (.keras), got {error}") from error
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
-        got = "a damaged or incomplete file" if _begins_as_archive(path) else "a damaged or other file"
-        raise ValueError(f"{path}: expected a classifier (.keras), got {got} ({reason}); copy it again.") from error
+        begins = _begins_as_archive(path)
+        got = f"a damaged or {'incomplete' if begins else 'other'} file ({reason})"
+        advice = "copy it again" if begins else "give the .keras file of a run"
+        raise ValueError(f"{path}: expected a classifier (.keras), got {got}; {advice}.") from error
 
 
 def _begins_as_archive(path: Path) -> bool:
@@ -112,16 +114,15 @@ def _begins_as_archive(path: Path) -> bool:
 
 
 def check_complete(archive: zipfile.ZipFile) -> None:
-    """Refuse an archive that does not begin where its file does.
+    """Refuse an archive that does not begin at the start of its file.
 
-    Where the end of a ``.keras`` file is missing, zipfile takes the last whole archive inside it, such as that of
-    thresholds, for the file.
+    If a ``.keras`` file has lost its end, zipfile opens the last whole archive inside it, such as that of thresholds.
 
     Raises:
-        zipfile.BadZipFile: If it does not.
+        zipfile.BadZipFile: If it begins later.
     """
     if min((info.header_offset for info in archive.infolist()), default=0):
-        raise zipfile.BadZipFile("a zip file without its end, which lists what is in it")
+        raise zipfile.BadZipFile("a zip archive without its end, where its files are listed")
 
 
 def read_small(archive: zipfile.ZipFile, name: str) -> bytes:

@@ -5,7 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from resnet50._io.paths import ABSENT, as_given, describe_path, describe_source, is_dead_link, is_url, no_source
+from resnet50._io.paths import (
+    ABSENT,
+    as_given,
+    describe_missing_source,
+    describe_path,
+    describe_source,
+    is_dead_link,
+    is_url,
+)
 
 
 def test_what_is_there_is_named(tmp_path):
@@ -89,12 +97,12 @@ def test_a_path_that_does_not_exist_gets_the_nearest_that_may_be_meant(tmp_path)
         tmp_path / "data" / "about.txt": ": a file.",
     }
     for path, expected in meant.items():
-        assert no_source(path, (".csv",), ("signs",)) == expected
+        assert describe_missing_source(path, (".csv",), ("signs",)) == expected
 
 
 def test_a_word_without_a_folder_may_be_one_of_the_words(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "sign").mkdir()
-    assert no_source("sings", (), ("signs",)) == "; did you mean signs?"
-    assert no_source("sings/", (), ("signs",)) == "; did you mean sign?"
-    assert no_source("x" * 5000, (), ("signs",)) == f": {ABSENT}."
+    assert describe_missing_source("sings", (), ("signs",)) == "; did you mean signs?"
+    assert describe_missing_source("sings/", (), ("signs",)) == "; did you mean sign?"
+    assert describe_missing_source("x" * 5000, (), ("signs",)) == f": {ABSENT}."

@@ -54,7 +54,7 @@ def test_a_run_that_does_not_exist_yet_is_not_resumed(tmp_path, capsys):
     assert "--resume" not in stop(RunDirectory(tmp_path / "run"), capsys, KeyboardInterrupt())
 
 
-def test_a_training_says_where_its_images_are_smaller_and_which_option_is_vain(capsys, numbers):
+def test_a_training_says_where_its_images_are_smaller_and_which_option_has_no_effect(capsys, numbers):
     splits = DatasetSplits(dataset([0, 1] * 10), dataset([0, 1]))
 
     def announced(recipe, **options):
@@ -63,6 +63,6 @@ def test_a_training_says_where_its_images_are_smaller_and_which_option_is_vain(c
 
     assert len(announced(recipes.FINE_TUNED, thorough=True)) == 1
     assert len(announced(recipes.RECIPE)) == 1
-    _, sizes, vain = announced(recipes.ALL_LAYERS, thorough=True)
-    assert numbers(sizes) == ["160", "224"]
-    assert "--thorough" in vain
+    _, sizes, thorough = announced(recipes.ALL_LAYERS, thorough=True)
+    assert numbers(sizes) == ["160", "160", "224", "224"]
+    assert "--thorough" in thorough

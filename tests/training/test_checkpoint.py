@@ -112,7 +112,7 @@ class Cut(Progress):
         self.epoch, self.phase = epoch, phase
         self.phases = []
 
-    def begin_phase(self, phase, epoch, seconds=None, errors=None):
+    def begin_phase(self, phase, epoch, seconds=None, wrong=None):
         self.phases.append((phase, epoch))
         if phase == self.phase:
             raise KeyboardInterrupt

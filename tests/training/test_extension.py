@@ -139,7 +139,7 @@ def test_a_run_that_lost_its_checkpoint_is_not_trained_anew(images, tmp_path):
 @pytest.mark.slow
 def test_a_run_stopped_before_a_phase_that_may_be_left_out_is_not_finished(images, tmp_path):
     class StopThere(Progress):
-        def leave_out(self, phase, errors):
+        def leave_out(self, phase, wrong):
             raise KeyboardInterrupt
 
     recipe = factories.tiny_recipe(phases=(PROBE, LEFT_OUT), validation_split=0.25)

@@ -25,7 +25,7 @@ from resnet50.inference.classifier import Classifier
 from resnet50.model import Stage
 from resnet50.training import features
 from resnet50.training.divergence import DivergenceError
-from resnet50.training.held_out import Errors
+from resnet50.training.held_out import Misclassified
 from resnet50.training.phases import LinearProbe, Phase
 from resnet50.training.progress import EpochTable, Progress
 from resnet50.training.train import resume, train
@@ -66,12 +66,12 @@ class Watch(Progress):
     def say(self, line):
         self.lines.append(line)
 
-    def leave_out(self, phase, errors):
-        self.left_out.append((phase, errors))
+    def leave_out(self, phase, wrong):
+        self.left_out.append((phase, wrong))
 
-    def begin_phase(self, phase, epoch, seconds=None, errors=None):
+    def begin_phase(self, phase, epoch, seconds=None, wrong=None):
         self.began.append((phase, epoch))
-        self.reasons.append(errors)
+        self.reasons.append(wrong)
 
     def end_probe(self, epoch, c, scores):
         self.probes.append((epoch, c, scores))
@@ -159,7 +159,7 @@ class Cut(Progress):
         super().__init__()
         self.phase, self.epoch, self.step, self.steps = phase, epoch, step, 0
 
-    def begin_phase(self, phase, epoch, seconds=None, errors=None):
+    def begin_phase(self, phase, epoch, seconds=None, wrong=None):
         if phase == self.phase:
             raise KeyboardInterrupt
 
@@ -225,7 +225,7 @@ LEFT_OUT = {"phases": (LinearProbe(c_values=(1.0,)), Phase(epochs=2, learning_ra
 def test_a_phase_that_validation_leaves_out_is_recorded_as_such(recipe, images, tmp_path):
     watch = Watch()
     run = train(recipe.change(**LEFT_OUT), images, out=tmp_path / "run", progress=watch)
-    assert watch.left_out == [(1, Errors(round(12 * (1 - run.history[0]["val_accuracy"])), 12))]
+    assert watch.left_out == [(1, Misclassified(round(12 * (1 - run.history[0]["val_accuracy"])), 12))]
     assert watch.began == [(0, 0)]
     assert [row["phase"] for row in run.history] == [1]
     page = run.folder.page.read_text()
@@ -251,8 +251,8 @@ def test_a_phase_is_left_out_at_its_error_and_not_below(whole, recipe, images, t
     watch = Watch()
     last = Phase(epochs=1, learning_rate=1e-5, min_error=(wrong + more) / 12)
     train(recipe.change(phases=(PROBE, last)), images, out=tmp_path / "run", progress=watch)
-    assert watch.left_out == ([] if more else [(1, Errors(wrong, 12))])
-    assert watch.reasons == ([None, Errors(wrong, 12)] if more else [None])
+    assert watch.left_out == ([] if more else [(1, Misclassified(wrong, 12))])
+    assert watch.reasons == ([None, Misclassified(wrong, 12)] if more else [None])
 
 
 def test_a_probe_leaves_the_backbone_alone_and_fits_the_head(recipe, images, tmp_path):

@@ -7,7 +7,7 @@ import pytest
 
 import factories
 from factories import dataset
-from resnet50.training.held_out import Errors, chooses, halves
+from resnet50.training.held_out import Misclassified, chooses, halves
 from resnet50.training.phases import LinearProbe, Phase
 
 LAST = Phase(epochs=2)
@@ -60,8 +60,9 @@ def test_images_that_belong_together_are_not_cut():
         (3, 100, 0.03, True),
         (4, 100, 0.03, False),
         (7, 12, 7 / 12, True),
+        (29, 100, 0.29, True),
         (2, 2, 1.0, True),
     ],
 )
-def test_errors_are_few_up_to_a_share_or_one_image(count, images, min_error, few):
-    assert Errors(count, images).few(min_error) is few
+def test_a_share_or_one_image_is_too_few_to_decide_by(count, images, min_error, few):
+    assert Misclassified(count, images).at_most(min_error) is few

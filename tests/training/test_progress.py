@@ -10,7 +10,7 @@ from rich.console import Console
 
 from resnet50.audit.issue import Issue
 from resnet50.training import progress
-from resnet50.training.held_out import Errors
+from resnet50.training.held_out import Misclassified
 from resnet50.training.phases import LinearProbe, Phase
 from resnet50.weights.transfer import TransferReport
 
@@ -101,15 +101,17 @@ def test_a_linear_probe_is_shown_as_an_epoch_with_the_chosen_c(show, terminal):
 
 @pytest.mark.parametrize("terminal", [True, False])
 def test_a_phase_that_is_left_out_is_named_with_its_reason(show, terminal):
-    line = " ".join(show(lambda table: table.leave_out(2, Errors(2, 160)), terminal=terminal))
+    line = " ".join(show(lambda table: table.leave_out(2, Misclassified(2, 160)), terminal=terminal))
     assert re.search(r"\b3\b.*\b3\b.*\ball layers\b.*\bleft out\b.*\b2 of 160\b.*\b1\.2%.*\bmin_error\b.*\b2\.0%", line)
-    line = " ".join(show(lambda table: table.leave_out(2, Errors(1, 24)), terminal=terminal))
+    line = " ".join(show(lambda table: table.leave_out(2, Misclassified(1, 24)), terminal=terminal))
     assert re.search(r"\bleft out\b.*\b1 of 24\b.*\b4\.2%", line)
     assert "2.0%" not in line  # it is above that, and one image alone
+    line = " ".join(show(lambda table: table.leave_out(1, Misclassified(5, 100)), terminal=terminal))
+    assert re.search(r"\b5 of 100\b.*\bmin_error\b.*\b5\.0%", line)
 
 
 def test_a_phase_that_could_be_left_out_says_why_it_is_not(show):
-    name, reason = show(lambda table: table.begin_phase(2, 2, None, Errors(2, 24)))
+    name, reason = show(lambda table: table.begin_phase(2, 2, None, Misclassified(2, 24)))
     assert re.search(r"\b3\b.*\b3\b.*\ball layers$", name)
     assert re.search(r"\b2 of 24\b.*\b8\.3%.*\bmin_error\b.*\b2\.0%", reason)
 
@@ -192,7 +194,7 @@ def test_a_notebook_sees_a_linear_probe_in_the_table(shown):
         count(1, 2)
     assert "computing features" in shown[-1]
     table.end_probe(0, 3.0, {"loss": 0.25, "accuracy": 0.875, "val_loss": 0.5, "val_accuracy": 1.0})
-    table.leave_out(1, Errors(0, 12))
+    table.leave_out(1, Misclassified(0, 12))
     table.close()
     rows = [line.split() for line in shown[-1].splitlines() if line.strip()]
     assert " ".join(rows[1]).endswith("linear probe, about 12 s")
@@ -238,7 +240,7 @@ def test_another_display_shows_nothing_of_phases():
     shown.begin_phase(0, 0, 1.0)
     shown.end_phase(0, 0.5, 0.6)
     shown.end_probe(0, 1.0, {})
-    shown.leave_out(1, Errors(1, 10))
+    shown.leave_out(1, Misclassified(1, 10))
     shown.say("a line")
     with shown.counted("computing features") as count:
         count(1, 2)

@@ -156,9 +156,9 @@ def test_a_published_name_wins_over_a_file_of_that_name(path, tmp_path, monkeypa
 
 
 @pytest.mark.parametrize(
-    ("name", "near"), [("timm/a1", "timm/a1_in1k"), ("imagnet", "imagenet"), ("resnet", "imagenet")]
+    ("name", "near"), [("timm/a1", "timm/a1_in1k"), ("imagnet", "imagenet"), ("resnet", "resnet50 weights list")]
 )
-def test_an_unknown_name_gets_similar_ones(name, near):
+def test_an_unknown_name_gets_the_nearest_or_where_they_are_listed(name, near):
     with raises(ValueError, repr(name), near, "ResNet", *SUFFIXES):
         read_weights(name)
 
