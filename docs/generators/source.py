@@ -25,10 +25,12 @@ class Excerpt:
 
 
 EXCERPTS: Mapping[str, Excerpt] = {
+    "add.py": Excerpt("resnet50/blocks.py", "add"),
     "add_relu.py": Excerpt("resnet50/blocks.py", "add_relu"),
     "basic_block.py": Excerpt("resnet50/blocks.py", "basic_block"),
     "bottleneck.py": Excerpt("resnet50/blocks.py", "bottleneck"),
     "bottleneck_strides.py": Excerpt("resnet50/blocks.py", "bottleneck", inside="first"),
+    "conv.py": Excerpt("resnet50/blocks.py", "conv"),
     "conv_norm.py": Excerpt("resnet50/blocks.py", "conv_norm"),
     "conv_norm_relu.py": Excerpt("resnet50/blocks.py", "conv_norm_relu"),
     "convolutional_block.py": Excerpt("resnet50/blocks.py", "convolutional_block"),
@@ -36,6 +38,7 @@ EXCERPTS: Mapping[str, Excerpt] = {
     "from_scratch.py": Excerpt("resnet50/conventions.py", "Conventions", inside="from_scratch"),
     "identity_block.py": Excerpt("resnet50/blocks.py", "identity_block"),
     "linear.py": Excerpt("resnet50/heads.py", "linear"),
+    "norm.py": Excerpt("resnet50/blocks.py", "norm"),
     "plain_block.py": Excerpt("resnet50/forms.py", "plain_block"),
     "preactivation_block.py": Excerpt("resnet50/forms.py", "preactivation_block"),
     "residual.py": Excerpt("resnet50/blocks.py", "residual"),

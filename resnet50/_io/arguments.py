@@ -84,7 +84,7 @@ def explain_arguments(example: str) -> Callable[[F], F]:
             try:
                 signature.bind(*args, **kwargs)
             except TypeError as error:
-                raise TypeError(f"{function.__name__}: expected a call such as {example}; got {error}.") from None
+                raise TypeError(f"{function.__name__}: expected a call such as {example}; {error}.") from None
             return function(*args, **kwargs)
 
         return call  # type: ignore[return-value]

@@ -227,7 +227,7 @@ class EpochTable(Progress):
 
     def without_thresholds(self, reason: str) -> None:
         """Say why the classifier gives no prediction sets or refuses nothing."""
-        self.say(f"prediction sets or the refusal of strangers are missing: {reason}")
+        self.say(f"prediction sets, or refusals of images unlike the training's, were not computed: {reason}")
 
     def say(self, line: str) -> None:
         """Print the line, wrapped at words; a path that is longer than a line stays whole."""
