@@ -10,6 +10,8 @@ from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
 
+from resnet50._io.text import printable
+
 ABSENT = "a path that does not exist"
 """What `describe_path` returns where nothing is."""
 
@@ -67,13 +69,22 @@ def describe_missing_source(
     if there != ABSENT:
         return f": {there}."
     given = Path(path)
-    names = {word: word for word in words} if given.name == os.fspath(path) else {}
+    names = {word.lower(): word for word in words} if given.name == os.fspath(path) else {}
     with suppress(OSError), os.scandir(given.parent) as entries:
         for entry in islice(entries, _MOST_COMPARED):
-            if entry.is_dir() or Path(entry.name).suffix.lower() in suffixes:
-                names[entry.name] = str(given.with_name(entry.name))
-    near = get_close_matches(given.name, names, n=1)
+            name = entry.name
+            may_be_typed = name == printable(name) and not name.startswith("-")
+            if may_be_typed and (_is_folder(entry) or Path(name).suffix.lower() in suffixes):
+                names[name.lower()] = str(given.parent / name)
+    near = get_close_matches(given.name.lower(), names, n=1)
     return f"; did you mean {names[near[0]]}?" if near else f": {there}."
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 def as_given(path: str | os.PathLike[str]) -> str:

@@ -12,9 +12,11 @@ import logging
 import os
 import sys
 import tempfile
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
+from dataclasses import dataclass
 from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
@@ -27,35 +29,75 @@ from resnet50._io.collector import without_collector
 _BACKENDS = ("tensorflow", "jax", "torch")
 
 
+_swap = threading.Lock()  # of the file descriptor, which all threads share
+_thread = threading.local()
+
+
+@dataclass
+class _Held:
+    """Standard error while it is held back: by how many threads, where it was, and what has come meanwhile."""
+
+    threads: int = 0
+    terminal: int = -1
+    text: Any = None  # a temporary file
+
+    def begin(self) -> None:
+        with _swap:
+            if not self.threads:
+                self.terminal, self.text = os.dup(2), tempfile.TemporaryFile()  # noqa: SIM115 - `end` closes it
+                _flush()
+                os.dup2(self.text.fileno(), 2)
+            self.threads += 1
+
+    def show(self) -> None:
+        with _swap:
+            _flush()
+            self.text.seek(0)
+            os.write(self.terminal, self.text.read())
+            self.text.seek(0)
+            self.text.truncate()
+
+    def end(self) -> None:
+        with _swap:
+            self.threads -= 1
+            if not self.threads:
+                _flush()
+                os.dup2(self.terminal, 2)
+                os.close(self.terminal)
+                self.text.close()
+
+
+_held = _Held()
+
+
 @contextmanager
 def quiet() -> Iterator[TextIO]:
     """Hold back what is written to the file descriptor of standard error in a block; print it if the block raises.
 
+    That is what other threads write, too. Several threads may be in such blocks at a time.
+
     Yields:
         Standard error as it was, for what the block itself has to show, such as a progress bar.
     """
+    is_outermost = not getattr(_thread, "is_quiet", False)
     try:
-        terminal = os.dup(2)
+        if is_outermost:
+            _held.begin()
     except OSError:  # no standard error, as under pythonw
         yield io.StringIO()
         return
-    with (
-        tempfile.TemporaryFile() as held,
-        os.fdopen(os.dup(terminal), "w", encoding="utf-8", errors="backslashreplace") as shown,
-    ):
-        _flush()
-        os.dup2(held.fileno(), 2)
-        try:
+    try:
+        _thread.is_quiet = True
+        with os.fdopen(os.dup(_held.terminal), "w", encoding="utf-8", errors="backslashreplace") as shown:
             yield shown
-        except BaseException:
-            _flush()
-            held.seek(0)
-            os.write(terminal, held.read())
-            raise
-        finally:
-            _flush()
-            os.dup2(terminal, 2)
-            os.close(terminal)
+    except BaseException:
+        if is_outermost:  # else a block around this one decides
+            _held.show()
+        raise
+    finally:
+        if is_outermost:
+            _thread.is_quiet = False
+            _held.end()
 
 
 def _hide_later_messages() -> None:
@@ -64,8 +106,9 @@ def _hide_later_messages() -> None:
 
 def import_quietly(name: str) -> ModuleType:
     """Import a package, such as TensorFlow, and hold back what it prints."""
-    if name not in sys.modules:  # a program that has imported it keeps its settings
-        _hide_later_messages()
+    if (module := sys.modules.get(name)) is not None:  # a program that has imported it keeps its settings
+        return module
+    _hide_later_messages()
     with quiet():
         return import_module(name)
 

@@ -132,8 +132,8 @@ def label_issues(
     yield Issue(
         kind="label-error",
         severity="warning" if marks else "note",
-        summary=f"{plural(len(errors.order), 'image')} of {len(labels):,} may have a wrong label, "
-        f"{f'{marks:,}' if marks else 'none'} of them probably{expected}."
+        summary=f"{plural(len(errors.order), 'image')} of {len(labels):,} may have a wrong label"
+        f"{f', {marks:,} of them probably' if marks else ''}{expected}."
         + (f" {plural(others, 'other')} {have(others)} a label that the corrections decide." if others else ""),
         advice="Look at them, the most suspicious first; each is predicted as another class by a model that has not "
         f"seen it. {_caution(right)}",

@@ -57,7 +57,7 @@ def find_source(options: argparse.Namespace) -> DataSource:
     if not Path(name).is_dir() and not (Path(name).is_file() and Path(name).suffix.lower() in _FILES):
         raise ValueError(
             "expected a folder, CSV file or h5 file of images, or a task ('resnet50 recipes' lists them), got "
-            f"{name!r}{describe_missing_source(name, _FILES, RECIPES)}"
+            f"{name!r}{describe_missing_source(name, _FILES, set(RECIPES) - {FOLDER})}"
         )
     return DataSource(FOLDER, place(name, options.path, options.data), read_options(options))
 

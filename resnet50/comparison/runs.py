@@ -148,8 +148,9 @@ class SeedGroup:
 
     @property
     def spread(self) -> float | None:
-        """Standard deviation of the accuracy over the seeds; None for fewer than two finished runs."""
-        return stdev(self.accuracies) if len(self.accuracies) > 1 else None
+        """Standard deviation of the accuracy over the seeds; None for fewer than two seeds of finished runs."""
+        seeds = {run.record.recipe.seed for run in self.runs if run.scores}
+        return stdev(self.accuracies) if len(seeds) > 1 else None
 
     @property
     def accuracy_in_words(self) -> str:
@@ -157,7 +158,8 @@ class SeedGroup:
         if self.accuracy is None:
             return "not finished"
         if self.spread is not None:
-            return f"{self.accuracy:.1%}, sd {100 * self.spread:.1f} over {len(self.accuracies)} seeds"
+            several = "seeds" if len(set(self.seeds)) == len(self.runs) else "runs"
+            return f"{self.accuracy:.1%}, sd {100 * self.spread:.1f} over {len(self.accuracies)} {several}"
         low, high = next(run.scores.interval for run in self.runs if run.scores)
         return f"{self.accuracy:.1%} ({low:.1%} to {high:.1%})"
 

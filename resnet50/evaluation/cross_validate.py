@@ -15,6 +15,7 @@ import numpy as np
 
 from resnet50._io.fetch import Progress
 from resnet50._io.keras_settings import keras_defaults
+from resnet50._io.quiet import without_retracing_warnings
 from resnet50.data.dataset import Dataset
 from resnet50.data.splits import DatasetSplits
 from resnet50.data.splitting import FoldsError, assign_folds, cluster_numbers
@@ -34,6 +35,7 @@ _log = logging.getLogger(__name__)
 
 
 @keras_defaults()
+@without_retracing_warnings()  # each fold has a network of its own
 def cross_validate(
     recipe: Recipe,
     splits: DatasetSplits,

@@ -170,8 +170,7 @@ def open_network(folder: Path, about: Mapping[str, Any]) -> Network:
     except ImportError as error:
         raise ImportError(f"{folder}: expected {runtime.package} to open it, got none installed; {INSTALL}.") from error
     try:
-        with quiet():  # LiteRT prints which kernels it uses, TensorFlow that there is no GPU
-            network = runtime.open(folder, about)
+        network = runtime.open(folder, about)
     except Exception as error:  # each runtime raises classes of its own
         reason = " ".join(str(error).split())[:200]
         raise ValueError(f"{folder}: {runtime.package} cannot open it ({reason}).") from error
@@ -278,8 +277,9 @@ def _openvino(folder: Path, about: Mapping[str, Any]) -> Network:
 def _litert(folder: Path, about: Mapping[str, Any]) -> Network:
     from ai_edge_litert.interpreter import Interpreter
 
-    interpreter = Interpreter(str(folder / "model.tflite"), num_threads=usable_cores())
-    interpreter.allocate_tensors()
+    with quiet():  # it prints which kernels it uses
+        interpreter = Interpreter(str(folder / "model.tflite"), num_threads=usable_cores())
+        interpreter.allocate_tensors()
     (image,) = interpreter.get_input_details()
     details = interpreter.get_signature_runner().get_output_details()
     outputs = {name: details[tensor] for name, tensor in _outputs(about).items()}
@@ -307,7 +307,8 @@ def _dequantized(values: np.ndarray, output: Mapping[str, Any]) -> np.ndarray:
 def _saved_model(folder: Path, about: Mapping[str, Any]) -> Network:
     import tensorflow as tf
 
-    serve = tf.saved_model.load(folder).signatures["serving_default"]
+    with quiet():  # it prints that there is no GPU
+        serve = tf.saved_model.load(folder).signatures["serving_default"]
     ((input_name, image),) = serve.structured_input_signature[1].items()
     names = _outputs(about)
 

@@ -119,13 +119,17 @@ def explain_command(training: TrainingSummary, image: Path) -> str:
 
 
 def _phases(training: TrainingSummary) -> dict[str, Any]:
-    """Return the epochs and layers of the last phase, and the epochs of a first phase that trained the head alone."""
+    """Return the epochs and layers of the last phase, the epochs of the head before it, and whether any is left out."""
     first, last = (training.phases or ({},))[0], training.last_phase
+    if last.get("min_error") == 1:  # it is never trained
+        return {"min_error": 1}
     numbers = {"epochs": last["epochs"]} if last.get("epochs") else {}
     if last.get("trainable", "all") != "all":
         numbers["trainable"] = last["trainable"]
-    if len(training.phases) > 1 and first.get("trainable") == "head":
+    if len(training.phases) > 1 and first.get("trainable") == "head" and first.get("epochs"):
         numbers["head_epochs"] = first["epochs"]
+    if "c_values" in first and not any(phase.get("min_error") for phase in training.phases):
+        numbers["thorough"] = True
     return numbers
 
 

@@ -103,8 +103,9 @@ def _small_test(results: Results) -> Iterator[Step]:
         low, high = results.report.interval
         full = results.training.has_epochs and results.training.recipe.get("weights")
         longer = (
-            " The command trains a network for each fold, with the weights, layers and epochs of this run. 'resnet50 "
-            "crossval' without --full and the numbers of a training fits a linear head instead, in seconds."
+            " The command trains a network for each fold, with the weights, layers and epochs of this run, each for as "
+            "long as this run. 'resnet50 crossval' without --full and the numbers of a training fits a linear head "
+            "instead, in seconds."
         )
         yield Step(
             "Cross-validate, since there are few test images",

@@ -42,7 +42,7 @@ class TrainingSummary:
     @property
     def phases(self) -> Sequence[Mapping[str, Any]]:
         """The phases of the recipe, the first one first; empty without a recipe."""
-        return tuple(self.recipe.get("phases") or ())
+        return tuple(phase for phase in self.recipe.get("phases") or () if isinstance(phase, Mapping))
 
     @property
     def last_phase(self) -> Mapping[str, Any]:
@@ -119,7 +119,7 @@ class TrainingSummary:
         done, left_out = numbers.count(number), bool(numbers) and bool(phase.get("min_error"))
         if _PROBE in phase:
             epochs = "left out" if left_out and not done else ""
-            views = f", {phase['views']} versions of each image" if phase["views"] > 1 else ""
+            views = f", {phase['views']} versions of each image" if phase.get("views", 1) > 1 else ""
             return {"layers": f"linear probe{views}", "epochs": epochs, "learning_rate": "", "schedule": ""}
         planned, layers = phase["epochs"], phase["trainable"]
         epochs = f"{done} of {planned}" if 0 < done < planned else str(planned)

@@ -42,8 +42,11 @@ from resnet50.training.preparation import PreparedRun
 from resnet50.training.progress import Progress
 from resnet50.training.recipe import Recipe
 
-_STEP = 2.0
+_STEP = 6.0
 """About how long an image takes in a training step of all layers, as a multiple of its forward pass in inference."""
+
+_COMPILE = 20.0
+"""About how many seconds the first step of all layers takes longer than the others."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,7 +187,9 @@ class _Fitting:
         images = len(self.run.splits["train"])
         if isinstance(phase, LinearProbe):
             return self.seconds_per_image * images * (phase.views - 1)
-        return self.seconds_per_image * images * phase.epochs * _STEP if phase.trainable == "all" else None
+        if phase.trainable != "all":
+            return None
+        return _COMPILE + self.seconds_per_image * images * phase.epochs * _STEP
 
     def fit_probe(self, probe: LinearProbe, position: Position) -> None:
         """Fit the linear head to features, and put it into the network."""

@@ -12,6 +12,7 @@ from resnet50.training.recipe import Recipe
 from resnet50.uncertainty.conformal import fewest_images
 from resnet50.uncertainty.shares import COVERAGE
 
+_MANY = 10  # one of fewer images is more than a tenth
 _ROUNDING = 1e-6  # 0.29 * 100 is less than 29 in floating point
 
 
@@ -32,8 +33,8 @@ class Misclassified:
         return self.count <= share * self.images + _ROUNDING
 
     def at_most(self, min_error: float) -> bool:
-        """Return whether they are at most a share, 0..1, or one image, which is too few to decide by."""
-        return self.count <= 1 or self.within(min_error)
+        """Return whether they are at most a share, 0..1, or one image of ten or more, which is too few to decide by."""
+        return (self.count <= 1 and self.images >= _MANY) or self.within(min_error)
 
     def __str__(self) -> str:
         """Return such as ``"3 of 24 validation images (12.5%) are misclassified"``."""

@@ -49,7 +49,7 @@ class Phase:
             it. What the frozen layers below the phase compute is then stored and not computed again
             (`resnet50.training.features`). 0 draws a new change for every epoch.
         min_error: The phase is left out if the best model so far misclassifies at most this share of the validation
-            images, 0..1, or at most one image; 0 never leaves it out.
+            images, 0..1, or one image of ten or more; 0 never leaves it out.
 
     Raises:
         ValueError: If a number is impossible.
@@ -73,7 +73,7 @@ class Phase:
     views: int = number("Versions of each image that epochs take turns with; 0 for a new one in every epoch.", 0)
     min_error: float = number(
         "Leave the last phase out if the best model so far misclassifies at most this share of the validation images, "
-        "0..1, or at most one image; 0 for never.",
+        "0..1, or one image of ten or more; 0 for never.",
         0.0,
     )
 

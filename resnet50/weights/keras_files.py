@@ -122,7 +122,7 @@ def check_complete(archive: zipfile.ZipFile) -> None:
         zipfile.BadZipFile: If it begins later.
     """
     if min((info.header_offset for info in archive.infolist()), default=0):
-        raise zipfile.BadZipFile("a zip archive without its end, where its files are listed")
+        raise zipfile.BadZipFile("a zip archive that does not begin where the file does, or has lost its end")
 
 
 def read_small(archive: zipfile.ZipFile, name: str) -> bytes:

@@ -106,3 +106,14 @@ def test_a_word_without_a_folder_may_be_one_of_the_words(tmp_path, monkeypatch):
     assert describe_missing_source("sings", (), ("signs",)) == "; did you mean signs?"
     assert describe_missing_source("sings/", (), ("signs",)) == "; did you mean sign?"
     assert describe_missing_source("x" * 5000, (), ("signs",)) == f": {ABSENT}."
+
+
+def test_what_cannot_be_typed_or_opened_is_not_meant(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("-photos", "pho\ttos"):
+        (tmp_path / name).mkdir()
+    for name in ("loop", "lo-op"):
+        (tmp_path / name).symlink_to(name)
+    assert describe_missing_source("photos", ()) == f": {ABSENT}."
+    (tmp_path / "Photos 2").mkdir()
+    assert describe_missing_source("PHOTOS2", ()) == "; did you mean Photos 2?"

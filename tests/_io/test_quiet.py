@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -68,3 +69,31 @@ def test_what_was_held_back_is_printed_when_the_block_raises(capfd):
     assert capfd.readouterr().err == "the cause"
     os.write(2, b"after")
     assert capfd.readouterr().err == "after"
+
+
+def test_threads_that_are_quiet_together_give_standard_error_back(capfd):
+    """One ends first that has not begun first."""
+    inside, ended = threading.Barrier(2), threading.Event()
+
+    def block(waits):
+        with quiet():
+            inside.wait()
+            os.write(2, b"held back\n")
+            if waits:
+                ended.wait()
+        ended.set()
+
+    threads = [threading.Thread(target=block, args=(waits,)) for waits in (True, False)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    os.write(2, b"seen\n")
+    assert capfd.readouterr().err == "seen\n"
+
+
+def test_an_error_that_a_block_around_it_handles_prints_nothing(capfd):
+    with quiet(), pytest.raises(KeyError), quiet():
+        os.write(2, b"held back\n")
+        raise KeyError
+    assert capfd.readouterr().err == ""

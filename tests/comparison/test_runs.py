@@ -45,6 +45,19 @@ def test_runs_that_differ_in_their_seed_are_one_group(write_run):
     assert found.unreadable == ()
 
 
+def test_equal_runs_of_one_seed_have_no_spread(write_run):
+    folder = write_run("a", [0, 1]).parent
+    write_run("b", [0, 1])
+    (pair,) = list_runs(folder).groups
+    assert (pair.spread, pair.seeds) == (None, (0, 0))
+    assert "80.0%" in pair.accuracy_in_words
+    assert "seeds" not in pair.accuracy_in_words
+    write_run("c", [0, 1], seed=1)
+    (three,) = list_runs(folder).groups
+    assert three.spread == 0
+    assert "over 3 runs" in three.accuracy_in_words
+
+
 @pytest.mark.parametrize(
     ("sort", "expected"),
     [

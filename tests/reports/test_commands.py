@@ -82,6 +82,18 @@ def test_linear_probes_are_cross_validated_without_a_training():
     assert (options.full, options.epochs, options.trainable, options.head_epochs) == (True, 6, None, None)
 
 
+@pytest.mark.parametrize(("errors", "thorough", "min_error"), [((0, 0.05, 0.03), None, None), ((0, 0, 0), True, None),
+                                                               ((0, 0.05, 1), None, 1)])  # fmt: skip
+def test_a_training_that_leaves_out_no_phase_or_the_last_is_repeated_so(errors, thorough, min_error):
+    probes = [
+        {"c_values": [1.0], "views": views, "min_error": error} for views, error in zip((1, 8), errors, strict=False)
+    ]
+    recipe = {"weights": "imagenet", "phases": [*probes, {"epochs": 6, "trainable": "all", "min_error": errors[-1]}]}
+    options = read(train_command(replace(TRAINING, recipe=recipe)))
+    assert (options.thorough, options.min_error) == (thorough, min_error)
+    assert options.epochs == (None if min_error else 6)
+
+
 @pytest.mark.parametrize("command", [train_command, cross_validate_command])
 def test_options_without_a_value_are_typed_without_one(command):
     chosen = ReadOptions(groups=True, near_duplicates=False)

@@ -62,6 +62,9 @@ def test_images_that_belong_together_are_not_cut():
         (7, 12, 7 / 12, True),
         (29, 100, 0.29, True),
         (2, 2, 1.0, True),
+        (1, 10, 0.03, True),
+        (1, 9, 0.03, False),  # more than a tenth
+        (0, 1, 0.03, True),
     ],
 )
 def test_a_share_or_one_image_is_too_few_to_decide_by(count, images, min_error, few):
