@@ -518,9 +518,9 @@ def fine_tuning(*results: File) -> str:
             quiet = [run for run in runs if (run.get("others") or 0) <= QUIET]
             took = span((run["seconds"] for run in quiet or runs), "s") + ("" if quiet else " \N{DAGGER}")
             gain = _gain(runs_of["ours"], runs) if contender != "ours" and "ours" in runs_of else ""
-            rows.append([title, words, count(len(runs), "seed"), accuracies, gain, took, peak(runs)])
+            rows.append([title, words, str(len(runs)), accuracies, gain, took, peak(runs)])
             title = ""  # once for each task
-    return table(["", "", "", "test accuracy", "ours better by", "time", "memory"], rows)
+    return table(["", "", "seeds", "test accuracy", "ours better by", "time", "memory"], rows)
 
 
 def _gain(ours: list[File], others: list[File]) -> str:

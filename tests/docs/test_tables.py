@@ -111,15 +111,15 @@ def test_fine_tuning_shows_each_task_and_contender_that_was_measured():
         *(("probe", 1, 0.96, 9.0, 900), ("probe", 0, 0.96, 9.0, 900), ("classic", 7, 0.9, 60.0, 2000)),
     )
     assert tables.fine_tuning(cats, rocks) == (
-        "| | | | test accuracy | ours better by | time | memory |\n"
+        "| | | seeds | test accuracy | ours better by | time | memory |\n"
         "| --- | --- | --- | --- | --- | --- | --- |\n"
-        "| cats and dogs | `resnet50 train` | 2 seeds | 99.0 % (98.0 to 100.0, sd 1.4) | | 28 to 29 s | 1.7 GB |\n"
+        "| cats and dogs | `resnet50 train` | 2 | 99.0 % (98.0 to 100.0, sd 1.4) | | 28 to 29 s | 1.7 GB |\n"
         # gains of 2 and 4 points: sd 1.41, sqrt(1 / 2 + 1 / 4) of it
-        "| | features and logistic regression, PyTorch | 2 seeds | 96.0 % (96.0 to 96.0, sd 0.0) | +3.0 ± 1.2 | "
+        "| | features and logistic regression, PyTorch | 2 | 96.0 % (96.0 to 96.0, sd 0.0) | +3.0 ± 1.2 | "
         "9.0 s | 0.90 GB |\n"
-        "| | the public project's setting | 1 seed | 90.0 % | | 60 s | 2.0 GB |\n"
-        "| rocks | `resnet50 train` | 1 seed | 52.0 % | | 30 s | 1.7 GB |\n"
-        "| | timm | 1 seed | 50.0 % | +2.0 | 300 s | 2.9 GB |\n"
+        "| | the public project's setting | 1 | 90.0 % | | 60 s | 2.0 GB |\n"
+        "| rocks | `resnet50 train` | 1 | 52.0 % | | 30 s | 1.7 GB |\n"
+        "| | timm | 1 | 50.0 % | +2.0 | 300 s | 2.9 GB |\n"
     )
 
 
