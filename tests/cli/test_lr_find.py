@@ -38,4 +38,4 @@ def test_too_few_steps_are_refused_in_one_line(refused, tmp_path):
 
 def test_impossible_numbers_and_unknown_recipes_are_refused_in_one_line(refused):
     refused(("lr-find", "tiny", "--batch-size", 0), "batch_size", 1, 0)
-    refused(("lr-find", "flowers"), "signs", "'flowers'")
+    refused(("lr-find", "flowers"), "resnet50 recipes", "'flowers'")

@@ -112,7 +112,7 @@ def test_a_row_without_a_figure_or_a_classifier(command, numbers):
 @pytest.mark.parametrize(
     ("words", "values"),
     [
-        (["show", "timm/a9_in1k"], ["timm/a1_in1k", "'timm/a9_in1k'"]),
+        (["show", "timm/a9_in1k"], ["timm/a3_in1k", "'timm/a9_in1k'"]),
         (["show", "nowhere/a.pth"], ["nowhere/a.pth"]),
         (["show", "folder.h5"], ["folder.h5", "folder"]),
         (["fetch", "timm/d_in1k", "imagenettt"], ["imagenet", "'imagenettt'"]),
