@@ -60,7 +60,7 @@ def test_it_predicts_embeds_and_explains(small):
         status, out, err = small("predict", "photo.png", "--model", "model.keras", "--top", 3)
         assert (status, out.count("%")) == (0, 3), err
     status, out, err = small("embed", "photo.png", "features.npz", "--model", "model.keras")
-    assert (status, out.splitlines()[-1].startswith("features.npz: 1 images")) == (0, True), err
+    assert (status, out.splitlines()[-1].startswith("features.npz: 1 image,")) == (0, True), err
     status, out, err = small("explain", "photo.png", "--model", "model.keras", "--out", "explained.png")
     assert (status, (small.folder / "explained.png").read_bytes()[:4]) == (0, b"\x89PNG"), err
 
