@@ -9,15 +9,17 @@ from resnet50.cli.console import say, show, show_json, step
 from resnet50.cli.issues import say_issues
 from resnet50.cli.model import MODEL_HELP
 from resnet50.cli.read_options import option
+from resnet50.inference.locate import RUNS
 
 
 def add_models(parser: argparse.ArgumentParser) -> None:
     """Add the names of the models, and what is averaged."""
     parser.add_argument(
         "model",
-        nargs="+",
+        nargs="*",
         metavar="MODEL_OR_RUN",
-        help=f"{MODEL_HELP} Of several, the probabilities are averaged (an ensemble).",
+        help=f"{MODEL_HELP} Of several, the probabilities are averaged (an ensemble). Default: the latest run in "
+        f"{RUNS}/.",
     )
     parser.add_argument(
         "--tta",

@@ -55,14 +55,17 @@ def wrap(line: str, *, indent: int | None = None) -> str:
 
 
 @contextmanager
-def step(words: str, *, in_bytes: bool = False, file: TextIO | None = None) -> Iterator[Progress]:
-    """Show on standard error the step of a command and its progress; nothing where that is not a terminal.
+def step(
+    words: str, *, in_bytes: bool = False, lines: bool = False, file: TextIO | None = None
+) -> Iterator[Progress]:
+    """Show on standard error the step of a command and its progress; where that is not a terminal, at most lines.
 
     A message that the package logs meanwhile (level INFO) replaces the words, since another step begins.
 
     Args:
         words: Name of the step, such as ``"reading images"``.
         in_bytes: Whether the progress is counted in bytes instead of items.
+        lines: Whether the messages are printed, a line each, where there is no terminal; for hours of work.
         file: Where to show it; standard error by default.
 
     Yields:
@@ -84,6 +87,8 @@ def step(words: str, *, in_bytes: bool = False, file: TextIO | None = None) -> I
             shown.update(task, completed=done, total=total)
 
         def rename(message: str) -> None:
+            if lines and not console.is_terminal:
+                say(message, file=file or sys.stderr)
             shown.columns = uncounted
             shown.reset(task, total=None, description=message)
 

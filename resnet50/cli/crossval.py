@@ -90,7 +90,7 @@ def _run_in(out: Path, images: DataSource, recipe: Recipe, options: argparse.Nam
     from resnet50.evaluation.cross_validate import cross_validate
 
     seeds = range(recipe.seed, recipe.seed + options.seeds)
-    with step("cross-validating") as progress:
+    with step("cross-validating", lines=options.full) as progress:
         result = cross_validate(
             recipe, splits, folds=options.folds, seeds=seeds, runs=out if options.full else None, progress=progress
         )

@@ -41,17 +41,19 @@ def draw_curves(history: Mapping[str, Sequence[float]], *, title: str | None) ->
         title: Title, such as ``"SIGNS: 98.3% validation accuracy after 20 epochs"``; None for none.
 
     Returns:
-        Figure with a panel for each. The last value stands at the end of a curve, and a dashed line where a phase of
-        epochs begins after another phase.
+        Figure with a panel for each, without learning rates if all are 0. The last value stands at the end of a curve,
+        and a dashed line where a phase of epochs begins after another phase.
 
     Raises:
         ValueError: If loss or accuracy is missing, there is no epoch, or the lengths differ.
     """
     values = _checked_history(history)
     rates = values.pop("learning_rate", None)
+    alone = np.zeros(len(values["loss"]), bool) if rates is None else np.isnan(rates)
+    if rates is not None and not np.nanmax(rates, initial=0):
+        rates = None  # at the end of phases of a single epoch, a falling rate is 0
     epochs = np.arange(1, len(values["loss"]) + 1)
     phases = np.nan_to_num(values.pop("phase", np.zeros(len(epochs))), nan=1)  # a run of one phase that was extended
-    alone = np.zeros(len(epochs), bool) if rates is None else np.isnan(rates)
     begins = np.flatnonzero(np.diff(phases)) + 1
     boundaries = {float(begin + 0.5): int(phases[begin]) for begin in begins if not alone[begin]}
     head = 0.92 if title else 0.4
@@ -150,7 +152,7 @@ def _draw_metric(
 def _draw_learning_rates(axes: Axes, epochs: np.ndarray, rates: np.ndarray) -> None:
     _style(axes, "Learning rate", epochs)
     _draw_curve(axes, epochs, rates, theme.ACTIVATION)
-    top = np.nanmax(rates, initial=0) or 1.0
+    top = np.nanmax(rates)
     axes.set_ylim(0, top * 1.1)
     axes.set_yticks([0, top], ["0", f"{top:.2g}"])
 

@@ -106,29 +106,33 @@ class TrainingSummary:
         return {name: str(value) for name, value in shown.items() if value is not None}
 
     def phase_rows(self) -> list[dict[str, Any]]:
-        """Return for each phase what it trained and how, and its best validation accuracy; None where there is none."""
+        """Return for each phase what it trained and how, and its best validation accuracy; None where there is none.
+
+        ``left_out`` is the ``min_error`` of a phase that was left out, and 0 for others.
+        """
         return [
             {"number": number, **self._phase_row(number, phase), "accuracy": self.best_accuracy(number)}
             for number, phase in enumerate(self.phases, start=1)
             if _PROBE in phase or _PHASE.issubset(phase)  # a record that was made by hand may have others
         ]
 
-    def _phase_row(self, number: int, phase: Mapping[str, Any]) -> dict[str, str]:
-        """Return the layers, epochs, highest learning rate and schedule of a phase."""
+    def _phase_row(self, number: int, phase: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the layers, epochs, highest learning rate and schedule of a phase, and what left it out."""
         numbers = self._phase_numbers
-        done, left_out = numbers.count(number), bool(numbers) and bool(phase.get("min_error"))
+        done = numbers.count(number)
+        left_out = (phase.get("min_error") or 0) if numbers and not done else 0
         if _PROBE in phase:
-            epochs = "left out" if left_out and not done else ""
             views = f", {phase['views']} versions of each image" if phase.get("views", 1) > 1 else ""
-            return {"layers": f"linear probe{views}", "epochs": epochs, "learning_rate": "", "schedule": ""}
-        planned, layers = phase["epochs"], phase["trainable"]
-        epochs = f"{done} of {planned}" if 0 < done < planned else str(planned)
-        return {
-            "layers": _LAYERS.get(layers, f"{layers} and above"),
-            "epochs": "left out" if left_out and not done else epochs,
-            "learning_rate": f"{phase['learning_rate']:g}",
-            "schedule": phase["schedule"],
-        }
+            row = {"layers": f"linear probe{views}", "epochs": "", "learning_rate": "", "schedule": ""}
+        else:
+            planned, layers = phase["epochs"], phase["trainable"]
+            row = {
+                "layers": _LAYERS.get(layers, f"{layers} and above"),
+                "epochs": f"{done} of {planned}" if 0 < done < planned else str(planned),
+                "learning_rate": f"{phase['learning_rate']:g}",
+                "schedule": phase["schedule"],
+            }
+        return row | {"left_out": left_out} | ({"epochs": "left out"} if left_out else {})
 
 
 def _name(weights: str | None) -> str:

@@ -93,6 +93,7 @@ class KeepBest(keras.callbacks.Callback):
     Attributes:
         best_accuracy: Validation accuracy of the best epoch, 0..1; minus infinity before the first.
         best_loss: Its validation loss.
+        epoch: Its number, counted from 1; 0 before the first.
         frozen: Layer up to which the network was frozen in it, and its features stored; "" for none.
         probe: Versions of each image and ``C`` of the linear probe that gave its head; empty for another head.
     """
@@ -103,6 +104,7 @@ class KeepBest(keras.callbacks.Callback):
         self._write: Callable[[], None] | None = None
         self.best_accuracy = -math.inf
         self.best_loss = math.inf
+        self.epoch = 0
         self.frozen = ""
         self.probe: tuple[Any, ...] = ()
 
@@ -117,7 +119,7 @@ class KeepBest(keras.callbacks.Callback):
         gain = accuracy - self.best_accuracy
         if gain > ROUNDING or (gain >= -ROUNDING and loss < self.best_loss):
             with signals_held_back():  # an interruption must not write half a copy
-                self.best_accuracy, self.best_loss = float(accuracy), float(loss)
+                self.best_accuracy, self.best_loss, self.epoch = float(accuracy), float(loss), epoch + 1
                 self._write = self._copy(logs)
 
     def write(self) -> None:

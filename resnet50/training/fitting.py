@@ -145,7 +145,8 @@ class _Fitting:
                     raise
                 self.progress.say(f"This phase ended early: {error} The best epoch so far becomes the model.")
         if self.best and self.recipe.keeps_best and before >= 0:
-            self.progress.end_phase(position.phase, before, self.best.best_accuracy)
+            best = self.best.epoch > position.began
+            self.progress.end_phase(position.phase, before, self.best.best_accuracy, best=best)
 
     def misclassified(self) -> Misclassified | None:
         """Return how many validation images the best epoch so far misclassifies; None before the first epoch."""

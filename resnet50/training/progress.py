@@ -61,13 +61,14 @@ class Progress(keras.callbacks.Callback):
                 ``min_error``, or continues.
         """
 
-    def end_phase(self, phase: int, before: float, after: float) -> None:
+    def end_phase(self, phase: int, before: float, after: float, *, best: bool) -> None:
         """Show what a phase has gained, where an earlier one was validated.
 
         Args:
             phase: Number of the phase, counted from 0.
             before: Best validation accuracy of the phases before it, 0..1.
             after: Best validation accuracy of all phases so far, 0..1.
+            best: Whether the best epoch so far is one of this phase, which the loss decides if both are equal.
         """
 
     def set_aside(self, images: int, rest: int, accuracy: float) -> None:
@@ -204,11 +205,12 @@ class EpochTable(Progress):
         """Print the result as an epoch's line."""
         self._show_epoch(epoch, scores, f"  C {c:g}")
 
-    def end_phase(self, phase: int, before: float, after: float) -> None:
-        """Print the gain; epochs have theirs in float32, so that equal ones may differ."""
+    def end_phase(self, phase: int, before: float, after: float, *, best: bool) -> None:
+        """Print the gain and what is kept; epochs have theirs in float32, so that equal ones may differ."""
         gained = after - before > ROUNDING
         gain = f"raises it from {before:.1%} to {after:.1%}" if gained else f"leaves it at {before:.1%}"
-        self.say(f"best validation accuracy: phase {phase + 1} {gain}")
+        kept = ", with a lower loss" if best else "; what was trained before it is kept"
+        self.say(f"best validation accuracy: phase {phase + 1} {gain}{'' if gained else kept}")
 
     def leave_out(self, phase: int, wrong: Misclassified) -> None:
         """Print the phase and the reason."""

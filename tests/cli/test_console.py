@@ -71,6 +71,13 @@ def test_where_there_is_no_terminal_nothing_is_shown(screen):
     assert shown.getvalue() == ""
 
 
+def test_a_log_of_hours_of_work_has_a_line_for_each_step(screen, capsys):
+    screen(terminal=False)
+    with step("cross-validating", lines=True):
+        logging.getLogger("resnet50.evaluation").info("training without fold %d of %d", 1, 5)
+    assert capsys.readouterr().err == "training without fold 1 of 5\n"
+
+
 def test_the_package_names_the_step_it_is_at(screen):
     shown, logger = screen(terminal=True), logging.getLogger("resnet50")
     level = logger.level

@@ -58,6 +58,14 @@ def test_a_run_is_scored_on_its_own_test_images(command, numbers, trained):
     assert {path.name for path in (trained / "evaluation").iterdir()} == FILES | {CURVES}
 
 
+def test_without_a_name_the_latest_run_is_scored(command, refused, trained, tmp_path):
+    refused(["evaluate"], "runs")
+    shutil.copytree(trained, tmp_path / "runs" / "one")
+    status, out, err = command("evaluate")
+    assert (status, err) == (0, f"run: {Path('runs/one')}\n")
+    assert out.splitlines()[-1] == str(Path("runs/one/evaluation/report.html"))
+
+
 def test_json_equals_the_runs_report_and_a_report_is_written_beside_the_model(command, trained, files, tmp_path):
     model = tmp_path / "mine.keras"
     model.write_bytes((trained / "model.keras").read_bytes())

@@ -157,7 +157,9 @@ def test_linear_probes_are_points_beside_the_curves():
     assert list(boundary.get_xdata()) == [2.5, 2.5]  # no line stands between two probes
     assert texts(figure)[-1] == "phase 3"
     only = draw_curves({name: values[:2] for name, values in history.items()}, title="T")
-    assert [len(axes.lines) for axes in only.axes] == [1, 1, 0]
+    assert [len(axes.lines) for axes in only.axes] == [1, 1]  # and no learning rate
+    ended = draw_curves(history | {"learning_rate": [NAN, NAN, NAN, 0.0]}, title="T")
+    assert len(ended.axes) == 2  # a single epoch ends at a rate of 0
     assert "training 0.25" in texts(only)
 
 

@@ -76,8 +76,8 @@ class Watch(Progress):
     def end_probe(self, epoch, c, scores):
         self.probes.append((epoch, c, scores))
 
-    def end_phase(self, phase, before, after):
-        self.gains.append((phase, before, after))
+    def end_phase(self, phase, before, after, *, best):
+        self.gains.append((phase, before, after, best))
 
     @contextmanager
     def counted(self, step):
@@ -123,7 +123,9 @@ def test_phases_follow_one_another(whole):
     assert [(row["epoch"], row["phase"]) for row in run.history] == list(enumerate([1, 2, 2, 3, 3, 4, 4], 1))
     assert [epoch for epoch, _, _ in watch.probes] == [0]
     assert not watch.left_out
-    assert [phase for phase, _, _ in watch.gains] == [1, 2, 3]
+    assert [phase for phase, *_ in watch.gains] == [1, 2, 3]
+    assert all(best for _, before, after, best in watch.gains if after > before)
+    assert all(after >= before for _, before, after, _ in watch.gains)
     assert not watch.lines  # each phase but the last, which trains all layers, is on stored features
 
 

@@ -118,9 +118,15 @@ def test_a_phase_that_could_be_left_out_says_why_it_is_not(show):
 
 @pytest.mark.parametrize(("after", "numbers"), [(0.95, ["90.0%", "95.0%"]), (0.9, ["90.0%"]), (0.90000001, ["90.0%"])])
 def test_the_gain_of_a_phase_is_shown(show, after, numbers):
-    (line,) = show(lambda table: table.end_phase(1, 0.9, after))
+    (line,) = show(lambda table: table.end_phase(1, 0.9, after, best=True))
     assert re.findall(r"[\d.]+%", line) == numbers
     assert "2" in line.split()
+
+
+@pytest.mark.parametrize(("after", "best", "ends"), [(0.9, True, "loss"), (0.9, False, "kept"), (0.95, True, "95.0%")])
+def test_a_phase_says_what_becomes_of_it(show, after, best, ends):
+    (line,) = show(lambda table: table.end_phase(1, 0.9, after, best=best))
+    assert line.endswith(ends)
 
 
 def test_images_that_are_set_aside_are_counted(show):
@@ -238,7 +244,7 @@ def test_the_bar_of_an_earlier_phase_makes_way_for_that_of_images(show):
 def test_another_display_shows_nothing_of_phases():
     shown = progress.Progress()
     shown.begin_phase(0, 0, 1.0)
-    shown.end_phase(0, 0.5, 0.6)
+    shown.end_phase(0, 0.5, 0.6, best=True)
     shown.end_probe(0, 1.0, {})
     shown.leave_out(1, Misclassified(1, 10))
     shown.say("a line")
