@@ -55,9 +55,7 @@ def wrap(line: str, *, indent: int | None = None) -> str:
 
 
 @contextmanager
-def step(
-    words: str, *, in_bytes: bool = False, lines: bool = False, file: TextIO | None = None
-) -> Iterator[Progress]:
+def step(words: str, *, in_bytes: bool = False, lines: bool = False, file: TextIO | None = None) -> Iterator[Progress]:
     """Show on standard error the step of a command and its progress; where that is not a terminal, at most lines.
 
     A message that the package logs meanwhile (level INFO) replaces the words, since another step begins.
