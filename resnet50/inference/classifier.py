@@ -31,6 +31,7 @@ from resnet50.data.lazy_images import LazyImages
 from resnet50.inference.batching import forward_array
 from resnet50.inference.locate import PRECISIONS, Located, locate
 from resnet50.inference.prediction import Doubt, Prediction, name_classes
+from resnet50.inference.recipe_record import check_recipe
 from resnet50.inference.runtimes import FEATURES, Network, NoGraphError, open_network, read_manifest, sha256
 from resnet50.uncertainty.shares import COVERAGE, REFUSE
 from resnet50.uncertainty.thresholds import FILE, Judgement, Thresholds, read_file, read_member
@@ -527,7 +528,7 @@ def _check_metadata(metadata: Any, path: Path) -> None:
     checks = {
         "class_names": (isinstance(names, list) and all(isinstance(name, str) for name in names), "a list of strings"),
         **{name: (isinstance(text, str), "a string") for name, text in texts.items()},
-        "recipe": (isinstance(recipe, dict) and isinstance(recipe.get("name", ""), str), "an object with a name"),
+        "recipe": (isinstance(recipe, dict), "an object"),
         "metrics": (
             isinstance(metrics, dict)
             and all(isinstance(score, int | float) for score in metrics.values())
@@ -540,5 +541,9 @@ def _check_metadata(metadata: Any, path: Path) -> None:
             raise ValueError(
                 f"{path}: expected {name} in {CLASSIFIER_MEMBER} to be {expected}, got {short(metadata[name])}."
             )
+    try:
+        check_recipe(recipe)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error} in {CLASSIFIER_MEMBER}.") from error
     check_class_names(names, f"{path}: expected class_names in {CLASSIFIER_MEMBER}")
     check_printable((*names, metadata["dataset"]), f"{path}: expected names in {CLASSIFIER_MEMBER}")

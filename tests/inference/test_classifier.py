@@ -431,7 +431,7 @@ def test_a_hostile_file_stops_the_reading_of_weights_too(saved, tmp_path):
         ({"dataset": ["d"]}, ["dataset", "['d']"]),
         ({"fingerprint": None}, ["fingerprint", "None"]),
         ({"recipe": []}, ["recipe", "[]"]),
-        ({"recipe": {"name": []}}, ["recipe"]),
+        ({"recipe": {"name": []}}, ["recipe", "name", "[]"]),
         ({"metrics": {"accuracy": "x"}}, ["metrics", "'x'"]),
         ({"metrics": {"temperature": 0}}, ["metrics", "temperature", 0]),
     ],
