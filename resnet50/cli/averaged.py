@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 
 from resnet50.cli.console import say, show, show_json, step
 from resnet50.cli.issues import say_issues
 from resnet50.cli.model import MODEL_HELP
 from resnet50.cli.read_options import option
-from resnet50.inference.locate import RUNS
+from resnet50.inference.locate import RUNS, latest_run
 
 
 def add_models(parser: argparse.ArgumentParser) -> None:
@@ -27,6 +28,15 @@ def add_models(parser: argparse.ArgumentParser) -> None:
         help="Average over the mirror image and shifts, as far as the training changed its images so (test-time "
         "augmentation).",
     )
+
+
+def find_models(named: Sequence[str]) -> Sequence[str]:
+    """Return the names of the models, or the latest run, which is printed on standard error."""
+    if named:
+        return named
+    latest = str(latest_run())
+    say(f"model: {latest}, the latest run", file=sys.stderr)
+    return [latest]
 
 
 def evaluate_together(options: argparse.Namespace, names: Sequence[str]) -> int:

@@ -48,22 +48,20 @@ def wrap(line: str, *, indent: int | None = None) -> str:
     """
     rest = len(line) - len(line.lstrip()) if indent is None else indent
     width = max(shutil.get_terminal_size().columns, 20)
-    wrapped = textwrap.wrap(
-        printable(line), width, subsequent_indent=" " * rest, break_long_words=False, break_on_hyphens=False
-    )
-    return "\n".join(wrapped)
+    wrapper = textwrap.TextWrapper(width, subsequent_indent=" " * rest, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(wrapper.wrap(printable(line)))
 
 
 @contextmanager
 def step(words: str, *, in_bytes: bool = False, lines: bool = False, file: TextIO | None = None) -> Iterator[Progress]:
-    """Show on standard error the step of a command and its progress; where that is not a terminal, at most lines.
+    """Show on standard error the step of a command and its progress; without a terminal nothing, or its messages.
 
     A message that the package logs meanwhile (level INFO) replaces the words, since another step begins.
 
     Args:
         words: Name of the step, such as ``"reading images"``.
         in_bytes: Whether the progress is counted in bytes instead of items.
-        lines: Whether the messages are printed, a line each, where there is no terminal; for hours of work.
+        lines: Whether messages are printed where there is no terminal, for work that takes hours.
         file: Where to show it; standard error by default.
 
     Yields:
@@ -73,10 +71,9 @@ def step(words: str, *, in_bytes: bool = False, lines: bool = False, file: TextI
     from rich.console import Console
 
     console = Console(file=file, stderr=True)
-    text = rich.TextColumn("{task.description}", markup=False)
-    count = rich.DownloadColumn() if in_bytes else rich.MofNCompleteColumn()
+    text, count = rich.TextColumn("{task.description}", markup=False), rich.MofNCompleteColumn()
     uncounted = (rich.SpinnerColumn(), text)
-    counted = (text, rich.BarColumn(), count, rich.TimeRemainingColumn())
+    counted = (text, rich.BarColumn(), rich.DownloadColumn() if in_bytes else count, rich.TimeRemainingColumn())
     with rich.Progress(*uncounted, console=console, transient=True, disable=not console.is_terminal) as shown:
         task = shown.add_task(words, total=None)
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 from resnet50.cli import read_options
-from resnet50.cli.averaged import add_models, evaluate_together
+from resnet50.cli.averaged import add_models, evaluate_together, find_models
 from resnet50.cli.console import say, show, show_json, step
 from resnet50.cli.issues import say_issues
 from resnet50.cli.model import add_precision_option
 from resnet50.cli.parser import examples
-from resnet50.inference.locate import latest_run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,9 +53,7 @@ def run(options: argparse.Namespace) -> int:
             f"{', '.join(map(read_options.option, names))}: expected --data, which they apply to, got none; give it."
         )
     chosen = read_options.read_options(options) if names else None
-    if not options.model:
-        options.model = [str(latest_run())]
-        say(f"run: {options.model[0]}", file=sys.stderr)
+    options.model = find_models(options.model)
     if len(options.model) > 1 or options.tta:
         return evaluate_together(options, names)
     (model,) = options.model

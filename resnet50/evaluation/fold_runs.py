@@ -56,11 +56,14 @@ def train_folds(
             held_out = np.flatnonzero(folds == fold)
             kept = pooled.select(np.flatnonzero(folds != fold))
             images = replace(splits, train=kept, test=pooled.select(held_out), validation=None)
-            _log.info("training without fold %d of %d", fold + 1, int(folds.max()) + 1)
+            name = f"seed {seed}, fold {fold + 1} of {int(folds.max()) + 1}"
+            _log.info("%s: training without it", name)
             directory = RunDirectory(folder / f"seed-{seed}-fold-{fold + 1}")
             shown = _CountedEpochs(progress, done * recipe.epochs, total * recipe.epochs)
             classifier = _classifier(recipe.change(seed=seed, fit=splits.fit), images, directory, shown)
             probabilities[held_out] = classifier.probabilities(images["test"].images)
+            right = (probabilities[held_out].argmax(axis=1) == pooled.labels[held_out]).mean()
+            _log.info("%s: accuracy %.1f%%", name, 100 * right)
             done += 1
         yield Repetition(seed, folds, probabilities)
 

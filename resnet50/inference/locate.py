@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from resnet50._io.limits import read_text
 from resnet50._io.paths import as_given, describe_path, is_url
 from resnet50._io.shell import command
 from resnet50._io.text import listed
@@ -135,9 +136,15 @@ def _runs(folder: Path, having: str) -> list[Path]:
 def _started(run: Path) -> float:
     """Return when a run was started, in seconds since 1970, or when it last changed if it did not record that."""
     try:
-        recorded = json.loads((run / ENVIRONMENT).read_text(encoding="utf-8"))["started"]
+        recorded = json.loads(read_text(run / ENVIRONMENT))["started"]
         return datetime.fromisoformat(recorded).timestamp()
-    except (OSError, ValueError, KeyError, TypeError):  # a run of an earlier version, or a damaged record
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        RecursionError,
+    ):  # a run of an earlier version, or a damaged record
         return max((file.stat().st_mtime for file in (run / MODEL, run / RECIPE) if file.exists()), default=0.0)
 
 

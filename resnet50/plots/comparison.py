@@ -16,6 +16,7 @@ from resnet50.plots import theme
 _COLORS = (*theme.STAGES, theme.SHORTCUT, theme.FEATURES)
 _LINES = ("-", "--", ":")  # once all colors are taken
 _LINE = 0.26  # inches of a line of the legend
+_LEAST = 0.05  # height of the panel of accuracies
 _TITLES = {"loss": "Loss (nats)", "accuracy": "Accuracy"}
 
 History = Sequence[Mapping[str, float]]
@@ -42,7 +43,12 @@ def draw_comparison(runs: Mapping[str, Sequence[History]]) -> Figure:
             for name, histories in runs.items()
         }
     figure = draw_settings(panels)
-    figure.axes[1].yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    accuracy = figure.axes[1]
+    low, high = accuracy.get_ylim()
+    if high - low < _LEAST:  # or the rounding of equal accuracies would fill the panel
+        middle = min((low + high) / 2, 1 - _LEAST / 2)
+        accuracy.set_ylim(middle - _LEAST / 2, middle + _LEAST / 2)
+    accuracy.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     return figure
 
 

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from resnet50.plots import theme
 
-_TITLE = 0.15  # of the panel's width, on which the title of the learning rate stands
+_TITLE = 0.15  # of the figure's width, on which the title of a panel stands
 
 
 class Curve(Protocol):
@@ -41,7 +41,7 @@ def draw_curves(history: Mapping[str, Sequence[float]], *, title: str | None) ->
         title: Title, such as ``"SIGNS: 98.3% validation accuracy after 20 epochs"``; None for none.
 
     Returns:
-        Figure with a panel for each, without learning rates if all are 0. The last value stands at the end of a curve,
+        Figure with a panel for each, but no panel of learning rates that are all 0. The last value ends its curve,
         and a dashed line where a phase of epochs begins after another phase.
 
     Raises:
@@ -51,7 +51,7 @@ def draw_curves(history: Mapping[str, Sequence[float]], *, title: str | None) ->
     rates = values.pop("learning_rate", None)
     alone = np.zeros(len(values["loss"]), bool) if rates is None else np.isnan(rates)
     if rates is not None and not np.nanmax(rates, initial=0):
-        rates = None  # at the end of phases of a single epoch, a falling rate is 0
+        rates = None  # recorded at the end of an epoch, where a schedule of one epoch has fallen to 0
     epochs = np.arange(1, len(values["loss"]) + 1)
     phases = np.nan_to_num(values.pop("phase", np.zeros(len(epochs))), nan=1)  # a run of one phase that was extended
     begins = np.flatnonzero(np.diff(phases)) + 1
@@ -69,7 +69,7 @@ def draw_curves(history: Mapping[str, Sequence[float]], *, title: str | None) ->
     for column, key in enumerate(("loss", "accuracy")):
         axes = figure.add_subplot(grid[0, column])
         _draw_metric(axes, key, epochs, (values[key], values.get(f"val_{key}")), alone)
-        _draw_boundaries(axes, boundaries)
+        _draw_boundaries(axes, boundaries, named=rates is None)
         theme.write_below(axes, "Epoch")
     if rates is not None:
         axes = figure.add_subplot(grid[1, :])
@@ -172,7 +172,8 @@ def _draw_boundaries(axes: Axes, boundaries: Mapping[float, int], *, named: bool
     for boundary, number in boundaries.items():
         axes.axvline(boundary, color=theme.OTHER, linewidth=1.2, linestyle="--", zorder=1)
         if named:
-            place = max((boundary - left) / (right - left), _TITLE)
+            width = axes.get_position().width
+            place = max((boundary - left) / (right - left), 0.8 * _TITLE / width)
             axes.annotate(
                 f"phase {number}", (place, 1.06), xycoords="axes fraction",
                 fontsize=theme.SMALL, color=theme.MUTED, family=theme.FONT,

@@ -136,14 +136,13 @@ def report_page(results: Results, worst: WorstMistakes, figures: Mapping[str, Re
         worst: The worst mistakes.
         figures: Those of `resnet50.reports.figures.report_figures`, by name.
     """
-    report, steps = results.report, next_steps(results)
+    report = results.report
     return render(
         "report.html.j2",
         report=report,
         training=results.training,
         baseline=results.baseline,
-        steps=steps,
-        trains=any(command.startswith("resnet50 train ") for step in steps for command in step.commands),
+        steps=next_steps(results),
         issues=[_shown_issue(issue) for issue in report.issues],
         most_examples=EXAMPLES,
         check=check_command(results.source, results.training) if results.source else "",

@@ -108,7 +108,7 @@ class TrainingSummary:
     def phase_rows(self) -> list[dict[str, Any]]:
         """Return for each phase what it trained and how, and its best validation accuracy; None where there is none.
 
-        ``left_out`` is the ``min_error`` of a phase that was left out, and 0 for others.
+        ``without_epochs`` is the ``min_error`` of a phase that was left out or diverged at once, and 0 for others.
         """
         return [
             {"number": number, **self._phase_row(number, phase), "accuracy": self.best_accuracy(number)}
@@ -117,10 +117,10 @@ class TrainingSummary:
         ]
 
     def _phase_row(self, number: int, phase: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the layers, epochs, highest learning rate and schedule of a phase, and what left it out."""
+        """Return the layers, epochs, highest learning rate and schedule of a phase, and its ``without_epochs``."""
         numbers = self._phase_numbers
         done = numbers.count(number)
-        left_out = (phase.get("min_error") or 0) if numbers and not done else 0
+        missing = (phase.get("min_error") or 0) if numbers and not done else 0
         if _PROBE in phase:
             views = f", {phase['views']} versions of each image" if phase.get("views", 1) > 1 else ""
             row = {"layers": f"linear probe{views}", "epochs": "", "learning_rate": "", "schedule": ""}
@@ -132,7 +132,7 @@ class TrainingSummary:
                 "learning_rate": f"{phase['learning_rate']:g}",
                 "schedule": phase["schedule"],
             }
-        return row | {"left_out": left_out} | ({"epochs": "left out"} if left_out else {})
+        return row | {"epochs": "none" if missing else row["epochs"], "without_epochs": missing}
 
 
 def _name(weights: str | None) -> str:

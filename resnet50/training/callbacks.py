@@ -93,7 +93,8 @@ class KeepBest(keras.callbacks.Callback):
     Attributes:
         best_accuracy: Validation accuracy of the best epoch, 0..1; minus infinity before the first.
         best_loss: Its validation loss.
-        epoch: Its number, counted from 1; 0 before the first.
+        epoch: Its number in the run, counted from 1; 0 before the first.
+        before: Best validation accuracy when the current phase began.
         frozen: Layer up to which the network was frozen in it, and its features stored; "" for none.
         probe: Versions of each image and ``C`` of the linear probe that gave its head; empty for another head.
     """
@@ -105,12 +106,13 @@ class KeepBest(keras.callbacks.Callback):
         self.best_accuracy = -math.inf
         self.best_loss = math.inf
         self.epoch = 0
+        self.before = -math.inf
         self.frozen = ""
         self.probe: tuple[Any, ...] = ()
 
     def forget(self) -> None:
         """Begin anew, as for other validation images."""
-        self.best_accuracy, self.best_loss, self._write = -math.inf, math.inf, None
+        self.best_accuracy, self.best_loss, self.epoch, self._write = -math.inf, math.inf, 0, None
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Compare, and copy if validation improved."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
@@ -132,9 +131,10 @@ class _Fitting:
         self.progress.begin_phase(position.phase, position.began, self.estimate(phase), wrong)
         if isinstance(phase, Phase) and self.set_aside is None and self.validation is not None:
             self.divide_validation(position)
-        before = self.best.best_accuracy if self.best else -math.inf
-        if before >= 0 and self.recipe.keeps_best and read_position(self.run.directory.checkpoint) != position:
-            self.start_from_best()
+        if self.best:
+            self.best.before = self.best.best_accuracy  # or, once a checkpoint of this phase is restored, its own
+            if self.best.before >= 0 and self.recipe.keeps_best and not self.resumes(position):
+                self.start_from_best()
         if isinstance(phase, LinearProbe):
             self.fit_probe(phase, position)
         else:
@@ -143,10 +143,14 @@ class _Fitting:
             except DivergenceError as error:
                 if not (position.phase and self.recipe.keeps_best and self.best and self.best.best_accuracy >= 0):
                     raise
-                self.progress.say(f"This phase ended early: {error} The best epoch so far becomes the model.")
-        if self.best and self.recipe.keeps_best and before >= 0:
+                self.progress.say(f"This phase ended early: {error}")
+        if self.best and self.recipe.keeps_best and self.best.before >= 0:
             best = self.best.epoch > position.began
-            self.progress.end_phase(position.phase, before, self.best.best_accuracy, best=best)
+            self.progress.end_phase(position.phase, self.best.before, self.best.best_accuracy, best=best)
+
+    def resumes(self, position: Position) -> bool:
+        """Return whether a checkpoint of this phase is there, which is restored."""
+        return read_position(self.run.directory.checkpoint) == position
 
     def misclassified(self) -> Misclassified | None:
         """Return how many validation images the best epoch so far misclassifies; None before the first epoch."""
@@ -163,7 +167,7 @@ class _Fitting:
         """
         self.validation, self.set_aside = halves(self.run.splits["validation"], seed=self.recipe.seed)
         best = self.best_state.probe if self.best_state and self.recipe.keeps_best else self.probe
-        if self.set_aside is None or best is None or read_position(self.run.directory.checkpoint) == position:
+        if self.set_aside is None or best is None or self.resumes(position):
             return
         if self.best:
             self.best.forget()

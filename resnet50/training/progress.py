@@ -68,7 +68,7 @@ class Progress(keras.callbacks.Callback):
             phase: Number of the phase, counted from 0.
             before: Best validation accuracy of the phases before it, 0..1.
             after: Best validation accuracy of all phases so far, 0..1.
-            best: Whether the best epoch so far is one of this phase, which the loss decides if both are equal.
+            best: Whether the best epoch so far is of this phase; of equal accuracies, that with the lower loss is.
         """
 
     def set_aside(self, images: int, rest: int, accuracy: float) -> None:
@@ -209,7 +209,7 @@ class EpochTable(Progress):
         """Print the gain and what is kept; epochs have theirs in float32, so that equal ones may differ."""
         gained = after - before > ROUNDING
         gain = f"raises it from {before:.1%} to {after:.1%}" if gained else f"leaves it at {before:.1%}"
-        kept = ", with a lower loss" if best else "; what was trained before it is kept"
+        kept = f"; the model is of phase {phase + 1}, whose loss is lower" if best else "; the earlier model is kept"
         self.say(f"best validation accuracy: phase {phase + 1} {gain}{'' if gained else kept}")
 
     def leave_out(self, phase: int, wrong: Misclassified) -> None:

@@ -74,8 +74,8 @@ def test_where_there_is_no_terminal_nothing_is_shown(screen):
 def test_a_log_of_hours_of_work_has_a_line_for_each_step(screen, capsys):
     screen(terminal=False)
     with step("cross-validating", lines=True):
-        logging.getLogger("resnet50.evaluation").info("training without fold %d of %d", 1, 5)
-    assert capsys.readouterr().err == "training without fold 1 of 5\n"
+        logging.getLogger("resnet50.evaluation").info("seed %d, fold %d of %d", 0, 1, 5)
+    assert capsys.readouterr().err == "seed 0, fold 1 of 5\n"
 
 
 def test_the_package_names_the_step_it_is_at(screen):

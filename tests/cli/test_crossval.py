@@ -78,7 +78,7 @@ def test_in_full_there_is_a_run_for_each_fold(command, own, pets, tmp_path):
     words = ("crossval", pets, "--full", "--folds", 2, "--out", "cv", "--weights", "none")
     status, out, err = command(*words)
     assert status == 0
-    assert re.findall(r"fold (\d) of 2", err) == ["1", "2"]  # in a log, where there is no bar
+    assert re.findall(r"fold (\d) of 2: accuracy", err) == ["1", "2"]  # in a log, where there is no bar
     runs = sorted(path.name for path in (tmp_path / "cv").iterdir() if path.is_dir())
     assert runs == ["seed-0-fold-1", "seed-0-fold-2"]
     status, again, _ = command(*words)

@@ -62,7 +62,7 @@ def test_without_a_name_the_latest_run_is_scored(command, refused, trained, tmp_
     refused(["evaluate"], "runs")
     shutil.copytree(trained, tmp_path / "runs" / "one")
     status, out, err = command("evaluate")
-    assert (status, err) == (0, f"run: {Path('runs/one')}\n")
+    assert (status, err) == (0, f"model: {Path('runs/one')}, the latest run\n")
     assert out.splitlines()[-1] == str(Path("runs/one/evaluation/report.html"))
 
 

@@ -18,7 +18,9 @@ def test_every_recipe_of_a_task_is_a_record(recipe):
     check_recipe(json.loads(recipe.to_json()))
 
 
-@pytest.mark.parametrize("recipe", [{}, {"phases": None, "fit": None}, {"mine": [1], "note": {"epochs": "x"}}])
+@pytest.mark.parametrize(
+    "recipe", [{}, {"weights": None, "fit": None}, {"mine": [1], "note": {"epochs": "x"}, "phase": 1}]
+)
 def test_a_record_made_by_hand_may_lack_anything_and_have_anything_else(recipe):
     check_recipe(recipe)
 
@@ -28,13 +30,23 @@ def test_a_record_made_by_hand_may_lack_anything_and_have_anything_else(recipe):
     [
         ({"image_size": "64"}, "image_size", "'64'"),
         ({"image_size": True}, "image_size", "True"),
+        ({"image_size": None}, "image_size", "None"),
+        ({"seed": 10**400}, "seed", "0"),
+        ({"validation_split": float("nan")}, "validation_split", "nan"),
+        ({"weight_decay": float("inf")}, "weight_decay", "inf"),
         ({"weights": 3}, "weights", "3"),
         ({"validation_split": "a"}, "validation_split", "'a'"),
         ({"augmentation": 1}, "augmentation", "1"),
         ({"augmentation": {"crop_area": "1"}}, "crop_area", "'1'"),
+        ({"augmentation": {"shift": [1]}}, "shift", "[1]"),
+        ({"augmentation": None}, "augmentation", "None"),
         ({"fit": "crop"}, "fit", "'crop'"),
         ({"phases": 2}, "phases", "2"),
-        ({"phases": [2]}, "phase", "2"),
+        ({"phases": None}, "phases", "None"),
+        ({"phases": [PHASE, 2]}, "phase 2", "2"),
+        ({"phases": [None]}, "phase 1", "None"),
+        ({"phases": [PHASE | {"epochs": None}]}, "phase 1 epochs", "None"),
+        ({"phases": [{"c_values": [1.0, "x"]}]}, "c_values", "'x'"),
         ({"phases": [PHASE | {"epochs": "3"}]}, "epochs", "'3'"),
         ({"phases": [PHASE | {"learning_rate": "x"}]}, "learning_rate", "'x'"),
         ({"phases": [PHASE, {"c_values": 1.0, "views": 1}]}, "c_values", "1.0"),

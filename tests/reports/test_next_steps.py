@@ -140,11 +140,18 @@ def test_a_network_from_scratch_may_start_from_pretrained_weights():
 
 @pytest.mark.parametrize(
     "recipe",
-    [{"image_size": 64}, {"stem": "cifar"}, {"stages": [("conv2", 1, (4, 6, 16), 1)]}],
+    [{"image_size": 63}, {"stem": "cifar"}, {"stages": [("conv2", 1, (4, 6, 16), 1)]}],
     ids=lambda each: next(iter(each)),
 )
 def test_pretrained_weights_are_not_named_for_networks_that_they_do_not_suit(recipe):
     assert next_steps(results(recipe={"weights": None, **recipe})) == ()
+
+
+@pytest.mark.parametrize("task", ["signs", "rendered-signs"])
+def test_pretrained_weights_are_not_named_where_a_task_is_better_from_scratch(task):
+    given = results(recipe={"weights": None})
+    signs = replace(given.training, source=DataSource(task, None))
+    assert next_steps(replace(given, training=signs)) == ()
 
 
 def test_pretrained_weights_are_not_named_for_many_images():

@@ -102,8 +102,8 @@ def test_a_linear_probe_has_no_schedule_and_a_phase_may_be_left_out():
     first, second, third = TrainingSummary("pets", {"phases": PROBES}, {"loss": [1.0], "phase": [1]}).phase_rows()
     assert (first["layers"], first["epochs"], first["schedule"], first["learning_rate"]) == ("linear probe", "", "", "")
     assert "6" in second["layers"]
-    assert (second["epochs"], third["epochs"]) == ("left out", "left out")
-    assert (first["left_out"], second["left_out"], third["left_out"]) == (0, 0.05, 0.02)
+    assert (second["epochs"], third["epochs"]) == ("none", "none")
+    assert [row["without_epochs"] for row in (first, second, third)] == [0, 0.05, 0.02]
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,9 @@ def test_the_best_is_the_highest_accuracy_then_the_lowest_loss():
             best.write()
     assert copied == [0, 2, 4]
     assert written == [2, 4]  # the latest copy, and each once
-    assert (best.best_accuracy, best.best_loss) == (0.6, 2.0)
+    assert (best.best_accuracy, best.best_loss, best.epoch) == (0.6, 2.0, 5)
+    best.forget()
+    assert (best.best_accuracy, best.epoch) == (-np.inf, 0)
 
 
 def test_equal_accuracies_are_equal_however_they_are_rounded():

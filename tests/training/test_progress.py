@@ -123,7 +123,7 @@ def test_the_gain_of_a_phase_is_shown(show, after, numbers):
     assert "2" in line.split()
 
 
-@pytest.mark.parametrize(("after", "best", "ends"), [(0.9, True, "loss"), (0.9, False, "kept"), (0.95, True, "95.0%")])
+@pytest.mark.parametrize(("after", "best", "ends"), [(0.9, True, "lower"), (0.9, False, "kept"), (0.95, True, "95.0%")])
 def test_a_phase_says_what_becomes_of_it(show, after, best, ends):
     (line,) = show(lambda table: table.end_phase(1, 0.9, after, best=best))
     assert line.endswith(ends)
