@@ -18,6 +18,15 @@ def test_every_public_name_is_there():
         assert name in dir(resnet50)
 
 
+def test_a_folder_of_the_same_name_does_not_hide_the_package(tmp_path):
+    """A checkout is such a folder for Python that is started beside it."""
+    (tmp_path / "resnet50").mkdir()
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    script = [sys.executable, "-c", "import resnet50; print(resnet50.__file__)"]
+    found = subprocess.run(script, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == resnet50.__file__
+
+
 def test_no_public_name_is_that_of_a_top_level_module():
     modules = {module.name for module in pkgutil.iter_modules(resnet50.__path__)}
     assert modules.isdisjoint(resnet50.__all__)
