@@ -40,6 +40,7 @@ EXCERPTS: Mapping[str, Excerpt] = {
     "linear.py": Excerpt("resnet50/heads.py", "linear"),
     "norm.py": Excerpt("resnet50/blocks.py", "norm"),
     "plain_block.py": Excerpt("resnet50/forms.py", "plain_block"),
+    "predictions.py": Excerpt("resnet50/heads.py", "_predictions"),
     "preactivation_block.py": Excerpt("resnet50/forms.py", "preactivation_block"),
     "residual.py": Excerpt("resnet50/blocks.py", "residual"),
     "stage.py": Excerpt("resnet50/model.py", "Stage"),
