@@ -13,7 +13,7 @@ from resnet50._io.out_of_memory import OutOfMemoryError, is_out_of_memory
 from resnet50.cli.console import show
 from resnet50.cli.installed import LEFT_OUT, check_installed, missing_package
 from resnet50.cli.parser import Parser, examples
-from resnet50.cli.streams import escape_what_streams_cannot_encode, one_line_warnings
+from resnet50.cli.streams import mend_streams, one_line_warnings
 
 COMMANDS = {
     "check": "Look for duplicates, leaks, conflicting labels and unreadable files in a dataset.",
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     Args:
         arguments: Words after the program's name; None for those of this process.
     """
-    escape_what_streams_cannot_encode()
+    mend_streams()
     exit_without_collection()
     words = list(sys.argv[1:] if arguments is None else arguments)
     parser = build_parser(words)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO, TextIOWrapper
+from pathlib import Path
 
 from resnet50._io.text import printable
 
@@ -33,8 +35,13 @@ def read_stdin() -> BytesIO:
     return _StandardInput(content)
 
 
-def escape_what_streams_cannot_encode() -> None:
-    """Make standard output and error escape what their encoding lacks; an error there would end finished work."""
+def mend_streams() -> None:
+    """Make standard output and error escape what their encoding lacks; an error there would end finished work.
+
+    A standard error that is closed gets a place, since what is printed to None comes on standard output.
+    """
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - until the process ends
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper) and stream.errors in ("strict", "surrogateescape"):
             stream.reconfigure(errors="backslashreplace")

@@ -57,8 +57,9 @@ def train_folds(
             kept = pooled.select(np.flatnonzero(folds != fold))
             images = replace(splits, train=kept, test=pooled.select(held_out), validation=None)
             name = f"seed {seed}, fold {fold + 1} of {int(folds.max()) + 1}"
-            _log.info("%s: training without it", name)
             directory = RunDirectory(folder / f"seed-{seed}-fold-{fold + 1}")
+            if not directory.page.exists():
+                _log.info("%s: training without it", name)
             shown = _CountedEpochs(progress, done * recipe.epochs, total * recipe.epochs)
             classifier = _classifier(recipe.change(seed=seed, fit=splits.fit), images, directory, shown)
             probabilities[held_out] = classifier.probabilities(images["test"].images)
@@ -71,9 +72,13 @@ def train_folds(
 def _classifier(
     recipe: Recipe, images: DatasetSplits, directory: RunDirectory, progress: TrainingProgress
 ) -> Classifier:
-    """Return the classifier of a fold: that of its finished run, or trained now."""
+    """Return the classifier of a fold: that of its finished run, or trained now.
+
+    It is the saved one in both cases, so that a command that was interrupted gives the same digits.
+    """
     if not directory.recipe.exists():
-        return train(recipe, images, out=directory.path, progress=progress).classifier
+        train(recipe, images, out=directory.path, progress=progress)
+        return Classifier.load(directory.model)
     record = directory.read()
     if record.recipe != recipe or record.fingerprints != fingerprints(images):
         different = "recipe" if record.recipe != recipe else "images"
@@ -81,9 +86,9 @@ def _classifier(
             f"{directory.path}: expected a run of this fold by this recipe, got one with another {different}; choose "
             "another folder, or repeat the command that began it."
         )
-    if directory.page.exists():  # which a training writes last
-        return Classifier.load(directory.model)
-    return resume(directory.path, images, progress=progress).classifier
+    if not directory.page.exists():  # which a training writes last
+        resume(directory.path, images, progress=progress)
+    return Classifier.load(directory.model)
 
 
 class _CountedEpochs(TrainingProgress):

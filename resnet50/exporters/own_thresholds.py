@@ -73,7 +73,10 @@ def _out_of_fold(
     weights = Batches(chosen, _BATCH, balance=recipe.get("class_weight") == "balanced").image_weights
     labeled = LabeledFeatures([features], chosen.labels, weights)
     out_of_fold = predict_out_of_fold(_probe(recipe), labeled, folds, classes=len(exported.class_names))
-    compared = groups[spread_indices(len(groups))], groups[images.indices]
+    reference = spread_indices(len(groups))
+    if len(reference) != len(original.features):  # those of other images
+        return None
+    compared = groups[reference], groups[images.indices]
     distances = nearest_distances(features, original.features, original.neighbors, groups=compared[::-1])
     scored = ~images.calibrated
     own = OwnImages(

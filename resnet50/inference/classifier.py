@@ -544,6 +544,6 @@ def _check_metadata(metadata: Any, path: Path) -> None:
     try:
         check_recipe(recipe)
     except ValueError as error:
-        raise ValueError(f"{path}: {CLASSIFIER_MEMBER}: {error}; the file was changed.") from error
+        raise ValueError(f"{path}: {CLASSIFIER_MEMBER}: {str(error).rstrip('.')}; the file was changed.") from error
     check_class_names(names, f"{path}: expected class_names in {CLASSIFIER_MEMBER}")
     check_printable((*names, metadata["dataset"]), f"{path}: expected names in {CLASSIFIER_MEMBER}")

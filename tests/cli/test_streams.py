@@ -30,3 +30,13 @@ def test_a_console_that_cannot_encode_a_name_shows_it_escaped(monkeypatch, strea
     show("\u732b", file=getattr(sys, stream))
     getattr(sys, stream).flush()
     assert b"\\u732b" in shown.getvalue()
+
+
+def test_what_is_meant_for_a_closed_standard_error_is_not_printed_on_standard_output(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stderr", None)
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    capsys.readouterr()
+    show("model: runs/one", file=sys.stderr)
+    assert capsys.readouterr().out == ""
+    sys.stderr.close()

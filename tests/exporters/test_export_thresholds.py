@@ -168,6 +168,9 @@ def test_after_a_linear_probe_8_bits_fit_theirs_on_training_images_out_of_fold(c
     np.testing.assert_array_equal(divided.scores, thresholds.scores)
     assert divided.temperature.value == pytest.approx(thresholds.temperature.value / 4)
 
+    others = replace(probed.thresholds, features=probed.thresholds.features[:20])
+    assert own_thresholds(calibrated_export, others, own) is None  # the features are of other images
+
     connected = replace(own, near_duplicates=np.zeros(60, np.int64))
     monkeypatch.setattr(module, "find_images", lambda *_, **__: found._replace(own=connected))
     assert export(probed, tmp_path / "none", format="onnx", precision="int8").thresholds == ""
