@@ -68,7 +68,8 @@ class Classifier:
             in a precision that they were not fitted for.
 
     Raises:
-        ValueError: If the model does not take images of one size, or the number of outputs is not that of the names.
+        ValueError: If the model does not take images of one size, or the number of outputs is not that of the names, or
+            the recipe has impossible values.
     """
 
     network: keras.Model | Network = field(repr=False)
@@ -91,6 +92,7 @@ class Classifier:
                 f"expected a class name for each of the model's {self.network.output_shape[-1]} outputs, got "
                 f"{len(self.class_names)} ({listed(self.class_names)})."
             )
+        check_recipe(self.recipe)  # a file with another could not be opened
 
     @property
     def image_size(self) -> tuple[int, int]:

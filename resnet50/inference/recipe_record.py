@@ -60,11 +60,11 @@ def check_recipe(recipe: Mapping[str, Any]) -> None:
         recipe: The record. Values may be missing, and others may be anything.
 
     Raises:
-        ValueError: For the first such value, by its name; the message is to be continued.
+        ValueError: For the first such value, by its name.
     """
     for name, value, kind in _values(recipe):
         if not kind.fits(value):
-            raise ValueError(f"expected {name} of the recipe to be {kind.expected}, got {short(value)}")
+            raise ValueError(f"expected {name} of the recipe to be {kind.expected}, got {short(value)}.")
     if recipe.get("fit"):
         Fit.from_dict(recipe["fit"])
 
