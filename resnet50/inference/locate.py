@@ -138,13 +138,7 @@ def _started(run: Path) -> float:
     try:
         recorded = json.loads(read_text(run / ENVIRONMENT))["started"]
         return datetime.fromisoformat(recorded).timestamp()
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        RecursionError,
-    ):  # a run of an earlier version, or a damaged record
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):  # of an earlier version, or damaged
         return max((file.stat().st_mtime for file in (run / MODEL, run / RECIPE) if file.exists()), default=0.0)
 
 

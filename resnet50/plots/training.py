@@ -41,8 +41,8 @@ def draw_curves(history: Mapping[str, Sequence[float]], *, title: str | None) ->
         title: Title, such as ``"SIGNS: 98.3% validation accuracy after 20 epochs"``; None for none.
 
     Returns:
-        Figure with a panel for each, but no panel of learning rates that are all 0. The last value ends its curve,
-        and a dashed line where a phase of epochs begins after another phase.
+        Figure with a panel for each, but for learning rates that are all 0. The last value stands at the end of a
+        curve, and a dashed line where a phase of epochs begins after another phase.
 
     Raises:
         ValueError: If loss or accuracy is missing, there is no epoch, or the lengths differ.
